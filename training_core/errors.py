@@ -1,0 +1,28 @@
+"""What can go wrong, as sentences a biologist can act on."""
+
+
+class CoreError(Exception):
+    """A failure with one clear sentence: what, which value, what to do.
+
+    The command line prints it on stderr and exits with 2; the window shows it in a dialog.
+    """
+
+
+class InputError(CoreError):
+    """A file or stack that cannot be used as it is."""
+
+
+class SettingsError(CoreError):
+    """A setting outside its limits, or two settings that exclude each other."""
+
+
+class OutputError(CoreError):
+    """A result that cannot be written where it was asked for."""
+
+
+class ModelError(CoreError):
+    """A model file that is damaged or does not fit the stack."""
+
+
+class TooFewPatchesError(InputError):
+    """No region of the stack is smooth enough to learn the noise from."""

@@ -1,0 +1,230 @@
+"""The line between a long computation and whoever watches it: events out, requests in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+TICK_SECONDS = 0.1
+PREVIEW_SECONDS = 1.0
+
+
+class Cancelled(Exception):  # noqa: N818 - an outcome, not an error
+    """The user asked to stop and discard."""
+
+
+class Stage(StrEnum):
+    """The parts of a job, in order; the value is what the user reads."""
+
+    READ = "Reading"
+    PATCHES = "Finding smooth patches"
+    NOISE_MODEL = "Learning the noise"
+    FIRST_ESTIMATE = "First estimate"
+    ROUNDS = "Training the denoiser"
+    DENOISE = "Denoising"
+    WRITE = "Writing"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle of one frame, in pixels: what the preview shows."""
+
+    frame: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """A stage begins; `steps` is how many it will take, `detail` says which round or network."""
+
+    stage: Stage
+    steps: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepsDone:
+    """Progress within a stage.
+
+    `losses` are means since the last event; `seconds_left` is for the whole job, None while unknown.
+    """
+
+    stage: Stage
+    done: int
+    total: int
+    losses: Mapping[str, float] = field(default_factory=dict)
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewReady:
+    """What the denoiser makes of the watched region now.
+
+    `noisy` and `denoised` are (height, width) float32 in the units of the stack.
+    """
+
+    stage: Stage
+    region: Region
+    noisy: NDArray[np.float32]
+    denoised: NDArray[np.float32]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageFinished:
+    """A stage is over, after `seconds` of wall time."""
+
+    stage: Stage
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One sentence for the user; a `warning` says that something was done differently than asked."""
+
+    text: str
+    warning: bool = False
+
+
+Event = StageStarted | StepsDone | PreviewReady | StageFinished | Note
+
+
+def _ignore(event: Event) -> None:
+    """Drop an event: nobody is watching."""
+
+
+class Run:
+    """One job as seen by the core: it emits events here and asks whether to go on.
+
+    Parameters
+    ----------
+    on_event
+        Called with each event, in the thread of the computation.
+
+    `cancel`, `finish_early` and `watch` may be called from any thread.
+    """
+
+    def __init__(self, on_event: Callable[[Event], None] = _ignore) -> None:
+        self._on_event = on_event
+        self._cancelled = threading.Event()
+        self._finish_early = threading.Event()
+        self._region: Region | None = None
+        self._next_tick = 0.0
+        self._next_preview = 0.0
+        self._clock = _Clock()
+
+    @property
+    def finish_early(self) -> bool:
+        """Whether the user asked to stop at the end of this step and keep what there is."""
+        return self._finish_early.is_set()
+
+    @property
+    def region(self) -> Region | None:
+        """What the user is looking at, for previews; None when nobody is."""
+        return self._region
+
+    def cancel(self) -> None:
+        """Ask the computation to stop and discard; `check` raises from now on."""
+        self._cancelled.set()
+
+    def stop_and_keep(self) -> None:
+        """Ask the computation to finish with what it has learned so far."""
+        self._finish_early.set()
+
+    def watch(self, region: Region | None) -> None:
+        """Choose the region that previews show; None for no previews."""
+        self._region = region
+
+    def check(self) -> None:
+        """Raise `Cancelled` if asked to; called once per step, tile and frame."""
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def tick_due(self) -> bool:
+        """Whether it is time to report; asked before a loss is read back from the device."""
+        now = time.monotonic()
+        if now < self._next_tick:
+            return False
+        self._next_tick = now + TICK_SECONDS
+        return True
+
+    def preview_due(self) -> bool:
+        """Whether somebody watches a region and has seen no preview for a second."""
+        now = time.monotonic()
+        if self._region is None or now < self._next_preview:
+            return False
+        self._next_preview = now + PREVIEW_SECONDS
+        return True
+
+    def plan(self, seconds: Mapping[Stage, float]) -> None:
+        """State how long each coming stage is expected to take, for the time left."""
+        self._clock.plan(seconds)
+
+    def start(self, stage: Stage, steps: int, detail: str = "") -> None:
+        """Begin a stage (a stage begun again, as each round is, goes on where it was)."""
+        self.check()
+        self._clock.start(stage)
+        self._next_tick = 0.0
+        self.emit(StageStarted(stage, steps, detail))
+
+    def progress(
+        self, stage: Stage, done: int, total: int, losses: Mapping[str, float] | None = None
+    ) -> None:
+        """Report `done` of `total` steps of a stage."""
+        left = self._clock.seconds_left(stage, done / max(total, 1))
+        self.emit(StepsDone(stage, done, total, dict(losses or {}), left))
+
+    def finish(self, stage: Stage) -> None:
+        """End a stage."""
+        self.emit(StageFinished(stage, self._clock.finish(stage)))
+
+    def note(self, text: str, *, warning: bool = False) -> None:
+        """Tell the user one sentence."""
+        self.emit(Note(text, warning))
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to whoever watches."""
+        self._on_event(event)
+
+
+class _Clock:
+    """Time left of a planned job: the plan, corrected by how the stages so far really went."""
+
+    def __init__(self) -> None:
+        self._planned: dict[Stage, float] = {}
+        self._started: dict[Stage, float] = {}
+        self._spent: dict[Stage, float] = {}
+
+    def plan(self, seconds: Mapping[Stage, float]) -> None:
+        self._planned = dict(seconds)
+        self._spent.clear()
+
+    def start(self, stage: Stage) -> None:
+        self._started[stage] = time.monotonic()
+
+    def finish(self, stage: Stage) -> float:
+        seconds = time.monotonic() - self._started.get(stage, time.monotonic())
+        self._spent[stage] = seconds
+        return seconds
+
+    def seconds_left(self, stage: Stage, fraction: float) -> float | None:
+        elapsed = time.monotonic() - self._started.get(stage, time.monotonic())
+        if elapsed < 1.0 or fraction <= 0.0:
+            return None
+        here = elapsed / fraction
+        planned = sum(self._planned.get(s, 0.0) for s in self._spent) + self._planned.get(stage, 0.0)
+        pace = (sum(self._spent.values()) + here) / planned if planned else 1.0
+        later = [s for s in self._planned if s is not stage and s not in self._spent]
+        return here - elapsed + pace * sum(self._planned[s] for s in later)
+
+
+SILENT = Run()

@@ -1,0 +1,233 @@
+"""Every setting once: default, limits, unit, label and help, from which forms and options derive."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self, get_type_hints
+
+from .errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a form and an option need to know of one setting."""
+
+    label: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    advanced: bool = True
+
+
+def setting(default: Any, label: str, help: str, **limits: Any) -> Any:  # noqa: A002
+    """Declare a dataclass field with its limits; a default of None means that it is chosen by the program."""
+    return field(default=default, metadata={"limits": Limits(label, help, **limits)})
+
+
+class _Checked:
+    """Checks each value against its limits when a settings object is made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):  # type: ignore[arg-type]
+            if "limits" in item.metadata:
+                _check(item.metadata["limits"], getattr(self, item.name), hints[item.name])
+
+
+def _check(limits: Limits, value: Any, kind: Any) -> None:
+    if value is None and type(None) in getattr(kind, "__args__", ()):
+        return
+    if limits.choices and value not in limits.choices:
+        options = ", ".join(limits.choices)
+        raise SettingsError(f"{limits.label} is {value!r}; choose one of {options}.")
+    if limits.minimum is None and limits.maximum is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SettingsError(f"{limits.label} is {value!r}; a number is needed.")
+    low = -float("inf") if limits.minimum is None else limits.minimum
+    high = float("inf") if limits.maximum is None else limits.maximum
+    if not low <= value <= high:
+        unit = f" {limits.unit}" if limits.unit else ""
+        raise SettingsError(
+            f"{limits.label} is {value:g}{unit}; choose a value from {low:g} to {high:g}{unit}."
+        )
+
+
+def limits_of(settings: Any, name: str) -> Limits:
+    """Give the limits of one field of a settings object or class."""
+    for item in fields(settings):
+        if item.name == name:
+            found: Limits = item.metadata["limits"]
+            return found
+    raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSettings(_Checked):
+    """Where the noise is learned from (METHOD: Eqn (4), and the automatic choice)."""
+
+    strictness: float | None = setting(
+        None,
+        "Strictness",
+        "How even a patch must be to count as smooth. Smaller is stricter. Automatic ranks all "
+        "patches by flatness; a number applies the published rule, Eqn (4), with that limit.",
+        minimum=0.01,
+        maximum=1.0,
+        step=0.01,
+        advanced=False,
+    )
+    patch_size_px: int = setting(
+        32,
+        "Patch size",
+        "Width and height of a smooth patch. The published rule uses 96.",
+        minimum=16,
+        maximum=256,
+        step=2,
+        unit="px",
+        advanced=False,
+    )
+    stride_px: int = setting(
+        8,
+        "Stride",
+        "Distance between neighbouring patches that are looked at. Smaller finds more.",
+        minimum=1,
+        maximum=256,
+        step=1,
+        unit="px",
+        advanced=False,
+    )
+    most: int = setting(
+        40_000, "Most patches", "No more patches than this are used.", minimum=1, maximum=1_000_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseModelSettings(_Checked):
+    """The adversarial stage (METHOD 2 and 5.3)."""
+
+    generator: str = setting(
+        "convolutional",
+        "Generator",
+        "Convolutional makes noise of any size with even statistics; g1 is the published one.",
+        choices=("convolutional", "g1"),
+    )
+    stabilise: bool = setting(
+        True,
+        "Stabilise variance",
+        "Make the noise independent of brightness before learning, where the stack asks for it.",
+    )
+    steps: int = setting(
+        400, "Steps", "Generator updates.", minimum=1, maximum=1_000_000, unit="steps"
+    )
+    batch: int = setting(16, "Batch", "Noise crops per step.", minimum=1, maximum=1024)
+    crop_px: int = setting(
+        32, "Crop", "Side of a noise crop.", minimum=16, maximum=64, step=4, unit="px"
+    )
+    critic_steps: int = setting(
+        1, "Critic steps", "Critic updates per generator update.", minimum=1, maximum=20
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiserSettings(_Checked):
+    """The first estimate and the rounds (METHOD 2 and 5)."""
+
+    first_estimate: str = setting(
+        "shrinkage",
+        "First estimate",
+        "Shrinkage filters with the learned noise spectrum; g2 is the published network.",
+        choices=("shrinkage", "g2"),
+    )
+    network: str = setting(
+        "compact",
+        "Network",
+        "Compact works on 2 x 2 pixel blocks and is fast on a processor; dncnn is the published "
+        "17-layer network; unet the published one for CT.",
+        choices=("compact", "dncnn", "unet"),
+    )
+    targets: str = setting(
+        "estimate",
+        "Targets",
+        "What a noisy copy is compared with: the estimate itself, or a second noisy copy as "
+        "published.",
+        choices=("estimate", "noisy"),
+    )
+    rounds: int = setting(
+        3, "Rounds", "How often the denoiser teaches its successor.", minimum=1, maximum=20,
+        advanced=False,
+    )
+    steps: int = setting(
+        400, "Steps per round", "Updates in each round.", minimum=1, maximum=1_000_000, unit="steps"
+    )
+    batch: int = setting(8, "Batch", "Noisy pairs per step.", minimum=1, maximum=1024)
+    crop_px: int = setting(
+        64, "Crop", "Side of a noisy pair.", minimum=32, maximum=256, step=2, unit="px"
+    )
+    learning_rate: float = setting(
+        3e-3, "Learning rate", "Size of the first updates.", minimum=1e-6, maximum=0.1
+    )
+
+
+PRESETS = ("quick", "balanced", "paper")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(_Checked):
+    """Everything a job needs to be run again."""
+
+    preset: str = setting(
+        "balanced",
+        "Preset",
+        "Quick takes minutes on a processor, balanced longer, paper is the published method.",
+        choices=PRESETS,
+        advanced=False,
+    )
+    seed: int = setting(0, "Seed", "The same seed gives the same result.", minimum=0, maximum=2**31)
+    device: str = setting(
+        "auto",
+        "Device",
+        "Where to compute; automatic tries each device with a real calculation.",
+        choices=("auto", "cpu", "cuda", "mps"),
+    )
+    patches: PatchSettings = field(default_factory=PatchSettings)
+    noise_model: NoiseModelSettings = field(default_factory=NoiseModelSettings)
+    denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give nested plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build settings from nested plain values; unknown names are refused."""
+        parts = {
+            "patches": PatchSettings,
+            "noise_model": NoiseModelSettings,
+            "denoiser": DenoiserSettings,
+        }
+        try:
+            nested = {name: kind(**values[name]) for name, kind in parts.items() if name in values}
+            return cls(**{**values, **nested})
+        except TypeError as error:
+            raise SettingsError(f"The settings cannot be read: {error}.") from error
+
+
+def preset(name: str, **changes: Any) -> Settings:
+    """Give the settings of a preset, with `changes` to the top-level fields."""
+    if name not in PRESETS:
+        raise SettingsError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+    made = {
+        "quick": Settings(preset="quick"),
+        "balanced": Settings(preset="balanced"),
+        "paper": _paper(),
+    }[name]
+    return replace(made, **changes)
+
+
+def _paper() -> Settings:
+    return Settings(preset="paper")

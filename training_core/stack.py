@@ -1,0 +1,155 @@
+"""The stack: pixels with their axes, pixel size and origin, and the way to unit intensity and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PixelSize:
+    """Physical size of a pixel in micrometres; None where the file does not say."""
+
+    x_um: float | None = None
+    y_um: float | None = None
+    z_um: float | None = None
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Noisy images as they came: never rescaled, never clipped.
+
+    Attributes
+    ----------
+    pixels
+        Array or memory map with one dimension per letter of `axes`, real dtype, finite values.
+    axes
+        Letters from "TZCYX" plus "I" for an unnamed dimension, ending in "YX".
+    pixel_size
+        Micrometres per pixel.
+    channels
+        Channel names, one per index of C; empty where unknown.
+    time_step_s
+        Seconds between frames, None where unknown.
+    value_unit
+        "HU" for CT in Hounsfield units, else "".
+    kind
+        The file family: "ome", "imagej", "tiff", "png", "dicom" or "array".
+    source
+        The file or folder; None for an array.
+    warnings
+        Sentences for the user about what was missing or changed while reading.
+    metadata
+        What the file family needs to be written again unchanged (LUTs, ranges).
+    """
+
+    pixels: Pixels
+    axes: str
+    pixel_size: PixelSize = PixelSize()
+    channels: tuple[str, ...] = ()
+    time_step_s: float | None = None
+    value_unit: str = ""
+    kind: str = "array"
+    source: Path | None = None
+    warnings: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the user calls it: the file name, or "stack"."""
+        return self.source.name if self.source else "stack"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return tuple(self.pixels.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the pixels."""
+        return self.pixels.dtype
+
+    @property
+    def frame_count(self) -> int:
+        """How many YX frames there are, over all other axes."""
+        return int(np.prod(self.shape[:-2], dtype=np.int64))
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width of a frame in pixels."""
+        return self.shape[-2], self.shape[-1]
+
+    def frame(self, index: int) -> NDArray[np.float32]:
+        """Give frame `index` (counted over all other axes, last fastest), (height, width) float32."""
+        return np.asarray(self.raw_frame(index), dtype=np.float32)
+
+    def raw_frame(self, index: int) -> Pixels:
+        """Give frame `index` in its own dtype, (height, width)."""
+        return np.asarray(self.pixels[np.unravel_index(index, self.shape[:-2])])
+
+    def channel_of(self, index: int) -> int:
+        """Give the channel that frame `index` belongs to; 0 without a C axis."""
+        if "C" not in self.axes:
+            return 0
+        return int(np.unravel_index(index, self.shape[:-2])[self.axes.index("C")])
+
+    @cached_property
+    def intensity(self) -> IntensityRange:
+        """One affine map for the whole stack, never per slice (it would give slices different baselines)."""
+        return IntensityRange.of(self)
+
+    def with_pixels(self, pixels: Pixels) -> Stack:
+        """Give the same stack with other pixels of the same shape."""
+        if pixels.shape != self.pixels.shape:
+            raise ValueError(f"pixels are {pixels.shape}; the stack is {self.pixels.shape}")
+        return replace(self, pixels=pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class IntensityRange:
+    """The affine map from stack values to about [0, 1], and its inverse.
+
+    The inverse adds the *change* to the original value, so a denoiser that changes nothing returns
+    every pixel bit for bit, in any dtype.
+    """
+
+    offset: float
+    scale: float
+
+    @classmethod
+    def of(cls, stack: Stack, frames: int = 16) -> IntensityRange:
+        """Measure the range on up to `frames` frames spread over the stack (0.1 to 99.9 %)."""
+        chosen = np.unique(np.linspace(0, stack.frame_count - 1, frames).astype(int))
+        values = np.concatenate([stack.frame(i)[::2, ::2].ravel() for i in chosen])
+        low, high = (float(v) for v in np.percentile(values, (0.1, 99.9)))
+        return cls(low, high - low if high > low else 1.0)
+
+    def to_unit(self, values: Pixels) -> NDArray[np.float32]:
+        """Map stack values to float32, about [0, 1]; nothing is clipped."""
+        unit: NDArray[np.float32] = (
+            (np.asarray(values, dtype=np.float64) - self.offset) / self.scale
+        ).astype(np.float32)
+        return unit
+
+    def from_unit(self, unit: NDArray[np.float32], original: Pixels) -> NDArray[np.float64]:
+        """Map back: `original` plus the change between its unit value and `unit`, in float64."""
+        change = (unit.astype(np.float64) - self.to_unit(original)) * self.scale
+        restored: NDArray[np.float64] = np.asarray(original, dtype=np.float64) + change
+        return restored
+
+
+def cast(values: NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> tuple[Pixels, int]:
+    """Convert to `dtype`, rounding half to even and clipping; also give how many values were clipped."""
+    if dtype.kind == "f":
+        return values.astype(dtype), 0
+    info = np.iinfo(dtype)
+    rounded = np.rint(values)
+    clipped = np.clip(rounded, info.min, info.max)
+    return clipped.astype(dtype), int(np.count_nonzero(clipped != rounded))
