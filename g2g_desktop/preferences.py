@@ -1,0 +1,75 @@
+"""What the window remembers between two starts: recent files, theme and geometry, as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from .paths import user_data_dir
+
+_LOG = logging.getLogger(__name__)
+_MOST_RECENT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The remembered values; every one has a default, so a lost file only costs comfort.
+
+    `geometry` is what `QWidget.saveGeometry` gave, in hexadecimal; `theme` is "system", "light" or
+    "dark"; `recent` are paths, the latest first.
+    """
+
+    recent: tuple[str, ...] = ()
+    theme: str = "system"
+    geometry: str = ""
+    export_folder: str = ""
+
+    def with_recent(self, path: Path) -> Preferences:
+        """Put `path` first among the recent ones."""
+        name = str(path)
+        rest = tuple(item for item in self.recent if item != name)
+        return replace(self, recent=(name, *rest)[:_MOST_RECENT])
+
+
+def load_preferences() -> Preferences:
+    """Read the preferences; what is missing or damaged keeps its default, so the window always opens."""
+    try:
+        stored = json.loads(_file().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Preferences()
+    except (OSError, ValueError) as error:
+        _LOG.warning("The preferences could not be read: %s", error)
+        return Preferences()
+    return _valid(stored if isinstance(stored, dict) else {})
+
+
+def save_preferences(preferences: Preferences) -> None:
+    """Write the preferences, whole or not at all."""
+    target = _file()
+    draft = target.with_suffix(".part")
+    try:
+        draft.write_text(json.dumps(asdict(preferences), indent=1), encoding="utf-8")
+        os.replace(draft, target)
+    except OSError as error:
+        _LOG.warning("The preferences could not be saved: %s", error)
+
+
+def _file() -> Path:
+    return user_data_dir() / "preferences.json"
+
+
+def _valid(stored: dict[str, Any]) -> Preferences:
+    kept: dict[str, Any] = {}
+    for item in fields(Preferences):
+        value = stored.get(item.name)
+        if item.name == "recent" and isinstance(value, list):
+            kept["recent"] = tuple(entry for entry in value if isinstance(entry, str))
+        elif item.name != "recent" and isinstance(value, str):
+            kept[item.name] = value
+    if kept.get("theme") not in (None, "system", "light", "dark"):
+        del kept["theme"]
+    return Preferences(**kept)
