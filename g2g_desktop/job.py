@@ -6,17 +6,19 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from training_core.errors import CoreError
 from training_core.run import Cancelled, Run
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _LOG = logging.getLogger(__name__)
 
-# Deep call chains of image codecs and of torch overflow the small default stack of a thread on macOS.
+# Image codecs and torch overflow the small default stack of a thread on macOS.
 STACK_BYTES = 64 * 2**20
 NICENESS = 10
 
@@ -33,7 +35,7 @@ class Job(QObject):
     work
         Called with the `Run` of this job, in the new thread; what it returns is the result.
     keep_late_result
-        Whether a result that is complete by the time a cancel arrives counts, as a file on disk does.
+        Whether a result that was complete when the cancel arrived counts, as a written file does.
     """
 
     event = Signal(object)
@@ -136,7 +138,7 @@ class _Worker(QObject):
 
 
 def _yield_to_the_window() -> None:
-    """Give this thread and those it starts a lower priority (on Linux, where a thread can have one)."""
+    """Lower the priority of this thread and those it starts (threads have one on Linux only)."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 

@@ -6,10 +6,12 @@ import json
 import logging
 import os
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .paths import user_data_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
 _MOST_RECENT = 8
@@ -36,7 +38,7 @@ class Preferences:
 
 
 def load_preferences() -> Preferences:
-    """Read the preferences; what is missing or damaged keeps its default, so the window always opens."""
+    """Read the preferences; what is missing or damaged keeps its default, so the window opens."""
     try:
         stored = json.loads(_file().read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,0 +1,91 @@
+"""Every action of the window as data: text, shortcut, icon, menu, and when it is allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .session import State
+
+if TYPE_CHECKING:
+    from .session import Session
+
+ANY = frozenset(State)
+AT_REST = frozenset({State.EMPTY, State.READY, State.DONE})
+WITH_STACK = ANY - {State.EMPTY, State.LOADING}
+WITH_STACK_AT_REST = frozenset({State.READY, State.DONE})
+DONE = frozenset({State.DONE})
+TRAINING = frozenset({State.TRAINING})
+CANCELLABLE = frozenset(
+    {State.LOADING, State.TRAINING, State.STOPPING, State.DENOISING, State.EXPORTING}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One thing the user can ask for.
+
+    `states` say when; `needs` names a fact of the session that must hold as well; an action with a
+    `group` is one choice of several and can be checked.
+    """
+
+    id: str
+    text: str
+    menu: str
+    shortcuts: tuple[str, ...]
+    states: frozenset[State]
+    icon: str = ""
+    needs: str = ""
+    group: str = ""
+    tip: str = ""
+
+    def allowed(self, session: Session) -> bool:
+        """Whether the session, as it is now, lets the user ask for this."""
+        met = not self.needs or getattr(session, self.needs) not in (None, False)
+        return session.state in self.states and met
+
+
+ACTIONS = (
+    ActionSpec("open", "&Open stack...", "&File", ("Ctrl+O",), AT_REST, "open"),
+    ActionSpec("open_folder", "Open &folder...", "&File", ("Ctrl+Shift+O",), AT_REST, "open"),
+    ActionSpec("open_model", "Open &model...", "&File", ("Ctrl+Shift+M",), AT_REST, "model"),
+    ActionSpec("save_model", "&Save model...", "&File", ("Ctrl+S",), AT_REST, "model", "denoiser"),
+    ActionSpec("export", "&Export TIFF...", "&File", ("Ctrl+E",), DONE, "export"),
+    ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), ANY),
+    ActionSpec("train", "&Train and denoise", "&Run", ("Ctrl+R",), WITH_STACK_AT_REST, "train"),
+    ActionSpec(
+        "denoise",
+        "&Denoise with the model",
+        "&Run",
+        ("Ctrl+D",),
+        WITH_STACK_AT_REST,
+        "model",
+        "denoiser",
+    ),
+    ActionSpec("stop_and_keep", "&Stop and keep", "&Run", ("Ctrl+.",), TRAINING, "stop"),
+    ActionSpec("cancel", "&Cancel", "&Run", ("Esc",), CANCELLABLE, "cross"),
+    ActionSpec(
+        "model_info", "Model &information", "&Run", ("M",), AT_REST, "info", needs="denoiser"
+    ),
+    ActionSpec("fit", "&Fit in window", "&View", ("F",), WITH_STACK),
+    ActionSpec("actual_size", "&Actual pixels", "&View", ("Z",), WITH_STACK),
+    ActionSpec("auto_contrast", "Auto &contrast", "&View", ("A",), WITH_STACK),
+    ActionSpec(
+        "show_patches", "Show smooth &patches", "&View", ("G",), WITH_STACK, group="patches"
+    ),
+    ActionSpec("split", "&Split", "&View", ("1",), DONE, "compare", group="compare"),
+    ActionSpec("side", "Side &by side", "&View", ("2",), DONE, group="compare"),
+    ActionSpec("pixel_size", "Set pixel si&ze...", "&View", (), WITH_STACK_AT_REST),
+    ActionSpec("theme_system", "Theme of the s&ystem", "&View", (), ANY, group="theme"),
+    ActionSpec("theme_light", "&Light theme", "&View", (), ANY, group="theme"),
+    ActionSpec("theme_dark", "&Dark theme", "&View", (), ANY, group="theme"),
+    ActionSpec("shortcuts", "&Keyboard shortcuts", "&Help", ("?", "F1"), ANY),
+    ActionSpec("show_log", "Show &log folder", "&Help", (), ANY),
+    ActionSpec("about", "&About g2g desktop", "&Help", (), ANY, "info"),
+)
+BY_ID = {spec.id: spec for spec in ACTIONS}
+
+
+def allowed_actions(session: Session) -> frozenset[str]:
+    """Give the ids of all actions that the session allows now."""
+    return frozenset(spec.id for spec in ACTIONS if spec.allowed(session))
