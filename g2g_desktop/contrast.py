@@ -1,0 +1,86 @@
+"""Which grey values are shown as black and as white: display only, the pixels stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training_core.stack import Pixels, Stack
+
+    Window = tuple[float, float]
+
+SATURATED_PERCENT = (0.35, 1.0, 2.0, 0.0)
+"""What each press of Auto saturates, both tails together; 0 is minimum to maximum."""
+
+SOFT_TISSUE_HU = (-160.0, 240.0)
+
+# Sorting this many values takes a few milliseconds, so it may be done while the window is open.
+MOST_VALUES = 2**19
+MOST_FRAMES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class IntensitySample:
+    """Some values of a stack, sorted, from which any window is read off at once.
+
+    Attributes
+    ----------
+    values
+        (count,) float32, ascending, in the units of the stack.
+    """
+
+    values: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, stack: Stack, channel: int | None = None) -> IntensitySample:
+        """Sample up to 16 frames spread over the stack, or over one channel of it."""
+        indices = [
+            index
+            for index in range(stack.frame_count)
+            if channel is None or stack.channel_of(index) == channel
+        ]
+        chosen = np.unique(np.linspace(0, len(indices) - 1, MOST_FRAMES).astype(int))
+        share = MOST_VALUES // len(chosen)
+        return cls._sorted([_thinned(stack.raw_frame(indices[i]), share) for i in chosen])
+
+    @classmethod
+    def of_image(cls, image: Pixels) -> IntensitySample:
+        """Sample one (height, width) image."""
+        return cls._sorted([_thinned(image, MOST_VALUES)])
+
+    @classmethod
+    def _sorted(cls, parts: list[NDArray[np.float32]]) -> IntensitySample:
+        return cls(np.sort(np.concatenate(parts)))
+
+    @property
+    def range(self) -> Window:
+        """Smallest and largest value sampled, never equal."""
+        return _apart(float(self.values[0]), float(self.values[-1]))
+
+    def window(self, saturated_percent: float) -> Window:
+        """Give the window that leaves half of `saturated_percent` outside at each end."""
+        last = len(self.values) - 1
+        skipped = round(last * saturated_percent / 200)
+        low, high = float(self.values[skipped]), float(self.values[last - skipped])
+        # A nearly empty picture has one value almost everywhere; its few others must stay visible.
+        return (low, high) if high > low else self.range
+
+    def histogram(self, bins: int, window: Window) -> NDArray[np.float64]:
+        """Count the values in each of `bins` equal parts of `window`, (bins,) float64."""
+        edges = np.linspace(*window, bins + 1, dtype=np.float32)
+        return np.diff(np.searchsorted(self.values, edges)).astype(np.float64)
+
+
+def _thinned(image: Pixels, most: int) -> NDArray[np.float32]:
+    """Take every n-th row and column, so that about `most` values remain."""
+    step = max(1, int(np.ceil(np.sqrt(image.size / most))))
+    return np.asarray(image[::step, ::step], dtype=np.float32).ravel()
+
+
+def _apart(low: float, high: float) -> Window:
+    return (low, high) if high > low else (low, low + 1.0)

@@ -1,0 +1,314 @@
+"""What every viewer of stacks has: tools, panes, axis sliders, read-out and contrast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .axis_slider import AxisSliders
+from .contrast import SATURATED_PERCENT, SOFT_TISSUE_HU, IntensitySample
+from .contrast_bar import ContrastBar
+from .image_pane import ImagePane
+from .look_up_tables import NAMES, look_up_table
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QKeyEvent
+
+    from training_core.stack import Stack
+
+    from .contrast import Window
+
+
+class FrameViewer(QWidget):
+    """Shows one frame at a time of a stack, in one or more linked panes with one contrast.
+
+    A child class passes its panes, and says in `draw_frame` what they show.
+    """
+
+    frame_changed = Signal(int)
+    levels_changed = Signal(float, float)
+
+    def __init__(self, panes: tuple[ImagePane, ...], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.panes = panes
+        self.stack: Stack | None = None
+        self._samples: dict[int, IntensitySample] = {}
+        self._windows: dict[int, tuple[Window, str]] = {}
+        self._auto_step = 0
+        self._under_cursor: tuple[int, int] | None = None
+        self._inverted = False
+        self._linking = False
+        self.tools = QHBoxLayout()
+        self.canvas = QHBoxLayout()
+        self.sliders = AxisSliders(self)
+        self.contrast = ContrastBar(self)
+        self.readout = QLabel(self)
+        self.zoom_text = QLabel(self)
+        self._lay_out()
+        self._make_tools()
+        self._connect()
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.show_stack(None)
+
+    def _lay_out(self) -> None:
+        self.canvas.setSpacing(2)
+        for pane in self.panes:
+            self.canvas.addWidget(pane, 1)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(8, 0, 4, 0)
+        foot.addWidget(self.readout, 4)
+        foot.addWidget(self.contrast, 7)
+        # The read-out changes with every move of the mouse; it must not push the contrast about.
+        self.readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.readout.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(self.tools)
+        column.addLayout(self.canvas, 1)
+        column.addWidget(self.sliders)
+        column.addLayout(foot)
+
+    def _make_tools(self) -> None:
+        self.tools.setSpacing(2)
+        self.tools.setContentsMargins(4, 2, 4, 0)
+        self.tools.addStretch(1)
+        self.tools.addWidget(self.zoom_text)
+        self.fit_button = self.add_tool("Fit", "Show the whole image (F, or double click)")
+        self.full_button = self.add_tool("100 %", "One image pixel per screen pixel (Z)")
+        self.colours = QComboBox(self)
+        self.colours.addItems(NAMES)
+        self.colours.setToolTip("Colours. HiLo shows black pixels blue and saturated ones red.")
+        self.colours.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.tools.addWidget(self.colours)
+        self.invert_button = self.add_tool("Invert", "Exchange black and white (I)", checkable=True)
+
+    def add_tool(
+        self, text: str, tip: str, *, checkable: bool = False, at: int = -1
+    ) -> QToolButton:
+        """Add a button to the row above the image, `at` a position in it or at the end."""
+        button = QToolButton(self)
+        button.setText(text)
+        button.setAutoRaise(True)
+        button.setCheckable(checkable)
+        button.setToolTip(tip)
+        # A click must leave the keyboard with the image: Space and the arrows are its keys.
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.tools.insertWidget(at, button)
+        return button
+
+    def _connect(self) -> None:
+        self.fit_button.clicked.connect(self.fit)
+        self.full_button.clicked.connect(self.zoom_full)
+        self.colours.currentIndexChanged.connect(self._recolour)
+        self.invert_button.toggled.connect(self._recolour)
+        self.contrast.levels_chosen.connect(self.set_levels)
+        self.contrast.auto_asked.connect(self.auto_contrast)
+        self.sliders.frame_changed.connect(self._on_frame_changed)
+        for pane in self.panes:
+            pane.hovered.connect(self._on_hovered)
+            pane.range_changed.connect(self._on_range_changed)
+            pane.stepped.connect(self.sliders.step)
+
+    def sizeHint(self) -> QSize:
+        """Large: the image is what matters."""
+        return QSize(720, 640)
+
+    @property
+    def frame_index(self) -> int:
+        """The frame shown, counted over all axes but Y and X, the last one fastest."""
+        return self.sliders.frame_index
+
+    @property
+    def levels(self) -> Window:
+        """What is shown black and white, in the units of the stack."""
+        return self._windows[self._channel][0] if self._windows else (0.0, 1.0)
+
+    @property
+    def _channel(self) -> int:
+        return self.stack.channel_of(self.frame_index) if self.stack else 0
+
+    def show_stack(self, stack: Stack | None) -> None:
+        """Start with another stack: its sliders, its contrast, its scale, all of it in view."""
+        self.stack = stack
+        self._samples.clear()
+        self._windows.clear()
+        self._auto_step = 0
+        self._under_cursor = None
+        self.sliders.set_stack(stack)
+        for pane in self.panes:
+            pane.set_pixel_size(stack.pixel_size.x_um if stack else None)
+        self.contrast.set_sample(None, whole_numbers=True)
+        self._show_contrast()
+        self.draw_frame()
+        self._recolour()
+        self.fit()
+        self._show_readout()
+
+    def draw_frame(self) -> None:
+        """Put the current frame into the panes."""
+        raise NotImplementedError
+
+    def value_text(self, row: int, column: int) -> str:
+        """Say what the pixel under the cursor holds."""
+        raise NotImplementedError
+
+    def set_theme(self, dark: bool) -> None:
+        """Repaint what takes its colours from the palette."""
+        self.contrast.update()
+
+    @Slot(int)
+    def show_frame(self, index: int) -> None:
+        """Go to a frame, or to the nearest end."""
+        self.sliders.show_frame(index)
+
+    @Slot()
+    def fit(self) -> None:
+        """Show the whole image."""
+        for pane in self.panes:
+            pane.fit()
+
+    @Slot()
+    def zoom_full(self) -> None:
+        """Show one image pixel per screen pixel."""
+        self.panes[0].zoom(1.0)
+
+    @Slot()
+    def invert(self) -> None:
+        """Exchange black and white."""
+        self.invert_button.toggle()
+
+    @Slot()
+    def auto_contrast(self) -> None:
+        """Choose the contrast from the stack; each press saturates more, then nothing at all."""
+        if self.stack is None:
+            return
+        percent = SATURATED_PERCENT[self._auto_step % len(SATURATED_PERCENT)]
+        self._auto_step += 1
+        how = f"Auto {percent:g} %" if percent else "Min-max"
+        self._windows[self._channel] = (self._samples[self._channel].window(percent), how)
+        self._apply_levels()
+
+    @Slot(float, float)
+    def set_levels(self, low: float, high: float) -> None:
+        """Show `low` as black and `high` as white."""
+        self._auto_step = 0
+        self._windows[self._channel] = ((low, high), "Auto")
+        self._apply_levels()
+
+    def _show_contrast(self) -> None:
+        """Take up the contrast of the current channel; measure it the first time."""
+        stack = self.stack
+        if stack is None:
+            return
+        channel = self._channel
+        if channel not in self._samples:
+            self._samples[channel] = IntensitySample.of(
+                stack, channel if "C" in stack.axes else None
+            )
+        self.contrast.set_sample(self._samples[channel], stack.dtype.kind in "iub")
+        if channel in self._windows:
+            self._apply_levels()
+        elif stack.value_unit == "HU":
+            self._windows[channel] = (SOFT_TISSUE_HU, "Soft tissue")
+            self._apply_levels()
+        else:
+            self._auto_step = 0
+            self.auto_contrast()
+
+    def _apply_levels(self) -> None:
+        (low, high), how = self._windows[self._channel]
+        for pane in self.panes:
+            pane.set_levels((low, high))
+        self.contrast.set_levels(low, high, how)
+        self.levels_changed.emit(low, high)
+
+    @Slot()
+    def _recolour(self) -> None:
+        table = look_up_table(self.colours.currentText(), self.invert_button.isChecked())
+        for pane in self.panes:
+            pane.set_table(table)
+
+    @Slot(int)
+    def _on_frame_changed(self, index: int) -> None:
+        if self.stack is not None and "C" in self.stack.axes:
+            self._show_contrast()
+        self.draw_frame()
+        self._show_readout()
+        self.frame_changed.emit(index)
+
+    @Slot(object)
+    def _on_hovered(self, position: tuple[int, int] | None) -> None:
+        self._under_cursor = position
+        self._show_readout()
+
+    def _show_readout(self) -> None:
+        if self.stack is None or self._under_cursor is None:
+            self.readout.setText("")
+            return
+        row, column = self._under_cursor
+        where = position_text(self.stack, row, column)
+        self.readout.setText(f"{where} · {self.value_text(row, column)}")
+
+    @Slot()
+    def _on_range_changed(self) -> None:
+        source = self.sender()
+        if not self._linking:
+            self._linking = True
+            for pane in self.panes:
+                if isinstance(source, ImagePane) and pane is not source and pane.isVisible():
+                    pane.set_view_rect(source.view_rect)
+            self._linking = False
+        shown = self.panes[0].image is not None
+        self.zoom_text.setText(f"{100 * self.panes[0].scale_factor:.0f} %" if shown else "")
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys of every viewer; those of the axis sliders act on the last axis."""
+        key, actions = event.key(), Qt.Key
+        steps = {
+            actions.Key_Left: -1,
+            actions.Key_Right: 1,
+            actions.Key_PageUp: 10,
+            actions.Key_PageDown: -10,
+            actions.Key_Home: -(10**9),
+            actions.Key_End: 10**9,
+        }
+        commands = {
+            actions.Key_A: self.auto_contrast,
+            actions.Key_F: self.fit,
+            actions.Key_Z: self.zoom_full,
+            actions.Key_I: self.invert,
+        }
+        bare = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if bare and key in steps:
+            self.sliders.step(steps[actions(key)])
+        elif bare and key in commands:
+            commands[actions(key)]()
+        else:
+            super().keyPressEvent(event)
+
+
+def position_text(stack: Stack, row: int, column: int) -> str:
+    """Write where a pixel is, in pixels and, where the size is known, in micrometres."""
+    size = stack.pixel_size
+    if not size.x_um or not size.y_um:
+        return f"{column}, {row} px"
+    decimals = 3 if size.x_um < 0.01 else 2 if size.x_um < 0.1 else 1
+    x, y = column * size.x_um, row * size.y_um
+    return f"{column}, {row} px ({x:.{decimals}f}, {y:.{decimals}f} µm)"
+
+
+def value_text(value: float, unit: str = "") -> str:
+    """Write one pixel value with at most four digits after a whole number's worth."""
+    text = f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
+    return f"{text} {unit}" if unit else text

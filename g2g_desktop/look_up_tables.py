@@ -1,0 +1,39 @@
+"""Colours for grey values: the look-up tables a viewer offers, and that of the smooth patches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NAMES = ("Grey", "Inferno", "Viridis", "Magma", "HiLo")
+PATCH_GREEN = (74, 222, 128)
+
+
+def look_up_table(name: str, inverted: bool = False) -> NDArray[np.uint8]:
+    """Give the (256, 3) uint8 table called `name`, one of `NAMES`.
+
+    HiLo is grey with the lowest value blue and the highest red, as microscopists use it to see
+    what is outside the window.
+    """
+    grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+    if name not in ("Grey", "HiLo"):
+        grey = np.asarray(pg.colormap.get(name.lower()).getLookupTable(nPts=256, mode="byte"))[
+            :, :3
+        ]
+    table = grey[::-1].copy() if inverted else grey.copy()
+    if name == "HiLo":
+        table[0], table[-1] = (40, 90, 255), (255, 70, 40)
+    return table
+
+
+def coverage_table() -> NDArray[np.uint8]:
+    """Give the (256, 4) uint8 table of the overlay: clear at 0, else green, denser with overlap."""
+    table = np.zeros((256, 4), dtype=np.uint8)
+    table[:, :3] = PATCH_GREEN
+    table[1:, 3] = np.clip(52 + 4 * np.arange(255), 0, 92)
+    return table
