@@ -1,0 +1,115 @@
+"""The automatic test for smooth patches: nothing but noise is left when a slow trend is gone.
+
+A window's second-order trend is removed; then the variance of its block means (low-pass) is divided
+by that of its mixed differences (high-pass). Structure adds to the first far more than to the
+second, and a change of the noise's strength changes neither ratio nor rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from .windows import slabs, window_count, window_moments
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .windows import Frame, Map
+
+TREND = 3  # polynomials of degree 0, 1, 2 along each side
+LOWEST = 0.02  # the fraction of windows taken for surely pure
+TYPICAL = (
+    1.5  # times the lowest: where pure noise is found; the very lowest would bias its spectrum
+)
+MOST = 4.0  # times the lowest: above it structure leaks in
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """What pure noise of this stack scores in `flatness_map`, whatever its spectrum."""
+
+    lowest: float
+
+    @classmethod
+    def of(cls, flatness: Map) -> Self:
+        """Measure it on the scores of all usable windows, at least one."""
+        return cls(max(float(np.quantile(flatness, LOWEST)), np.finfo(np.float64).tiny))
+
+    def distance(self, flatness: Map) -> Map:
+        """How far from typical pure noise, as |log ratio|; infinite where structure leaks in."""
+        apart = np.abs(np.log(np.maximum(flatness, 1e-300) / (TYPICAL * self.lowest)))
+        return np.where(flatness <= MOST * self.lowest, apart, np.inf)
+
+
+def flatness_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
+    """Divide the low-pass by the high-pass variance of every window, its trend removed.
+
+    Parameters
+    ----------
+    frame
+        (height, width), any float dtype.
+    patch_size_px, stride_px
+        Side of a window and distance of neighbouring windows.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, cols) float64; about 1 for white noise, some constant for other pure noise, larger
+        where there is structure, infinite where a window has no high-pass energy at all.
+    """
+    shape = tuple(window_count(n, patch_size_px, stride_px) for n in frame.shape)
+    scores = np.full(shape, np.inf)
+    basis = _basis(patch_size_px)
+    for rows, slab in slabs(frame, patch_size_px, stride_px) if scores.size else ():
+        low = _low_pass(slab - slab.mean(dtype=np.float64), basis, patch_size_px, stride_px)
+        high = _high_pass(slab, patch_size_px, stride_px)
+        np.divide(low, high, out=scores[rows], where=high > 0)
+    return scores
+
+
+def _basis(size: int) -> Map:
+    """Build unit columns (size, 3 + blocks): orthogonal polynomials, then the means of blocks."""
+    blocks = min(max(size // 8, 4), 8)
+    x = np.linspace(-1, 1, size)
+    trend = np.linalg.qr(np.stack([x**k for k in range(TREND)], axis=1))[0]
+    edges = np.round(np.linspace(0, size, blocks + 1)).astype(int)
+    steps = np.zeros((size, blocks))
+    for block, (first, last) in enumerate(pairwise(edges)):
+        steps[first:last, block] = 1 / np.sqrt(last - first)
+    return np.hstack([trend, steps])
+
+
+def _low_pass(frame: Frame, basis: Map, size: int, stride: int) -> Map:
+    """Mean square of the block means of each window, its trend gone; 1 for unit white noise."""
+    products = _window_products(frame, basis, size, stride)
+    overlap = basis[:, TREND:].T @ basis[:, :TREND]
+    keep = np.add.outer(np.arange(TREND), np.arange(TREND)) < TREND  # total degree 0, 1, 2
+    trend = products[..., :TREND, :TREND] * keep
+    left = products[..., TREND:, TREND:] - overlap @ trend @ overlap.T
+    energy: Map = np.einsum("rcij,rcij->rc", left, left)
+    return energy / _freedom(overlap, keep)
+
+
+def _freedom(overlap: Map, keep: NDArray[np.bool_]) -> float:
+    """Give the expected sum of squares for unit white noise."""
+    inside = np.einsum("ia,jb,ab->", overlap**2, overlap**2, keep)
+    return len(overlap) ** 2 - float(inside)
+
+
+def _window_products(frame: Frame, basis: Map, size: int, stride: int) -> Map:
+    """Give basis^T window basis for every window, (rows, cols, k, k)."""
+    across = np.lib.stride_tricks.sliding_window_view(frame, size, axis=1)[:, ::stride] @ basis
+    down = np.lib.stride_tricks.sliding_window_view(across, size, axis=0)[::stride]
+    products: Map = np.einsum("rckp,pl->rclk", down, basis, optimize=True)
+    return products
+
+
+def _high_pass(frame: Frame, size: int, stride: int) -> Map:
+    """Mean square of the mixed differences of each window; 1 for unit white noise."""
+    mixed = np.diff(np.diff(frame.astype(np.float64), axis=0), axis=1)
+    square = np.pad(mixed * mixed, ((0, 1), (0, 1)), mode="edge")
+    return window_moments(square, size, stride)[0] / 4

@@ -1,0 +1,115 @@
+"""Mean and variance of every window of a frame at once, without cancellation.
+
+Sums of squares lose the small variance of a dark window beside a bright one. Means and squared
+deviations of neighbouring cells are merged instead (Chan, Golub, LeVeque 1983), as disjoint cells
+first and then by doubling, so the cost per pixel hardly depends on the size of the windows.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Frame = NDArray[np.floating[Any]]
+    Map = NDArray[np.float64]
+
+SLAB_PIXELS = 1 << 19  # about what stays in the cache
+
+
+def window_count(length: int, size: int, stride: int) -> int:
+    """Give how many windows of `size` fit into `length` pixels, one that fits exactly included."""
+    return max(0, (length - size) // stride + 1)
+
+
+def slabs(frame: Frame, size: int, stride: int) -> Iterator[tuple[slice, Frame]]:
+    """Cut a frame into slabs of whole window rows; give the rows of the map and the pixels."""
+    rows = window_count(frame.shape[0], size, stride)
+    height = max(4 * size, SLAB_PIXELS // max(frame.shape[1], 1))
+    step = max(1, height // stride)
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        yield slice(first, last), frame[first * stride : (last - 1) * stride + size]
+
+
+def window_moments(values: Frame, size: int, stride: int) -> tuple[Map, Map]:
+    """Mean and population variance of all windows of `size` x `size` at `stride`.
+
+    Parameters
+    ----------
+    values
+        (height, width), at least `size` both ways.
+
+    Returns
+    -------
+    tuple
+        mean and variance, each (rows, cols) float64 in the units of `values` and their square.
+    """
+    cell = gcd(size, stride)
+    mean, spread = _cells(values, cell)
+    for axis in (0, 1):
+        weight = cell * cell if axis == 0 else cell * size
+        mean, spread = _slide(mean, spread, weight, size // cell, axis)
+    every = stride // cell
+    return mean[::every, ::every], spread[::every, ::every] / (size * size)
+
+
+def _cells(values: Frame, cell: int) -> tuple[Map, Map]:
+    """Mean and squared deviation of disjoint cells."""
+    height, width = (n // cell * cell for n in values.shape)
+    inside = values[:height, :width].astype(np.float64)
+    if cell == 1:
+        return inside, np.zeros_like(inside)
+    rows = inside.reshape(height // cell, cell, width)
+    mean = rows.mean(axis=1)
+    rows -= mean[:, None]  # a view on our own copy
+    spread = np.einsum("rkw,rkw->rw", rows, rows)
+    return _join_columns(mean, spread, cell)
+
+
+def _join_columns(mean: Map, spread: Map, cell: int) -> tuple[Map, Map]:
+    """Merge runs of `cell` columns, each standing for `cell` pixels."""
+    runs = mean.reshape(len(mean), -1, cell)
+    joined: Map = runs.mean(axis=2)
+    apart = runs - joined[..., None]
+    within = spread.reshape(runs.shape).sum(axis=2)
+    return joined, within + cell * np.einsum("rck,rck->rc", apart, apart)
+
+
+def _slide(mean: Map, spread: Map, weight: int, count: int, axis: int) -> tuple[Map, Map]:
+    """Merge every run of `count` neighbours along `axis`; each stands for `weight` pixels."""
+    run, length, done, made = (mean, spread), 1, (mean, spread), 0
+    while True:
+        if count & length:
+            done = _merge(done, run, made, length, weight, axis) if made else run
+            made += length
+        if made == count:
+            return done
+        run = _merge(run, run, length, length, weight, axis)
+        length *= 2
+
+
+def _merge(
+    first: tuple[Map, Map], second: tuple[Map, Map], n: int, m: int, weight: int, axis: int
+) -> tuple[Map, Map]:
+    """Join runs of `n` with the runs of `m` that begin where they end."""
+    size = second[0].shape[axis] - n
+    a_mean, a_spread = (_part(x, 0, size, axis) for x in first)
+    b_mean, b_spread = (_part(x, n, size, axis) for x in second)
+    apart = b_mean - a_mean
+    mean = a_mean + apart * (m / (n + m))
+    apart *= apart
+    apart *= weight * n * m / (n + m)
+    apart += a_spread
+    apart += b_spread
+    return mean, apart
+
+
+def _part(values: Map, start: int, size: int, axis: int) -> Map:
+    return values[start : start + size] if axis == 0 else values[:, start : start + size]
