@@ -173,7 +173,7 @@ class ContrastBar(QWidget):
             f"Choose the contrast from the picture (A). Press again to go further. {DISPLAY_ONLY}"
         )
         row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row.setContentsMargins(8, 0, 4, 2)
         row.setSpacing(4)
         for part in (self.low, self.histogram, self.high, self.auto):
             row.addWidget(part, 1 if part is self.histogram else 0)

@@ -1,4 +1,4 @@
-"""What every viewer of stacks has: tools, panes, axis sliders, read-out and contrast."""
+"""What every viewer of stacks has: tools, panes with a read-out, axis sliders, contrast."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -52,32 +51,24 @@ class FrameViewer(QWidget):
         self.canvas = QHBoxLayout()
         self.sliders = AxisSliders(self)
         self.contrast = ContrastBar(self)
-        self.readout = QLabel(self)
         self.zoom_text = QLabel(self)
         self._lay_out()
         self._make_tools()
         self._connect()
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusProxy(panes[0])
         self.show_stack(None)
 
     def _lay_out(self) -> None:
         self.canvas.setSpacing(2)
         for pane in self.panes:
             self.canvas.addWidget(pane, 1)
-        foot = QHBoxLayout()
-        foot.setContentsMargins(8, 0, 4, 0)
-        foot.addWidget(self.readout, 4)
-        foot.addWidget(self.contrast, 7)
-        # The read-out changes with every move of the mouse; it must not push the contrast about.
-        self.readout.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.readout.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(self.tools)
         column.addLayout(self.canvas, 1)
         column.addWidget(self.sliders)
-        column.addLayout(foot)
+        column.addWidget(self.contrast)
 
     def _make_tools(self) -> None:
         self.tools.setSpacing(2)
@@ -128,6 +119,11 @@ class FrameViewer(QWidget):
     def frame_index(self) -> int:
         """The frame shown, counted over all axes but Y and X, the last one fastest."""
         return self.sliders.frame_index
+
+    @property
+    def readout(self) -> str:
+        """What is said of the pixel under the cursor; empty while there is none."""
+        return self.panes[0].note.text()
 
     @property
     def levels(self) -> Window:
@@ -254,11 +250,11 @@ class FrameViewer(QWidget):
 
     def _show_readout(self) -> None:
         if self.stack is None or self._under_cursor is None:
-            self.readout.setText("")
+            self.panes[0].set_note("")
             return
         row, column = self._under_cursor
         where = position_text(self.stack, row, column)
-        self.readout.setText(f"{where} · {self.value_text(row, column)}")
+        self.panes[0].set_note(f"{where} · {self.value_text(row, column)}")
 
     @Slot()
     def _on_range_changed(self) -> None:
@@ -309,6 +305,7 @@ def position_text(stack: Stack, row: int, column: int) -> str:
 
 
 def value_text(value: float, unit: str = "") -> str:
-    """Write one pixel value with at most four digits after a whole number's worth."""
-    text = f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
+    """Write one pixel value, whole from 1000 on, else with four digits."""
+    whole = abs(value) >= 1000 or float(value).is_integer()
+    text = f"{value:.0f}" if whole else f"{value:.4g}"
     return f"{text} {unit}" if unit else text

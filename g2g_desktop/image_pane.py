@@ -18,6 +18,7 @@ from PySide6.QtGui import (
     QTransform,
     QWheelEvent,
 )
+from PySide6.QtWidgets import QLabel
 
 from .look_up_tables import PATCH_GREEN, coverage_table
 from .scale_bar import paint_scale_bar
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 CANVAS = "#15171a"
 CAPTION_INK = QColor(255, 255, 255)
 CAPTION_BACKING = QColor(0, 0, 0, 150)
+NOTE_STYLE = "color: white; background: rgba(0, 0, 0, 150); border-radius: 5px; padding: 3px 8px;"
 
 
 class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
@@ -73,10 +75,20 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         for item in (self.picture, self.overlay, self.outlines):
             self.box.addItem(item, ignoreBounds=True)
         self.captions: dict[Qt.AlignmentFlag, str] = {}
+        self.scale_bar_visible = True
         self._um_per_px: float | None = None
+        self.note = self._make_note()
         self._fitted = True
         self.box.sigRangeChanged.connect(self._on_range_changed)
         self.box.sigRangeChangedManually.connect(self._on_moved_by_hand)
+
+    def _make_note(self) -> QLabel:
+        # A label, not paint: it changes with every move of the mouse, and the image need not.
+        note = QLabel(self.viewport())
+        note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        note.setStyleSheet(NOTE_STYLE)
+        note.hide()
+        return note
 
     @property
     def image(self) -> Pixels | None:
@@ -134,6 +146,16 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.captions[side] = text
         self.viewport().update()
 
+    def set_note(self, text: str) -> None:
+        """Write `text` on the lower left of the image."""
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
+        self._place_note()
+
+    def _place_note(self) -> None:
+        self.note.adjustSize()
+        self.note.move(8, self.viewport().height() - self.note.height() - 8)
+
     def set_overlay(self, coverage: NDArray[np.uint8] | None, shrink: int = 1) -> None:
         """Lay a coverage map over the image; one of its pixels covers `shrink` pixels each way."""
         if coverage is None:
@@ -188,6 +210,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         super().resizeEvent(event)
         if getattr(self, "_fitted", False):  # the base class resizes before this object is complete
             self.fit()
+            self._place_note()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Say what is under the cursor."""
@@ -233,7 +256,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         """Paint what lies on top of the image, in widget coordinates."""
         for side, text in self.captions.items():
             self.paint_caption(painter, area, text, side)
-        if self._um_per_px:
+        if self._um_per_px and self.scale_bar_visible:
             um = self._um_per_px * self.devicePixelRatioF() / self.scale_factor
             paint_scale_bar(painter, area, um, self.font())
 

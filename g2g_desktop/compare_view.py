@@ -1,0 +1,158 @@
+"""Before and after: one picture with a divider, or two side by side, always with one contrast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from PySide6.QtCore import QEvent, Qt, Signal, Slot
+from PySide6.QtWidgets import QButtonGroup
+
+from .frame_viewer import FrameViewer, value_text
+from .image_pane import ImagePane
+from .preview_view import PreviewView
+from .split_pane import SplitPane
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QKeyEvent
+    from PySide6.QtWidgets import QWidget
+
+    from training_core.stack import Pixels, Stack
+
+    Mode = Literal["split", "side"]
+
+__all__ = ["CompareView", "PreviewView"]
+
+LEFT, RIGHT = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
+
+
+class CompareView(FrameViewer):
+    """Shows a noisy stack and what it became.
+
+    The contrast window is that of the noisy stack and holds for both: with a window of its own
+    the denoised stack would look brighter or darker than it is.
+    """
+
+    mode_changed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self.left, self.right = SplitPane(), ImagePane()
+        self._denoised: Stack | None = None
+        self._mode: Mode = "split"
+        self._holding = False
+        super().__init__((self.left, self.right), parent)
+        self._make_mode_buttons()
+        self.set_mode("split")
+
+    def _make_mode_buttons(self) -> None:
+        self.split_button = self.add_tool(
+            "Split", "One picture with a divider to drag (1)", checkable=True, at=0
+        )
+        self.side_button = self.add_tool(
+            "Side by side", "Two pictures that move together (2)", checkable=True, at=1
+        )
+        self.original_button = self.add_tool(
+            "Hold for original", "Show the noisy picture while held (Space)", at=2
+        )
+        self._modes = QButtonGroup(self)
+        for number, button in enumerate((self.split_button, self.side_button)):
+            self._modes.addButton(button, number)
+        self._modes.idClicked.connect(self._on_mode_clicked)
+        self.original_button.pressed.connect(self._hold)
+        self.original_button.released.connect(self._release)
+
+    def set_pair(self, noisy: Stack | None, denoised: Stack | None) -> None:
+        """Show two stacks of one shape from the first frame; None for nothing."""
+        self._denoised = denoised
+        self.show_stack(noisy)
+
+    @property
+    def mode(self) -> Mode:
+        """ "split" or "side"."""
+        return self._mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """Show one picture with a divider ("split") or two ("side")."""
+        self._mode = mode
+        (self.split_button if mode == "split" else self.side_button).setChecked(True)
+        self.right.setVisible(mode == "side")
+        self.left.scale_bar_visible = mode == "split"  # one bar is enough
+        self.left.set_split(mode == "split")
+        self._show_captions()
+        self.fit()
+        self.mode_changed.emit(mode)
+
+    def show_original(self, show: bool) -> None:
+        """Show the noisy stack everywhere, for as long as a key is held."""
+        self._holding = show
+        self.left.show_only_first(show)
+        self._draw_right()
+        self._show_captions()
+
+    def draw_frame(self) -> None:
+        """Put the current frame of both stacks into the panes."""
+        self.left.set_pair(self._frame_of(self.stack), self._frame_of(self._denoised), self.levels)
+        self._draw_right()
+
+    def _draw_right(self) -> None:
+        shown = self.stack if self._holding else self._denoised
+        self.right.set_image(self._frame_of(shown), self.levels)
+
+    def _frame_of(self, stack: Stack | None) -> Pixels | None:
+        return None if stack is None else stack.raw_frame(self.frame_index)
+
+    def _show_captions(self) -> None:
+        split = self._mode == "split" and not self._holding
+        self.left.captions = {LEFT: "Noisy", RIGHT: "Denoised" if split else ""}
+        self.right.captions = {LEFT: "Noisy" if self._holding else "Denoised"}
+        for pane in self.panes:
+            pane.viewport().update()
+
+    def value_text(self, row: int, column: int) -> str:
+        """Say what the pixel under the cursor was and what it became."""
+        if self.stack is None or self._denoised is None:
+            return ""
+        unit = self.stack.value_unit
+        noisy = value_text(self.left.picture.image[row, column], unit)
+        denoised = value_text(self.left.second.image[row, column], unit)
+        return f"noisy {noisy} → denoised {denoised}"
+
+    @Slot(int)
+    def _on_mode_clicked(self, number: int) -> None:
+        self.set_mode("side" if number else "split")
+
+    @Slot()
+    def _hold(self) -> None:
+        self.show_original(True)
+
+    @Slot()
+    def _release(self) -> None:
+        self.show_original(False)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """1 and 2 choose the mode, Space shows the original, arrows move the divider."""
+        key = event.key()
+        if key == Qt.Key.Key_Space:
+            if not event.isAutoRepeat():
+                self._hold()
+        elif key in (Qt.Key.Key_1, Qt.Key.Key_2):
+            self.set_mode("split" if key == Qt.Key.Key_1 else "side")
+        elif self._mode == "split" and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            far = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+            by = 0.1 if far else 0.01
+            self.left.set_divider(self.left.divider + (by if key == Qt.Key.Key_Right else -by))
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Letting go of Space brings the denoised stack back."""
+        if event.key() == Qt.Key.Key_Space:
+            if not event.isAutoRepeat():
+                self._release()
+        else:
+            super().keyReleaseEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """A Space that is let go in another window must not leave the original on show."""
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.ActivationChange and not self.isActiveWindow():
+            self._release()

@@ -1,0 +1,205 @@
+"""The live preview of smooth patches on the frame in view, computed away from the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, QThread, Signal, Slot
+
+from training_core.settings import PatchSettings
+from training_core.smooth_patches import coverage_map, score_windows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training_core.smooth_patches import WindowScores
+    from training_core.stack import Stack
+
+    from .stack_view import StackView
+
+MOST_OUTLINES = 2000
+COVERAGE_SIDE_PX = 512
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """What is to be previewed; `generation` changes with everything but the strictness."""
+
+    generation: int
+    stack: Stack
+    frame: int
+    settings: PatchSettings
+    shrink: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    generation: int
+    coverage: NDArray[np.uint8]
+    count: int
+    fraction: float
+    corners: NDArray[np.float64] | None
+
+
+class PatchPreview(QObject):
+    """Finds the smooth patches of one frame while settings move.
+
+    A frame is scored once per frame, patch size and stride; a change of strictness alone chooses
+    anew from the scores at hand. One question is under way at a time; of those asked meanwhile
+    only the last is answered, and an answer about another frame, size or stride is dropped.
+    """
+
+    ready = Signal(object, int, float)  # coverage (uint8), count, fraction of the frame covered
+    busy_changed = Signal(bool)
+    _asked = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._stack: Stack | None = None
+        self._frame = 0
+        self._settings = PatchSettings()
+        self._generation = 0
+        self._under_way = False
+        self._waiting: _Question | None = None
+        self._view: StackView | None = None
+        self._thread = QThread()
+        self._worker = _Worker()
+        self._worker.moveToThread(self._thread)
+        self._asked.connect(self._worker.answer)
+        self._worker.answered.connect(self._on_answered)
+        self._thread.start(QThread.Priority.LowPriority)
+
+    @property
+    def shrink(self) -> int:
+        """How many pixels of the frame one pixel of the coverage map stands for, each way."""
+        longest = max(self._stack.frame_shape) if self._stack else 1
+        return max(1, -(-longest // COVERAGE_SIDE_PX))
+
+    def attach(self, view: StackView) -> None:
+        """Draw every answer over the frame of `view`, and follow the frame it shows."""
+        self._view = view
+        view.frame_changed.connect(self.set_frame)
+
+    def set_stack(self, stack: Stack | None) -> None:
+        """Preview another stack, from its first frame; None shows nothing any more."""
+        self._stack, self._frame = stack, 0
+        self._start_over()
+
+    @Slot(int)
+    def set_frame(self, index: int) -> None:
+        """Preview another frame."""
+        if index != self._frame:
+            self._frame = index
+            self._start_over()
+
+    @Slot(object)
+    def set_settings(self, settings: PatchSettings) -> None:
+        """Preview with other settings; answered from known scores if only the strictness changed."""
+        before, self._settings = self._settings, settings
+        if _scoring(before) != _scoring(settings):
+            self._start_over()
+        elif before != settings:
+            self._ask()
+
+    def close(self) -> None:
+        """End the worker; nothing is emitted any more."""
+        self._stack, self._waiting = None, None
+        self._generation += 1
+        self._thread.quit()
+        self._thread.wait()
+
+    def _start_over(self) -> None:
+        self._generation += 1
+        self._waiting = None
+        if self._view is not None:
+            self._view.set_overlay(None, 1)
+            self._view.set_outlines(None)
+        self._ask()
+
+    def _ask(self) -> None:
+        if self._stack is None:
+            return
+        question = _Question(
+            self._generation, self._stack, self._frame, self._settings, self.shrink
+        )
+        if self._under_way:
+            self._waiting = question
+        else:
+            self._send(question)
+
+    def _send(self, question: _Question) -> None:
+        self._under_way = True
+        self.busy_changed.emit(True)
+        self._asked.emit(question)
+
+    @Slot(object)
+    def _on_answered(self, answer: _Answer) -> None:
+        self._under_way = False
+        self.busy_changed.emit(False)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._send(waiting)
+        if answer.generation == self._generation:
+            self._show(answer)
+
+    def _show(self, answer: _Answer) -> None:
+        if self._view is not None:
+            self._view.set_overlay(answer.coverage, self.shrink)
+            self._view.set_outlines(answer.corners)
+        self.ready.emit(answer.coverage, answer.count, answer.fraction)
+
+
+class _Worker(QObject):
+    """The side of the preview that lives in its thread; remembers the scores of one frame."""
+
+    answered = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._generation = -1
+        self._scores: WindowScores | None = None
+
+    @Slot(object)
+    def answer(self, question: _Question) -> None:
+        """Score the frame unless that is done, choose, and draw the map."""
+        if self._scores is None or question.generation != self._generation:
+            frame = question.stack.frame(question.frame)
+            self._scores = score_windows(frame, question.settings)
+            self._generation = question.generation
+        self.answered.emit(_answer(question, self._scores))
+
+
+def _scoring(settings: PatchSettings) -> tuple[int, int]:
+    """Give what the scores of a frame depend on."""
+    return settings.patch_size_px, settings.stride_px
+
+
+def _answer(question: _Question, scores: WindowScores) -> _Answer:
+    chosen = scores.select(question.settings.strictness)
+    size, stride = scores.patch_size_px, scores.stride_px
+    shape = question.stack.frame_shape
+    coverage = coverage_map(chosen, size, stride, shape, question.shrink)
+    fraction = np.count_nonzero(coverage) / coverage.size
+    corners = outline_corners(chosen, size, stride)
+    return _Answer(question.generation, coverage, int(chosen.sum()), fraction, corners)
+
+
+def outline_corners(
+    chosen: NDArray[np.bool_], size: int, stride: int
+) -> NDArray[np.float64] | None:
+    """Give the outlines of the chosen windows; None if there are too many to tell apart.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        (6 * count, 2) x, y in pixels: five corners that close each square, then a row of NaN.
+    """
+    rows, columns = np.nonzero(chosen)
+    if len(rows) > MOST_OUTLINES:
+        return None
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0], [np.nan, np.nan]]) * size
+    origins = np.stack([columns, rows], axis=1) * stride
+    corners: NDArray[np.float64] = (origins[:, None] + square[None]).reshape(-1, 2)
+    return corners
