@@ -1,16 +1,21 @@
-"""The stack: pixels with their axes, pixel size and origin, and the way to unit intensity and back."""
+"""The stack: pixels with axes, pixel size and origin; the way to unit intensity and back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 Pixels = NDArray[Any]
+SMALLEST_PX = 16  # the smallest patch size
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Stack:
     Attributes
     ----------
     pixels
-        Array or memory map with one dimension per letter of `axes`, real dtype, finite values.
+        Array or memory map with one dimension per letter of `axes`, real dtype, finite values;
+        a mapped file keeps its byte order, which `frame`, `raw_frame` and `dtype` hide.
     axes
         Letters from "TZCYX" plus "I" for an unnamed dimension, ending in "YX".
     pixel_size
@@ -73,8 +79,8 @@ class Stack:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Data type of the pixels."""
-        return self.pixels.dtype
+        """Data type of the pixels, in the byte order of this machine (a mapped file may differ)."""
+        return self.pixels.dtype.newbyteorder("=")
 
     @property
     def frame_count(self) -> int:
@@ -87,12 +93,12 @@ class Stack:
         return self.shape[-2], self.shape[-1]
 
     def frame(self, index: int) -> NDArray[np.float32]:
-        """Give frame `index` (counted over all other axes, last fastest), (height, width) float32."""
+        """Give frame `index` (over all other axes, last fastest), (height, width) float32."""
         return np.asarray(self.raw_frame(index), dtype=np.float32)
 
     def raw_frame(self, index: int) -> Pixels:
         """Give frame `index` in its own dtype, (height, width)."""
-        return np.asarray(self.pixels[np.unravel_index(index, self.shape[:-2])])
+        return np.asarray(self.pixels[np.unravel_index(index, self.shape[:-2])], dtype=self.dtype)
 
     def channel_of(self, index: int) -> int:
         """Give the channel that frame `index` belongs to; 0 without a C axis."""
@@ -102,7 +108,7 @@ class Stack:
 
     @cached_property
     def intensity(self) -> IntensityRange:
-        """One affine map for the whole stack, never per slice (it would give slices different baselines)."""
+        """One affine map for the whole stack; one per slice would shift their baselines."""
         return IntensityRange.of(self)
 
     def with_pixels(self, pixels: Pixels) -> Stack:
@@ -145,11 +151,43 @@ class IntensityRange:
         return restored
 
 
-def cast(values: NDArray[np.floating[Any]], dtype: np.dtype[Any]) -> tuple[Pixels, int]:
-    """Convert to `dtype`, rounding half to even and clipping; also give how many values were clipped."""
+def cast(
+    values: NDArray[np.floating[Any]], dtype: np.dtype[Any], original: Pixels | None = None
+) -> tuple[Pixels, int]:
+    """Convert to `dtype`, rounding half to even; give pixels and how many values were clipped.
+
+    Where a value equals its `original` the original itself is given, so 64-bit integers beyond
+    2**53, which float64 cannot hold, come back as they were.
+    """
     if dtype.kind == "f":
         return values.astype(dtype), 0
-    info = np.iinfo(dtype)
+    lowest, highest = _float_limits(dtype)
     rounded = np.rint(values)
-    clipped = np.clip(rounded, info.min, info.max)
-    return clipped.astype(dtype), int(np.count_nonzero(clipped != rounded))
+    clipped = np.clip(rounded, lowest, highest)
+    pixels = clipped.astype(dtype)
+    if original is not None and dtype.itemsize == 8 and original.dtype.kind in "iu":
+        pixels = np.where(values == original.astype(np.float64), original, pixels).astype(dtype)
+    return pixels, int(np.count_nonzero(clipped != rounded))
+
+
+def _float_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """Give the smallest and largest float64 that an integer dtype can hold."""
+    info = np.iinfo(dtype)
+    highest = float(info.max)  # 2**64 - 1 rounds up to 2**64, one too many
+    return float(info.min), highest if int(highest) <= info.max else float(np.nextafter(highest, 0))
+
+
+def check_trainable(stack: Stack) -> None:
+    """Raise `InputError` for a stack that nothing can be learned from: too small or constant."""
+    height, width = stack.frame_shape
+    if min(height, width) < SMALLEST_PX:
+        raise InputError(
+            f"{stack.name} has frames of {width} x {height} pixels; at least "
+            f"{SMALLEST_PX} x {SMALLEST_PX} are needed to learn from."
+        )
+    first = stack.raw_frame(0)
+    if all(np.all(stack.raw_frame(i) == first.flat[0]) for i in range(stack.frame_count)):
+        raise InputError(
+            f"Every pixel of {stack.name} has the value {first.flat[0]}; "
+            "there is no noise to learn from."
+        )

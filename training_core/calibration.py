@@ -1,0 +1,135 @@
+"""What a TIFF file says about its pixels: size, frame interval, channel names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from .stack import PixelSize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Micrometres per unit, as ImageJ, OME and TIFF spell it.
+UNITS_UM = {
+    "µm": 1.0,
+    "μm": 1.0,  # Greek mu, where the line above has the micro sign
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "nm": 1e-3,
+    "pm": 1e-6,
+    "å": 1e-4,
+    "angstrom": 1e-4,
+    "mm": 1e3,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "inch": 25_400.0,
+    "in": 25_400.0,
+    "m": 1e6,
+}
+SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "μs": 1e-6, "min": 60.0, "h": 3600.0}
+
+# A resolution in the bare TIFF tags is nearly always meant for print (72 to 600 dpi); only pixels
+# smaller than at 1000 dpi are taken for a microscope's.
+LARGEST_PRINTED_UM = 25.4
+# ImageJ with its defaults (1 pixel per cm or inch) means "not calibrated".
+LARGEST_BELIEVED_UM = 5000.0
+
+CHANNEL_ATTRIBUTES = (
+    "Name",
+    "Color",
+    "Fluor",
+    "EmissionWavelength",
+    "EmissionWavelengthUnit",
+    "ExcitationWavelength",
+    "ExcitationWavelengthUnit",
+)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the metadata say; `extra` is kept to be written again."""
+
+    pixel_size: PixelSize = field(default_factory=PixelSize)
+    time_step_s: float | None = None
+    channels: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def plain_calibration(resolution: tuple[float, float], unit: int) -> Calibration:
+    """Read the resolution tags (pixels per `unit`: 2 inch, 3 cm), where they are plausible."""
+    um_per_unit = {2: 25_400.0, 3: 1e4}.get(unit)
+    sizes = [um_per_unit / r if um_per_unit and r > 0 else None for r in resolution]
+    x_um, y_um = (s if s is not None and s < LARGEST_PRINTED_UM else None for s in sizes)
+    return Calibration(PixelSize(x_um, y_um))
+
+
+def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, float]) -> Calibration:
+    """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution."""
+    factor = UNITS_UM.get(_plain(str(metadata.get("unit", ""))))
+    x_um, y_um = (factor / r if factor and r > 0 else None for r in resolution)
+    believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
+    z_um = _positive(metadata.get("spacing"), factor) if believed else None
+    size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
+    seconds = SECONDS.get(str(metadata.get("tunit", "sec")), 1.0)
+    return Calibration(
+        size,
+        _positive(metadata.get("finterval"), seconds),
+        extra={"imagej": dict(metadata)},
+    )
+
+
+def ome_calibration(xml: str) -> Calibration:
+    """Read the first image of an OME-XML text.
+
+    Raises
+    ------
+    xml.etree.ElementTree.ParseError
+        For text that is not XML.
+    """
+    pixels = ElementTree.fromstring(xml.encode()).find(".//{*}Pixels")
+    if pixels is None:
+        return Calibration()
+    sizes = [
+        _positive(pixels.get(f"PhysicalSize{axis}"), _ome_unit(pixels, axis)) for axis in "XYZ"
+    ]
+    seconds = SECONDS.get(pixels.get("TimeIncrementUnit", "s"), 1.0)
+    channels = pixels.findall("{*}Channel")
+    names = tuple(c.get("Name", "") for c in channels)
+    return Calibration(
+        PixelSize(*sizes),
+        _positive(pixels.get("TimeIncrement"), seconds),
+        names if any(names) else (),
+        {"ome_channels": _shared_attributes(channels)},
+    )
+
+
+def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[str]]:
+    """Give the attributes that every channel has, which is what can be written again."""
+    return {
+        name: [c.attrib[name] for c in channels]
+        for name in CHANNEL_ATTRIBUTES
+        if channels and all(name in c.attrib for c in channels)
+    }
+
+
+def _ome_unit(pixels: ElementTree.Element, axis: str) -> float | None:
+    return UNITS_UM.get(_plain(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
+
+
+def _plain(unit: str) -> str:
+    """Undo the escape that ImageJ writes for the micro sign."""
+    return unit.replace("\\u00B5", "µ").strip().lower()
+
+
+def _positive(value: Any, factor: float | None) -> float | None:
+    """Give `value` times `factor` where both are known and positive."""
+    try:
+        number = float(value) * (factor or 0.0)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None
