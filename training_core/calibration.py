@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -58,6 +58,28 @@ class Calibration:
     time_step_s: float | None = None
     channels: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def calibration_of(tif: Any) -> tuple[str, Calibration]:
+    """Give the family of an open TIFF file ("imagej", "ome" or "tiff") and its calibration."""
+    page = tif.pages[0]
+    resolution, unit = tuple(page.resolution), int(page.resolutionunit)
+    plain = plain_calibration(resolution, unit)
+    if tif.is_imagej:
+        return "imagej", imagej_calibration(tif.imagej_metadata or {}, resolution)
+    if "<OME" in page.description[:2000]:
+        try:
+            return "ome", ome_calibration(page.description)
+        except ElementTree.ParseError:
+            lost = "Its OME metadata are damaged: pixel size and channel names are not known."
+            return "tiff", replace(plain, warnings=(lost,))
+    if tif.is_shaped and tif.shaped_metadata:
+        shaped = shaped_calibration(tif.shaped_metadata[0])
+        if shaped.pixel_size.x_um is not None:
+            return "tiff", shaped
+        return "tiff", replace(shaped, pixel_size=plain.pixel_size)
+    return "tiff", plain
 
 
 def plain_calibration(resolution: tuple[float, float], unit: int) -> Calibration:
@@ -91,21 +113,36 @@ def ome_calibration(xml: str) -> Calibration:
     xml.etree.ElementTree.ParseError
         For text that is not XML.
     """
-    pixels = ElementTree.fromstring(xml.encode()).find(".//{*}Pixels")
+    root = ElementTree.fromstring(xml.encode())
+    pixels = root.find(".//{*}Pixels")
     if pixels is None:
-        return Calibration()
-    sizes = [
-        _positive(pixels.get(f"PhysicalSize{axis}"), _ome_unit(pixels, axis)) for axis in "XYZ"
-    ]
-    seconds = SECONDS.get(pixels.get("TimeIncrementUnit", "s"), 1.0)
+        spread = "It is one file of an image that is spread over several; only this one is read."
+        return Calibration(warnings=(spread,) if root.find("{*}BinaryOnly") is not None else ())
     channels = pixels.findall("{*}Channel")
-    names = tuple(c.get("Name", "") for c in channels)
-    return Calibration(
-        PixelSize(*sizes),
-        _positive(pixels.get("TimeIncrement"), seconds),
-        names if any(names) else (),
+    return _ome_attributes(
+        pixels.attrib,
+        tuple(c.get("Name", "") for c in channels),
         {"ome_channels": _shared_attributes(channels)},
     )
+
+
+def shaped_calibration(metadata: Mapping[str, Any]) -> Calibration:
+    """Read what tifffile stores as JSON in a plain TIFF; the names are those of OME."""
+    channels = metadata.get("Channel")
+    names = channels.get("Name", ()) if isinstance(channels, dict) else ()
+    return _ome_attributes(metadata, tuple(names), {})
+
+
+def _ome_attributes(
+    attributes: Mapping[str, Any], names: tuple[str, ...], extra: dict[str, Any]
+) -> Calibration:
+    sizes = [
+        _positive(attributes.get(f"PhysicalSize{axis}"), _ome_unit(attributes, axis))
+        for axis in "XYZ"
+    ]
+    seconds = SECONDS.get(attributes.get("TimeIncrementUnit", "s"), 1.0)
+    step = _positive(attributes.get("TimeIncrement"), seconds)
+    return Calibration(PixelSize(*sizes), step, names if any(names) else (), extra)
 
 
 def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[str]]:
@@ -117,8 +154,8 @@ def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[st
     }
 
 
-def _ome_unit(pixels: ElementTree.Element, axis: str) -> float | None:
-    return UNITS_UM.get(_plain(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
+def _ome_unit(attributes: Mapping[str, Any], axis: str) -> float | None:
+    return UNITS_UM.get(_plain(str(attributes.get(f"PhysicalSize{axis}Unit", "µm"))))
 
 
 def _plain(unit: str) -> str:

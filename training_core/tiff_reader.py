@@ -7,13 +7,12 @@ import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 
 from .axes import arrange
-from .calibration import Calibration, imagej_calibration, ome_calibration, plain_calibration
+from .calibration import calibration_of
 from .errors import InputError
 from .run import SILENT, Run, Stage
 from .stack import Stack
@@ -125,7 +124,7 @@ class _Reader:
         planes = self._mapped() if self._contiguous else self._decoded(run)
         pixels, axes = self._assemble(planes)
         self._explain_log()
-        kind, calibration = self._calibration()
+        kind, calibration = calibration_of(self.tif)
         page = self.page
         colours = getattr(page.photometric, "name", "")
         samples = "S" in axes and colours not in ("MINISBLACK", "MINISWHITE", "PALETTE")
@@ -147,7 +146,7 @@ class _Reader:
             calibration.time_step_s if timed else None,
             kind=kind,
             source=self.path,
-            warnings=(*self.warnings, *arranged.warnings),
+            warnings=(*self.warnings, *calibration.warnings, *arranged.warnings),
             metadata=extra,
         )
 
@@ -269,31 +268,6 @@ class _Reader:
             self.warnings.append(
                 f"It holds {others + 1} images of different kinds; only the first is read."
             )
-
-    def _calibration(self) -> tuple[str, Calibration]:
-        resolution = tuple(self.page.resolution)
-        if self.imagej:
-            return "imagej", imagej_calibration(self.imagej, resolution)
-        description = self.tif.pages[0].description
-        if "<OME" in description[:2000]:
-            return self._ome(description)
-        return "tiff", plain_calibration(resolution, int(self.page.resolutionunit))
-
-    def _ome(self, description: str) -> tuple[str, Calibration]:
-        try:
-            calibration = ome_calibration(description)
-        except ElementTree.ParseError:
-            self.warnings.append(
-                "Its OME metadata are damaged: pixel size and channel names are not known."
-            )
-            return "tiff", plain_calibration(
-                tuple(self.page.resolution), int(self.page.resolutionunit)
-            )
-        if "BinaryOnly" in description:
-            self.warnings.append(
-                "It is one file of an image that is spread over several; only this one is read."
-            )
-        return "ome", calibration
 
     def _channels(self, axes: str, pixels: Pixels, names: tuple[str, ...]) -> tuple[str, ...]:
         """Give the channel names where they fit the channels."""
