@@ -60,9 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run one verb; give its exit status."""
     verbs = {"app": app, "test": test, "demo": demo, "exec": execute}
     if not arguments or arguments[0] not in verbs:
-        wants_help = bool(arguments) and arguments[0] in ("-h", "--help")
-        (sys.stdout if wants_help else sys.stderr).write(__doc__ or "")
-        return 0 if wants_help else 2
+        say(__doc__ or "")
+        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     return verbs[arguments[0]](list(arguments[1:]))
 
 
@@ -248,8 +247,9 @@ def pip(*arguments: str) -> None:
 
 
 def must(command: Sequence[str], complaint: str) -> None:
-    """Run a command that has to work, or stop with a sentence."""
-    if subprocess.call(command, cwd=ROOT, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}):
+    """Run a command that has to work, or stop with a sentence; all it says goes to stderr."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if subprocess.call(command, cwd=ROOT, env=environment, stdout=2):
         sys.exit(f"{complaint}. What failed: {shlex.join(command)}")
 
 
@@ -267,10 +267,9 @@ def provide_libraries(needed: dict[str, str], *, required: bool) -> None:
     missing = [name for name in needed if sys.platform == "linux" and not loads(name)]
     if not missing or install_packages([needed[name] for name in missing]):
         return
-    sentence = f"Qt misses {', '.join(missing)}; install them with your system's package manager."
-    if shutil.which("apt-get"):
-        packages = " ".join(needed[name] for name in missing)
-        sentence = f"Qt misses system libraries; run: sudo apt-get install -y {packages}"
+    packages = " ".join(needed[name] for name in missing)
+    remedy = f"on Debian and Ubuntu run: sudo apt-get install -y {packages}"
+    sentence = f"Qt misses the system libraries {', '.join(missing)}; {remedy}"
     if required:
         sys.exit(sentence)
     say(sentence)
@@ -291,8 +290,8 @@ def install_packages(names: Sequence[str]) -> bool:
         return False
     say(f"Installing the system packages {' '.join(names)}.")
     must(["apt-get", "update", "-qq"], "The list of system packages could not be read")
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names]
-    must(install, "The system packages could not be installed")
+    plain = ["-y", "-qq", "--no-install-recommends", "-o=Dpkg::Use-Pty=0"]
+    must(["apt-get", "install", *plain, *names], "The system packages could not be installed")
     return True
 
 
