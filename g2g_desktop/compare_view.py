@@ -67,7 +67,7 @@ class CompareView(FrameViewer):
 
     @property
     def mode(self) -> Mode:
-        """ "split" or "side"."""
+        """Which arrangement is shown."""
         return self._mode
 
     def set_mode(self, mode: Mode) -> None:
@@ -152,7 +152,7 @@ class CompareView(FrameViewer):
             super().keyReleaseEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
-        """A Space that is let go in another window must not leave the original on show."""
+        """Bring the denoised stack back: a Space let go in another window is never heard of."""
         super().changeEvent(event)
         if event.type() is QEvent.Type.ActivationChange and not self.isActiveWindow():
             self._release()

@@ -96,7 +96,7 @@ class PatchPreview(QObject):
 
     @Slot(object)
     def set_settings(self, settings: PatchSettings) -> None:
-        """Preview with other settings; answered from known scores if only the strictness changed."""
+        """Preview with other settings; if only the strictness changed, from known scores."""
         before, self._settings = self._settings, settings
         if _scoring(before) != _scoring(settings):
             self._start_over()

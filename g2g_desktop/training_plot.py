@@ -1,0 +1,199 @@
+"""The losses of a training, as curves with plain names and one sentence on what to expect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QSize, Qt, QTimer, Slot
+from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
+
+from training_core.run import Stage
+
+from .loss_curve import LossCurve
+from .theme import DARK, LIGHT, Colours, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REDRAW_MS = 100
+SETTLED_AFTER = 50  # points, from which on the first tenth no longer sets the scale
+PLAIN_NAMES = {
+    "generator": "Made noise, taken for real",
+    "critic": "Real noise told from made noise",
+    "loss": "Difference from the target",
+    "denoiser": "Difference from the target",
+    "validation": "Difference on unseen patches",
+}
+FLATTENS = "The loss flattens early; that is normal."
+COMPETES = "Two networks compete here: the curves wobble and need not fall."
+
+# Okabe and Ito's colours, told apart by colour-blind eyes; lighter ones on dark.
+INKS = {
+    False: ("#0072b2", "#d55e00", "#007a5a", "#a3548a"),
+    True: ("#56b4e9", "#ff9d4d", "#2fc79b", "#e39bc8"),
+}
+
+
+class _Page:
+    """The curves of one stage, and where its parts begin."""
+
+    def __init__(self) -> None:
+        self.curves: dict[str, LossCurve] = {}
+        self.parts: list[tuple[float, str]] = []
+        self.x = 0.0
+        self._offset = 0.0
+        self._last_step = 0
+
+    def add(self, step: int, losses: Mapping[str, float]) -> None:
+        """Append one point per loss; steps that start over continue where the last part ended."""
+        if step < self._last_step:
+            self._offset = self.x
+        self._last_step = step
+        self.x = self._offset + step
+        for name, value in losses.items():
+            self.curves.setdefault(name, LossCurve()).add(self.x, value)
+
+
+class TrainingPlot(QWidget):
+    """Curves per loss, a tab per stage; redrawn at most ten times a second."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pages: dict[str, _Page] = {}
+        self._dark = False
+        self.tabs = QTabBar(self)
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self.legend = _words(self)
+        self.plot = _empty_plot()
+        self.sentence = _words(self)
+        self.sentence.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for part in (self.tabs, self.legend, self.plot, self.sentence):
+            column.addWidget(part, 1 if part is self.plot else 0)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REDRAW_MS)
+        self._timer.timeout.connect(self.redraw)
+        self.tabs.currentChanged.connect(self.redraw)
+        self.set_theme(dark=False)
+        self.clear()
+
+    def sizeHint(self) -> QSize:
+        """Wide and low."""
+        return QSize(420, 240)
+
+    def clear(self) -> None:
+        """Forget all curves, before a new training."""
+        self._pages.clear()
+        while self.tabs.count():
+            self.tabs.removeTab(0)
+        self.redraw()
+
+    def start_stage(self, stage: Stage, detail: str = "") -> None:
+        """Begin a stage, or a further part of it, such as the next round."""
+        page = self._page(stage)
+        if detail:
+            page.parts.append((page.x, detail))
+        self._ask_redraw()
+
+    def add_losses(self, stage: Stage, step: int, losses: Mapping[str, float]) -> None:
+        """Append the mean losses up to `step`."""
+        if losses:
+            page = self._page(stage)
+            page.add(step, losses)
+            self._ask_redraw()
+
+    def set_theme(self, dark: bool) -> None:
+        """Take the colours of the light or the dark theme."""
+        self._dark = dark
+        colours: Colours = DARK if dark else LIGHT
+        self.plot.setBackground(colours.field)
+        for side in ("left", "bottom"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(colours.border)
+            axis.setTextPen(colours.tones[Tone.MUTED])
+        self.redraw()
+
+    def _page(self, stage: Stage) -> _Page:
+        name = str(stage)
+        if name not in self._pages:
+            self._pages[name] = _Page()
+            self.tabs.addTab(name)
+            # A page is worth a look when it begins; later the user may look back at another.
+            self.tabs.setCurrentIndex(self.tabs.count() - 1)
+        return self._pages[name]
+
+    def _ask_redraw(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    @Slot()
+    def redraw(self) -> None:
+        """Draw the page of the chosen tab."""
+        self._timer.stop()
+        self.tabs.setVisible(self.tabs.count() > 1)
+        self.plot.clear()
+        name = self.tabs.tabText(self.tabs.currentIndex())
+        page = self._pages.get(name)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).setVisible(page is not None and bool(page.curves))
+        if page is None or not page.curves:
+            self.legend.setText("")
+            self.sentence.setText("The curves appear when the training begins.")
+            return
+        self.sentence.setText(COMPETES if name == Stage.NOISE_MODEL else FLATTENS)
+        self._draw_parts(page)
+        self._draw_curves(page)
+
+    def _draw_curves(self, page: _Page) -> None:
+        inks, entries, settled = INKS[self._dark], [], []
+        for number, (name, curve) in enumerate(page.curves.items()):
+            x, y = curve.points()
+            ink = inks[number % len(inks)]
+            self.plot.plot(x, y, pen=pg.mkPen(ink, width=2))
+            entries.append(f'<span style="color:{ink}">&#9644;</span>&nbsp;{plain_name(name)}')
+            settled.append(y[len(y) // 10 :] if len(y) > SETTLED_AFTER else y)
+        self.legend.setText(" &nbsp; ".join(entries))
+        # The first steps are far off; scaled to them, all later ones would look flat.
+        values = np.concatenate(settled)
+        if values.size:
+            reach = 0.05 * (np.ptp(values) or 1.0)
+            self.plot.setYRange(values.min() - reach, values.max() + reach, padding=0)
+            self.plot.setXRange(0, max(page.x, 1), padding=0.01)
+
+    def _draw_parts(self, page: _Page) -> None:
+        tones = (DARK if self._dark else LIGHT).tones
+        pen = pg.mkPen(tones[Tone.MUTED], style=Qt.PenStyle.DotLine)
+        for x, text in page.parts:
+            options = {"position": 0.92, "color": tones[Tone.MUTED], "anchors": [(0, 0.5)] * 2}
+            self.plot.addItem(pg.InfiniteLine(x, pen=pen, label=text, labelOpts=options))
+
+
+def plain_name(name: str) -> str:
+    """Give the words for a loss that a reader of the plot can do without the code."""
+    return PLAIN_NAMES.get(name, name.replace("_", " ").capitalize())
+
+
+def _words(parent: QWidget) -> QLabel:
+    label = QLabel(parent)
+    label.setWordWrap(True)
+    return label
+
+
+def _empty_plot() -> pg.PlotWidget:
+    plot = pg.PlotWidget()
+    plot.setMenuEnabled(False)
+    plot.setMouseEnabled(x=False, y=False)
+    plot.hideButtons()
+    plot.showGrid(y=True, alpha=0.15)
+    plot.getAxis("bottom").enableAutoSIPrefix(False)
+    plot.getAxis("left").enableAutoSIPrefix(False)
+    plot.setLabel("bottom", "Step")
+    plot.setMinimumSize(200, 110)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return plot
