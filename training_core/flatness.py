@@ -1,8 +1,8 @@
 """The automatic test for smooth patches: nothing but noise is left when a slow trend is gone.
 
-A window's second-order trend is removed; then the variance of its block means (low-pass) is divided
-by that of its mixed differences (high-pass). Structure adds to the first far more than to the
-second, and a change of the noise's strength changes neither ratio nor rank.
+A window's second-order trend is removed. What is left is compared with its finest detail, the mixed
+differences, in which structure hardly shows: once as block means (low-pass), where structure shows
+most, and once as a whole. Both ratios are constants for pure noise, whatever its strength.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 TREND = 3  # polynomials of degree 0, 1, 2 along each side
 LOWEST = 0.02  # the fraction of windows taken for surely pure
-TYPICAL = (
-    1.5  # times the lowest: where pure noise is found; the very lowest would bias its spectrum
-)
-MOST = 4.0  # times the lowest: above it structure leaks in
+TYPICAL = 1.25  # times the lowest: the very lowest would miss the slow part of the noise
+MOST = 3.0  # times the lowest: above it structure leaks in
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,11 @@ class NoiseFloor:
 
 
 def flatness_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
-    """Divide the low-pass by the high-pass variance of every window, its trend removed.
+    """Score every window by the energy that structure would add to pure noise.
+
+    With the variances of block means, of all that is left and of the finest detail, each 1 for
+    unit white noise, the score is (blocks / detail) (all / detail)^2: the power balances slow
+    structure, which the first shows, against texture; chosen on micrographs with known noise.
 
     Parameters
     ----------
@@ -65,9 +67,9 @@ def flatness_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
     scores = np.full(shape, np.inf)
     basis = _basis(patch_size_px)
     for rows, slab in slabs(frame, patch_size_px, stride_px) if scores.size else ():
-        low = _low_pass(slab - slab.mean(dtype=np.float64), basis, patch_size_px, stride_px)
-        high = _high_pass(slab, patch_size_px, stride_px)
-        np.divide(low, high, out=scores[rows], where=high > 0)
+        blocks, whole = _energies(slab, basis, patch_size_px, stride_px)
+        detail = _detail(slab, patch_size_px, stride_px)
+        np.divide(blocks * whole**2, detail**3, out=scores[rows], where=detail > 0)
     return scores
 
 
@@ -83,15 +85,18 @@ def _basis(size: int) -> Map:
     return np.hstack([trend, steps])
 
 
-def _low_pass(frame: Frame, basis: Map, size: int, stride: int) -> Map:
-    """Mean square of the block means of each window, its trend gone; 1 for unit white noise."""
-    products = _window_products(frame, basis, size, stride)
+def _energies(frame: Frame, basis: Map, size: int, stride: int) -> tuple[Map, Map]:
+    """Give the variance of the block means and of all pixels of each window, its trend gone."""
+    products = _window_products(frame - frame.mean(dtype=np.float64), basis, size, stride)
     overlap = basis[:, TREND:].T @ basis[:, :TREND]
     keep = np.add.outer(np.arange(TREND), np.arange(TREND)) < TREND  # total degree 0, 1, 2
     trend = products[..., :TREND, :TREND] * keep
     left = products[..., TREND:, TREND:] - overlap @ trend @ overlap.T
-    energy: Map = np.einsum("rcij,rcij->rc", left, left)
-    return energy / _freedom(overlap, keep)
+    blocks: Map = np.einsum("rcij,rcij->rc", left, left) / _freedom(overlap, keep)
+    trend[..., 0, 0] = 0  # the variance knows no mean
+    whole = window_moments(frame, size, stride)[1] * size**2
+    whole -= np.einsum("rcij,rcij->rc", trend, trend)
+    return blocks, np.maximum(whole, 0) / (size**2 - np.count_nonzero(keep))
 
 
 def _freedom(overlap: Map, keep: NDArray[np.bool_]) -> float:
@@ -108,7 +113,7 @@ def _window_products(frame: Frame, basis: Map, size: int, stride: int) -> Map:
     return products
 
 
-def _high_pass(frame: Frame, size: int, stride: int) -> Map:
+def _detail(frame: Frame, size: int, stride: int) -> Map:
     """Mean square of the mixed differences of each window; 1 for unit white noise."""
     mixed = np.diff(np.diff(frame.astype(np.float64), axis=0), axis=1)
     square = np.pad(mixed * mixed, ((0, 1), (0, 1)), mode="edge")

@@ -58,7 +58,8 @@ def _score_slab(slab: Frame, size: int, stride: int, scores: Map) -> None:
 
 
 def _inequality(frame: Frame, size: int, step: int) -> Map:
-    spread = np.stack([np.sqrt(window_moments(b, size, step)[1]) for b in haar_bands(frame)])
+    bands = haar_bands(frame)
+    spread = np.stack([np.sqrt(window_moments(b, size, step, overwrite=True)[1]) for b in bands])
     mean = spread.mean(axis=0)
     apart = np.abs(spread - mean).mean(axis=0)
     scores: Map = np.divide(apart, mean, out=np.full_like(mean, np.inf), where=mean > 0)
@@ -66,9 +67,21 @@ def _inequality(frame: Frame, size: int, step: int) -> Map:
 
 
 def haar_bands(frame: Frame) -> Iterator[Map]:
-    """Give the bands A, H, V, D of the one-level Haar transform, up to one common factor."""
+    """Give the bands A, H, V, D of the one-level Haar transform, up to one common factor.
+
+    All four come in one array, which may be spoilt; each is gone when the next is asked for.
+    """
     height, width = (n // 2 * 2 for n in frame.shape)
-    even, odd = (frame[row:height:2, :width].astype(np.float64) for row in (0, 1))
-    for rows in (even + odd, even - odd):
-        yield rows[:, ::2] + rows[:, 1::2]
-        yield rows[:, ::2] - rows[:, 1::2]
+    a, b, c, d = (frame[i:height:2, j:width:2] for i in (0, 1) for j in (0, 1))
+    band = np.empty((height // 2, width // 2))
+    plus, minus = np.add, np.subtract
+    for join in (
+        (plus, plus, plus),
+        (plus, minus, minus),
+        (minus, plus, minus),
+        (minus, minus, plus),
+    ):
+        join[0](a, b, out=band, dtype=np.float64)
+        join[1](band, c, out=band)
+        join[2](band, d, out=band)
+        yield band

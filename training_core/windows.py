@@ -38,13 +38,17 @@ def slabs(frame: Frame, size: int, stride: int) -> Iterator[tuple[slice, Frame]]
         yield slice(first, last), frame[first * stride : (last - 1) * stride + size]
 
 
-def window_moments(values: Frame, size: int, stride: int) -> tuple[Map, Map]:
+def window_moments(
+    values: Frame, size: int, stride: int, *, overwrite: bool = False
+) -> tuple[Map, Map]:
     """Mean and population variance of all windows of `size` x `size` at `stride`.
 
     Parameters
     ----------
     values
         (height, width), at least `size` both ways.
+    overwrite
+        Spare a copy and spoil `values`: fresh pages cost more than the arithmetic.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def window_moments(values: Frame, size: int, stride: int) -> tuple[Map, Map]:
         mean and variance, each (rows, cols) float64 in the units of `values` and their square.
     """
     cell = gcd(size, stride)
-    mean, spread = _cells(values, cell)
+    mean, spread = _cells(values.astype(np.float64, copy=not overwrite), cell)
     for axis in (0, 1):
         weight = cell * cell if axis == 0 else cell * size
         mean, spread = _slide(mean, spread, weight, size // cell, axis)
@@ -60,15 +64,14 @@ def window_moments(values: Frame, size: int, stride: int) -> tuple[Map, Map]:
     return mean[::every, ::every], spread[::every, ::every] / (size * size)
 
 
-def _cells(values: Frame, cell: int) -> tuple[Map, Map]:
-    """Mean and squared deviation of disjoint cells."""
-    height, width = (n // cell * cell for n in values.shape)
-    inside = values[:height, :width].astype(np.float64)
+def _cells(values: Map, cell: int) -> tuple[Map, Map]:
+    """Mean and squared deviation of disjoint cells; spoils `values`."""
     if cell == 1:
-        return inside, np.zeros_like(inside)
-    rows = inside.reshape(height // cell, cell, width)
+        return values, np.zeros_like(values)
+    height, width = (n // cell * cell for n in values.shape)
+    rows = values[:height].reshape(height // cell, cell, -1)[..., :width]
     mean = rows.mean(axis=1)
-    rows -= mean[:, None]  # a view on our own copy
+    rows -= mean[:, None]
     spread = np.einsum("rkw,rkw->rw", rows, rows)
     return _join_columns(mean, spread, cell)
 
