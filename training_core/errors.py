@@ -16,6 +16,10 @@ class SettingsError(CoreError):
     """A setting outside its limits, or two settings that exclude each other."""
 
 
+class UsageError(CoreError):
+    """A command line that cannot be understood."""
+
+
 class OutputError(CoreError):
     """A result that cannot be written where it was asked for."""
 

@@ -76,7 +76,7 @@ def write_stack(
     Cancelled
         When asked to; nothing is left behind either.
     """
-    _check_target(stack, path, overwrite)
+    check_target(stack, path, overwrite=overwrite)
     run.start(Stage.WRITE, 2 * stack.frame_count)
     with _whole_or_nothing(path) as temporary:
         _write(stack, temporary, _provenance(description), run)
@@ -85,7 +85,8 @@ def write_stack(
     return path
 
 
-def _check_target(stack: Stack, path: Path, overwrite: bool) -> None:
+def check_target(stack: Stack, path: Path, *, overwrite: bool = False) -> None:
+    """Raise `OutputError` where `write_stack` would refuse to write, before any work is done."""
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path.name} cannot be written; choose a name that ends in .tif.")
     if not path.parent.is_dir():

@@ -1,0 +1,254 @@
+"""What each subcommand of `g2g` does; torch is imported only where it is needed."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .batch import Batch, as_dicts, open_noted
+from .errors import InputError, OutputError, UsageError
+from .settings import PatchSettings, preset
+from .stack import check_trainable
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+    from .batch import Result, Work
+    from .denoiser import Denoiser
+    from .run import Run
+    from .settings import Settings
+    from .stack import Stack
+
+DONE, INTERNAL_ERROR, SOME_FAILED = 0, 1, 3
+
+
+def info(arguments: argparse.Namespace, run: Run) -> int:
+    """Say what a stack holds."""
+    from .noise_level import estimate_noise_sigma
+
+    stack = open_noted(arguments.stack, run)
+    size = stack.pixel_size
+    facts = {
+        "path": arguments.stack,
+        "axes": stack.axes,
+        "shape": stack.shape,
+        "dtype": stack.dtype.name,
+        "pixel_size_um": {"x": size.x_um, "y": size.y_um, "z": size.z_um},
+        "time_step_s": stack.time_step_s,
+        "channels": stack.channels,
+        "value_unit": stack.value_unit,
+        "kind": stack.kind,
+        "frames": stack.frame_count,
+        "noise_sigma": estimate_noise_sigma(stack),
+        "would_be_used": _use(stack),
+        "warnings": stack.warnings,
+    }
+    return _answer(facts, arguments.json)
+
+
+def _use(stack: Stack) -> str:
+    height, width = stack.frame_shape
+    try:
+        check_trainable(stack)
+    except InputError as error:
+        return f"nothing: {error}"
+    frames = "the frame" if stack.frame_count == 1 else f"all {stack.frame_count} frames"
+    return f"{frames} of {width} x {height} pixels"
+
+
+def patches(arguments: argparse.Namespace, run: Run) -> int:
+    """Find the smooth patches of a stack."""
+    from .smooth_patches import find_smooth_patches
+
+    settings = _patch_settings(arguments)
+    stack = open_noted(arguments.stack, run)
+    found = find_smooth_patches(stack, settings, run=run)
+    if arguments.figure:
+        from .figures import patches_figure
+
+        patches_figure(stack, found, arguments.figure)
+    facts = {
+        "count": found.count,
+        "strictness": "auto" if found.strictness is None else found.strictness,
+        "target": found.target,
+        "patch_size": found.patch_size_px,
+        "stride": found.stride_px,
+        "coverage": found.coverage,
+        "verdict": found.verdict.level,
+        "advice": found.verdict.sentence,
+    }
+    return _answer(facts, arguments.json)
+
+
+def _patch_settings(arguments: argparse.Namespace) -> PatchSettings:
+    """Give the settings asked for; with a strictness the published patch size and stride."""
+    automatic = arguments.strictness == "auto"
+    try:
+        strictness = None if automatic else float(arguments.strictness)
+    except ValueError:
+        raise UsageError(
+            f"Strictness is {arguments.strictness!r}; give auto or a number such as 0.05."
+        ) from None
+    size, stride = (32, 8) if automatic else (96, 24)
+    return PatchSettings(
+        strictness,
+        size if arguments.size is None else arguments.size,
+        stride if arguments.stride is None else arguments.stride,
+    )
+
+
+def compare(arguments: argparse.Namespace, run: Run) -> int:
+    """Measure what a denoiser did, against a reference where there is one."""
+    from .quality import assess, compare_with_reference
+
+    noisy, denoised = open_noted(arguments.noisy, run), open_noted(arguments.denoised, run)
+    facts: dict[str, Any] = dict.fromkeys(("psnr", "ssim", "nrmse", "data_range"))
+    reference = None
+    if arguments.reference:
+        reference = open_noted(arguments.reference, run)
+        window = tuple(arguments.window) if arguments.window else None
+        facts |= asdict(compare_with_reference(denoised, reference, window=window, run=run))
+    facts |= asdict(assess(noisy, denoised))
+    if arguments.figure:
+        from .figures import comparison_figure
+
+        comparison_figure(noisy, denoised, reference, arguments.figure)
+    return _answer(facts, arguments.json)
+
+
+def train(arguments: argparse.Namespace, run: Run) -> int:
+    """Train one denoiser on all stacks that can be opened."""
+    from .model_file import save_denoiser
+    from .pipeline import train as train_on
+
+    _refuse_existing(arguments.model, arguments.overwrite)
+    stacks, failed = Batch.of(arguments.stacks).open_all(run)
+    if not stacks:
+        raise InputError(f"None of the stacks can be opened; the first: {failed[0].error}")
+    denoiser = train_on(stacks, _settings(arguments), run=run)
+    save_denoiser(denoiser, arguments.model, overwrite=arguments.overwrite)
+    facts = _training_facts(denoiser, arguments) | {"failed": as_dicts(failed)}
+    return _answer(facts, arguments.json, failed)
+
+
+def run_all(arguments: argparse.Namespace, run: Run) -> int:
+    """Train on each stack and denoise it: the main job."""
+    from .model_file import save_denoiser
+    from .pipeline import denoise_stack
+
+    settings, batch = _settings(arguments), Batch.of(arguments.stacks)
+    if arguments.model:
+        if not batch.alone:
+            raise UsageError("With several stacks each has its own model; leave --model out.")
+        _refuse_existing(arguments.model, arguments.overwrite)
+    facts: dict[str, Any] = {}
+
+    def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
+        outcome = denoise_stack(stack, settings, run=run)
+        if arguments.model:
+            save_denoiser(outcome.denoiser, arguments.model, overwrite=arguments.overwrite)
+        facts.update(_training_facts(outcome.denoiser, arguments))
+        return outcome.denoised, outcome.denoiser.card
+
+    return _batch(arguments, batch, work, run, facts)
+
+
+def denoise(arguments: argparse.Namespace, run: Run) -> int:
+    """Denoise stacks with a trained model."""
+    from .denoiser import denoise as apply
+    from .model_file import load_denoiser
+
+    batch, denoiser = Batch.of(arguments.stacks), load_denoiser(arguments.model)
+
+    def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
+        return apply(stack, denoiser, run=run), denoiser.card
+
+    return _batch(arguments, batch, work, run, {})
+
+
+def self_test(arguments: argparse.Namespace, run: Run) -> int:
+    """Check the installation and the device."""
+    from .device import self_test as check
+
+    results = check(run=run)
+    for name, passed, detail in results:
+        sys.stdout.write(f"{'ok    ' if passed else 'FAILED'}  {name}: {detail}\n")
+    return DONE if all(passed for _, passed, _ in results) else INTERNAL_ERROR
+
+
+def _batch(
+    arguments: argparse.Namespace, batch: Batch, work: Work, run: Run, facts: dict[str, Any]
+) -> int:
+    """Denoise a batch; `facts` are completed while it works."""
+    started = time.monotonic()
+    results = batch.denoise(
+        arguments.output,
+        work,
+        run=run,
+        overwrite=arguments.overwrite,
+        as_float=arguments.dtype == "float32",
+    )
+    facts |= {"seconds": time.monotonic() - started, "outputs": as_dicts(results)}
+    return _answer(facts, arguments.json, results)
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return preset(arguments.preset, seed=arguments.seed, device=arguments.device)
+
+
+def _training_facts(denoiser: Denoiser, arguments: argparse.Namespace) -> dict[str, Any]:
+    card = denoiser.card
+    kept = {key: card.get(key) for key in ("device", "seconds", "seed", "patches", "rounds")}
+    return {"model": arguments.model, "preset": arguments.preset} | kept
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
+
+
+def _answer(facts: dict[str, Any], as_json: bool, results: Sequence[Result] = ()) -> int:
+    """Write the answer to stdout; give the exit code."""
+    plain = _plain(facts)
+    if as_json:
+        text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    else:
+        text = "\n".join(f"{_label(k)}: {_readable(v)}" for k, v in plain.items() if v != "")
+    sys.stdout.write(text + "\n")
+    return SOME_FAILED if any(result.error for result in results) else DONE
+
+
+def _plain(value: Any) -> Any:
+    """Give JSON values: paths as text, numbers that are not finite as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _label(key: str) -> str:
+    return key.replace("_um", " (um)").replace("_", " ")
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_readable(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        numbers = all(isinstance(item, int) for item in value)
+        return (" x " if numbers else "; ").join(map(_readable, value)) if value else "none"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "unknown" if value is None else str(value)
