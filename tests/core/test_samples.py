@@ -7,7 +7,7 @@ import tifffile
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "resources" / "samples"
-MAKE = runpy.run_path(str(ROOT / "packaging" / "make_samples.py"))
+SCENES = runpy.run_path(str(ROOT / "packaging" / "sample_scenes.py"))
 
 SHAPES = {
     "fluorescence": ("ZYX", (3, 256, 256), np.uint16),
@@ -40,15 +40,17 @@ def test_pixel_sizes_are_inside():
 
 
 def test_the_script_gives_the_shipped_pixels():
-    noisy, clean = MAKE["sem"]()
+    noisy, clean = SCENES["sem"]()
     np.testing.assert_array_equal(noisy, read("sem_noisy"))
     np.testing.assert_array_equal(clean, read("sem_clean"))
 
 
 def test_fluorescence_noise_grows_with_brightness_as_counting_does():
     noisy, clean = (read(f"fluorescence_{kind}").astype(float) for kind in ("noisy", "clean"))
-    electrons = (clean - MAKE["CAMERA_OFFSET"]) / MAKE["COUNTS_PER_ELECTRON"]
-    expected = MAKE["COUNTS_PER_ELECTRON"] ** 2 * (electrons + MAKE["READ_NOISE_ELECTRONS"] ** 2)
+    electrons = (clean - SCENES["CAMERA_OFFSET"]) / SCENES["COUNTS_PER_ELECTRON"]
+    expected = SCENES["COUNTS_PER_ELECTRON"] ** 2 * (
+        electrons + SCENES["READ_NOISE_ELECTRONS"] ** 2
+    )
     for low, high in ((0, 8), (8, 20), (20, 60)):
         chosen = (electrons >= low) & (electrons < high)
         ratio = (noisy - clean)[chosen].var() / expected[chosen].mean()
