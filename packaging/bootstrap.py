@@ -35,7 +35,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 READY = VENV / "g2g-ready"
 UNFINISHED = VENV / "g2g-unfinished"
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
-SAMPLES = ROOT / "resources" / "samples"
+NOISY = ROOT / "resources" / "samples" / "fluorescence_noisy.tif"
+CLEAN = NOISY.with_name("fluorescence_clean.tif")
 
 # What Qt loads, and the Debian package that holds it.
 QT_LIBRARIES = {
@@ -71,14 +72,14 @@ def app(stacks: list[str]) -> int:
         say("There is no screen here (DISPLAY and WAYLAND_DISPLAY are not set): running the demo.")
         return demo([])
     prepare()
-    provide_libraries(SCREEN_LIBRARIES, required=True)
-    return hand_over([str(PYTHON), "-m", "g2g_desktop", *(stacks or [str(sample()[0])])])
+    provide(missing_libraries(SCREEN_LIBRARIES), required=True)
+    return hand_over([str(PYTHON), "-m", "g2g_desktop", *(stacks or [str(NOISY)])])
 
 
 def test(options: list[str]) -> int:
     """Run the linter, the type checker and the tests; give pytest's status, or 1 for another."""
     prepare()
-    provide_libraries(QT_LIBRARIES, required=True)
+    provide(missing_libraries(QT_LIBRARIES), required=True)
     checks = {
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
@@ -95,30 +96,11 @@ def test(options: list[str]) -> int:
 def demo(_: list[str]) -> int:
     """Denoise the bundled sample into the folder demo, with a figure of before and after."""
     prepare()
-    noisy, clean = sample()
     denoised, figure = ROOT / "demo" / "denoised.tif", ROOT / "demo" / "before_after.png"
-    for old in (denoised, figure):
-        old.unlink(missing_ok=True)
-    run: list[str | Path] = [
-        "training_core.cli",
-        "run",
-        noisy,
-        "--output",
-        denoised,
-        "--preset",
-        "quick",
-    ]
-    compare: list[str | Path] = [
-        "training_core.cli",
-        "compare",
-        noisy,
-        denoised,
-        "--figure",
-        figure,
-    ]
-    if clean.is_file():
-        compare += ["--reference", clean]
-    status = in_environment(run) or in_environment(compare)
+    denoised.parent.mkdir(exist_ok=True)
+    job = ["run", NOISY, "--output", denoised, "--preset", "quick", "--overwrite"]
+    check = ["compare", NOISY, denoised, "--reference", CLEAN, "--figure", figure]
+    status = in_environment(["training_core", *job]) or in_environment(["training_core", *check])
     if not status:
         say(f"The denoised stack is {denoised}; before and after are in {figure}.")
     return status
@@ -139,14 +121,6 @@ def say(sentence: str) -> None:
     sys.stderr.flush()
 
 
-def sample() -> tuple[Path, Path]:
-    """Give the first bundled noisy stack and where its clean reference would be."""
-    found = sorted(SAMPLES.glob("fluorescence_noisy.tif")) or sorted(SAMPLES.glob("*_noisy.tif"))
-    if not found:
-        sys.exit(f"There is no sample stack in {SAMPLES}; get the checkout anew.")
-    return found[0], found[0].with_name(found[0].name.replace("_noisy", "_clean"))
-
-
 def has_screen() -> bool:
     """Tell whether a window can be shown, or Qt was told how to do without a screen."""
     names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
@@ -161,7 +135,7 @@ def child_environment(**extra: str) -> dict[str, str]:
     return {**calm, **os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV), **extra}
 
 
-def in_environment(module_and_options: Iterable[str | Path], **extra: str) -> int:
+def in_environment(module_and_options: Iterable[object], **extra: str) -> int:
     """Run a module of the environment in the checkout and give its exit status."""
     command = [str(PYTHON), "-m", *map(str, module_and_options)]
     return subprocess.call(command, cwd=ROOT, env=child_environment(**extra))
@@ -185,8 +159,8 @@ def prepare() -> None:
         return
     started = time.monotonic()
     say(f"Setting up {VENV}: a few minutes, once.")
-    provide_virtual_environments()
-    provide_libraries(SCREEN_LIBRARIES, required=False)
+    python = missing_parts_of_python()
+    provide({**python, **missing_libraries(SCREEN_LIBRARIES)}, required=bool(python))
     if UNFINISHED.exists() or not belongs_here():
         make_environment()
     UNFINISHED.touch()
@@ -253,26 +227,27 @@ def must(command: Sequence[str], complaint: str) -> None:
         sys.exit(f"{complaint}. What failed: {shlex.join(command)}")
 
 
-def provide_virtual_environments() -> None:
-    """Install what Debian leaves out of Python for making environments, or name it and stop."""
-    if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
+def provide(missing: dict[str, str], *, required: bool) -> None:
+    """Install what the system misses, or name all of it in one line; stop if it is required."""
+    if not missing or install_packages([*missing.values()]):
         return
-    package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
-    if not install_packages([package]):
-        sys.exit(f"Python cannot make environments here; run: sudo apt-get install -y {package}")
-
-
-def provide_libraries(needed: dict[str, str], *, required: bool) -> None:
-    """Install the system libraries that Qt misses, or name them; stop when they are required."""
-    missing = [name for name in needed if sys.platform == "linux" and not loads(name)]
-    if not missing or install_packages([needed[name] for name in missing]):
-        return
-    packages = " ".join(needed[name] for name in missing)
-    remedy = f"on Debian and Ubuntu run: sudo apt-get install -y {packages}"
-    sentence = f"Qt misses the system libraries {', '.join(missing)}; {remedy}"
+    remedy = f"on Debian and Ubuntu run: sudo apt-get install -y {' '.join(missing.values())}"
+    sentence = f"This system lacks {', '.join(missing)}; {remedy}"
     if required:
         sys.exit(sentence)
     say(sentence)
+
+
+def missing_parts_of_python() -> dict[str, str]:
+    """Give what Debian leaves out of Python for making environments, and its package."""
+    package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+    modules = ("venv", "ensurepip")
+    return {f"Python's {m}": package for m in modules if not importlib.util.find_spec(m)}
+
+
+def missing_libraries(needed: dict[str, str]) -> dict[str, str]:
+    """Give those libraries that the dynamic linker does not find, and their packages."""
+    return {k: needed[k] for k in needed if sys.platform == "linux" and not loads(k)}
 
 
 def loads(library: str) -> bool:
@@ -298,4 +273,7 @@ def install_packages(names: Sequence[str]) -> bool:
 if __name__ == "__main__":
     if sys.version_info < (3, 11):  # noqa: UP036  (the one place where an older Python may arrive)
         sys.exit(f"g2g desktop needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # the command that was running has heard it too
+        sys.exit(130)

@@ -107,7 +107,7 @@ def test_an_interrupted_set_up_begins_anew(
 
     made: list[list[str]] = []
     monkeypatch.setattr(bootstrap, "must", lambda command, _complaint: made.append(command))
-    monkeypatch.setattr(bootstrap, "provide_libraries", lambda _needed, *, required: None)
+    monkeypatch.setattr(bootstrap, "provide", lambda _missing, *, required: None)
     monkeypatch.setattr(bootstrap, "install", fail)
     with pytest.raises(SystemExit, match="no network"):
         bootstrap.prepare()
@@ -136,11 +136,11 @@ def test_missing_libraries_are_named_with_their_packages(
 ) -> None:
     monkeypatch.setattr(bootstrap.sys, "platform", "linux")
     monkeypatch.setattr(bootstrap, "install_packages", lambda _names: False)
-    needed = {"libmissing-g2g.so.1": "libmissing1"}
-    bootstrap.provide_libraries(needed, required=False)
+    missing = bootstrap.missing_libraries({"libmissing-g2g.so.1": "libmissing1"})
+    bootstrap.provide(missing, required=False)
     assert "sudo apt-get install -y libmissing1\n" in capsys.readouterr().err
     with pytest.raises(SystemExit, match=r"libmissing-g2g\.so\.1"):
-        bootstrap.provide_libraries(needed, required=True)
+        bootstrap.provide(missing, required=True)
 
 
 CPU_INDEX = ["--index-url", "https://download.pytorch.org/whl/cpu"]
