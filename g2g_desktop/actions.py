@@ -75,6 +75,7 @@ ACTIONS = (
     ),
     ActionSpec("split", "&Split", "&View", ("1",), DONE, "compare", group="compare"),
     ActionSpec("side", "Side &by side", "&View", ("2",), DONE, group="compare"),
+    ActionSpec("invert", "&Invert", "&View", ("I",), WITH_STACK),
     ActionSpec("pixel_size", "Set pixel si&ze...", "&View", (), WITH_STACK_AT_REST),
     ActionSpec("theme_system", "Theme of the s&ystem", "&View", (), ANY, group="theme"),
     ActionSpec("theme_light", "&Light theme", "&View", (), ANY, group="theme"),

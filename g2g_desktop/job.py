@@ -26,9 +26,9 @@ NICENESS = 10
 class Job(QObject):
     """Run one function away from the window.
 
-    `start` begins; then come any number of `event`, exactly one of `succeeded`, `cancelled` and
-    `failed`, and last `finished`. All of them are emitted in the thread that made the job. After
-    `cancel` no event arrives any more, and a result that was already on its way is dropped.
+    `start` begins; then come any number of `happened`, one per event of the run, exactly one of
+    `succeeded`, `cancelled` and `failed`, and last `finished`; all are emitted in the thread that
+    made the job. After `cancel` no event arrives any more, and a result on its way is dropped.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Job(QObject):
         Whether a result that was complete when the cancel arrived counts, as a written file does.
     """
 
-    event = Signal(object)
+    happened = Signal(object)
     succeeded = Signal(object)
     cancelled = Signal()
     failed = Signal(object)
@@ -55,7 +55,7 @@ class Job(QObject):
         self._worker = _Worker(work)
         self.run = self._worker.run
         self._worker.moveToThread(self._thread)
-        self._worker.event.connect(self._on_event)
+        self._worker.happened.connect(self._on_happened)
         self._worker.succeeded.connect(self._on_succeeded)
         self._worker.cancelled.connect(self.cancelled)
         self._worker.failed.connect(self._on_failed)
@@ -79,13 +79,22 @@ class Job(QObject):
         self.run.cancel()
 
     def wait(self, milliseconds: int = 10_000) -> bool:
-        """Block until the thread has ended; False when it did not in time. For closing only."""
+        """Block until the thread has ended; False when it did not in time."""
         return self._thread.wait(milliseconds)
 
+    @classmethod
+    def end_all(cls, milliseconds: int = 10_000) -> None:
+        """Cancel every job and wait until their threads have ended, before the window goes."""
+        jobs = tuple(cls._alive)
+        for job in jobs:
+            job.cancel()
+        for job in jobs:
+            job.wait(milliseconds)
+
     @Slot(object)
-    def _on_event(self, event: object) -> None:
+    def _on_happened(self, event: object) -> None:
         if not self._cancel_asked:
-            self.event.emit(event)
+            self.happened.emit(event)
 
     @Slot(object)
     def _on_succeeded(self, result: object) -> None:
@@ -112,7 +121,7 @@ class Job(QObject):
 class _Worker(QObject):
     """The side of a job that lives in its thread."""
 
-    event = Signal(object)
+    happened = Signal(object)
     succeeded = Signal(object)
     cancelled = Signal()
     failed = Signal(object)
@@ -120,7 +129,7 @@ class _Worker(QObject):
     def __init__(self, work: Callable[[Run], object]) -> None:
         super().__init__()
         self._work = work
-        self.run = Run(self.event.emit)
+        self.run = Run(self.happened.emit)
 
     @Slot()
     def work(self) -> None:

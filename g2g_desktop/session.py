@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.denoiser import Denoiser
-    from training_core.smooth_patches import SmoothPatches
 
     from training_core.settings import PatchSettings
+    from training_core.smooth_patches import SmoothPatches
     from training_core.stack import PixelSize, Stack
 
 

@@ -35,6 +35,7 @@ class Colours:
     button: str
     border: str
     faint: str
+    highlight: str
     tones: dict[Tone, str]
 
 
@@ -45,6 +46,7 @@ LIGHT = Colours(
     button="#f6f7f9",
     border="#ccd1d9",
     faint="#e6e9ee",
+    highlight="#2463d6",
     tones={
         Tone.TEXT: "#1c2026",
         Tone.MUTED: "#5d6673",
@@ -62,10 +64,11 @@ DARK = Colours(
     button="#2f3339",
     border="#434952",
     faint="#31353c",
+    highlight="#2f6fe4",
     tones={
         Tone.TEXT: "#e8eaed",
         Tone.MUTED: "#a0a8b4",
-        Tone.ACCENT: "#2f6fe4",
+        Tone.ACCENT: "#7aabff",
         Tone.ON_ACCENT: "#ffffff",
         Tone.GREEN: "#4cc26a",
         Tone.AMBER: "#e0a93b",
@@ -168,8 +171,8 @@ def _palette(colours: Colours) -> QPalette:
         role.Light: colours.card,
         role.Dark: colours.border,
         role.Shadow: colours.border,
-        role.Highlight: tones[Tone.ACCENT],
-        role.Accent: tones[Tone.ACCENT],
+        role.Highlight: colours.highlight,
+        role.Accent: colours.highlight,
         role.HighlightedText: tones[Tone.ON_ACCENT],
         role.PlaceholderText: tones[Tone.MUTED],
         role.Link: tones[Tone.ACCENT],

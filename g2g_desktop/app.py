@@ -1,0 +1,118 @@
+"""Start-up: the application object, the log, and what happens to errors nobody expected."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import sys
+import threading
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, QtMsgType, Signal, qInstallMessageHandler
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+from . import dialogs
+from .main_window import MainWindow
+from .paths import log_file, resource
+from .preferences import load_preferences
+from .session import Step
+from .theme import Theme
+from .workflow import failure_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtCore import QMessageLogContext
+
+_LOG = logging.getLogger("g2g_desktop")
+_LEVELS = {
+    QtMsgType.QtDebugMsg: logging.DEBUG,
+    QtMsgType.QtInfoMsg: logging.INFO,
+    QtMsgType.QtWarningMsg: logging.WARNING,
+    QtMsgType.QtCriticalMsg: logging.ERROR,
+    QtMsgType.QtFatalMsg: logging.CRITICAL,
+}
+# A worker shares the interpreter with the window; the shorter its turn, the smoother the window.
+_SWITCH_SECONDS = 0.0005
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Show the window, with the stacks or the model named in `arguments`, until it is closed."""
+    options = _options(arguments)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    _start_log()
+    app = QApplication.instance() or QApplication(["g2g-desktop"])
+    app.setApplicationName("g2g-desktop")
+    QApplication.setApplicationDisplayName("g2g desktop")
+    QApplication.setDesktopFileName("g2g-desktop")
+    QApplication.setWindowIcon(QIcon(str(resource("icons/app.svg"))))
+    window = make_window()
+    catcher = ErrorCatcher(window)
+    catcher.install()
+    window.show()
+    QTimer.singleShot(0, window.workflow.start_engine)
+    QTimer.singleShot(0, window.centre.start.load_thumbnails)
+    if options.stack:
+        window.commands.open_paths([Path(name) for name in options.stack])
+    return int(app.exec())
+
+
+def make_window() -> MainWindow:
+    """Make the window as the preferences say."""
+    preferences = load_preferences()
+    return MainWindow(preferences, Theme(preferences.theme))
+
+
+class ErrorCatcher(QObject):
+    """Sends what no one caught, in any thread, to the log and to a dialog."""
+
+    caught = Signal(object)
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.caught.connect(self._on_caught)
+
+    def install(self) -> None:
+        """Catch from now on."""
+        sys.excepthook = lambda _kind, error, _trace: self.take(error)
+        threading.excepthook = lambda args: self.take(args.exc_value)
+
+    def take(self, error: BaseException | None) -> None:
+        """Log an error, and show it in the thread of the window."""
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return
+        _LOG.error("Nobody expected this", exc_info=error)
+        self.caught.emit(error)
+
+    def _on_caught(self, error: Exception) -> None:
+        failure = failure_of(Step.DATA, error)
+        dialogs.ErrorDialog(failure, self._window.theme, self._window).open()
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="g2g-desktop", description="Denoise microscopy and CT stacks, in a window."
+    )
+    parser.add_argument("stack", nargs="*", help="stack, folder of slices or .g2g model to open")
+    return parser.parse_args(arguments)
+
+
+def _start_log() -> None:
+    handler = RotatingFileHandler(
+        log_file(), maxBytes=1_000_000, backupCount=2, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.captureWarnings(capture=True)
+    qInstallMessageHandler(_log_qt)
+    if sys.stderr is not None:  # a windowed program on Windows has none
+        faulthandler.enable()
+
+
+def _log_qt(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
+    logging.getLogger("qt").log(_LEVELS[kind], "%s", text)

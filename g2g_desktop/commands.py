@@ -1,0 +1,217 @@
+"""What each action does: ask where a question is needed, then tell the workflow or the viewer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QUrl, Slot
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QDialog
+
+from . import dialogs
+from .actions import BY_ID
+from .export_dialog import ExportDialog, suggested_target
+from .paths import log_file, resource
+from .preferences import save_preferences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .main_window import MainWindow
+    from .preferences import Preferences
+
+MODEL_SUFFIX = ".g2g"
+
+
+class Commands(QObject):
+    """The verbs of the menus and buttons, by the ids of `actions.py`."""
+
+    def __init__(self, window: MainWindow, preferences: Preferences) -> None:
+        super().__init__(window)
+        self._window = window
+        self.preferences = preferences
+        workflow, centre = window.workflow, window.centre
+        self.by_id: dict[str, Callable[[], object]] = {
+            "open": self.open_files,
+            "open_folder": self.open_folder,
+            "open_model": self.open_model,
+            "save_model": self.save_model,
+            "export": self.export,
+            "quit": window.close,
+            "train": self.train,
+            "denoise": workflow.denoise,
+            "stop_and_keep": workflow.stop_and_keep,
+            "cancel": workflow.cancel,
+            "model_info": self.model_info,
+            "fit": self.fit,
+            "actual_size": self.zoom_full,
+            "auto_contrast": self.auto_contrast,
+            "invert": self.invert,
+            "show_patches": self.show_patches,
+            "split": lambda: centre.compare.set_mode("split"),
+            "side": lambda: centre.compare.set_mode("side"),
+            "pixel_size": self.pixel_size,
+            "theme_system": lambda: self.choose_theme("system"),
+            "theme_light": lambda: self.choose_theme("light"),
+            "theme_dark": lambda: self.choose_theme("dark"),
+            "shortcuts": lambda: dialogs.show_shortcuts(window),
+            "show_log": lambda: reveal(log_file()),
+            "about": lambda: dialogs.show_about(window, program_version()),
+        }
+
+    @Slot(str)
+    def do(self, name: str) -> None:
+        """Do what was asked, if the session allows it at this moment."""
+        if BY_ID[name].allowed(self._window.session):
+            self.by_id[name]()
+
+    def open_files(self) -> None:
+        """Ask for files and open them."""
+        self.open_paths(dialogs.ask_files(self._window, self._folder()))
+
+    def open_folder(self) -> None:
+        """Ask for a folder and open it."""
+        folder = dialogs.ask_folder(self._window, self._folder())
+        self.open_paths([folder] if folder else [])
+
+    def open_model(self) -> None:
+        """Ask for a model and apply it."""
+        path = dialogs.ask_model(self._window, self._folder())
+        self.open_paths([path] if path else [])
+
+    @Slot(object)
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Open what was chosen or dropped: a model, or files that make one stack."""
+        window = self._window
+        if not paths or not BY_ID["open"].allowed(window.session):
+            return
+        models = [path for path in paths if path.suffix.lower() == MODEL_SUFFIX]
+        if models:
+            window.workflow.open_model(models[0])
+        elif self._may_lose_result():
+            window.workflow.open(paths)
+
+    def remember_opened(self, path: Path) -> None:
+        """Put a stack on the list of recent ones; the bundled samples have their own place."""
+        if not path.is_relative_to(resource("samples")):
+            self._remember(self.preferences.with_recent(path))
+
+    def train(self) -> None:
+        """Start the training of what is in view."""
+        self._window.centre.viewer.clear_training()
+        self._window.workflow.watch(self._window.centre.viewer.stack_view.region())
+        self._window.workflow.train()
+
+    def export(self) -> None:
+        """Ask where to, and export."""
+        stack = self._window.session.denoised
+        if stack is None:
+            return
+        target = suggested_target(stack, self.preferences.export_folder)
+        dialog = ExportDialog(stack, target, self._window)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            choice = dialog.choice
+            self._remember(replace(self.preferences, export_folder=str(choice.path.parent)))
+            self._window.workflow.export(choice)
+
+    @Slot()
+    def open_reference(self) -> None:
+        """Ask for a clean image of the same field."""
+        paths = dialogs.ask_files(self._window, self._folder())
+        if paths:
+            self._window.workflow.open_reference(paths[0])
+
+    def save_model(self) -> None:
+        """Ask where to, and save the model."""
+        stack = self._window.session.stack
+        name = stack.name.split(".")[0] if stack else "model"
+        suggestion = Path(self._folder()) / f"{name}{MODEL_SUFFIX}"
+        target = dialogs.ask_model_target(self._window, suggestion)
+        if target is not None:
+            self._window.workflow.save_model(target)
+
+    def model_info(self) -> None:
+        """Show the card of the model."""
+        denoiser = self._window.session.denoiser
+        if denoiser is not None:
+            text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
+            dialogs.show_text(self._window, "Model information", text)
+
+    def pixel_size(self) -> None:
+        """Ask for the pixel size."""
+        session = self._window.session
+        if session.stack is not None:
+            with_z = "Z" in session.stack.axes
+            size = dialogs.ask_pixel_size(self._window, session.stack.pixel_size, with_z=with_z)
+            if size is not None:
+                session.set_pixel_size(size)
+
+    def fit(self) -> None:
+        """Show the whole image."""
+        self._window.centre.view.fit()
+
+    def zoom_full(self) -> None:
+        """Show one image pixel per screen pixel."""
+        self._window.centre.view.zoom_full()
+
+    def auto_contrast(self) -> None:
+        """Choose the contrast from the stack."""
+        self._window.centre.view.auto_contrast()
+
+    def invert(self) -> None:
+        """Exchange black and white."""
+        self._window.centre.view.invert()
+
+    def show_patches(self) -> None:
+        """Show or hide the smooth patches."""
+        view = self._window.centre.viewer.stack_view
+        view.set_overlay_visible(not view.overlay_visible)
+
+    def choose_theme(self, choice: str) -> None:
+        """Take a theme, and remember it."""
+        self._remember(replace(self.preferences, theme=choice))
+        self._window.theme.choose(choice)
+
+    def reveal_export(self) -> None:
+        """Show the exported file in its folder."""
+        exported = self._window.session.exported
+        if exported is not None:
+            reveal(exported)
+
+    def remember_geometry(self, geometry: str) -> None:
+        """Keep the place of the window for the next start."""
+        self._remember(replace(self.preferences, geometry=geometry))
+
+    def _remember(self, preferences: Preferences) -> None:
+        self.preferences = preferences
+        save_preferences(preferences)
+        self._window.centre.start.show_recent(preferences.recent)
+
+    def _may_lose_result(self) -> bool:
+        return not self._window.session.has_unsaved_result or dialogs.confirm(
+            self._window,
+            "Open another stack?",
+            "The denoised stack has not been exported and would be lost.",
+            "Open another",
+        )
+
+    def _folder(self) -> str:
+        recent = self.preferences.recent
+        return str(Path(recent[0]).parent) if recent else str(Path.home())
+
+
+def reveal(path: Path) -> None:
+    """Open the folder of a file in the file manager of the system."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
+
+
+def program_version() -> str:
+    """Give the installed version."""
+    try:
+        return version("g2g-desktop")
+    except PackageNotFoundError:
+        return "from a source folder"

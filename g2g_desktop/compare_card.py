@@ -1,0 +1,89 @@
+"""The cards after the training: how good the result is, and where it goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+
+from .data_card import bytes_text, pixels_text
+from .quality_panel import QualityPanel
+from .session import Step
+from .step_card import StepCard, ToneLabel, link_button, paragraph
+from .theme import Tone
+
+if TYPE_CHECKING:
+    from training_core.stack import Stack
+
+    from .session import Session
+    from .theme import Theme
+
+
+class CompareCard(StepCard):
+    """Numbers on the result, with and without a reference."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(Step.COMPARE, "compare", theme)
+        self.quality = QualityPanel()
+        self.waiting = paragraph(
+            "After the training, noisy and denoised are compared here.", muted=True
+        )
+        self.body.addWidget(self.waiting)
+        self.body.addWidget(self.quality)
+        self._stack: Stack | None = None
+        self._denoised: Stack | None = None
+        self._shown: object = None
+        theme.changed.connect(self.quality.set_theme)
+        self.quality.set_theme(theme.dark)
+
+    def show_session(self, session: Session) -> None:
+        """Measure a new result; forget one that is gone."""
+        denoised = session.denoised
+        self.waiting.setVisible(denoised is None)
+        self.quality.setVisible(denoised is not None)
+        self.show_summary("Noisy against denoised" if denoised is not None else "After training")
+        self._stack, self._denoised = session.stack, denoised
+        pixels = None if denoised is None else denoised.pixels
+        if pixels is self._shown:
+            return
+        self._shown = pixels
+        self.quality.clear()
+        self.take_reference(None)
+
+    @Slot(object)
+    def take_reference(self, reference: Stack | None) -> None:
+        """Measure the result again, against a clean image of the same field."""
+        if self._stack is not None and self._denoised is not None:
+            self.quality.assess(self._stack, self._denoised, reference)
+
+
+class ExportCard(StepCard):
+    """What the exported file will be, and what was exported."""
+
+    save_model_asked = Signal()
+    reveal_asked = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(Step.EXPORT, "export", theme)
+        self.what = paragraph(muted=True)
+        self.done = ToneLabel(theme)
+        self.reveal = link_button("Show in folder")
+        self.model = link_button("Save model...", "Keep the model to denoise other stacks (Ctrl+S)")
+        self.reveal.clicked.connect(self.reveal_asked)
+        self.model.clicked.connect(self.save_model_asked)
+        for widget in (self.what, self.done, self.reveal, self.model):
+            self.body.addWidget(widget)
+
+    def show_session(self, session: Session, allowed: frozenset[str]) -> None:
+        """Say what can be exported, or what was."""
+        denoised, exported = session.denoised, session.exported
+        if denoised is None:
+            self.what.setText("The denoised stack is exported with the axes, pixel size and bit "
+                              "depth of the input.")  # fmt: skip
+        else:
+            size = bytes_text(denoised.pixels.nbytes)
+            self.what.setText(f"TIFF, {pixels_text(denoised)} as the input, {size}.")
+        self.done.say(Tone.GREEN, f"Exported as {exported.name}" if exported else "")
+        self.reveal.setVisible(exported is not None)
+        self.model.setEnabled("save_model" in allowed)
+        self.show_summary(exported.name if exported else "TIFF for Fiji and OMERO")

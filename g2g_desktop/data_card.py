@@ -1,0 +1,125 @@
+"""The card that says how a file was understood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
+
+from .session import Step
+from .step_card import GAP, ElidedLabel, StepCard, ToneLabel, link_button
+from .theme import Tone
+
+if TYPE_CHECKING:
+    from training_core.stack import Stack
+
+    from .theme import Theme
+
+_ROWS = ("File", "Axes", "Bit depth", "Pixel size", "Size")
+_AXIS_NAMES = {"T": "time", "Z": "depth", "C": "channels", "I": "images"}
+
+
+class DataCard(StepCard):
+    """Facts about the stack; `open_asked` and `pixel_size_asked` are its two side ways."""
+
+    open_asked = Signal()
+    pixel_size_asked = Signal()
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(Step.DATA, "data", theme)
+        self.facts = {name: ElidedLabel() for name in _ROWS}
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(2 * GAP)
+        grid.setVerticalSpacing(GAP // 2)
+        grid.setColumnStretch(1, 1)
+        for row, (name, label) in enumerate(self.facts.items()):
+            caption = QLabel(name)
+            caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+            grid.addWidget(caption, row, 0)
+            grid.addWidget(label, row, 1)
+        self.warnings = ToneLabel(theme)
+        self.another = link_button("Open another...", "Open another stack (Ctrl+O)")
+        self.size_button = link_button("Set pixel size...", "Type the size of a pixel")
+        self.another.clicked.connect(self.open_asked)
+        self.size_button.clicked.connect(self.pixel_size_asked)
+        self.body.addLayout(grid)
+        self.body.addWidget(self.warnings)
+        self.body.addWidget(_row(self.another, self.size_button))
+
+    def show_stack(self, stack: Stack | None) -> None:
+        """Say how the stack was understood."""
+        if stack is None:
+            self.show_summary("No stack yet")
+            return
+        values = (
+            str(stack.source or stack.name),
+            axes_text(stack),
+            pixels_text(stack),
+            pixel_size_text(stack) or "not in the file",
+            bytes_text(stack.pixels.nbytes),
+        )
+        for label, value in zip(self.facts.values(), values, strict=True):
+            label.set_text(value)
+        self.warnings.say(Tone.AMBER, "\n".join(stack.warnings))
+        self.show_summary(stack.name)
+
+    def show_allowed(self, allowed: frozenset[str]) -> None:
+        """Enable what may be done now."""
+        self.another.setEnabled("open" in allowed)
+        self.size_button.setEnabled("pixel_size" in allowed)
+
+
+def axes_text(stack: Stack) -> str:
+    """Write the axes, such as "Z 41 · C 2 · Y 512 · X 512"."""
+    return " · ".join(f"{a} {n}" for a, n in zip(stack.axes, stack.shape, strict=True))
+
+
+def axes_help(stack: Stack) -> str:
+    """Write what the letters of the axes mean."""
+    named = [f"{_AXIS_NAMES[a]} {n}" for a, n in zip(stack.axes, stack.shape, strict=True)
+             if a in _AXIS_NAMES]  # fmt: skip
+    height, width = stack.frame_shape
+    return ", ".join([*named, f"{width} pixels wide, {height} high"])
+
+
+def pixels_text(stack: Stack) -> str:
+    """Write the data type as microscopists say it, such as "16 bit" or "32-bit float"."""
+    bits = 8 * stack.dtype.itemsize
+    kind = {"f": f"{bits}-bit float", "i": f"{bits} bit, signed"}.get(stack.dtype.kind)
+    return (kind or f"{bits} bit") + (f", {stack.value_unit}" if stack.value_unit else "")
+
+
+def pixel_size_text(stack: Stack) -> str:
+    """Write the pixel size, such as "0.108 µm · Z 0.3 µm"; "" where unknown."""
+    size = stack.pixel_size
+    if not size.x_um:
+        return ""
+    same = size.y_um is None or abs(size.x_um - size.y_um) < 1e-6 * size.x_um
+    plane = _length(size.x_um) if same else f"{_length(size.x_um)} x {_length(size.y_um or 0.0)}"
+    return f"{plane} · Z {_length(size.z_um)}" if size.z_um and "Z" in stack.axes else plane
+
+
+def bytes_text(count: float) -> str:
+    """Write a size in memory or on disk, such as "12.4 MB"."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def _length(um: float) -> str:
+    return f"{um / 1000:.4g} mm" if um >= 100 else f"{um:.4g} µm"
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(GAP)
+    for widget in widgets:
+        row.addWidget(widget, 0, Qt.AlignmentFlag.AlignLeft)
+    row.addStretch(1)
+    return holder

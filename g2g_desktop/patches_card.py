@@ -1,0 +1,78 @@
+"""The card of the smooth patches: where the noise is learned from, and whether that is enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+
+from training_core.settings import PatchSettings
+
+from .session import Step
+from .settings_form import SettingsForm
+from .step_card import StepCard, ToneLabel, heading, paragraph
+from .theme import Tone
+
+if TYPE_CHECKING:
+    from training_core.smooth_patches import SmoothPatches
+
+    from .theme import Theme
+
+_TONE = {"green": Tone.GREEN, "amber": Tone.AMBER, "red": Tone.RED}
+_WHAT = "The noise is learned where the image is flat. Those places are marked green."
+
+
+class PatchesCard(StepCard):
+    """Settings of the search, with its result in the whole stack and in the frame in view."""
+
+    settings_changed = Signal(object)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(Step.PATCHES, "patches", theme)
+        self.form = SettingsForm(PatchSettings(), ("strictness", "patch_size_px", "stride_px"))
+        self.form.changed.connect(self.settings_changed)
+        self.verdict = ToneLabel(theme)
+        self.count = heading("", 4)
+        self.count.setAccessibleName("Smooth patches in the whole stack")
+        self.in_frame = paragraph(muted=True)
+        self.body.addWidget(paragraph(_WHAT, muted=True))
+        self.body.addWidget(self.count)
+        self.body.addWidget(self.in_frame)
+        self.body.addWidget(self.verdict)
+        self.body.addWidget(self.form)
+        self.show_patches(None)
+
+    def show_settings(self, settings: PatchSettings, *, editable: bool) -> None:
+        """Show the settings in force."""
+        if self.form.settings != settings:
+            self.form.show_settings(settings)
+        self.form.setEnabled(editable)
+
+    def show_patches(self, patches: SmoothPatches | None) -> None:
+        """Show what was found in the whole stack; None while that is being found out."""
+        if patches is None:
+            self.show_summary("Looking...")
+            self.count.setText("Looking...")
+            self.verdict.say(Tone.MUTED, "")
+            return
+        self.count.setText(
+            f"{count_text(patches.count)} · {percent(patches.coverage)} of the stack"
+        )
+        self.show_summary(f"{count_text(patches.count)}, {percent(patches.coverage)}")
+        self.verdict.say(_TONE[patches.verdict.level], patches.verdict.sentence)
+
+    @Slot(object, int, float)
+    def show_frame_count(self, _coverage: object, count: int, fraction: float) -> None:
+        """Show what was found in the frame in view."""
+        self.in_frame.setText(f"In this frame: {count_text(count)} · {percent(fraction)}")
+
+
+def count_text(count: int) -> str:
+    """Write a number of patches with thin gaps, such as "3 412 patches"."""
+    grouped = f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{grouped} patch" if count == 1 else f"{grouped} patches"
+
+
+def percent(fraction: float) -> str:
+    """Write a fraction, such as "34 %"."""
+    return f"{100 * fraction:.0f}\N{NARROW NO-BREAK SPACE}%"

@@ -1,0 +1,85 @@
+"""The bar that is always in sight: what goes on, and the one obvious next button."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+
+from .progress_panel import ProgressPanel
+from .session import State
+from .step_card import GAP, paragraph
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QAction
+
+    from .theme import Theme
+    from .view_state import ViewState
+
+_TEXT = {
+    "open": "Open another stack...",
+    "train": "Train and denoise",
+    "denoise": "Use the model",
+    "stop_and_keep": "Stop and keep",
+    "cancel": "Cancel",
+    "export": "Export TIFF...",
+    "save_model": "Save model...",
+}
+_WITH_PROGRESS = {
+    State.LOADING,
+    State.TRAINING,
+    State.STOPPING,
+    State.CANCELLING,
+    State.DENOISING,
+    State.EXPORTING,
+}
+
+
+class RunBar(QFrame):
+    """A sentence, the progress, and one or two buttons; `asked` carries the id of an action."""
+
+    asked = Signal(str)
+
+    def __init__(self, actions: dict[str, QAction], theme: Theme) -> None:
+        super().__init__()
+        self._actions, self._theme = actions, theme
+        self.setProperty("surface", "bar")
+        self.headline = paragraph()
+        self.progress = ProgressPanel(theme)
+        self.next_button, self.other_button = QPushButton(), QPushButton()
+        self.next_button.setProperty("primary", True)
+        self.next_button.clicked.connect(self._on_clicked)
+        self.other_button.clicked.connect(self._on_clicked)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(GAP)
+        buttons.addWidget(self.next_button, 3)
+        buttons.addWidget(self.other_button, 2)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2 * GAP, 12, 2 * GAP, 2 * GAP)
+        column.setSpacing(GAP)
+        column.addWidget(self.headline)
+        column.addWidget(self.progress)
+        column.addLayout(buttons)
+
+    def show_view(self, view: ViewState) -> None:
+        """Show the buttons and the sentence of a view state."""
+        self.headline.setText(view.headline)
+        self.progress.setVisible(view.state in _WITH_PROGRESS)
+        self._show_button(self.next_button, view.next_action, view)
+        self._show_button(self.other_button, view.other_action, view)
+
+    def _show_button(self, button: QPushButton, action: str, view: ViewState) -> None:
+        button.setVisible(bool(action))
+        if not action:
+            return
+        button.setObjectName(action)
+        button.setText(_TEXT[action])
+        button.setEnabled(action in view.allowed)
+        keys = self._actions[action].shortcut().toString()
+        button.setToolTip(f"{_TEXT[action]} ({keys})")
+
+    def _on_clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, QPushButton):
+            self.asked.emit(button.objectName())

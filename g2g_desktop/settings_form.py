@@ -1,0 +1,283 @@
+"""A form that builds itself from a settings dataclass: limits, unit, label, help and all."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from training_core.settings import Limits, limits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MOST = 2**31 - 1  # what a spin box can hold
+
+
+class SettingsForm(QWidget):
+    """Edits the named fields of a settings object.
+
+    `changed` carries a new settings object after each edit by the user.
+    """
+
+    changed = Signal(object)
+
+    def __init__(
+        self, settings: Any, names: Sequence[str] | None = None, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self._calm = WheelGuard(self)
+        hints = get_type_hints(type(settings))
+        self.editors: dict[str, Any] = {}
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(8)
+        for name in names if names is not None else _field_names(settings):
+            limits = limits_of(settings, name)
+            editor: Any = make_editor(limits, hints[name])
+            self.editors[name] = editor
+            editor.show_value(getattr(settings, name))
+            editor.edited.connect(self._on_edited)
+            form.addRow(_label(limits, editor), editor)
+            self._calm.guard(editor)
+
+    @property
+    def settings(self) -> Any:
+        """The settings as the form shows them."""
+        return replace(self._settings, **{n: e.value_now() for n, e in self.editors.items()})
+
+    def show_settings(self, settings: Any) -> None:
+        """Take other settings of the same class."""
+        self._settings = settings
+        for name, editor in self.editors.items():
+            editor.show_value(getattr(settings, name))
+
+    @Slot()
+    def _on_edited(self) -> None:
+        self._settings = self.settings
+        self.changed.emit(self._settings)
+
+
+def make_editor(limits: Limits, kind: Any) -> QWidget:
+    """Make the widget for a value of type `kind` within `limits`.
+
+    Each has `value_now`, `show_value`, which is silent, and `edited`, for what the user does.
+    """
+    options = getattr(kind, "__args__", ())
+    if type(None) in options:
+        return OptionalEditor(limits, next(part for part in options if part is not type(None)))
+    if limits.choices:
+        return ChoiceEditor(limits)
+    if kind is bool:
+        return FlagEditor(limits)
+    return IntegerEditor(limits) if kind is int else NumberEditor(limits)
+
+
+class ChoiceEditor(QComboBox):
+    """One of several words."""
+
+    edited = Signal()
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self.addItems(limits.choices)
+        _describe(self, limits)
+        self.activated.connect(self.edited)
+
+    def value_now(self) -> str:
+        """Give the chosen word."""
+        return self.currentText()
+
+    def show_value(self, value: str) -> None:
+        """Choose a word."""
+        self.setCurrentText(value)
+
+
+class FlagEditor(QCheckBox):
+    """Yes or no."""
+
+    edited = Signal()
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        _describe(self, limits)
+        self.clicked.connect(self.edited)
+
+    def value_now(self) -> bool:
+        """Give whether it is checked."""
+        return self.isChecked()
+
+    def show_value(self, value: bool) -> None:
+        """Check or uncheck it."""
+        self.setChecked(value)
+
+
+class IntegerEditor(QSpinBox):
+    """A whole number."""
+
+    edited = Signal()
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        _describe(self, limits)
+        self.setRange(round(limits.minimum or 0), round(min(limits.maximum or _MOST, _MOST)))
+        self.setSingleStep(round(limits.step or 1))
+        self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setKeyboardTracking(False)
+        self.valueChanged.connect(self.edited)
+
+    def value_now(self) -> int:
+        """Give the number."""
+        return self.value()
+
+    def show_value(self, value: int) -> None:
+        """Take a number."""
+        _silently(self, value)
+
+
+class NumberEditor(QDoubleSpinBox):
+    """A number with a fraction."""
+
+    edited = Signal()
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        _describe(self, limits)
+        low, high = limits.minimum or 0.0, limits.maximum or 1e9
+        smallest = limits.step or low or high / 1000
+        self.setDecimals(max(0, math.ceil(-math.log10(smallest))))
+        self.setRange(low, high)
+        self.setSingleStep(smallest)
+        self.setStepType(
+            QAbstractSpinBox.StepType.DefaultStepType
+            if limits.step
+            else QAbstractSpinBox.StepType.AdaptiveDecimalStepType
+        )
+        self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setKeyboardTracking(False)
+        self.valueChanged.connect(self.edited)
+
+    def value_now(self) -> float:
+        """Give the number."""
+        return self.value()
+
+    def show_value(self, value: float) -> None:
+        """Take a number."""
+        _silently(self, value)
+
+
+class OptionalEditor(QWidget):
+    """A number the program chooses, or the user with a slider."""
+
+    edited = Signal()
+
+    def __init__(self, limits: Limits, kind: type) -> None:
+        super().__init__()
+        self.automatic = QCheckBox("Automatic")
+        self.automatic.setToolTip(limits.help)
+        self.automatic.setAccessibleName(f"{limits.label}: automatic")
+        self.number = IntegerEditor(limits) if kind is int else NumberEditor(limits)
+        self._step = float(limits.step or 1)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(*(round((v or 0) / self._step) for v in _ends(limits)))
+        _describe(self.slider, limits)
+        row = QHBoxLayout()
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.number)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.automatic)
+        column.addLayout(row)
+        self.automatic.clicked.connect(self._on_automatic)
+        self.slider.valueChanged.connect(self._on_slider)
+        self.number.edited.connect(self._on_number)
+
+    def value_now(self) -> float | None:
+        """Give the number, or None for automatic."""
+        return None if self.automatic.isChecked() else self.number.value_now()
+
+    def show_value(self, value: float | None) -> None:
+        """Take a number, or None for automatic; the last number stays in sight."""
+        self.automatic.setChecked(value is None)
+        self.slider.setEnabled(value is not None)
+        self.number.setEnabled(value is not None)
+        if value is not None:
+            self.number.show_value(value)  # type: ignore[arg-type]
+            _silently(self.slider, round(value / self._step))
+
+    @Slot()
+    def _on_automatic(self) -> None:
+        self.show_value(self.value_now())
+        self.edited.emit()
+
+    @Slot(int)
+    def _on_slider(self, position: int) -> None:
+        self.number.show_value(position * self._step)  # type: ignore[arg-type]
+        self.edited.emit()
+
+    @Slot()
+    def _on_number(self) -> None:
+        _silently(self.slider, round(self.number.value() / self._step))
+        self.edited.emit()
+
+
+class WheelGuard(QObject):
+    """Keeps the wheel from changing a value that the pointer only passes while scrolling."""
+
+    def guard(self, widget: QWidget) -> None:
+        """Protect a widget and the fields inside it."""
+        for part in (widget, *widget.findChildren(QWidget)):
+            if isinstance(part, QAbstractSpinBox | QComboBox | QSlider):
+                part.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+                part.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass the wheel on to the scroll area, unless the field has the keyboard."""
+        passing = isinstance(watched, QWidget) and not watched.hasFocus()
+        if event.type() is QEvent.Type.Wheel and passing:
+            event.ignore()
+            return True
+        return False
+
+
+def _field_names(settings: Any) -> list[str]:
+    return [item.name for item in fields(settings) if "limits" in item.metadata]
+
+
+def _label(limits: Limits, editor: QWidget) -> QLabel:
+    label = QLabel(limits.label)
+    label.setToolTip(limits.help)
+    label.setBuddy(editor)
+    return label
+
+
+def _describe(widget: QWidget, limits: Limits) -> None:
+    widget.setToolTip(limits.help)
+    widget.setAccessibleName(limits.label)
+    widget.setAccessibleDescription(limits.help)
+
+
+def _silently(widget: Any, value: float) -> None:
+    widget.blockSignals(True)
+    widget.setValue(value)
+    widget.blockSignals(False)
+
+
+def _ends(limits: Limits) -> tuple[float, float]:
+    return limits.minimum or 0.0, limits.maximum or 1.0

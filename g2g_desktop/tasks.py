@@ -1,0 +1,118 @@
+"""What the window asks of the core, as functions for a `Job`; only here torch is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtGui import QImage
+
+from training_core.readers import open_stack
+from training_core.smooth_patches import find_smooth_patches
+from training_core.tiff_files import write_stack
+
+from .contrast import SATURATED_PERCENT, IntensitySample
+from .job import use_spare_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from training_core.denoiser import Denoiser
+
+    from training_core.run import Run
+    from training_core.settings import PatchSettings, Settings
+    from training_core.smooth_patches import SmoothPatches
+    from training_core.stack import Stack
+
+
+@dataclass(frozen=True, slots=True)
+class ExportChoice:
+    """Where the result goes, and in which data type: "same" as the input, or "float32"."""
+
+    path: Path
+    dtype: str = "same"
+    overwrite: bool = False
+
+
+def read_stack(paths: Sequence[Path], run: Run) -> Stack:
+    """Open what was dropped: a file, several files of one shape, or a folder."""
+    return open_stack(paths if len(paths) > 1 else paths[0], run=run)
+
+
+def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:
+    """Find the smooth patches of the whole stack."""
+    return find_smooth_patches(stack, settings, run=run)
+
+
+def start_engine(run: Run) -> str:
+    """Import torch ahead of its use, and name the device it will compute on."""
+    use_spare_cores()
+    from training_core.device import choose_device, describe_device
+
+    run.check()
+    return describe_device(choose_device("auto"))
+
+
+def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
+    """Measure how long training and denoising will take."""
+    use_spare_cores()
+    from training_core import pipeline
+
+    run.check()
+    return pipeline.expected_seconds(stack, settings)
+
+
+def train(stack: Stack, settings: Settings, run: Run) -> Denoiser:
+    """Learn a denoiser from the stack."""
+    use_spare_cores()
+    from training_core import pipeline
+
+    return pipeline.train([stack], settings, run=run)
+
+
+def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
+    """Denoise the stack."""
+    use_spare_cores()
+    from training_core import denoiser as core
+
+    return core.denoise(stack, denoiser, run=run)
+
+
+def load_model(path: Path, run: Run) -> Denoiser:
+    """Open a model file."""
+    use_spare_cores()
+    from training_core.model_file import load_denoiser
+
+    run.check()
+    return load_denoiser(path)
+
+
+def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
+    """Write a model file; that an existing one may be replaced was asked before."""
+    from training_core.model_file import save_denoiser
+
+    run.check()
+    return save_denoiser(denoiser, path, overwrite=True)
+
+
+def export(denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run) -> Path:
+    """Write the result with the story of its making inside."""
+    if choice.dtype == "float32":
+        denoised = denoised.with_pixels(denoised.pixels.astype(np.float32))
+    return write_stack(
+        denoised, choice.path, overwrite=choice.overwrite, description=denoiser.card, run=run
+    )
+
+
+def thumbnail(path: Path, run: Run) -> QImage:
+    """Draw the first frame of a stack, as the viewer would, for a button."""
+    stack = open_stack(path, run=run)
+    frame = stack.raw_frame(0)
+    low, high = IntensitySample.of_image(frame).window(SATURATED_PERCENT[0])
+    grey = np.clip((frame.astype(np.float32) - low) * (255 / (high - low)), 0, 255)
+    height, width = grey.shape
+    data = grey.astype(np.uint8).tobytes()
+    image = QImage(data, width, height, width, QImage.Format.Format_Grayscale8)
+    return image.copy()  # an image of its own, not a window on `data`

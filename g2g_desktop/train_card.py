@@ -1,0 +1,181 @@
+"""The card of the training: which preset, how long it takes, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QButtonGroup, QLabel, QRadioButton, QToolButton, QVBoxLayout, QWidget
+
+from training_core.run import Stage
+from training_core.settings import Settings, preset
+
+from .progress_panel import Stepper
+from .session import Step
+from .settings_form import SettingsForm
+from .step_card import GAP, StepCard, heading, paragraph
+from .view_state import duration_text
+
+if TYPE_CHECKING:
+    from training_core.run import Event
+
+    from .theme import Theme
+
+_PRESETS = {
+    "quick": ("Quick", "A good result in the shortest time. Right for a first look."),
+    "balanced": ("Balanced", "More training for finer detail. Right for most images."),
+    "paper": ("As published", "The published method to the letter. Needs a graphics card."),
+}
+_LOSS_HINT = "The curves flatten early; that is normal and no reason to stop."
+
+
+class TrainCard(StepCard):
+    """Choice of a preset and its settings at rest; the stages while a job runs."""
+
+    settings_changed = Signal(object)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(Step.TRAIN, "train", theme)
+        self._settings = Settings()
+        self.presets = PresetChoice()
+        self.presets.chosen.connect(self._on_preset)
+        self.estimate = paragraph()
+        self.advanced = AdvancedSettings(theme)
+        self.advanced.settings_changed.connect(self._on_advanced)
+        self.stepper = Stepper(theme)
+        self.hint = paragraph(_LOSS_HINT, muted=True)
+        self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
+        self._running: tuple[QWidget, ...] = (self.stepper, self.hint)
+        for widget in (*self._at_rest, *self._running):
+            self.body.addWidget(widget)
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the settings in force."""
+        self._settings = settings
+        self.presets.show_choice(settings.preset)
+        self.advanced.show_settings(settings)
+
+    def show_estimate(self, seconds: float | None, device: str) -> None:
+        """Say how long training is expected to take, on what."""
+        where = f" on {device}" if device else ""
+        if seconds is None:
+            self.estimate.setText("Measuring how fast this computer is...")
+        else:
+            self.estimate.setText(f"About {duration_text(seconds)}{where}.")
+        title = _PRESETS[self._settings.preset][0]
+        self.show_summary(f"{title}, {duration_text(seconds)}" if seconds is not None else title)
+
+    def show_running(self, running: bool) -> None:
+        """Show the stages instead of the settings, or the other way round."""
+        for widget in self._at_rest:
+            widget.setVisible(not running)
+        for widget in self._running:
+            widget.setVisible(running)
+
+    @Slot(object)
+    def take(self, event: Event) -> None:
+        """Follow the events of a job."""
+        self.stepper.take(event)
+        if getattr(event, "stage", Stage.READ) in self.stepper.symbols:
+            self.show_summary(event.stage.value)  # type: ignore[union-attr]
+
+    @Slot(str)
+    def _on_preset(self, name: str) -> None:
+        kept = {"seed": self._settings.seed, "device": self._settings.device}
+        self.settings_changed.emit(preset(name, **kept))
+
+    @Slot(object)
+    def _on_advanced(self, settings: Settings) -> None:
+        # The patches have a card of their own.
+        self.settings_changed.emit(replace(settings, patches=self._settings.patches))
+
+
+class PresetChoice(QWidget):
+    """One line and one sentence per preset."""
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QRadioButton] = {}
+        self._group = QButtonGroup(self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for name, (title, sentence) in _PRESETS.items():
+            self.buttons[name] = button = QRadioButton(title)
+            button.setAccessibleDescription(sentence)
+            self._group.addButton(button)
+            explanation = paragraph(sentence, muted=True)
+            explanation.setContentsMargins(3 * GAP, 0, 0, GAP)
+            column.addWidget(button)
+            column.addWidget(explanation)
+        self._group.buttonClicked.connect(self._on_clicked)
+
+    def show_choice(self, name: str) -> None:
+        """Check one preset."""
+        self.buttons[name].setChecked(True)
+
+    def _on_clicked(self, button: QRadioButton) -> None:
+        self.chosen.emit(next(name for name, b in self.buttons.items() if b is button))
+
+
+class AdvancedSettings(QWidget):
+    """Every other setting, folded away until asked for."""
+
+    settings_changed = Signal(object)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme, self._settings = theme, Settings()
+        self.fold = QToolButton()
+        self.fold.setText("Advanced settings")
+        self.fold.setCheckable(True)
+        self.fold.setAutoRaise(True)
+        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.fold.toggled.connect(self._on_folded)
+        theme.changed.connect(self._on_folded)
+        self.forms: dict[str, SettingsForm] = {
+            "": SettingsForm(self._settings, ("device", "seed")),
+            "noise_model": SettingsForm(self._settings.noise_model),
+            "denoiser": SettingsForm(self._settings.denoiser),
+        }
+        self.inner = QWidget()
+        inner = QVBoxLayout(self.inner)
+        inner.setContentsMargins(0, GAP, 0, 0)
+        inner.setSpacing(GAP)
+        for part, form in self.forms.items():
+            if part:
+                inner.addWidget(_section(part))
+            inner.addWidget(form)
+            form.changed.connect(self._on_changed)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.fold)
+        column.addWidget(self.inner)
+        self._on_folded()
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the settings in force."""
+        if settings == self._settings:
+            return
+        self._settings = settings
+        for part, form in self.forms.items():
+            form.show_settings(getattr(settings, part) if part else settings)
+
+    @Slot()
+    def _on_changed(self) -> None:
+        top: Any = self.forms[""].settings
+        parts = {part: form.settings for part, form in self.forms.items() if part}
+        self.settings_changed.emit(replace(top, **parts))
+
+    @Slot()
+    def _on_folded(self) -> None:
+        is_open = self.fold.isChecked()
+        self.inner.setVisible(is_open)
+        self.fold.setIcon(self._theme.icon("down" if is_open else "right"))
+
+
+def _section(part: str) -> QLabel:
+    return heading({"noise_model": "Noise model", "denoiser": "Denoiser"}[part], 0)
