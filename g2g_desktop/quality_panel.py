@@ -102,11 +102,13 @@ class QualityCard(QFrame):
         """Show findings, then a note below them; either may be empty."""
         self.findings = findings
         while (item := self._rows.takeAt(0)) is not None:
-            if (row := item.widget()) is not None:
-                row.hide()
-                row.deleteLater()
+            if (old := item.widget()) is not None:
+                old.hide()
+                old.deleteLater()
         for finding in findings:
-            self._rows.addWidget(self._row(finding))
+            row = self._row(finding)
+            self._rows.addWidget(row)
+            row.show()  # the layout would do so only in the next turn of the event loop
         self.note.setText(note)
         self.note.setVisible(bool(note))
 

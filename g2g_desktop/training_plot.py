@@ -188,6 +188,9 @@ def _words(parent: QWidget) -> QLabel:
 def _empty_plot() -> pg.PlotWidget:
     plot = pg.PlotWidget()
     plot.setMenuEnabled(False)
+    # The plot makes its menu without a parent, and it would outlive the plot.
+    menu = plot.getPlotItem().ctrlMenu
+    menu.setParent(plot, menu.windowFlags())
     plot.setMouseEnabled(x=False, y=False)
     plot.hideButtons()
     plot.showGrid(y=True, alpha=0.15)
