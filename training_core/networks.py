@@ -99,7 +99,7 @@ class UNet(nn.Module):
     """The Noise2Noise U-Net of the CT experiments; some levels share their weights."""
 
     multiple_px = 32
-    halo_px = 224  # 220 pixels, rounded up to the grid of the five poolings
+    halo_px = 192  # 189 pixels, rounded up to the grid of the five poolings
 
     def __init__(self, width: int = 48, *, sigmoid: bool = False) -> None:
         super().__init__()
