@@ -39,14 +39,12 @@ class IntensitySample:
     @classmethod
     def of(cls, stack: Stack, channel: int | None = None) -> IntensitySample:
         """Sample up to 16 frames spread over the stack, or over one channel of it."""
-        indices = [
-            index
-            for index in range(stack.frame_count)
-            if channel is None or stack.channel_of(index) == channel
-        ]
-        chosen = np.unique(np.linspace(0, len(indices) - 1, MOST_FRAMES).astype(int))
+        frames: NDArray[np.int_] = np.arange(stack.frame_count).reshape(stack.shape[:-2])
+        if channel is not None:
+            frames = frames.take([channel], axis=stack.axes.index("C"))
+        chosen = np.unique(np.linspace(0, frames.size - 1, MOST_FRAMES).astype(int))
         share = MOST_VALUES // len(chosen)
-        return cls._sorted([_thinned(stack.raw_frame(indices[i]), share) for i in chosen])
+        return cls._sorted([_thinned(stack.raw_frame(i), share) for i in frames.ravel()[chosen]])
 
     @classmethod
     def of_image(cls, image: Pixels) -> IntensitySample:
@@ -69,6 +67,13 @@ class IntensitySample:
         low, high = float(self.values[skipped]), float(self.values[last - skipped])
         # A nearly empty picture has one value almost everywhere; its few others must stay visible.
         return (low, high) if high > low else self.range
+
+    def automatic(self, unit: str) -> list[tuple[Window, str]]:
+        """Give the windows that Auto goes through, with names; `unit` is that of the values."""
+        percents = [
+            (self.window(p), f"Auto {p:g} %" if p else "Min-max") for p in SATURATED_PERCENT
+        ]
+        return [(SOFT_TISSUE_HU, "Soft tissue"), *percents] if unit == "HU" else percents
 
     def histogram(self, bins: int, window: Window) -> NDArray[np.float64]:
         """Count the values in each of `bins` equal parts of `window`, (bins,) float64."""

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from .axis_slider import AxisSliders
-from .contrast import SATURATED_PERCENT, SOFT_TISSUE_HU, IntensitySample
+from .contrast import IntensitySample
 from .contrast_bar import ContrastBar
 from .image_pane import ImagePane
 from .look_up_tables import NAMES, look_up_table
@@ -189,10 +189,9 @@ class FrameViewer(QWidget):
         """Choose the contrast from the stack; each press saturates more, then nothing at all."""
         if self.stack is None:
             return
-        percent = SATURATED_PERCENT[self._auto_step % len(SATURATED_PERCENT)]
+        choices = self._samples[self._channel].automatic(self.stack.value_unit)
+        self._windows[self._channel] = choices[self._auto_step % len(choices)]
         self._auto_step += 1
-        how = f"Auto {percent:g} %" if percent else "Min-max"
-        self._windows[self._channel] = (self._samples[self._channel].window(percent), how)
         self._apply_levels()
 
     @Slot(float, float)
@@ -214,9 +213,6 @@ class FrameViewer(QWidget):
             )
         self.contrast.set_sample(self._samples[channel], stack.dtype.kind in "iub")
         if channel in self._windows:
-            self._apply_levels()
-        elif stack.value_unit == "HU":
-            self._windows[channel] = (SOFT_TISSUE_HU, "Soft tissue")
             self._apply_levels()
         else:
             self._auto_step = 0

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .contrast import Window
 
 CANVAS = "#15171a"
+CLOSEST = 64.0  # screen pixels per image pixel
 CAPTION_INK = QColor(255, 255, 255)
 CAPTION_BACKING = QColor(0, 0, 0, 150)
 NOTE_STYLE = "color: white; background: rgba(0, 0, 0, 150); border-radius: 5px; padding: 3px 8px;"
@@ -63,6 +64,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 120)
+        self.setAccessibleName("Image")
         self.box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0)
         self.setCentralItem(self.box)
         self.picture = Picture()
@@ -229,11 +231,19 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom at the cursor; with Ctrl, go through the frames."""
+        closer = event.angleDelta().y() > 0
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-            self.stepped.emit(-1 if event.angleDelta().y() > 0 else 1)
-            event.accept()
-        else:
+            self.stepped.emit(-1 if closer else 1)
+        elif self.image is not None and self._may_zoom(closer):
             super().wheelEvent(event)
+        event.accept()
+
+    def _may_zoom(self, closer: bool) -> bool:
+        """Tell whether there is anything more to see that way."""
+        if closer:
+            return self.scale_factor < CLOSEST
+        frame, seen = self.frame_rect, self.view_rect
+        return seen.width() < 4 * frame.width() or seen.height() < 4 * frame.height()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Leave keys to the viewer around it."""

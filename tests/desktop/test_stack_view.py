@@ -113,6 +113,16 @@ def test_the_wheel_zooms_at_the_cursor_and_a_double_click_fits_again(qtbot) -> N
     assert view.pane.view_rect.width() == pytest.approx(fitted.width())
 
 
+def test_the_wheel_stops_where_there_is_no_more_to_see(qtbot) -> None:
+    view = shown(qtbot, gradient())
+    for _ in range(60):
+        wheel(view, QPointF(300, 200), 5)
+    assert 64 <= view.pane.scale_factor < 256  # five clicks at once may pass the limit by a factor
+    for _ in range(60):
+        wheel(view, QPointF(300, 200), -5)
+    assert 4 <= view.pane.view_rect.width() / 300 < 16
+
+
 def test_dragging_pans_by_as_much_as_the_mouse_moves(qtbot) -> None:
     view = shown(qtbot, gradient())
     view.pane.zoom(4.0)
@@ -174,6 +184,12 @@ def test_hounsfield_units_open_in_the_soft_tissue_window(qtbot) -> None:
     view = shown(qtbot, Stack(pixels, "YX", value_unit="HU"))
     assert view.levels == (-160, 240)
     assert view.contrast.auto.text() == "Soft tissue"
+    names = []
+    for _ in range(5):
+        view.auto_contrast()
+        names.append(view.contrast.auto.text())
+    assert names == ["Auto 0.35 %", "Auto 1 %", "Auto 2 %", "Min-max", "Soft tissue"]
+    assert view.levels == (-160, 240)
 
 
 def test_each_channel_keeps_a_contrast_of_its_own(qtbot) -> None:
