@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from . import commands as work
 from .errors import CoreError, UsageError
 from .run import Cancelled, Run
-from .settings import PRESETS
+from .settings import Settings, limits_of
 from .terminal import Terminal
 from .tiff_files import program
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 BAD_INPUT, CANCELLED = 2, 130
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -113,9 +112,11 @@ def _add_training(commands: Any) -> None:
         parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
         parser.add_argument("--overwrite", action="store_true", help="replace existing files")
         if name != "denoise":
-            parser.add_argument("--preset", choices=PRESETS, default="balanced")
-            parser.add_argument("--device", choices=DEVICES, default="auto")
-            parser.add_argument("--seed", type=int, default=0)
+            for setting in ("preset", "device"):
+                limits = limits_of(Settings, setting)
+                parser.add_argument(f"--{setting}", choices=limits.choices, help=limits.help)
+            parser.add_argument("--seed", type=int, help=limits_of(Settings, "seed").help)
+            parser.set_defaults(preset="balanced", device="auto", seed=0)
         if name != "train":
             parser.add_argument("--output", type=Path, required=True, metavar="FILE_OR_FOLDER")
             parser.add_argument("--dtype", choices=("same", "float32"), default="same")

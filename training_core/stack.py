@@ -150,6 +150,10 @@ class IntensityRange:
         restored: NDArray[np.float64] = np.asarray(original, dtype=np.float64) + change
         return restored
 
+    def restore(self, unit: NDArray[np.float32], original: Pixels) -> tuple[Pixels, int]:
+        """Map back to the dtype of `original`; also give how many values had to be clipped."""
+        return cast(self.from_unit(unit, original), original.dtype, original)
+
 
 def cast(
     values: NDArray[np.floating[Any]], dtype: np.dtype[Any], original: Pixels | None = None
@@ -165,9 +169,11 @@ def cast(
     rounded = np.rint(values)
     clipped = np.clip(rounded, lowest, highest)
     pixels = clipped.astype(dtype)
-    if original is not None and dtype.itemsize == 8 and original.dtype.kind in "iu":
-        pixels = np.where(values == original.astype(np.float64), original, pixels).astype(dtype)
-    return pixels, int(np.count_nonzero(clipped != rounded))
+    lost = clipped != rounded
+    if original is not None and dtype.itemsize == 8 and original.dtype == dtype:
+        unchanged = values == original.astype(np.float64)
+        pixels, lost = np.where(unchanged, original, pixels), lost & ~unchanged
+    return pixels, int(np.count_nonzero(lost))
 
 
 def _float_limits(dtype: np.dtype[Any]) -> tuple[float, float]:

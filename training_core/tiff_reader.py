@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ DAMAGE = (
 MOST_EXPANSION = {5: 4_000, 8: 1_100, 32946: 1_100, 32773: 130}
 MOST_EXPANSION_OTHERWISE = 50_000
 SMALL_BYTES = 64 * 2**20
+PADDING_BYTES = 16
+MOST_PLANES = 1_000_000
 
 
 def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
@@ -121,7 +124,8 @@ class _Reader:
         self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if tif.is_imagej else {}
 
     def read(self, run: Run) -> Stack:
-        planes = self._mapped() if self._contiguous else self._decoded(run)
+        mapped = self.series.dataoffset is not None
+        planes = self._mapped() if mapped else self._decoded(run)
         pixels, axes = self._assemble(planes)
         self._explain_log()
         kind, calibration = calibration_of(self.tif)
@@ -150,23 +154,29 @@ class _Reader:
             metadata=extra,
         )
 
-    @property
-    def _contiguous(self) -> bool:
-        return self.series.dataoffset is not None
-
     def _mapped(self) -> _Planes:
         """Map the planes of uncompressed data that lies in one piece."""
         shape, dtype = self.page.shape, self._file_dtype
         count = int(np.prod(self.series.shape, dtype=object) // np.prod(shape, dtype=object))
         offset = self.series.dataoffset
-        declared = max(count, self._imagej_count)
-        there = (self.size - offset) // (int(np.prod(shape, dtype=object)) * dtype.itemsize)
+        plane_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        there = (self.size - offset) // plane_bytes
         if there < 1:
             raise self._too_short()
-        # An ImageJ file may list only its first page; behind several pages there is no image data.
-        whole = int(min(declared if len(self.tif.pages) == 1 else count, there))
+        declared = count
+        if len(self.tif.pages) == 1:  # behind several pages there is no image data
+            declared = max(count, self._imagej_count, self._count_up_to_lost_page(plane_bytes))
+        whole = min(declared, there)
         pixels = np.memmap(self.path, dtype, "r", offset, (whole, *shape))
         return _Planes(pixels, declared, list(range(whole)))
+
+    def _count_up_to_lost_page(self, plane_bytes: int) -> int:
+        """Count the planes before the second page of a cut file, which lies behind all pixels."""
+        lost = re.search(r"invalid page offset (\d+)", "\n".join(self.log))
+        if lost is None:
+            return 1
+        planes, rest = divmod(int(lost[1]) - self.series.dataoffset, plane_bytes)
+        return planes if rest < PADDING_BYTES and planes < MOST_PLANES else 1
 
     @property
     def _file_dtype(self) -> np.dtype[Any]:

@@ -1,0 +1,232 @@
+"""DICOM slices become one volume in Hounsfield units, ordered by where they lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from training_core.errors import InputError
+from training_core.readers import list_inputs, open_stack
+from training_core.run import Cancelled, Run
+from training_core.stack import PixelSize
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERIES = generate_uid()
+
+
+def slice_at(z_mm: float, value: int, **changes: Any) -> Dataset:
+    """Make an axial CT slice of 6 x 8 pixels whose pixels count up from `value`."""
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
+    data.Modality, data.SeriesInstanceUID, data.InstanceNumber = "CT", SERIES, 1
+    data.Rows, data.Columns, data.SamplesPerPixel = 6, 8, 1
+    data.PhotometricInterpretation = "MONOCHROME2"
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
+    data.PixelSpacing, data.ImageOrientationPatient = [0.7, 0.5], [1, 0, 0, 0, 1, 0]
+    data.ImagePositionPatient = [-10, -20, z_mm]
+    data.RescaleSlope, data.RescaleIntercept, data.RescaleType = 1, -1024, "HU"
+    for name, changed in changes.items():
+        setattr(data, name, changed)
+    kind = np.int16 if data.PixelRepresentation else np.uint16
+    data.PixelData = (np.arange(48).reshape(6, 8) + value).astype(kind).tobytes()
+    return data
+
+
+def save(folder: Path, **slices: Dataset) -> Path:
+    for name, data in slices.items():
+        data.save_as(folder / f"{name}.dcm", enforce_file_format=True)
+    return folder
+
+
+def test_slices_are_ordered_by_position_and_not_by_name(tmp_path: Path):
+    save(tmp_path, a=slice_at(4.0, 300), b=slice_at(-2.0, 100), c=slice_at(1.0, 200))
+
+    stack = open_stack(tmp_path)
+
+    assert (stack.axes, stack.dtype, stack.value_unit) == ("ZYX", np.int16, "HU")
+    assert stack.pixels[:, 0, 0].tolist() == [100 - 1024, 200 - 1024, 300 - 1024]
+    assert stack.pixel_size == PixelSize(500.0, 700.0, 3000.0)
+    assert (stack.kind, stack.source, stack.warnings) == ("dicom", tmp_path, ())
+
+
+def test_positions_are_projected_on_the_normal_of_tilted_slices(tmp_path: Path):
+    tilt = np.deg2rad(18.5)
+    tilted = [1, 0, 0, 0, round(float(np.cos(tilt)), 7), round(float(-np.sin(tilt)), 7)]
+    save(
+        tmp_path,
+        a=slice_at(4.22, 2, ImageOrientationPatient=tilted),
+        b=slice_at(0.0, 1, ImageOrientationPatient=tilted),
+    )
+
+    stack = open_stack(tmp_path)
+
+    assert stack.pixel_size.z_um == pytest.approx(4220 * np.cos(tilt), rel=1e-4)
+    assert stack.pixels[:, 0, 0].tolist() == [1 - 1024, 2 - 1024]
+
+
+def test_a_missing_slice_leaves_no_slice_distance(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 1), b=slice_at(3.0, 2), c=slice_at(9.0, 3))
+
+    stack = open_stack(tmp_path)
+
+    assert stack.pixel_size.z_um is None
+    assert "3 to 6 mm apart" in stack.warnings[0]
+
+
+def test_a_fractional_slope_gives_float32(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 10, RescaleSlope=0.5, RescaleIntercept=-3.25))
+
+    stack = open_stack(tmp_path)
+
+    assert (stack.axes, stack.dtype) == ("YX", np.float32)
+    assert stack.pixels[0, 1] == 11 * 0.5 - 3.25
+
+
+def test_values_beyond_int16_are_not_wrapped(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 65_000, BitsStored=16, HighBit=15))
+
+    stack = open_stack(tmp_path)
+
+    assert stack.dtype == np.int32
+    assert stack.pixels[0, 0] == 65_000 - 1024
+
+
+def test_padding_is_kept_as_the_scanner_wrote_it(tmp_path: Path):
+    padded = slice_at(0.0, -2000, PixelRepresentation=1, BitsStored=16, HighBit=15)
+    save(tmp_path, a=padded)
+
+    assert open_stack(tmp_path / "a.dcm").pixels[0, 0] == -2000 - 1024
+
+
+def test_values_without_a_rescale_stay_as_stored(tmp_path: Path):
+    data = slice_at(0.0, 5, Modality="MR")
+    del data.RescaleSlope, data.RescaleIntercept, data.RescaleType
+    save(tmp_path, a=data)
+
+    stack = open_stack(tmp_path)
+
+    assert (stack.dtype, stack.value_unit, stack.pixels[0, 0]) == (np.uint16, "", 5)
+
+
+def test_an_inverted_display_changes_no_value(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 5, PhotometricInterpretation="MONOCHROME1"))
+
+    stack = open_stack(tmp_path)
+
+    assert stack.pixels[0, 0] == 5 - 1024
+    assert stack.metadata["photometric"] == "miniswhite"
+
+
+def test_the_largest_of_several_series_is_read(tmp_path: Path):
+    other = generate_uid()
+    save(
+        tmp_path,
+        a=slice_at(0.0, 1, SeriesDescription="thin"),
+        b=slice_at(1.0, 2, SeriesDescription="thin"),
+        c=slice_at(0.5, 9, SeriesInstanceUID=other),
+    )
+
+    stack = open_stack(tmp_path)
+
+    assert stack.shape == (2, 6, 8)
+    assert stack.warnings == ("The folder holds 2 series; only the largest (thin) is read.",)
+
+
+def test_a_damaged_slice_is_left_out_and_named(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 1), b=slice_at(1.0, 2), c=slice_at(2.0, 3))
+    file = tmp_path / "c.dcm"
+    file.write_bytes(file.read_bytes()[:-40])
+
+    stack = open_stack(tmp_path)
+
+    assert stack.shape == (2, 6, 8)
+    assert "1 of its 3 files left out: c.dcm is damaged" in stack.warnings[0]
+
+
+def test_images_at_one_position_are_unnamed_images(tmp_path: Path):
+    save(
+        tmp_path,
+        a=slice_at(0.0, 20, InstanceNumber=2),
+        b=slice_at(0.0, 10, InstanceNumber=1),
+    )
+
+    stack = open_stack(tmp_path)
+
+    assert stack.axes == "IYX"
+    assert stack.pixels[:, 0, 0].tolist() == [10 - 1024, 20 - 1024]
+
+
+def test_a_colour_image_is_refused(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 1, PhotometricInterpretation="YBR_FULL", SamplesPerPixel=3))
+
+    with pytest.raises(InputError, match="is a colour DICOM image"):
+        open_stack(tmp_path / "a.dcm")
+
+
+def test_a_file_without_preamble_is_read(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 7))
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    bare = tmp_path / "bare.dcm"
+    with bare.open("wb") as file:
+        writer = pydicom.filebase.DicomFileLike(file)
+        writer.is_little_endian, writer.is_implicit_VR = True, False
+        pydicom.filewriter.write_dataset(writer, data)
+
+    assert open_stack(bare).pixels[0, 0] == 7 - 1024
+
+
+def test_reading_can_be_cancelled_between_slices(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 1), b=slice_at(1.0, 2))
+    run = Run()
+    run.cancel()
+
+    with pytest.raises(Cancelled):
+        open_stack(tmp_path, run=run)
+
+
+def test_a_folder_of_slices_is_one_input(tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        save(folder, a=slice_at(0.0, 1), b=slice_at(1.0, 2))
+
+    assert list_inputs(first) == [first]
+    assert list_inputs(tmp_path) == [first, second]
+
+
+@pytest.mark.shared_data
+def test_a_real_low_dose_volume(shared_data: Path):
+    stack = open_stack(shared_data / "ct/ldct_mayo/L096/quarter")
+
+    assert (stack.axes, stack.shape, stack.dtype) == ("ZYX", (6, 512, 512), np.int16)
+    assert stack.pixel_size.x_um == 742.1875
+    lowest = pydicom.dcmread(shared_data / "ct/ldct_mayo/L096/quarter/000271.IMA")
+    np.testing.assert_array_equal(stack.pixels[0], lowest.pixel_array.astype(int) - 1024)
+
+
+@pytest.mark.shared_data
+def test_an_enhanced_multi_frame_file_has_its_values_per_frame(shared_data: Path):
+    stack = open_stack(shared_data / "ct/CT_enhanced_2frame.dcm")
+
+    raw = pydicom.dcmread(stack.source).pixel_array.astype(int)
+    assert (stack.axes, stack.value_unit) == ("ZYX", "HU")
+    assert stack.pixel_size == PixelSize(388.672, 388.672, 10_000.0)
+    assert sorted(stack.pixels.sum((1, 2)).tolist()) == sorted((raw - 1024).sum((1, 2)).tolist())
+
+
+@pytest.mark.shared_data
+def test_a_gantry_tilt_is_taken_into_account(shared_data: Path):
+    stack = open_stack(shared_data / "ct/ge_head_series")
+
+    assert stack.pixel_size.z_um == pytest.approx(4220 * 0.9483237, rel=1e-5)
+    assert stack.pixels.min() == -1500

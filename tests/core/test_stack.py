@@ -1,0 +1,115 @@
+"""The stack gives frames in native order, and intensities come back exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from training_core.errors import InputError
+from training_core.stack import IntensityRange, Stack, cast, check_trainable
+
+INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
+
+
+def test_frames_count_over_all_axes_last_fastest():
+    pixels = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
+    stack = Stack(pixels, "TCYX")
+
+    assert stack.frame_count == 6
+    np.testing.assert_array_equal(stack.raw_frame(4), pixels[1, 1])
+    assert [stack.channel_of(i) for i in range(6)] == [0, 1, 2, 0, 1, 2]
+
+
+def test_a_foreign_byte_order_is_hidden():
+    pixels = np.arange(20, dtype=">u2").reshape(4, 5)
+    stack = Stack(pixels, "YX")
+
+    assert stack.dtype == np.dtype(np.uint16)
+    assert stack.dtype.isnative
+    assert stack.raw_frame(0).dtype.isnative
+    np.testing.assert_array_equal(stack.raw_frame(0), np.arange(20).reshape(4, 5))
+
+
+def test_other_pixels_must_have_the_same_shape():
+    stack = Stack(np.zeros((4, 5), np.uint8), "YX", channels=("a",))
+
+    assert stack.with_pixels(np.ones((4, 5), np.float32)).channels == ("a",)
+    with pytest.raises(ValueError, match=r"\(5, 4\)"):
+        stack.with_pixels(np.ones((5, 4)))
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_unchanged_unit_values_give_every_integer_back(dtype: str):
+    info = np.iinfo(dtype)
+    values = np.array([info.min, info.min + 1, 0, 1, info.max // 2, info.max - 1, info.max], dtype)
+    frame = np.tile(values, (4, 1))
+    intensity = Stack(frame, "YX").intensity
+
+    restored, clipped = intensity.restore(intensity.to_unit(frame), frame)
+
+    assert clipped == 0
+    np.testing.assert_array_equal(restored, frame)
+    assert restored.dtype == frame.dtype
+
+
+@given(
+    hnp.arrays(np.float64, (4, 5), elements=st.floats(-1e12, 1e12)),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_unchanged_unit_values_give_every_float_back(values, dtype):
+    frame = values.astype(dtype)
+    intensity = Stack(frame, "YX").intensity
+
+    restored, _ = intensity.restore(intensity.to_unit(frame), frame)
+
+    np.testing.assert_array_equal(restored, frame)
+
+
+def test_a_change_in_unit_values_is_added_in_stack_units():
+    frame = np.full((2, 2), 100, np.uint16)
+    intensity = IntensityRange(offset=100.0, scale=200.0)
+
+    restored = intensity.from_unit(intensity.to_unit(frame) + np.float32(0.25), frame)
+
+    np.testing.assert_allclose(restored, 150.0)
+
+
+def test_the_range_is_that_of_the_whole_stack():
+    pixels = np.stack([np.full((8, 8), v, np.uint16) for v in (10, 10, 50)])
+
+    intensity = Stack(pixels, "ZYX").intensity
+
+    assert (intensity.offset, intensity.scale) == (10.0, 40.0)
+
+
+def test_casting_rounds_half_to_even_and_counts_what_it_clips():
+    pixels, clipped = cast(np.array([-3.0, 0.5, 1.5, 254.6, 300.0]), np.dtype(np.uint8))
+
+    assert pixels.tolist() == [0, 0, 2, 255, 255]
+    assert clipped == 2
+
+
+@pytest.mark.parametrize(("dtype", "highest"), [("int64", 2**63 - 1024), ("uint64", 2**64 - 2048)])
+def test_casting_far_too_much_to_64_bits_does_not_wrap(dtype: str, highest: int):
+    pixels, clipped = cast(np.array([1e30]), np.dtype(dtype))
+
+    assert int(pixels[0]) == highest
+    assert clipped == 1
+
+
+def test_a_constant_stack_cannot_be_learned_from():
+    constant = Stack(np.full((2, 32, 32), 1000, np.uint16), "ZYX")
+
+    with pytest.raises(InputError, match="Every pixel of stack has the value 1000"):
+        check_trainable(constant)
+
+    constant.pixels[1, 3, 4] = 999
+    check_trainable(constant)
+
+
+def test_frames_smaller_than_a_patch_cannot_be_learned_from():
+    with pytest.raises(InputError, match=r"512 x 5 pixels; at least 16 x 16"):
+        check_trainable(Stack(np.arange(5 * 512).reshape(5, 512), "YX"))

@@ -1,0 +1,161 @@
+"""TIFF files open with their axes, values and calibration, and say what is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from training_core.errors import InputError
+from training_core.run import Cancelled, Run
+from training_core.stack import PixelSize
+from training_core.tiff_reader import read_tiff
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RNG = np.random.default_rng(3)
+STACK = RNG.integers(0, 4000, (2, 3, 4, 20, 30)).astype(np.uint16)
+
+
+def cut(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "zstd"])
+def test_ome_axes_sizes_and_names(tmp_path: Path, compression: str | None, bigtiff: bool):
+    path = tmp_path / "a.ome.tif"
+    metadata = {
+        "axes": "TZCYX",
+        "PhysicalSizeX": 0.1,
+        "PhysicalSizeY": 0.2,
+        "PhysicalSizeZ": 0.5,
+        "TimeIncrement": 1.5,
+        "Channel": {"Name": ["a", "b", "c", "d"]},
+    }
+    tifffile.imwrite(path, STACK, compression=compression, metadata=metadata, bigtiff=bigtiff)
+
+    stack = read_tiff(path)
+
+    assert (stack.axes, stack.kind, stack.warnings) == ("TZCYX", "ome", ())
+    np.testing.assert_array_equal(stack.pixels, STACK)
+    assert stack.pixel_size == PixelSize(0.1, 0.2, 0.5)
+    assert (stack.time_step_s, stack.channels) == (1.5, ("a", "b", "c", "d"))
+
+
+def test_uncompressed_pixels_are_mapped_in_any_byte_order(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0], byteorder=">", imagej=True, metadata={"axes": "ZCYX"})
+
+    stack = read_tiff(path)
+
+    assert isinstance(stack.pixels, np.memmap)
+    assert stack.dtype == np.uint16
+    np.testing.assert_array_equal(stack.raw_frame(5), STACK[0, 1, 1])
+
+
+def test_pages_without_metadata_are_unnamed_images(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0, 0], metadata=None, photometric="minisblack")
+
+    stack = read_tiff(path)
+
+    assert (stack.axes, stack.kind) == ("IYX", "tiff")
+    np.testing.assert_array_equal(stack.pixels, STACK[0, 0])
+
+
+def test_an_inverted_display_does_not_change_values(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0, 0, 0], photometric="miniswhite")
+
+    stack = read_tiff(path)
+
+    np.testing.assert_array_equal(stack.pixels, STACK[0, 0, 0])
+    assert stack.metadata["photometric"] == "miniswhite"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"imagej": True, "metadata": {"axes": "ZYX"}},
+        {"ome": True, "metadata": {"axes": "ZYX"}},
+        {"metadata": {"axes": "ZYX"}},
+    ],
+    ids=["imagej", "ome", "tifffile"],
+)
+def test_whole_planes_of_a_cut_file_are_read_and_the_others_counted(tmp_path: Path, options):
+    path = tmp_path / "a.tif"
+    planes = RNG.integers(0, 255, (6, 64, 64)).astype(np.uint8)
+    tifffile.imwrite(path, planes, photometric="minisblack", **options)
+    with tifffile.TiffFile(path) as tif:
+        start = tif.pages[0].dataoffsets[0]
+    cut(path, start + 3 * 64 * 64 + 100)
+
+    stack = read_tiff(path)
+
+    np.testing.assert_array_equal(stack.pixels, planes[:3])
+    # The OME text is at the end of the file and lost with it; the others are at the beginning.
+    assert stack.axes == ("IYX" if "ome" in options else "ZYX")
+    assert any("declares 6 planes" in note and "3 are missing" in note for note in stack.warnings)
+
+
+def test_pages_after_a_cut_are_reported_even_if_nobody_counted_them(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    planes = RNG.integers(0, 255, (5, 64, 64)).astype(np.uint8)
+    with tifffile.TiffWriter(path) as tif:
+        for plane in planes:
+            tif.write(plane, metadata=None, compression="zlib", contiguous=False)
+    with tifffile.TiffFile(path) as tif:
+        end = tif.pages[3].offset
+    cut(path, end)
+
+    stack = read_tiff(path)
+
+    assert stack.axes == "IYX"
+    np.testing.assert_array_equal(stack.pixels, planes[:3])
+    assert "cut off" in " ".join(stack.warnings)
+
+
+def test_one_damaged_page_is_left_out(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    planes = RNG.integers(0, 255, (4, 64, 64)).astype(np.uint8)
+    tifffile.imwrite(path, planes, photometric="minisblack", compression="zlib")
+    with tifffile.TiffFile(path) as tif:
+        where = tif.pages[1].dataoffsets[0]
+    with path.open("r+b") as file:
+        file.seek(where)
+        file.write(b"\xff" * 64)
+
+    stack = read_tiff(path)
+
+    assert stack.axes == "IYX"
+    np.testing.assert_array_equal(stack.pixels, planes[[0, 2, 3]])
+    assert "only 3 of them are whole; 1 are missing" in stack.warnings[0]
+
+
+def test_a_compressed_bomb_is_refused_without_taking_memory(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((64, 64), np.uint16), compression="zlib", metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        tags = {name: tif.pages[0].tags[name].valueoffset for name in ("ImageWidth", "ImageLength")}
+        kinds = {name: tif.pages[0].tags[name].dtype for name in tags}
+    with path.open("r+b") as file:
+        for name, offset in tags.items():
+            file.seek(offset)
+            file.write((60_000).to_bytes(4 if int(kinds[name]) == 4 else 2, "little"))
+
+    with pytest.raises(InputError, match="60000 x 60000 pixels"):
+        read_tiff(path)
+
+
+def test_reading_can_be_cancelled_between_pages(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0, 0], compression="zlib", photometric="minisblack")
+    run = Run()
+    run.cancel()
+
+    with pytest.raises(Cancelled):
+        read_tiff(path, run=run)
