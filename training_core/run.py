@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 TICK_SECONDS = 0.1
 PREVIEW_SECONDS = 1.0
 
 
-class Cancelled(Exception):  # noqa: N818 - an outcome, not an error
+class Cancelled(Exception):  # an outcome, not an error
     """The user asked to stop and discard."""
 
 
@@ -55,7 +58,7 @@ class StageStarted:
 class StepsDone:
     """Progress within a stage.
 
-    `losses` are means since the last event; `seconds_left` is for the whole job, None while unknown.
+    `losses` are means since the last event; `seconds_left` is for the whole job, None if unknown.
     """
 
     stage: Stage
@@ -89,7 +92,7 @@ class StageFinished:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One sentence for the user; a `warning` says that something was done differently than asked."""
+    """One sentence for the user; a `warning` says that something was not done as asked."""
 
     text: str
     warning: bool = False
@@ -221,7 +224,7 @@ class _Clock:
         if elapsed < 1.0 or fraction <= 0.0:
             return None
         here = elapsed / fraction
-        planned = sum(self._planned.get(s, 0.0) for s in self._spent) + self._planned.get(stage, 0.0)
+        planned = sum(self._planned.get(s, 0.0) for s in (*self._spent, stage))
         pace = (sum(self._spent.values()) + here) / planned if planned else 1.0
         later = [s for s in self._planned if s is not stage and s not in self._spent]
         return here - elapsed + pace * sum(self._planned[s] for s in later)

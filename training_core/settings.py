@@ -1,4 +1,4 @@
-"""Every setting once: default, limits, unit, label and help, from which forms and options derive."""
+"""Every setting once: default, limits, unit, label and help; forms and options derive from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Limits:
 
 
 def setting(default: Any, label: str, help: str, **limits: Any) -> Any:  # noqa: A002
-    """Declare a dataclass field with its limits; a default of None means that it is chosen by the program."""
+    """Declare a dataclass field with its limits; the program chooses where the default is None."""
     return field(default=default, metadata={"limits": Limits(label, help, **limits)})
 
 
@@ -179,7 +179,11 @@ class DenoiserSettings(_Checked):
         choices=("estimate", "noisy"),
     )
     rounds: int = setting(
-        3, "Rounds", "How often the denoiser teaches its successor.", minimum=1, maximum=20,
+        3,
+        "Rounds",
+        "How often the denoiser teaches its successor.",
+        minimum=1,
+        maximum=20,
         advanced=False,
     )
     steps: int = setting(
