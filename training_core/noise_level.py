@@ -77,8 +77,13 @@ class NoiseWindows:
         side = min(frames[0].shape)
         chosen = cls._of_size(frames, min(WINDOW_PX, side))
         for size, correlation in ((32, 0.3), (64, 0.7)):
-            if side >= 4 * size and chosen._correlation(frames) > correlation:
-                chosen = cls._of_size(frames, size)
+            if side < 4 * size or chosen._correlation(frames) <= correlation:
+                break
+            larger = cls._of_size(frames, size)
+            # More than correlated noise can add is structure: no smooth window is that large.
+            if larger.sigma(frames) > 1.6 * chosen.sigma(frames):
+                break
+            chosen = larger
         return chosen
 
     @classmethod
@@ -87,7 +92,11 @@ class NoiseWindows:
             return cls(size, ())
         tiles = _tiles(frames, size)
         spectra = _spectra(tiles)
-        usable = np.flatnonzero(_unclipped(tiles, frames) & (spectra.mean(axis=(1, 2)) > 0))
+        varied = spectra.mean(axis=(1, 2)) > 0
+        usable = np.flatnonzero(varied & _unclipped(tiles, frames))
+        if len(usable) < BRIGHTNESS_GROUPS:
+            # So few photons that most pixels hold the least value, or a stretched contrast.
+            usable = np.flatnonzero(varied)
         if not len(usable):
             return cls(size, ())
         slowness = _slowness(spectra[usable])
@@ -97,7 +106,8 @@ class NoiseWindows:
         member = np.searchsorted(edges, brightness[calm])
         variance = _variance(spectra)
         groups = (calm[member == group] for group in range(BRIGHTNESS_GROUPS))
-        return cls(size, tuple(_least_varying(group, variance) for group in groups if len(group)))
+        least = [_least_varying(group, variance) for group in groups if len(group)]
+        return cls(size, tuple(_plausible(least, variance)))
 
     def sigma(self, frames: Sequence[Image]) -> float:
         """Measure the noise of frames (also of the denoised ones) in these windows."""
@@ -181,3 +191,9 @@ def _unclipped(tiles: Values, frames: Sequence[Image]) -> NDArray[np.bool_]:
 def _least_varying(group: NDArray[np.intp], variance: Values) -> NDArray[np.intp]:
     # Windows of one noise differ by less than this factor; beyond it lies fine texture.
     return group[variance[group] <= 1.5 * np.quantile(variance[group], 0.1)]
+
+
+def _plausible(groups: list[NDArray[np.intp]], variance: Values) -> list[NDArray[np.intp]]:
+    """Drop groups four times as noisy as the median window: they lie on edges, as in CT."""
+    limit = 16 * np.median(variance[np.concatenate(groups)])
+    return [group for group in groups if variance[group].mean() <= limit]

@@ -81,6 +81,19 @@ def test_padding_does_not_count():
     assert estimate_noise_sigma(Stack(padded, "YX")) == pytest.approx(30.0, rel=0.05)
 
 
+def test_an_image_of_mostly_zeros_still_has_noise():
+    counts = np.random.default_rng(0).poisson(0.3, (256, 256)).astype(np.uint8)
+    assert estimate_noise_sigma(Stack(counts, "YX")) == pytest.approx(0.3**0.5, rel=0.05)
+
+
+def test_edges_as_steep_as_in_ct_do_not_count():
+    scene = np.full((256, 256), -1000.0)
+    scene[40:216, 40:216] = 40.0
+    scene[::16, :40] = 900.0  # every window on the left holds a bright line
+    found = estimate_noise_sigma(Stack(scene + noise(scene.shape, 6.0), "YX"))
+    assert found == pytest.approx(6.0, rel=0.1)
+
+
 def test_the_same_windows_measure_what_is_left():
     noisy = smooth_scene((256, 256)) + noise((256, 256), 10.0)
     windows = NoiseWindows.choose([noisy])
