@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import QEvent, Qt, Signal, Slot
-from PySide6.QtWidgets import QButtonGroup
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QToolButton
 
 from .frame_viewer import FrameViewer, value_text
 from .image_pane import ImagePane
@@ -44,21 +45,18 @@ class CompareView(FrameViewer):
         self.set_mode("split")
 
     def _make_mode_buttons(self) -> None:
-        self.split_button = self.add_tool(
-            "Split", "One picture with a divider to drag (1)", checkable=True, at=0
-        )
-        self.side_button = self.add_tool(
-            "Side by side", "Two pictures that move together (2)", checkable=True, at=1
-        )
-        self.original_button = self.add_tool(
-            "Hold for original", "Show the noisy picture while held (Space)", at=2
-        )
-        self._modes = QButtonGroup(self)
-        for number, button in enumerate((self.split_button, self.side_button)):
-            self._modes.addButton(button, number)
-        self._modes.idClicked.connect(self._on_mode_clicked)
-        self.original_button.pressed.connect(self._hold)
-        self.original_button.released.connect(self._release)
+        self.split_tool = self.add_tool("Split", "One picture with a divider to drag (1)")
+        self.side_tool = self.add_tool("Side by side", "Two pictures that move together (2)")
+        original = self.add_tool("Hold for original", "Show the noisy picture while held (Space)")
+        self._modes = QActionGroup(self)
+        for action in (self.split_tool, self.side_tool):
+            action.setCheckable(True)
+            self._modes.addAction(action)
+        self._modes.triggered.connect(self._on_mode_chosen)
+        self.original_button = self.tools.widgetForAction(original)
+        if isinstance(self.original_button, QToolButton):
+            self.original_button.pressed.connect(self._hold)
+            self.original_button.released.connect(self._release)
 
     def set_pair(self, noisy: Stack | None, denoised: Stack | None) -> None:
         """Show two stacks of one shape from the first frame; None for nothing."""
@@ -73,7 +71,7 @@ class CompareView(FrameViewer):
     def set_mode(self, mode: Mode) -> None:
         """Show one picture with a divider ("split") or two ("side")."""
         self._mode = mode
-        (self.split_button if mode == "split" else self.side_button).setChecked(True)
+        (self.split_tool if mode == "split" else self.side_tool).setChecked(True)
         self.right.setVisible(mode == "side")
         self.left.scale_bar_visible = mode == "split"  # one bar is enough
         self.left.set_split(mode == "split")
@@ -116,9 +114,9 @@ class CompareView(FrameViewer):
         denoised = value_text(self.left.second.image[row, column], unit)
         return f"noisy {noisy} → denoised {denoised}"
 
-    @Slot(int)
-    def _on_mode_clicked(self, number: int) -> None:
-        self.set_mode("side" if number else "split")
+    @Slot(QAction)
+    def _on_mode_chosen(self, action: QAction) -> None:
+        self.set_mode("side" if action is self.side_tool else "split")
 
     @Slot()
     def _hold(self) -> None:

@@ -47,7 +47,7 @@ class Histogram(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Still wide enough to drag."""
-        return QSize(80, 38)
+        return QSize(40, 38)
 
     def set_sample(self, sample: IntensitySample | None) -> None:
         """Show the values of `sample`."""

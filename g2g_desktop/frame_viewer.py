@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QToolButton,
+    QSizePolicy,
+    QToolBar,
     QVBoxLayout,
     QWidget,
 )
@@ -47,7 +49,7 @@ class FrameViewer(QWidget):
         self._under_cursor: tuple[int, int] | None = None
         self._inverted = False
         self._linking = False
-        self.tools = QHBoxLayout()
+        self.tools = QToolBar(self)
         self.canvas = QHBoxLayout()
         self.sliders = AxisSliders(self)
         self.contrast = ContrastBar(self)
@@ -65,44 +67,47 @@ class FrameViewer(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(self.tools)
+        column.addWidget(self.tools)
         column.addLayout(self.canvas, 1)
         column.addWidget(self.sliders)
         column.addWidget(self.contrast)
 
     def _make_tools(self) -> None:
-        self.tools.setSpacing(2)
-        self.tools.setContentsMargins(4, 2, 4, 0)
-        self.tools.addStretch(1)
+        self.tools.setMovable(False)
+        space = QWidget(self)
+        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._first_common = self.tools.addWidget(space)
         self.tools.addWidget(self.zoom_text)
-        self.fit_button = self.add_tool("Fit", "Show the whole image (F, or double click)")
-        self.full_button = self.add_tool("100 %", "One image pixel per screen pixel (Z)")
+        self.fit_tool = self.add_tool("Fit", "Show the whole image (F, or double click)", last=True)
+        self.full_tool = self.add_tool("100 %", "One image pixel per screen pixel (Z)", last=True)
         self.colours = QComboBox(self)
         self.colours.addItems(NAMES)
         self.colours.setToolTip("Colours. HiLo shows black pixels blue and saturated ones red.")
         self.colours.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.tools.addWidget(self.colours)
-        self.invert_button = self.add_tool("Invert", "Exchange black and white (I)", checkable=True)
+        self.invert_tool = self.add_tool("Invert", "Exchange black and white (I)", last=True)
+        self.invert_tool.setCheckable(True)
 
-    def add_tool(
-        self, text: str, tip: str, *, checkable: bool = False, at: int = -1
-    ) -> QToolButton:
-        """Add a button to the row above the image, `at` a position in it or at the end."""
-        button = QToolButton(self)
-        button.setText(text)
-        button.setAutoRaise(True)
-        button.setCheckable(checkable)
-        button.setToolTip(tip)
+    def add_tool(self, text: str, tip: str, *, last: bool = False) -> QAction:
+        """Add a button to the row above the image: left, or right of those every viewer has.
+
+        What does not fit into a narrow window moves into the menu at the end of the row.
+        """
+        action = QAction(text, self)
+        action.setToolTip(tip)
+        if last:
+            self.tools.addAction(action)
+        else:
+            self.tools.insertAction(self._first_common, action)
         # A click must leave the keyboard with the image: Space and the arrows are its keys.
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.tools.insertWidget(at, button)
-        return button
+        self.tools.widgetForAction(action).setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        return action
 
     def _connect(self) -> None:
-        self.fit_button.clicked.connect(self.fit)
-        self.full_button.clicked.connect(self.zoom_full)
+        self.fit_tool.triggered.connect(self.fit)
+        self.full_tool.triggered.connect(self.zoom_full)
         self.colours.currentIndexChanged.connect(self._recolour)
-        self.invert_button.toggled.connect(self._recolour)
+        self.invert_tool.toggled.connect(self._recolour)
         self.contrast.levels_chosen.connect(self.set_levels)
         self.contrast.auto_asked.connect(self.auto_contrast)
         self.sliders.frame_changed.connect(self._on_frame_changed)
@@ -182,7 +187,7 @@ class FrameViewer(QWidget):
     @Slot()
     def invert(self) -> None:
         """Exchange black and white."""
-        self.invert_button.toggle()
+        self.invert_tool.toggle()
 
     @Slot()
     def auto_contrast(self) -> None:
@@ -227,7 +232,7 @@ class FrameViewer(QWidget):
 
     @Slot()
     def _recolour(self) -> None:
-        table = look_up_table(self.colours.currentText(), self.invert_button.isChecked())
+        table = look_up_table(self.colours.currentText(), self.invert_tool.isChecked())
         for pane in self.panes:
             pane.set_table(table)
 
@@ -291,13 +296,15 @@ class FrameViewer(QWidget):
 
 
 def position_text(stack: Stack, row: int, column: int) -> str:
-    """Write where a pixel is, in pixels and, where the size is known, in micrometres."""
+    """Write where a pixel is, in pixels and, where the size is known, in a physical unit."""
     size = stack.pixel_size
     if not size.x_um or not size.y_um:
         return f"{column}, {row} px"
-    decimals = 3 if size.x_um < 0.01 else 2 if size.x_um < 0.1 else 1
-    x, y = column * size.x_um, row * size.y_um
-    return f"{column}, {row} px ({x:.{decimals}f}, {y:.{decimals}f} µm)"
+    unit, per_unit = ("mm", 1000) if size.x_um >= 100 else ("µm", 1)
+    step = size.x_um / per_unit
+    decimals = 3 if step < 0.01 else 2 if step < 0.1 else 1
+    x, y = column * step, row * size.y_um / per_unit
+    return f"{column}, {row} px ({x:.{decimals}f}, {y:.{decimals}f} {unit})"
 
 
 def value_text(value: float, unit: str = "") -> str:

@@ -63,7 +63,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         # Captions and the scale bar stand still while the scene moves: repaint the whole of it.
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumSize(160, 120)
+        self.setMinimumSize(96, 80)
         self.setAccessibleName("Image")
         self.box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0)
         self.setCentralItem(self.box)
@@ -71,7 +71,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.overlay = Picture()
         self.overlay.setLookupTable(coverage_table())
         self.overlay.setZValue(10)
-        pen = pg.mkPen(QColor(*PATCH_GREEN, 200), width=1)
+        pen = pg.mkPen(QColor(*PATCH_GREEN, 130), width=1)
         self.outlines = pg.PlotCurveItem(connect="finite", pen=pen, antialias=False)
         self.outlines.setZValue(11)
         for item in (self.picture, self.overlay, self.outlines):

@@ -33,11 +33,10 @@ class StackView(FrameViewer):
         self.pane = ImagePane()
         self._last_region: Region | None = None
         super().__init__((self.pane,), parent)
-        self.patches_button = self.add_tool(
-            "Patches", "Show the smooth patches over the image (G)", checkable=True, at=0
-        )
-        self.patches_button.setChecked(True)
-        self.patches_button.toggled.connect(self._on_overlay_toggled)
+        self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G)")
+        self.patches_tool.setCheckable(True)
+        self.patches_tool.setChecked(True)
+        self.patches_tool.toggled.connect(self._on_overlay_toggled)
         self.pane.range_changed.connect(self._announce_region)
         self.frame_changed.connect(self._announce_region)
 
@@ -77,12 +76,12 @@ class StackView(FrameViewer):
     @property
     def overlay_visible(self) -> bool:
         """Whether smooth patches are shown."""
-        return self.patches_button.isChecked()
+        return self.patches_tool.isChecked()
 
     @Slot(bool)
     def set_overlay_visible(self, visible: bool) -> None:
         """Show or hide the smooth patches."""
-        self.patches_button.setChecked(visible)
+        self.patches_tool.setChecked(visible)
 
     @Slot(bool)
     def _on_overlay_toggled(self, visible: bool) -> None:
@@ -99,7 +98,7 @@ class StackView(FrameViewer):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """G shows and hides the patches."""
         if event.key() == Qt.Key.Key_G and not event.modifiers():
-            self.patches_button.toggle()
+            self.patches_tool.toggle()
         else:
             super().keyPressEvent(event)
 

@@ -197,6 +197,6 @@ def _empty_plot() -> pg.PlotWidget:
     plot.getAxis("bottom").enableAutoSIPrefix(False)
     plot.getAxis("left").enableAutoSIPrefix(False)
     plot.setLabel("bottom", "Step")
-    plot.setMinimumSize(200, 110)
+    plot.setMinimumSize(160, 70)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return plot

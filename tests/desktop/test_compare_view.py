@@ -109,7 +109,7 @@ def test_side_by_side_shows_one_stack_each(qtbot, view: CompareView) -> None:
     assert view.right.isHidden()
     qtbot.keyClick(view.left, Qt.Key.Key_2)
     QApplication.processEvents()
-    assert (view.mode, view.side_button.isChecked()) == ("side", True)
+    assert (view.mode, view.side_tool.isChecked()) == ("side", True)
     assert view.left.width() == pytest.approx(view.right.width(), abs=1)
     assert [colour_at(view.left, x, 80).red() for x in (20, 180)] == [NOISY, NOISY]
     assert [colour_at(view.right, x, 80).red() for x in (20, 180)] == [DENOISED, DENOISED]

@@ -72,6 +72,10 @@ def test_values_carry_their_unit_and_need_no_pixel_size(qtbot) -> None:
     view = shown(qtbot, Stack(pixels, "YX", value_unit="HU"))
     hover(qtbot, view, 10, 20)
     assert view.readout == "10, 20 px · -73.25 HU"
+    size = PixelSize(742.1875, 742.1875)
+    view.set_stack(Stack(pixels, "YX", size, value_unit="HU"))
+    hover(qtbot, view, 20, 10)
+    assert view.readout == "20, 10 px (14.8, 7.4 mm) · -73.25 HU"
 
 
 def test_rows_run_down_and_columns_to_the_right(qtbot) -> None:
@@ -146,7 +150,7 @@ def test_keys_fit_zoom_and_invert(qtbot) -> None:
     assert view.zoom_text.text() == "100 %"
     assert colour_at(view, 20, 50).red() == 255
     qtbot.keyClick(view.pane, Qt.Key.Key_I)
-    assert view.invert_button.isChecked()
+    assert view.invert_tool.isChecked()
     assert colour_at(view, 20, 50).red() == 0
     qtbot.keyClick(view.pane, Qt.Key.Key_F)
     assert view.pane.scale_factor > 4
@@ -246,7 +250,7 @@ def test_outlines_are_drawn_where_the_patches_are(qtbot) -> None:
     edge = view.pane.to_widget(40, 20).toPoint()
     image = view.pane.viewport().grab().toImage()
     greens = [image.pixelColor(edge + QPoint(0, d)).green() for d in (-1, 0, 1)]
-    assert max(greens) > 120
+    assert max(greens) > 80
     assert colour_at(view, 40, 40).green() == 0
 
 
