@@ -55,10 +55,9 @@ class PatchesCard(StepCard):
             self.count.setText("Looking...")
             self.verdict.say(Tone.MUTED, "")
             return
-        self.count.setText(
-            f"{count_text(patches.count)} · {percent(patches.coverage)} of the stack"
-        )
-        self.show_summary(f"{count_text(patches.count)}, {percent(patches.coverage)}")
+        share = percent(patches.coverage)
+        self.count.setText(f"{count_text(patches.count)} · {share} of the stack")
+        self.show_summary(f"{count_text(patches.count)}, {share}")
         self.verdict.say(_TONE[patches.verdict.level], patches.verdict.sentence)
 
     @Slot(object, int, float)

@@ -26,6 +26,7 @@ from training_core.settings import Limits, limits_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_FIRST_GUESS = 0.15  # of the range: where a slider starts that was automatic so far
 _MOST = 2**31 - 1  # what a spin box can hold
 
 
@@ -197,6 +198,8 @@ class OptionalEditor(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(*(round((v or 0) / self._step) for v in _ends(limits)))
         _describe(self.slider, limits)
+        low, high = _ends(limits)
+        self.number.show_value(low + _FIRST_GUESS * (high - low))  # type: ignore[arg-type]
         row = QHBoxLayout()
         row.addWidget(self.slider, 1)
         row.addWidget(self.number)
@@ -204,6 +207,7 @@ class OptionalEditor(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.automatic)
         column.addLayout(row)
+        self._on_number()
         self.automatic.clicked.connect(self._on_automatic)
         self.slider.valueChanged.connect(self._on_slider)
         self.number.edited.connect(self._on_number)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PRESETS = {
     "quick": ("Quick", "A good result in the shortest time. Right for a first look."),
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
-    "paper": ("As published", "The published method to the letter. Needs a graphics card."),
+    "paper": ("As published", "The published method to the letter. Hours without a graphics card."),
 }
 _LOSS_HINT = "The curves flatten early; that is normal and no reason to stop."
 

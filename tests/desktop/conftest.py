@@ -1,0 +1,78 @@
+"""A window whose calculations are quick stand-ins, so that its own behaviour can be tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from stand_ins import FakeCore
+
+from g2g_desktop import dialogs, tasks
+from g2g_desktop.job import Job
+from g2g_desktop.main_window import MainWindow
+from g2g_desktop.preferences import Preferences
+from g2g_desktop.theme import Theme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    from training_core.stack import Stack
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
+    """Put the stand-ins in the place of the calculations."""
+    fake = FakeCore()
+    monkeypatch.setattr(tasks, "train", fake.train)
+    monkeypatch.setattr(tasks, "denoise", fake.denoise)
+    monkeypatch.setattr(tasks, "expected_seconds", lambda *_: 360.0)
+    monkeypatch.setattr(tasks, "start_engine", lambda _run: "this computer's processor")
+    return fake
+
+
+@pytest.fixture
+def window(qtbot: QtBot, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
+    """Give a window that asks nothing: an unexpected question fails the test."""
+
+    def unexpected(*_: object, **__: object) -> bool:
+        raise AssertionError("the window asked a question")
+
+    monkeypatch.setattr(dialogs, "confirm", unexpected)
+    made = MainWindow(Preferences(), Theme("light"))
+    qtbot.addWidget(made)
+    made.resize(1366, 768)
+    made.show()
+    yield made
+    core.may_end.set()
+    monkeypatch.setattr(dialogs, "confirm", lambda *_, **__: True)
+    monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Closing.CANCEL)
+    made.close()
+    qtbot.waitUntil(lambda: not Job._alive)
+
+
+@pytest.fixture
+def stack_file(tmp_path: Path, small_stack: Stack) -> Path:
+    """Write the small stack as an ImageJ TIFF."""
+    import tifffile
+
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(
+        path,
+        small_stack.pixels,
+        imagej=True,
+        resolution=(10.0, 10.0),
+        metadata={"axes": "TYX", "unit": "um", "finterval": 0.5},
+    )
+    return path
+
+
+@pytest.fixture
+def loaded(window: MainWindow, stack_file: Path, qtbot: QtBot) -> MainWindow:
+    """Give the window with the small stack open, and everything about it known."""
+    window.commands.open_paths([stack_file])
+    session = window.session
+    qtbot.waitUntil(lambda: session.patches is not None and session.expected_seconds is not None)
+    return window

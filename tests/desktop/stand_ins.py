@@ -1,0 +1,59 @@
+"""Quick stand-ins for the calculations, so that the window itself can be tested."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from training_core.run import PreviewReady, Region, Run, Stage
+
+if TYPE_CHECKING:
+    from training_core.settings import Settings
+    from training_core.stack import Stack
+
+
+@dataclass(frozen=True)
+class FakeDenoiser:
+    """What the window reads of a denoiser."""
+
+    settings: Settings
+    card: dict[str, Any] = field(default_factory=lambda: {"patches": 12})
+    noise_sigma: float = 3.0
+
+
+class FakeCore:
+    """Stands for torch: trains until told to go on, and records what it was asked."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.error: Exception | None = None
+        self.trained: list[Settings] = []
+        self.saw_finish_early = False
+
+    def train(self, stack: Stack, settings: Settings, run: Run) -> FakeDenoiser:
+        self.trained.append(settings)
+        run.start(Stage.NOISE_MODEL, 10)
+        run.progress(Stage.NOISE_MODEL, 5, 10, {"generator": 0.5, "critic": 0.7})
+        self._wait(run)
+        self.saw_finish_early = run.finish_early
+        region = run.region or Region(0, 0, 0, 8, 8)
+        patch = np.zeros((region.height, region.width), np.float32)
+        run.emit(PreviewReady(Stage.ROUNDS, region, patch, patch))
+        run.finish(Stage.NOISE_MODEL)
+        if self.error is not None:
+            raise self.error
+        return FakeDenoiser(settings)
+
+    def denoise(self, stack: Stack, denoiser: FakeDenoiser, run: Run) -> Stack:
+        run.start(Stage.DENOISE, stack.frame_count)
+        self._wait(run)
+        run.finish(Stage.DENOISE)
+        return stack.with_pixels(stack.pixels // 2)
+
+    def _wait(self, run: Run) -> None:
+        while not (self.may_end.wait(0.005) or run.finish_early):
+            run.check()
