@@ -78,8 +78,8 @@ def test_halo_is_how_far_an_output_pixel_sees(network, farthest):
             if isinstance(part, nn.MaxPool2d):
                 chain[index] = nn.AvgPool2d(2)  # a maximum shows one of its four pixels only
     reach = 0
-    for column in range(512, 544):  # one period of the five poolings
-        image = torch.ones(1, 1, 32, 1024, requires_grad=True)
+    for column in range(224, 224 + network.multiple_px):  # one period of the poolings
+        image = torch.ones(1, 1, 32, 448, requires_grad=True)
         network.eval()(image)[0, 0, 16, column].backward()
         seen = torch.nonzero(image.grad[0, 0].abs().sum(0))
         reach = max(reach, int((seen - column).abs().max()))

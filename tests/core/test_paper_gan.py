@@ -1,0 +1,220 @@
+"""The published adversarial stage: one step against its plain reading, and the loop."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from training_core import paper_gan
+from training_core.errors import InputError
+from training_core.networks import Critic, DnCNN, UNet
+from training_core.paper_gan import AdversarialGame, CropSource, _rate, train_paper_gan
+from training_core.run import Cancelled, Run, Stage, StageFinished, StepsDone
+from training_core.settings import NoiseModelSettings, Settings, preset
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """Keep the depth of the published networks, with fewer channels."""
+    wide = paper_gan.paper_network
+
+    def thin(kind, depth, *, sigmoid=False):
+        return DnCNN(depth, 8, sigmoid=sigmoid) if kind == "dncnn" else wide(kind, sigmoid=sigmoid)
+
+    monkeypatch.setattr(paper_gan, "paper_network", thin)
+    monkeypatch.setattr(paper_gan, "Critic", lambda: Critic(16))
+
+
+class PlainGame:
+    """The step as the paper states it: everything computed anew, nothing detached."""
+
+    def __init__(self, game: AdversarialGame) -> None:
+        self.g1, self.g2, self.g3, self.c1, self.c2 = (
+            deepcopy(network) for network in (game.g1, game.g2, game.g3, game.c1, game.c2)
+        )
+        for network in (self.g1, self.g2):
+            for part in network.modules():
+                if isinstance(part, torch.nn.BatchNorm2d):
+                    part.momentum = 0.1
+        self.adam = [
+            torch.optim.Adam(g.parameters(), 4e-4, betas=(0.5, 0.999))
+            for g in (self.g1, self.g2, self.g3)
+        ]
+        self.rmsprop = [torch.optim.RMSprop(c.parameters(), 5e-5) for c in (self.c1, self.c2)]
+
+    def step(self, n, z, r, critic_steps):
+        for _ in range(critic_steps):
+            made = self.g1(r)
+            l1 = self.c1(n).mean() - self.c1(made).mean()
+            l2 = self.c2(z).mean() - self.c2(self.g2(z) + made).mean()
+            for optimiser in self.rmsprop:
+                optimiser.zero_grad()
+            (-l1 - l2).backward()
+            for critic, optimiser in zip((self.c1, self.c2), self.rmsprop, strict=True):
+                optimiser.step()
+                for values in critic.parameters():
+                    values.data.clamp_(-0.02, 0.02)
+        made, estimate = self.g1(r), self.g2(z)
+        l3 = (z - self.g3(estimate)).abs().mean()
+        loss = 5 * -self.c1(made).mean() + 1 * -self.c2(estimate + made).mean() + 10 * l3
+        for optimiser in self.adam:
+            optimiser.zero_grad()
+        loss.backward()
+        for optimiser in self.adam:
+            optimiser.step()
+        return torch.stack([l1, l2, l3]).tolist()
+
+
+def small_batch(rng, count=2):
+    noise = rng.normal(0, 0.1, (count, 96, 96)).astype(np.float32)
+    frames = [rng.random((80, 70), dtype=np.float32) for _ in range(2)]
+    return CropSource(noise, frames, count, seed=3).draw()
+
+
+def test_steps_equal_the_plain_reading_of_the_paper():
+    game = AdversarialGame(NoiseModelSettings(critic_steps=3), "dncnn", 5, CPU)
+    networks = ("g1", "g2", "g3", "c1", "c2")
+    for name in networks:
+        getattr(game, name).double()  # Adam would turn the rounding of single precision into steps
+    plain = PlainGame(game)
+    crops = [part.double() for part in small_batch(np.random.default_rng(1))]
+    for _ in range(2):  # the second step starts from moved weights and optimisers
+        game.step(*crops)
+        expected = plain.step(*crops, critic_steps=3)
+        assert game.losses[-1].tolist() == pytest.approx(expected, rel=1e-9)
+    for name in networks:
+        ours, theirs = getattr(game, name).state_dict(), getattr(plain, name).state_dict()
+        critic = name.startswith("c")  # judges by the batch: its running statistics are never used
+        kept = [k for k in ours if "batches" not in k and not (critic and "running" in k)]
+        assert len(kept) > 6
+        for key in kept:
+            assert torch.allclose(ours[key], theirs[key], rtol=1e-9, atol=1e-9), (name, key)
+    assert max(float(p.detach().abs().max()) for p in game.c1.parameters()) <= 0.02
+
+
+def test_weights_of_the_losses_count():
+    settings = NoiseModelSettings(
+        critic_steps=1, noise_weight=0.0, image_weight=0.0, cycle_weight=10.0
+    )
+    game = AdversarialGame(settings, "dncnn", 5, CPU)
+    before = [p.clone() for p in game.g1.parameters()]
+    still = [p.clone() for p in game.g3.parameters()]
+    game.step(*small_batch(np.random.default_rng(2)))
+    assert all(torch.equal(a, b) for a, b in zip(before, game.g1.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(still, game.g3.parameters(), strict=True))
+
+
+def test_rate_is_constant_for_a_third_and_then_falls():
+    rates = [_rate(step, 300) for step in range(300)]
+    assert rates[:110] == [1.0] * 110
+    assert rates[110] == pytest.approx(0.95)
+    assert rates[200] == pytest.approx(0.5)
+    assert rates[299] == pytest.approx(0.05)
+
+
+def test_rate_scales_the_generators_only():
+    settings = NoiseModelSettings(critic_steps=1)
+    game = AdversarialGame(settings, "dncnn", 5, CPU)
+    before = deepcopy((game.g2.state_dict(), game.c1.state_dict()))
+    game.step(*small_batch(np.random.default_rng(4)), rate=0.0)
+    for name, values in game.g2.named_parameters():
+        assert torch.equal(values, before[0][name])
+    assert not torch.equal(game.c1.layers[0].weight, before[1]["layers.0.weight"])
+
+
+def test_crops_have_no_mean_and_repeat_with_the_seed():
+    rng = np.random.default_rng(5)
+    patches = (10 + rng.normal(0, 1, (3, 96, 96))).astype(np.float32)
+    frames = [np.arange(64 * 200, dtype=np.float32).reshape(64, 200)]
+    first, second = (CropSource(patches, frames, 8, seed=9) for _ in range(2))
+    noise, noisy, latent = first.draw()
+    assert noise.mean((1, 2, 3)).abs().max() < 1e-5
+    assert (noise.shape, noisy.shape, latent.shape) == ((8, 1, 64, 64), (8, 1, 64, 64), (8, 128))
+    assert all(
+        torch.equal(a, b) for a, b in zip((noise, noisy, latent), second.draw(), strict=True)
+    )
+    across = {float(crop[0, 0, 1] - crop[0, 0, 0]) for crop in noisy}
+    down = {float(crop[0, 1, 0] - crop[0, 0, 0]) for crop in noisy}
+    assert (across, down) == ({1.0, -1.0}, {200.0, -200.0})  # flipped both ways, never turned
+
+
+def tiny_job(steps, **noise_model):
+    rng = np.random.default_rng(6)
+    patches = rng.normal(0, 0.1, (4, 64, 64)).astype(np.float32)
+    frames = [rng.random((64, 64), dtype=np.float32)]
+    settings = Settings(
+        seed=1,
+        noise_model=NoiseModelSettings(
+            generator="g1", steps=steps, batch=2, crop_px=64, critic_steps=1, **noise_model
+        ),
+    )
+    return patches, frames, settings
+
+
+def test_training_gives_networks_and_history():
+    events = []
+    patches, frames, settings = tiny_job(3)
+    trained = train_paper_gan(patches, frames, settings, device=CPU, run=Run(events.append))
+    assert trained.losses.shape == (3, 3)
+    assert np.isfinite(trained.losses).all()
+    assert not trained.g1.training
+    assert not trained.g2.training
+    estimate = trained.g2(torch.rand(1, 1, 20, 30))
+    assert estimate.shape == (1, 1, 20, 30)
+    assert ((estimate > 0) & (estimate < 1)).all()
+    steps = [e for e in events if isinstance(e, StepsDone)]
+    assert (steps[-1].done, steps[-1].total) == (3, 3)
+    assert set(steps[-1].losses) == {"noise critic", "image critic", "cycle"}
+    assert isinstance(events[-1], StageFinished)
+    again = train_paper_gan(patches, frames, settings, device=CPU)
+    assert np.allclose(trained.losses, again.losses, atol=1e-6)
+
+
+def test_stop_and_keep_ends_after_the_step_and_cancel_at_once():
+    patches, frames, settings = tiny_job(1000)
+    run = Run()
+    run.stop_and_keep()
+    kept = train_paper_gan(patches, frames, settings, device=CPU, run=run)
+    assert len(kept.losses) == 1
+
+    def cancel(event):
+        if isinstance(event, StepsDone) and event.stage is Stage.NOISE_MODEL:
+            run.cancel()
+
+    run = Run(cancel)
+    with pytest.raises(Cancelled):
+        train_paper_gan(patches, frames, settings, device=CPU, run=run)
+
+
+def test_too_small_patches_and_frames_are_refused():
+    patches, frames, settings = tiny_job(1)
+    with pytest.raises(InputError, match=r"The smooth patches are 32 px wide; .* needs 64 px\."):
+        train_paper_gan(patches[:, :32, :32], frames, settings, device=CPU)
+    with pytest.raises(InputError, match=r"The frames are 40 px across"):
+        train_paper_gan(patches, [frames[0][:40]], settings, device=CPU)
+
+
+def test_ct_uses_the_unet_for_its_estimate():
+    patches, frames, settings = tiny_job(1)
+    settings = replace(settings, denoiser=replace(settings.denoiser, network="unet"))
+    trained = train_paper_gan(patches, frames, settings, device=CPU)
+    assert isinstance(trained.g2, UNet)
+    assert trained.g2.sigmoid
+
+
+def test_paper_preset_is_the_published_schedule():
+    settings = preset("paper")
+    noise, denoiser, patches = settings.noise_model, settings.denoiser, settings.patches
+    assert (patches.patch_size_px, patches.stride_px, patches.strictness) == (96, 24, 0.42)
+    assert (noise.batch, noise.critic_steps, noise.crop_px) == (64, 5, 64)
+    assert (noise.noise_weight, noise.image_weight, noise.cycle_weight) == (5, 1, 10)
+    assert noise.steps == 20_500 // 64 * 30
+    assert denoiser.steps == 20_500 // 128 * 30
+    assert (denoiser.rounds, denoiser.batch, denoiser.learning_rate) == (3, 128, 1e-3)
+    assert (denoiser.first_estimate, denoiser.network, denoiser.targets) == ("g2", "dncnn", "noisy")
