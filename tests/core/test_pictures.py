@@ -122,7 +122,7 @@ def test_arrays_that_are_no_image_are_refused(tmp_path: Path, values: np.ndarray
     path = tmp_path / "a.npy"
     np.save(path, values, allow_pickle=True)
 
-    with pytest.raises(InputError, match="a.npy"):
+    with pytest.raises(InputError, match=r"a\.npy"):
         read_array(path)
 
 

@@ -1,0 +1,156 @@
+"""A batch goes on after a bad file, names it, and writes each result whole and once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+
+from training_core.batch import Batch, target_paths
+from training_core.errors import InputError, OutputError
+from training_core.readers import open_stack
+from training_core.run import Note, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from training_core.stack import Stack
+
+
+def save(path: Path, value: int = 5) -> Path:
+    path.parent.mkdir(exist_ok=True, parents=True)
+    tifffile.imwrite(path, np.full((2, 20, 30), value, np.uint16), metadata={"axes": "ZYX"})
+    return path
+
+
+def plus_one(stack: Stack) -> tuple[Stack, Mapping[str, object]]:
+    return stack.with_pixels(stack.pixels + np.asarray(1, stack.dtype)), {"seed": 3}
+
+
+def denoise(batch: Batch, output: Path, run: Run | None = None, **options: bool):
+    options = {"overwrite": False, "as_float": False} | options
+    return batch.denoise(output, plus_one, run=run or Run(), **options)
+
+
+def test_nine_good_files_and_a_bad_one(tmp_path: Path):
+    for index in range(9):
+        save(tmp_path / f"in/s{index}.tif", index)
+    (tmp_path / "in/s5_bad.tif").write_bytes(b"II*\0")
+    notes: list[str] = []
+    run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+
+    results = denoise(Batch.of([tmp_path / "in"]), tmp_path / "out", run)
+
+    assert len(list((tmp_path / "out").iterdir())) == 9
+    failed = [r for r in results if r.error]
+    assert [(r.input, r.output) for r in failed] == [(str(tmp_path / "in/s5_bad.tif"), None)]
+    assert "damaged" in failed[0].error
+    assert [note for note in notes if "left out" in note] == [
+        f"s5_bad.tif is left out: {failed[0].error}"
+    ]
+    assert open_stack(tmp_path / "out/s8_denoised.tif").pixels.max() == 9
+
+
+def test_a_single_bad_file_is_the_failure_of_the_command(tmp_path: Path):
+    (tmp_path / "a.tif").write_bytes(b"II*\0")
+
+    with pytest.raises(InputError, match=r"a\.tif"):
+        denoise(Batch.of([tmp_path / "a.tif"]), tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_path_fails_alone_and_is_reported_among_others(tmp_path: Path):
+    good, missing = save(tmp_path / "a.tif"), tmp_path / "b.tif"
+
+    with pytest.raises(InputError, match="There is no file"):
+        Batch.of([missing])
+    batch = Batch.of([missing, good])
+
+    assert batch.paths == (good,)
+    assert [(r.input, r.error) for r in batch.refused] == [
+        (str(missing), f"There is no file or folder {missing}.")
+    ]
+    assert not batch.alone
+
+
+def test_an_existing_output_is_found_before_the_work_is_done(tmp_path: Path):
+    source, target = save(tmp_path / "a.tif"), tmp_path / "b.tif"
+    target.write_text("mine")
+    done: list[Stack] = []
+
+    def work(stack: Stack) -> tuple[Stack, Mapping[str, object]]:
+        done.append(stack)
+        return plus_one(stack)
+
+    batch = Batch.of([source])
+    with pytest.raises(OutputError, match="exists already"):
+        batch.denoise(target, work, run=Run(), overwrite=False, as_float=False)
+    assert (done, target.read_text()) == ([], "mine")
+
+    batch.denoise(target, work, run=Run(), overwrite=True, as_float=False)
+    assert open_stack(target).pixels.max() == 6
+
+
+def test_float_output_is_not_rounded(tmp_path: Path):
+    results = denoise(Batch.of([save(tmp_path / "a.tif")]), tmp_path / "out", as_float=True)
+
+    again = open_stack(results[0].output)
+    assert (again.dtype, again.axes, again.pixels.max()) == (np.float32, "ZYX", 6.0)
+
+
+def test_how_it_was_made_is_inside_the_file(tmp_path: Path):
+    results = denoise(Batch.of([save(tmp_path / "a.tif")]), tmp_path / "out")
+
+    with tifffile.TiffFile(results[0].output) as tif:
+        assert '{"input": "a.tif", "seed": 3}' in tif.pages[0].description.replace("&quot;", '"')
+
+
+def test_all_stacks_that_open_are_given(tmp_path: Path):
+    paths = [save(tmp_path / f"{name}.tif") for name in "ab"]
+    (tmp_path / "c.tif").write_bytes(b"")
+
+    stacks, failed = Batch.of([tmp_path]).open_all(Run())
+
+    assert [s.source for s in stacks] == paths
+    assert [r.error for r in failed] == ["c.tif is empty (0 bytes)."]
+
+
+def test_names_of_outputs(tmp_path: Path):
+    series = tmp_path / "series.1"
+    series.mkdir()
+    paths = [tmp_path / "a.ome.tif", tmp_path / "b.png", series]
+
+    names = [p.name for p in target_paths(paths, tmp_path)]
+
+    assert names == ["a_denoised.tif", "b_denoised.tif", "series.1_denoised.tif"]
+    assert target_paths(paths[:1], tmp_path / "x.tif") == [tmp_path / "x.tif"]
+    assert target_paths(paths[:1], tmp_path / "new") == [tmp_path / "new/a_denoised.tif"]
+
+
+def test_outputs_never_share_a_name(tmp_path: Path):
+    same_stem = [tmp_path / "a.tif", tmp_path / "a.png"]
+    same_name = [tmp_path / "one/a.tif", tmp_path / "two/a.tif"]
+
+    assert [p.name for p in target_paths(same_stem, tmp_path)] == [
+        "a_tif_denoised.tif",
+        "a_png_denoised.tif",
+    ]
+    assert [p.name for p in target_paths(same_name, tmp_path)] == [
+        "one_a_tif_denoised.tif",
+        "two_a_tif_denoised.tif",
+    ]
+    with pytest.raises(OutputError, match="same name"):
+        target_paths([tmp_path / "x/one/a.tif", tmp_path / "y/one/a.tif"], tmp_path)
+
+
+def test_one_file_is_no_output_for_several_stacks(tmp_path: Path):
+    existing = tmp_path / "file"
+    existing.write_text("")
+
+    for output in (tmp_path / "out.tif", existing):
+        with pytest.raises(OutputError, match="is one file for 2 stacks"):
+            target_paths([tmp_path / "a.tif", tmp_path / "b.tif"], output)

@@ -1,0 +1,195 @@
+"""Files, folders and lists of files open as one stack, or are refused in one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from training_core.errors import InputError
+from training_core.readers import list_inputs, open_stack
+from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GRAY = np.arange(240, dtype=np.uint8).reshape(12, 20)
+
+
+def save_frames(folder: Path, names: list[str]) -> None:
+    for value, name in enumerate(names):
+        Image.fromarray(GRAY + np.uint8(value)).save(folder / name)
+
+
+def test_several_files_are_one_stack_in_natural_order(tmp_path: Path):
+    save_frames(tmp_path, ["t10.png", "t2.png", "t1.png"])
+
+    stack = open_stack(tmp_path)
+
+    assert (stack.axes, stack.shape, stack.source) == ("IYX", (3, 12, 20), tmp_path)
+    assert stack.pixels[:, 0, 0].tolist() == [2, 1, 0]
+    given = open_stack([tmp_path / "t10.png", tmp_path / "t1.png"])
+    assert given.pixels[:, 0, 0].tolist() == [2, 0]
+
+
+def test_a_list_of_one_file_and_a_folder_with_one_file_are_that_file(tmp_path: Path):
+    save_frames(tmp_path, ["a.png"])
+
+    for source in (tmp_path, [tmp_path / "a.png"], str(tmp_path / "a.png")):
+        assert open_stack(source).axes == "YX"
+
+
+def test_files_of_different_shape_are_no_stack(tmp_path: Path):
+    save_frames(tmp_path, ["a.png"])
+    Image.fromarray(GRAY[:5]).save(tmp_path / "b.png")
+
+    with pytest.raises(InputError, match=r"b\.png is 20 x 5 pixels of uint8 but a\.png is 20 x 12"):
+        open_stack(tmp_path)
+
+
+def test_a_damaged_file_among_several_is_left_out_and_named(tmp_path: Path):
+    save_frames(tmp_path, ["a.png", "b.png", "c.png"])
+    (tmp_path / "b.png").write_bytes(b"")
+
+    stack = open_stack(tmp_path)
+
+    assert stack.pixels[:, 0, 0].tolist() == [0, 2]
+    assert stack.warnings == ("1 files are left out: b.png is empty (0 bytes).",)
+
+
+def test_what_a_file_is_counts_and_not_its_name(tmp_path: Path):
+    path = tmp_path / "picture.tif"
+    Image.fromarray(GRAY).save(path, format="PNG")
+
+    np.testing.assert_array_equal(open_stack(path).pixels, GRAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.tif", b"", "a.tif is empty (0 bytes)."),
+        ("a.tif", b"text", "a.tif is not the TIF file that its name says, or its beginning is"),
+        ("a.xyz", b"text", "a.xyz is no image that can be opened; TIFF, PNG, BMP, JPEG, DICOM"),
+        (
+            "a.czi",
+            b"ZISRAWFILE",
+            "a.czi is in Zeiss CZI format, which this version does not",
+        ),
+        ("a.nii.gz", b"\x1f\x8b", "a.nii.gz is in NIfTI format"),
+    ],
+)
+def test_what_cannot_be_opened(tmp_path: Path, name: str, content: bytes, sentence: str):
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(InputError) as caught:
+        open_stack(path)
+
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_missing_file_and_a_name_that_cannot_be(tmp_path: Path):
+    with pytest.raises(InputError, match=r"There is no file or folder .*nothing\.tif"):
+        open_stack(tmp_path / "nothing.tif")
+    with pytest.raises(InputError, match="cannot be opened"):
+        open_stack("x" * 5000)
+    with pytest.raises(InputError, match="No file was given"):
+        open_stack([])
+
+
+def test_a_folder_without_images(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("none")
+
+    for action in (open_stack, list_inputs):
+        with pytest.raises(InputError, match="holds no images that can be opened"):
+            action(tmp_path)
+
+
+def test_a_folder_is_listed_with_what_cannot_be_read_but_not_hidden_files(tmp_path: Path):
+    save_frames(tmp_path, ["t10.png", "t2.png", ".hidden.png"])
+    (tmp_path / "x.czi").write_bytes(b"ZISRAWFILE")
+    (tmp_path / "notes.txt").write_text("none")
+
+    assert [p.name for p in list_inputs(tmp_path)] == ["t2.png", "t10.png", "x.czi"]
+    assert list_inputs(tmp_path / "x.czi") == [tmp_path / "x.czi"]
+
+
+def test_black_and_white_becomes_zero_and_one(tmp_path: Path):
+    path = tmp_path / "a.png"
+    Image.fromarray(GRAY > 100).save(path)
+
+    stack = open_stack(path)
+
+    assert stack.dtype == np.uint8
+    np.testing.assert_array_equal(stack.pixels, (GRAY > 100).astype(np.uint8))
+    assert "black or white" in stack.warnings[0]
+
+
+def test_missing_values_become_the_median_of_their_frame(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    pixels = np.stack([GRAY, GRAY + 5]).astype(np.float32)
+    pixels[1, 2, 3], pixels[1, 4, 5] = np.nan, np.inf
+    tifffile.imwrite(path, pixels, photometric="minisblack")
+
+    stack = open_stack(path)
+
+    expected = np.median(pixels[1][np.isfinite(pixels[1])])
+    assert stack.pixels[1, 2, 3] == stack.pixels[1, 4, 5] == expected
+    np.testing.assert_array_equal(stack.pixels[0], pixels[0])
+    assert stack.warnings[0].startswith("2 pixels that are NaN or infinite are replaced")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sentence"),
+    [
+        (np.full((4, 5), np.nan, np.float32), "without any finite pixel"),
+        (np.zeros((4, 5), np.complex64), "has complex pixels"),
+    ],
+)
+def test_pixels_that_are_no_numbers_are_refused(tmp_path: Path, pixels: np.ndarray, sentence: str):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels)
+
+    with pytest.raises(InputError, match=sentence):
+        open_stack(path)
+
+
+def test_names_in_any_script_and_with_any_sign(tmp_path: Path):
+    folder = tmp_path / "é 名前 #1 %20"
+    folder.mkdir()
+    save_frames(folder, ["ünï çødé #2.png"])
+
+    assert open_stack(folder / "ünï çødé #2.png").name == "ünï çødé #2.png"
+
+
+def test_reading_is_a_stage_that_can_be_cancelled(tmp_path: Path):
+    save_frames(tmp_path, ["a.png", "b.png"])
+    events: list[object] = []
+
+    open_stack(tmp_path, run=Run(events.append))
+    assert (events[0].stage, type(events[0])) == (Stage.READ, StageStarted)
+    assert (events[-1].stage, type(events[-1])) == (Stage.READ, StageFinished)
+
+    run = Run()
+    run.cancel()
+    with pytest.raises(Cancelled):
+        open_stack(tmp_path, run=run)
+
+
+@pytest.mark.shared_data
+def test_the_same_image_agrees_across_formats(shared_data: Path):
+    name = "HV110_P0500510000"
+    ome = open_stack(shared_data / f"formats/ome_tiff/FOV7_{name}.ome.tiff")
+    png = open_stack(shared_data / f"fmd/Confocal_BPAE_B/raw/7/{name}.png")
+
+    np.testing.assert_array_equal(ome.pixels, png.pixels)
+
+
+@pytest.mark.shared_data
+def test_a_folder_of_many_real_files(shared_data: Path):
+    stack = open_stack(shared_data / "stacks/cbmi_er_lowsnr")
+
+    assert (stack.axes, stack.shape, stack.dtype) == ("IYX", (12, 256, 256), np.uint16)
