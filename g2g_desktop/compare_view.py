@@ -8,9 +8,10 @@ from PySide6.QtCore import QEvent, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QToolButton
 
-from .frame_viewer import FrameViewer, value_text
+from .frame_viewer import FrameViewer
 from .image_pane import ImagePane
 from .preview_view import PreviewView
+from .readout import value_text
 from .split_pane import SplitPane
 
 if TYPE_CHECKING:

@@ -81,6 +81,41 @@ class IntensitySample:
         return np.diff(np.searchsorted(self.values, edges)).astype(np.float64)
 
 
+class StackContrast:
+    """The contrast window of each channel of a stack, measured when it is first shown."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._samples: dict[int, IntensitySample] = {}
+        self._windows: dict[int, tuple[Window, str]] = {}
+        self._next_step: dict[int, int] = {}
+
+    def sample(self, channel: int) -> IntensitySample:
+        """Give the values of a channel."""
+        if channel not in self._samples:
+            chosen = channel if "C" in self._stack.axes else None
+            self._samples[channel] = IntensitySample.of(self._stack, chosen)
+        return self._samples[channel]
+
+    def window(self, channel: int) -> tuple[Window, str]:
+        """Give the window of a channel and how it was chosen."""
+        if channel not in self._windows:
+            self.next_automatic(channel)
+        return self._windows[channel]
+
+    def next_automatic(self, channel: int) -> None:
+        """Take the next automatic window of a channel, after the last the first again."""
+        choices = self.sample(channel).automatic(self._stack.value_unit)
+        step = self._next_step.get(channel, 0)
+        self._windows[channel] = choices[step % len(choices)]
+        self._next_step[channel] = step + 1
+
+    def choose(self, channel: int, window: Window) -> None:
+        """Take a window chosen by hand; the next automatic one is the first."""
+        self._windows[channel] = (window, "Auto")
+        self._next_step[channel] = 0
+
+
 def _thinned(image: Pixels, most: int) -> NDArray[np.float32]:
     """Take every n-th row and column, so that about `most` values remain."""
     step = max(1, int(np.ceil(np.sqrt(image.size / most))))

@@ -17,10 +17,11 @@ from PySide6.QtWidgets import (
 )
 
 from .axis_slider import AxisSliders
-from .contrast import IntensitySample
+from .contrast import StackContrast
 from .contrast_bar import ContrastBar
 from .image_pane import ImagePane
 from .look_up_tables import NAMES, look_up_table
+from .readout import position_text
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
@@ -43,9 +44,7 @@ class FrameViewer(QWidget):
         super().__init__(parent)
         self.panes = panes
         self.stack: Stack | None = None
-        self._samples: dict[int, IntensitySample] = {}
-        self._windows: dict[int, tuple[Window, str]] = {}
-        self._auto_step = 0
+        self._contrasts: StackContrast | None = None
         self._under_cursor: tuple[int, int] | None = None
         self._inverted = False
         self._linking = False
@@ -133,7 +132,7 @@ class FrameViewer(QWidget):
     @property
     def levels(self) -> Window:
         """What is shown black and white, in the units of the stack."""
-        return self._windows[self._channel][0] if self._windows else (0.0, 1.0)
+        return self._contrasts.window(self._channel)[0] if self._contrasts else (0.0, 1.0)
 
     @property
     def _channel(self) -> int:
@@ -142,9 +141,7 @@ class FrameViewer(QWidget):
     def show_stack(self, stack: Stack | None) -> None:
         """Start with another stack: its sliders, its contrast, its scale, all of it in view."""
         self.stack = stack
-        self._samples.clear()
-        self._windows.clear()
-        self._auto_step = 0
+        self._contrasts = None if stack is None else StackContrast(stack)
         self._under_cursor = None
         self.sliders.set_stack(stack)
         for pane in self.panes:
@@ -192,39 +189,28 @@ class FrameViewer(QWidget):
     @Slot()
     def auto_contrast(self) -> None:
         """Choose the contrast from the stack; each press saturates more, then nothing at all."""
-        if self.stack is None:
-            return
-        choices = self._samples[self._channel].automatic(self.stack.value_unit)
-        self._windows[self._channel] = choices[self._auto_step % len(choices)]
-        self._auto_step += 1
-        self._apply_levels()
+        if self._contrasts is not None:
+            self._contrasts.next_automatic(self._channel)
+            self._apply_levels()
 
     @Slot(float, float)
     def set_levels(self, low: float, high: float) -> None:
         """Show `low` as black and `high` as white."""
-        self._auto_step = 0
-        self._windows[self._channel] = ((low, high), "Auto")
-        self._apply_levels()
+        if self._contrasts is not None:
+            self._contrasts.choose(self._channel, (low, high))
+            self._apply_levels()
 
     def _show_contrast(self) -> None:
-        """Take up the contrast of the current channel; measure it the first time."""
-        stack = self.stack
-        if stack is None:
-            return
-        channel = self._channel
-        if channel not in self._samples:
-            self._samples[channel] = IntensitySample.of(
-                stack, channel if "C" in stack.axes else None
-            )
-        self.contrast.set_sample(self._samples[channel], stack.dtype.kind in "iub")
-        if channel in self._windows:
+        """Take up the contrast of the current channel."""
+        if self.stack is not None and self._contrasts is not None:
+            sample = self._contrasts.sample(self._channel)
+            self.contrast.set_sample(sample, self.stack.dtype.kind in "iub")
             self._apply_levels()
-        else:
-            self._auto_step = 0
-            self.auto_contrast()
 
     def _apply_levels(self) -> None:
-        (low, high), how = self._windows[self._channel]
+        if self._contrasts is None:
+            return
+        (low, high), how = self._contrasts.window(self._channel)
         for pane in self.panes:
             pane.set_levels((low, high))
         self.contrast.set_levels(low, high, how)
@@ -293,22 +279,3 @@ class FrameViewer(QWidget):
             commands[actions(key)]()
         else:
             super().keyPressEvent(event)
-
-
-def position_text(stack: Stack, row: int, column: int) -> str:
-    """Write where a pixel is, in pixels and, where the size is known, in a physical unit."""
-    size = stack.pixel_size
-    if not size.x_um or not size.y_um:
-        return f"{column}, {row} px"
-    unit, per_unit = ("mm", 1000) if size.x_um >= 100 else ("µm", 1)
-    step = size.x_um / per_unit
-    decimals = 3 if step < 0.01 else 2 if step < 0.1 else 1
-    x, y = column * step, row * size.y_um / per_unit
-    return f"{column}, {row} px ({x:.{decimals}f}, {y:.{decimals}f} {unit})"
-
-
-def value_text(value: float, unit: str = "") -> str:
-    """Write one pixel value, whole from 1000 on, else with four digits."""
-    whole = abs(value) >= 1000 or float(value).is_integer()
-    text = f"{value:.0f}" if whole else f"{value:.4g}"
-    return f"{text} {unit}" if unit else text

@@ -9,8 +9,9 @@ from PySide6.QtCore import Qt, Signal, Slot
 
 from training_core.run import Region
 
-from .frame_viewer import FrameViewer, value_text
+from .frame_viewer import FrameViewer
 from .image_pane import ImagePane
+from .readout import value_text
 
 if TYPE_CHECKING:
     import numpy as np
