@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import CoreError, OutputError
 from .readers import list_inputs, open_stack
+from .stack import check_trainable
 from .tiff_files import SUFFIXES, check_target, write_stack
 
 if TYPE_CHECKING:
@@ -66,12 +67,14 @@ class Batch:
         return len(self.paths) + len(self.refused) == 1
 
     def open_all(self, run: Run) -> tuple[list[Stack], list[Result]]:
-        """Open every stack; also give what could not be opened."""
+        """Open every stack to learn from; also give those that cannot be used."""
         stacks: list[Stack] = []
         failed = list(self.refused)
         for path in self.paths:
             try:
-                stacks.append(open_noted(path, run))
+                stack = open_noted(path, run)
+                check_trainable(stack)
+                stacks.append(stack)
             except CoreError as error:
                 if self.alone:
                     raise

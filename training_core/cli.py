@@ -86,6 +86,8 @@ def _add(
     parser.set_defaults(command=command)
     if name != "self-test":
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    if name not in ("self-test", "info"):
+        parser.add_argument("--overwrite", action="store_true", help="replace existing files")
     return parser
 
 
@@ -110,7 +112,6 @@ def _add_training(commands: Any) -> None:
         parser = _add(commands, name, command, about)
         parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK")
         parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
-        parser.add_argument("--overwrite", action="store_true", help="replace existing files")
         if name != "denoise":
             for setting in ("preset", "device"):
                 limits = limits_of(Settings, setting)
@@ -128,4 +129,10 @@ def _add_comparison(commands: Any) -> None:
     parser.add_argument("denoised", type=Path)
     parser.add_argument("--reference", type=Path, help="a clean stack of the same field")
     parser.add_argument("--figure", type=Path, help="draw before and after into a PNG file")
-    parser.add_argument("--window", type=float, nargs=2, metavar=("LOW", "HIGH"))
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="clip both to these values first",
+    )

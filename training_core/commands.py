@@ -74,7 +74,7 @@ def patches(arguments: argparse.Namespace, run: Run) -> int:
     if arguments.figure:
         from .figures import patches_figure
 
-        patches_figure(stack, found, arguments.figure)
+        patches_figure(stack, found, arguments.figure, overwrite=arguments.overwrite)
     facts = {
         "count": found.count,
         "strictness": "auto" if found.strictness is None else found.strictness,
@@ -109,6 +109,8 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
     """Measure what a denoiser did, against a reference where there is one."""
     from .quality import assess, compare_with_reference
 
+    if arguments.window and not arguments.reference:
+        raise UsageError("--window is for the comparison with a clean stack; add --reference.")
     noisy, denoised = open_noted(arguments.noisy, run), open_noted(arguments.denoised, run)
     facts: dict[str, Any] = dict.fromkeys(("psnr", "ssim", "nrmse", "data_range"))
     reference = None
@@ -120,19 +122,21 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
     if arguments.figure:
         from .figures import comparison_figure
 
-        comparison_figure(noisy, denoised, reference, arguments.figure)
+        overwrite = arguments.overwrite
+        comparison_figure(noisy, denoised, reference, arguments.figure, overwrite=overwrite)
     return _answer(facts, arguments.json)
 
 
 def train(arguments: argparse.Namespace, run: Run) -> int:
     """Train one denoiser on all stacks that can be opened."""
-    from .model_file import save_denoiser
-    from .pipeline import train as train_on
-
     _refuse_existing(arguments.model, arguments.overwrite)
     stacks, failed = Batch.of(arguments.stacks).open_all(run)
     if not stacks:
-        raise InputError(f"None of the stacks can be opened; the first: {failed[0].error}")
+        raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
+
+    from .model_file import save_denoiser
+    from .pipeline import train as train_on
+
     denoiser = train_on(stacks, _settings(arguments), run=run)
     save_denoiser(denoiser, arguments.model, overwrite=arguments.overwrite)
     facts = _training_facts(denoiser, arguments) | {"failed": as_dicts(failed)}
@@ -141,17 +145,19 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
 
 def run_all(arguments: argparse.Namespace, run: Run) -> int:
     """Train on each stack and denoise it: the main job."""
-    from .model_file import save_denoiser
-    from .pipeline import denoise_stack
-
     settings, batch = _settings(arguments), Batch.of(arguments.stacks)
     if arguments.model:
         if not batch.alone:
             raise UsageError("With several stacks each has its own model; leave --model out.")
         _refuse_existing(arguments.model, arguments.overwrite)
+
+    from .model_file import save_denoiser
+    from .pipeline import denoise_stack
+
     facts: dict[str, Any] = {}
 
     def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
+        check_trainable(stack)
         outcome = denoise_stack(stack, settings, run=run)
         if arguments.model:
             save_denoiser(outcome.denoiser, arguments.model, overwrite=arguments.overwrite)
@@ -163,10 +169,12 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
     """Denoise stacks with a trained model."""
+    batch = Batch.of(arguments.stacks)
+
     from .denoiser import denoise as apply
     from .model_file import load_denoiser
 
-    batch, denoiser = Batch.of(arguments.stacks), load_denoiser(arguments.model)
+    denoiser = load_denoiser(arguments.model)
 
     def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
         return apply(stack, denoiser, run=run), denoiser.card

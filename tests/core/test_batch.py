@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def save(path: Path, value: int = 5) -> Path:
     path.parent.mkdir(exist_ok=True, parents=True)
-    tifffile.imwrite(path, np.full((2, 20, 30), value, np.uint16), metadata={"axes": "ZYX"})
+    pixels = np.full((2, 20, 30), value, np.uint16)
+    pixels[0, 0, 0] = 0
+    tifffile.imwrite(path, pixels, metadata={"axes": "ZYX"})
     return path
 
 
@@ -112,11 +114,15 @@ def test_how_it_was_made_is_inside_the_file(tmp_path: Path):
 def test_all_stacks_that_open_are_given(tmp_path: Path):
     paths = [save(tmp_path / f"{name}.tif") for name in "ab"]
     (tmp_path / "c.tif").write_bytes(b"")
+    save(tmp_path / "d.tif", 0)
 
     stacks, failed = Batch.of([tmp_path]).open_all(Run())
 
     assert [s.source for s in stacks] == paths
-    assert [r.error for r in failed] == ["c.tif is empty (0 bytes)."]
+    assert [r.error for r in failed] == [
+        "c.tif is empty (0 bytes).",
+        "Every pixel of d.tif has the value 0; there is no noise to learn from.",
+    ]
 
 
 def test_names_of_outputs(tmp_path: Path):
