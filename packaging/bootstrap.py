@@ -155,20 +155,37 @@ def hand_over(command: Sequence[str]) -> int:
 
 def prepare() -> None:
     """Set the environment up, unless it stands as the project files ask."""
-    if READY.is_file() and READY.read_text("utf-8") == fingerprint() and PYTHON.exists():
+    if is_ready():
         return
     started = time.monotonic()
     say(f"Setting up {VENV}: a few minutes, once.")
     python = missing_parts_of_python()
     provide({**python, **missing_libraries(SCREEN_LIBRARIES)}, required=bool(python))
-    if UNFINISHED.exists() or not belongs_here():
+    works = belongs_here() and not UNFINISHED.exists()
+    if not works:
         make_environment()
+    renew(keep=works)
+    say(f"Set up in {time.monotonic() - started:.0f} s.")
+
+
+def is_ready() -> bool:
+    """Tell whether the environment was finished, in this place, for these project files."""
+    finished = READY.is_file() and PYTHON.exists() and not UNFINISHED.exists()
+    return finished and READY.read_text("utf-8") == fingerprint()
+
+
+def renew(*, keep: bool) -> None:
+    """Install what is asked for; after an interruption the environment is made anew next time."""
     UNFINISHED.touch()
-    READY.unlink(missing_ok=True)
-    install()
+    try:
+        install()
+    except SystemExit:
+        # pip has undone its own failure, so without a network the packages of before still work.
+        if keep:
+            UNFINISHED.unlink()
+        raise
     READY.write_text(fingerprint(), "utf-8")
     UNFINISHED.unlink()
-    say(f"Set up in {time.monotonic() - started:.0f} s.")
 
 
 def fingerprint() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,25 +100,50 @@ def test_a_moved_checkout_does_not_keep_its_environment(bootstrap: ModuleType) -
     assert not bootstrap.belongs_here()
 
 
-def test_an_interrupted_set_up_begins_anew(
-    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail() -> None:
-        raise SystemExit("no network")
-
-    made: list[list[str]] = []
-    monkeypatch.setattr(bootstrap, "must", lambda command, _complaint: made.append(command))
+@pytest.fixture
+def made_anew(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Give the commands that would make an environment; nothing is installed on the system."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "must", lambda command, _complaint: commands.append(command))
     monkeypatch.setattr(bootstrap, "provide", lambda _missing, *, required: None)
-    monkeypatch.setattr(bootstrap, "install", fail)
-    with pytest.raises(SystemExit, match="no network"):
+    return commands
+
+
+def raises(error: BaseException) -> Callable[[], None]:
+    def install() -> None:
+        raise error
+
+    return install
+
+
+def test_an_interrupted_set_up_begins_anew(
+    bootstrap: ModuleType, made_anew: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "install", raises(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
         bootstrap.prepare()
     half_installed = bootstrap.VENV / "lib" / "torch" / "half.py"
     half_installed.parent.mkdir(parents=True)
     half_installed.touch()
     monkeypatch.setattr(bootstrap, "install", lambda: None)
     bootstrap.prepare()
-    assert [command[1:3] for command in made] == [["-m", "venv"]] * 2
+    assert [command[1:3] for command in made_anew] == [["-m", "venv"]] * 2
     assert sorted(path.name for path in bootstrap.VENV.iterdir()) == [bootstrap.READY.name]
+
+
+@posix_only
+def test_an_environment_that_cannot_be_renewed_is_kept(
+    bootstrap: ModuleType, made_anew: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_ready(bootstrap)
+    bootstrap.CONSTRAINTS.write_text("numpy==2.0.0\n")
+    monkeypatch.setattr(bootstrap, "install", raises(SystemExit("no network")))
+    for _ in range(3):
+        with pytest.raises(SystemExit, match="no network"):
+            bootstrap.prepare()
+    assert bootstrap.PYTHON.exists()
+    assert made_anew == []
+    assert not bootstrap.is_ready()
 
 
 def test_without_a_screen_app_says_so_and_runs_the_demo(
