@@ -116,8 +116,8 @@ class FrameViewer(QWidget):
             pane.stepped.connect(self.sliders.step)
 
     def sizeHint(self) -> QSize:
-        """Large: the image is what matters."""
-        return QSize(720, 640)
+        """Large, yet with room for what stands beside and below."""
+        return QSize(720, 420)
 
     @property
     def frame_index(self) -> int:

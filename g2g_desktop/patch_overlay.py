@@ -135,13 +135,13 @@ class PatchPreview(QObject):
         self._asked.emit(question)
 
     @Slot(object)
-    def _on_answered(self, answer: _Answer) -> None:
+    def _on_answered(self, answer: _Answer | None) -> None:
         self._under_way = False
         self.busy_changed.emit(False)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             self._send(waiting)
-        if answer.generation == self._generation:
+        if answer is not None and answer.generation == self._generation:
             self._show(answer)
 
     def _show(self, answer: _Answer) -> None:
@@ -164,11 +164,15 @@ class _Worker(QObject):
     @Slot(object)
     def answer(self, question: _Question) -> None:
         """Score the frame unless that is done, choose, and draw the map."""
-        if self._scores is None or question.generation != self._generation:
-            frame = question.stack.frame(question.frame)
-            self._scores = score_windows(frame, question.settings)
-            self._generation = question.generation
-        self.answered.emit(_answer(question, self._scores))
+        answer = None
+        try:
+            if self._scores is None or question.generation != self._generation:
+                frame = question.stack.frame(question.frame)
+                self._scores = score_windows(frame, question.settings)
+                self._generation = question.generation
+            answer = _answer(question, self._scores)
+        finally:  # whatever went wrong, the next question must not wait for ever
+            self.answered.emit(answer)
 
 
 def _scoring(settings: PatchSettings) -> tuple[int, int]:

@@ -84,8 +84,8 @@ class TrainingPlot(QWidget):
         self.clear()
 
     def sizeHint(self) -> QSize:
-        """Wide and low."""
-        return QSize(420, 240)
+        """Wide, and twice as high as it likes: a full splitter gives a newcomer half of that."""
+        return QSize(420, 440)
 
     def clear(self) -> None:
         """Forget all curves, before a new training."""
@@ -95,18 +95,22 @@ class TrainingPlot(QWidget):
         self.redraw()
 
     def start_stage(self, stage: Stage, detail: str = "") -> None:
-        """Begin a stage, or a further part of it, such as the next round."""
-        page = self._page(stage)
+        """Begin a stage, or a further part of it, such as the next round; no losses, no tab."""
+        page = self._pages.setdefault(str(stage), _Page())
         if detail:
             page.parts.append((page.x, detail))
         self._ask_redraw()
 
     def add_losses(self, stage: Stage, step: int, losses: Mapping[str, float]) -> None:
         """Append the mean losses up to `step`."""
-        if losses:
-            page = self._page(stage)
-            page.add(step, losses)
-            self._ask_redraw()
+        if not losses:
+            return
+        page = self._pages.setdefault(str(stage), _Page())
+        if not page.curves:
+            # A page is worth a look when it begins; later the user may look back at another.
+            self.tabs.setCurrentIndex(self.tabs.addTab(str(stage)))
+        page.add(step, losses)
+        self._ask_redraw()
 
     def set_theme(self, dark: bool) -> None:
         """Take the colours of the light or the dark theme."""
@@ -118,15 +122,6 @@ class TrainingPlot(QWidget):
             axis.setPen(colours.border)
             axis.setTextPen(colours.tones[Tone.MUTED])
         self.redraw()
-
-    def _page(self, stage: Stage) -> _Page:
-        name = str(stage)
-        if name not in self._pages:
-            self._pages[name] = _Page()
-            self.tabs.addTab(name)
-            # A page is worth a look when it begins; later the user may look back at another.
-            self.tabs.setCurrentIndex(self.tabs.count() - 1)
-        return self._pages[name]
 
     def _ask_redraw(self) -> None:
         if not self._timer.isActive():
@@ -158,12 +153,15 @@ class TrainingPlot(QWidget):
             self.plot.plot(x, y, pen=pg.mkPen(ink, width=2))
             entries.append(f'<span style="color:{ink}">&#9644;</span>&nbsp;{plain_name(name)}')
             settled.append(y[len(y) // 10 :] if len(y) > SETTLED_AFTER else y)
-        self.legend.setText(" &nbsp; ".join(entries))
+        self.legend.setText(" &nbsp; ".join(entries) + ", by step")
         # The first steps are far off; scaled to them, all later ones would look flat.
         values = np.concatenate(settled)
         if values.size:
-            reach = 0.05 * (np.ptp(values) or 1.0)
-            self.plot.setYRange(values.min() - reach, values.max() + reach, padding=0)
+            # From zero, where nothing is below it: a flat loss shall look flat.
+            low = min(0.0, float(values.min()))
+            high = float(values.max())
+            reach = 0.05 * (high - low or 1.0)
+            self.plot.setYRange(low - reach * (low < 0), high + reach, padding=0)
             self.plot.setXRange(0, max(page.x, 1), padding=0.01)
 
     def _draw_parts(self, page: _Page) -> None:
@@ -196,7 +194,6 @@ def _empty_plot() -> pg.PlotWidget:
     plot.showGrid(y=True, alpha=0.15)
     plot.getAxis("bottom").enableAutoSIPrefix(False)
     plot.getAxis("left").enableAutoSIPrefix(False)
-    plot.setLabel("bottom", "Step")
     plot.setMinimumSize(160, 70)
     plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return plot

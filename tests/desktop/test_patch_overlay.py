@@ -104,6 +104,20 @@ def test_an_answer_to_an_old_question_is_dropped(qtbot, preview, monkeypatch) ->
     assert heard == [0], "only the last frame asked for is answered"
 
 
+def test_a_frame_that_cannot_be_read_does_not_end_the_preview(qtbot, preview, monkeypatch) -> None:
+    def unreadable(self: Stack, index: int) -> np.ndarray:
+        if index == 0:
+            raise OSError("the disk is gone")
+        return half_textured().pixels[0]
+
+    monkeypatch.setattr(Stack, "frame", unreadable)
+    with qtbot.captureExceptions() as caught:
+        preview.set_stack(half_textured(2))
+        qtbot.waitUntil(lambda: len(caught) == 1)
+    with qtbot.waitSignal(preview.ready):
+        preview.set_frame(1)
+
+
 def test_frames_passed_over_are_never_scored(qtbot, preview, scored: list[float]) -> None:
     preview.set_settings(PUBLISHED)
     preview.set_stack(half_textured(20))

@@ -51,6 +51,7 @@ def test_rounds_follow_one_another_on_one_axis(qtbot, plot: TrainingPlot) -> Non
 
 
 def test_each_stage_has_a_tab_that_can_be_looked_back_at(qtbot, plot: TrainingPlot) -> None:
+    plot.start_stage(Stage.READ)
     plot.add_losses(Stage.NOISE_MODEL, 1, {"generator": 3.0})
     plot.redraw()
     assert plot.tabs.isHidden()
@@ -83,8 +84,11 @@ def test_the_first_steps_do_not_set_the_scale(plot: TrainingPlot) -> None:
         plot.add_losses(Stage.ROUNDS, step, {"loss": 1000.0 if step < 5 else 1 + step / 200})
     plot.redraw()
     low, high = plot.plot.getPlotItem().viewRange()[1]
-    assert 0.9 < low < 1.2
+    assert low == 0
     assert 1.9 < high < 2.2
+    plot.add_losses(Stage.ROUNDS, 200, {"loss": -1.0})
+    plot.redraw()
+    assert -1.3 < plot.plot.getPlotItem().viewRange()[1][0] < -1.0
 
 
 def test_the_curve_keeps_its_shape_in_few_points() -> None:
