@@ -62,28 +62,29 @@ class Turns(QObject):
             self.loop.quit()
 
 
-def scene() -> Stack:
-    """A smooth field with a textured quarter under photon noise, uint16."""
+def scene(smooth_rows: int) -> Stack:
+    """Give a smooth field above a textured one, both under photon noise, uint16."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX] / SIDE_PX
     clean = 400 + 600 * x * y
-    clean[: SIDE_PX // 2, : SIDE_PX // 2] *= rng.uniform(0.2, 2.0, (SIDE_PX // 2, SIDE_PX // 2))
+    texture = np.kron(rng.uniform(0.2, 2.0, (SIDE_PX // 8, SIDE_PX // 8)), np.ones((8, 8)))
+    clean[smooth_rows:] *= texture[smooth_rows:]
     return Stack(rng.poisson(clean).astype(np.uint16), "YX")
 
 
-def main() -> int:
-    """Print one line of figures; the exit code says whether the goal is met."""
-    app = QApplication.instance() or QApplication([])
+def measure(smooth_rows: int) -> float:
+    """Print one line of figures on a scene and give the moves per second."""
     view, preview = StackView(), PatchPreview()
     view.resize(900, 760)
     view.show()
-    stack = scene()
+    stack = scene(smooth_rows)
     view.set_stack(stack)
-    app.processEvents()
-    turns = Turns(view, preview)
+    QApplication.processEvents()
     preview.attach(view)
+    turns = Turns(view, preview)
     turns.run(stack)
     preview.close()
+    view.close()
     first, rest = turns.seconds[0], np.array(turns.seconds[1:])
     sys.stdout.write(
         f"{SIDE_PX} x {SIDE_PX}, stride 24, {len(rest)} moves, {min(turns.counts)} to "
@@ -91,7 +92,15 @@ def main() -> int:
         f"{1000 * rest.max():.0f} ms (95 %: {1000 * np.percentile(rest, 95):.0f} ms); "
         f"scoring the frame takes {first:.2f} s\n"
     )
-    return 0 if 1 / rest.mean() >= GOAL_PER_SECOND else 1
+    return float(1 / rest.mean())
+
+
+def main() -> int:
+    """Measure with few patches, which are outlined, and with many; say whether the goal is met."""
+    app = QApplication.instance() or QApplication([])
+    slowest = min(measure(rows) for rows in (SIDE_PX // 4, SIDE_PX))
+    app.processEvents()
+    return 0 if slowest >= GOAL_PER_SECOND else 1
 
 
 if __name__ == "__main__":
