@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TREND = 3  # polynomials of degree 0, 1, 2 along each side
 LOWEST = 0.02  # the fraction of windows taken for surely pure
-TYPICAL = 1.25  # times the lowest: the very lowest would miss the slow part of the noise
+TYPICAL = 1.6  # times the lowest: the very lowest would miss the slow part of the noise
 MOST = 3.0  # times the lowest: above it structure leaks in
 
 

@@ -259,8 +259,8 @@ def test_floor_of_many_frames_vetoes_the_structured_ones():
 
 def test_noise_floor_takes_what_is_typical():
     floor = NoiseFloor(2.0)
-    assert floor.distance(np.array([2.5, 5.0, 6.0, 6.1])).tolist() == pytest.approx(
-        [0.0, np.log(2), np.log(2.4), np.inf]
+    assert floor.distance(np.array([3.2, 6.0, 1.6, 6.1])).tolist() == pytest.approx(
+        [0.0, np.log(6 / 3.2), np.log(2), np.inf]
     )
 
 
