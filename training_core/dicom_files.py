@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .damage import DAMAGE, brief
 from .dicom_slices import (
-    DAMAGE,
     UM_PER_MM,
     Slice,
-    brief,
     decode,
     group_key,
     in_units,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,25 +9,13 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from .damage import DAMAGE, brief
 from .errors import InputError
 from .stack import Pixels, PixelSize
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What pydicom and its decoders raise on damaged files.
-DAMAGE = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RuntimeError,
-    OSError,
-    MemoryError,
-    EOFError,
-    struct.error,
-    InvalidDicomError,
-)
 UM_PER_MM = 1000.0
 MOST_EXPANSION = 1000  # nothing a scanner makes unpacks to more than this many times its size
 
@@ -162,9 +149,3 @@ def is_hounsfield(header: Any) -> bool:
     kind = header.get("RescaleType")
     plain = kind is None and int(header.get("BitsStored", 8)) > 8
     return header.get("Modality") == "CT" and (kind == "HU" or plain)
-
-
-def brief(error: BaseException) -> str:
-    """Give the first line of an error."""
-    text = (str(error).splitlines() or [type(error).__name__])[0]
-    return text.split(" - ")[0].rstrip(".")[:120]

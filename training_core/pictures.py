@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .axes import arrange
+from .damage import DAMAGE, brief
 from .errors import InputError
 from .stack import Stack
 
@@ -41,9 +42,9 @@ def read_picture(path: Path) -> Stack:
             ) from error
         except UnidentifiedImageError as error:
             raise InputError(f"{path.name} is damaged: its header cannot be read.") from error
-        except (OSError, ValueError, SyntaxError, RuntimeError, TypeError, LookupError) as error:
+        except DAMAGE as error:
             raise InputError(
-                f"{path.name} is damaged or cut off and cannot be decoded ({error})."
+                f"{path.name} is damaged or cut off and cannot be decoded ({brief(error)})."
             ) from error
     axes = "YX" if pixels.ndim == 2 else "YXS"
     colours = "RGB" if pixels.shape[2:] in ((3,), (4,)) else ""
@@ -99,8 +100,10 @@ def read_array(path: Path) -> Stack:
     """
     try:
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
-        raise InputError(f"{path.name} is damaged or holds no plain array ({error}).") from error
+    except DAMAGE as error:
+        raise InputError(
+            f"{path.name} is damaged or holds no plain array ({brief(error)})."
+        ) from error
     if pixels.ndim not in GUESSED_AXES or pixels.size == 0:
         raise InputError(
             f"{path.name} holds an array of shape {pixels.shape}; images need 2 to 5 dimensions."

@@ -144,7 +144,11 @@ def _frames(stack: Stack, run: Run) -> Iterator[Pixels]:
 def _options(stack: Stack, provenance: str) -> dict[str, Any]:
     photometric = stack.metadata.get("photometric", "minisblack")
     if _fits_imagej(stack):
-        return _imagej_options(stack, provenance) | {"photometric": photometric, "imagej": True}
+        options = _imagej_options(stack, provenance)
+        # A composite has its tables in the metadata; this is that of a single channel.
+        if stack.dtype == np.uint8 and "C" not in stack.axes:
+            options["colormap"] = stack.metadata.get("colormap")
+        return options | {"photometric": photometric, "imagej": True}
     metadata: dict[str, Any] = {"axes": stack.axes.replace("I", "Q"), "Description": provenance}
     metadata |= _ome_calibration(stack)
     ome = stack.dtype.name in OME_DTYPES and not set("TZCI") <= set(stack.axes)

@@ -104,6 +104,20 @@ def test_imagej_in_imagej_out_with_its_display(tmp_path: Path):
     assert settings_in(kept["Info"]) == {"seed": 3}
 
 
+def test_the_lookup_table_of_an_imagej_channel_is_kept(tmp_path: Path):
+    source = tmp_path / "in.tif"
+    table = RNG.integers(0, 2**16, (3, 256)).astype(np.uint16)
+    pixels = noise(3, 20, 30, dtype="uint8")
+    tifffile.imwrite(source, pixels, imagej=True, colormap=table, metadata={"axes": "ZYX"})
+
+    path = write_stack(open_stack(source), tmp_path / "out.tif")
+
+    with tifffile.TiffFile(path) as tif:
+        np.testing.assert_array_equal(tif.pages[0].colormap, table)
+        np.testing.assert_array_equal(tif.asarray(), pixels)
+        assert tif.series[0].axes == "ZYX"
+
+
 def test_an_imagej_stack_of_unnamed_images_stays_one(tmp_path: Path):
     stack = Stack(noise(5, 20, 30), "IYX", kind="imagej", metadata={"imagej": {"min": 2.0}})
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import training_core.tiff_planes as module
 from training_core.errors import InputError
 from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize
@@ -65,6 +66,36 @@ def test_pages_without_metadata_are_unnamed_images(tmp_path: Path):
 
     assert (stack.axes, stack.kind) == ("IYX", "tiff")
     np.testing.assert_array_equal(stack.pixels, STACK[0, 0])
+
+
+def test_an_image_spread_over_several_ome_files_is_read_whole(tmp_path: Path):
+    parts = [STACK[0, 0, i].reshape(2, 10, 30) for i in range(2)]
+    blocks = "".join(
+        f'<TiffData IFD="{p}" FirstZ="{2 * i + p}" FirstT="0" FirstC="0" PlaneCount="1">'
+        f'<UUID FileName="part{i}.ome.tif">urn:uuid:0000000{i}-0000-0000-0000-000000000000</UUID>'
+        "</TiffData>"
+        for i in range(2)
+        for p in range(2)
+    )
+    for i, part in enumerate(parts):
+        xml = (
+            '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:0000000{i}-0000-0000-0000-000000000000"><Image ID="Image:0">'
+            '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="30" SizeY="10" '
+            f'SizeZ="4" SizeC="1" SizeT="1"><Channel ID="Channel:0:0"/>{blocks}</Pixels>'
+            "</Image></OME>"
+        )
+        path = tmp_path / f"part{i}.ome.tif"
+        tifffile.imwrite(path, part, description=xml, metadata=None, photometric="minisblack")
+
+    whole = read_tiff(tmp_path / "part0.ome.tif")
+    assert (whole.axes, whole.warnings) == ("ZYX", ())
+    np.testing.assert_array_equal(whole.pixels, np.concatenate(parts))
+
+    (tmp_path / "part1.ome.tif").unlink()
+    half = read_tiff(tmp_path / "part0.ome.tif")
+    np.testing.assert_array_equal(half.pixels, parts[0])
+    assert "declares 4 planes but only 2 of them are whole; 2 are missing" in half.warnings[0]
 
 
 def test_an_inverted_display_does_not_change_values(tmp_path: Path):
@@ -159,3 +190,14 @@ def test_reading_can_be_cancelled_between_pages(tmp_path: Path):
 
     with pytest.raises(Cancelled):
         read_tiff(path, run=run)
+
+
+def test_what_does_not_fit_into_memory_is_refused_with_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0, 0], compression="zlib", photometric="minisblack")
+    monkeypatch.setattr(module, "memory_bytes", lambda: 1000.0)
+
+    with pytest.raises(InputError, match="save it as an uncompressed ImageJ or OME-TIFF"):
+        read_tiff(path)
