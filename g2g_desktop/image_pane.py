@@ -43,6 +43,8 @@ class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
 
     def __init__(self) -> None:
         super().__init__(axisOrder="row-major")
+        # Scaling a large image takes most of a repaint; while only the overlay changes it is kept.
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
 
     def paint(self, painter: QPainter, *args: object) -> None:
         """Paint with the hint that suits the zoom: enlarged pixels stay squares."""
