@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from training_core import quality
 from training_core.errors import CoreError
 
 from .findings import Finding, Level, blind_findings, range_sentence, reference_findings
@@ -231,6 +230,8 @@ class QualityPanel(QWidget):
 
 def _measure(noisy: Stack, denoised: Stack, reference: Stack | None, run: Run) -> Answer:
     """Take all figures; a reference that does not fit leaves those without one standing."""
+    from training_core import quality  # here, for it loads scipy, which takes a second
+
     blind = quality.assess(noisy, denoised)
     run.check()
     if reference is None:

@@ -1,4 +1,7 @@
-"""What the window asks of the core, as functions for a `Job`; only here torch is imported."""
+"""What the window asks of the core, as functions for a `Job`.
+
+Torch and the readers are imported in them, so that the window is there before they are.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtGui import QImage
 
-from training_core.readers import open_stack
 from training_core.smooth_patches import find_smooth_patches
-from training_core.tiff_files import write_stack
 
 from .contrast import SATURATED_PERCENT, IntensitySample
 from .job import use_spare_cores
@@ -38,6 +39,8 @@ class ExportChoice:
 
 def read_stack(paths: Sequence[Path], run: Run) -> Stack:
     """Open what was dropped: a file, several files of one shape, or a folder."""
+    from training_core.readers import open_stack
+
     return open_stack(paths if len(paths) > 1 else paths[0], run=run)
 
 
@@ -99,6 +102,8 @@ def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
 
 def export(denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run) -> Path:
     """Write the result with the story of its making inside."""
+    from training_core.tiff_files import write_stack
+
     if choice.dtype == "float32":
         denoised = denoised.with_pixels(denoised.pixels.astype(np.float32))
     return write_stack(
@@ -108,6 +113,8 @@ def export(denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run) 
 
 def thumbnail(path: Path, run: Run) -> QImage:
     """Draw the first frame of a stack, as the viewer would, for a button."""
+    from training_core.readers import open_stack
+
     stack = open_stack(path, run=run)
     frame = stack.raw_frame(0)
     low, high = IntensitySample.of_image(frame).window(SATURATED_PERCENT[0])

@@ -41,15 +41,16 @@ def window(qtbot: QtBot, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Ite
         raise AssertionError("the window asked a question")
 
     monkeypatch.setattr(dialogs, "confirm", unexpected)
+    def agree(_window: object) -> None:
+        core.may_end.set()
+        monkeypatch.setattr(dialogs, "confirm", lambda *_, **__: True)
+        monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Closing.CANCEL)
+
     made = MainWindow(Preferences(), Theme("light"))
-    qtbot.addWidget(made)
+    qtbot.addWidget(made, before_close_func=agree)  # qtbot closes it before this fixture ends
     made.resize(1366, 768)
     made.show()
     yield made
-    core.may_end.set()
-    monkeypatch.setattr(dialogs, "confirm", lambda *_, **__: True)
-    monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Closing.CANCEL)
-    made.close()
     qtbot.waitUntil(lambda: not Job._alive)
 
 

@@ -9,7 +9,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 
-from g2g_desktop import quality_panel
 from g2g_desktop.findings import Level, blind_findings, range_sentence, reference_findings
 from g2g_desktop.quality_panel import MEASURING, QualityPanel
 from training_core import quality
@@ -174,7 +173,7 @@ def test_a_failure_is_a_sentence(qtbot, panel: QualityPanel, stacks, monkeypatch
     def broken(noisy: Stack, denoised: Stack) -> BlindQuality:
         raise quality.InputError("The stack is empty.")
 
-    monkeypatch.setattr(quality_panel.quality, "assess", broken)
+    monkeypatch.setattr(quality, "assess", broken)
     panel.assess(stacks[0], stacks[1])
     assert panel.blind.note.text() == MEASURING
     qtbot.waitUntil(lambda: panel.blind.note.text() == "The stack is empty.")

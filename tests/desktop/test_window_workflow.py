@@ -1,0 +1,234 @@
+"""The workflow through the real window, with stand-ins for the calculations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from g2g_desktop import dialogs, tasks
+from g2g_desktop.session import Failure, State, Step
+from g2g_desktop.tasks import ExportChoice
+from g2g_desktop.view_state import Page
+from g2g_desktop.workflow import failure_of
+from training_core.errors import InputError
+from training_core.settings import PatchSettings, preset
+
+if TYPE_CHECKING:
+    import pytest
+    from pytestqt.qtbot import QtBot
+    from stand_ins import FakeCore
+
+    from g2g_desktop.main_window import MainWindow
+
+
+def trained(window: MainWindow, qtbot: QtBot) -> MainWindow:
+    window.commands.do("train")
+    qtbot.waitUntil(lambda: window.session.state is State.DONE)
+    return window
+
+
+def test_opening_shows_the_stack_its_patches_and_the_time(loaded: MainWindow) -> None:
+    session = loaded.session
+    assert session.state is State.READY
+    assert session.stack is not None
+    assert session.stack.axes == "TYX"
+    assert loaded.strip.axes.text() == "T 2 · Y 96 · X 96"
+    assert loaded.strip.bits.text() == "16 bit"
+    assert loaded.strip.scale.text() == "0.1 µm"
+    assert loaded.run_bar.headline.text() == "Training takes about 6 min here."
+    assert session.patches is not None
+    assert str(session.patches.count) in loaded.side.patches.count.text()
+    assert loaded.windowTitle().startswith("cells.tif")
+
+
+def test_training_is_followed_by_denoising_and_the_comparison(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    assert core.trained == [loaded.session.settings]
+    assert loaded.session.step is Step.COMPARE
+    assert loaded.centre.view is loaded.centre.compare
+    assert loaded.run_bar.next_button.text() == "Export TIFF..."
+
+
+def test_stop_and_keep_gives_a_model_and_a_result(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: loaded.centre.viewer.plot.tabs.count() > 0)
+    assert loaded.session.state is State.TRAINING
+    loaded.commands.do("stop_and_keep")
+    assert loaded.session.state is State.STOPPING
+    assert not loaded.run_bar.next_button.isEnabled()
+    qtbot.waitUntil(lambda: loaded.session.state is State.DENOISING)
+    core.may_end.set()
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    assert core.saw_finish_early
+    assert loaded.session.denoiser is not None
+
+
+def test_cancel_while_training_leaves_everything_as_it_was(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    loaded.commands.do("cancel")
+    assert loaded.session.state is State.CANCELLING
+    qtbot.waitUntil(lambda: loaded.session.state is State.READY)
+    assert loaded.session.denoiser is None
+    assert loaded.session.patches is not None
+    assert loaded.run_bar.next_button.text() == "Train and denoise"
+    core.may_end.set()
+    trained(loaded, qtbot)
+
+
+def test_cancel_while_denoising_keeps_the_model(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    loaded.commands.do("stop_and_keep")
+    qtbot.waitUntil(lambda: loaded.session.state is State.DENOISING)
+    loaded.commands.do("cancel")
+    qtbot.waitUntil(lambda: loaded.session.state is State.READY)
+    assert loaded.session.denoiser is not None
+    assert loaded.run_bar.other_button.text() == "Use the model"
+
+
+def test_a_failure_is_one_sentence_and_the_window_goes_on(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.error = InputError("The stack is too small. Take one of 64 x 64 pixels.")
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: loaded.session.failure is not None)
+    dialog = loaded.findChild(dialogs.ErrorDialog)
+    assert dialog.sentence.text() == "The stack is too small. Take one of 64 x 64 pixels."
+    dialog.close()
+    assert loaded.run_bar.headline.text() == dialog.sentence.text()
+    core.error = None
+    trained(loaded, qtbot)
+    assert loaded.session.failure is None
+
+
+def test_a_bad_file_leaves_the_former_stack(
+    loaded: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    stack = loaded.session.stack
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"II*\0 not a TIFF")
+    loaded.commands.open_paths([bad])
+    qtbot.waitUntil(lambda: loaded.session.state is State.READY)
+    assert loaded.session.stack is stack
+    dialog = loaded.findChild(dialogs.ErrorDialog)
+    assert "bad.tif" in dialog.sentence.text()
+    dialog.close()
+
+
+def test_patch_settings_ask_the_whole_stack_again(loaded: MainWindow, qtbot: QtBot) -> None:
+    loaded.side.patches.settings_changed.emit(PatchSettings(strictness=0.9, stride_px=16))
+    assert loaded.session.patches is None
+    assert loaded.side.patches.count.text() == "Looking..."
+    qtbot.waitUntil(lambda: loaded.session.patches is not None)
+    assert loaded.session.patches is not None
+    assert loaded.session.patches.stride_px == 16
+
+
+def test_the_preset_is_a_set_of_settings(loaded: MainWindow, qtbot: QtBot) -> None:
+    loaded.side.train.presets.buttons["paper"].click()
+    assert loaded.session.settings == preset("paper")
+    assert loaded.side.patches.form.settings == preset("paper").patches
+    qtbot.waitUntil(lambda: loaded.session.expected_seconds is not None)
+
+
+def test_the_preview_watches_what_is_looked_at(loaded: MainWindow, core: FakeCore) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    run = loaded.workflow._job.run
+    assert run.region == loaded.centre.viewer.stack_view.region()
+    loaded.centre.viewer.stack_view.show_frame(1)
+    assert run.region.frame == 1
+
+
+def test_while_training_the_page_and_card_follow(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: "5 of 10" in loaded.run_bar.progress.words.text())
+    assert loaded._view.page is Page.TRAINING
+    assert loaded.centre.viewer.plot.isVisible()
+    assert loaded.centre.viewer.preview.isVisible()
+    assert loaded.side.train.stepper.isVisible()
+    assert not loaded.side.train.presets.isVisible()
+    assert loaded.run_bar.progress.bar.value() == 500
+    core.may_end.set()
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    assert not loaded.centre.viewer.plot.isVisible()
+
+
+def test_export_writes_the_file_and_says_so(
+    loaded: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    import numpy as np
+    import tifffile
+
+    trained(loaded, qtbot)
+    target = tmp_path / "µ out" / "é.tif"
+    target.parent.mkdir()
+    loaded.workflow.export(ExportChoice(target))
+    qtbot.waitUntil(lambda: loaded.session.exported is not None)
+    assert loaded.session.exported == target
+    assert np.array_equal(tifffile.imread(target), loaded.session.stack.pixels // 2)
+    assert "é.tif" in loaded.strip.message.full_text()
+    assert loaded.session.denoised is not None
+    assert loaded.run_bar.next_button.text() == "Open another stack..."
+
+
+def test_an_export_that_fails_is_told_and_can_be_repeated(
+    loaded: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    loaded.workflow.export(ExportChoice(tmp_path / "missing" / "out.tif"))
+    qtbot.waitUntil(lambda: loaded.session.failure is not None)
+    assert loaded.session.state is State.DONE
+    assert loaded.session.exported is None
+    loaded.findChild(dialogs.ErrorDialog).close()
+    loaded.workflow.export(ExportChoice(tmp_path / "out.tif"))
+    qtbot.waitUntil(lambda: loaded.session.exported is not None)
+
+
+def test_a_model_dropped_first_waits_for_its_stack(
+    window: MainWindow,
+    core: FakeCore,
+    stack_file: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from stand_ins import FakeDenoiser
+
+    monkeypatch.setattr(tasks, "load_model", lambda _path, _run: FakeDenoiser(preset("quick")))
+    window.commands.open_paths([Path("cells.g2g")])
+    qtbot.waitUntil(lambda: window.session.denoiser is not None)
+    assert window.session.state is State.EMPTY
+    window.commands.open_paths([stack_file])
+    qtbot.waitUntil(lambda: window.session.state is State.DONE)
+    assert core.trained == []
+
+
+def test_an_answer_to_an_old_question_is_dropped(loaded: MainWindow) -> None:
+    loaded.session.set_patch_settings(PatchSettings(strictness=0.5))
+    loaded.workflow._on_patches("found with other settings")
+    assert loaded.session.patches is None
+
+
+def test_unexpected_errors_become_a_sentence_with_details() -> None:
+    failure = failure_of(Step.TRAIN, ZeroDivisionError("division by zero"))
+    assert failure.sentence == (
+        "Something unexpected happened (ZeroDivisionError: division by zero)."
+    )
+    assert "ZeroDivisionError" in failure.details
+    assert failure_of(Step.DATA, MemoryError()).sentence.startswith("The memory is used up")
+    assert failure_of(Step.DATA, InputError("No.")) == Failure(
+        Step.DATA, "No.", failure_of(Step.DATA, InputError("No.")).details
+    )
