@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .batch import Result, Work
-    from .denoiser import Denoiser
     from .run import Run
     from .settings import Settings
     from .stack import Stack
@@ -139,7 +138,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
 
     denoiser = train_on(stacks, _settings(arguments), run=run)
     save_denoiser(denoiser, arguments.model, overwrite=arguments.overwrite)
-    facts = _training_facts(denoiser, arguments) | {"failed": as_dicts(failed)}
+    facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
     return _answer(facts, arguments.json, failed)
 
 
@@ -154,14 +153,17 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
     from .model_file import save_denoiser
     from .pipeline import denoise_stack
 
-    facts: dict[str, Any] = {}
+    # The training of each stack; the stable keys at the top are those of the last one.
+    facts = _training_facts({"seed": settings.seed}, arguments) | {"trainings": []}
 
     def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
         check_trainable(stack)
         outcome = denoise_stack(stack, settings, run=run)
         if arguments.model:
             save_denoiser(outcome.denoiser, arguments.model, overwrite=arguments.overwrite)
-        facts.update(_training_facts(outcome.denoiser, arguments))
+        made = _training_facts(outcome.denoiser.card, arguments)
+        facts.update(made)
+        facts["trainings"].append({"input": stack.source} | made)
         return outcome.denoised, outcome.denoiser.card
 
     return _batch(arguments, batch, work, run, facts)
@@ -212,8 +214,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return preset(arguments.preset, seed=arguments.seed, device=arguments.device)
 
 
-def _training_facts(denoiser: Denoiser, arguments: argparse.Namespace) -> dict[str, Any]:
-    card = denoiser.card
+def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Give the stable keys of a training from the card of its denoiser."""
     kept = {key: card.get(key) for key in ("device", "seconds", "seed", "patches", "rounds")}
     return {"model": arguments.model, "preset": arguments.preset} | kept
 
