@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .damage import DAMAGE, brief
+from .damage import DAMAGE, brief, shown
 from .dicom_slices import (
     UM_PER_MM,
     Slice,
@@ -120,7 +120,7 @@ class _Series:
     def _largest(self, groups: dict[Any, list[tuple[Any, list[Slice]]]]) -> tuple[Any, list[Slice]]:
         chosen = max(groups.values(), key=len)
         if len(groups) > 1:
-            name = chosen[0][0].get("SeriesDescription") or "unnamed"
+            name = shown(chosen[0][0].get("SeriesDescription") or "unnamed")
             self.warnings.append(
                 f"The folder holds {len(groups)} series; only the largest ({name}) is read."
             )

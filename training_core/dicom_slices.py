@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from .damage import DAMAGE, brief
+from .damage import DAMAGE, brief, shown
 from .errors import InputError
 from .stack import Pixels, PixelSize
 
@@ -39,9 +39,9 @@ def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
         syntax = "ImplicitVRLittleEndian" if data.is_implicit_VR else "ExplicitVRLittleEndian"
         data.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
     if not (data.get("Rows") and data.get("Columns")):
-        kind = f" ({data.Modality})" if data.get("Modality") else ""
+        kind = f" ({shown(data.Modality)})" if data.get("Modality") else ""
         raise InputError(f"{path.name} is a DICOM file{kind} without an image, or it is damaged.")
-    colours = str(data.get("PhotometricInterpretation", "MONOCHROME2"))
+    colours = shown(data.get("PhotometricInterpretation", "MONOCHROME2"))
     if not colours.startswith("MONOCHROME"):
         raise InputError(
             f"{path.name} is a colour DICOM image ({colours}); only grayscale ones can be read."
