@@ -229,10 +229,11 @@ def _answer(facts: dict[str, Any], as_json: bool, results: Sequence[Result] = ()
     """Write the answer to stdout; give the exit code."""
     plain = _plain(facts)
     if as_json:
-        text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(plain, allow_nan=False)
     else:
         text = "\n".join(f"{_label(k)}: {_readable(v)}" for k, v in plain.items() if v != "")
-    sys.stdout.write(text + "\n")
+    encoding = sys.stdout.encoding or "utf-8"  # a name may hold what the terminal cannot show
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     return SOME_FAILED if any(result.error for result in results) else DONE
 
 

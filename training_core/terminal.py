@@ -53,7 +53,8 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Write one line, above the bar where there is one."""
-        tqdm.write(text, file=self._stream)
+        encoding = self._stream.encoding or "utf-8"
+        tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding), file=self._stream)
 
     def close(self) -> None:
         """Take the bar away."""

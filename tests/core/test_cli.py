@@ -315,6 +315,21 @@ def test_a_constant_stack_is_described_but_not_trained_on(
     assert "Every pixel of flat.tif has the value 1000" in err
 
 
+def test_names_that_the_terminal_cannot_show(tmp_path: Path):
+    missing = tmp_path / "名前.tif"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "training_core", "info", str(missing)],
+        cwd=ROOT,
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert b"\\u540d\\u524d.tif" in done.stderr
+
+
 @pytest.mark.shared_data
 def test_info_on_every_malformed_file(shared_data: Path, capsys: pytest.CaptureFixture[str]):
     for path in sorted((shared_data / "malformed").iterdir()):

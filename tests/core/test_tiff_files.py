@@ -84,6 +84,10 @@ def test_imagej_in_imagej_out_with_its_display(tmp_path: Path):
             "LUTs": luts,
             "Ranges": (1.0, 90.0, 2.0, 80.0),
             "Info": "microscope = A1",
+            "cf": 0,
+            "c0": -32768.0,
+            "c1": 1.0,
+            "vunit": "Gray Value",
             "Labels": [f"label {i}" for i in range(12)],
         },
     )
@@ -100,6 +104,7 @@ def test_imagej_in_imagej_out_with_its_display(tmp_path: Path):
     assert (kept["mode"], kept["Ranges"]) == ("composite", (1.0, 90.0, 2.0, 80.0))
     np.testing.assert_array_equal(kept["LUTs"], luts)
     assert kept["Labels"][7] == "label 7"
+    assert (kept["cf"], kept["c0"], kept["c1"], kept["vunit"]) == (0, -32768.0, 1.0, "Gray Value")
     assert kept["Info"].startswith("microscope = A1\ng2g desktop")
     assert settings_in(kept["Info"]) == {"seed": 3}
 
