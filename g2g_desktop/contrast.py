@@ -20,7 +20,7 @@ SATURATED_PERCENT = (0.35, 1.0, 2.0, 0.0)
 SOFT_TISSUE_HU = (-160.0, 240.0)
 
 # Sorting this many values takes a few milliseconds, so it may be done while the window is open.
-MOST_VALUES = 2**19
+MOST_VALUES = 2**18
 MOST_FRAMES = 16
 
 

@@ -24,11 +24,24 @@ from .look_up_tables import NAMES, look_up_table
 from .readout import position_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PySide6.QtGui import QKeyEvent
 
     from training_core.stack import Stack
 
     from .contrast import Window
+
+
+# How far each key goes along the last axis; the ends are further than any stack is long.
+STEPS: dict[int, int] = {
+    Qt.Key.Key_Left: -1,
+    Qt.Key.Key_Right: 1,
+    Qt.Key.Key_PageUp: 10,
+    Qt.Key.Key_PageDown: -10,
+    Qt.Key.Key_Home: -(10**9),
+    Qt.Key.Key_End: 10**9,
+}
 
 
 class FrameViewer(QWidget):
@@ -151,6 +164,7 @@ class FrameViewer(QWidget):
         self.draw_frame()
         self._recolour()
         self.fit()
+        self._show_zoom()
         self._show_readout()
 
     def draw_frame(self) -> None:
@@ -252,30 +266,25 @@ class FrameViewer(QWidget):
                 if isinstance(source, ImagePane) and pane is not source and pane.isVisible():
                     pane.set_view_rect(source.view_rect)
             self._linking = False
+        self._show_zoom()
+
+    def _show_zoom(self) -> None:
         shown = self.panes[0].image is not None
         self.zoom_text.setText(f"{100 * self.panes[0].scale_factor:.0f} %" if shown else "")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys of every viewer; those of the axis sliders act on the last axis."""
-        key, actions = event.key(), Qt.Key
-        steps = {
-            actions.Key_Left: -1,
-            actions.Key_Right: 1,
-            actions.Key_PageUp: 10,
-            actions.Key_PageDown: -10,
-            actions.Key_Home: -(10**9),
-            actions.Key_End: 10**9,
-        }
-        commands = {
-            actions.Key_A: self.auto_contrast,
-            actions.Key_F: self.fit,
-            actions.Key_Z: self.zoom_full,
-            actions.Key_I: self.invert,
+        key = event.key()
+        commands: dict[int, Callable[[], None]] = {
+            Qt.Key.Key_A: self.auto_contrast,
+            Qt.Key.Key_F: self.fit,
+            Qt.Key.Key_Z: self.zoom_full,
+            Qt.Key.Key_I: self.invert,
         }
         bare = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-        if bare and key in steps:
-            self.sliders.step(steps[actions(key)])
+        if bare and key in STEPS:
+            self.sliders.step(STEPS[key])
         elif bare and key in commands:
-            commands[actions(key)]()
+            commands[key]()
         else:
             super().keyPressEvent(event)

@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel
 
 from .look_up_tables import PATCH_GREEN, coverage_table
+from .picture import Picture, drawable
 from .scale_bar import paint_scale_bar
 
 if TYPE_CHECKING:
@@ -36,21 +37,6 @@ CLOSEST = 64.0  # screen pixels per image pixel
 CAPTION_INK = QColor(255, 255, 255)
 CAPTION_BACKING = QColor(0, 0, 0, 150)
 NOTE_STYLE = "color: white; background: rgba(0, 0, 0, 150); border-radius: 5px; padding: 3px 8px;"
-
-
-class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
-    """An image that is smoothed where it is shown smaller than it is, never where larger."""
-
-    def __init__(self) -> None:
-        super().__init__(axisOrder="row-major")
-        # Scaling a large image takes most of a repaint; while only the overlay changes it is kept.
-        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
-
-    def paint(self, painter: QPainter, *args: object) -> None:
-        """Paint with the hint that suits the zoom: enlarged pixels stay squares."""
-        shrunk = abs(painter.worldTransform().m11()) < 1
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, shrunk)
-        super().paint(painter, *args)
 
 
 class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
@@ -289,10 +275,3 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         painter.setPen(CAPTION_INK)
         painter.setFont(self.font())
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
-
-
-def drawable(image: Pixels) -> Pixels:
-    """Give pixels in a type that can be drawn; only booleans and half floats are not."""
-    if image.dtype == bool:
-        return image.astype(np.uint8)
-    return image.astype(np.float32) if image.dtype == np.float16 else image

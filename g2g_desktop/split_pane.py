@@ -8,7 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem
 
-from .image_pane import ImagePane, Picture, drawable
+from .image_pane import ImagePane
+from .picture import Picture, drawable
 
 if TYPE_CHECKING:
     import numpy as np

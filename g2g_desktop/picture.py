@@ -1,0 +1,38 @@
+"""An image as an item of a scene: squares where it is enlarged, smooth where it is reduced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtGui import QPainter, QPixmapCache
+
+if TYPE_CHECKING:
+    from training_core.stack import Pixels
+
+# Two panes on a large screen; what does not fit is scaled anew with every repaint.
+CACHE_KILOBYTES = 128 * 1024
+
+
+class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
+    """An image that is smoothed where it is shown smaller than it is, never where larger."""
+
+    def __init__(self) -> None:
+        super().__init__(axisOrder="row-major")
+        # Scaling a large image takes most of a repaint; while only the overlay changes it is kept.
+        self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
+        QPixmapCache.setCacheLimit(max(QPixmapCache.cacheLimit(), CACHE_KILOBYTES))
+
+    def paint(self, painter: QPainter, *args: object) -> None:
+        """Paint with the hint that suits the zoom: enlarged pixels stay squares."""
+        shrunk = abs(painter.worldTransform().m11()) < 1
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, shrunk)
+        super().paint(painter, *args)
+
+
+def drawable(image: Pixels) -> Pixels:
+    """Give pixels in a type that can be drawn; only booleans and half floats are not."""
+    if image.dtype == bool:
+        return image.astype(np.uint8)
+    return image.astype(np.float32) if image.dtype == np.float16 else image
