@@ -92,9 +92,8 @@ def _detail(resolution_um: float | None, method: str | None) -> Finding:
     if resolution_um is None:
         meaning = "Needs a pixel size, and frames of at least 64 px."
         return Finding(name, "not measured", Level.NEUTRAL, meaning)
-    value = f"{resolution_um:.2f} µm" if resolution_um >= 0.1 else f"{resolution_um * 1000:.0f} nm"
     how = "repeated frames (FRC)" if method == "frc" else "the denoised image (decorrelation)"
-    return Finding(name, value, Level.NEUTRAL, f"Estimated from {how}.")
+    return Finding(name, _length(resolution_um), Level.NEUTRAL, f"Estimated from {how}.")
 
 
 def reference_findings(before: ReferenceQuality, after: ReferenceQuality) -> list[Finding]:
@@ -143,6 +142,12 @@ def _gain_level(gain: float, enough: float) -> Level:
 
 def _decibels(value: float) -> str:
     return "∞" if math.isinf(value) else f"{value:.2f}"
+
+
+def _length(length_um: float) -> str:
+    if length_um >= 100:
+        return f"{length_um / 1000:.2f} mm"
+    return f"{length_um:.2f} µm" if length_um >= 0.1 else f"{length_um * 1000:.0f} nm"
 
 
 def _signed(value: float, decimals: int) -> str:

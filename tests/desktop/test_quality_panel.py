@@ -65,6 +65,7 @@ def test_small_detail_is_said_in_nanometres_and_zero_has_no_sign() -> None:
     found = blind_findings(replace(GOOD, frc_resolution_um=0.083, mean_shift_percent=-0.001))
     assert found[-1].value == "83 nm"
     assert found[-2].value == "0.00 %"
+    assert blind_findings(replace(GOOD, frc_resolution_um=2620.69))[-1].value == "2.62 mm"
 
 
 def reference(psnr: float, ssim: float, nrmse: float, **more: object) -> ReferenceQuality:
