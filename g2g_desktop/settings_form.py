@@ -91,23 +91,24 @@ def make_editor(limits: Limits, kind: Any) -> QWidget:
 
 
 class ChoiceEditor(QComboBox):
-    """One of several words."""
+    """One of several words or numbers."""
 
     edited = Signal()
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
-        self.addItems(limits.choices)
+        for choice in limits.choices:
+            self.addItem(str(choice), choice)
         _describe(self, limits)
         self.activated.connect(self.edited)
 
-    def value_now(self) -> str:
-        """Give the chosen word."""
-        return self.currentText()
+    def value_now(self) -> Any:
+        """Give the choice."""
+        return self.currentData()
 
-    def show_value(self, value: str) -> None:
-        """Choose a word."""
-        self.setCurrentText(value)
+    def show_value(self, value: Any) -> None:
+        """Show a choice."""
+        self.setCurrentIndex(self.findData(value))
 
 
 class FlagEditor(QCheckBox):

@@ -41,6 +41,7 @@ def window(qtbot: QtBot, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Ite
         raise AssertionError("the window asked a question")
 
     monkeypatch.setattr(dialogs, "confirm", unexpected)
+
     def agree(_window: object) -> None:
         core.may_end.set()
         monkeypatch.setattr(dialogs, "confirm", lambda *_, **__: True)

@@ -20,6 +20,7 @@ class Example:
     whole: int = setting(3, "Whole", "A whole number.", minimum=1, maximum=9, step=2, unit="px")
     part: float = setting(0.01, "Part", "A fraction.", minimum=1e-4, maximum=0.1)
     word: str = setting("b", "Word", "One of three.", choices=("a", "b", "c"))
+    number: int = setting(8, "Number", "One of two.", choices=(1, 8))
     flag: bool = setting(True, "Flag", "Yes or no.")
     maybe: float | None = setting(None, "Maybe", "Or not.", minimum=0.0, maximum=1.0, step=0.01)
 
@@ -34,7 +35,7 @@ def form(qtbot: QtBot) -> SettingsForm:
 
 def test_the_form_holds_what_it_was_given(form: SettingsForm) -> None:
     assert form.settings == Example()
-    other = Example(whole=5, part=0.02, word="c", flag=False, maybe=0.25)
+    other = Example(whole=5, part=0.02, word="c", number=1, flag=False, maybe=0.25)
     form.show_settings(other)
     assert form.settings == other
 
