@@ -56,6 +56,8 @@ class FrameViewer(QWidget):
     def __init__(self, panes: tuple[ImagePane, ...], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.panes = panes
+        for pane in panes:
+            pane.setParent(self)  # before all others, so that the keyboard comes to it first
         self.stack: Stack | None = None
         self._contrasts: StackContrast | None = None
         self._under_cursor: tuple[int, int] | None = None

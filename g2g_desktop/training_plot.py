@@ -22,6 +22,9 @@ SETTLED_AFTER = 50  # points, from which on the first tenth no longer sets the s
 PLAIN_NAMES = {
     "generator": "Made noise, taken for real",
     "critic": "Real noise told from made noise",
+    "noise critic": "Real noise told from made noise",
+    "image critic": "Real images told from made images",
+    "cycle": "Image after the way there and back",
     "loss": "Difference from the target",
     "denoiser": "Difference from the target",
     "validation": "Difference on unseen patches",

@@ -67,6 +67,15 @@ def test_a_stack_is_fitted_and_a_hover_reads_it_out(qtbot) -> None:
     assert view.readout == ""
 
 
+def test_the_keyboard_begins_with_the_image(qtbot) -> None:
+    view = shown(qtbot, gradient())
+    view.activateWindow()
+    qtbot.waitUntil(lambda: view.isActiveWindow())
+    assert view.focusWidget() is view.pane
+    qtbot.keyClick(view.focusWidget(), Qt.Key.Key_I)
+    assert view.invert_tool.isChecked()
+
+
 def test_values_carry_their_unit_and_need_no_pixel_size(qtbot) -> None:
     pixels = np.full((64, 64), -73.25, np.float32)
     view = shown(qtbot, Stack(pixels, "YX", value_unit="HU"))
