@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .windows import Frame, Map
 
+SLAB_WINDOWS = 1 << 13  # each takes about a kilobyte meanwhile
 TREND = 3  # polynomials of degree 0, 1, 2 along each side
 LOWEST = 0.02  # the fraction of windows taken for surely pure
 TYPICAL = 1.6  # times the lowest: the very lowest would miss the slow part of the noise
@@ -66,10 +67,12 @@ def flatness_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
     shape = tuple(window_count(n, patch_size_px, stride_px) for n in frame.shape)
     scores = np.full(shape, np.inf)
     basis = _basis(patch_size_px)
-    for rows, slab in slabs(frame, patch_size_px, stride_px) if scores.size else ():
-        blocks, whole = _energies(slab, basis, patch_size_px, stride_px)
+    parts = slabs(frame, patch_size_px, stride_px, SLAB_WINDOWS, 1) if scores.size else ()
+    for rows, slab in parts:
+        energies = _energies(slab, basis, patch_size_px, stride_px)
         detail = _detail(slab, patch_size_px, stride_px)
-        np.divide(blocks * whole**2, detail**3, out=scores[rows], where=detail > 0)
+        blocks, whole, fine = (part[: len(scores[rows])] for part in (*energies, detail))
+        np.divide(blocks * whole**2, fine**3, out=scores[rows], where=fine > 0)
     return scores
 
 
@@ -107,9 +110,16 @@ def _freedom(overlap: Map, keep: NDArray[np.bool_]) -> float:
 
 def _window_products(frame: Frame, basis: Map, size: int, stride: int) -> Map:
     """Give basis^T window basis for every window, (rows, cols, k, k)."""
-    across = np.lib.stride_tricks.sliding_window_view(frame, size, axis=1)[:, ::stride] @ basis
-    down = np.lib.stride_tricks.sliding_window_view(across, size, axis=0)[::stride]
-    products: Map = np.einsum("rckp,pl->rclk", down, basis, optimize=True)
+    down = _project(frame, basis, size, stride)  # (rows, width, k)
+    rows, width, k = down.shape
+    across = _project(down.transpose(1, 0, 2).reshape(width, rows * k), basis, size, stride)
+    return across.reshape(-1, rows, k, k).transpose(1, 0, 2, 3)
+
+
+def _project(values: Frame, basis: Map, size: int, stride: int) -> Map:
+    """Project every run of `size` rows on the basis, (runs, columns, k), without copying runs."""
+    runs = np.lib.stride_tricks.sliding_window_view(values, size, axis=0)[::stride]
+    products: Map = runs @ basis
     return products
 
 

@@ -28,14 +28,20 @@ def window_count(length: int, size: int, stride: int) -> int:
     return max(0, (length - size) // stride + 1)
 
 
-def slabs(frame: Frame, size: int, stride: int) -> Iterator[tuple[slice, Frame]]:
-    """Cut a frame into slabs of whole window rows; give the rows of the map and the pixels."""
-    rows = window_count(frame.shape[0], size, stride)
+def slabs(
+    frame: Frame, size: int, stride: int, windows: int = 1 << 30, beyond: int = 0
+) -> Iterator[tuple[slice, Frame]]:
+    """Cut a frame into slabs of whole window rows; give the rows of the map and the pixels.
+
+    A slab holds at most `windows` windows, or one row of them, and `beyond` more rows of pixels
+    where there are.
+    """
+    rows, columns = (window_count(n, size, stride) for n in frame.shape)
     height = max(4 * size, SLAB_PIXELS // max(frame.shape[1], 1))
-    step = max(1, height // stride)
+    step = max(1, min(height // stride, windows // max(columns, 1)))
     for first in range(0, rows, step):
         last = min(first + step, rows)
-        yield slice(first, last), frame[first * stride : (last - 1) * stride + size]
+        yield slice(first, last), frame[first * stride : (last - 1) * stride + size + beyond]
 
 
 def window_moments(

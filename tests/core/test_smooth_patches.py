@@ -112,6 +112,16 @@ def test_flatness_equals_a_least_squares_fit():
     assert flatness_map(window, 32, 8)[0, 0] == pytest.approx(low * whole**2 / mixed**3, rel=1e-9)
 
 
+def test_flatness_of_a_window_depends_on_its_own_pixels():
+    frame = np.random.default_rng(4).normal(50, 1, (150, 1100)).cumsum(1)  # several slabs
+    whole = flatness_map(frame, 32, 1)
+    assert whole.shape == (119, 1069)
+    for row, col in ((0, 0), (6, 500), (7, 3), (117, 1067)):
+        with_neighbours = frame[row : row + 33, col : col + 33]  # differences end one pixel outside
+        alone = flatness_map(with_neighbours, 32, 1)[0, 0]
+        assert whole[row, col] == pytest.approx(alone, rel=1e-9)
+
+
 def freedom(trend):
     """Expected sum of squares of the 16 block means, times 64, for unit white noise."""
     means = np.kron(np.kron(np.eye(4), np.ones(8)), np.kron(np.eye(4), np.ones(8))) / 64
