@@ -94,7 +94,7 @@ def _name_unknown_axes(work: Arranged) -> None:
 
 
 def _frames_last(work: Arranged) -> None:
-    for letter in "YX":
+    for letter in "YX":  # YXC and the like: moving both keeps the order of the others
         _move(work, work.axes.index(letter), len(work.axes) - 1)
 
 

@@ -59,6 +59,7 @@ class Batch:
                 if len(given) == 1:
                     raise
                 refused.append(Result(str(path), None, 0.0, str(error)))
+        # A file given twice, or with its folder, is denoised once.
         return cls(tuple(dict.fromkeys(paths)), tuple(refused))
 
     @property
@@ -147,6 +148,7 @@ def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
         return [output]
     if output.is_file() or (is_file and output.suffix.lower() in SUFFIXES):
         raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
+    # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
     for naming in (_stem, _full_name, _name_with_folder):
         names = [naming(path) for path in paths]
         if len(set(names)) == len(names):

@@ -94,6 +94,7 @@ def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, flo
     """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution."""
     factor = UNITS_UM.get(_plain(str(metadata.get("unit", ""))))
     x_um, y_um = (factor / r if factor and r > 0 else None for r in resolution)
+    # Without a calibration `spacing` counts pixels, whatever the unit says.
     believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
     z_um = _positive(metadata.get("spacing"), factor) if believed else None
     size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
@@ -113,6 +114,7 @@ def ome_calibration(xml: str) -> Calibration:
     xml.etree.ElementTree.ParseError
         For text that is not XML.
     """
+    # Encoded again, because ElementTree refuses text that declares its own encoding.
     root = ElementTree.fromstring(xml.encode())
     pixels = root.find(".//{*}Pixels")
     if pixels is None:

@@ -60,6 +60,7 @@ def _interruptible(run: Run) -> Iterator[None]:
         run.cancel()
         signal.signal(signum, signal.default_int_handler)  # asked twice: stop at once
 
+    # SIGTERM too: batch systems send it before they kill.
     previous = {s: signal.signal(s, cancel) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

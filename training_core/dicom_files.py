@@ -41,6 +41,7 @@ def is_dicom(path: Path) -> bool:
             head = file.read(132)
     except OSError:
         return False
+    # Old scanners left the 128 bytes of preamble out; then the first element starts the file.
     usual_name = path.suffix.lower() in (".dcm", ".ima", ".dicom")
     return head[128:] == b"DICM" or (
         usual_name and head[1:2] == b"\x00" and head[:1] in b"\x02\x08"
@@ -174,7 +175,7 @@ class _Series:
         positions = np.array([s.position_mm for s in slices if s.position_mm is not None])
         if len(positions) != len(slices) or len(slices) < 2:
             return None, "I"
-        steps = np.diff(positions)
+        steps = np.diff(positions)  # after sorting, so never negative
         if steps.min() <= 0:
             self.warnings.append("Several of its images lie at the same position.")
             return None, "I"

@@ -52,6 +52,7 @@ def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
 def group_key(header: Any, path: Path) -> tuple[Any, ...]:
     """Give what the slices of one series have in common: series, size and orientation."""
     direction = _direction(header)
+    # A localiser may share the series but not the orientation; rounding forgives the last digit.
     rounded = None if direction is None else tuple(np.round(direction, 3))
     series = header.get("SeriesInstanceUID") or path.parent
     return str(series), int(header.Rows), int(header.Columns), rounded
@@ -129,6 +130,7 @@ def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
         return raw.astype(raw.dtype.newbyteorder("="))
     if not (slope.is_integer() and intercept.is_integer()):
         return (raw * slope + intercept).astype(np.float32)
+    # Whole numbers stay whole, so that Hounsfield units have no rounding.
     values = raw.astype(np.int32) * int(slope) + int(intercept)
     fits = values.min() >= -(2**15) and values.max() < 2**15
     return values.astype(np.int16) if fits else values
@@ -141,6 +143,7 @@ def pixel_size(header: Any, z_um: float | None) -> PixelSize:
     values = [float(v) * UM_PER_MM for v in spacing] if spacing and len(spacing) == 2 else []
     if len(values) != 2 or min(values) <= 0:
         return PixelSize(z_um=z_um)
+    # PixelSpacing is (between rows, between columns), that is y first.
     return PixelSize(x_um=values[1], y_um=values[0], z_um=z_um)
 
 

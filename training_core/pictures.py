@@ -48,6 +48,7 @@ def read_picture(path: Path) -> Stack:
             ) from error
     axes = "YX" if pixels.ndim == 2 else "YXS"
     colours = "RGB" if pixels.shape[2:] in ((3,), (4,)) else ""
+    # Gray pictures are often saved as RGB; `arrange` tells them by equal colours.
     arranged = arrange(pixels, axes, colours, int(mode in ALPHA_MODES))
     if path.suffix.lower() in (".jpg", ".jpeg"):
         notes.append(
@@ -84,6 +85,7 @@ def _palette(image: Image.Image) -> tuple[Pixels, str, list[str]]:
     """Give the indices where brighter colours have higher ones, else the colours."""
     index = np.asarray(image.convert("P") if image.mode == "PA" else image)
     palette = np.array(image.getpalette("RGB") or [], dtype=float).reshape(-1, 3)
+    # Only the colours in use count: the rest of a palette is often black.
     brightness = palette @ LUMINANCE
     if np.all(np.diff(brightness[: int(index.max()) + 1]) >= 0):
         return index, "P", ["Its colours are a lookup table; the index is read as intensity."]

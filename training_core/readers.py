@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from .run import SILENT, Run, Stage
 from .tiff_reader import read_tiff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
 
     from .stack import Stack
@@ -80,8 +82,11 @@ def open_stack(
     """
     many = isinstance(source, Sequence) and not isinstance(source, str)
     paths = [Path(p) for p in source] if many else [Path(source)]  # type: ignore[union-attr,arg-type]
+    if not paths:
+        raise InputError("No file was given.")
     run.start(Stage.READ, len(paths))
-    stack = _usable(_open(paths, run), run)
+    with _readable(*paths):
+        stack = _usable(_open(paths, run), run)
     run.finish(Stage.READ)
     return stack
 
@@ -93,13 +98,11 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     silence; sub-folders count where they hold DICOM slices.
     """
     folder = Path(path)
-    _check_exists(folder)
-    if not folder.is_dir() or _foreign(folder):
-        return [folder]
-    if _dicom_files(folder):
-        return [folder]
-    inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
-    inputs = [p for p in inside if _lists(p)]
+    with _readable(folder):
+        if not folder.is_dir() or _foreign(folder) or _dicom_files(folder):
+            return [folder]
+        inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
+        inputs = [p for p in inside if _lists(p)]
     if not inputs:
         raise InputError(f"The folder {folder.name} holds no images that can be opened.")
     return inputs
@@ -112,10 +115,6 @@ def _lists(path: Path) -> bool:
 
 
 def _open(paths: list[Path], run: Run) -> Stack:
-    for path in paths:
-        _check_exists(path)
-    if not paths:
-        raise InputError("No file was given.")
     if len(paths) > 1:
         return _open_several(paths, paths[0].parent, run)
     if paths[0].is_dir() and not _foreign(paths[0]):
@@ -184,6 +183,7 @@ def _join(stacks: list[Stack], folder: Path, left_out: list[str]) -> Stack:
                 "only files of one size and type make one stack."
             )
     if "I" in first.axes:
+        # A second unnamed axis could not be told from the first in any file.
         raise InputError(f"{first.name} is a stack itself; open one such file at a time.")
     notes = _shared_notes(stacks)
     if left_out:
@@ -241,7 +241,7 @@ def _finite(stack: Stack, run: Run) -> Stack:
             continue
         if bad.all():
             raise InputError(f"{stack.name} has a frame ({index + 1}) without any finite pixel.")
-        if not replaced:
+        if not replaced:  # only now: most files are finite and stay mapped
             pixels = np.array(stack.pixels, dtype=stack.dtype)
         replaced += int(bad.sum())
         pixels[np.unravel_index(index, stack.shape[:-2])][bad] = np.median(frame[~bad])
@@ -251,13 +251,17 @@ def _finite(stack: Stack, run: Run) -> Stack:
     return replace(stack, pixels=pixels, warnings=(*stack.warnings, note))
 
 
-def _check_exists(path: Path) -> None:
+@contextmanager
+def _readable(*paths: Path) -> Iterator[None]:
+    """Say in a sentence what the system refuses: no such file, no permission, a bad disk."""
     try:
-        found = path.exists()
-    except (OSError, ValueError) as error:  # a name that is too long, or no permission
-        raise InputError(f"{str(path)[:80]} cannot be opened ({error}).") from error
-    if not found:
-        raise InputError(f"There is no file or folder {path}.")
+        for path in paths:
+            if not path.exists():
+                raise InputError(f"There is no file or folder {path}.")
+        yield
+    except OSError as error:
+        name = str(error.filename or paths[0])[-80:]
+        raise InputError(f"{name} cannot be opened ({error.strerror or error}).") from error
 
 
 def _foreign(path: Path) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[Any]
 SMALLEST_PX = 16  # the smallest patch size
+NEARLY_NOTHING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,17 @@ class IntensityRange:
     def of(cls, stack: Stack, frames: int = 16) -> IntensityRange:
         """Measure the range on up to `frames` frames spread over the stack (0.1 to 99.9 %)."""
         chosen = np.unique(np.linspace(0, stack.frame_count - 1, frames).astype(int))
-        values = np.concatenate([stack.frame(i)[::2, ::2].ravel() for i in chosen])
-        low, high = (float(v) for v in np.percentile(values, (0.1, 99.9)))
-        return cls(low, high - low if high > low else 1.0)
+        sampled: list[Pixels] = []
+        extremes: list[float] = []
+        for index in chosen:
+            frame = stack.frame(int(index))
+            sampled.append(frame[::2, ::2].ravel())
+            extremes += [float(frame.min()), float(frame.max())]
+        low, high = (float(v) for v in np.percentile(np.concatenate(sampled), (0.1, 99.9)))
+        # Nearly all pixels equal, as in dark frames with few photons: the rest sets the range.
+        full = max(extremes) - min(extremes)
+        scale = high - low if high - low > NEARLY_NOTHING * full else full
+        return cls(low, scale or 1.0)
 
     def to_unit(self, values: Pixels) -> NDArray[np.float32]:
         """Map stack values to float32, about [0, 1]; nothing is clipped."""
@@ -166,6 +175,7 @@ def cast(
     if dtype.kind == "f":
         return values.astype(dtype), 0
     lowest, highest = _float_limits(dtype)
+    # Clipped before it is converted: what lies outside would wrap around.
     rounded = np.rint(values)
     clipped = np.clip(rounded, lowest, highest)
     pixels = clipped.astype(dtype)

@@ -104,6 +104,7 @@ def check_target(stack: Stack, path: Path, *, overwrite: bool = False) -> None:
 @contextmanager
 def _whole_or_nothing(path: Path) -> Iterator[Path]:
     """Give a temporary name in the same folder; rename it at the end, or remove it."""
+    # In the same folder, so that renaming is one step; the name is short enough for any system.
     temporary = path.with_name(f".g2g-{uuid.uuid4().hex[:12]}.tif")
     try:
         yield temporary
@@ -149,8 +150,10 @@ def _options(stack: Stack, provenance: str) -> dict[str, Any]:
         if stack.dtype == np.uint8 and "C" not in stack.axes:
             options["colormap"] = stack.metadata.get("colormap")
         return options | {"photometric": photometric, "imagej": True}
+    # Q is "other" in OME; tifffile gives it back, and Bio-Formats shows it as time.
     metadata: dict[str, Any] = {"axes": stack.axes.replace("I", "Q"), "Description": provenance}
     metadata |= _ome_calibration(stack)
+    # OME has three free axes; a fourth fits only into tifffile's own description.
     ome = stack.dtype.name in OME_DTYPES and not set("TZCI") <= set(stack.axes)
     return _resolution(stack) | {"photometric": photometric, "ome": ome, "metadata": metadata}
 
@@ -165,7 +168,7 @@ def _imagej_options(stack: Stack, provenance: str) -> dict[str, Any]:
     """Keep what ImageJ stored (lookup tables, ranges, mode, labels), with the calibration in um."""
     kept = stack.metadata.get("imagej", {})
     metadata = {k: _ascii(v) for k, v in kept.items() if k not in COUNTED_BY_SHAPE}
-    metadata["axes"] = stack.axes.replace("I", "T")
+    metadata["axes"] = stack.axes.replace("I", "T")  # ImageJ has no unnamed axis; see below
     metadata["Info"] = f"{kept.get('Info', '')}\n{provenance}".lstrip("\n")
     if stack.time_step_s is not None:
         metadata |= {"finterval": stack.time_step_s, "tunit": "sec"}
@@ -221,7 +224,7 @@ def _forget_frames(path: Path) -> None:
 
 def _compare(stack: Stack, path: Path, name: str, run: Run) -> None:
     """Read the file back; raise `OutputError` where it is not what was meant."""
-    again = read_tiff(path)
+    again = read_tiff(path)  # through the page cache: it checks what was said, not the disk
     axes, shape = _without_single(stack)
     facts = {
         "shape": again.shape == shape,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # Nothing unpacks to more than this many times its size (LZW and zstd of a constant come closest).
 MOST_EXPANSION = {5: 4_000, 8: 1_100, 32946: 1_100, 32773: 130}
 MOST_EXPANSION_OTHERWISE = 50_000
-SMALL_BYTES = 64 * 2**20
-PADDING_BYTES = 16
+SMALL_BYTES = 64 * 2**20  # no danger, whatever the header says
+PADDING_BYTES = 16  # writers align what follows the pixels
 MOST_PLANES = 1_000_000
 
 
@@ -74,6 +74,7 @@ class PlaneReader:
         self.size = path.stat().st_size
         self.series = tif.series[0]
         self.page = self.series.keyframe
+        # Bio-Formats counts the samples of a colour page as images.
         alone = self.page.samplesperpixel == 1
         self.imagej_count = int(imagej.get("images", 1)) if alone else 1
 
@@ -89,6 +90,7 @@ class PlaneReader:
         count = int(np.prod(self.series.shape, dtype=object) // np.prod(shape, dtype=object))
         offset = self.series.dataoffset
         plane_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        # Mapping beyond the end of a cut file would crash the process at the first access.
         there = (self.size - offset) // plane_bytes
         if there < 1:
             raise self._too_short()
@@ -126,6 +128,7 @@ class PlaneReader:
                 run.progress(Stage.READ, index + 1, len(pages))
         if not whole:
             raise self._too_short()
+        # Most files are whole: no second copy for them.
         kept = pixels if len(whole) == len(pages) else pixels[whole]
         return Planes(kept, len(pages), whole)
 
@@ -153,6 +156,7 @@ class PlaneReader:
         if page is None or not page.dataoffsets:
             return False
         size = page.parent.filehandle.size
+        # tifffile would fill a missing piece with zeros, which look like a black image.
         pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
         return all(offset + count <= size for offset, count in pieces)
 

@@ -50,7 +50,7 @@ def _tiff_log() -> Iterator[list[str]]:
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("tifffile")
+    logger = logging.getLogger("tifffile")  # it logs what it should raise, to stderr by default
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
@@ -92,6 +92,7 @@ class _Reader:
         self._explain()
         kind, calibration = calibration_of(self.tif)
         arranged = arrange(pixels, axes, self._colours(), self._opacity())
+        # A Z-stack saved by ImageJ often has a frame interval that means nothing.
         axes, timed = arranged.axes, set("TI") & set(arranged.axes)
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
         named = len(calibration.channels) == count

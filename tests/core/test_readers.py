@@ -100,6 +100,21 @@ def test_a_missing_file_and_a_name_that_cannot_be(tmp_path: Path):
         open_stack([])
 
 
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    save_frames(tmp_path, ["a.png"])
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", "a.png")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(InputError, match=r"a\.png cannot be opened \(Permission denied\)\."):
+        open_stack(tmp_path / "a.png")
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        list_inputs(tmp_path)
+
+
 def test_a_folder_without_images(tmp_path: Path):
     (tmp_path / "notes.txt").write_text("none")
 

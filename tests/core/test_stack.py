@@ -85,6 +85,14 @@ def test_the_range_is_that_of_the_whole_stack():
     assert (intensity.offset, intensity.scale) == (10.0, 40.0)
 
 
+def test_few_bright_pixels_on_nothing_set_the_range():
+    frame = np.zeros((200, 200), np.float32)
+    frame[101, 101] = 50.0
+
+    assert Stack(frame, "YX").intensity == IntensityRange(0.0, 50.0)
+    assert Stack(frame * 0, "YX").intensity == IntensityRange(0.0, 1.0)
+
+
 def test_casting_rounds_half_to_even_and_counts_what_it_clips():
     pixels, clipped = cast(np.array([-3.0, 0.5, 1.5, 254.6, 300.0]), np.dtype(np.uint8))
 
