@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -251,7 +252,7 @@ def _plain(value: Any) -> Any:
 
 
 def _label(key: str) -> str:
-    return key.replace("_um", " (um)").replace("_", " ")
+    return re.sub(r"_(um|s|percent)$", r" (\1)", key).replace("_", " ")
 
 
 def _readable(value: Any) -> str:
