@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import pywt
+from PIL import Image
 
 from training_core.errors import SettingsError
 from training_core.flatness import NoiseFloor
@@ -285,3 +286,27 @@ def test_cancel_and_events():
     run.cancel()
     with pytest.raises(Cancelled):
         find_smooth_patches(stack, run=run)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("kind", "within"),
+    [("Confocal_FISH", 0.03), ("TwoPhoton_MICE", 0.04), ("WideField_BPAE_G", 0.07)],
+)
+def test_automatic_choice_measures_the_noise_of_micrographs(shared_data, kind, within):
+    """The truth is the difference of two frames of the same scene, in the same places."""
+    folder = shared_data / "fmd" / "test_mix" / "raw"
+    first, second = (np.asarray(Image.open(folder / f"{kind}_{i}.png"), float) for i in (3, 4))
+    found = find_smooth_patches(Stack(first.astype(np.float32), "YX"))
+    assert found.count > 200
+    measured = without_trend(cut_patches(Stack(first, "YX"), found))
+    truth = without_trend(cut_patches(Stack((first - second) / np.sqrt(2), "YX"), found))
+    assert measured == pytest.approx(truth, rel=within)
+
+
+def without_trend(patches):
+    """Root mean square of patches less their second-order trend."""
+    y, x = np.mgrid[:32, :32].reshape(2, -1) / 31.0
+    trend = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1))[0]
+    flat = patches.reshape(len(patches), -1).astype(float)
+    return np.sqrt(np.mean((flat - flat @ trend @ trend.T) ** 2))
