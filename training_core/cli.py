@@ -113,12 +113,10 @@ def _add_training(commands: Any) -> None:
         parser = _add(commands, name, command, about)
         parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK")
         parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
+        _add_setting(parser, "device")
         if name != "denoise":
-            for setting in ("preset", "device"):
-                limits = limits_of(Settings, setting)
-                parser.add_argument(f"--{setting}", choices=limits.choices, help=limits.help)
-            parser.add_argument("--seed", type=int, help=limits_of(Settings, "seed").help)
-            parser.set_defaults(preset="balanced", device="auto", seed=0)
+            _add_setting(parser, "preset")
+            _add_setting(parser, "seed")
         if name != "train":
             parser.add_argument("--output", type=Path, required=True, metavar="FILE_OR_FOLDER")
             parser.add_argument("--dtype", choices=("same", "float32"), default="same")
@@ -136,4 +134,14 @@ def _add_comparison(commands: Any) -> None:
         nargs=2,
         metavar=("LOW", "HIGH"),
         help="clip both to these values first",
+    )
+
+
+def _add_setting(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add an option for a setting, with the choices, the default and the help it declares."""
+    limits = limits_of(Settings, name)
+    default = getattr(Settings(), name)
+    choices = limits.choices or None
+    parser.add_argument(
+        f"--{name}", type=type(default), default=default, choices=choices, help=limits.help
     )

@@ -177,7 +177,7 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
     from .denoiser import denoise as apply
     from .model_file import load_denoiser
 
-    denoiser = load_denoiser(arguments.model)
+    denoiser = load_denoiser(arguments.model, device=arguments.device)
 
     def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
         return apply(stack, denoiser, run=run), denoiser.card

@@ -116,7 +116,7 @@ def _whole_or_nothing(path: Path) -> Iterator[Path]:
 
 
 def _provenance(description: Mapping[str, Any] | None) -> str:
-    return f"{program()} {json.dumps(dict(description or {}), sort_keys=True)}"
+    return f"{program()} {json.dumps(dict(description or {}), sort_keys=True, default=str)}"
 
 
 def _write(stack: Stack, path: Path, provenance: str, run: Run) -> None:
