@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 DONE, INTERNAL_ERROR, SOME_FAILED = 0, 1, 3
+ONE_BY_ONE = ("outputs", "failed", "trainings")  # told in one line for each stack
 
 
 def info(arguments: argparse.Namespace, run: Run) -> int:
@@ -232,7 +233,9 @@ def _answer(facts: dict[str, Any], as_json: bool, results: Sequence[Result] = ()
     if as_json:
         text = json.dumps(plain, allow_nan=False)
     else:
-        text = "\n".join(f"{_label(k)}: {_readable(v)}" for k, v in plain.items() if v != "")
+        shown = {k: v for k, v in plain.items() if v != "" and k not in ONE_BY_ONE}
+        lines = [f"{_label(k)}: {_readable(v)}" for k, v in shown.items()]
+        text = "\n".join(lines + [_outcome(result) for result in results])
     encoding = sys.stdout.encoding or "utf-8"  # a name may hold what the terminal cannot show
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     return SOME_FAILED if any(result.error for result in results) else DONE
@@ -249,6 +252,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return int(value) if isinstance(value, np.integer) else value
+
+
+def _outcome(result: Result) -> str:
+    return f"{result.input}: {result.error or result.output}"
 
 
 def _label(key: str) -> str:

@@ -159,10 +159,6 @@ class IntensityRange:
         restored: NDArray[np.float64] = np.asarray(original, dtype=np.float64) + change
         return restored
 
-    def restore(self, unit: NDArray[np.float32], original: Pixels) -> tuple[Pixels, int]:
-        """Map back to the dtype of `original`; also give how many values had to be clipped."""
-        return cast(self.from_unit(unit, original), original.dtype, original)
-
 
 def cast(
     values: NDArray[np.floating[Any]], dtype: np.dtype[Any], original: Pixels | None = None

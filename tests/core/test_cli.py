@@ -341,3 +341,17 @@ def test_info_on_every_malformed_file(shared_data: Path, capsys: pytest.CaptureF
             assert (out, err.count("\n"), err[:5]) == ("", 1, "g2g: "), path.name
         else:
             assert json.loads(out)["warnings"] or not err, path.name
+
+
+def test_a_batch_is_told_in_one_line_for_each_stack(
+    noisy: Path, tmp_path: Path, trained: list[Any], capsys: pytest.CaptureFixture[str]
+):
+    bad = tmp_path / "bad.tif"
+    bad.write_bytes(b"")
+
+    _, out, _ = call(capsys, "run", noisy, bad, "--output", tmp_path / "out")
+
+    assert out.splitlines()[-2:] == [
+        f"{noisy}: {tmp_path / 'out/noisy_denoised.tif'}",
+        f"{bad}: bad.tif is empty (0 bytes).",
+    ]
