@@ -112,7 +112,7 @@ class Commands(QObject):
         if stack is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)
-        dialog = ExportDialog(stack, target, self._window)
+        dialog = ExportDialog(stack, target, self._window.session.result_warnings, self._window)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             choice = dialog.choice
             self._remember(replace(self.preferences, export_folder=str(choice.path.parent)))

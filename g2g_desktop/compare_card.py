@@ -66,12 +66,13 @@ class ExportCard(StepCard):
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.EXPORT, "export", theme)
         self.what = paragraph(muted=True)
+        self.warnings = ToneLabel(theme)
         self.done = ToneLabel(theme)
         self.reveal = link_button("Show in folder")
         self.model = link_button("Save model...", "Keep the model to denoise other stacks (Ctrl+S)")
         self.reveal.clicked.connect(self.reveal_asked)
         self.model.clicked.connect(self.save_model_asked)
-        for widget in (self.what, self.done, self.reveal, self.model):
+        for widget in (self.what, self.warnings, self.done, self.reveal, self.model):
             self.body.addWidget(widget)
 
     def show_session(self, session: Session, allowed: frozenset[str]) -> None:
@@ -83,6 +84,8 @@ class ExportCard(StepCard):
         else:
             size = bytes_text(denoised.pixels.nbytes)
             self.what.setText(f"TIFF, {pixels_text(denoised)} as the input, {size}.")
+        warnings = session.result_warnings if denoised is not None else ()
+        self.warnings.say(Tone.AMBER, "\n".join(warnings))
         self.done.say(Tone.GREEN, f"Exported as {exported.name}" if exported else "")
         self.reveal.setVisible(exported is not None)
         self.model.setEnabled("save_model" in allowed)

@@ -32,9 +32,16 @@ _TIFF = "TIFF (*.tif *.tiff)"
 class ExportDialog(QDialog):
     """Asks where and how to export `stack`; `choice` is the answer once it is accepted."""
 
-    def __init__(self, stack: Stack, target: Path, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        target: Path,
+        warnings: tuple[str, ...] = (),
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._stack = stack
+        self._warnings = warnings
         self._overwrite = False
         self.setWindowTitle("Export TIFF")
         self.setMinimumWidth(520)
@@ -113,7 +120,9 @@ class ExportDialog(QDialog):
         width = 4 if self.float32.isChecked() else stack.dtype.itemsize
         size = bytes_text(stack.pixels.size * width)
         parts = (axes_text(stack), pixel_size_text(stack) or "pixel size unknown", size)
-        self.facts.setText("   ".join(parts))
+        # What was clipped to the range of the input does not concern fractions.
+        warnings = () if self.float32.isChecked() else self._warnings
+        self.facts.setText("\n".join(("   ".join(parts), *warnings)))
 
 
 def suggested_target(stack: Stack, folder: str) -> Path:

@@ -150,11 +150,3 @@ def _yield_to_the_window() -> None:
     """Lower the priority of this thread and those it starts (threads have one on Linux only)."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-
-
-def use_spare_cores() -> None:
-    """Let torch use the cores the window can spare; call it in the thread that computes."""
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    torch.set_num_threads(cores if cores <= 2 else cores - 1)

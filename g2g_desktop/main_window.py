@@ -194,6 +194,7 @@ class MainWindow(QMainWindow):
         urls = event.mimeData().urls()
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         event.acceptProposedAction()
+        self.activateWindow()  # the keys shall go where the file went
         self.commands.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:

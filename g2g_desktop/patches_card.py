@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout
 
 from training_core.settings import PatchSettings
 
@@ -14,6 +15,8 @@ from .step_card import StepCard, ToneLabel, heading, paragraph
 from .theme import Tone
 
 if TYPE_CHECKING:
+    from PySide6.QtWidgets import QLabel
+
     from training_core.smooth_patches import SmoothPatches
 
     from .theme import Theme
@@ -34,9 +37,10 @@ class PatchesCard(StepCard):
         self.verdict = ToneLabel(theme)
         self.count = heading("", 4)
         self.count.setAccessibleName("Smooth patches in the whole stack")
+        self.share = paragraph(muted=True)
         self.in_frame = paragraph(muted=True)
         self.body.addWidget(paragraph(_WHAT, muted=True))
-        self.body.addWidget(self.count)
+        self.body.addLayout(_beside(self.count, self.share))
         self.body.addWidget(self.in_frame)
         self.body.addWidget(self.verdict)
         self.body.addWidget(self.form)
@@ -53,23 +57,32 @@ class PatchesCard(StepCard):
         if patches is None:
             self.show_summary("Looking...")
             self.count.setText("Looking...")
+            self.share.setText("")
             self.verdict.say(Tone.MUTED, "")
             return
         share = percent(patches.coverage)
-        self.count.setText(f"{count_text(patches.count)} · {share} of the stack")
+        self.count.setText(count_text(patches.count))
+        self.share.setText(f"on {share} of the stack")
         self.show_summary(f"{count_text(patches.count)}, {share}")
         self.verdict.say(_TONE[patches.verdict.level], patches.verdict.sentence)
 
     @Slot(object, int, float)
     def show_frame_count(self, _coverage: object, count: int, fraction: float) -> None:
         """Show what was found in the frame in view."""
-        self.in_frame.setText(f"In this frame: {count_text(count)} · {percent(fraction)}")
+        self.in_frame.setText(f"In this frame: {count_text(count)} on {percent(fraction)}")
 
 
 def count_text(count: int) -> str:
     """Write a number of patches with thin gaps, such as "3 412 patches"."""
     grouped = f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return f"{grouped} patch" if count == 1 else f"{grouped} patches"
+
+
+def _beside(large: QLabel, small: QLabel) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.addWidget(large)
+    row.addWidget(small, 1, Qt.AlignmentFlag.AlignBottom)
+    return row
 
 
 def percent(fraction: float) -> str:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.denoiser import Denoiser
-
     from training_core.settings import PatchSettings
     from training_core.smooth_patches import SmoothPatches
     from training_core.stack import PixelSize, Stack
@@ -88,6 +87,7 @@ class Session(QObject):
         self.model_name = ""
         self.model_saved = True
         self.denoised: Stack | None = None
+        self.result_warnings: tuple[str, ...] = ()
         self.exported: Path | None = None
 
     @property
@@ -176,9 +176,10 @@ class Session(QObject):
         self.model_saved = bool(model_name)
         self.changed.emit()
 
-    def set_denoised(self, denoised: Stack) -> None:
-        """Take the result."""
+    def set_denoised(self, denoised: Stack, warnings: tuple[str, ...] = ()) -> None:
+        """Take the result, and what is to be known about it."""
         self.denoised = denoised
+        self.result_warnings = warnings
         self.exported = None
         self.step = Step.COMPARE
         self.end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from .compare_card import CompareCard, ExportCard
@@ -15,7 +15,7 @@ from .step_card import GAP, StepCard
 from .train_card import TrainCard
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .session import Session, Step
     from .theme import Theme
     from .view_state import ViewState
 
@@ -61,6 +61,7 @@ class SidePanel(QScrollArea):
         self.data.pixel_size_asked.connect(self._ask_pixel_size)
         self.export.save_model_asked.connect(self._ask_save_model)
         self._state = State.EMPTY
+        self._step: Step | None = None
 
     def show_session(self, session: Session, view: ViewState, device: str) -> None:
         """Fill the cards from the session."""
@@ -78,8 +79,19 @@ class SidePanel(QScrollArea):
         self.compare.show_session(session)
         self.export.show_session(session, view.allowed)
         self._state = view.state
+        self._show_open(view)
+
+    def _show_open(self, view: ViewState) -> None:
         for card in self.cards:
             card.show_badge(view.badges[card.step], is_open=card.step is view.step)
+        if view.step is not self._step:
+            self._step = view.step
+            QTimer.singleShot(0, self._scroll_to_open)
+
+    def _scroll_to_open(self) -> None:
+        for card in self.cards:
+            if card.is_open:
+                self.verticalScrollBar().setValue(card.y() - GAP)
 
     def _ask_open(self) -> None:
         self.action_asked.emit("open")

@@ -14,14 +14,12 @@ from PySide6.QtGui import QImage
 from training_core.smooth_patches import find_smooth_patches
 
 from .contrast import SATURATED_PERCENT, IntensitySample
-from .job import use_spare_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from training_core.denoiser import Denoiser
-
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.smooth_patches import SmoothPatches
@@ -51,41 +49,40 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
 
 def start_engine(run: Run) -> str:
     """Import torch ahead of its use, and name the device it will compute on."""
-    use_spare_cores()
-    from training_core.device import choose_device, describe_device
+    from training_core.device import choose_device, describe_device, limit_threads
 
-    run.check()
-    return describe_device(choose_device("auto"))
+    limit_threads()
+    return describe_device(choose_device("auto", run=run))
 
 
 def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
     """Measure how long training and denoising will take."""
-    use_spare_cores()
-    from training_core import pipeline
+    from training_core import device, pipeline
 
     run.check()
+    device.limit_threads()
     return pipeline.expected_seconds(stack, settings)
 
 
 def train(stack: Stack, settings: Settings, run: Run) -> Denoiser:
     """Learn a denoiser from the stack."""
-    use_spare_cores()
-    from training_core import pipeline
+    from training_core import device, pipeline
 
+    device.limit_threads()
     return pipeline.train([stack], settings, run=run)
 
 
 def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     """Denoise the stack."""
-    use_spare_cores()
     from training_core import denoiser as core
+    from training_core import device
 
+    device.limit_threads()
     return core.denoise(stack, denoiser, run=run)
 
 
 def load_model(path: Path, run: Run) -> Denoiser:
     """Open a model file."""
-    use_spare_cores()
     from training_core.model_file import load_denoiser
 
     run.check()
@@ -100,12 +97,19 @@ def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
     return save_denoiser(denoiser, path, overwrite=True)
 
 
-def export(denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run) -> Path:
-    """Write the result with the story of its making inside."""
+def export(
+    noisy: Stack, denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run
+) -> Path:
+    """Write the result with the story of its making inside.
+
+    `denoised` is already rounded to the data type of the input; fractions of a grey value are to be
+    had only by denoising once more.
+    """
     from training_core.tiff_files import write_stack
 
     if choice.dtype == "float32":
-        denoised = denoised.with_pixels(denoised.pixels.astype(np.float32))
+        as_float = noisy.with_pixels(np.asarray(noisy.pixels, dtype=np.float32))
+        denoised = denoise(as_float, denoiser, run)
     return write_stack(
         denoised, choice.path, overwrite=choice.overwrite, description=denoiser.card, run=run
     )

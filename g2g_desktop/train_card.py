@@ -58,7 +58,7 @@ class TrainCard(StepCard):
 
     def show_estimate(self, seconds: float | None, device: str) -> None:
         """Say how long training is expected to take, on what."""
-        where = f" on {device}" if device else ""
+        where = f" on this computer ({device})" if device else ""
         if seconds is None:
             self.estimate.setText("Measuring how fast this computer is...")
         else:

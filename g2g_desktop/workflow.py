@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from training_core.errors import CoreError
+from training_core.run import Note
 
 from . import tasks
 from .job import Job
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.denoiser import Denoiser
-
-    from training_core.run import Region, Run
+    from training_core.run import Event, Region, Run
     from training_core.stack import Stack
 
 _LOG = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class Workflow(QObject):
         self._job: Job | None = None
         self._on_result: Callable[[Any], None] = _ignore
         self._region: Region | None = None
+        self._warnings: list[str] = []
         self._closing = False
         self._engine = _Latest(self.device_known.emit, self._on_engine_failed)
         self._patches = _Latest(self._on_patches, self._on_patches_failed)
@@ -96,7 +97,7 @@ class Workflow(QObject):
         """Write the denoised stack."""
         denoised = self.session.denoised
         assert denoised is not None  # the action is allowed only then
-        work = partial(tasks.export, denoised, self._denoiser(), choice)
+        work = partial(tasks.export, self._stack(), denoised, self._denoiser(), choice)
         self._stage(work, self._on_exported, Activity.EXPORTING, Step.EXPORT, on_disk=True)
 
     def save_model(self, path: Path) -> None:
@@ -150,12 +151,19 @@ class Workflow(QObject):
         self._job = job = Job(work, keep_late_result=on_disk)
         self._on_result = on_result
         job.run.watch(self._region)
-        job.happened.connect(self.happened)
+        self._warnings.clear()
+        job.happened.connect(self._on_happened)
         job.succeeded.connect(self._on_succeeded)
         job.cancelled.connect(self._on_cancelled)
         job.failed.connect(self._on_failed)
         self.session.begin(activity, step)
         job.start()
+
+    @Slot(object)
+    def _on_happened(self, event: Event) -> None:
+        if isinstance(event, Note) and event.warning:
+            self._warnings.append(event.text)
+        self.happened.emit(event)
 
     @Slot(object)
     def _on_succeeded(self, result: Any) -> None:
@@ -185,7 +193,7 @@ class Workflow(QObject):
         self.denoise()
 
     def _on_denoised(self, denoised: Any) -> None:
-        self.session.set_denoised(denoised)
+        self.session.set_denoised(denoised, tuple(self._warnings))
         self.finished.emit("The denoised stack is ready.")
 
     def _on_exported(self, path: Any) -> None:

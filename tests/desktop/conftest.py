@@ -29,7 +29,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     monkeypatch.setattr(tasks, "train", fake.train)
     monkeypatch.setattr(tasks, "denoise", fake.denoise)
     monkeypatch.setattr(tasks, "expected_seconds", lambda *_: 360.0)
-    monkeypatch.setattr(tasks, "start_engine", lambda _run: "this computer's processor")
+    monkeypatch.setattr(tasks, "start_engine", lambda _run: "processor, 2 threads")
     return fake
 
 

@@ -96,13 +96,14 @@ def test_the_patches_card_says_count_coverage_and_verdict(theme: Theme, qtbot: Q
         np.zeros((3412, 3), np.int32), np.zeros(3412), 32, 8, None, 60, 0.184, verdict
     )
     card.show_patches(found)
-    assert card.count.text() == f"{count_text(3412)} · {percent(0.18)} of the stack"
+    assert card.count.text() == count_text(3412)
+    assert card.share.text() == f"on {percent(0.18)} of the stack"
     assert card.verdict.text() == verdict.sentence
     red = card.verdict.words.palette().color(card.verdict.words.foregroundRole())
     assert red == theme.colour(Tone.RED)
     assert not card.verdict.symbol.pixmap().isNull()
     card.show_frame_count(None, 1, 0.05)
-    assert card.in_frame.text() == f"In this frame: 1 patch · {percent(0.05)}"
+    assert card.in_frame.text() == f"In this frame: 1 patch on {percent(0.05)}"
 
 
 def test_numbers_are_grouped() -> None:
@@ -113,8 +114,8 @@ def test_the_train_card_says_how_long_on_what(theme: Theme, qtbot: QtBot) -> Non
     card = TrainCard(theme)
     qtbot.addWidget(card)
     card.show_settings(preset("quick"))
-    card.show_estimate(350.0, "this computer's processor")
-    assert card.estimate.text() == "About 6 min on this computer's processor."
+    card.show_estimate(350.0, "processor, 2 threads")
+    assert card.estimate.text() == "About 6 min on this computer (processor, 2 threads)."
     assert card.presets.buttons["quick"].isChecked()
     card.show_estimate(None, "")
     assert card.estimate.text() == "Measuring how fast this computer is..."

@@ -36,6 +36,17 @@ def test_the_size_follows_the_data_type(dialog: ExportDialog) -> None:
     assert dialog.choice.dtype == "float32"
 
 
+def test_clipped_pixels_are_said_where_they_count(
+    qtbot: QtBot, small_stack: Stack, tmp_path: Path
+) -> None:
+    clipped = "7 pixels were clipped to the range of uint16."
+    dialog = ExportDialog(small_stack, tmp_path / "out.tif", (clipped,))
+    qtbot.addWidget(dialog)
+    assert clipped in dialog.facts.text()
+    dialog.float32.click()
+    assert clipped not in dialog.facts.text()
+
+
 @pytest.mark.parametrize(
     ("typed", "name"),
     [("a.tif", "a.tif"), ("a", "a.tif"), ("a.TIFF", "a.TIFF"), ("a.b ", "a.b.tif")],

@@ -77,27 +77,25 @@ def test_the_window_shows_in_two_seconds_without_torch() -> None:
 
 
 @pytest.mark.parametrize("size", [(1024, 640), (1366, 768), (683, 384), (1920, 1080)])
-@pytest.mark.parametrize("step", Step)
-def test_the_next_button_is_always_in_sight(
-    size: tuple[int, int], step: Step, loaded: MainWindow
-) -> None:
+def test_the_next_button_is_always_in_sight(size: tuple[int, int], loaded: MainWindow) -> None:
     loaded.resize(*size)
-    loaded.session.show(step)
-    QApplication.processEvents()
-    assert (loaded.width(), loaded.height()) == size
-    assert loaded.run_bar.next_button.isVisible()
-    assert loaded.rect().contains(in_window(loaded.run_bar.next_button, loaded))
+    for step in Step:
+        loaded.session.show(step)
+        QApplication.processEvents()
+        assert (loaded.width(), loaded.height()) == size
+        assert loaded.run_bar.next_button.isVisible()
+        assert loaded.rect().contains(in_window(loaded.run_bar.next_button, loaded))
 
 
-@pytest.mark.parametrize("step", Step)
-def test_no_card_is_wider_than_the_panel(step: Step, loaded: MainWindow) -> None:
+def test_no_card_is_wider_than_the_panel(loaded: MainWindow) -> None:
     loaded.side.train.advanced.fold.setChecked(True)
-    loaded.session.show(step)
-    QApplication.processEvents()
-    room = loaded.side.viewport().width()
-    assert loaded.side.widget().width() == room
-    for card in loaded.side.cards:
-        assert in_window(card, loaded.side.widget()).right() < room
+    for step in Step:
+        loaded.session.show(step)
+        QApplication.processEvents()
+        room = loaded.side.viewport().width()
+        assert loaded.side.widget().width() == room
+        for card in loaded.side.cards:
+            assert in_window(card, loaded.side.widget()).right() < room
 
 
 def test_a_dropped_stack_is_opened(window: MainWindow, stack_file: Path, qtbot: QtBot) -> None:
