@@ -66,7 +66,8 @@ def calibration_of(tif: Any) -> tuple[str, Calibration]:
     page = tif.pages[0]
     resolution, unit = tuple(page.resolution), int(page.resolutionunit)
     plain = plain_calibration(resolution, unit)
-    if tif.is_imagej:
+    # Micro-Manager writes both texts; the axes then come from OME, so the sizes must too.
+    if tif.is_imagej and tif.series[0].kind != "ome":
         return "imagej", imagej_calibration(tif.imagej_metadata or {}, resolution)
     if "<OME" in page.description[:2000]:
         try:

@@ -36,7 +36,7 @@ def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
         data = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
     except InvalidDicomError:
         data = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
-        syntax = "ImplicitVRLittleEndian" if data.is_implicit_VR else "ExplicitVRLittleEndian"
+        syntax = "ImplicitVRLittleEndian" if data.original_encoding[0] else "ExplicitVRLittleEndian"
         data.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
     if not (data.get("Rows") and data.get("Columns")):
         kind = f" ({shown(data.Modality)})" if data.get("Modality") else ""

@@ -140,6 +140,8 @@ def _open_file(path: Path, run: Run) -> Stack:
             f"{path.name} is in {foreign[0]} format, which this version does not read; export it "
             f"as OME-TIFF from {foreign[1]}."
         )
+    if not path.is_file():  # a pipe would be waited for, a device never ends
+        raise InputError(f"{path} is no file.")
     with path.open("rb") as file:
         head = file.read(8)
     if not head:

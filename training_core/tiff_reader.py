@@ -84,7 +84,8 @@ class _Reader:
             raise InputError(f"{path.name} holds no image: its list of pages is empty or damaged.")
         self.series = tif.series[0]
         self.page = self.series.keyframe
-        self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if tif.is_imagej else {}
+        plain = tif.is_imagej and self.series.kind in ("imagej", "generic", "uniform")
+        self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if plain else {}
 
     def read(self, run: Run) -> Stack:
         planes = PlaneReader(self.path, self.tif, self.imagej, self.log).read(run)

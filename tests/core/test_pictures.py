@@ -32,7 +32,7 @@ def test_gray_values_are_exact(tmp_path: Path, gray: np.ndarray):
 
 def test_a_lookup_table_that_grows_brighter_is_intensity(tmp_path: Path):
     path = tmp_path / "a.png"
-    image = Image.fromarray(GRAY8, "P")
+    image = Image.frombytes("P", (20, 12), GRAY8.tobytes())
     image.putpalette([c for i in range(256) for c in (i, i // 2, 0)])
     image.save(path)
 
@@ -44,7 +44,7 @@ def test_a_lookup_table_that_grows_brighter_is_intensity(tmp_path: Path):
 
 def test_a_palette_of_any_colours_is_read_as_colours(tmp_path: Path):
     path = tmp_path / "a.png"
-    image = Image.fromarray(GRAY8 % 3, "P")
+    image = Image.frombytes("P", (20, 12), (GRAY8 % 3).tobytes())
     image.putpalette([255, 0, 0, 0, 0, 255, 0, 255, 0])
     image.save(path)
 

@@ -96,6 +96,8 @@ def test_a_missing_file_and_a_name_that_cannot_be(tmp_path: Path):
         open_stack(tmp_path / "nothing.tif")
     with pytest.raises(InputError, match="cannot be opened"):
         open_stack("x" * 5000)
+    with pytest.raises(InputError, match="is no file"):
+        open_stack("/dev/null")
     with pytest.raises(InputError, match="No file was given"):
         open_stack([])
 

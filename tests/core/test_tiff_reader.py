@@ -98,6 +98,35 @@ def test_an_image_spread_over_several_ome_files_is_read_whole(tmp_path: Path):
     assert "declares 4 planes but only 2 of them are whole; 2 are missing" in half.warnings[0]
 
 
+def test_ome_counts_where_a_file_describes_itself_twice(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    xml = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="30" '
+        'SizeY="20" SizeZ="4" SizeC="1" SizeT="1" PhysicalSizeX="0.2"><Channel ID="Channel:0:0"/>'
+        "<TiffData/></Pixels></Image></OME>"
+    )
+    imagej = "ImageJ=1.11a\nimages=9\nslices=9\nunit=mm\n"
+    tifffile.imwrite(
+        path,
+        STACK[0, 0],
+        description=xml,
+        metadata=None,
+        photometric="minisblack",
+        extratags=[(65000, 2, 0, imagej, True)],
+    )
+    # tifffile writes one description only: turn the private tag into a second one.
+    path.write_bytes(path.read_bytes().replace(b"\xe8\xfd\x02\x00", b"\x0e\x01\x02\x00"))
+    with tifffile.TiffFile(path) as tif:
+        assert tif.is_imagej
+        assert tif.is_ome
+
+    stack = read_tiff(path)
+
+    assert (stack.kind, stack.axes, stack.warnings) == ("ome", "ZYX", ())
+    assert stack.pixel_size.x_um == 0.2
+
+
 def test_an_inverted_display_does_not_change_values(tmp_path: Path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK[0, 0, 0], photometric="miniswhite")
