@@ -209,13 +209,14 @@ class _Clock:
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         self._planned = dict(seconds)
+        self._started.clear()
         self._spent.clear()
 
     def start(self, stage: Stage) -> None:
-        self._started[stage] = time.monotonic()
+        self._started.setdefault(stage, time.monotonic())
 
     def finish(self, stage: Stage) -> float:
-        seconds = time.monotonic() - self._started.get(stage, time.monotonic())
+        seconds = time.monotonic() - self._started.pop(stage, time.monotonic())
         self._spent[stage] = seconds
         return seconds
 

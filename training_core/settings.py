@@ -1,74 +1,28 @@
-"""Every setting once: default, limits, unit, label and help; forms and options derive from it."""
+"""Every setting once: default, limits, unit, label and help; forms and options derive."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self, get_type_hints
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
 
 from .errors import SettingsError
+from .setting_fields import Checked, Limits, limits_of, setting
+
+__all__ = [
+    "PRESETS",
+    "DenoiserSettings",
+    "Limits",
+    "NoiseModelSettings",
+    "PatchSettings",
+    "Settings",
+    "limits_of",
+    "preset",
+    "setting",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a form and an option need to know of one setting."""
-
-    label: str
-    help: str
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
-    unit: str = ""
-    choices: tuple[str, ...] = ()
-    advanced: bool = True
-
-
-def setting(default: Any, label: str, help: str, **limits: Any) -> Any:  # noqa: A002
-    """Declare a dataclass field with its limits; the program chooses where the default is None."""
-    return field(default=default, metadata={"limits": Limits(label, help, **limits)})
-
-
-class _Checked:
-    """Checks each value against its limits when a settings object is made."""
-
-    __slots__ = ()
-
-    def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
-        for item in fields(self):  # type: ignore[arg-type]
-            if "limits" in item.metadata:
-                _check(item.metadata["limits"], getattr(self, item.name), hints[item.name])
-
-
-def _check(limits: Limits, value: Any, kind: Any) -> None:
-    if value is None and type(None) in getattr(kind, "__args__", ()):
-        return
-    if limits.choices and value not in limits.choices:
-        options = ", ".join(limits.choices)
-        raise SettingsError(f"{limits.label} is {value!r}; choose one of {options}.")
-    if limits.minimum is None and limits.maximum is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingsError(f"{limits.label} is {value!r}; a number is needed.")
-    low = -float("inf") if limits.minimum is None else limits.minimum
-    high = float("inf") if limits.maximum is None else limits.maximum
-    if not low <= value <= high:
-        unit = f" {limits.unit}" if limits.unit else ""
-        raise SettingsError(
-            f"{limits.label} is {value:g}{unit}; choose a value from {low:g} to {high:g}{unit}."
-        )
-
-
-def limits_of(settings: Any, name: str) -> Limits:
-    """Give the limits of one field of a settings object or class."""
-    for item in fields(settings):
-        if item.name == name:
-            found: Limits = item.metadata["limits"]
-            return found
-    raise KeyError(name)
-
-
-@dataclass(frozen=True, slots=True)
-class PatchSettings(_Checked):
+class PatchSettings(Checked):
     """Where the noise is learned from (METHOD: Eqn (4), and the automatic choice)."""
 
     strictness: float | None = setting(
@@ -107,7 +61,7 @@ class PatchSettings(_Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class NoiseModelSettings(_Checked):
+class NoiseModelSettings(Checked):
     """The adversarial stage (METHOD 2 and 5.3)."""
 
     generator: str = setting(
@@ -155,7 +109,7 @@ class NoiseModelSettings(_Checked):
 
 
 @dataclass(frozen=True, slots=True)
-class DenoiserSettings(_Checked):
+class DenoiserSettings(Checked):
     """The first estimate and the rounds (METHOD 2 and 5)."""
 
     first_estimate: str = setting(
@@ -167,10 +121,14 @@ class DenoiserSettings(_Checked):
     network: str = setting(
         "compact",
         "Network",
-        "Compact works on 2 x 2 pixel blocks and is fast on a processor; dncnn is the published "
-        "17-layer network; unet the published one for CT.",
+        "Compact corrects the shrinkage filter on 2 x 2 pixel blocks and is fast on a processor; "
+        "dncnn is the published 17-layer network; unet the published one for CT.",
         choices=("compact", "dncnn", "unet"),
     )
+    width: int = setting(
+        32, "Width", "Channels of the compact network.", minimum=4, maximum=256, step=4
+    )
+    depth: int = setting(8, "Depth", "Layers of the compact network.", minimum=3, maximum=32)
     targets: str = setting(
         "estimate",
         "Targets",
@@ -187,14 +145,50 @@ class DenoiserSettings(_Checked):
         advanced=False,
     )
     steps: int = setting(
-        400, "Steps per round", "Updates in each round.", minimum=1, maximum=1_000_000, unit="steps"
+        600, "Steps per round", "Updates in each round.", minimum=1, maximum=1_000_000, unit="steps"
     )
     batch: int = setting(8, "Batch", "Noisy pairs per step.", minimum=1, maximum=1024)
     crop_px: int = setting(
-        64, "Crop", "Side of a noisy pair.", minimum=32, maximum=256, step=2, unit="px"
+        64, "Crop", "Side of a noisy pair.", minimum=16, maximum=256, step=2, unit="px"
     )
     learning_rate: float = setting(
-        3e-3, "Learning rate", "Size of the first updates.", minimum=1e-6, maximum=0.1
+        2e-3, "Learning rate", "Size of the first updates.", minimum=1e-6, maximum=0.1
+    )
+    schedule: str = setting(
+        "cosine",
+        "Schedule",
+        "How the learning rate falls in a round: by a cosine to zero, or halved every third.",
+        choices=("cosine", "halving"),
+    )
+    averaging: float = setting(
+        0.98,
+        "Weight averaging",
+        "How slowly the kept weights follow the trained ones; 0 keeps the last.",
+        minimum=0.0,
+        maximum=0.9999,
+    )
+    area_mpx: float = setting(
+        1.5,
+        "Training area",
+        "How much of the stack the first estimate and the rounds work on.",
+        minimum=0.001,
+        maximum=1000.0,
+        unit="megapixels",
+    )
+    collaborate: bool = setting(
+        True,
+        "Collaborative pass",
+        "After the network, similar patches of the noisy image are filtered together.",
+    )
+    keep_brightness: bool = setting(
+        True,
+        "Keep brightness",
+        "Correct what denoising adds to or takes from the mean of dark and bright areas.",
+    )
+    every_orientation: bool = setting(
+        False,
+        "Every orientation",
+        "Average the network's result over the eight flips and rotations; eight times slower.",
     )
 
 
@@ -202,7 +196,7 @@ PRESETS = ("quick", "balanced", "paper")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings(_Checked):
+class Settings(Checked):
     """Everything a job needs to be run again."""
 
     preset: str = setting(
@@ -248,7 +242,13 @@ def preset(name: str, **changes: Any) -> Settings:
         raise SettingsError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
     made = {
         "quick": Settings(preset="quick"),
-        "balanced": Settings(preset="balanced"),
+        "balanced": Settings(
+            preset="balanced",
+            noise_model=NoiseModelSettings(steps=1_000),
+            denoiser=DenoiserSettings(
+                width=48, rounds=4, steps=1_200, area_mpx=3.0, every_orientation=True
+            ),
+        ),
         "paper": _paper(),
     }[name]
     return replace(made, **changes)
@@ -275,5 +275,10 @@ def _paper() -> Settings:
             batch=128,
             crop_px=64,
             learning_rate=1e-3,
+            schedule="halving",
+            averaging=0.0,
+            area_mpx=1000.0,
+            collaborate=False,
+            keep_brightness=False,
         ),
     )

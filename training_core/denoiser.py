@@ -1,0 +1,239 @@
+"""The denoiser: a network with what it needs to know of the noise, applied to whole stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .compact_networks import CompactDenoiser
+from .device import tile_size
+from .errors import InputError
+from .networks import fold_batch_norm, paper_network
+from .orientations import turn, turn_back
+from .patches import PatchLocation, tiles
+from .run import SILENT, Stage
+from .shrinkage import CollaborativeFilter, ShrinkageFilter
+from .stack import cast
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from .noise_model import NoiseModel
+    from .run import Run
+    from .settings import DenoiserSettings, Settings
+    from .stack import Pixels, Stack
+
+    Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class BrightnessCurve:
+    """What to add so that areas of each brightness keep their mean; all in stack units."""
+
+    levels: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    shifts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Correct denoised values, any shape."""
+        if not self.shifts.any():
+            return values
+        corrected: NDArray[np.float64] = values + np.interp(values, self.levels, self.shifts)
+        return corrected
+
+
+@dataclass(eq=False)
+class Channel:
+    """One channel of the stack: its noise, and how its values are brought to the network.
+
+    `mean` and `spread` normalise stabilised values for the network.
+    """
+
+    noise: NoiseModel
+    mean: float = 0.0
+    spread: float = 1.0
+    brightness: BrightnessCurve = field(default_factory=BrightnessCurve)
+
+
+@dataclass(eq=False)
+class Denoiser:
+    """Everything that turns a noisy frame into a clean one.
+
+    Attributes
+    ----------
+    network
+        Shared by all channels; maps (1, inputs, height, width) normalised to (1, 1, ...).
+    channels
+        One per channel of the training stack.
+    settings
+        What it was trained with.
+    card
+        The story of the training, plain values for JSON.
+    device
+        Where the network is.
+    """
+
+    network: nn.Module
+    channels: tuple[Channel, ...]
+    settings: Settings
+    device: torch.device
+    card: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def noise_sigma(self) -> float:
+        """Standard deviation of the noise at middle brightness, first channel, stack units."""
+        return self.channels[0].noise.stack_sigma()
+
+    @property
+    def halo_px(self) -> int:
+        """How far an output pixel sees, rounded up to the grids of all passes."""
+        seen = int(self.network.halo_px)  # type: ignore[arg-type]
+        if takes_estimate(self.network):
+            seen += ShrinkageFilter.halo_px
+        if self.settings.denoiser.collaborate:
+            seen += CollaborativeFilter.halo_px
+        grid = self.grid_px
+        return -(-seen // grid) * grid
+
+    @property
+    def grid_px(self) -> int:
+        """Tiles must begin on multiples of this for a tiled result to equal the whole one."""
+        return max(8, int(getattr(self.network, "multiple_px", 1)))
+
+    def inputs(self, noisy: Tensor, channel: Channel) -> Tensor:
+        """Give what the network sees of stabilised frames (batch, 1, height, width)."""
+        seen = noisy
+        if takes_estimate(self.network):
+            seen = torch.cat([noisy, first_look(channel.noise)(noisy)], dim=1)
+        return (seen - channel.mean) / channel.spread
+
+    @torch.no_grad()
+    def network_pass(self, noisy: Tensor, channel: Channel) -> Tensor:
+        """Give the network's estimate of a stabilised frame (height, width)."""
+        images = self.inputs(noisy[None, None], channel)
+        if not self.settings.denoiser.every_orientation:
+            return self._apply(images, channel, noisy)
+        ways = channel.noise.orientations
+        turned = [turn_back(self.network(turn(images, way)), way)[0, 0] for way in ways]
+        return torch.stack(turned).mean(dim=0) * channel.spread + channel.mean
+
+    def _apply(self, images: Tensor, channel: Channel, noisy: Tensor) -> Tensor:
+        made = self.network(images)[0, 0]
+        restored = made * channel.spread + channel.mean
+        # A pixel that the network left alone keeps its value to the last bit.
+        return torch.where(made == images[0, 0], noisy, restored)
+
+    @torch.no_grad()
+    def estimate(self, noisy: Tensor, channel: Channel, run: Run = SILENT) -> Tensor:
+        """Denoise a stabilised frame (height, width) float32 on the denoiser's device."""
+        pilot = self.network_pass(noisy, channel)
+        if not self.settings.denoiser.collaborate:
+            return pilot
+        return CollaborativeFilter(channel.noise.covariance, channel.noise.curve)(noisy, pilot, run)
+
+
+def takes_estimate(network: nn.Module) -> bool:
+    """Whether a network wants the shrinkage filter's estimate as a second channel."""
+    return getattr(network, "channels", 1) == 2
+
+
+def first_look(noise: NoiseModel) -> ShrinkageFilter:
+    """Give the filter whose estimate the compact network corrects."""
+    return ShrinkageFilter(noise.covariance, noise.curve)
+
+
+def build_network(settings: DenoiserSettings) -> nn.Module:
+    """Build the untrained network that the settings ask for."""
+    if settings.network == "compact":
+        return CompactDenoiser(settings.width, settings.depth)
+    return paper_network(settings.network)
+
+
+def denoise(stack: Stack, denoiser: Denoiser, *, run: Run = SILENT, tile_px: int = 0) -> Stack:
+    """Denoise every frame of a stack, tile by tile.
+
+    Parameters
+    ----------
+    stack
+        Any size; the same axes, dtype and pixel size come back.
+    denoiser
+        Trained on this stack or on one like it.
+    tile_px
+        Side of a tile without its halo; 0 chooses by the free memory.
+
+    Raises
+    ------
+    InputError
+        If the stack has channels that the denoiser has not learned.
+    Cancelled
+        If the run was cancelled; asked before every tile.
+    """
+    _check_channels(stack, denoiser)
+    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px)
+    tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
+    ready = _for_inference(denoiser)
+    places = tiles(stack.frame_shape, tile)
+    total, clipped = stack.frame_count * len(places), 0
+    pixels = np.empty(stack.shape, stack.dtype)
+    flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
+    run.start(Stage.DENOISE, total)
+    for index in range(stack.frame_count):
+        raw, channel = stack.raw_frame(index), ready.channels[_channel(stack, index, ready)]
+        for number, place in enumerate(places, start=1):
+            run.check()
+            part, lost = _denoise_tile(raw, place, ready, channel, run)
+            flat[index][place.slices] = part
+            clipped += lost
+            done = index * len(places) + number
+            if run.tick_due() or done == total:
+                run.progress(Stage.DENOISE, done, total)
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {stack.dtype}.", warning=True)
+    run.finish(Stage.DENOISE)
+    return stack.with_pixels(pixels)
+
+
+def _check_channels(stack: Stack, denoiser: Denoiser) -> None:
+    found = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
+    known = len(denoiser.channels)
+    if found != known and known != 1:
+        raise InputError(
+            f"{stack.name} has {found} channel{'s' if found > 1 else ''}, the model learned "
+            f"{known}. Use a model that was trained on a stack with the same channels."
+        )
+
+
+def _channel(stack: Stack, index: int, denoiser: Denoiser) -> int:
+    return stack.channel_of(index) if len(denoiser.channels) > 1 else 0
+
+
+def _for_inference(denoiser: Denoiser) -> Denoiser:
+    """Fold the batch norm away and order memory by channels, both faster and exact."""
+    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Denoiser(network, denoiser.channels, denoiser.settings, denoiser.device, denoiser.card)
+
+
+def _denoise_tile(
+    raw: Pixels, place: PatchLocation, denoiser: Denoiser, channel: Channel, run: Run
+) -> tuple[Pixels, int]:
+    """Denoise one tile with its halo; give its pixels and how many had to be clipped."""
+    around = place.grown(denoiser.halo_px, raw.shape)
+    noisy = channel.noise.stabiliser.forward(raw[around.slices])
+    tensor = torch.from_numpy(noisy).to(denoiser.device)
+    estimate = denoiser.estimate(tensor, channel, run).cpu().numpy()
+    inner = place.within(around)
+    original = raw[place.slices]
+    values = to_stack_units(estimate[inner.slices], noisy[inner.slices], original, channel)
+    return cast(values, original.dtype, original)
+
+
+def to_stack_units(
+    estimate: Image, noisy: Image, original: Pixels, channel: Channel
+) -> NDArray[np.float64]:
+    """Undo the stabilisation; a pixel that was left alone keeps its value to the last bit."""
+    values = channel.brightness(channel.noise.stabiliser.inverse(estimate))
+    exact: NDArray[np.float64] = np.where(estimate == noisy, original.astype(np.float64), values)
+    return exact

@@ -1,0 +1,158 @@
+"""The .g2g model file: weights as safetensors, everything else as a JSON card. Never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .compact_networks import StationaryGenerator
+from .denoiser import BrightnessCurve, Channel, Denoiser, build_network
+from .device import choose_device
+from .errors import ModelError, OutputError, SettingsError
+from .networks import NoiseGenerator
+from .noise_model import NoiseMatch, NoiseModel
+from .noise_statistics import NoiseCurve
+from .settings import Settings
+from .stabilise import Stabiliser
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+FORMAT = "g2g-1"
+GENERATORS: dict[str, type[StationaryGenerator | NoiseGenerator]] = {
+    "StationaryGenerator": StationaryGenerator,
+    "NoiseGenerator": NoiseGenerator,
+}
+
+
+def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) -> Path:
+    """Write a denoiser as one file, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; choose another name.")
+    tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
+    channels = []
+    for number, channel in enumerate(denoiser.channels):
+        tensors |= _channel_tensors(f"channel{number}", channel)
+        channels.append(_channel_card(channel))
+    card = {
+        "format": FORMAT,
+        "settings": denoiser.settings.to_dict(),
+        "channels": channels,
+        "card": denoiser.card,
+    }
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(plain, part, metadata={"g2g": json.dumps(card, default=str)})
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path} cannot be written: {error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _channel_tensors(name: str, channel: Channel) -> dict[str, Tensor]:
+    noise = channel.noise
+    arrays = {
+        "covariance": noise.covariance,
+        "curve.levels": noise.curve.levels,
+        "curve.sigmas": noise.curve.sigmas,
+        "brightness.levels": channel.brightness.levels,
+        "brightness.shifts": channel.brightness.shifts,
+    }
+    tensors = {f"{name}.{key}": torch.from_numpy(np.array(v)) for key, v in arrays.items()}
+    generator = noise.generator.state_dict()
+    return tensors | {f"{name}.generator.{key}": value for key, value in generator.items()}
+
+
+def _channel_card(channel: Channel) -> dict[str, Any]:
+    noise = channel.noise
+    return {
+        "mean": channel.mean,
+        "spread": channel.spread,
+        "stabiliser": noise.stabiliser.to_dict(),
+        "generator": type(noise.generator).__name__,
+        "match": asdict(noise.match) if noise.match else None,
+        "patches": noise.patches,
+    }
+
+
+def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
+    """Read a model file; nothing in it is ever executed.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or not a model of this program.
+    """
+    card, tensors = _read(path)
+    place = choose_device(device)
+    try:
+        settings = Settings.from_dict(card["settings"])
+        network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
+        channels = tuple(
+            _channel(parts, _under(tensors, f"channel{number}"), place)
+            for number, parts in enumerate(card["channels"])
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, SettingsError) as error:
+        raise ModelError(
+            f"{path.name} cannot be used: a part of the model is missing or damaged. "
+            "Train it again or use another copy."
+        ) from error
+    return Denoiser(network, channels, settings, place, card.get("card", {}))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.exists():
+        raise ModelError(f"There is no model file {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {}).get("g2g", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path.name} is damaged or is no model file (.g2g).") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ModelError(f"{path.name} is no model of this version of g2g desktop.")
+    return card, tensors
+
+
+def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    start = f"{name}."
+    return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}
+
+
+def _filled(network: nn.Module, weights: dict[str, Tensor], place: torch.device) -> Any:
+    network.load_state_dict(weights)
+    return network.to(place).eval()
+
+
+def _channel(card: dict[str, Any], tensors: dict[str, Tensor], place: torch.device) -> Channel:
+    arrays = {name: value.numpy() for name, value in tensors.items() if "generator" not in name}
+    generator = GENERATORS[card["generator"]]()
+    noise = NoiseModel(
+        Stabiliser.from_dict(card["stabiliser"]),
+        NoiseCurve(arrays["curve.levels"], arrays["curve.sigmas"]),
+        arrays["covariance"],
+        _filled(generator, _under(tensors, "generator"), place),
+        NoiseMatch(**card["match"]) if card["match"] else None,
+        card["patches"],
+    )
+    brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
+    return Channel(noise, card["mean"], card["spread"], brightness)

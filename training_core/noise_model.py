@@ -1,0 +1,304 @@
+"""The noise model: what is measured of the noise, and a generator that learned to make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .compact_networks import LocalCritic, StationaryGenerator
+from .errors import TooFewPatchesError
+from .noise_statistics import LAGS, NoiseCurve, autocovariance, detrended, fit_curve, fit_stabiliser
+from .orientations import ALL, FLIPS
+from .run import SILENT, Stage
+from .stabilise import Stabiliser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from .networks import NoiseGenerator
+    from .noise_statistics import Values
+    from .run import Run
+    from .settings import NoiseModelSettings
+
+    Image = NDArray[np.float32]
+
+HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
+GENERATOR_RATE, CRITIC_RATE, AVERAGING = 1e-3, 1e-3, 0.99
+MATCHED_CORRELATION = 0.08  # largest difference over lags 0 to 3 px
+MATCHED_KURTOSIS = 0.6
+SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseMatch:
+    """How well made noise resembles held-out real noise; both are differences, 0 is best.
+
+    `correlation` is the largest over lags up to 3 px, `kurtosis` that of the fourth moments.
+    """
+
+    correlation: float
+    kurtosis: float
+
+    @property
+    def good(self) -> bool:
+        """Whether the generator can be trusted."""
+        return self.correlation < MATCHED_CORRELATION and self.kurtosis < MATCHED_KURTOSIS
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseModel:
+    """The noise of one channel: n^ = s(x^) g1(r) in stabilised units.
+
+    Attributes
+    ----------
+    stabiliser
+        To the units in which the noise hardly depends on brightness, and back.
+    curve
+        s, the std of the noise against the local mean.
+    covariance
+        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
+    generator
+        A `StationaryGenerator`, or the published g1, in eval mode.
+    match
+        How the generator was judged; None for the published one, which nobody judges.
+    patches
+        How many smooth patches it was learned from.
+    """
+
+    stabiliser: Stabiliser
+    curve: NoiseCurve
+    covariance: Values
+    generator: StationaryGenerator | NoiseGenerator
+    match: NoiseMatch | None
+    patches: int
+
+    @torch.no_grad()
+    def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
+        """Make unit noise, (count, 1, height, width) float32; g1 only makes 64 x 64 at most."""
+        device = next(self.generator.parameters()).device
+        if isinstance(self.generator, StationaryGenerator):
+            edge = 2 * self.generator.margin_px
+            white = torch.randn(count, 1, height + edge, width + edge, generator=draw)
+            noise: Tensor = self.generator(white.to(device))
+            return noise
+        latent = torch.randn(count, self.generator.latent, generator=draw)
+        made: Tensor = self.generator(latent.to(device))
+        return made[..., :height, :width]
+
+    @property
+    def orientations(self) -> tuple[int, ...]:
+        """The flips and rotations that leave the noise what it is."""
+        middle = slice(LAGS - 3, LAGS + 4)
+        near = self.covariance[middle, middle] / self.covariance[LAGS, LAGS]
+        return ALL if np.abs(near - near.T).max() < SAME_BOTH_WAYS else FLIPS
+
+    def statistics(self) -> dict[str, Any]:
+        """Give what a person wants to know of the noise, as plain values."""
+        unit = self.covariance / self.covariance[LAGS, LAGS]
+        return {
+            "gain": self.stabiliser.gain,
+            "read_variance": self.stabiliser.read_variance,
+            "sigma": float(self.stack_sigma()),
+            "correlation_x": [round(float(v), 4) for v in unit[LAGS, LAGS : LAGS + 4]],
+            "correlation_y": [round(float(v), 4) for v in unit[LAGS : LAGS + 4, LAGS]],
+            "patches": self.patches,
+            "generator": type(self.generator).__name__,
+            "match": None
+            if self.match is None
+            else {"correlation": self.match.correlation, "kurtosis": self.match.kurtosis},
+        }
+
+    def stack_sigma(self) -> float:
+        """Give the noise's std at the middle brightness, in stack units."""
+        level = float(np.median(self.curve.levels))
+        spread = float(self.curve(np.array(level))) / 2
+        ends = self.stabiliser.inverse(np.array([level - spread, level + spread], np.float32))
+        return float(ends[1] - ends[0])
+
+
+def measure_noise(
+    frames: Sequence[Image], patches: Image, settings: NoiseModelSettings, *, linear: bool
+) -> tuple[Stabiliser, NoiseCurve, Values, Image]:
+    """Measure the noise of one channel before anything is trained.
+
+    Parameters
+    ----------
+    frames
+        Noisy frames, (height, width) float32 in stack units.
+    patches
+        Smooth patches, (count, size, size) float32 in stack units.
+    linear
+        Whether the noise cannot grow with the signal, as in CT.
+
+    Returns
+    -------
+    tuple
+        Stabiliser, curve, autocovariance and the patches as unit noise.
+    """
+    stabiliser = fit_stabiliser(frames)
+    if linear or not settings.stabilise:
+        stabiliser = Stabiliser(scale=_spread(patches))
+    noise = detrended(stabiliser.forward(patches))
+    if not len(noise):
+        raise TooFewPatchesError(
+            "The smooth patches hold no noise at all: every pixel is equal. "
+            "Use an image that was not smoothed or masked."
+        )
+    covariance = autocovariance(noise)
+    covariance /= covariance[LAGS, LAGS]
+    curve = fit_curve([stabiliser.forward(frame) for frame in frames], covariance)
+    return stabiliser, curve, covariance, noise
+
+
+def _spread(patches: Image) -> float:
+    """Give the median std of the patches, a scale for the linear map."""
+    sigma = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
+    return sigma if sigma > 0 else 1.0
+
+
+def train_generator(
+    noise: Image,
+    covariance: Values,
+    settings: NoiseModelSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    run: Run = SILENT,
+) -> tuple[StationaryGenerator, NoiseMatch]:
+    """Learn g1 adversarially from unit noise; fall back to the measured spectrum if it fails.
+
+    Generator and critic play the hinge game (Lim and Ye, 2017) with one step each; the kept
+    weights are a running average.
+
+    Parameters
+    ----------
+    noise
+        Unit noise, (count, size, size) float32.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled; `finish_early` keeps what was learned so far.
+    """
+    held_out = np.zeros(len(noise), bool)
+    held_out[::HELD_OUT] = len(noise) >= 2 * HELD_OUT
+    draw = torch.Generator().manual_seed(seed)
+    start = StationaryGenerator(covariance).to(device)
+    generator = _play(noise[~held_out], start, settings, draw, device, run)
+    generator.hold_scale(draw)
+    judge = noise[held_out] if held_out.any() else noise
+    match = compare_noise(generator, judge, draw)
+    if match.good:
+        return generator.eval(), match
+    run.note(
+        f"The noise generator did not converge (correlation off by {match.correlation:.2f}, "
+        f"kurtosis by {match.kurtosis:.2f}); noise with the measured spectrum is used instead.",
+        warning=True,
+    )
+    start.hold_scale(draw)
+    return start.eval(), compare_noise(start, judge, draw)
+
+
+def _play(
+    noise: Image,
+    start: StationaryGenerator,
+    settings: NoiseModelSettings,
+    draw: torch.Generator,
+    device: torch.device,
+    run: Run,
+) -> StationaryGenerator:
+    """Run the adversarial game; give the averaged generator."""
+    made = _copy(start)
+    kept, critic = _copy(start), LocalCritic().to(device)
+    forge = torch.optim.Adam(made.parameters(), GENERATOR_RATE, betas=(0.0, 0.9))
+    judge = torch.optim.Adam(critic.parameters(), CRITIC_RATE, betas=(0.0, 0.9))
+    real = torch.from_numpy(noise)[:, None]
+    size = min(settings.crop_px, noise.shape[1])
+    told = torch.zeros(2, device=device)
+    steps_told = 0
+    run.start(Stage.NOISE_MODEL, settings.steps, "noise generator")
+    for step in range(1, settings.steps + 1):
+        run.check()
+        for _ in range(settings.critic_steps):
+            fake = made(_white(settings.batch, size, draw).to(device)).detach()
+            crops = _crops(real, settings.batch, size, draw).to(device)
+            loss_c = (
+                functional.relu(1 - critic(crops)).mean() + functional.relu(1 + critic(fake)).mean()
+            )
+            _update(judge, loss_c)
+        loss_g = -critic(made(_white(settings.batch, size, draw).to(device))).mean()
+        _update(forge, loss_g)
+        follow(kept, made, AVERAGING)
+        told += torch.stack([loss_c.detach(), loss_g.detach()])
+        steps_told += 1
+        if step == settings.steps or run.finish_early or run.tick_due():
+            critic_loss, generator_loss = (told / steps_told).tolist()  # waits for the device
+            losses = {"critic": critic_loss, "generator": generator_loss}
+            run.progress(Stage.NOISE_MODEL, step, settings.steps, losses)
+            told, steps_told = torch.zeros_like(told), 0
+        if run.finish_early:
+            break
+    run.finish(Stage.NOISE_MODEL)
+    return kept
+
+
+def _copy(generator: StationaryGenerator) -> StationaryGenerator:
+    twin = StationaryGenerator().to(generator.linear.weight.device)
+    twin.load_state_dict(generator.state_dict())
+    return twin
+
+
+def _white(count: int, size: int, draw: torch.Generator) -> Tensor:
+    edge = size + 2 * LAGS
+    return torch.randn(count, 1, edge, edge, generator=draw)
+
+
+def _crops(real: Tensor, count: int, size: int, draw: torch.Generator) -> Tensor:
+    """Cut random crops out of random patches, (count, 1, size, size)."""
+    spare = real.shape[-1] - size
+    which = torch.randint(len(real), (count,), generator=draw)
+    places = torch.randint(spare + 1, (count, 2), generator=draw)
+    return torch.stack(
+        [
+            real[i, :, y : y + size, x : x + size]
+            for i, (y, x) in zip(which.tolist(), places.tolist(), strict=True)
+        ]
+    )
+
+
+def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+@torch.no_grad()
+def follow(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
+    """Move the kept weights towards the trained ones (exponential moving average)."""
+    for mine, theirs in zip(kept.parameters(), trained.parameters(), strict=True):
+        mine.lerp_(theirs, 1 - slowness)
+
+
+@torch.no_grad()
+def compare_noise(generator: StationaryGenerator, real: Image, draw: torch.Generator) -> NoiseMatch:
+    """Compare made noise with real unit noise (count, size, size), both treated alike."""
+    device = generator.linear.weight.device
+    size = real.shape[1]
+    white = _white(256, size, draw).to(device)
+    made = detrended(generator(white)[:, 0].cpu().numpy())
+    near = slice(LAGS - 3, LAGS + 4)
+    apart = _unit(autocovariance(made))[near, near] - _unit(autocovariance(real))[near, near]
+    kurtosis = abs(float(np.mean(made**4)) - float(np.mean(real**4)))
+    return NoiseMatch(float(np.abs(apart).max()), kurtosis)
+
+
+def _unit(covariance: Values) -> Values:
+    return covariance / covariance[LAGS, LAGS]

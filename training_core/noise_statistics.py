@@ -1,0 +1,242 @@
+"""What the noise of a stack is like: how it grows with the signal, and how far it correlates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.fft import dct
+
+from .stabilise import Stabiliser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+    Values = NDArray[np.float64]
+
+WINDOW_PX, BLOCK_PX = 16, 4
+MOST_WINDOWS = 20_000
+BINS = 16
+SMOOTHEST = 0.1  # share of a brightness class that is looked at
+PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
+WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
+FAILED = 0.6  # of the usual std in stabilised units: below it the stabilisation has failed
+LAGS = 15  # px: the correlation is measured up to here
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseCurve:
+    """Standard deviation of the noise against the local mean, both in stabilised units.
+
+    `levels` and `sigmas` are (n,) float64, levels ascending; between them it is linear, outside
+    constant.
+    """
+
+    levels: Values
+    sigmas: Values
+
+    def __call__(self, mean: NDArray[np.floating]) -> Image:
+        """Give the standard deviation at each local mean, any shape, float32."""
+        return np.interp(mean, self.levels, self.sigmas).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """Small windows with their slow trend removed: each a (count,) float64 statistic."""
+
+    mean: Values
+    fine: Values  # energy of the finest detail, where structure hardly shows
+    slow: Values  # energy of block means, where structure shows most
+    whole: Values
+
+    @classmethod
+    def of(cls, frames: Sequence[Image]) -> _Windows:
+        per_frame = [_window_statistics(frame, MOST_WINDOWS // len(frames)) for frame in frames]
+        return cls(*(np.concatenate(parts) for parts in zip(*per_frame, strict=True)))
+
+    def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:
+        """Give, per brightness class, the windows with the least slow energy for their variance."""
+        edges = np.unique(np.quantile(self.mean, np.linspace(0, 1, BINS + 1)))
+        if len(edges) < 2:
+            return [np.arange(self.mean.size)]
+        chosen = []
+        for low, high in pairwise(edges):
+            here = np.flatnonzero((self.mean >= low) & (self.mean <= high))
+            count = max(int(SMOOTHEST * here.size), min(20, here.size))
+            order = np.argsort(self.slow[here] / expected[here], kind="stable")
+            chosen.append(here[order[:count]])
+        return chosen
+
+
+def _window_statistics(frame: Image, most: int) -> tuple[Values, Values, Values, Values]:
+    size = min(WINDOW_PX, *(n // BLOCK_PX * BLOCK_PX for n in frame.shape))
+    stride = max(BLOCK_PX, int(np.sqrt(frame.size / max(most, 1))))
+    windows = np.lib.stride_tricks.sliding_window_view(frame, (size, size))[::stride, ::stride]
+    flat = windows.reshape(-1, size * size).astype(np.float64)
+    left = (flat - _trend(flat, size)).reshape(-1, size, size)
+    mixed = np.diff(np.diff(left, axis=1), axis=2)
+    blocks = left.reshape(-1, size // BLOCK_PX, BLOCK_PX, size // BLOCK_PX, BLOCK_PX)
+    return (
+        flat.mean(axis=1),
+        np.square(mixed).mean(axis=(1, 2)) / 4,
+        np.square(blocks.mean(axis=(2, 4))).mean(axis=(1, 2)),
+        np.square(left).sum(axis=(1, 2)) / (size * size - 6),
+    )
+
+
+def _trend(flat: Values, size: int) -> Values:
+    """Give the second-order polynomial of each flattened window, (count, size * size)."""
+    y, x = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+    basis = np.linalg.qr(terms)[0]
+    trend: Values = (flat @ basis) @ basis.T
+    return trend
+
+
+def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
+    """Fit variance = gain * value + read variance on the smoothest windows, blind.
+
+    Parameters
+    ----------
+    frames
+        Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
+
+    Returns
+    -------
+    Stabiliser
+        The Anscombe transform where bright areas are noisier than dark ones, else a linear map
+        that brings the noise to a standard deviation of about 1.
+    """
+    windows = _Windows.of(frames)
+    expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), 1e-30))
+    gain = read = 0.0
+    for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them
+        gain, read, typical = _fit_line(windows, windows.smoothest(expected))
+        expected = np.maximum(gain * windows.mean + read, 0.05 * typical)
+    dark, bright = np.percentile(windows.mean, (5, 95))
+    if gain <= 0 or gain * bright + read < WORTH_STABILISING * (gain * dark + read):
+        return Stabiliser(scale=float(np.sqrt(max(typical, 1e-30))))
+    return Stabiliser(gain, read)
+
+
+def _fit_line(windows: _Windows, groups: list[NDArray[np.intp]]) -> tuple[float, float, float]:
+    """Give slope, variance at 0 and median variance; groups with structure in them weigh less."""
+    purity = np.array([np.median(windows.slow[g] / windows.fine[g].mean()) for g in groups])
+    purity = np.maximum(purity / max(float(np.quantile(purity, 0.25)), 1e-30), 1.0)
+    whole_to_fine = [
+        windows.whole[g].mean() / windows.fine[g].mean()
+        for g, excess in zip(groups, purity, strict=True)
+        if excess < PURE
+    ]
+    variance = np.array([windows.fine[g].mean() for g in groups]) * np.median(whole_to_fine)
+    mean = np.array([windows.mean[g].mean() for g in groups])
+    weight = 1 / (np.maximum(variance, 1e-30) * purity**2)
+    terms = np.stack([mean, np.ones_like(mean)], axis=1)
+    slope, intercept = np.linalg.lstsq(terms * weight[:, None], variance * weight, rcond=None)[0]
+    return float(slope), float(intercept), float(np.median(variance))
+
+
+def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
+    """Measure what stabilisation left: the noise's std per brightness class.
+
+    Parameters
+    ----------
+    frames
+        Stabilised frames, (height, width) float32.
+    covariance
+        Autocovariance of the noise, see `autocovariance`; only its shape matters.
+    """
+    windows = _Windows.of(frames)
+    groups = windows.smoothest(np.ones_like(windows.mean))
+    levels = np.array([windows.mean[g].mean() for g in groups])
+    fine = np.array([windows.fine[g].mean() for g in groups])
+    sigmas = np.sqrt(np.maximum(fine / _fine_energy(covariance), 1e-12))
+    order = np.argsort(levels)
+    return NoiseCurve(levels[order], sigmas[order])
+
+
+def _fine_energy(covariance: Values) -> float:
+    """Give the energy of the finest detail for noise of variance 1 with this correlation."""
+    c = covariance / covariance[LAGS, LAGS]
+    beside = c[LAGS, LAGS + 1] + c[LAGS + 1, LAGS]
+    across = c[LAGS + 1, LAGS + 1] + c[LAGS + 1, LAGS - 1]
+    return float(max(4 - 4 * beside + 2 * across, 1e-3)) / 4
+
+
+def detrended(patches: Image) -> Image:
+    """Remove the slow trend of each patch and bring it to unit std.
+
+    Patches whose std is far under that of the others are left out: there the stabilisation has
+    failed, since a few photons are no Gaussian noise on any scale.
+
+    Returns
+    -------
+    numpy.ndarray
+        (at most count, size, size) float32.
+    """
+    count, size = patches.shape[:2]
+    flat = patches.reshape(count, -1).astype(np.float64)
+    left = flat - _trend(flat, size)
+    sigma = np.sqrt(np.square(left).sum(axis=1, keepdims=True) / (size * size - 6))
+    alive = sigma[:, 0] > FAILED * np.quantile(sigma, 0.9) if count else np.zeros(0, bool)
+    unit: Image = (left[alive] / sigma[alive]).reshape(-1, size, size).astype(np.float32)
+    return unit
+
+
+def autocovariance(patches: Image) -> Values:
+    """Average the autocovariance of patches over lags of -15 to 15 px.
+
+    Returns
+    -------
+    numpy.ndarray
+        (31, 31) float64; the middle is the variance. Lags beyond half a patch are 0, and the rest
+        fades out towards its end, where the estimate is uncertain.
+    """
+    size = patches.shape[1]
+    padded = np.fft.rfft2(patches, (2 * size, 2 * size))
+    overlap = np.fft.rfft2(np.ones((size, size)), (2 * size, 2 * size))
+    total = np.fft.irfft2(np.mean(np.abs(padded) ** 2, axis=0), (2 * size, 2 * size))
+    count = np.fft.irfft2(np.abs(overlap) ** 2, (2 * size, 2 * size))
+    lags = np.arange(-LAGS, LAGS + 1)
+    within = np.abs(lags) < size
+    wrapped = np.where(within, lags, 0) % (2 * size)
+    measured = (total / np.maximum(count, 1))[np.ix_(wrapped, wrapped)]
+    reach = min(LAGS + 1, size // 2)
+    fade = np.clip(2 - 2 * np.abs(lags) / reach, 0, 1) * within
+    faded: Values = measured * np.outer(fade, fade)
+    return faded
+
+
+def spectrum(covariance: Values, shape: tuple[int, int]) -> Values:
+    """Give the power spectrum of noise with this autocovariance on a torus, for `rfft2`."""
+    wrapped = np.zeros((max(shape[0], 2 * LAGS + 1), max(shape[1], 2 * LAGS + 1)))
+    lags = np.arange(-LAGS, LAGS + 1)
+    wrapped[np.ix_(lags % wrapped.shape[0], lags % wrapped.shape[1])] = covariance
+    power: Values = np.maximum(np.fft.rfft2(wrapped).real, 0.0)
+    return power
+
+
+def dct_variances(covariance: Values, size: int) -> Values:
+    """Give the variance of each coefficient of a size x size DCT of the noise, (size, size).
+
+    The floor keeps a filter from dividing by nothing where the noise has no power.
+    """
+    waves = dct(np.eye(size), axis=0, norm="ortho")
+    reach = min(LAGS, size - 1)
+    overlaps = np.stack([np.correlate(wave, wave, "full") for wave in waves])
+    overlaps = overlaps[:, size - 1 - reach : size + reach]
+    inner = covariance[LAGS - reach : LAGS + reach + 1, LAGS - reach : LAGS + reach + 1]
+    variances: Values = np.einsum("ud,de,ve->uv", overlaps, inner, overlaps)
+    return np.maximum(variances, 1e-4 * covariance[LAGS, LAGS])
+
+
+def patch_covariance(covariance: Values, size: int) -> Values:
+    """Give the covariance matrix of a flattened size x size patch of noise, (size^2, size^2)."""
+    y, x = np.divmod(np.arange(size * size), size)
+    matrix: Values = covariance[LAGS + y[:, None] - y, LAGS + x[:, None] - x]
+    return matrix

@@ -1,0 +1,118 @@
+"""Noisy pairs made from an estimate and the learned noise: what each round learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from .compact_networks import StationaryGenerator
+from .orientations import FLIPS, turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from .denoiser import Channel, Denoiser
+    from .run import Run
+    from .settings import DenoiserSettings
+
+PREPARED_PX = 3_000_000  # noisy copies of this many pixels are made ahead in each round
+FEWEST_COPIES, MOST_COPIES = 1, 12
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is known so far of the clean image of one region, stabilised (height, width)."""
+
+    image: Tensor
+    channel: Channel
+
+
+class PreparedPairs:
+    """Pairs from noise of any size: whole noisy copies are made ahead, crops are cut from them.
+
+    Made ahead since the filter whose result the network sees needs the surroundings of a crop.
+    """
+
+    def __init__(
+        self, denoiser: Denoiser, estimates: Sequence[Estimate], draw: torch.Generator, run: Run
+    ) -> None:
+        self.draw, self.device = draw, denoiser.device
+        area = sum(estimate.image.numel() for estimate in estimates)
+        copies = min(max(PREPARED_PX // area, FEWEST_COPIES), MOST_COPIES)
+        noisy_targets = denoiser.settings.denoiser.targets == "noisy"
+        self.pairs: list[tuple[Tensor, tuple[int, ...]]] = []
+        for estimate in estimates:
+            channel = estimate.channel
+            clean = (estimate.image[None] - channel.mean) / channel.spread
+            for _ in range(copies):
+                run.check()
+                source = denoiser.inputs(self._noisy(estimate), channel)[0]
+                target = clean
+                if noisy_targets:
+                    target = (self._noisy(estimate)[0] - channel.mean) / channel.spread
+                pair = torch.cat([source, target]).cpu()
+                self.pairs.append((pair, channel.noise.orientations))
+
+    def _noisy(self, estimate: Estimate) -> Tensor:
+        """Give x^ + s(x^) n^, (1, 1, height, width)."""
+        noise = estimate.channel.noise
+        made = noise.sample(1, *estimate.image.shape, self.draw)
+        sigma = torch.from_numpy(noise.curve(estimate.image.cpu().numpy())).to(self.device)
+        return estimate.image + sigma * made
+
+    def batch(self, settings: DenoiserSettings) -> tuple[Tensor, Tensor]:
+        """Give sources (batch, inputs, crop, crop) and targets (batch, 1, crop, crop)."""
+        which = torch.randint(len(self.pairs), (settings.batch,), generator=self.draw).tolist()
+        smallest = min(min(pair.shape[-2:]) for pair, _ in self.pairs)
+        size = min(settings.crop_px, smallest)
+        cut = [_crop(*self.pairs[i], size, self.draw) for i in which]
+        both = torch.stack(cut).to(self.device)
+        return both[:, :-1], both[:, -1:]
+
+
+class PublishedPairs:
+    """Pairs as published: random crops of the estimate, g1's noise of the crop's size on both."""
+
+    def __init__(
+        self, denoiser: Denoiser, estimates: Sequence[Estimate], draw: torch.Generator, run: Run
+    ) -> None:
+        run.check()
+        self.draw, self.device = draw, denoiser.device
+        self.noisy_targets = denoiser.settings.denoiser.targets == "noisy"
+        self.channels = denoiser.channels
+        self.images = [[e.image for e in estimates if e.channel is c] for c in self.channels]
+
+    def batch(self, settings: DenoiserSettings) -> tuple[Tensor, Tensor]:
+        """Give sources and targets, both (batch, 1, crop, crop), of one channel."""
+        size, count = settings.crop_px, settings.batch
+        chosen = int(torch.randint(len(self.channels), (), generator=self.draw))
+        images, noise = self.images[chosen], self.channels[chosen].noise
+        which = torch.randint(len(images), (count,), generator=self.draw).tolist()
+        crops = [_crop(images[i][None], FLIPS, size, self.draw) for i in which]
+        clean = torch.stack(crops).to(self.device)
+        source = clean + noise.sample(count, size, size, self.draw)
+        target = clean
+        if self.noisy_targets:
+            target = clean + noise.sample(count, size, size, self.draw)
+        return source, target
+
+
+def make_pairs(
+    denoiser: Denoiser, estimates: Sequence[Estimate], draw: torch.Generator, run: Run
+) -> PreparedPairs | PublishedPairs:
+    """Choose by what the generator can make: noise of any size, or 64 x 64 pixels."""
+    of_any_size = isinstance(denoiser.channels[0].noise.generator, StationaryGenerator)
+    return (PreparedPairs if of_any_size else PublishedPairs)(denoiser, estimates, draw, run)
+
+
+def _crop(images: Tensor, ways: Sequence[int], size: int, draw: torch.Generator) -> Tensor:
+    """Cut a random crop, turned in one of the ways, (inputs, size, size)."""
+    height, width = images.shape[-2:]
+    top = int(torch.randint(height - size + 1, (), generator=draw))
+    left = int(torch.randint(width - size + 1, (), generator=draw))
+    way = ways[int(torch.randint(len(ways), (), generator=draw))]
+    return turn(images[..., top : top + size, left : left + size], way)

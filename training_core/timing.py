@@ -1,0 +1,109 @@
+"""How long a job will take here, from a short real calculation of each of its parts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from .compact_networks import StationaryGenerator
+from .denoiser import Channel, Denoiser, build_network
+from .noise_model import NoiseModel, train_generator
+from .noise_statistics import LAGS, NoiseCurve
+from .paper_gan import AdversarialGame
+from .run import Stage
+from .stabilise import Stabiliser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .settings import Settings
+    from .stack import Stack
+
+SAMPLE_PX = 96
+GUESSED_PATCH_SEARCH = 0.3e-6  # seconds a pixel: too short to be worth a measurement
+
+
+def expected_plan(
+    stacks: Sequence[Stack], settings: Settings, device: torch.device
+) -> dict[Stage, float]:
+    """Give the seconds each stage will take on the device; measuring takes about two seconds."""
+    pixels = float(sum(stack.frame_count * np.prod(stack.frame_shape) for stack in stacks))
+    chosen = settings.denoiser
+    area = min(pixels, chosen.area_mpx * 1e6)
+    with torch.random.fork_rng(devices=[]):
+        per_pixel = _seconds_per_pixel(settings, device)
+        step = _seconds_per_step(settings, device)
+        game = _seconds_per_game_step(settings, device)
+    return {
+        Stage.PATCHES: pixels * GUESSED_PATCH_SEARCH,
+        Stage.NOISE_MODEL: settings.noise_model.steps * game,
+        Stage.FIRST_ESTIMATE: area * per_pixel,
+        Stage.ROUNDS: chosen.rounds * (chosen.steps * step + area * per_pixel),
+        Stage.DENOISE: pixels * per_pixel,
+    }
+
+
+def _clocked(work: Callable[[], object], device: torch.device) -> float:
+    """Time `work` once, after a warm-up."""
+    work()
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
+
+
+def _seconds_per_pixel(settings: Settings, device: torch.device) -> float:
+    network = build_network(settings.denoiser).to(device).eval()
+    channel = Channel(_white_noise(device))
+    denoiser = Denoiser(network, (channel,), settings, device)
+    image = torch.randn(SAMPLE_PX, SAMPLE_PX).to(device)
+    return _clocked(lambda: denoiser.estimate(image, channel), device) / SAMPLE_PX**2
+
+
+def _white_noise(device: torch.device) -> NoiseModel:
+    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
+    covariance[LAGS, LAGS] = 1.0
+    generator = StationaryGenerator(covariance).to(device)
+    curve = NoiseCurve(np.zeros(1), np.ones(1))
+    return NoiseModel(Stabiliser(), curve, covariance, generator, None, 0)
+
+
+def _seconds_per_step(settings: Settings, device: torch.device) -> float:
+    chosen = settings.denoiser
+    network = build_network(chosen).to(device).train()
+    few, size = min(chosen.batch, 8), chosen.crop_px
+    inputs = torch.randn(few, getattr(network, "channels", 1), size, size).to(device)
+
+    def step() -> None:
+        loss = nn.functional.mse_loss(network(inputs), inputs[:, :1])
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    return _clocked(step, device) * chosen.batch / few
+
+
+def _seconds_per_game_step(settings: Settings, device: torch.device) -> float:
+    chosen = settings.noise_model
+    if chosen.generator == "g1":
+        game = AdversarialGame(chosen, "dncnn", 0, device)
+        few = min(chosen.batch, 2)
+        images = torch.randn(few, 1, 64, 64).to(device)
+        latent = torch.randn(few, game.g1.latent).to(device)
+        return _clocked(lambda: game.step(images, images, latent), device) * chosen.batch / few
+    noise = np.random.default_rng(0).standard_normal((16, 32, 32), dtype=np.float32)
+    white = _white_noise(device).covariance
+
+    def game_steps() -> None:
+        from .run import Run
+        from .settings import NoiseModelSettings
+
+        few = NoiseModelSettings(
+            steps=3, batch=chosen.batch, crop_px=chosen.crop_px, critic_steps=chosen.critic_steps
+        )
+        train_generator(noise, white, few, seed=0, device=device, run=Run())
+
+    return _clocked(game_steps, device) / 4  # the judgement at the end costs about one more
