@@ -99,7 +99,7 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     """
     folder = Path(path)
     with _readable(folder):
-        if not folder.is_dir() or _foreign(folder) or _dicom_files(folder):
+        if not folder.is_dir() or _foreign(folder) or _series_files(folder):
             return [folder]
         inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
         inputs = [p for p in inside if _lists(p)]
@@ -110,7 +110,7 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
 
 def _lists(path: Path) -> bool:
     if path.is_dir():
-        return bool(_foreign(path) or _dicom_files(path))
+        return bool(_foreign(path) or _series_files(path))
     return path.suffix.lower() in SUFFIXES or bool(_foreign(path))
 
 
@@ -123,7 +123,7 @@ def _open(paths: list[Path], run: Run) -> Stack:
 
 
 def _open_folder(folder: Path, run: Run) -> Stack:
-    slices = _dicom_files(folder)
+    slices = _series_files(folder)
     if slices:
         return read_dicom(slices, folder, run=run)
     files = [p for p in list_inputs(folder) if p.is_file() and not _foreign(p)]
@@ -282,9 +282,12 @@ def _unknown(path: Path) -> InputError:
     )
 
 
-def _dicom_files(folder: Path) -> list[Path]:
+def _series_files(folder: Path) -> list[Path]:
+    """List the DICOM files of a folder, where they are what it holds and not a few among others."""
     files = sorted((p for p in folder.iterdir() if p.is_file()), key=_natural)
-    return [p for p in files if is_dicom(p) and p.name.upper() != "DICOMDIR"]
+    dicom = [p for p in files if is_dicom(p) and p.name.upper() != "DICOMDIR"]
+    others = [p for p in files if p not in dicom and _lists(p)]
+    return dicom if len(dicom) >= len(others) else []
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -343,6 +343,24 @@ def test_info_on_every_malformed_file(shared_data: Path, capsys: pytest.CaptureF
             assert json.loads(out)["warnings"] or not err, path.name
 
 
+@pytest.mark.shared_data
+def test_a_folder_of_malformed_files_as_a_batch(
+    shared_data: Path, tmp_path: Path, trained: list[Any], capsys: pytest.CaptureFixture[str]
+):
+    folder, output = shared_data / "malformed", tmp_path / "out"
+
+    code, out, err = call(capsys, "run", folder, "--output", output, "--json")
+
+    results = json.loads(out)["outputs"]
+    done = [r for r in results if r["output"]]
+    assert code == 3
+    assert len(results) == len(list(folder.iterdir()))
+    assert len(done) == len(trained) == len(list(output.iterdir())) > 10
+    assert all(r["error"].endswith(".") for r in results if not r["output"])
+    assert err.count("is left out:") == len(results) - len(done)
+    assert "Traceback" not in err
+
+
 def test_a_batch_is_told_in_one_line_for_each_stack(
     noisy: Path, tmp_path: Path, trained: list[Any], capsys: pytest.CaptureFixture[str]
 ):

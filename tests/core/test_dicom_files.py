@@ -204,6 +204,22 @@ def test_a_folder_of_slices_is_one_input(tmp_path: Path):
     assert list_inputs(tmp_path) == [first, second]
 
 
+def test_a_few_slices_among_other_images_are_no_series(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 1), b=slice_at(1.0, 2))
+    (tmp_path / "preview.png").write_bytes(b"")
+    assert list_inputs(tmp_path) == [tmp_path]
+
+    for name in ("c.tif", "d.tif"):
+        (tmp_path / name).write_bytes(b"")
+    assert [p.name for p in list_inputs(tmp_path)] == [
+        "a.dcm",
+        "b.dcm",
+        "c.tif",
+        "d.tif",
+        "preview.png",
+    ]
+
+
 @pytest.mark.shared_data
 def test_a_real_low_dose_volume(shared_data: Path):
     stack = open_stack(shared_data / "ct/ldct_mayo/L096/quarter")
