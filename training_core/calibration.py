@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -59,6 +61,13 @@ class Calibration:
     channels: tuple[str, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+def value_unit_of(tif: Any) -> str:
+    """Give the unit of the values, "HU" or "", as `write_stack` notes it inside its files."""
+    text = f"{tif.pages[0].description} {(tif.imagej_metadata or {}).get('Info', '')}"
+    noted = re.search(r'\\?"value_unit\\?": \\?"(HU)', html.unescape(text))
+    return noted[1] if noted else ""
 
 
 def calibration_of(tif: Any) -> tuple[str, Calibration]:

@@ -79,7 +79,7 @@ def write_stack(
     check_target(stack, path, overwrite=overwrite)
     run.start(Stage.WRITE, 2 * stack.frame_count)
     with _whole_or_nothing(path) as temporary:
-        _write(stack, temporary, _provenance(description), run)
+        _write(stack, temporary, _provenance(stack, description), run)
         _compare(stack, temporary, path.name, run)
     run.finish(Stage.WRITE)
     return path
@@ -115,8 +115,11 @@ def _whole_or_nothing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _provenance(description: Mapping[str, Any] | None) -> str:
-    return f"{program()} {json.dumps(dict(description or {}), sort_keys=True, default=str)}"
+def _provenance(stack: Stack, description: Mapping[str, Any] | None) -> str:
+    facts = dict(description or {})
+    if stack.value_unit:
+        facts["value_unit"] = stack.value_unit  # no TIFF has a place for it; reading finds it here
+    return f"{program()} {json.dumps(facts, sort_keys=True, default=str)}"
 
 
 def _write(stack: Stack, path: Path, provenance: str, run: Run) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from .axes import arrange
-from .calibration import calibration_of
+from .calibration import calibration_of, value_unit_of
 from .damage import DAMAGE, brief
 from .errors import InputError
 from .run import SILENT, Run
@@ -103,6 +103,7 @@ class _Reader:
             calibration.pixel_size,
             calibration.channels if named else arranged.channels,
             calibration.time_step_s if timed else None,
+            value_unit=value_unit_of(self.tif),
             kind=kind,
             source=self.path,
             warnings=(*self.warnings, *calibration.warnings, *arranged.warnings),

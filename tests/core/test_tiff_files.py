@@ -167,6 +167,20 @@ def test_any_order_of_axes_comes_back(tmp_path: Path, axes: str, kind: str):
     np.testing.assert_array_equal(again.pixels, stack.pixels)
 
 
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("dicom", "int16"), ("imagej", "int16"), ("x", "int64")]
+)
+def test_hounsfield_units_are_known_again(tmp_path: Path, kind: str, dtype: str):
+    stack = Stack(noise(20, 30, dtype=dtype) - 1024, "YX", value_unit="HU", kind=kind)
+
+    again = open_stack(write_stack(stack, tmp_path / "a.tif", description={"input": "ct"}))
+
+    assert again.value_unit == "HU"
+    np.testing.assert_array_equal(again.pixels, stack.pixels)
+    plain = replace(stack, value_unit="")
+    assert open_stack(write_stack(plain, tmp_path / "b.tif")).value_unit == ""
+
+
 @pytest.mark.parametrize("count", [3, 4])
 def test_three_or_four_frames_are_no_colours(tmp_path: Path, count: int):
     path = write_stack(Stack(noise(count, 20, 30, dtype="uint8"), "ZYX"), tmp_path / "a.tif")
