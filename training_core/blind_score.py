@@ -51,7 +51,8 @@ def error_estimate(denoiser: Denoiser, noisy: Sequence[Estimate], seed: int, run
         image = _middle(region.image)
         channel = region.channel
         sigma = torch.from_numpy(channel.noise.curve(image.cpu().numpy())).to(image.device)
-        probe = channel.noise.sample(1, *image.shape, draw)[0, 0] * sigma
+        height, width = image.shape
+        probe = channel.noise.sample(1, height, width, draw)[0, 0] * sigma
         clean = denoiser.estimate(image, channel, run)
         moved = denoiser.estimate(image + PROBE * probe, channel, run)
         freedom = (probe * (moved - clean)).mean() / PROBE

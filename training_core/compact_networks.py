@@ -30,15 +30,16 @@ class StationaryGenerator(nn.Module):
     """
 
     margin_px = LAGS
+    shift: Tensor
+    gain: Tensor
 
     def __init__(self, covariance: Values | None = None, width: int = 8) -> None:
         super().__init__()
         self.linear = nn.Conv2d(1, 1, KERNEL_PX, bias=False)
-        self.bend = nn.Sequential(
-            nn.Conv2d(1, width, 5, padding=2), nn.Tanh(), nn.Conv2d(width, 1, 3, padding=1)
-        )
-        nn.init.zeros_(self.bend[-1].weight)
-        nn.init.zeros_(self.bend[-1].bias)
+        last = nn.Conv2d(width, 1, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        self.bend = nn.Sequential(nn.Conv2d(1, width, 5, padding=2), nn.Tanh(), last)
         self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("gain", torch.ones(()))
         if covariance is not None:

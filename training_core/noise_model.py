@@ -301,4 +301,5 @@ def compare_noise(generator: StationaryGenerator, real: Image, draw: torch.Gener
 
 
 def _unit(covariance: Values) -> Values:
-    return covariance / covariance[LAGS, LAGS]
+    unit: Values = covariance / covariance[LAGS, LAGS]
+    return unit

@@ -42,7 +42,8 @@ class NoiseCurve:
 
     def __call__(self, mean: NDArray[np.floating]) -> Image:
         """Give the standard deviation at each local mean, any shape, float32."""
-        return np.interp(mean, self.levels, self.sigmas).astype(np.float32)
+        sigmas: Image = np.interp(mean, self.levels, self.sigmas).astype(np.float32)
+        return sigmas
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,8 +232,9 @@ def dct_variances(covariance: Values, size: int) -> Values:
     overlaps = np.stack([np.correlate(wave, wave, "full") for wave in waves])
     overlaps = overlaps[:, size - 1 - reach : size + reach]
     inner = covariance[LAGS - reach : LAGS + reach + 1, LAGS - reach : LAGS + reach + 1]
-    variances: Values = np.einsum("ud,de,ve->uv", overlaps, inner, overlaps)
-    return np.maximum(variances, 1e-4 * covariance[LAGS, LAGS])
+    exact = np.einsum("ud,de,ve->uv", overlaps, inner, overlaps)
+    variances: Values = np.maximum(exact, 1e-4 * covariance[LAGS, LAGS])
+    return variances
 
 
 def patch_covariance(covariance: Values, size: int) -> Values:

@@ -60,7 +60,8 @@ class PreparedPairs:
     def _noisy(self, estimate: Estimate) -> Tensor:
         """Give x^ + s(x^) n^, (1, 1, height, width)."""
         noise = estimate.channel.noise
-        made = noise.sample(1, *estimate.image.shape, self.draw)
+        height, width = estimate.image.shape
+        made = noise.sample(1, height, width, self.draw)
         sigma = torch.from_numpy(noise.curve(estimate.image.cpu().numpy())).to(self.device)
         return estimate.image + sigma * made
 
@@ -69,7 +70,7 @@ class PreparedPairs:
         which = torch.randint(len(self.pairs), (settings.batch,), generator=self.draw).tolist()
         smallest = min(min(pair.shape[-2:]) for pair, _ in self.pairs)
         size = min(settings.crop_px, smallest)
-        cut = [_crop(*self.pairs[i], size, self.draw) for i in which]
+        cut = [_crop(pair, ways, size, self.draw) for pair, ways in (self.pairs[i] for i in which)]
         both = torch.stack(cut).to(self.device)
         return both[:, :-1], both[:, -1:]
 

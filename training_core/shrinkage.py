@@ -14,6 +14,7 @@ from .noise_statistics import dct_variances, patch_covariance
 from .run import SILENT
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from .noise_statistics import NoiseCurve, Values
@@ -99,11 +100,12 @@ def mirror(image: Tensor, edges: tuple[int, int, int, int]) -> Tensor:
     return image.index_select(-2, down).index_select(-1, across)
 
 
-def _bounce(length: int, before: int, after: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _bounce(length: int, before: int, after: int) -> NDArray[np.intp]:
     """Give the indices -before .. length + after - 1, reflected into 0 .. length - 1."""
     period = max(2 * (length - 1), 1)
     index = np.abs(np.arange(-before, length + after)) % period
-    return np.minimum(index, period - index)
+    bounced: NDArray[np.intp] = np.minimum(index, period - index)
+    return bounced
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +151,14 @@ class CollaborativeFilter:
         nearest = torch.stack(distances, dim=1).topk(
             min(SIMILAR, side * side), dim=1, largest=False, sorted=True
         )
-        dy, dx = nearest.indices // side - REACH_PX, nearest.indices % side - REACH_PX
-        y = torch.arange(0, rows, STEP_PX, device=pilot.device)
-        x = torch.arange(0, columns, STEP_PX, device=pilot.device)
-        y, x = torch.meshgrid(y, x, indexing="ij")
-        down = (y.reshape(-1, 1) + dy).clamp(0, rows - 1)
-        across = (x.reshape(-1, 1) + dx).clamp(0, columns - 1)
+        y, x = torch.meshgrid(
+            torch.arange(0, rows, STEP_PX, device=pilot.device),
+            torch.arange(0, columns, STEP_PX, device=pilot.device),
+            indexing="ij",
+        )
+        down = y.reshape(-1, 1) + nearest.indices // side - REACH_PX
+        across = x.reshape(-1, 1) + nearest.indices % side - REACH_PX
+        down, across = down.clamp(0, rows - 1), across.clamp(0, columns - 1)
         return down * columns + across
 
     def _estimate(
@@ -167,7 +171,7 @@ class CollaborativeFilter:
         unit = patch_covariance(self.covariance, PATCH_PX).astype(np.float32)
         noise = torch.from_numpy(unit).to(noisy.device)
         total, count = torch.zeros_like(seen), seen.new_zeros(len(seen))
-        for group in members.split(CHUNK):
+        for group in torch.split(members, CHUNK):
             run.check()
             estimates = self._group(seen[group], guess[group], noise)
             total.index_add_(0, group.reshape(-1), estimates.reshape(-1, PATCH_PX**2))
@@ -187,7 +191,7 @@ class CollaborativeFilter:
         both = signal + sigma.square() * noise
         both.diagonal(dim1=1, dim2=2).add_(1e-4)
         mean = seen.mean(dim=1, keepdim=True)
-        weighed = torch.linalg.solve(both, (seen - mean).transpose(1, 2))
+        weighed: Tensor = torch.linalg.solve(both, (seen - mean).transpose(1, 2))
         return mean + (signal @ weighed).transpose(1, 2)
 
 
