@@ -286,8 +286,8 @@ def _series_files(folder: Path) -> list[Path]:
     """List the DICOM files of a folder, where they are what it holds and not a few among others."""
     files = sorted((p for p in folder.iterdir() if p.is_file()), key=_natural)
     dicom = [p for p in files if is_dicom(p) and p.name.upper() != "DICOMDIR"]
-    others = [p for p in files if p not in dicom and _lists(p)]
-    return dicom if len(dicom) >= len(others) else []
+    others = sum(map(_lists, set(files).difference(dicom)))
+    return dicom if len(dicom) >= others else []
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
