@@ -17,6 +17,7 @@ from .actions import BY_ID
 from .export_dialog import ExportDialog, suggested_target
 from .paths import log_file, resource
 from .preferences import save_preferences
+from .session import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .preferences import Preferences
 
 MODEL_SUFFIX = ".g2g"
+_ASK_AFTER_SECONDS = 30.0
 
 
 class Commands(QObject):
@@ -45,7 +47,7 @@ class Commands(QObject):
             "train": self.train,
             "denoise": workflow.denoise,
             "stop_and_keep": workflow.stop_and_keep,
-            "cancel": workflow.cancel,
+            "cancel": self.cancel,
             "model_info": self.model_info,
             "fit": self.fit,
             "actual_size": self.zoom_full,
@@ -105,6 +107,18 @@ class Commands(QObject):
         self._window.centre.viewer.clear_training()
         self._window.workflow.watch(self._window.centre.viewer.stack_view.region())
         self._window.workflow.train()
+
+    def cancel(self) -> None:
+        """Cancel the job; ask first where that throws minutes of training away."""
+        window = self._window
+        answer = dialogs.Running.CANCEL
+        long = window.workflow.seconds > _ASK_AFTER_SECONDS
+        if window.session.state is State.TRAINING and long:
+            answer = dialogs.ask_cancelling(window)
+        if answer is dialogs.Running.STOP_AND_KEEP:
+            self.do("stop_and_keep")
+        elif answer is dialogs.Running.CANCEL:
+            window.workflow.cancel()
 
     def export(self) -> None:
         """Ask where to, and export."""

@@ -9,7 +9,7 @@ from PySide6.QtCore import Signal, Slot
 from .data_card import bytes_text, pixels_text
 from .quality_panel import QualityPanel
 from .session import Step
-from .step_card import StepCard, ToneLabel, link_button, paragraph
+from .step_card import StepCard, ToneLabel, button_row, link_button, paragraph
 from .theme import Tone
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ExportCard(StepCard):
         self.model = link_button("Save model...", "Keep the model to denoise other stacks (Ctrl+S)")
         self.reveal.clicked.connect(self.reveal_asked)
         self.model.clicked.connect(self.save_model_asked)
-        for widget in (self.what, self.warnings, self.done, self.reveal, self.model):
+        for widget in (self.what, self.warnings, self.done, button_row(self.reveal, self.model)):
             self.body.addWidget(widget)
 
     def show_session(self, session: Session, allowed: frozenset[str]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel
 
 from .session import Step
-from .step_card import GAP, ElidedLabel, StepCard, ToneLabel, link_button
+from .step_card import GAP, ElidedLabel, StepCard, ToneLabel, button_row, link_button
 from .theme import Tone
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class DataCard(StepCard):
         self.size_button.clicked.connect(self.pixel_size_asked)
         self.body.addLayout(grid)
         self.body.addWidget(self.warnings)
-        self.body.addWidget(_row(self.another, self.size_button))
+        self.body.addWidget(button_row(self.another, self.size_button))
 
     def show_stack(self, stack: Stack | None) -> None:
         """Say how the stack was understood."""
@@ -112,14 +112,3 @@ def bytes_text(count: float) -> str:
 
 def _length(um: float) -> str:
     return f"{um / 1000:.4g} mm" if um >= 100 else f"{um:.4g} µm"
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(GAP)
-    for widget in widgets:
-        row.addWidget(widget, 0, Qt.AlignmentFlag.AlignLeft)
-    row.addStretch(1)
-    return holder

@@ -45,12 +45,12 @@ _VIEWER_KEYS = (
 )
 
 
-class Closing(StrEnum):
-    """What to do with a running job when the window is closed."""
+class Running(StrEnum):
+    """What to do with a running job."""
 
     KEEP_RUNNING = "Keep running"
     STOP_AND_KEEP = "Stop and keep"
-    CANCEL = "Cancel and close"
+    CANCEL = "Discard"
 
 
 class ErrorDialog(QDialog):
@@ -66,7 +66,9 @@ class ErrorDialog(QDialog):
         self.sentence.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self.copy = QPushButton("Copy details")
+        self.copy.setAutoDefault(False)
         self.copy.clicked.connect(self._on_copy)
         buttons.addButton(self.copy, QDialogButtonBox.ButtonRole.ActionRole)
         column = _column(self, 440)
@@ -103,20 +105,33 @@ def ask_model_target(parent: QWidget, suggestion: Path) -> Path | None:
     return Path(name).with_suffix(".g2g") if name else None
 
 
-def ask_closing(parent: QWidget, *, training: bool) -> Closing:
-    """Ask what to do with the job that runs."""
-    box = _question(parent, "A job is running", "What shall happen to it?")
-    keep = box.addButton(Closing.KEEP_RUNNING.value, QMessageBox.ButtonRole.RejectRole)
-    stop = cancel = None
-    if training:
-        stop = box.addButton(Closing.STOP_AND_KEEP.value, QMessageBox.ButtonRole.AcceptRole)
-    cancel = box.addButton(Closing.CANCEL.value, QMessageBox.ButtonRole.DestructiveRole)
-    box.setDefaultButton(keep)
-    box.setEscapeButton(keep)
+def ask_closing(parent: QWidget, *, training: bool) -> Running:
+    """Ask what to do with the job that runs when the window is closed."""
+    text = "Closing the window would end it, and discard what it has done."
+    return _ask_running(parent, "Close while a job is running?", text, training=training)
+
+
+def ask_cancelling(parent: QWidget) -> Running:
+    """Ask whether a training that has run for a while is to be thrown away."""
+    text = "What it has learned so far would be lost."
+    return _ask_running(parent, "Discard the training?", text, training=True)
+
+
+def _ask_running(parent: QWidget, title: str, text: str, *, training: bool) -> Running:
+    roles = {
+        Running.KEEP_RUNNING: QMessageBox.ButtonRole.RejectRole,
+        Running.STOP_AND_KEEP: QMessageBox.ButtonRole.AcceptRole,
+        Running.CANCEL: QMessageBox.ButtonRole.DestructiveRole,
+    }
+    if not training:
+        del roles[Running.STOP_AND_KEEP]
+    box = _question(parent, title, text)
+    buttons = {answer: box.addButton(answer.value, role) for answer, role in roles.items()}
+    box.setDefaultButton(buttons[Running.KEEP_RUNNING])
+    box.setEscapeButton(buttons[Running.KEEP_RUNNING])
     box.exec()
-    if stop is not None and box.clickedButton() is stop:
-        return Closing.STOP_AND_KEEP
-    return Closing.CANCEL if box.clickedButton() is cancel else Closing.KEEP_RUNNING
+    chosen = box.clickedButton()
+    return next((a for a, b in buttons.items() if b is chosen), Running.KEEP_RUNNING)
 
 
 def confirm(parent: QWidget, title: str, text: str, yes: str) -> bool:
@@ -174,6 +189,7 @@ def show_shortcuts(parent: QWidget) -> QDialog:
         if a.shortcuts
     ]
     column = _column(dialog, 560)
+    column.setSizeConstraint(QVBoxLayout.SizeConstraint.SetFixedSize)
     column.addWidget(heading("Keyboard shortcuts", 3))
     column.addLayout(_key_grid([*rows, *_VIEWER_KEYS]))
     dialog.open()

@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 # Image codecs and torch overflow the small default stack of a thread on macOS.
 STACK_BYTES = 64 * 2**20
-NICENESS = 10
+NICENESS = 5
 
 
 class Job(QObject):

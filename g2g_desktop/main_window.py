@@ -212,9 +212,9 @@ class MainWindow(QMainWindow):
         if self.workflow.is_busy and self.session.state is not State.CANCELLING:
             training = self.session.state is State.TRAINING
             answer = dialogs.ask_closing(self, training=training)
-            if answer is dialogs.Closing.STOP_AND_KEEP:
+            if answer is dialogs.Running.STOP_AND_KEEP:
                 self.workflow.stop_and_keep()
-            return answer is dialogs.Closing.CANCEL
+            return answer is dialogs.Running.CANCEL
         return not self.session.has_unsaved_result or dialogs.confirm(
             self,
             "Close without saving?",

@@ -105,6 +105,7 @@ class ProgressPanel(QWidget):
     def clear(self) -> None:
         """Start over, with a bar that only says that something goes on."""
         self.bar.setRange(0, 0)
+        self._doing = ""
         self.words.setText("")
         self.note.say(Tone.MUTED, "")
 
@@ -114,6 +115,7 @@ class ProgressPanel(QWidget):
         if isinstance(event, StageStarted):
             self.bar.setRange(0, 0)
             self.words.setText(_joined(event.stage.value, event.detail))
+            self._doing = self.words.text()
         elif isinstance(event, StepsDone):
             self._show_steps(event)
         elif isinstance(event, Note):
@@ -124,7 +126,8 @@ class ProgressPanel(QWidget):
         self.bar.setValue(round(_BAR_UNITS * event.done / max(event.total, 1)))
         left = event.seconds_left
         ahead = f"about {duration_text(left)} left" if left is not None else ""
-        self.words.setText(_joined(f"{event.done} of {event.total}", ahead))
+        self.words.setText(_joined(self._doing, ahead))
+        self.bar.setToolTip(f"{event.done} of {event.total}")
 
 
 def _joined(*parts: str) -> str:

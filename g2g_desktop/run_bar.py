@@ -9,7 +9,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
 from .progress_panel import ProgressPanel
 from .session import State
-from .step_card import GAP, paragraph
+from .step_card import GAP, ToneLabel
+from .theme import Tone
+from .view_state import Badge
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QAction
@@ -45,7 +47,7 @@ class RunBar(QFrame):
         super().__init__()
         self._actions, self._theme = actions, theme
         self.setProperty("surface", "bar")
-        self.headline = paragraph()
+        self.headline = ToneLabel(theme)
         self.progress = ProgressPanel(theme)
         self.next_button, self.other_button = QPushButton(), QPushButton()
         self.next_button.setProperty("primary", True)
@@ -64,7 +66,8 @@ class RunBar(QFrame):
 
     def show_view(self, view: ViewState) -> None:
         """Show the buttons and the sentence of a view state."""
-        self.headline.setText(view.headline)
+        failed = Badge.FAILED in view.badges.values()
+        self.headline.say(Tone.RED if failed else Tone.TEXT, view.headline)
         self.progress.setVisible(view.state in _WITH_PROGRESS)
         self._show_button(self.next_button, view.next_action, view)
         self._show_button(self.other_button, view.other_action, view)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FIRST_GUESS = 0.15  # of the range: where a slider starts that was automatic so far
+_LABEL_CHARACTERS = 18
 _MOST = 2**31 - 1  # what a spin box can hold
 
 
@@ -268,6 +269,8 @@ def _field_names(settings: Any) -> list[str]:
 def _label(limits: Limits, editor: QWidget) -> QLabel:
     label = QLabel(limits.label)
     label.setToolTip(limits.help)
+    # As wide in every form, so that forms below each other line up.
+    label.setMinimumWidth(_LABEL_CHARACTERS * label.fontMetrics().averageCharWidth())
     label.setBuddy(editor)
     return label
 

@@ -189,8 +189,20 @@ def link_button(text: str, tip: str = "") -> QPushButton:
     return button
 
 
+def button_row(*widgets: QWidget) -> QWidget:
+    """Put buttons side by side, from the left."""
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(GAP)
+    for widget in widgets:
+        row.addWidget(widget, 0, Qt.AlignmentFlag.AlignLeft)
+    row.addStretch(1)
+    return holder
+
+
 class ToneLabel(QWidget):
-    """A sentence with the symbol and the colour of its tone."""
+    """A sentence with the colour of its tone, and the symbol of a green, amber or red one."""
 
     _SYMBOL = {Tone.GREEN: "check", Tone.AMBER: "warning", Tone.RED: "cross"}  # noqa: RUF012
 
@@ -201,6 +213,7 @@ class ToneLabel(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GAP)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         row.addWidget(self.symbol, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.words, 1)
         theme.changed.connect(self._repaint)
@@ -220,5 +233,7 @@ class ToneLabel(QWidget):
         palette = QPalette()
         palette.setColor(QPalette.ColorRole.WindowText, self._theme.colour(self._tone))
         self.words.setPalette(palette)
-        name = self._SYMBOL.get(self._tone, "info")
-        self.symbol.setPixmap(self._theme.pixmap(name, self._tone, 16))
+        name = self._SYMBOL.get(self._tone, "")
+        self.symbol.setVisible(bool(name))
+        if name:
+            self.symbol.setPixmap(self._theme.pixmap(name, self._tone, 16))

@@ -32,6 +32,7 @@ class Colours:
     window: str
     card: str
     field: str
+    inset: str
     button: str
     border: str
     faint: str
@@ -43,6 +44,7 @@ LIGHT = Colours(
     window="#f3f4f6",
     card="#ffffff",
     field="#ffffff",
+    inset="#ffffff",
     button="#f6f7f9",
     border="#ccd1d9",
     faint="#e6e9ee",
@@ -61,6 +63,7 @@ DARK = Colours(
     window="#1b1d21",
     card="#24272c",
     field="#1f2226",
+    inset="#353b43",  # lighter than its card: Fusion draws no outline that shows on dark
     button="#2f3339",
     border="#434952",
     faint="#31353c",
@@ -162,7 +165,7 @@ def _palette(colours: Colours) -> QPalette:
     palette = QPalette()
     surfaces = {
         role.Window: colours.window,
-        role.Base: colours.field,
+        role.Base: colours.inset,
         role.AlternateBase: colours.card,
         role.Button: colours.button,
         role.ToolTipBase: colours.card,

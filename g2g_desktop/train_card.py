@@ -63,8 +63,14 @@ class TrainCard(StepCard):
             self.estimate.setText("Measuring how fast this computer is...")
         else:
             self.estimate.setText(f"About {duration_text(seconds)}{where}.")
-        title = _PRESETS[self._settings.preset][0]
+        title = self._title()
         self.show_summary(f"{title}, {duration_text(seconds)}" if seconds is not None else title)
+
+    def _title(self) -> str:
+        """Name the preset, and whether anything in it was changed."""
+        title, now = _PRESETS[self._settings.preset][0], self._settings
+        plain = preset(now.preset, seed=now.seed, device=now.device, patches=now.patches)
+        return title if now == plain else f"{title}, adjusted"
 
     def show_running(self, running: bool) -> None:
         """Show the stages instead of the settings, or the other way round."""

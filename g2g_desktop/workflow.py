@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class Workflow(QObject):
         self._on_result: Callable[[Any], None] = _ignore
         self._region: Region | None = None
         self._warnings: list[str] = []
+        self._started = 0.0
         self._closing = False
         self._engine = _Latest(self.device_known.emit, self._on_engine_failed)
         self._patches = _Latest(self._on_patches, self._on_patches_failed)
@@ -72,6 +74,11 @@ class Workflow(QObject):
     def is_busy(self) -> bool:
         """Whether a job has the stage."""
         return self._job is not None
+
+    @property
+    def seconds(self) -> float:
+        """How long the job that has the stage has been running."""
+        return time.monotonic() - self._started
 
     def start_engine(self) -> None:
         """Load torch behind the user's back, so that the first training starts at once."""
@@ -152,6 +159,7 @@ class Workflow(QObject):
         self._on_result = on_result
         job.run.watch(self._region)
         self._warnings.clear()
+        self._started = time.monotonic()
         job.happened.connect(self._on_happened)
         job.succeeded.connect(self._on_succeeded)
         job.cancelled.connect(self._on_cancelled)

@@ -72,7 +72,7 @@ def source(tmp_path: Path, small_stack: Stack) -> Path:
 def window(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
     def agree(_window: object) -> None:
         monkeypatch.setattr(dialogs, "confirm", lambda *_, **__: True)
-        monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Closing.CANCEL)
+        monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Running.CANCEL)
 
     made = MainWindow(Preferences(), Theme("light"))
     qtbot.addWidget(made, before_close_func=agree)

@@ -45,7 +45,7 @@ def window(qtbot: QtBot, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Ite
     def agree(_window: object) -> None:
         core.may_end.set()
         monkeypatch.setattr(dialogs, "confirm", lambda *_, **__: True)
-        monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Closing.CANCEL)
+        monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Running.CANCEL)
 
     made = MainWindow(Preferences(), Theme("light"))
     qtbot.addWidget(made, before_close_func=agree)  # qtbot closes it before this fixture ends

@@ -143,6 +143,18 @@ def test_advanced_settings_change_what_they_say_and_nothing_else(
     assert heard.args == [replace(before, denoiser=replace(before.denoiser, rounds=rounds))]
 
 
+def test_an_adjusted_preset_is_called_so(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_settings(preset("quick", seed=3))
+    card.show_estimate(350.0, "")
+    assert card.header.summary.full_text() == "Quick, 6 min"
+    more = preset("quick")
+    card.show_settings(replace(more, denoiser=replace(more.denoiser, rounds=5)))
+    card.show_estimate(350.0, "")
+    assert card.header.summary.full_text() == "Quick, adjusted, 6 min"
+
+
 def test_the_stepper_follows_the_stages(theme: Theme, qtbot: QtBot) -> None:
     stepper = Stepper(theme)
     qtbot.addWidget(stepper)
@@ -166,7 +178,8 @@ def test_the_progress_says_how_far_and_how_long(theme: Theme, qtbot: QtBot) -> N
     assert panel.bar.maximum() == 0
     panel.take(StepsDone(Stage.ROUNDS, 100, 400, {}, 250.0))
     assert (panel.bar.value(), panel.bar.maximum()) == (250, 1000)
-    assert panel.words.text() == "100 of 400 · about 4 min left"
+    assert panel.words.text() == "Training the denoiser · round 1 of 3 · about 4 min left"
+    assert panel.bar.toolTip() == "100 of 400"
     panel.take(Note("Fewer patches than asked for.", warning=True))
     assert panel.note.text() == "Fewer patches than asked for."
 

@@ -34,8 +34,8 @@ def press(text: str) -> Callable[[object], None]:
     return lambda box: next(b for b in box.buttons() if b.text() == text).click()
 
 
-@pytest.mark.parametrize("answer", dialogs.Closing)
-def test_closing_while_training_has_three_answers(answer: dialogs.Closing, parent: QWidget) -> None:
+@pytest.mark.parametrize("answer", dialogs.Running)
+def test_closing_while_training_has_three_answers(answer: dialogs.Running, parent: QWidget) -> None:
     soon(parent, QMessageBox, press(answer.value))
     assert dialogs.ask_closing(parent, training=True) is answer
 
@@ -48,8 +48,8 @@ def test_other_jobs_cannot_be_stopped_and_kept(parent: QWidget) -> None:
         box.reject()
 
     soon(parent, QMessageBox, look)
-    assert dialogs.ask_closing(parent, training=False) is dialogs.Closing.KEEP_RUNNING
-    assert set(shown) == {"Keep running", "Cancel and close"}
+    assert dialogs.ask_closing(parent, training=False) is dialogs.Running.KEEP_RUNNING
+    assert set(shown) == {"Keep running", "Discard"}
 
 
 @pytest.mark.parametrize(("button", "answer"), [("Lose it", True), ("Cancel", False)])

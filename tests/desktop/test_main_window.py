@@ -134,7 +134,7 @@ def test_closing_while_training_asks_and_keeps_running(
 ) -> None:
     core.may_end.clear()
     loaded.commands.do("train")
-    answers = iter([dialogs.Closing.KEEP_RUNNING, dialogs.Closing.STOP_AND_KEEP])
+    answers = iter([dialogs.Running.KEEP_RUNNING, dialogs.Running.STOP_AND_KEEP])
     monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: next(answers))
     assert not loaded.close()
     assert loaded.session.state is State.TRAINING
@@ -148,7 +148,7 @@ def test_closing_with_cancel_ends_the_job_first(
     core.may_end.clear()
     loaded.commands.do("train")
     job = loaded.workflow._job
-    monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Closing.CANCEL)
+    monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Running.CANCEL)
     assert loaded.close()
     assert job.wait(0)
 

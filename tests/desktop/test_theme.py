@@ -32,6 +32,12 @@ def test_every_text_can_be_read_on_every_surface(colours: Colours, tone: Tone) -
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_what_is_typed_can_be_read(colours: Colours) -> None:
+    for tone in (Tone.TEXT, Tone.MUTED):
+        assert contrast(colours.tones[tone], colours.inset) >= 4.5
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 def test_the_text_of_the_primary_button_can_be_read(colours: Colours) -> None:
     assert contrast(colours.tones[Tone.ON_ACCENT], colours.highlight) >= 4.5
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def trained(window: MainWindow, qtbot: QtBot) -> MainWindow:
     window.commands.do("train")
-    qtbot.waitUntil(lambda: window.session.state is State.DONE)
+
+    def done() -> None:
+        assert (window.session.state, window.session.failure) == (State.DONE, None)
+
+    qtbot.waitUntil(done)
     return window
 
 
@@ -81,6 +85,21 @@ def test_cancel_while_training_leaves_everything_as_it_was(
     assert loaded.run_bar.next_button.text() == "Train and denoise"
     core.may_end.set()
     trained(loaded, qtbot)
+
+
+def test_a_long_training_is_discarded_only_after_a_question(
+    loaded: MainWindow, core: FakeCore, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    answers = iter(dialogs.Running)
+    monkeypatch.setattr(dialogs, "ask_cancelling", lambda _parent: next(answers))
+    loaded.commands.do("train")
+    loaded.workflow._started -= 31.0
+    loaded.commands.do("cancel")
+    assert loaded.session.state is State.TRAINING
+    loaded.commands.do("cancel")
+    assert loaded.session.state is State.STOPPING
+    qtbot.waitUntil(lambda: loaded.session.state is State.DENOISING)
 
 
 def test_cancel_while_denoising_keeps_the_model(
@@ -155,7 +174,7 @@ def test_while_training_the_page_and_card_follow(
 ) -> None:
     core.may_end.clear()
     loaded.commands.do("train")
-    qtbot.waitUntil(lambda: "5 of 10" in loaded.run_bar.progress.words.text())
+    qtbot.waitUntil(lambda: loaded.run_bar.progress.bar.toolTip() == "5 of 10")
     assert loaded._view.page is Page.TRAINING
     assert loaded.centre.viewer.plot.isVisible()
     assert loaded.centre.viewer.preview.isVisible()
