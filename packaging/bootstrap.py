@@ -99,7 +99,7 @@ def demo(_: list[str]) -> int:
     denoised, figure = ROOT / "demo" / "denoised.tif", ROOT / "demo" / "before_after.png"
     denoised.parent.mkdir(exist_ok=True)
     job = ["run", NOISY, "--output", denoised, "--preset", "quick", "--overwrite"]
-    check = ["compare", NOISY, denoised, "--reference", CLEAN, "--figure", figure]
+    check = ["compare", NOISY, denoised, "--reference", CLEAN, "--figure", figure, "--overwrite"]
     status = in_environment(["training_core", *job]) or in_environment(["training_core", *check])
     if not status:
         say(f"The denoised stack is {denoised}; before and after are in {figure}.")
