@@ -40,13 +40,13 @@ def error_estimate(denoiser: Denoiser, noisy: Sequence[Estimate], seed: int, run
     denoiser
         What is judged.
     noisy
-        Stabilised noisy regions; the middle of up to three of them is used.
+        Stabilised noisy regions; the middle of a few of each channel is used.
     seed
         The same seed gives the same probes, so that scores can be compared.
     """
     draw = torch.Generator().manual_seed(seed)
     error = variance = 0.0
-    for region in noisy[:JUDGED_REGIONS]:
+    for region in _judged(noisy):
         run.check()
         image = _middle(region.image)
         channel = region.channel
@@ -60,6 +60,15 @@ def error_estimate(denoiser: Denoiser, noisy: Sequence[Estimate], seed: int, run
         error += float((image - clean).square().mean() - power + 2 * freedom)
         variance += float(power)
     return error / variance
+
+
+def _judged(noisy: Sequence[Estimate]) -> list[Estimate]:
+    """Choose about three regions, at least one of each channel."""
+    per_channel: dict[Channel, list[Estimate]] = {}
+    for region in noisy:
+        per_channel.setdefault(region.channel, []).append(region)
+    each = -(-JUDGED_REGIONS // len(per_channel))
+    return [region for mine in per_channel.values() for region in mine[:each]]
 
 
 def _middle(image: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ class LocalCritic(nn.Module):
             nn.LeakyReLU(0.2),
             spectral_norm(nn.Conv2d(width, width, 3)),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(width, 1, 3)),
+            spectral_norm(nn.Conv2d(width, 1, 2)),  # of 16 px, the smallest crop, 2 px are left
         )
 
     def forward(self, crops: Tensor) -> Tensor:

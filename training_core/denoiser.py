@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from .compact_networks import CompactDenoiser
 from .device import tile_size
@@ -113,18 +114,24 @@ class Denoiser:
     @torch.no_grad()
     def network_pass(self, noisy: Tensor, channel: Channel) -> Tensor:
         """Give the network's estimate of a stabilised frame (height, width)."""
-        images = self.inputs(noisy[None, None], channel)
-        if not self.settings.denoiser.every_orientation:
-            return self._apply(images, channel, noisy)
-        ways = channel.noise.orientations
-        turned = [turn_back(self.network(turn(images, way)), way)[0, 0] for way in ways]
-        return torch.stack(turned).mean(dim=0) * channel.spread + channel.mean
-
-    def _apply(self, images: Tensor, channel: Channel, noisy: Tensor) -> Tensor:
-        made = self.network(images)[0, 0]
-        restored = made * channel.spread + channel.mean
+        height, width = noisy.shape
+        images = self._padded(self.inputs(noisy[None, None], channel))
+        seen = images[0, 0]
+        if self.settings.denoiser.every_orientation:
+            ways = channel.noise.orientations
+            turned = [turn_back(self.network(turn(images, way)), way)[0, 0] for way in ways]
+            made = seen + (torch.stack(turned) - seen).mean(dim=0)
+        else:
+            made = self.network(images)[0, 0]
+        restored = (made * channel.spread + channel.mean)[:height, :width]
         # A pixel that the network left alone keeps its value to the last bit.
-        return torch.where(made == images[0, 0], noisy, restored)
+        return torch.where((made == seen)[:height, :width], noisy, restored)
+
+    def _padded(self, images: Tensor) -> Tensor:
+        """Fill up to the network's grid, which then lies alike however the image is turned."""
+        multiple = int(getattr(self.network, "multiple_px", 1))
+        below, right = (-n % multiple for n in images.shape[-2:])
+        return functional.pad(images, (0, right, 0, below), mode="replicate")
 
     @torch.no_grad()
     def estimate(self, noisy: Tensor, channel: Channel, run: Run = SILENT) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from .compact_networks import LocalCritic, StationaryGenerator
 from .errors import TooFewPatchesError
+from .networks import GENERATED_PX
 from .noise_statistics import LAGS, NoiseCurve, autocovariance, detrended, fit_curve, fit_stabiliser
 from .orientations import ALL, FLIPS
 from .run import SILENT, Stage
@@ -82,16 +83,25 @@ class NoiseModel:
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
-        """Make unit noise, (count, 1, height, width) float32; g1 only makes 64 x 64 at most."""
+        """Make unit noise, (count, 1, height, width) float32; that of g1 is laid in tiles."""
         device = next(self.generator.parameters()).device
         if isinstance(self.generator, StationaryGenerator):
             edge = 2 * self.generator.margin_px
             white = torch.randn(count, 1, height + edge, width + edge, generator=draw)
             noise: Tensor = self.generator(white.to(device))
             return noise
-        latent = torch.randn(count, self.generator.latent, generator=draw)
-        made: Tensor = self.generator(latent.to(device))
-        return made[..., :height, :width]
+        rows, columns = -(-height // GENERATED_PX), -(-width // GENERATED_PX)
+        latent = torch.randn(count * rows * columns, self.generator.latent, generator=draw)
+        made = self.generator(latent.to(device)) / float(self.curve.sigmas[0])
+        laid = made.reshape(count, rows, columns, GENERATED_PX, GENERATED_PX).transpose(2, 3)
+        tiled: Tensor = laid.reshape(count, 1, rows * GENERATED_PX, columns * GENERATED_PX)
+        return tiled[..., :height, :width]
+
+    def add_noise(self, clean: Tensor, draw: torch.Generator) -> Tensor:
+        """Give x^ + s(x^) n^ for stabilised images x^, (count, 1, height, width)."""
+        count, _, height, width = clean.shape
+        sigma = torch.from_numpy(self.curve(clean.cpu().numpy())).to(clean.device)
+        return clean + sigma * self.sample(count, height, width, draw)
 
     @property
     def orientations(self) -> tuple[int, ...]:

@@ -58,7 +58,10 @@ class _Windows:
     @classmethod
     def of(cls, frames: Sequence[Image]) -> _Windows:
         per_frame = [_window_statistics(frame, MOST_WINDOWS // len(frames)) for frame in frames]
-        return cls(*(np.concatenate(parts) for parts in zip(*per_frame, strict=True)))
+        mean, fine, slow, whole = (np.concatenate(parts) for parts in zip(*per_frame, strict=True))
+        alive = fine > 0  # masked and saturated areas say nothing of the noise
+        alive |= not alive.any()
+        return cls(mean[alive], np.maximum(fine[alive], 1e-30), slow[alive], whole[alive])
 
     def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:
         """Give, per brightness class, the windows with the least slow energy for their variance."""

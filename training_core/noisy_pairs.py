@@ -58,12 +58,7 @@ class PreparedPairs:
                 self.pairs.append((pair, channel.noise.orientations))
 
     def _noisy(self, estimate: Estimate) -> Tensor:
-        """Give x^ + s(x^) n^, (1, 1, height, width)."""
-        noise = estimate.channel.noise
-        height, width = estimate.image.shape
-        made = noise.sample(1, height, width, self.draw)
-        sigma = torch.from_numpy(noise.curve(estimate.image.cpu().numpy())).to(self.device)
-        return estimate.image + sigma * made
+        return estimate.channel.noise.add_noise(estimate.image[None, None], self.draw)
 
     def batch(self, settings: DenoiserSettings) -> tuple[Tensor, Tensor]:
         """Give sources (batch, inputs, crop, crop) and targets (batch, 1, crop, crop)."""
@@ -95,10 +90,10 @@ class PublishedPairs:
         which = torch.randint(len(images), (count,), generator=self.draw).tolist()
         crops = [_crop(images[i][None], FLIPS, size, self.draw) for i in which]
         clean = torch.stack(crops).to(self.device)
-        source = clean + noise.sample(count, size, size, self.draw)
+        source = noise.add_noise(clean, self.draw)
         target = clean
         if self.noisy_targets:
-            target = clean + noise.sample(count, size, size, self.draw)
+            target = noise.add_noise(clean, self.draw)
         return source, target
 
 

@@ -148,9 +148,11 @@ class CollaborativeFilter:
             for dx in range(side):
                 moved = around[..., dy : dy + height, dx : dx + width]
                 distances.append(_on_grid((pilot - moved).square()))
-        nearest = torch.stack(distances, dim=1).topk(
-            min(SIMILAR, side * side), dim=1, largest=False, sorted=True
-        )
+        apart = torch.stack(distances, dim=1)
+        apart[
+            :, side * side // 2
+        ] = -1.0  # itself, also where all around are equal: none is left out
+        nearest = apart.topk(SIMILAR, dim=1, largest=False, sorted=True)
         y, x = torch.meshgrid(
             torch.arange(0, rows, STEP_PX, device=pilot.device),
             torch.arange(0, columns, STEP_PX, device=pilot.device),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .stack import Pixels
 
-STABILISED_FLOOR = 0.5  # below it the closed-form inverse has no meaning
+STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inverse rises again
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 LARGEST_PX = 512
-SMALLEST_PX = 32  # a sliver at the end of a frame teaches nothing
+SMALLEST_PX = 64  # a sliver at the end of a frame teaches nothing
 LOOKED_AT = 200  # candidates whose contrast is measured
 
 
@@ -44,7 +44,8 @@ def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[
     chosen = []
     for channel in channels:
         mine = [candidate for candidate in candidates if candidate[3] == channel]
-        mine = [mine[i] for i in rng.permutation(len(mine))[:LOOKED_AT]]
+        mine = [mine[i] for i in rng.permutation(len(mine))]
+        mine, others = mine[:LOOKED_AT], mine[LOOKED_AT:]
         share = area_mpx * 1e6 / len(channels)
         if sum(place.height * place.width for _, _, place, _ in mine) > share:
             mine.sort(key=lambda candidate: -_contrast(stacks, candidate))
@@ -53,7 +54,7 @@ def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[
                 for pair in zip(mine, rng.permutation(len(mine)), strict=True)
                 for c in (pair[0], mine[pair[1]])
             ]
-        chosen += _until(mine, share)
+        chosen += _until(mine + others, share)
     return [TrainingRegion(c[3], _cut(stacks, c)) for c in chosen]
 
 
