@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import logging
+import os
 import sys
 import threading
 from logging.handlers import RotatingFileHandler
@@ -16,6 +17,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from . import dialogs
+from .job import Job
 from .main_window import MainWindow
 from .paths import log_file, resource
 from .preferences import load_preferences
@@ -58,7 +60,11 @@ def run(arguments: Sequence[str]) -> int:
     QTimer.singleShot(0, window.centre.start.load_thumbnails)
     if options.stack:
         window.commands.open_paths([Path(name) for name in options.stack])
-    return int(app.exec())
+    code = int(app.exec())
+    if Job.any_running():
+        # A calculation that does not end must not turn the end of the program into a crash.
+        os._exit(code)
+    return code
 
 
 def make_window() -> MainWindow:
@@ -90,6 +96,8 @@ class ErrorCatcher(QObject):
         self.caught.emit(error)
 
     def _on_caught(self, error: Exception) -> None:
+        if self._window.findChild(dialogs.ErrorDialog) is not None:
+            return  # one is enough; the log has them all
         failure = failure_of(Step.DATA, error)
         dialogs.ErrorDialog(failure, self._window.theme, self._window).open()
 

@@ -32,7 +32,6 @@ class CompareCard(StepCard):
         self.body.addWidget(self.quality)
         self._stack: Stack | None = None
         self._denoised: Stack | None = None
-        self._shown: object = None
         theme.changed.connect(self.quality.set_theme)
         self.quality.set_theme(theme.dark)
 
@@ -42,11 +41,9 @@ class CompareCard(StepCard):
         self.waiting.setVisible(denoised is None)
         self.quality.setVisible(denoised is not None)
         self.show_summary("Noisy against denoised" if denoised is not None else "After training")
-        self._stack, self._denoised = session.stack, denoised
-        pixels = None if denoised is None else denoised.pixels
-        if pixels is self._shown:
+        if denoised is self._denoised:
             return
-        self._shown = pixels
+        self._stack, self._denoised = session.stack, denoised
         self.quality.clear()
         self.take_reference(None)
 

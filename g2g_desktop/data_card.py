@@ -29,6 +29,7 @@ class DataCard(StepCard):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.DATA, "data", theme)
+        self._stack: Stack | None = None
         self.facts = {name: ElidedLabel() for name in _ROWS}
         grid = QGridLayout()
         grid.setHorizontalSpacing(2 * GAP)
@@ -52,7 +53,11 @@ class DataCard(StepCard):
         """Say how the stack was understood."""
         if stack is None:
             self.show_summary("No stack yet")
-            return
+        elif stack is not self._stack:
+            self._fill(stack)
+        self._stack = stack
+
+    def _fill(self, stack: Stack) -> None:
         values = (
             str(stack.source or stack.name),
             axes_text(stack),

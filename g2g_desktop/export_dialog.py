@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from . import dialogs
 from .data_card import axes_text, bytes_text, pixel_size_text, pixels_text
+from .paths import resource
 from .step_card import GAP, heading, paragraph
 from .tasks import ExportChoice
 
@@ -128,5 +129,6 @@ class ExportDialog(QDialog):
 def suggested_target(stack: Stack, folder: str) -> Path:
     """Give the file name to offer: beside the input, or in the folder used last."""
     name = f"{Path(stack.name).name.split('.')[0]}_denoised.tif"
-    beside = stack.source.parent if stack.source else Path.home()
+    own = stack.source is not None and not stack.source.is_relative_to(resource("samples"))
+    beside = stack.source.parent if own and stack.source is not None else Path.home()
     return (Path(folder) if folder and Path(folder).is_dir() else beside) / name

@@ -83,6 +83,11 @@ class Job(QObject):
         return self._thread.wait(milliseconds)
 
     @classmethod
+    def any_running(cls) -> bool:
+        """Whether any job of the program still runs."""
+        return bool(cls._alive)
+
+    @classmethod
     def end_all(cls, milliseconds: int = 10_000) -> None:
         """Cancel every job and wait until their threads have ended, before the window goes."""
         jobs = tuple(cls._alive)

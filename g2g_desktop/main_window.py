@@ -204,6 +204,7 @@ class MainWindow(QMainWindow):
             return
         self.commands.remember_geometry(bytes(self.saveGeometry().toHex().data()).decode())
         self.session.changed.disconnect(self.refresh)
+        self.hide()  # a calculation may take a second to hear that it is to end
         self.workflow.close()
         self.centre.viewer.patches.close()
         event.accept()

@@ -48,8 +48,7 @@ class PatchesCard(StepCard):
 
     def show_settings(self, settings: PatchSettings, *, editable: bool) -> None:
         """Show the settings in force."""
-        if self.form.settings != settings:
-            self.form.show_settings(settings)
+        self.form.show_settings(settings)
         self.form.setEnabled(editable)
 
     def show_patches(self, patches: SmoothPatches | None) -> None:

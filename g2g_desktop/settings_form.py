@@ -62,17 +62,20 @@ class SettingsForm(QWidget):
     @property
     def settings(self) -> Any:
         """The settings as the form shows them."""
-        return replace(self._settings, **{n: e.value_now() for n, e in self.editors.items()})
+        return self._settings
 
     def show_settings(self, settings: Any) -> None:
         """Take other settings of the same class."""
+        if settings == self._settings:
+            return
         self._settings = settings
         for name, editor in self.editors.items():
             editor.show_value(getattr(settings, name))
 
     @Slot()
     def _on_edited(self) -> None:
-        self._settings = self.settings
+        values = {name: editor.value_now() for name, editor in self.editors.items()}
+        self._settings = replace(self._settings, **values)
         self.changed.emit(self._settings)
 
 

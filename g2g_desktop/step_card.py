@@ -85,8 +85,9 @@ class _Header(QToolButton):
 
     def __init__(self, step: Step, icon: str, theme: Theme) -> None:
         super().__init__()
-        self._icon, self._theme, self._badge = icon, theme, Badge.WAITING
-        self._step = step
+        self._icon, self._theme, self._step = icon, theme, step
+        self._badge: Badge | None = None
+        self._open = False
         self.setProperty("header", True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.symbol, self.chevron = QLabel(), QLabel()
@@ -113,19 +114,23 @@ class _Header(QToolButton):
 
     def show_badge(self, badge: Badge, *, is_open: bool) -> None:
         """Show the symbol of a badge, and which way the card can be turned."""
-        self._badge = badge
-        self.setChecked(is_open)
-        self._open = is_open
+        if (badge, is_open) == (self._badge, self._open):
+            return
+        self._badge, self._open = badge, is_open
         self.setAccessibleName(f"{self._step.value}: {badge.value}")
         self.setToolTip(f"{self._step.value}: {badge.value}")
         self._repaint_symbols()
 
     def _repaint_symbols(self) -> None:
         idle = Tone.MUTED if self._badge is Badge.WAITING else Tone.ACCENT
-        name, tone = _ICON.get(self._badge, (self._icon, idle))
+        name, tone = (
+            (self._icon, idle)
+            if self._badge is None
+            else _ICON.get(self._badge, (self._icon, idle))
+        )
         self.symbol.setPixmap(self._theme.pixmap(name, tone, 20))
         self.chevron.setPixmap(
-            self._theme.pixmap("down" if getattr(self, "_open", False) else "right", Tone.MUTED, 12)
+            self._theme.pixmap("down" if self._open else "right", Tone.MUTED, 12)
         )
 
 
@@ -140,6 +145,8 @@ class ElidedLabel(QLabel):
 
     def set_text(self, text: str) -> None:
         """Take another text."""
+        if text == self._full:
+            return
         self._full = text
         self.setAccessibleName(text)
         self._cut()
@@ -220,6 +227,8 @@ class ToneLabel(QWidget):
 
     def say(self, tone: Tone, text: str) -> None:
         """Show a sentence; an empty one hides the label."""
+        if (tone, text) == (self._tone, self.words.text()):
+            return
         self._tone = tone
         self.words.setText(text)
         self.setVisible(bool(text))

@@ -91,6 +91,7 @@ class Theme(QObject):
     def __init__(self, choice: str = "system") -> None:
         super().__init__()
         self._choice = choice
+        self._drawings: dict[tuple[str, str, int], QPixmap] = {}
         self.colours = LIGHT
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self._on_system_change)
@@ -130,7 +131,10 @@ class Theme(QObject):
 
     def pixmap(self, name: str, tone: Tone = Tone.TEXT, size: int = 16) -> QPixmap:
         """Draw a bundled icon `size` points wide."""
-        return _drawn(name, self.colour(tone), size)
+        key = (name, self.colour(tone).name(), size)
+        if key not in self._drawings:
+            self._drawings[key] = _drawn(name, self.colour(tone), size)
+        return self._drawings[key]
 
     def _wants_dark(self) -> bool:
         if self._choice != "system":

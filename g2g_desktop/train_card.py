@@ -38,6 +38,7 @@ class TrainCard(StepCard):
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.TRAIN, "train", theme)
         self._settings = Settings()
+        self._title = _title(self._settings)
         self.presets = PresetChoice()
         self.presets.chosen.connect(self._on_preset)
         self.estimate = paragraph()
@@ -49,10 +50,14 @@ class TrainCard(StepCard):
         self._running: tuple[QWidget, ...] = (self.stepper, self.hint)
         for widget in (*self._at_rest, *self._running):
             self.body.addWidget(widget)
+        self.presets.show_choice(self._settings.preset)
 
     def show_settings(self, settings: Settings) -> None:
         """Show the settings in force."""
+        if settings == self._settings:
+            return
         self._settings = settings
+        self._title = _title(settings)
         self.presets.show_choice(settings.preset)
         self.advanced.show_settings(settings)
 
@@ -63,14 +68,8 @@ class TrainCard(StepCard):
             self.estimate.setText("Measuring how fast this computer is...")
         else:
             self.estimate.setText(f"About {duration_text(seconds)}{where}.")
-        title = self._title()
+        title = self._title
         self.show_summary(f"{title}, {duration_text(seconds)}" if seconds is not None else title)
-
-    def _title(self) -> str:
-        """Name the preset, and whether anything in it was changed."""
-        title, now = _PRESETS[self._settings.preset][0], self._settings
-        plain = preset(now.preset, seed=now.seed, device=now.device, patches=now.patches)
-        return title if now == plain else f"{title}, adjusted"
 
     def show_running(self, running: bool) -> None:
         """Show the stages instead of the settings, or the other way round."""
@@ -95,6 +94,13 @@ class TrainCard(StepCard):
     def _on_advanced(self, settings: Settings) -> None:
         # The patches have a card of their own.
         self.settings_changed.emit(replace(settings, patches=self._settings.patches))
+
+
+def _title(now: Settings) -> str:
+    """Name the preset, and whether anything in it was changed."""
+    title = _PRESETS[now.preset][0]
+    plain = preset(now.preset, seed=now.seed, device=now.device, patches=now.patches)
+    return title if now == plain else f"{title}, adjusted"
 
 
 class PresetChoice(QWidget):

@@ -15,6 +15,7 @@ from training_core.run import Note
 
 from . import tasks
 from .job import Job
+from .latest_job import LatestJob
 from .session import Activity, Failure, Session, State, Step
 
 if TYPE_CHECKING:
@@ -61,11 +62,11 @@ class Workflow(QObject):
         self._warnings: list[str] = []
         self._started = 0.0
         self._closing = False
-        self._engine = _Latest(self.device_known.emit, self._on_engine_failed)
-        self._patches = _Latest(self._on_patches, self._on_patches_failed)
-        self._expected = _Latest(self._on_expected, _log_failure)
-        self._reference = _Latest(self.reference_read.emit, self._on_reference_failed)
-        self._model = _Latest(self._on_model_loaded, self._on_model_failed)
+        self._engine = LatestJob(self.device_known.emit, self._on_engine_failed)
+        self._patches = LatestJob(self._on_patches, self._on_patches_failed)
+        self._expected = LatestJob(self._on_expected, _log_failure)
+        self._reference = LatestJob(self.reference_read.emit, self._on_reference_failed)
+        self._model = LatestJob(self._on_model_loaded, self._on_model_failed)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._refresh)
         session.changed.connect(self._settle.start)
@@ -265,35 +266,6 @@ class Workflow(QObject):
 
     def _expected_label(self) -> tuple[object, ...]:
         return id(self.session.stack), self.session.settings
-
-
-class _Latest:
-    """A background question of which only the latest answer counts."""
-
-    def __init__(
-        self, on_result: Callable[[Any], None], on_failure: Callable[[Exception], None]
-    ) -> None:
-        self._on_result = on_result
-        self._on_failure = on_failure
-        self.job: Job | None = None
-        self.label: Any = None
-
-    def start(self, work: Callable[[Run], Any], label: Any = None) -> None:
-        """Ask, unless the same (by `label`) is being asked; an earlier answer will be dropped."""
-        if self.job is not None and self.job.is_running:
-            if label is not None and label == self.label:
-                return
-            self.job.cancel()
-        self.label = label
-        self.job = Job(work)
-        self.job.succeeded.connect(self._on_result)
-        self.job.failed.connect(self._on_failure)
-        self.job.start()
-
-    def cancel(self) -> None:
-        """Drop the answer."""
-        if self.job is not None:
-            self.job.cancel()
 
 
 def failure_of(step: Step, error: Exception) -> Failure:

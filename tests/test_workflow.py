@@ -80,7 +80,7 @@ def window(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow
     made.resize(1366, 768)
     made.show()
     yield made
-    qtbot.waitUntil(lambda: not Job._alive, timeout=SLOW_MS)
+    qtbot.waitUntil(lambda: not Job.any_running(), timeout=SLOW_MS)
 
 
 def drop(window: MainWindow, path: Path) -> None:

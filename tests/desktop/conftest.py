@@ -52,7 +52,7 @@ def window(qtbot: QtBot, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Ite
     made.resize(1366, 768)
     made.show()
     yield made
-    qtbot.waitUntil(lambda: not Job._alive)
+    qtbot.waitUntil(lambda: not Job.any_running())
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from g2g_desktop import dialogs
 from g2g_desktop.export_dialog import ExportDialog, suggested_target
+from g2g_desktop.paths import resource
 from g2g_desktop.tasks import ExportChoice
 
 if TYPE_CHECKING:
@@ -85,3 +86,5 @@ def test_the_suggested_name_is_beside_the_input_or_where_the_last_export_went(
     assert suggested_target(stack, "") == Path("data") / "cells_denoised.tif"
     assert suggested_target(stack, str(tmp_path)) == tmp_path / "cells_denoised.tif"
     assert suggested_target(stack, str(tmp_path / "gone")) == Path("data") / "cells_denoised.tif"
+    sample = replace(small_stack, source=resource("samples/ct_noisy.tif"))
+    assert suggested_target(sample, "") == Path.home() / "ct_noisy_denoised.tif"

@@ -149,7 +149,7 @@ def test_a_job_nobody_holds_still_ends(qtbot: QtBot) -> None:
     gc.collect()
     done.set()
     qtbot.waitUntil(lambda: heard == [True])
-    qtbot.waitUntil(lambda: not Job._alive)
+    qtbot.waitUntil(lambda: not Job.any_running())
 
 
 def test_end_all_waits_for_every_thread(qtbot: QtBot) -> None:
