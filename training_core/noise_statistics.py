@@ -184,7 +184,7 @@ def detrended(patches: Image) -> Image:
         (at most count, size, size) float32.
     """
     count, size = patches.shape[:2]
-    flat = patches.reshape(count, -1).astype(np.float64)
+    flat = patches.reshape(count, size * size).astype(np.float64)
     left = flat - _trend(flat, size)
     sigma = np.sqrt(np.square(left).sum(axis=1, keepdims=True) / (size * size - 6))
     alive = sigma[:, 0] > FAILED * np.quantile(sigma, 0.9) if count else np.zeros(0, bool)

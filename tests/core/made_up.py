@@ -1,0 +1,106 @@
+"""Scenes, noise and denoisers with known properties, small enough to compute in a moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+
+from training_core.compact_networks import StationaryGenerator
+from training_core.denoiser import Channel, Denoiser, build_network
+from training_core.noise_model import NoiseModel
+from training_core.noise_statistics import LAGS, NoiseCurve
+from training_core.settings import DenoiserSettings, NoiseModelSettings, PatchSettings, Settings
+from training_core.stabilise import Stabiliser
+from training_core.stack import Stack
+
+CPU = torch.device("cpu")
+QUICKEST = Settings(
+    preset="quick",
+    device="cpu",
+    patches=PatchSettings(patch_size_px=16),
+    noise_model=NoiseModelSettings(steps=4, batch=4),
+    denoiser=DenoiserSettings(width=8, depth=3, rounds=1, steps=8, batch=4, crop_px=32),
+)
+
+
+def scene(height, width, low=100.0, high=400.0):
+    """Give a ramp with a bright disc and a bar: flat, slanted and edged places."""
+    rows, columns = np.mgrid[:height, :width]
+    image = low + 0.2 * (high - low) * columns / width
+    image[np.hypot(rows - 0.6 * height, columns - 0.4 * width) < 0.25 * min(height, width)] = high
+    image[height // 8 : height // 8 + 4, width // 6 : -width // 6] = (low + high) / 2
+    return image
+
+
+def blurred_noise(shape, blur, seed):
+    """Give Gaussian noise of std 1, blurred by `blur` px; 0 leaves it white."""
+    white = np.random.default_rng(seed).standard_normal(shape)
+    if not blur:
+        return white
+    spread = [0.0] * (len(shape) - 2) + [blur, blur]
+    return gaussian_filter(white, spread, mode="wrap") / np.sqrt(covariance_sum(blur))
+
+
+def covariance_sum(blur):
+    return np.square(kernel(blur)).sum() ** 2
+
+
+def kernel(blur):
+    impulse = np.zeros(4 * LAGS + 1)
+    impulse[2 * LAGS] = 1.0
+    return gaussian_filter(impulse, blur) if blur else impulse
+
+
+def covariance(blur=0.0):
+    """Give the exact autocovariance of `blurred_noise`, (31, 31)."""
+    line = np.correlate(kernel(blur), kernel(blur), "full")
+    middle = line.size // 2
+    line = line[middle - LAGS : middle + LAGS + 1] / line[middle]
+    return np.outer(line, line)
+
+
+def noise_model(blur=0.0, stabiliser=None, curve=None):
+    exact = covariance(blur)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = StationaryGenerator(exact)
+    curve = curve or NoiseCurve(np.zeros(1), np.ones(1))
+    return NoiseModel(stabiliser or Stabiliser(), curve, exact, generator.eval(), None, 100)
+
+
+def denoiser(noise, *, seed=0, mean=0.0, spread=1.0, **changes: Any):
+    """Give a denoiser whose network has random weights, the last layer included."""
+    chosen = DenoiserSettings(**{"width": 8, "depth": 4, "keep_brightness": False, **changes})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(chosen)
+        if chosen.network == "compact":
+            torch.nn.init.normal_(network.layers[-1].weight, 0.0, 0.02)
+            torch.nn.init.normal_(network.layers[-1].bias, 0.0, 0.02)
+    settings = Settings(device="cpu", denoiser=chosen)
+    return Denoiser(network.eval(), (Channel(noise, mean, spread),), settings, CPU)
+
+
+class Identity(torch.nn.Module):
+    """Gives its noisy channel back."""
+
+    halo_px = 3
+    multiple_px = 2
+
+    def __init__(self, channels=1):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, images):
+        return images[:, :1]
+
+
+def stack(pixels, axes="YX", dtype=None, **more: Any):
+    return Stack(np.asarray(pixels, dtype or np.asarray(pixels).dtype), axes, **more)
+
+
+def squared_error(image, clean):
+    return float(np.mean((np.asarray(image, np.float64) - clean) ** 2))
