@@ -85,6 +85,7 @@ class ViewerPage(QWidget):
         self.patches = PatchPreview(self)
         self.patches.attach(self.stack_view)
         self._shown: object = None
+        self._training = self._has_preview = False
         pictures = QSplitter(Qt.Orientation.Horizontal)
         pictures.addWidget(self.stack_view)
         pictures.addWidget(self.preview)
@@ -110,11 +111,13 @@ class ViewerPage(QWidget):
             self.patches.set_stack(session.stack)
             self.preview.set_pixel_size(session.stack.pixel_size.x_um if session.stack else None)
         self.patches.set_settings(session.settings.patches)
-        self.preview.setVisible(training)
+        self._training = training
+        self.preview.setVisible(training and self._has_preview)
         self.plot.setVisible(training)
 
     def clear_training(self) -> None:
         """Forget the last training."""
+        self._has_preview = False
         self.preview.clear()
         self.plot.clear()
 
@@ -122,6 +125,8 @@ class ViewerPage(QWidget):
     def take(self, event: Event) -> None:
         """Follow the events of a training."""
         if isinstance(event, PreviewReady):
+            self._has_preview = True
+            self.preview.setVisible(self._training)
             self.preview.show_preview(event)
         elif isinstance(event, StageStarted):
             self.plot.start_stage(event.stage, event.detail)

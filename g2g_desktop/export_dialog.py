@@ -49,6 +49,7 @@ class ExportDialog(QDialog):
         self.path = QLineEdit(str(target))
         self.path.setAccessibleName("File to write")
         self.browse = QPushButton("Browse...")
+        self.browse.setAutoDefault(False)  # Return is for Export
         self.browse.clicked.connect(self._on_browse)
         self.same = QRadioButton(f"Same as the input ({pixels_text(stack)})")
         self.float32 = QRadioButton("32-bit float, with fractions of a grey value")
@@ -79,8 +80,8 @@ class ExportDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.export_button = QPushButton("Export")
         self.export_button.setProperty("primary", True)
-        self.export_button.setDefault(True)
         buttons.addButton(self.export_button, QDialogButtonBox.ButtonRole.AcceptRole)
+        self.export_button.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         return buttons

@@ -132,8 +132,10 @@ class MainWindow(QMainWindow):
             self._show_view(view)
 
     def _show_view(self, view: ViewState) -> None:
-        if self._view is None or (view.busy and view.state is not self._view.state):
+        if self._view is None or view.state is not self._view.state:
             self.run_bar.progress.clear()
+            # Else a button that is disabled would hand the keyboard to its neighbour, Cancel.
+            self.centre.view.setFocus()
         self._view = view
         self.run_bar.show_view(view)
         self.menus.show_allowed(view.allowed)
@@ -144,7 +146,6 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{stack.name} \N{EM DASH} {_TITLE}" if stack else _TITLE)
         if stack is not None and stack.source is not None:
             self.commands.remember_opened(stack.source)
-        self.centre.viewer.stack_view.setFocus()
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:

@@ -27,7 +27,10 @@ _PRESETS = {
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
     "paper": ("As published", "The published method to the letter. Hours without a graphics card."),
 }
-_LOSS_HINT = "The curves flatten early; that is normal and no reason to stop."
+_HINT = (
+    "A live preview of what you look at appears with the first estimate. The curves flatten early; "
+    "that is no reason to stop."
+)
 
 
 class TrainCard(StepCard):
@@ -45,7 +48,7 @@ class TrainCard(StepCard):
         self.advanced = AdvancedSettings(theme)
         self.advanced.settings_changed.connect(self._on_advanced)
         self.stepper = Stepper(theme)
-        self.hint = paragraph(_LOSS_HINT, muted=True)
+        self.hint = paragraph(_HINT, muted=True)
         self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
         self._running: tuple[QWidget, ...] = (self.stepper, self.hint)
         for widget in (*self._at_rest, *self._running):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtCore import Qt
 
 from g2g_desktop import dialogs
 from g2g_desktop.export_dialog import ExportDialog, suggested_target
@@ -28,6 +29,12 @@ def test_by_default_the_data_type_of_the_input_stays(dialog: ExportDialog, tmp_p
     dialog.accept()
     assert dialog.choice == ExportChoice(tmp_path / "out.tif", "same", overwrite=False)
     assert "(16 bit)" in dialog.same.text()
+
+
+def test_return_exports(dialog: ExportDialog, qtbot: QtBot) -> None:
+    dialog.open()
+    with qtbot.waitSignal(dialog.accepted):
+        qtbot.keyClick(dialog.path, Qt.Key.Key_Return)
 
 
 def test_the_size_follows_the_data_type(dialog: ExportDialog) -> None:

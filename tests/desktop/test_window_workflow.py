@@ -65,6 +65,7 @@ def test_stop_and_keep_gives_a_model_and_a_result(
     loaded.commands.do("stop_and_keep")
     assert loaded.session.state is State.STOPPING
     assert not loaded.run_bar.next_button.isEnabled()
+    assert not loaded.run_bar.other_button.hasFocus()
     qtbot.waitUntil(lambda: loaded.session.state is State.DENOISING)
     core.may_end.set()
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
@@ -169,6 +170,18 @@ def test_the_preview_watches_what_is_looked_at(loaded: MainWindow, core: FakeCor
     assert run.region.frame == 1
 
 
+def test_the_preview_shows_once_there_is_one(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    shown: list[bool] = []
+    preview = loaded.centre.viewer.preview
+    loaded.workflow.happened.connect(lambda _event: shown.append(preview.isVisible()))
+    trained(loaded, qtbot)
+    assert True in shown
+    assert shown[0] is False
+    assert not preview.isVisible()
+
+
 def test_while_training_the_page_and_card_follow(
     loaded: MainWindow, core: FakeCore, qtbot: QtBot
 ) -> None:
@@ -177,7 +190,7 @@ def test_while_training_the_page_and_card_follow(
     qtbot.waitUntil(lambda: loaded.run_bar.progress.bar.toolTip() == "5 of 10")
     assert loaded._view.page is Page.TRAINING
     assert loaded.centre.viewer.plot.isVisible()
-    assert loaded.centre.viewer.preview.isVisible()
+    assert not loaded.centre.viewer.preview.isVisible()  # until there is one
     assert loaded.side.train.stepper.isVisible()
     assert not loaded.side.train.presets.isVisible()
     assert loaded.run_bar.progress.bar.value() == 500
