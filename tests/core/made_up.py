@@ -67,7 +67,7 @@ def noise_model(blur=0.0, stabiliser=None, curve=None):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         generator = StationaryGenerator(exact)
-    curve = curve or NoiseCurve(np.zeros(1), np.ones(1))
+    curve = curve or NoiseCurve(np.array([20.0]), np.ones(1))
     return NoiseModel(stabiliser or Stabiliser(), curve, exact, generator.eval(), None, 100)
 
 

@@ -1,0 +1,213 @@
+"""The noise model: measured, learned, judged, and refused where it cannot be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from made_up import CPU, blurred_noise, covariance, noise_model, scene
+
+from training_core.compact_networks import StationaryGenerator
+from training_core.errors import TooFewPatchesError
+from training_core.networks import NoiseGenerator
+from training_core.noise_model import (
+    NoiseMatch,
+    NoiseModel,
+    compare_noise,
+    measure_noise,
+    train_generator,
+)
+from training_core.noise_statistics import LAGS, NoiseCurve, autocovariance
+from training_core.run import Cancelled, Note, Run, Stage, StepsDone
+from training_core.settings import NoiseModelSettings
+from training_core.stabilise import Stabiliser
+
+FEW = NoiseModelSettings(steps=6, batch=4, crop_px=24)
+
+
+def unit_noise(blur, count=60, size=32, seed=1):
+    return blurred_noise((count, size, size), blur, seed).astype(np.float32)
+
+
+def train(noise, blur, settings=FEW, seed=0, run=None):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return train_generator(
+            noise, covariance(blur), settings, seed=seed, device=CPU, run=run or Run()
+        )
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.7])
+def test_the_generator_matches_gaussian_noise(blur):
+    events = []
+    generator, match = train(unit_noise(blur), blur, run=Run(events.append))
+    assert match.good
+    assert not [event for event in events if isinstance(event, Note)]
+    with torch.no_grad():
+        white = torch.randn(200, 1, 62, 62, generator=torch.Generator().manual_seed(9))
+        made = generator(white)[:, 0].numpy()
+    assert made.std() == pytest.approx(1.0, abs=0.02)
+    measured = autocovariance(made)[LAGS, LAGS : LAGS + 4]
+    assert np.abs(measured - covariance(blur)[LAGS, LAGS : LAGS + 4]).max() < 0.06
+
+
+def test_training_reports_every_loss_and_the_last_step():
+    events = []
+    train(unit_noise(0.0), 0.0, run=Run(events.append))
+    done = [event for event in events if isinstance(event, StepsDone)]
+    assert (done[-1].stage, done[-1].done, done[-1].total) == (Stage.NOISE_MODEL, 6, 6)
+    assert set(done[-1].losses) == {"critic", "generator"}
+    assert 0.5 < done[0].losses["critic"] < 4.0  # the hinge loss of an untrained critic is about 2
+
+
+def test_hopeless_noise_is_made_with_its_spectrum_and_said():
+    heavy = np.random.default_rng(2).standard_t(2.5, (40, 32, 32)).astype(np.float32)
+    heavy /= heavy.std(axis=(1, 2), keepdims=True)
+    events = []
+    one_step = NoiseModelSettings(steps=1, batch=2, crop_px=16)
+    generator, match = train(heavy, 0.0, one_step, run=Run(events.append))
+    assert not match.good
+    notes = [event for event in events if isinstance(event, Note)]
+    assert len(notes) == 1
+    assert notes[0].warning
+    assert "did not converge" in notes[0].text
+    start = StationaryGenerator(covariance(0.0))
+    assert torch.equal(generator.linear.weight, start.linear.weight)
+
+
+def test_comparison_sees_correlation_and_tails():
+    draw = torch.Generator().manual_seed(3)
+    generator = StationaryGenerator(covariance(0.0))
+    generator.hold_scale(draw)
+    same = compare_noise(generator, unit_noise(0.0), draw)
+    assert same.correlation < 0.03
+    assert same.kurtosis < 0.2
+    assert compare_noise(generator, unit_noise(0.8), draw).correlation > 0.3
+    heavy = np.random.default_rng(4).laplace(0, 0.5**0.5, (60, 32, 32)).astype(np.float32)
+    assert compare_noise(generator, heavy, draw).kurtosis == pytest.approx(3.0, abs=0.6)
+    assert not NoiseMatch(0.0, 1.0).good
+    assert NoiseMatch(0.01, 0.1).good
+
+
+def test_same_seed_same_generator():
+    weights = [
+        torch.cat([p.flatten() for p in train(unit_noise(0.5), 0.5, seed=s)[0].parameters()])
+        for s in (0, 0, 1)
+    ]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_finish_early_keeps_what_was_learned():
+    events = []
+    run = Run(events.append)
+    run.stop_and_keep()
+    generator, _ = train(unit_noise(0.0), 0.0, NoiseModelSettings(steps=500), run=run)
+    assert [event.done for event in events if isinstance(event, StepsDone)] == [1]
+    assert isinstance(generator, StationaryGenerator)
+
+
+def test_training_can_be_cancelled():
+    run = Run(lambda event: run.cancel())
+    with pytest.raises(Cancelled):
+        train(unit_noise(0.0), 0.0, run=run)
+
+
+def test_gaussian_noise_is_measured_in_full():
+    clean = scene(256, 256)
+    noisy = (clean + 20.0 * blurred_noise(clean.shape, 0.7, seed=5)).astype(np.float32)
+    patches = (200.0 + 20.0 * blurred_noise((80, 32, 32), 0.7, seed=6)).astype(np.float32)
+    stabiliser, curve, measured, unit = measure_noise(
+        [noisy], patches, NoiseModelSettings(), linear=False
+    )
+    assert stabiliser.gain == 0
+    # the standard deviation in stack units, whatever way scale and curve share it
+    level = stabiliser.forward(np.array([130.0]))
+    assert stabiliser.scale * curve(level)[0] == pytest.approx(20.0, rel=0.06)
+    assert measured[LAGS, LAGS] == pytest.approx(1.0)
+    assert measured[LAGS, LAGS + 1] == pytest.approx(covariance(0.7)[LAGS, LAGS + 1], abs=0.06)
+    assert unit.shape == (80, 32, 32)
+
+
+def test_ct_noise_is_never_stabilised():
+    rng = np.random.default_rng(7)
+    clean = scene(128, 128, 100, 2000)
+    noisy = rng.poisson(clean).astype(np.float32)
+    patches = rng.poisson(400.0, (40, 32, 32)).astype(np.float32)
+    fitted, *_ = measure_noise([noisy], patches, NoiseModelSettings(), linear=False)
+    assert fitted.gain == pytest.approx(1.0, rel=0.15)
+    for settings, linear in (
+        (NoiseModelSettings(), True),
+        (NoiseModelSettings(stabilise=False), False),
+    ):
+        kept, *_ = measure_noise([noisy], patches, settings, linear=linear)
+        assert kept.gain == 0
+        assert kept.scale == pytest.approx(20.0, rel=0.03)
+
+
+def test_patches_without_noise_are_refused():
+    clean = scene(64, 64).astype(np.float32)
+    with pytest.raises(TooFewPatchesError, match="every pixel is equal"):
+        measure_noise([clean], np.full((30, 16, 16), 9.0, np.float32), FEW, linear=False)
+
+
+def test_samples_have_the_learned_statistics():
+    noise = noise_model(0.7)
+    noise.generator.hold_scale(torch.Generator().manual_seed(0))
+    made = noise.sample(30, 40, 56, torch.Generator().manual_seed(1))
+    assert made.shape == (30, 1, 40, 56)
+    assert float(made.std()) == pytest.approx(1.0, abs=0.02)
+    assert torch.equal(made, noise.sample(30, 40, 56, torch.Generator().manual_seed(1)))
+    assert not torch.equal(made, noise.sample(30, 40, 56, torch.Generator().manual_seed(2)))
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (20, 30), (65, 150)])
+def test_the_published_generator_fills_any_size(shape):
+    torch.manual_seed(8)
+    g1 = NoiseGenerator().eval()
+    curve = NoiseCurve(np.zeros(1), np.array([0.05]))
+    noise = NoiseModel(Stabiliser(), curve, covariance(), g1, None, 10)
+    made = noise.sample(3, *shape, torch.Generator().manual_seed(1))
+    assert made.shape == (3, 1, *shape)
+    latent = torch.randn(
+        3 * (shape[0] // 65 + 1) * (-(-shape[1] // 64)),
+        128,
+        generator=torch.Generator().manual_seed(1),
+    )
+    first = g1(latent)[0, 0]
+    height, width = (min(n, 64) for n in shape)
+    assert torch.allclose(0.05 * made[0, 0, :height, :width], first[:height, :width])
+    added = noise.add_noise(torch.ones(3, 1, *shape), torch.Generator().manual_seed(1))
+    assert torch.allclose(added, 1 + 0.05 * made)
+
+
+def test_added_noise_grows_with_the_signal():
+    curve = NoiseCurve(np.array([0.0, 10.0]), np.array([1.0, 3.0]))
+    noise = noise_model(curve=curve)
+    clean = torch.zeros(1, 1, 128, 256)
+    clean[..., 128:] = 10.0
+    made = noise.add_noise(clean, torch.Generator().manual_seed(2)) - clean
+    assert float(made[..., :128].std()) == pytest.approx(1.0, abs=0.05)
+    assert float(made[..., 128:].std()) == pytest.approx(3.0, abs=0.15)
+
+
+def test_only_noise_alike_both_ways_may_be_turned():
+    assert noise_model(0.7).orientations == tuple(range(8))
+    uneven = covariance(0.0)
+    uneven[LAGS, LAGS + 1] = uneven[LAGS, LAGS - 1] = 0.5
+    base = noise_model()
+    model = NoiseModel(base.stabiliser, base.curve, uneven, base.generator, None, 1)
+    assert model.orientations == (0, 2, 4, 6)
+
+
+def test_statistics_in_stack_units():
+    linear = noise_model(0.7, Stabiliser(scale=20.0))
+    assert linear.stack_sigma() == pytest.approx(20.0)
+    told = linear.statistics()
+    assert told["sigma"] == pytest.approx(20.0)
+    assert told["correlation_x"] == told["correlation_y"]
+    assert told["correlation_x"][0] == 1.0
+    # 4 (value) + 100 at value 225 has the standard deviation 31.6
+    middle = NoiseCurve(Stabiliser(4.0, 100.0).forward(np.array([225.0])).astype(float), np.ones(1))
+    grown = noise_model(0.0, Stabiliser(4.0, 100.0), middle)
+    assert grown.stack_sigma() == pytest.approx(1000**0.5, rel=0.01)
