@@ -45,10 +45,13 @@ def _check(limits: Limits, value: Any, kind: Any) -> None:
     if limits.choices and value not in limits.choices:
         options = ", ".join(limits.choices)
         raise SettingsError(f"{limits.label} is {value!r}; choose one of {options}.")
+    if kind is bool and not isinstance(value, bool):
+        raise SettingsError(f"{limits.label} is {value!r}; true or false is needed.")
     if limits.minimum is None and limits.maximum is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SettingsError(f"{limits.label} is {value!r}; a number is needed.")
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        number = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"{limits.label} is {value!r}; {number} is needed.")
     low = -float("inf") if limits.minimum is None else limits.minimum
     high = float("inf") if limits.maximum is None else limits.maximum
     if not low <= value <= high:

@@ -73,7 +73,8 @@ class NoiseModelSettings(Checked):
     stabilise: bool = setting(
         True,
         "Stabilise variance",
-        "Make the noise independent of brightness before learning, where the stack asks for it.",
+        "Make the noise independent of brightness before learning, where the stack asks for it "
+        "(convolutional generator only).",
     )
     steps: int = setting(
         400, "Steps", "Generator updates.", minimum=1, maximum=1_000_000, unit="steps"
@@ -216,6 +217,20 @@ class Settings(Checked):
     patches: PatchSettings = field(default_factory=PatchSettings)
     noise_model: NoiseModelSettings = field(default_factory=NoiseModelSettings)
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
+
+    def __post_init__(self) -> None:
+        # Not super(): a dataclass with slots is another class than the one written here.
+        Checked.__post_init__(self)
+        published = self.noise_model.generator == "g1"
+        if published != (self.denoiser.first_estimate == "g2"):
+            raise SettingsError(
+                "Generator g1 and first estimate g2 learn together; choose both or neither."
+            )
+        if published and self.denoiser.network == "compact":
+            raise SettingsError(
+                "Network compact corrects the shrinkage filter, which generator g1 does without; "
+                "choose dncnn or unet."
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested plain values, for JSON."""
