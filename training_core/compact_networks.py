@@ -25,7 +25,8 @@ class StationaryGenerator(nn.Module):
     """g1 for any size: a map of white noise becomes noise with even statistics everywhere.
 
     A linear convolution gives the correlation; it starts as the square root of the measured
-    spectrum. A small non-linear path, which starts at nothing, gives the shape of the histogram.
+    spectrum. A small non-linear path, which starts at nothing, bends every value alike and so gives
+    the shape of the histogram; were it to see neighbours, it would undo the correlation.
     `shift` and `gain` hold mean 0 and std 1 exactly.
     """
 
@@ -36,10 +37,10 @@ class StationaryGenerator(nn.Module):
     def __init__(self, covariance: Values | None = None, width: int = 8) -> None:
         super().__init__()
         self.linear = nn.Conv2d(1, 1, KERNEL_PX, bias=False)
-        last = nn.Conv2d(width, 1, 3, padding=1)
+        last = nn.Conv2d(width, 1, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
-        self.bend = nn.Sequential(nn.Conv2d(1, width, 5, padding=2), nn.Tanh(), last)
+        self.bend = nn.Sequential(nn.Conv2d(1, width, 1), nn.Tanh(), last)
         self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("gain", torch.ones(()))
         if covariance is not None:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
 
 HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
-GENERATOR_RATE, CRITIC_RATE, AVERAGING = 1e-3, 1e-3, 0.99
+CRITIC_RATE, AVERAGING = 1e-3, 0.99
+SPECTRUM_RATE, SHAPE_RATE = 2e-5, 5e-3  # the spectrum starts as measured; the histogram does not
 MATCHED_CORRELATION = 0.08  # largest difference over lags 0 to 3 px
 MATCHED_KURTOSIS = 0.6
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
@@ -49,9 +50,14 @@ class NoiseMatch:
     kurtosis: float
 
     @property
+    def distance(self) -> float:
+        """One number: 1 where one of the two differences is at its limit."""
+        return max(self.correlation / MATCHED_CORRELATION, self.kurtosis / MATCHED_KURTOSIS)
+
+    @property
     def good(self) -> bool:
-        """Whether the generator can be trusted."""
-        return self.correlation < MATCHED_CORRELATION and self.kurtosis < MATCHED_KURTOSIS
+        """Whether both differences are within their limits."""
+        return self.distance < 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,15 +159,15 @@ def measure_noise(
     tuple
         Stabiliser, curve, autocovariance and the patches as unit noise.
     """
-    stabiliser = fit_stabiliser(frames)
-    if linear or not settings.stabilise:
-        stabiliser = Stabiliser(scale=_spread(patches))
-    noise = detrended(stabiliser.forward(patches))
-    if not len(noise):
+    if not np.ptp(patches, axis=(1, 2)).any():
         raise TooFewPatchesError(
             "The smooth patches hold no noise at all: every pixel is equal. "
             "Use an image that was not smoothed or masked."
         )
+    stabiliser = fit_stabiliser(frames)
+    if linear or not settings.stabilise:
+        stabiliser = Stabiliser(scale=_spread(patches))
+    noise = detrended(stabiliser.forward(patches))
     covariance = autocovariance(noise)
     covariance /= covariance[LAGS, LAGS]
     curve = fit_curve([stabiliser.forward(frame) for frame in frames], covariance)
@@ -206,15 +212,16 @@ def train_generator(
     generator.hold_scale(draw)
     judge = noise[held_out] if held_out.any() else noise
     match = compare_noise(generator, judge, draw)
-    if match.good:
+    start.hold_scale(draw)
+    plain = compare_noise(start, judge, draw)
+    if match.good or match.distance <= plain.distance:
         return generator.eval(), match
     run.note(
         f"The noise generator did not converge (correlation off by {match.correlation:.2f}, "
         f"kurtosis by {match.kurtosis:.2f}); noise with the measured spectrum is used instead.",
         warning=True,
     )
-    start.hold_scale(draw)
-    return start.eval(), compare_noise(start, judge, draw)
+    return start.eval(), plain
 
 
 def _play(
@@ -228,7 +235,13 @@ def _play(
     """Run the adversarial game; give the averaged generator."""
     made = _copy(start)
     kept, critic = _copy(start), LocalCritic().to(device)
-    forge = torch.optim.Adam(made.parameters(), GENERATOR_RATE, betas=(0.0, 0.9))
+    forge = torch.optim.Adam(
+        [
+            {"params": made.linear.parameters(), "lr": SPECTRUM_RATE},
+            {"params": made.bend.parameters(), "lr": SHAPE_RATE},
+        ],
+        betas=(0.0, 0.9),
+    )
     judge = torch.optim.Adam(critic.parameters(), CRITIC_RATE, betas=(0.0, 0.9))
     real = torch.from_numpy(noise)[:, None]
     size = min(settings.crop_px, noise.shape[1])
