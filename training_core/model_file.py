@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from .compact_networks import StationaryGenerator
+from .compact_networks import KERNEL_PX, StationaryGenerator
 from .denoiser import BrightnessCurve, Channel, Denoiser, build_network
 from .device import choose_device
 from .errors import ModelError, OutputError, SettingsError
@@ -64,7 +65,8 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be what is wrong
+            part.unlink(missing_ok=True)
     return path
 
 
@@ -109,7 +111,7 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
         network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
         channels = tuple(
             _channel(parts, _under(tensors, f"channel{number}"), place)
-            for number, parts in enumerate(card["channels"])
+            for number, parts in enumerate(card["channels"] or [{}])
         )
     except (KeyError, TypeError, ValueError, RuntimeError, SettingsError) as error:
         raise ModelError(
@@ -149,10 +151,10 @@ def _channel(card: dict[str, Any], tensors: dict[str, Tensor], place: torch.devi
     noise = NoiseModel(
         Stabiliser.from_dict(card["stabiliser"]),
         NoiseCurve(arrays["curve.levels"], arrays["curve.sigmas"]),
-        arrays["covariance"],
+        arrays["covariance"].reshape(KERNEL_PX, KERNEL_PX),
         _filled(generator, _under(tensors, "generator"), place),
         NoiseMatch(**card["match"]) if card["match"] else None,
         card["patches"],
     )
     brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
-    return Channel(noise, card["mean"], card["spread"], brightness)
+    return Channel(noise, float(card["mean"]), float(card["spread"]), brightness)

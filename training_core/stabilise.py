@@ -71,4 +71,4 @@ class Stabiliser:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Rebuild from `to_dict`."""
-        return cls(**values)
+        return cls(**{name: float(value) for name, value in values.items()})

@@ -1,0 +1,336 @@
+"""Noisy pairs, the blind score, and the rounds that rest on both."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from made_up import Identity, blurred_noise, denoiser, noise_model, scene, squared_error
+
+from training_core import rounds
+from training_core.blind_score import brightness_curve, error_estimate
+from training_core.denoiser import Channel
+from training_core.networks import NoiseGenerator
+from training_core.noise_model import NoiseModel
+from training_core.noise_statistics import NoiseCurve
+from training_core.noisy_pairs import Estimate, PreparedPairs, PublishedPairs, make_pairs
+from training_core.orientations import ALL, FLIPS, turn, turn_back
+from training_core.rounds import RoundResult, best_round, train_rounds
+from training_core.run import Cancelled, PreviewReady, Region, Run, Stage, StepsDone
+from training_core.settings import DenoiserSettings
+from training_core.stabilise import Stabiliser
+from training_core.training_regions import TrainingRegion
+
+PLAIN = {"collaborate": False}
+SHORT = {**PLAIN, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}
+
+
+def draw(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def images(blur=0.0, shape=(96, 96), seed=1):
+    """Give a clean and a noisy image in units of the noise."""
+    clean = scene(*shape, 0.0, 15.0)
+    return clean, clean + blurred_noise(shape, blur, seed)
+
+
+def estimate(image, channel):
+    return Estimate(torch.from_numpy(np.asarray(image, np.float32)), channel)
+
+
+def with_published_noise(chosen, sigma=0.1):
+    """Give a denoiser g1 in place of the generator of noise of any size."""
+    torch.manual_seed(0)
+    base = chosen.channels[0].noise
+    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
+    noise = NoiseModel(Stabiliser(), curve, base.covariance, NoiseGenerator().eval(), None, 9)
+    chosen.channels = (Channel(noise),)
+    return chosen
+
+
+@pytest.mark.parametrize("way", ALL)
+def test_turning_back_undoes_turning(way):
+    image = torch.arange(6.0).reshape(1, 1, 2, 3)
+    assert torch.equal(turn_back(turn(image, way), way), image)
+    assert (turn(image, way).shape == image.shape) == (way in FLIPS)
+
+
+def test_all_eight_ways_differ():
+    image = torch.arange(4.0).reshape(2, 2)
+    assert len({tuple(turn(image, way).flatten().tolist()) for way in ALL}) == 8
+
+
+@pytest.mark.parametrize("targets", ["estimate", "noisy"])
+def test_pairs_are_the_estimate_with_fresh_noise(targets):
+    clean, _ = images()
+    chosen = denoiser(
+        noise_model(), mean=4.0, spread=2.0, network="dncnn", targets=targets, **PLAIN
+    )
+    chosen.channels[0].noise.generator.hold_scale(draw())
+    pairs = make_pairs(chosen, [estimate(clean, chosen.channels[0])], draw(1), Run())
+    assert isinstance(pairs, PreparedPairs)
+    settings = DenoiserSettings(batch=64, crop_px=40)
+    sources, found = pairs.batch(settings)
+    assert sources.shape == found.shape == (64, 1, 40, 40)
+    difference = (sources - found) * 2.0
+    expected = 1.0 if targets == "estimate" else math.sqrt(2)
+    assert float(difference.std()) == pytest.approx(expected, rel=0.05)
+    back = found * 2.0 + 4.0
+    if targets == "estimate":  # crops of the estimate, in the range of the network
+        values = clean.astype(np.float32)
+        assert np.abs(back.numpy().ravel()[:, None] - np.unique(values)).min(axis=1).max() < 1e-5
+
+
+def test_pairs_of_the_compact_network_carry_the_filters_estimate():
+    clean, _ = images()
+    chosen = denoiser(noise_model(), mean=4.0, spread=2.0, **PLAIN)
+    pairs = make_pairs(chosen, [estimate(clean, chosen.channels[0])], draw(), Run())
+    sources, targets = pairs.batch(DenoiserSettings(batch=32, crop_px=48))
+    assert sources.shape == (32, 2, 48, 48)
+    noisy, filtered = sources[:, :1], sources[:, 1:]
+    assert float((noisy - targets).square().mean()) > 5 * float(
+        (filtered - targets).square().mean()
+    )
+
+
+def test_small_regions_give_small_crops():
+    chosen = denoiser(noise_model(), **PLAIN)
+    regions = [estimate(np.zeros(shape), chosen.channels[0]) for shape in ((20, 90), (70, 50))]
+    sources, _ = make_pairs(chosen, regions, draw(), Run()).batch(DenoiserSettings(crop_px=64))
+    assert sources.shape[-2:] == (20, 20)
+
+
+@pytest.mark.parametrize("targets", ["estimate", "noisy"])
+@pytest.mark.parametrize("size", [48, 64, 80])
+def test_published_pairs(targets, size):
+    chosen = with_published_noise(
+        denoiser(noise_model(), network="dncnn", targets=targets, **PLAIN)
+    )
+    region = estimate(np.full((96, 100), 0.5), chosen.channels[0])
+    pairs = make_pairs(chosen, [region], draw(), Run())
+    assert isinstance(pairs, PublishedPairs)
+    sources, found = pairs.batch(DenoiserSettings(batch=3, crop_px=size))
+    assert sources.shape == found.shape == (3, 1, size, size)
+    assert float((sources - 0.5).abs().max()) > 0
+    assert torch.equal(found, torch.full_like(found, 0.5)) == (targets == "estimate")
+    assert not torch.equal(sources, found)
+
+
+def test_pairs_follow_the_seed():
+    chosen = denoiser(noise_model(), **PLAIN)
+    region = [estimate(images()[0], chosen.channels[0])]
+    batches = [
+        make_pairs(chosen, region, draw(seed), Run()).batch(DenoiserSettings())
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(batches[0][0], batches[1][0])
+    assert not torch.equal(batches[0][0], batches[2][0])
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.7])
+@pytest.mark.parametrize("trained", [False, True])
+def test_the_blind_error_is_near_the_true_one(blur, trained):
+    clean, noisy = images(blur, (192, 192))
+    chosen = denoiser(noise_model(blur), mean=5.0, spread=4.0, **PLAIN)
+    if not trained:
+        torch.nn.init.zeros_(chosen.network.layers[-1].weight)
+        torch.nn.init.zeros_(chosen.network.layers[-1].bias)
+    region = estimate(noisy, chosen.channels[0])
+    blind = error_estimate(chosen, [region], 0, Run())
+    true = squared_error(chosen.estimate(region.image, region.channel), clean)
+    # of the noise's variance, 1; the noise itself averages to no better than this
+    assert blind == pytest.approx(true, abs=0.03 if not blur else 0.06)
+
+
+def test_the_blind_error_ranks_filters():
+    _, noisy = images(0.0, (128, 128))
+    good = denoiser(noise_model(), mean=5.0, spread=4.0, **PLAIN)
+    torch.nn.init.zeros_(good.network.layers[-1].weight)
+    torch.nn.init.zeros_(good.network.layers[-1].bias)
+    nothing = denoiser(noise_model(), **PLAIN)
+    nothing.network = Identity()
+    errors = [
+        error_estimate(d, [estimate(noisy, d.channels[0])], 0, Run()) for d in (good, nothing)
+    ]
+    assert errors[0] < 0.2
+    assert errors[1] == pytest.approx(1.0, abs=0.03)  # all of the noise is left
+
+
+def test_every_channel_is_judged():
+    _, noisy = images()
+    chosen = denoiser(noise_model(), **PLAIN)
+    chosen.network = Identity()
+    quiet, loud = Channel(noise_model()), Channel(noise_model())
+    chosen.channels = (quiet, loud)
+    regions = [estimate(noisy, quiet)] * 5 + [estimate(noisy, loud)]
+    asked = []
+    chosen.estimate = lambda image, channel, run: asked.append(channel) or image  # type: ignore[assignment]
+    error_estimate(chosen, regions, 0, Run())
+    assert quiet in asked
+    assert loud in asked
+    assert len(asked) <= 8
+
+
+def test_the_blind_error_of_the_published_noise():
+    clean = np.full((150, 130), 0.5)
+    chosen = with_published_noise(denoiser(noise_model(), network="dncnn", **PLAIN))
+    chosen.network = Identity()
+    noise = chosen.channels[0].noise
+    made = noise.sample(1, 150, 130, draw(3)) * 0.1
+    noise.curve.sigmas[0] = float(made.square().mean().sqrt())
+    noisy = estimate(clean + made[0, 0].numpy(), chosen.channels[0])
+    # the probe is the noise that g1 makes, so that identity leaves all of it
+    assert error_estimate(chosen, [noisy], 0, Run()) == pytest.approx(1.0, abs=0.25)
+
+
+def test_brightness_that_moved_is_put_back():
+    rng = np.random.default_rng(2)
+    clean = np.tile(np.linspace(100.0, 1000.0, 256), (256, 1))
+    regions, estimates = [], []
+    channel = Channel(noise_model(0.0, Stabiliser(scale=20.0)))
+    for _ in range(2):
+        values = (clean + rng.normal(0, 20.0, clean.shape)).astype(np.float32)
+        regions.append(TrainingRegion(0, values))
+        moved = 0.95 * clean + 10.0
+        estimates.append(torch.from_numpy(channel.noise.stabiliser.forward(moved)))
+    curve = brightness_curve(regions, estimates, channel)
+    inside = np.linspace(180.0, 920.0, 20)
+    assert np.abs(curve(0.95 * inside + 10.0) - inside).max() < 2.0
+    right = [torch.from_numpy(channel.noise.stabiliser.forward(clean))] * 2
+    assert np.abs(brightness_curve(regions, right, channel).shifts).max() < 0.7
+
+
+def test_brightness_of_an_even_image():
+    values = np.random.default_rng(3).normal(50.0, 5.0, (40, 40)).astype(np.float32)
+    channel = Channel(noise_model(0.0, Stabiliser(scale=5.0)))
+    flat = torch.full((40, 40), 9.0)  # 45 in stack units
+    curve = brightness_curve([TrainingRegion(0, values)], [flat], channel)
+    assert curve(np.array([45.0]))[0] == pytest.approx(values.mean(), abs=0.01)
+
+
+def train(seed=0, run=None, preview=None, **changes):
+    clean, noisy = images()
+    chosen = denoiser(noise_model(), mean=5.0, spread=4.0, seed=seed, **{**SHORT, **changes})
+    chosen.settings = type(chosen.settings)(
+        seed=seed, device="cpu", denoiser=chosen.settings.denoiser
+    )
+    channel = chosen.channels[0]
+    results = train_rounds(
+        chosen,
+        [estimate(noisy, channel)],
+        [estimate(clean, channel)],
+        run=run or Run(),
+        preview=preview,
+    )
+    return chosen, results
+
+
+def weights(chosen):
+    return torch.cat([p.detach().flatten() for p in chosen.network.parameters()])
+
+
+def test_same_seed_same_weights():
+    first, second, other = (weights(train(seed)[0]) for seed in (0, 0, 1))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("network", ["compact", "dncnn", "unet"])
+def test_one_result_for_every_round(network):
+    events = []
+    chosen, results = train(run=Run(events.append), network=network, rounds=1, steps=2)
+    assert [r.round for r in results] == ([0, 1] if network == "compact" else [1])
+    assert not chosen.network.training
+    done = [event for event in events if isinstance(event, StepsDone)]
+    assert (done[-1].stage, done[-1].done, done[-1].total) == (Stage.ROUNDS, 2, 2)
+    assert all(math.isfinite(event.losses["denoiser"]) for event in done)
+
+
+def test_training_brings_the_loss_down():
+    losses = []
+
+    def follow(event):
+        if isinstance(event, StepsDone):
+            losses.append(event.losses["denoiser"])
+
+    run = Run(follow)
+    run.tick_due = lambda: True  # type: ignore[method-assign]
+    train(run=run, network="dncnn", rounds=1, steps=30, learning_rate=2e-3, batch=4)
+    assert len(losses) == 30
+    assert np.mean(losses[-5:]) < 0.3 * np.mean(losses[:3])
+
+
+def test_the_best_round_is_kept(monkeypatch):
+    seen = {}
+
+    def judge(chosen, noisy, number, run):
+        seen[number] = weights(chosen)
+        return RoundResult(number, {0: 0.5, 1: 0.2, 2: 0.9}[number])
+
+    monkeypatch.setattr(rounds, "_judge", judge)
+    chosen, results = train(rounds=2)
+    assert [result.round for result in results] == [0, 1, 2]
+    assert torch.equal(weights(chosen), seen[1])
+    assert not torch.equal(seen[1], seen[2])
+
+
+def test_a_later_round_is_kept_when_as_good():
+    assert best_round([RoundResult(0, 0.101), RoundResult(1, 0.1), RoundResult(2, 0.104)]) == 2
+    assert best_round([RoundResult(0, 0.101), RoundResult(1, 0.1), RoundResult(2, 0.12)]) == 1
+
+
+def test_scores_in_decibels():
+    assert RoundResult(1, 0.1).to_dict() == {"round": 1, "error": 0.1, "score": 10.0}
+    assert RoundResult(1, -0.01).to_dict()["score"] is None  # better than the estimate can tell
+
+
+def test_finish_early_keeps_what_there_is():
+    events = []
+    run = Run(events.append)
+    run.stop_and_keep()
+    chosen, results = train(run=run, rounds=3, steps=50)
+    assert [result.round for result in results] == [0, 1]
+    assert [e.done for e in events if isinstance(e, StepsDone)] == [1]
+    assert torch.isfinite(weights(chosen)).all()
+
+
+def test_rounds_can_be_cancelled():
+    run = Run(lambda event: run.cancel() if isinstance(event, StepsDone) else None)
+    with pytest.raises(Cancelled):
+        train(run=run)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "halving"])
+def test_learning_rate(schedule):
+    optimiser = torch.optim.Adam([torch.zeros(1, requires_grad=True)], 1.0)
+    settings = DenoiserSettings(schedule=schedule, steps=90, learning_rate=0.01)
+    rates = []
+    for step in range(90):
+        rounds._set_rate(optimiser, settings, step)
+        rates.append(optimiser.param_groups[0]["lr"])
+    if schedule == "halving":
+        assert rates == [0.01] * 30 + [0.005] * 30 + [0.0025] * 30
+    else:
+        assert rates[8] == pytest.approx(0.01)
+        assert np.all(np.diff(rates[:9]) > 0)
+        assert np.all(np.diff(rates[9:]) < 0)
+        assert rates[-1] < 1e-4
+
+
+def test_previews_are_asked_for_while_training():
+    asked = []
+
+    def preview(chosen, region):
+        asked.append((chosen.network.training, region))
+        image = np.zeros((2, 2), np.float32)
+        return PreviewReady(Stage.ROUNDS, region, image, image)
+
+    events = []
+    run = Run(events.append)
+    run.watch(Region(0, 1, 2, 3, 4))
+    train(run=run, preview=preview)
+    assert asked[0] == (False, Region(0, 1, 2, 3, 4))
+    assert len([event for event in events if isinstance(event, PreviewReady)]) == len(asked)
