@@ -206,11 +206,11 @@ class Commands(QObject):
         self._window.centre.start.show_recent(preferences.recent)
 
     def _may_lose_result(self) -> bool:
-        return not self._window.session.has_unsaved_result or dialogs.confirm(
-            self._window,
-            "Open another stack?",
-            "The denoised stack has not been exported and would be lost.",
-            "Open another",
+        denoised, unsaved = self._window.session.denoised, self._window.session.unsaved
+        return (
+            denoised is None  # a model outlives its stack
+            or not unsaved
+            or dialogs.confirm(self._window, "Open another stack?", unsaved, "Open another")
         )
 
     def _folder(self) -> str:

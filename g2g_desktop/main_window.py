@@ -217,9 +217,5 @@ class MainWindow(QMainWindow):
             if answer is dialogs.Running.STOP_AND_KEEP:
                 self.workflow.stop_and_keep()
             return answer is dialogs.Running.CANCEL
-        return not self.session.has_unsaved_result or dialogs.confirm(
-            self,
-            "Close without saving?",
-            "The result has not been exported, or its model not saved, and would be lost.",
-            "Close without saving",
-        )
+        unsaved = self.session.unsaved
+        return not unsaved or dialogs.confirm(self, "Close without saving?", unsaved, "Close")

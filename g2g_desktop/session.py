@@ -107,9 +107,16 @@ class Session(QObject):
         return bool(self.denoiser.settings != self.settings)
 
     @property
-    def has_unsaved_result(self) -> bool:
-        """Whether closing would lose a denoised stack or a model that was trained here."""
-        return (self.denoised is not None and self.exported is None) or not self.model_saved
+    def unsaved(self) -> str:
+        """What closing would lose, in a sentence; "" when nothing.
+
+        A model counts as long as it has not yielded an exported stack.
+        """
+        if self.denoised is not None:
+            lost = "" if self.exported else "The denoised stack has not been exported"
+        else:
+            lost = "" if self.model_saved else "The trained model has not been saved"
+        return f"{lost} and would be lost." if lost else ""
 
     def begin(self, activity: Activity, step: Step | None = None) -> None:
         """Let a job take the stage, and show the card of `step`."""

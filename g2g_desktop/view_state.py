@@ -168,7 +168,7 @@ def _buttons(session: Session) -> tuple[str, str]:
     if state is State.DONE:
         if session.step in (Step.PATCHES, Step.TRAIN) and session.is_stale:
             return ("train", "export")
-        return ("open", "export") if session.exported else ("export", "save_model")
+        return ("open" if session.exported else "export", "save_model")
     return _BUTTONS[state]
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from g2g_desktop.main_window import MainWindow
+    from training_core.settings import Settings
 
 SAMPLE = "samples/fluorescence_noisy.tif"
 SIZE = (1366, 768)
@@ -31,9 +32,8 @@ NOISE_STEPS, DENOISER_STEPS, ROUNDS = 150, 120, 2
 
 def main(arguments: list[str]) -> int:
     """Take the pictures, each scale in a process of its own because Qt reads it at its start."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen" if not os.environ.get("DISPLAY") else "")
-    if not os.environ["QT_QPA_PLATFORM"]:
-        del os.environ["QT_QPA_PLATFORM"]
+    if sys.platform == "linux" and "DISPLAY" not in os.environ:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     if arguments[1:] == ["small"]:
         return in_private(Path(arguments[0]), take_small)
     folder = Path(arguments[0]) if arguments else Path("screenshots")
@@ -107,7 +107,7 @@ def take_small(window: MainWindow, folder: Path) -> None:
         save(window, folder / f"8_loaded_200_percent_{width}x{height}.png")
 
 
-def short(settings: object) -> object:
+def short(settings: Settings) -> Settings:
     """Give settings for a training of about a minute."""
     noise = replace(settings.noise_model, steps=NOISE_STEPS)
     denoiser = replace(settings.denoiser, steps=DENOISER_STEPS, rounds=ROUNDS)

@@ -93,12 +93,20 @@ def test_pixel_size_is_corrected_in_stack_and_result(session: Session) -> None:
 def test_a_result_is_unsaved_until_it_is_exported(small_stack: Stack) -> None:
     session = Session()
     session.set_stack(small_stack)
-    assert not session.has_unsaved_result
-    session.set_denoiser(FakeDenoiser(session.settings), "from_file.g2g")
+    assert session.unsaved == ""
+    session.set_denoiser(FakeDenoiser(session.settings))
+    assert session.unsaved == "The trained model has not been saved and would be lost."
     session.set_denoised(small_stack)
-    assert session.has_unsaved_result
+    assert session.unsaved == "The denoised stack has not been exported and would be lost."
     session.set_exported(Path("out.tif"))
-    assert not session.has_unsaved_result
+    assert session.unsaved == ""
+
+
+def test_a_model_from_a_file_needs_no_saving(small_stack: Stack) -> None:
+    session = Session()
+    session.set_stack(small_stack)
+    session.set_denoiser(FakeDenoiser(session.settings), "from_file.g2g")
+    assert session.unsaved == ""
 
 
 def test_a_failure_stays_until_the_next_job(session: Session) -> None:

@@ -264,3 +264,34 @@ def test_unexpected_errors_become_a_sentence_with_details() -> None:
     assert failure_of(Step.DATA, InputError("No.")) == Failure(
         Step.DATA, "No.", failure_of(Step.DATA, InputError("No.")).details
     )
+
+
+def test_another_stack_is_opened_over_a_result_only_after_a_question(
+    loaded: MainWindow, stack_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(loaded, qtbot)
+    questions: list[str] = []
+    answers = iter([False, True])
+
+    def answer(_parent: object, _title: str, text: str, _yes: str) -> bool:
+        questions.append(text)
+        return next(answers)
+
+    monkeypatch.setattr(dialogs, "confirm", answer)
+    loaded.commands.open_paths([stack_file])
+    assert loaded.session.state is State.DONE
+    loaded.commands.open_paths([stack_file])
+    qtbot.waitUntil(lambda: loaded.session.state is State.READY)
+    assert questions == ["The denoised stack has not been exported and would be lost."] * 2
+    assert loaded.run_bar.other_button.text() == "Use the model"
+
+
+def test_a_reference_is_measured_against(
+    loaded: MainWindow, stack_file: Path, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    quality = loaded.side.compare.quality
+    qtbot.waitUntil(lambda: bool(quality.blind.findings), timeout=30_000)
+    loaded.workflow.open_reference(stack_file)
+    qtbot.waitUntil(lambda: bool(quality.reference.findings), timeout=30_000)
+    assert any("PSNR" in finding.name for finding in quality.reference.findings)
