@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QGridLayout, QLabel
+from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from .session import Step
 from .step_card import GAP, ElidedLabel, StepCard, ToneLabel, button_row, link_button
@@ -31,7 +31,9 @@ class DataCard(StepCard):
         super().__init__(Step.DATA, "data", theme)
         self._stack: Stack | None = None
         self.facts = {name: ElidedLabel() for name in _ROWS}
-        grid = QGridLayout()
+        self.table = QWidget()
+        grid = QGridLayout(self.table)
+        grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(2 * GAP)
         grid.setVerticalSpacing(GAP // 2)
         grid.setColumnStretch(1, 1)
@@ -45,12 +47,15 @@ class DataCard(StepCard):
         self.size_button = link_button("Set pixel size...", "Type the size of a pixel")
         self.another.clicked.connect(self.open_asked)
         self.size_button.clicked.connect(self.pixel_size_asked)
-        self.body.addLayout(grid)
+        self.body.addWidget(self.table)
         self.body.addWidget(self.warnings)
-        self.body.addWidget(button_row(self.another, self.size_button))
+        self.ways = button_row(self.another, self.size_button)
+        self.body.addWidget(self.ways)
 
     def show_stack(self, stack: Stack | None) -> None:
         """Say how the stack was understood."""
+        for part in (self.table, self.ways):
+            part.setVisible(stack is not None)
         if stack is None:
             self.show_summary("No stack yet")
         elif stack is not self._stack:

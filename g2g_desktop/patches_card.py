@@ -51,10 +51,10 @@ class PatchesCard(StepCard):
         self.form.show_settings(settings)
         self.form.setEnabled(editable)
 
-    def show_patches(self, patches: SmoothPatches | None) -> None:
+    def show_patches(self, patches: SmoothPatches | None, *, looking: bool = True) -> None:
         """Show what was found in the whole stack; None while that is being found out."""
         if patches is None:
-            self.show_summary("Looking...")
+            self.show_summary("Looking..." if looking else "Where the noise is learned")
             self.count.setText("Looking...")
             self.share.setText("")
             self.verdict.say(Tone.MUTED, "")

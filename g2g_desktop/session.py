@@ -139,8 +139,7 @@ class Session(QObject):
     def set_stack(self, stack: Stack) -> None:
         """Take a new stack; a model stays, for it may serve this one as well."""
         self.stack = stack
-        self.denoised = self.exported = None
-        self._forget_patches()
+        self.denoised = self.exported = self.patches = self.expected_seconds = None
         self.step = Step.PATCHES
         self.end()
 
@@ -157,9 +156,10 @@ class Session(QObject):
         if settings == self.settings:
             return
         if settings.patches != self.settings.patches:
-            self._forget_patches()
+            self.patches = None
+        if replace(settings, patches=self.settings.patches) != self.settings:
+            self.expected_seconds = None  # which hardly depends on the patches
         self.settings = settings
-        self.expected_seconds = None
         self.changed.emit()
 
     def set_patch_settings(self, patches: PatchSettings) -> None:
@@ -201,7 +201,3 @@ class Session(QObject):
         """Remember that the model is on disk."""
         self.model_saved = True
         self.end()
-
-    def _forget_patches(self) -> None:
-        self.patches = None
-        self.expected_seconds = None

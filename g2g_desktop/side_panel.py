@@ -69,7 +69,7 @@ class SidePanel(QScrollArea):
         self.data.show_stack(session.stack)
         self.data.show_allowed(view.allowed)
         self.patches.show_settings(session.settings.patches, editable=at_rest)
-        self.patches.show_patches(session.patches)
+        self.patches.show_patches(session.patches, looking=session.stack is not None)
         self.train.show_settings(session.settings)
         if view.state not in _TRAINING:
             self.train.show_estimate(session.expected_seconds, device)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PRESETS = {
     "quick": ("Quick", "A good result in the shortest time. Right for a first look."),
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
-    "paper": ("As published", "The published method to the letter. Hours without a graphics card."),
+    "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }
 _HINT = (
     "A live preview of what you look at appears with the first estimate. The curves flatten early; "

@@ -97,13 +97,15 @@ def view_state(session: Session) -> ViewState:
 
 
 def duration_text(seconds: float) -> str:
-    """Say a duration as people do: "40 s", "6 min", "2 h 10 min"."""
+    """Say a duration as people do: "40 s", "6 min", "2 h 10 min", "3 days"."""
     if seconds < 55:
         return f"{max(5, 5 * round(seconds / 5))} s"
     minutes = max(1, round(seconds / 60))
     hours, rest = divmod(minutes, 60)
     if not hours:
         return f"{minutes} min"
+    if hours >= 48:
+        return f"{round(seconds / 86_400)} days"
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 

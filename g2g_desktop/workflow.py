@@ -265,7 +265,8 @@ class Workflow(QObject):
         return id(self.session.stack), self.session.settings.patches
 
     def _expected_label(self) -> tuple[object, ...]:
-        return id(self.session.stack), self.session.settings
+        settings = self.session.settings
+        return id(self.session.stack), settings.noise_model, settings.denoiser, settings.device
 
 
 def failure_of(step: Step, error: Exception) -> Failure:

@@ -58,6 +58,7 @@ def test_a_new_stack_forgets_all_but_the_model(session: Session, small_stack: St
 def test_new_patch_settings_forget_the_patches_and_make_the_result_stale(session: Session) -> None:
     session.set_patch_settings(PatchSettings(strictness=0.2))
     assert session.patches is None
+    assert session.expected_seconds == 60.0
     assert session.denoised is not None
     assert session.is_stale
 

@@ -139,6 +139,8 @@ def test_the_view_state_leaves_the_session_alone(small_stack: Stack) -> None:
         (355, "6 min"),
         (3600, "1 h"),
         (7800, "2 h 10 min"),
+        (172_700, "47 h 58 min"),
+        (734_930, "9 days"),
     ],
 )
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
