@@ -231,32 +231,36 @@ def first_estimate(noisy: Tensor, noise: NoiseModel, run: Run = SILENT) -> Tenso
 def _smooth_patches(stacks: Sequence[Stack], settings: Settings, run: Run) -> list[Image]:
     """Cut the smooth patches of each channel out, (count, size, size) float32 in stack units."""
     found: dict[int, list[Image]] = {}
-    verdicts, sizes = [], []
+    sentences: dict[int, str] = {}
     for stack in stacks:
-        patches = find_smooth_patches(stack, settings.patches, run=run)
-        cut = cut_patches(stack, patches)
-        of_channel = np.array([stack.channel_of(int(f)) for f in patches.locations[:, 0]], int)
-        for number in range(1 + max(map(stack.channel_of, range(stack.frame_count)))):
-            found.setdefault(number, []).append(cut[of_channel == number])
-        verdicts.append(patches.verdict)
-        sizes.append(patches.patch_size_px)
-    size = min(sizes)
+        for number, channel in enumerate(_channels(stack)):
+            patches = find_smooth_patches(channel, settings.patches, run=run)
+            found.setdefault(number, []).append(cut_patches(channel, patches))
+            sentences.setdefault(number, patches.verdict.sentence)
+    size = min(part.shape[1] for parts in found.values() for part in parts)
     joined = [
         np.concatenate([part[:, :size, :size] for part in parts])
         for _, parts in sorted(found.items())
     ]
-    _refuse_too_few(joined, [verdict.sentence for verdict in verdicts], run)
+    _refuse_too_few(joined, [sentences[number] for number in sorted(sentences)], run)
     return joined
 
 
+def _channels(stack: Stack) -> list[Stack]:
+    """Part a stack by its channels: the smoothest of one would crowd out those of another."""
+    if "C" not in stack.axes:
+        return [stack]
+    parts = np.moveaxis(stack.pixels, stack.axes.index("C"), 0)
+    return [replace(stack, pixels=part, axes=stack.axes.replace("C", "")) for part in parts]
+
+
 def _refuse_too_few(joined: Sequence[Image], sentences: Sequence[str], run: Run) -> None:
-    for number, patches in enumerate(joined):
-        where = f"Channel {number + 1}: " if len(joined) > 1 else ""
+    for number, (patches, sentence) in enumerate(zip(joined, sentences, strict=True), start=1):
+        told = f"Channel {number}: {sentence}" if len(joined) > 1 else sentence
         if len(patches) < NEEDED // 3:
-            found = f"found {len(patches)} smooth patches. " if where else ""
-            raise TooFewPatchesError(f"{where}{found}{sentences[0]}")
+            raise TooFewPatchesError(told)
         if len(patches) < NEEDED:
-            run.note(f"{where}{sentences[0]}", warning=True)
+            run.note(told, warning=True)
 
 
 def _card(

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 QUICKEST = Settings(
     preset="quick",
     device="cpu",
-    patches=PatchSettings(patch_size_px=16),
+    patches=PatchSettings(patch_size_px=16, stride_px=4),
     noise_model=NoiseModelSettings(steps=4, batch=4),
     denoiser=DenoiserSettings(width=8, depth=3, rounds=1, steps=8, batch=4, crop_px=32),
 )
@@ -32,6 +32,13 @@ def scene(height, width, low=100.0, high=400.0):
     image = low + 0.2 * (high - low) * columns / width
     image[np.hypot(rows - 0.6 * height, columns - 0.4 * width) < 0.25 * min(height, width)] = high
     image[height // 8 : height // 8 + 4, width // 6 : -width // 6] = (low + high) / 2
+    return image
+
+
+def block(height, width, low, high):
+    """Give a bright block in a corner: even enough for many smooth patches in a small frame."""
+    image = np.full((height, width), float(low))
+    image[height // 3 :, : width // 3] = high
     return image
 
 
