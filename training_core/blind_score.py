@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PROBE = 0.1  # strength of the probe, in std of the noise
 JUDGED_PX, JUDGED_REGIONS = 192, 3
-BLUR_PX = 8  # over this the noise has all but averaged out
+BLUR_PX = 12  # over this the noise has all but averaged out
 BANDS = 16
 FEWEST_PX = 1000  # in a band, for its mean to be trusted
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 THRESHOLD = 2.7  # times the std of a coefficient: below it a coefficient is taken for noise
 PATCH_PX, STEP_PX = 8, 4
 REACH_PX = 12  # similar patches are looked for so far away
-SIMILAR = 90
+SIMILAR = 128
 FAR = 1e4  # stands outside the frame, where no patch may be taken
 CHUNK = 2048
 
