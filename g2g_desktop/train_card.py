@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QButtonGroup, QLabel, QRadioButton, QToolButton, QVBoxLayout, QWidget
 
+from training_core.errors import SettingsError
 from training_core.run import Stage
 from training_core.settings import Settings, preset
 
@@ -156,6 +157,8 @@ class AdvancedSettings(QWidget):
             "noise_model": SettingsForm(self._settings.noise_model),
             "denoiser": SettingsForm(self._settings.denoiser),
         }
+        self.problem = paragraph()
+        self.problem.hide()
         self.inner = QWidget()
         inner = QVBoxLayout(self.inner)
         inner.setContentsMargins(0, GAP, 0, 0)
@@ -165,6 +168,7 @@ class AdvancedSettings(QWidget):
                 inner.addWidget(_section(part))
             inner.addWidget(form)
             form.changed.connect(self._on_changed)
+        inner.addWidget(self.problem)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.fold)
@@ -173,9 +177,10 @@ class AdvancedSettings(QWidget):
 
     def show_settings(self, settings: Settings) -> None:
         """Show the settings in force."""
-        if settings == self._settings:
+        if settings == self._settings and self.problem.isHidden():
             return
         self._settings = settings
+        self.problem.hide()
         for part, form in self.forms.items():
             form.show_settings(getattr(settings, part) if part else settings)
 
@@ -183,7 +188,14 @@ class AdvancedSettings(QWidget):
     def _on_changed(self) -> None:
         top: Any = self.forms[""].settings
         parts = {part: form.settings for part, form in self.forms.items() if part}
-        self.settings_changed.emit(replace(top, **parts))
+        try:
+            chosen = replace(top, **parts)
+        except SettingsError as error:  # half of two settings that belong together
+            self.problem.setText(str(error))
+            self.problem.show()
+            return
+        self.problem.hide()
+        self.settings_changed.emit(chosen)
 
     @Slot()
     def _on_folded(self) -> None:

@@ -130,6 +130,33 @@ def test_a_preset_keeps_seed_and_device(theme: Theme, qtbot: QtBot) -> None:
     assert heard.args == [preset("paper", seed=7, device="cpu")]
 
 
+def test_half_of_two_settings_that_belong_together_is_said(qtbot: QtBot, theme: Theme) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_settings(Settings())
+    advanced, heard = card.advanced, []
+    card.settings_changed.connect(heard.append)
+
+    def choose(part: str, name: str, value: str) -> None:
+        editor = advanced.forms[part].editors[name]
+        editor.setCurrentIndex(editor.findData(value))
+        editor.activated.emit(editor.currentIndex())
+
+    choose("noise_model", "generator", "g1")
+    assert "choose both or neither" in advanced.problem.text()
+    choose("denoiser", "first_estimate", "g2")
+    assert "choose dncnn or unet" in advanced.problem.text()
+    assert not heard
+    assert not advanced.problem.isHidden()
+    choose("denoiser", "network", "unet")
+    assert [settings.noise_model.generator for settings in heard] == ["g1"]
+    assert advanced.problem.isHidden()
+    choose("noise_model", "generator", "convolutional")
+    card.show_settings(heard[-1])
+    assert advanced.problem.isHidden()
+    assert advanced.forms["noise_model"].settings.generator == "g1"
+
+
 def test_advanced_settings_change_what_they_say_and_nothing_else(
     theme: Theme, qtbot: QtBot
 ) -> None:
