@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional
 
-from .compact_networks import LocalCritic, StationaryGenerator
+from .compact_networks import StationaryGenerator
 from .errors import TooFewPatchesError
 from .networks import GENERATED_PX
 from .noise_statistics import LAGS, NoiseCurve, autocovariance, detrended, fit_curve, fit_stabiliser
 from .orientations import ALL, FLIPS
-from .run import SILENT, Stage
 from .stabilise import Stabiliser
 
 if TYPE_CHECKING:
@@ -26,14 +23,10 @@ if TYPE_CHECKING:
 
     from .networks import NoiseGenerator
     from .noise_statistics import Values
-    from .run import Run
     from .settings import NoiseModelSettings
 
     Image = NDArray[np.float32]
 
-HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
-CRITIC_RATE, AVERAGING = 1e-3, 0.99
-SPECTRUM_RATE, SHAPE_RATE = 2e-5, 5e-3  # the spectrum starts as measured; the histogram does not
 MATCHED_CORRELATION = 0.08  # largest difference over lags 0 to 3 px
 MATCHED_KURTOSIS = 0.6
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
@@ -178,151 +171,3 @@ def _spread(patches: Image) -> float:
     """Give the median std of the patches, a scale for the linear map."""
     sigma = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
     return sigma if sigma > 0 else 1.0
-
-
-def train_generator(
-    noise: Image,
-    covariance: Values,
-    settings: NoiseModelSettings,
-    *,
-    seed: int,
-    device: torch.device,
-    run: Run = SILENT,
-) -> tuple[StationaryGenerator, NoiseMatch]:
-    """Learn g1 adversarially from unit noise; fall back to the measured spectrum if it fails.
-
-    Generator and critic play the hinge game (Lim and Ye, 2017) with one step each; the kept
-    weights are a running average.
-
-    Parameters
-    ----------
-    noise
-        Unit noise, (count, size, size) float32.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; `finish_early` keeps what was learned so far.
-    """
-    held_out = np.zeros(len(noise), bool)
-    held_out[::HELD_OUT] = len(noise) >= 2 * HELD_OUT
-    draw = torch.Generator().manual_seed(seed)
-    start = StationaryGenerator(covariance).to(device)
-    generator = _play(noise[~held_out], start, settings, draw, device, run)
-    generator.hold_scale(draw)
-    judge = noise[held_out] if held_out.any() else noise
-    match = compare_noise(generator, judge, draw)
-    start.hold_scale(draw)
-    plain = compare_noise(start, judge, draw)
-    if match.good or match.distance <= plain.distance:
-        return generator.eval(), match
-    run.note(
-        f"The noise generator did not converge (correlation off by {match.correlation:.2f}, "
-        f"kurtosis by {match.kurtosis:.2f}); noise with the measured spectrum is used instead.",
-        warning=True,
-    )
-    return start.eval(), plain
-
-
-def _play(
-    noise: Image,
-    start: StationaryGenerator,
-    settings: NoiseModelSettings,
-    draw: torch.Generator,
-    device: torch.device,
-    run: Run,
-) -> StationaryGenerator:
-    """Run the adversarial game; give the averaged generator."""
-    made = _copy(start)
-    kept, critic = _copy(start), LocalCritic().to(device)
-    forge = torch.optim.Adam(
-        [
-            {"params": made.linear.parameters(), "lr": SPECTRUM_RATE},
-            {"params": made.bend.parameters(), "lr": SHAPE_RATE},
-        ],
-        betas=(0.0, 0.9),
-    )
-    judge = torch.optim.Adam(critic.parameters(), CRITIC_RATE, betas=(0.0, 0.9))
-    real = torch.from_numpy(noise)[:, None]
-    size = min(settings.crop_px, noise.shape[1])
-    told = torch.zeros(2, device=device)
-    steps_told = 0
-    run.start(Stage.NOISE_MODEL, settings.steps, "noise generator")
-    for step in range(1, settings.steps + 1):
-        run.check()
-        for _ in range(settings.critic_steps):
-            fake = made(_white(settings.batch, size, draw).to(device)).detach()
-            crops = _crops(real, settings.batch, size, draw).to(device)
-            loss_c = (
-                functional.relu(1 - critic(crops)).mean() + functional.relu(1 + critic(fake)).mean()
-            )
-            _update(judge, loss_c)
-        loss_g = -critic(made(_white(settings.batch, size, draw).to(device))).mean()
-        _update(forge, loss_g)
-        follow(kept, made, AVERAGING)
-        told += torch.stack([loss_c.detach(), loss_g.detach()])
-        steps_told += 1
-        if step == settings.steps or run.finish_early or run.tick_due():
-            critic_loss, generator_loss = (told / steps_told).tolist()  # waits for the device
-            losses = {"critic": critic_loss, "generator": generator_loss}
-            run.progress(Stage.NOISE_MODEL, step, settings.steps, losses)
-            told, steps_told = torch.zeros_like(told), 0
-        if run.finish_early:
-            break
-    run.finish(Stage.NOISE_MODEL)
-    return kept
-
-
-def _copy(generator: StationaryGenerator) -> StationaryGenerator:
-    twin = StationaryGenerator().to(generator.linear.weight.device)
-    twin.load_state_dict(generator.state_dict())
-    return twin
-
-
-def _white(count: int, size: int, draw: torch.Generator) -> Tensor:
-    edge = size + 2 * LAGS
-    return torch.randn(count, 1, edge, edge, generator=draw)
-
-
-def _crops(real: Tensor, count: int, size: int, draw: torch.Generator) -> Tensor:
-    """Cut random crops out of random patches, (count, 1, size, size)."""
-    spare = real.shape[-1] - size
-    which = torch.randint(len(real), (count,), generator=draw)
-    places = torch.randint(spare + 1, (count, 2), generator=draw)
-    return torch.stack(
-        [
-            real[i, :, y : y + size, x : x + size]
-            for i, (y, x) in zip(which.tolist(), places.tolist(), strict=True)
-        ]
-    )
-
-
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
-
-
-@torch.no_grad()
-def follow(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
-    """Move the kept weights towards the trained ones (exponential moving average)."""
-    for mine, theirs in zip(kept.parameters(), trained.parameters(), strict=True):
-        mine.lerp_(theirs, 1 - slowness)
-
-
-@torch.no_grad()
-def compare_noise(generator: StationaryGenerator, real: Image, draw: torch.Generator) -> NoiseMatch:
-    """Compare made noise with real unit noise (count, size, size), both treated alike."""
-    device = generator.linear.weight.device
-    size = real.shape[1]
-    white = _white(256, size, draw).to(device)
-    made = detrended(generator(white)[:, 0].cpu().numpy())
-    near = slice(LAGS - 3, LAGS + 4)
-    apart = _unit(autocovariance(made))[near, near] - _unit(autocovariance(real))[near, near]
-    kurtosis = abs(float(np.mean(made**4)) - float(np.mean(real**4)))
-    return NoiseMatch(float(np.abs(apart).max()), kurtosis)
-
-
-def _unit(covariance: Values) -> Values:
-    unit: Values = covariance / covariance[LAGS, LAGS]
-    return unit

@@ -14,7 +14,8 @@ from .blind_score import brightness_curve
 from .denoiser import Channel, Denoiser, build_network, denoise, first_look, to_stack_units
 from .device import choose_device, describe_device
 from .errors import TooFewPatchesError
-from .noise_model import NoiseModel, measure_noise, train_generator
+from .noise_game import train_generator
+from .noise_model import NoiseModel, measure_noise
 from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate
 from .paper_gan import train_paper_gan

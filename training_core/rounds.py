@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from .blind_score import error_estimate
-from .noise_model import follow
+from .noise_game import follow
 from .noisy_pairs import Estimate, make_pairs
 from .run import SILENT, PreviewReady, Stage
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from .compact_networks import StationaryGenerator
 from .denoiser import Channel, Denoiser, build_network
-from .noise_model import NoiseModel, train_generator
+from .noise_game import train_generator
+from .noise_model import NoiseModel
 from .noise_statistics import LAGS, NoiseCurve
 from .paper_gan import AdversarialGame
 from .run import Stage

@@ -14,7 +14,7 @@ from training_core.errors import InputError
 from training_core.networks import Critic, DnCNN, UNet
 from training_core.paper_gan import AdversarialGame, CropSource, _rate, train_paper_gan
 from training_core.run import Cancelled, Run, Stage, StageFinished, StepsDone
-from training_core.settings import NoiseModelSettings, Settings, preset
+from training_core.settings import DenoiserSettings, NoiseModelSettings, Settings, preset
 
 CPU = torch.device("cpu")
 
@@ -150,6 +150,7 @@ def tiny_job(steps, **noise_model):
     frames = [rng.random((64, 64), dtype=np.float32)]
     settings = Settings(
         seed=1,
+        denoiser=DenoiserSettings(first_estimate="g2", network="dncnn"),
         noise_model=NoiseModelSettings(
             generator="g1", steps=steps, batch=2, crop_px=64, critic_steps=1, **noise_model
         ),
