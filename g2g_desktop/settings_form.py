@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FIRST_GUESS = 0.15  # of the range: where a slider starts that was automatic so far
-_LABEL_CHARACTERS = 18
 _MOST = 2**31 - 1  # what a spin box can hold
 
 
 class SettingsForm(QWidget):
     """Edits the named fields of a settings object.
 
+    Forms with the same `label_characters`, the width of their labels, line up below each other.
     `changed` carries a new settings object after each edit by the user.
     """
 
     changed = Signal(object)
 
     def __init__(
-        self, settings: Any, names: Sequence[str] | None = None, parent: QWidget | None = None
+        self, settings: Any, names: Sequence[str] | None = None, *, label_characters: int = 0
     ) -> None:
-        super().__init__(parent)
+        super().__init__()
         self._settings = settings
         self._calm = WheelGuard(self)
         hints = get_type_hints(type(settings))
@@ -56,7 +56,7 @@ class SettingsForm(QWidget):
             self.editors[name] = editor
             editor.show_value(getattr(settings, name))
             editor.edited.connect(self._on_edited)
-            form.addRow(_label(limits, editor), editor)
+            form.addRow(_label(limits, editor, label_characters), editor)
             self._calm.guard(editor)
 
     @property
@@ -269,11 +269,10 @@ def _field_names(settings: Any) -> list[str]:
     return [item.name for item in fields(settings) if "limits" in item.metadata]
 
 
-def _label(limits: Limits, editor: QWidget) -> QLabel:
+def _label(limits: Limits, editor: QWidget, characters: int) -> QLabel:
     label = QLabel(limits.label)
     label.setToolTip(limits.help)
-    # As wide in every form, so that forms below each other line up.
-    label.setMinimumWidth(_LABEL_CHARACTERS * label.fontMetrics().averageCharWidth())
+    label.setMinimumWidth(characters * label.fontMetrics().averageCharWidth())
     label.setBuddy(editor)
     return label
 

@@ -223,6 +223,7 @@ class ToneLabel(QWidget):
         self.words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         row.addWidget(self.symbol, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.words, 1)
+        self.hide()  # until it has something to say
         theme.changed.connect(self._repaint)
 
     def say(self, tone: Tone, text: str) -> None:

@@ -28,6 +28,7 @@ _PRESETS = {
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
     "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }
+_LABEL = 18
 _HINT = (
     "A live preview of what you look at appears with the first estimate. The curves flatten early; "
     "that is no reason to stop."
@@ -153,9 +154,9 @@ class AdvancedSettings(QWidget):
         self.fold.toggled.connect(self._on_folded)
         theme.changed.connect(self._on_folded)
         self.forms: dict[str, SettingsForm] = {
-            "": SettingsForm(self._settings, ("device", "seed")),
-            "noise_model": SettingsForm(self._settings.noise_model),
-            "denoiser": SettingsForm(self._settings.denoiser),
+            "": SettingsForm(self._settings, ("device", "seed"), label_characters=_LABEL),
+            "noise_model": SettingsForm(self._settings.noise_model, label_characters=_LABEL),
+            "denoiser": SettingsForm(self._settings.denoiser, label_characters=_LABEL),
         }
         self.problem = paragraph()
         self.problem.hide()
