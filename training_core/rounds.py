@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .blind_score import error_estimate
+from .errors import SettingsError
 from .noise_game import follow
 from .noisy_pairs import Estimate, make_pairs
 from .run import SILENT, PreviewReady, Stage
@@ -110,9 +111,18 @@ def _judge(denoiser: Denoiser, noisy: Sequence[Estimate], number: int, run: Run)
 
 
 def best_round(results: Sequence[RoundResult]) -> int:
-    """Give the last round that no other beats clearly."""
-    least = min(result.error for result in results)
-    return max(result.round for result in results if result.error <= least + BETTER)
+    """Give the last round that no other beats clearly.
+
+    Raises
+    ------
+    SettingsError
+        If no round gave numbers at all.
+    """
+    finite = [result for result in results if math.isfinite(result.error)]
+    if not finite:
+        raise SettingsError("The training diverged; choose a smaller learning rate.")
+    least = min(result.error for result in finite)
+    return max(result.round for result in finite if result.error <= least + BETTER)
 
 
 def _estimate_all(denoiser: Denoiser, noisy: Sequence[Estimate], run: Run) -> list[Estimate]:

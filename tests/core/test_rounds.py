@@ -12,6 +12,7 @@ from made_up import Identity, blurred_noise, denoiser, noise_model, scene, squar
 from training_core import rounds
 from training_core.blind_score import brightness_curve, error_estimate
 from training_core.denoiser import Channel
+from training_core.errors import SettingsError
 from training_core.networks import NoiseGenerator
 from training_core.noise_model import NoiseModel
 from training_core.noise_statistics import NoiseCurve
@@ -280,6 +281,13 @@ def test_the_best_round_is_kept(monkeypatch):
 def test_a_later_round_is_kept_when_as_good():
     assert best_round([RoundResult(0, 0.101), RoundResult(1, 0.1), RoundResult(2, 0.104)]) == 2
     assert best_round([RoundResult(0, 0.101), RoundResult(1, 0.1), RoundResult(2, 0.12)]) == 1
+
+
+def test_a_round_that_diverged_is_never_kept():
+    nothing = float("nan")
+    assert best_round([RoundResult(0, nothing), RoundResult(1, 0.3), RoundResult(2, nothing)]) == 1
+    with pytest.raises(SettingsError, match="diverged; choose a smaller learning rate"):
+        best_round([RoundResult(1, nothing)])
 
 
 def test_scores_in_decibels():
