@@ -159,7 +159,7 @@ def measure_noise(
         )
     stabiliser = fit_stabiliser(frames)
     if linear or not settings.stabilise:
-        stabiliser = Stabiliser(scale=_spread(patches))
+        stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
     noise = detrended(stabiliser.forward(patches))
     covariance = autocovariance(noise)
     covariance /= covariance[LAGS, LAGS]

@@ -124,7 +124,9 @@ def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
         expected = np.maximum(gain * windows.mean + read, 0.05 * typical)
     dark, bright = np.percentile(windows.mean, (5, 95))
     if gain <= 0 or gain * bright + read < WORTH_STABILISING * (gain * dark + read):
-        return Stabiliser(scale=float(np.sqrt(max(typical, 1e-30))))
+        # Around zero, where float32 is exact enough also for large values with little noise.
+        middle = float(np.median(windows.mean))
+        return Stabiliser(offset=middle, scale=float(np.sqrt(max(typical, 1e-30))))
     return Stabiliser(gain, read)
 
 
