@@ -84,3 +84,10 @@ def test_a_frame_with_nothing_in_it_is_survived():
     found = fit_stabiliser([np.full((64, 64), 7.0, np.float32)])
     assert found.gain == 0.0
     assert found.scale > 0
+
+
+def test_large_values_with_little_noise_lie_around_zero():
+    # 10 000 times the noise is what stands outside the frame when similar patches are looked for
+    noisy = 1e5 + 2.0 * blurred_noise((96, 96), 0.0, seed=6)
+    found = fit_stabiliser([noisy.astype(np.float32)])
+    assert np.abs(found.forward(noisy)).max() < 6.0
