@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
 
 
+MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
+
+
 @dataclass(frozen=True, eq=False)
 class BrightnessCurve:
     """What to add so that areas of each brightness keep their mean; all in stack units."""
@@ -179,7 +182,7 @@ def denoise(stack: Stack, denoiser: Denoiser, *, run: Run = SILENT, tile_px: int
         If the run was cancelled; asked before every tile.
     """
     _check_channels(stack, denoiser)
-    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px)
+    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     ready = _for_inference(denoiser)
     places = tiles(stack.frame_shape, tile)

@@ -24,6 +24,7 @@ MOST_WINDOWS = 20_000
 BINS = 16
 SMOOTHEST = 0.1  # share of a brightness class that is looked at
 PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
+EDGES = 1.2  # times the strongest pure class: where there are only edges, more is structure
 WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
 FAILED = 0.6  # of the usual std in stabilised units: below it the stabilisation has failed
 LAGS = 15  # px: the correlation is measured up to here
@@ -75,6 +76,12 @@ class _Windows:
             order = np.argsort(self.slow[here] / expected[here], kind="stable")
             chosen.append(here[order[:count]])
         return chosen
+
+    def excess(self, groups: list[NDArray[np.intp]]) -> Values:
+        """Give each class's slow energy over that of pure noise, (classes,), 1 or more."""
+        ratio = np.array([np.median(self.slow[g] / self.fine[g].mean()) for g in groups])
+        clean: Values = np.maximum(ratio / max(float(np.quantile(ratio, 0.25)), 1e-30), 1.0)
+        return clean
 
 
 def _window_statistics(frame: Image, most: int) -> tuple[Values, Values, Values, Values]:
@@ -132,8 +139,7 @@ def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
 
 def _fit_line(windows: _Windows, groups: list[NDArray[np.intp]]) -> tuple[float, float, float]:
     """Give slope, variance at 0 and median variance; groups with structure in them weigh less."""
-    purity = np.array([np.median(windows.slow[g] / windows.fine[g].mean()) for g in groups])
-    purity = np.maximum(purity / max(float(np.quantile(purity, 0.25)), 1e-30), 1.0)
+    purity = windows.excess(groups)
     whole_to_fine = [
         windows.whole[g].mean() / windows.fine[g].mean()
         for g, excess in zip(groups, purity, strict=True)
@@ -150,6 +156,9 @@ def _fit_line(windows: _Windows, groups: list[NDArray[np.intp]]) -> tuple[float,
 def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     """Measure what stabilisation left: the noise's std per brightness class.
 
+    A class that holds nothing but structure shows it even in the finest detail, so its std is
+    limited by what the pure classes have, or by the 1 that stabilisation aims at.
+
     Parameters
     ----------
     frames
@@ -162,6 +171,9 @@ def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     levels = np.array([windows.mean[g].mean() for g in groups])
     fine = np.array([windows.fine[g].mean() for g in groups])
     sigmas = np.sqrt(np.maximum(fine / _fine_energy(covariance), 1e-12))
+    pure = windows.excess(groups) < PURE
+    highest = EDGES * max(float(sigmas[pure].max(initial=0.0)), 1.0)
+    sigmas = np.where(pure, sigmas, np.minimum(sigmas, highest))
     order = np.argsort(levels)
     return NoiseCurve(levels[order], sigmas[order])
 

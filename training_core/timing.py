@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from .compact_networks import StationaryGenerator
-from .denoiser import Channel, Denoiser, build_network
+from .denoiser import MEMORY_CHANNELS, Channel, Denoiser, build_network
+from .device import tile_size
 from .noise_game import train_generator
 from .noise_model import NoiseModel
 from .noise_statistics import LAGS, NoiseCurve
 from .paper_gan import AdversarialGame
+from .patches import tiles
 from .run import Stage
 from .stabilise import Stabiliser
 
@@ -44,8 +46,28 @@ def expected_plan(
         Stage.NOISE_MODEL: settings.noise_model.steps * game,
         Stage.FIRST_ESTIMATE: area * per_pixel,
         Stage.ROUNDS: chosen.rounds * (chosen.steps * step + area * per_pixel),
-        Stage.DENOISE: pixels * per_pixel,
+        Stage.DENOISE: _pixels_with_halo(stacks, settings, device) * per_pixel,
     }
+
+
+def _pixels_with_halo(stacks: Sequence[Stack], settings: Settings, device: torch.device) -> float:
+    """Count what denoising will work on: every tile with its halo."""
+    halo = _untrained(settings, device).halo_px
+    side = tile_size(device, halo, MEMORY_CHANNELS)
+    return float(
+        sum(
+            stack.frame_count * around.height * around.width
+            for stack in stacks
+            for around in (
+                place.grown(halo, stack.frame_shape) for place in tiles(stack.frame_shape, side)
+            )
+        )
+    )
+
+
+def _untrained(settings: Settings, device: torch.device) -> Denoiser:
+    network = build_network(settings.denoiser).to(device).eval()
+    return Denoiser(network, (Channel(_white_noise(device)),), settings, device)
 
 
 def _clocked(work: Callable[[], object], device: torch.device) -> float:
@@ -59,9 +81,8 @@ def _clocked(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _seconds_per_pixel(settings: Settings, device: torch.device) -> float:
-    network = build_network(settings.denoiser).to(device).eval()
-    channel = Channel(_white_noise(device))
-    denoiser = Denoiser(network, (channel,), settings, device)
+    denoiser = _untrained(settings, device)
+    channel = denoiser.channels[0]
     image = torch.randn(SAMPLE_PX, SAMPLE_PX).to(device)
     return _clocked(lambda: denoiser.estimate(image, channel), device) / SAMPLE_PX**2
 
