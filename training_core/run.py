@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TICK_SECONDS = 0.1
 PREVIEW_SECONDS = 1.0
+TRUSTED = 0.1  # of a stage: from here on its own pace says how long it takes
 
 
 class Cancelled(Exception):  # an outcome, not an error
@@ -224,8 +225,13 @@ class _Clock:
         elapsed = time.monotonic() - self._started.get(stage, time.monotonic())
         if elapsed < 1.0 or fraction <= 0.0:
             return None
-        here = elapsed / fraction
-        planned = sum(self._planned.get(s, 0.0) for s in (*self._spent, stage))
+        so_far = sum(self._planned.get(s, 0.0) for s in self._spent)
+        pace = sum(self._spent.values()) / so_far if so_far else 1.0
+        # A stage's beginning says little of its end, so the plan counts until a tenth is done.
+        trust = min(1.0, fraction / TRUSTED) if stage in self._planned else 1.0
+        expected = pace * self._planned.get(stage, 0.0)
+        here = trust * elapsed / fraction + (1 - trust) * max(expected, elapsed)
+        planned = so_far + self._planned.get(stage, 0.0)
         pace = (sum(self._spent.values()) + here) / planned if planned else 1.0
         later = [s for s in self._planned if s is not stage and s not in self._spent]
         return here - elapsed + pace * sum(self._planned[s] for s in later)
