@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal, Slot
 
 from .data_card import bytes_text, pixels_text
+from .findings import verdict
 from .quality_panel import QualityPanel
 from .session import Step
 from .step_card import StepCard, ToneLabel, button_row, link_button, paragraph
@@ -32,26 +33,34 @@ class CompareCard(StepCard):
         self.body.addWidget(self.quality)
         self._stack: Stack | None = None
         self._denoised: Stack | None = None
+        self.show_summary("After training")
         theme.changed.connect(self.quality.set_theme)
         self.quality.set_theme(theme.dark)
+        self.quality.assessed.connect(self._sum_up)
 
     def show_session(self, session: Session) -> None:
         """Measure a new result; forget one that is gone."""
         denoised = session.denoised
         self.waiting.setVisible(denoised is None)
         self.quality.setVisible(denoised is not None)
-        self.show_summary("Noisy against denoised" if denoised is not None else "After training")
         if denoised is self._denoised:
             return
         self._stack, self._denoised = session.stack, denoised
         self.quality.clear()
         self.take_reference(None)
+        self._sum_up()
 
     @Slot(object)
     def take_reference(self, reference: Stack | None) -> None:
         """Measure the result again, against a clean image of the same field."""
         if self._stack is not None and self._denoised is not None:
             self.quality.assess(self._stack, self._denoised, reference)
+
+    @Slot()
+    def _sum_up(self) -> None:
+        found = verdict([*self.quality.blind.findings, *self.quality.reference.findings])
+        waiting = "Noisy against denoised" if self._denoised is not None else "After training"
+        self.show_summary(found or waiting)
 
 
 class ExportCard(StepCard):

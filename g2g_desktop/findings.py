@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from training_core.quality import BlindQuality, ReferenceQuality
 
 
@@ -28,6 +30,13 @@ class Finding:
     value: str
     level: Level
     meaning: str
+    tip: str = ""  # how it is measured, and from where on it warns
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """Sum up a report, such as "3 of 4 checks good"; "" where nothing was judged."""
+    judged = [f.level for f in findings if f.level is not Level.NEUTRAL]
+    return f"{judged.count(Level.GREEN)} of {len(judged)} checks good" if judged else ""
 
 
 def blind_findings(quality: BlindQuality, unit: str = "") -> list[Finding]:
@@ -42,49 +51,60 @@ def blind_findings(quality: BlindQuality, unit: str = "") -> list[Finding]:
 
 
 def _noise(before: float, after: float, unit: str) -> Finding:
-    name, suffix = "Noise", f" {unit}" if unit else ""
+    name = "Noise"
     if before <= 0:
         meaning = "No smooth part was found to measure the noise in."
         return Finding(name, "not measured", Level.NEUTRAL, meaning)
     ratio = after / before
-    change = 100 * (ratio - 1)
-    value = f"{before:.3g} → {after:.3g}{suffix} ({_signed(change, 0)} %)"
+    change = _signed(100 * (ratio - 1), 0)
+    value = f"{_three(before)} → {_three(after)} {unit or 'grey values'} ({change} %)"
+    tip = "Standard deviation in smooth parts. Warns where less than 50 % is gone."
     if ratio <= 0.5:
-        return Finding(name, value, Level.GREEN, "Smooth parts vary far less than before.")
+        meaning = "Smooth parts vary far less than before."
+        return Finding(name, value, Level.GREEN, meaning, tip)
     if ratio <= 0.85:
-        return Finding(name, value, Level.AMBER, "Some noise is left; train longer.")
-    return Finding(name, value, Level.RED, "Hardly any noise was removed.")
+        return Finding(name, value, Level.AMBER, "Some noise is left; train longer.", tip)
+    return Finding(name, value, Level.RED, "Hardly any noise was removed.", tip)
 
 
 def _signal_in_residual(correlation: float) -> Finding:
-    name, value = "Structure removed", _signed(correlation, 2)
-    if abs(correlation) <= 0.1:
-        return Finding(name, value, Level.GREEN, "What was removed does not follow the picture.")
-    if abs(correlation) <= 0.25:
+    name, size = "Structure lost", abs(correlation)
+    tip = (
+        "Correlation of what was removed with the picture: 0 is none, 1 is all. "
+        "Warns above 0.10; poor above 0.25."
+    )
+    if size <= 0.1:
+        meaning = "What was removed does not follow the picture."
+        return Finding(name, f"none seen ({size:.2f})", Level.GREEN, meaning, tip)
+    if size <= 0.25:
         meaning = "What was removed follows the picture a little; look at fine detail."
-        return Finding(name, value, Level.AMBER, meaning)
-    return Finding(name, value, Level.RED, "What was removed follows the picture: detail is lost.")
+        return Finding(name, f"some ({size:.2f})", Level.AMBER, meaning, tip)
+    meaning = "What was removed follows the picture: detail is lost."
+    return Finding(name, f"much ({size:.2f})", Level.RED, meaning, tip)
 
 
 def _pattern_in_residual(correlation: float) -> Finding:
-    name, value = "Pattern removed", _signed(correlation, 2)
-    if abs(correlation) <= 0.15:
+    name, size = "Pattern in what was removed", abs(correlation)
+    tip = "Correlation of neighbouring pixels in what was removed. Warns above 0.15."
+    if size <= 0.15:
         meaning = "What was removed is random from pixel to pixel."
-        return Finding(name, value, Level.GREEN, meaning)
+        return Finding(name, f"none ({size:.2f})", Level.GREEN, meaning, tip)
     # No red: noise that is correlated itself, as in wide-field and CT, leaves exactly this.
     if correlation > 0:
         meaning = "Neighbouring pixels changed alike: usual in wide-field and CT."
     else:
         meaning = "Neighbouring pixels changed oppositely: usual in sharp CT, else a sign of blur."
-    return Finding(name, value, Level.AMBER, meaning)
+    return Finding(name, f"some ({size:.2f})", Level.AMBER, meaning, tip)
 
 
 def _brightness(shift_percent: float) -> Finding:
     name, value = "Mean brightness", f"{_signed(shift_percent, 2)} %"
+    tip = "Mean of the whole stack. Warns above 0.5 %; poor above 2 %."
     if abs(shift_percent) <= 0.5:
-        return Finding(name, value, Level.GREEN, "Intensities can be measured as before.")
+        return Finding(name, value, Level.GREEN, "Overall brightness is unchanged.", tip)
     level = Level.AMBER if abs(shift_percent) <= 2 else Level.RED
-    return Finding(name, value, level, "The mean moved; do not compare intensities across stacks.")
+    meaning = "The mean moved; do not compare intensities across stacks."
+    return Finding(name, value, level, meaning, tip)
 
 
 def _detail(resolution_um: float | None, method: str | None) -> Finding:
@@ -92,8 +112,11 @@ def _detail(resolution_um: float | None, method: str | None) -> Finding:
     if resolution_um is None:
         meaning = "Needs a pixel size, and frames of at least 64 px."
         return Finding(name, "not measured", Level.NEUTRAL, meaning)
-    how = "repeated frames (FRC)" if method == "frc" else "the denoised image (decorrelation)"
-    return Finding(name, _length(resolution_um), Level.NEUTRAL, f"Estimated from {how}.")
+    if method == "frc":
+        meaning, tip = "Estimated from repeated frames.", "By Fourier ring correlation (FRC)."
+    else:
+        meaning, tip = "Estimated from the denoised image.", "By decorrelation analysis."
+    return Finding(name, _length(resolution_um), Level.NEUTRAL, meaning, tip)
 
 
 def reference_findings(before: ReferenceQuality, after: ReferenceQuality) -> list[Finding]:
@@ -148,6 +171,11 @@ def _length(length_um: float) -> str:
     if length_um >= 100:
         return f"{length_um / 1000:.2f} mm"
     return f"{length_um:.2f} µm" if length_um >= 0.1 else f"{length_um * 1000:.0f} nm"
+
+
+def _three(value: float) -> str:
+    """Write three digits, and never an exponent."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def _signed(value: float, decimals: int) -> str:

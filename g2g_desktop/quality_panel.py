@@ -120,6 +120,7 @@ class QualityCard(QFrame):
         colour = QColor((DARK if self._dark else LIGHT).tones[TONES[finding.level]])
         row = QWidget(self)
         row.setAccessibleName(f"{finding.name}: {finding.value}. {finding.level.value}.")
+        row.setToolTip(finding.tip)
         value = QLabel(finding.value)
         value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         head = QHBoxLayout()

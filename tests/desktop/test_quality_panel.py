@@ -9,7 +9,13 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 
-from g2g_desktop.findings import Level, blind_findings, range_sentence, reference_findings
+from g2g_desktop.findings import (
+    Level,
+    blind_findings,
+    range_sentence,
+    reference_findings,
+    verdict,
+)
 from g2g_desktop.quality_panel import MEASURING, QualityPanel
 from training_core import quality
 from training_core.quality import BlindQuality, ReferenceQuality
@@ -35,9 +41,12 @@ def levels(**changes: object) -> dict[str, Level]:
 
 def test_a_good_result_is_green_and_says_why() -> None:
     found = {f.name: f for f in blind_findings(GOOD)}
-    assert found["Noise"].value == "12.4 → 2.1 (−83 %)"
+    assert found["Noise"].value == "12.4 → 2.1 grey values (−83 %)"
     assert found["Mean brightness"].value == "−0.12 %"
-    assert found["Pattern removed"].value == "−0.03"
+    assert found["Mean brightness"].meaning == "Overall brightness is unchanged."
+    assert found["Structure lost"].value == "none seen (0.04)"
+    assert "Warns above 0.10" in found["Structure lost"].tip
+    assert found["Pattern in what was removed"].value == "none (0.03)"
     assert found["Smallest detail"].value == "0.42 µm"
     assert [f.level for f in found.values()] == [Level.GREEN] * 4 + [Level.NEUTRAL]
     assert all(f.meaning.endswith(".") for f in found.values())
@@ -49,9 +58,9 @@ def test_a_good_result_is_green_and_says_why() -> None:
         ("Noise", {"noise_sigma_after": 9.0}, Level.AMBER),
         ("Noise", {"noise_sigma_after": 12.0}, Level.RED),
         ("Noise", {"noise_sigma_before": 0.0}, Level.NEUTRAL),
-        ("Structure removed", {"residual_signal_correlation": -0.2}, Level.AMBER),
-        ("Structure removed", {"residual_signal_correlation": 0.4}, Level.RED),
-        ("Pattern removed", {"residual_autocorrelation": (0.6, 0.58)}, Level.AMBER),
+        ("Structure lost", {"residual_signal_correlation": -0.2}, Level.AMBER),
+        ("Structure lost", {"residual_signal_correlation": 0.4}, Level.RED),
+        ("Pattern in what was removed", {"residual_autocorrelation": (0.6, 0.58)}, Level.AMBER),
         ("Mean brightness", {"mean_shift_percent": 1.2}, Level.AMBER),
         ("Mean brightness", {"mean_shift_percent": -3.0}, Level.RED),
         ("Smallest detail", {"frc_resolution_um": None}, Level.NEUTRAL),
@@ -59,6 +68,25 @@ def test_a_good_result_is_green_and_says_why() -> None:
 )
 def test_what_is_not_good_is_said(name: str, changes: dict[str, object], level: Level) -> None:
     assert levels(**changes)[name] is level
+
+
+def test_the_method_is_named_in_the_tooltip_only() -> None:
+    for method, named in (("frc", "FRC"), ("decorrelation", "decorrelation")):
+        found = blind_findings(replace(GOOD, resolution_method=method))[-1]
+        assert named in found.tip
+        assert named not in found.meaning
+
+
+def test_a_verdict_counts_what_was_judged() -> None:
+    assert verdict([]) == ""
+    assert verdict(blind_findings(GOOD)) == "4 of 4 checks good"
+    worse = blind_findings(replace(GOOD, mean_shift_percent=3.0, noise_sigma_before=0.0))
+    assert verdict(worse) == "2 of 3 checks good"
+
+
+def test_large_noise_has_no_exponent() -> None:
+    found = blind_findings(replace(GOOD, noise_sigma_before=1580.4, noise_sigma_after=298.2))
+    assert found[0].value == "1580 → 298 grey values (−81 %)"
 
 
 def test_small_detail_is_said_in_nanometres_and_zero_has_no_sign() -> None:
