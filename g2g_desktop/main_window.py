@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %
 _USUAL = (1280, 800)
+# To the user these are one job, with one bar.
+_SAME_JOB = {
+    (State.TRAINING, State.STOPPING),
+    (State.TRAINING, State.DENOISING),
+    (State.STOPPING, State.DENOISING),
+}
 
 
 class MainWindow(QMainWindow):
@@ -132,8 +138,10 @@ class MainWindow(QMainWindow):
             self._show_view(view)
 
     def _show_view(self, view: ViewState) -> None:
-        if self._view is None or view.state is not self._view.state:
-            self.run_bar.progress.clear()
+        before = self._view.state if self._view is not None else None
+        if view.state is not before:
+            if (before, view.state) not in _SAME_JOB:
+                self.run_bar.progress.clear()
             # Else a button that is disabled would hand the keyboard to its neighbour, Cancel.
             self.centre.view.setFocus()
         self._view = view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
@@ -85,7 +86,10 @@ class Stepper(QWidget):
 
 
 class ProgressPanel(QWidget):
-    """The bar of the run bar: what goes on, how far it is, and how long it will take."""
+    """The bar of the run bar: what goes on, how far the job is, and how long it will take.
+
+    A training and the denoising after it are one job here, and its bar never goes back.
+    """
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -104,8 +108,10 @@ class ProgressPanel(QWidget):
 
     def clear(self) -> None:
         """Start over, with a bar that only says that something goes on."""
-        self.bar.setRange(0, 0)
+        self._started = time.monotonic()
+        self._trains = False
         self._doing = ""
+        self._rewind()
         self.words.setText("")
         self.note.say(Tone.MUTED, "")
 
@@ -113,21 +119,41 @@ class ProgressPanel(QWidget):
     def take(self, event: Event) -> None:
         """Follow the events of a job."""
         if isinstance(event, StageStarted):
-            self.bar.setRange(0, 0)
-            self.words.setText(_joined(event.stage.value, event.detail))
-            self._doing = self.words.text()
+            self._start_stage(event)
         elif isinstance(event, StepsDone):
             self._show_steps(event)
         elif isinstance(event, Note):
             self.note.say(Tone.AMBER if event.warning else Tone.MUTED, event.text)
 
+    def _start_stage(self, event: StageStarted) -> None:
+        self._trains |= event.stage in TRAINING_STAGES[:-1]
+        if self._trains:
+            number, count = TRAINING_STAGES.index(event.stage) + 1, len(TRAINING_STAGES)
+            self._doing = _joined(f"Step {number} of {count}", event.detail or event.stage.value)
+        else:
+            self._rewind()
+            self._doing = _joined(event.stage.value, event.detail)
+        self.words.setText(self._doing)
+
     def _show_steps(self, event: StepsDone) -> None:
-        self.bar.setRange(0, _BAR_UNITS)
-        self.bar.setValue(round(_BAR_UNITS * event.done / max(event.total, 1)))
         left = event.seconds_left
+        self.bar.setToolTip(f"{event.done} of {event.total}")
+        if left is not None:
+            elapsed = time.monotonic() - self._started
+            self._advance(elapsed / max(elapsed + left, 1e-9))
+        elif not self._trains:
+            self._advance(event.done / max(event.total, 1))
         ahead = f"about {duration_text(left)} left" if left is not None else ""
         self.words.setText(_joined(self._doing, ahead))
-        self.bar.setToolTip(f"{event.done} of {event.total}")
+
+    def _rewind(self) -> None:
+        self._share = 0.0
+        self.bar.setRange(0, 0)
+
+    def _advance(self, share: float) -> None:
+        self._share = max(self._share, share)  # estimates come and go; the bar only goes on
+        self.bar.setRange(0, _BAR_UNITS)
+        self.bar.setValue(round(_BAR_UNITS * self._share))
 
 
 def _joined(*parts: str) -> str:

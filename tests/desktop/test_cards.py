@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from g2g_desktop import progress_panel
 from g2g_desktop.data_card import (
     DataCard,
     axes_help,
@@ -198,17 +200,53 @@ def test_the_stepper_follows_the_stages(theme: Theme, qtbot: QtBot) -> None:
     assert stepper.symbols[Stage.PATCHES].accessibleName().endswith("to come")
 
 
-def test_the_progress_says_how_far_and_how_long(theme: Theme, qtbot: QtBot) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stand for the clock of the progress panel."""
+    made = SimpleNamespace(now=1000.0)
+    made.monotonic = lambda: made.now
+    monkeypatch.setattr(progress_panel, "time", made)
+    return made
+
+
+def test_the_bar_of_a_training_is_that_of_the_whole_job(
+    theme: Theme, qtbot: QtBot, clock: SimpleNamespace
+) -> None:
     panel = ProgressPanel(theme)
     qtbot.addWidget(panel)
-    panel.take(StageStarted(Stage.ROUNDS, 400, "round 1 of 3"))
+    panel.take(StageStarted(Stage.PATCHES, 3))
+    panel.take(StepsDone(Stage.PATCHES, 2, 3))
     assert panel.bar.maximum() == 0
-    panel.take(StepsDone(Stage.ROUNDS, 100, 400, {}, 250.0))
+    clock.now += 83.0
+    panel.take(StageStarted(Stage.ROUNDS, 400, "round 1 of 3"))
+    panel.take(StepsDone(Stage.ROUNDS, 100, 400, {}, 249.0))
     assert (panel.bar.value(), panel.bar.maximum()) == (250, 1000)
-    assert panel.words.text() == "Training the denoiser · round 1 of 3 · about 4 min left"
+    assert panel.words.text() == "Step 4 of 5 · round 1 of 3 · about 4 min left"
     assert panel.bar.toolTip() == "100 of 400"
+    panel.take(StepsDone(Stage.ROUNDS, 101, 400, {}, 600.0))
+    panel.take(StageStarted(Stage.DENOISE, 1))
+    panel.take(StepsDone(Stage.DENOISE, 0, 1))
+    assert panel.bar.value() == 250
+    assert panel.words.text() == "Step 5 of 5 · Denoising"
     panel.take(Note("Fewer patches than asked for.", warning=True))
     assert panel.note.text() == "Fewer patches than asked for."
+    panel.clear()
+    assert panel.bar.maximum() == 0
+
+
+def test_other_jobs_have_a_bar_per_stage(
+    theme: Theme, qtbot: QtBot, clock: SimpleNamespace
+) -> None:
+    panel = ProgressPanel(theme)
+    qtbot.addWidget(panel)
+    panel.take(StageStarted(Stage.DENOISE, 4))
+    panel.take(StepsDone(Stage.DENOISE, 3, 4))
+    assert panel.bar.value() == 750
+    assert panel.words.text() == "Denoising"
+    panel.take(StageStarted(Stage.WRITE, 4))
+    assert panel.bar.maximum() == 0
+    panel.take(StepsDone(Stage.WRITE, 1, 4))
+    assert panel.bar.value() == 250
 
 
 def test_a_long_name_is_cut_and_whole_in_the_tooltip(qtbot: QtBot) -> None:

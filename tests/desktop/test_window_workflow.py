@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from g2g_desktop import dialogs, tasks
+from g2g_desktop.findings import verdict
 from g2g_desktop.session import Failure, State, Step
 from g2g_desktop.tasks import ExportChoice
 from g2g_desktop.view_state import Page
@@ -55,6 +56,18 @@ def test_training_is_followed_by_denoising_and_the_comparison(
     assert loaded.run_bar.next_button.text() == "Export TIFF..."
 
 
+def test_the_compare_card_sums_up_the_checks(loaded: MainWindow, qtbot: QtBot) -> None:
+    summary = loaded.side.compare.header.summary
+    assert summary.full_text() == "After training"
+    trained(loaded, qtbot)
+    findings = loaded.side.compare.quality.blind
+    qtbot.waitUntil(lambda: bool(findings.findings), timeout=30_000)
+    assert summary.full_text() == verdict(findings.findings)
+    assert summary.full_text().endswith("checks good")
+    loaded.session.show(Step.TRAIN)
+    assert summary.full_text() == verdict(findings.findings)
+
+
 def test_stop_and_keep_gives_a_model_and_a_result(
     loaded: MainWindow, core: FakeCore, qtbot: QtBot
 ) -> None:
@@ -66,7 +79,9 @@ def test_stop_and_keep_gives_a_model_and_a_result(
     assert loaded.session.state is State.STOPPING
     assert not loaded.run_bar.next_button.isEnabled()
     assert not loaded.run_bar.other_button.hasFocus()
+    assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise"
     qtbot.waitUntil(lambda: loaded.session.state is State.DENOISING)
+    qtbot.waitUntil(lambda: loaded.run_bar.progress.words.text() == "Step 5 of 5 · Denoising")
     core.may_end.set()
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
     assert core.saw_finish_early
@@ -193,7 +208,8 @@ def test_while_training_the_page_and_card_follow(
     assert not loaded.centre.viewer.preview.isVisible()  # until there is one
     assert loaded.side.train.stepper.isVisible()
     assert not loaded.side.train.presets.isVisible()
-    assert loaded.run_bar.progress.bar.value() == 500
+    assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise"
+    assert loaded.run_bar.progress.bar.maximum() == 0  # until the time left is known
     core.may_end.set()
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
     assert not loaded.centre.viewer.plot.isVisible()
