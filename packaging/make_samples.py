@@ -19,8 +19,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tifffile
 from sample_scenes import PIXEL_CM, Pair, ct, fluorescence, sem
+
+from training_core.stack import PixelSize, Stack
+from training_core.tiff_files import write_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,23 +41,17 @@ def main(folder: Path = SAMPLES) -> None:
 
 
 def write(path: Path, pixels: NDArray[Any], axes: str, pixel_um: float) -> None:
-    """Write an ImageJ TIFF; OME-TIFF for signed pixels, which ImageJ's own kind does not know."""
+    """Write as the program itself does: ImageJ TIFF, and OME-TIFF in HU for the signed CT."""
     signed = pixels.dtype.kind == "i"
-    if signed:
-        metadata = {f"PhysicalSize{axis}": pixel_um for axis in "XY"}
-        metadata |= {"axes": axes, "PhysicalSizeZ": 3000.0}
-    else:
-        metadata = {"axes": axes, "unit": "um"} | ({"spacing": 0.3} if "Z" in axes else {})
-    tifffile.imwrite(
-        path,
+    depth_um = (3000.0 if signed else 0.3) if "Z" in axes else None
+    stack = Stack(
         pixels,
-        imagej=not signed,
-        ome=signed,
-        resolution=(1 / pixel_um, 1 / pixel_um),
-        compression="zlib",
-        predictor=True,
-        metadata=metadata,
+        axes,
+        PixelSize(pixel_um, pixel_um, depth_um),
+        value_unit="HU" if signed else "",
+        kind="ome" if signed else "imagej",
     )
+    write_stack(stack, path, overwrite=True)
 
 
 MAKERS: dict[str, tuple[Callable[[], Pair], str, float]] = {
