@@ -36,6 +36,7 @@ _WITH_PROGRESS = {
     State.DENOISING,
     State.EXPORTING,
 }
+_ENDINGS = ("stop_and_keep", "cancel")  # ways out are offered, not urged
 
 
 class RunBar(QFrame):
@@ -50,25 +51,26 @@ class RunBar(QFrame):
         self.headline = ToneLabel(theme)
         self.progress = ProgressPanel(theme)
         self.next_button, self.other_button = QPushButton(), QPushButton()
-        self.next_button.setProperty("primary", True)
         self.next_button.clicked.connect(self._on_clicked)
         self.other_button.clicked.connect(self._on_clicked)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(GAP)
-        buttons.addWidget(self.next_button, 3)
-        buttons.addWidget(self.other_button, 2)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(GAP)
+        self._buttons.addWidget(self.next_button)
+        self._buttons.addWidget(self.other_button)
+        self._urge(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(2 * GAP, 12, 2 * GAP, 2 * GAP)
         column.setSpacing(GAP)
         column.addWidget(self.headline)
         column.addWidget(self.progress)
-        column.addLayout(buttons)
+        column.addLayout(self._buttons)
 
     def show_view(self, view: ViewState) -> None:
         """Show the buttons and the sentence of a view state."""
         failed = Badge.FAILED in view.badges.values()
         self.headline.say(Tone.RED if failed else Tone.TEXT, view.headline)
         self.progress.setVisible(view.state in _WITH_PROGRESS)
+        self._urge(view.next_action not in _ENDINGS)
         self._show_button(self.next_button, view.next_action, view)
         self._show_button(self.other_button, view.other_action, view)
 
@@ -81,6 +83,15 @@ class RunBar(QFrame):
         button.setEnabled(action in view.allowed)
         keys = self._actions[action].shortcut().toString()
         button.setToolTip(f"{_TEXT[action]} ({keys})")
+
+    def _urge(self, primary: bool) -> None:
+        """Make the first button the obvious one, or one of two alike."""
+        if self.next_button.property("primary") == primary:
+            return
+        self.next_button.setProperty("primary", primary)
+        self.next_button.style().polish(self.next_button)
+        for index, stretch in enumerate((3, 2) if primary else (1, 1)):
+            self._buttons.setStretch(index, stretch)
 
     def _on_clicked(self) -> None:
         button = self.sender()

@@ -74,7 +74,7 @@ class SidePanel(QScrollArea):
         if view.state not in _TRAINING:
             self.train.show_estimate(session.expected_seconds, device)
         elif self._state not in _TRAINING:
-            self.train.stepper.clear()
+            self.train.clear_run()
         self.train.show_running(view.state in _TRAINING)
         self.compare.show_session(session)
         self.export.show_session(session, view.allowed)

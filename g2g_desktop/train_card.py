@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QButtonGroup, QLabel, QRadioButton, QToolButton, QVBoxLayout, QWidget
 
 from training_core.errors import SettingsError
-from training_core.run import Stage
+from training_core.run import PreviewReady, Stage
 from training_core.settings import Settings, preset
 
 from .progress_panel import Stepper
@@ -29,10 +29,7 @@ _PRESETS = {
     "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }
 _LABEL = 18
-_HINT = (
-    "A live preview of what you look at appears with the first estimate. The curves flatten early; "
-    "that is no reason to stop."
-)
+_HINT = "A live preview of what you look at appears with the first estimate."
 
 
 class TrainCard(StepCard):
@@ -52,8 +49,8 @@ class TrainCard(StepCard):
         self.stepper = Stepper(theme)
         self.hint = paragraph(_HINT, muted=True)
         self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
-        self._running: tuple[QWidget, ...] = (self.stepper, self.hint)
-        for widget in (*self._at_rest, *self._running):
+        self._has_preview = False
+        for widget in (*self._at_rest, self.stepper, self.hint):
             self.body.addWidget(widget)
         self.presets.show_choice(self._settings.preset)
 
@@ -80,13 +77,21 @@ class TrainCard(StepCard):
         """Show the stages instead of the settings, or the other way round."""
         for widget in self._at_rest:
             widget.setVisible(not running)
-        for widget in self._running:
-            widget.setVisible(running)
+        self.stepper.setVisible(running)
+        self.hint.setVisible(running and not self._has_preview)
+
+    def clear_run(self) -> None:
+        """Forget the last training."""
+        self._has_preview = False
+        self.stepper.clear()
 
     @Slot(object)
     def take(self, event: Event) -> None:
         """Follow the events of a job."""
         self.stepper.take(event)
+        if isinstance(event, PreviewReady) or getattr(event, "stage", None) is Stage.DENOISE:
+            self._has_preview = True
+            self.hint.hide()
         if getattr(event, "stage", Stage.READ) in self.stepper.symbols:
             self.show_summary(event.stage.value)  # type: ignore[union-attr]
 

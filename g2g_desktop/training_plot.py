@@ -29,7 +29,8 @@ PLAIN_NAMES = {
     "denoiser": "Difference from the target",
     "validation": "Difference on unseen patches",
 }
-FLATTENS = "The loss flattens early; that is normal."
+FLATTENS = "The curve flattens early; that is no reason to stop."
+LABEL_PX = 24  # the height of the label of a part, with some air
 COMPETES = "Two networks compete here: the curves wobble and need not fall."
 
 # Okabe and Ito's colours, told apart by colour-blind eyes; lighter ones on dark.
@@ -164,15 +165,26 @@ class TrainingPlot(QWidget):
             low = min(0.0, float(values.min()))
             high = float(values.max())
             reach = 0.05 * (high - low or 1.0)
-            self.plot.setYRange(low - reach * (low < 0), high + reach, padding=0)
+            above = self._headroom(high - low + reach) if page.parts else reach
+            self.plot.setYRange(low - reach * (low < 0), high + above, padding=0)
             self.plot.setXRange(0, max(page.x, 1), padding=0.01)
 
+    def _headroom(self, span: float) -> float:
+        """Give what to add above curves that need `span`, so that labels are clear of them."""
+        height = float(self.plot.getViewBox().height())
+        share = min(LABEL_PX / max(height, 1.0), 0.5)
+        return span * share / (1 - share)
+
     def _draw_parts(self, page: _Page) -> None:
-        tones = (DARK if self._dark else LIGHT).tones
-        pen = pg.mkPen(tones[Tone.MUTED], style=Qt.PenStyle.DotLine)
+        colours = DARK if self._dark else LIGHT
+        ink = colours.tones[Tone.MUTED]
+        pen = pg.mkPen(ink, style=Qt.PenStyle.DotLine)
+        # Filled, for the first steps of a curve may be higher than the plot.
+        options = {"position": 1.0, "color": ink, "anchors": [(0, 0)] * 2, "fill": colours.field}
         for x, text in page.parts:
-            options = {"position": 0.92, "color": tones[Tone.MUTED], "anchors": [(0, 0.5)] * 2}
-            self.plot.addItem(pg.InfiniteLine(x, pen=pen, label=text, labelOpts=options))
+            line = pg.InfiniteLine(x, pen=pen, label=text, labelOpts=options)
+            line.setZValue(1)  # above the curves
+            self.plot.addItem(line)
 
 
 def plain_name(name: str) -> str:

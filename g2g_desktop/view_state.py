@@ -186,7 +186,7 @@ def _headline(session: Session) -> str:
         return f"{waits}Open a noisy stack to begin."
     if session.expected_seconds is None:
         return "Ready to train."
-    return f"Training takes about {duration_text(session.expected_seconds)} here."
+    return f"Ready to train.\nTraining takes about {duration_text(session.expected_seconds)} here."
 
 
 def _done_headline(session: Session) -> str:

@@ -21,7 +21,15 @@ from g2g_desktop.progress_panel import ProgressPanel, Stepper
 from g2g_desktop.step_card import ElidedLabel, ToneLabel
 from g2g_desktop.theme import Theme, Tone
 from g2g_desktop.train_card import TrainCard
-from training_core.run import Note, Stage, StageFinished, StageStarted, StepsDone
+from training_core.run import (
+    Note,
+    PreviewReady,
+    Region,
+    Stage,
+    StageFinished,
+    StageStarted,
+    StepsDone,
+)
 from training_core.settings import Settings, preset
 from training_core.smooth_patches import SmoothPatches, Verdict
 from training_core.stack import PixelSize, Stack
@@ -170,6 +178,22 @@ def test_advanced_settings_change_what_they_say_and_nothing_else(
         card.advanced.forms["denoiser"].editors["rounds"].stepBy(2)
     rounds = before.denoiser.rounds + 2
     assert heard.args == [replace(before, denoiser=replace(before.denoiser, rounds=rounds))]
+
+
+def test_the_preview_is_announced_until_it_is_there(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_running(True)
+    card.take(StageStarted(Stage.NOISE_MODEL, 10))
+    assert not card.hint.isHidden()
+    patch = np.zeros((4, 4), np.float32)
+    card.take(PreviewReady(Stage.FIRST_ESTIMATE, Region(0, 0, 0, 4, 4), patch, patch))
+    assert card.hint.isHidden()
+    card.show_running(True)
+    assert card.hint.isHidden()
+    card.clear_run()
+    card.show_running(True)
+    assert not card.hint.isHidden()
 
 
 def test_an_adjusted_preset_is_called_so(theme: Theme, qtbot: QtBot) -> None:

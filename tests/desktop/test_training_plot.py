@@ -47,7 +47,23 @@ def test_rounds_follow_one_another_on_one_axis(qtbot, plot: TrainingPlot) -> Non
         (0, "Round 1 of 2"),
         (100, "Round 2 of 2"),
     ]
-    assert plot.sentence.text() == "The loss flattens early; that is normal."
+    assert plot.sentence.text() == "The curve flattens early; that is no reason to stop."
+
+
+def test_the_label_of_a_part_is_clear_of_the_curve(qtbot, plot: TrainingPlot) -> None:
+    plot.resize(600, 160)
+    plot.start_stage(Stage.ROUNDS, "round 1 of 2")
+    for step in range(1, 40):
+        plot.add_losses(Stage.ROUNDS, step, {"loss": 1.0})
+    qtbot.wait(20)
+    plot.redraw()
+    qtbot.wait(20)
+    item = plot.plot.getPlotItem()
+    (line,) = (i for i in item.items if isinstance(i, pg.InfiniteLine))
+    label = line.label.sceneBoundingRect()
+    assert label.height() > 8
+    assert label.top() >= item.vb.sceneBoundingRect().top() - 1
+    assert label.bottom() <= item.vb.mapViewToScene(pg.Point(1, 1.0)).y()
 
 
 def test_each_stage_has_a_tab_that_can_be_looked_back_at(qtbot, plot: TrainingPlot) -> None:

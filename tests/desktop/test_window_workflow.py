@@ -37,10 +37,11 @@ def test_opening_shows_the_stack_its_patches_and_the_time(loaded: MainWindow) ->
     assert session.state is State.READY
     assert session.stack is not None
     assert session.stack.axes == "TYX"
+    assert session.step is Step.PATCHES  # the time was measured without being asked for
     assert loaded.strip.axes.text() == "T 2 · Y 96 · X 96"
     assert loaded.strip.bits.text() == "16 bit"
     assert loaded.strip.scale.text() == "0.1 µm"
-    assert loaded.run_bar.headline.text() == "Training takes about 6 min here."
+    assert loaded.run_bar.headline.text() == "Ready to train.\nTraining takes about 6 min here."
     assert session.patches is not None
     assert str(session.patches.count) in loaded.side.patches.count.text()
     assert loaded.windowTitle().startswith("cells.tif")
@@ -208,11 +209,17 @@ def test_while_training_the_page_and_card_follow(
     assert not loaded.centre.viewer.preview.isVisible()  # until there is one
     assert loaded.side.train.stepper.isVisible()
     assert not loaded.side.train.presets.isVisible()
+    assert loaded.side.train.hint.isVisible()
+    buttons = (loaded.run_bar.next_button, loaded.run_bar.other_button)
+    assert [button.property("primary") for button in buttons] == [False, None]
+    assert abs(buttons[0].width() - buttons[1].width()) <= 1
     assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise"
     assert loaded.run_bar.progress.bar.maximum() == 0  # until the time left is known
     core.may_end.set()
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
     assert not loaded.centre.viewer.plot.isVisible()
+    assert loaded.run_bar.next_button.property("primary") is True
+    assert loaded.run_bar.next_button.width() > loaded.run_bar.other_button.width()
 
 
 def test_export_writes_the_file_and_says_so(
