@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import Signal, Slot
+from PySide6.QtGui import QPalette
 
-from .data_card import bytes_text, pixels_text
+from .data_card import bytes_text, file_text, pixels_text
 from .findings import verdict
 from .quality_panel import QualityPanel
 from .session import Step
-from .step_card import StepCard, ToneLabel, button_row, link_button, paragraph
+from .step_card import ElidedLabel, StepCard, ToneLabel, button_row, link_button, paragraph
 from .theme import Tone
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from training_core.stack import Stack
 
     from .session import Session
@@ -74,11 +78,15 @@ class ExportCard(StepCard):
         self.what = paragraph(muted=True)
         self.warnings = ToneLabel(theme)
         self.done = ToneLabel(theme)
+        self.folder = ElidedLabel()
+        self.folder.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._exported: Path | None = None
         self.reveal = link_button("Show in folder")
         self.model = link_button("Save model...", "Keep the model to denoise other stacks (Ctrl+S)")
         self.reveal.clicked.connect(self.reveal_asked)
         self.model.clicked.connect(self.save_model_asked)
-        for widget in (self.what, self.warnings, self.done, button_row(self.reveal, self.model)):
+        ways = button_row(self.reveal, self.model)
+        for widget in (self.what, self.warnings, self.done, self.folder, ways):
             self.body.addWidget(widget)
 
     def show_session(self, session: Session, allowed: frozenset[str]) -> None:
@@ -92,7 +100,23 @@ class ExportCard(StepCard):
             self.what.setText(f"TIFF, {pixels_text(denoised)} as the input, {size}.")
         warnings = session.result_warnings if denoised is not None else ()
         self.warnings.say(Tone.AMBER, "\n".join(warnings))
-        self.done.say(Tone.GREEN, f"Exported as {exported.name}" if exported else "")
-        self.reveal.setVisible(exported is not None)
+        self._show_exported(session)
         self.model.setEnabled("save_model" in allowed)
         self.show_summary(exported.name if exported else "TIFF for Fiji and OMERO")
+
+    def _show_exported(self, session: Session) -> None:
+        """Say what was written; `write_stack` reads each file back and compares it."""
+        denoised, exported = session.denoised, session.exported
+        for widget in (self.folder, self.reveal):
+            widget.setVisible(exported is not None)
+        self.what.setVisible(exported is None)
+        if exported is self._exported:
+            return  # the pixel size may have been corrected since
+        self._exported = exported
+        if exported is None or denoised is None:
+            self.done.say(Tone.GREEN, "")
+            return
+        as_float = session.exported_dtype == "float32"
+        held = file_text(denoised, np.dtype(np.float32) if as_float else denoised.dtype)
+        self.done.say(Tone.GREEN, f"{exported.name}\nRead back and checked: {held}")
+        self.folder.set_text(f"In {exported.parent}")

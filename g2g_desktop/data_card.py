@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QPalette
@@ -13,6 +13,8 @@ from .step_card import GAP, ElidedLabel, StepCard, ToneLabel, button_row, link_b
 from .theme import Tone
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from training_core.stack import Stack
 
     from .theme import Theme
@@ -94,10 +96,11 @@ def axes_help(stack: Stack) -> str:
     return ", ".join([*named, f"{width} pixels wide, {height} high"])
 
 
-def pixels_text(stack: Stack) -> str:
+def pixels_text(stack: Stack, dtype: np.dtype[Any] | None = None) -> str:
     """Write the data type as microscopists say it, such as "16 bit" or "32-bit float"."""
-    bits = 8 * stack.dtype.itemsize
-    kind = {"f": f"{bits}-bit float", "i": f"{bits} bit, signed"}.get(stack.dtype.kind)
+    dtype = dtype or stack.dtype
+    bits = 8 * dtype.itemsize
+    kind = {"f": f"{bits}-bit float", "i": f"{bits} bit, signed"}.get(dtype.kind)
     return (kind or f"{bits} bit") + (f", {stack.value_unit}" if stack.value_unit else "")
 
 
@@ -109,6 +112,15 @@ def pixel_size_text(stack: Stack) -> str:
     same = size.y_um is None or abs(size.x_um - size.y_um) < 1e-6 * size.x_um
     plane = _length(size.x_um) if same else f"{_length(size.x_um)} x {_length(size.y_um or 0.0)}"
     return f"{plane} · Z {_length(size.z_um)}" if size.z_um and "Z" in stack.axes else plane
+
+
+def file_text(stack: Stack, dtype: np.dtype[Any]) -> str:
+    """Write what a file holds, such as "Z 3 · 256 × 256 · 0.108 µm · Z 0.3 µm · 16 bit"."""
+    height, width = stack.frame_shape
+    axes = [f"{a} {n}" for a, n in zip(stack.axes, stack.shape, strict=True)
+            if a not in "YX" and n > 1]  # fmt: skip
+    parts = (*axes, f"{width} \N{MULTIPLICATION SIGN} {height}", pixel_size_text(stack))
+    return " · ".join(part for part in (*parts, pixels_text(stack, dtype)) if part)
 
 
 def bytes_text(count: float) -> str:

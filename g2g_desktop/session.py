@@ -89,6 +89,7 @@ class Session(QObject):
         self.denoised: Stack | None = None
         self.result_warnings: tuple[str, ...] = ()
         self.exported: Path | None = None
+        self.exported_dtype = "same"
 
     @property
     def state(self) -> State:
@@ -191,9 +192,9 @@ class Session(QObject):
         self.step = Step.COMPARE
         self.end()
 
-    def set_exported(self, path: Path) -> None:
-        """Remember that the result is on disk."""
-        self.exported = path
+    def set_exported(self, path: Path, dtype: str = "same") -> None:
+        """Remember that the result is on disk, in the data type of the input or as "float32"."""
+        self.exported, self.exported_dtype = path, dtype
         self.step = Step.EXPORT
         self.end()
 

@@ -106,7 +106,8 @@ class Workflow(QObject):
         denoised = self.session.denoised
         assert denoised is not None  # the action is allowed only then
         work = partial(tasks.export, self._stack(), denoised, self._denoiser(), choice)
-        self._stage(work, self._on_exported, Activity.EXPORTING, Step.EXPORT, on_disk=True)
+        done = partial(self._on_exported, choice.dtype)
+        self._stage(work, done, Activity.EXPORTING, Step.EXPORT, on_disk=True)
 
     def save_model(self, path: Path) -> None:
         """Write the model."""
@@ -205,8 +206,8 @@ class Workflow(QObject):
         self.session.set_denoised(denoised, tuple(self._warnings))
         self.finished.emit("The denoised stack is ready.")
 
-    def _on_exported(self, path: Any) -> None:
-        self.session.set_exported(path)
+    def _on_exported(self, dtype: str, path: Any) -> None:
+        self.session.set_exported(path, dtype)
         self.finished.emit(f"Exported as {path.name}.")
 
     def _on_model_saved(self, path: Any) -> None:

@@ -13,6 +13,7 @@ from g2g_desktop.data_card import (
     axes_help,
     axes_text,
     bytes_text,
+    file_text,
     pixel_size_text,
     pixels_text,
 )
@@ -78,6 +79,13 @@ def test_bit_depth_in_words(dtype: str, unit: str, text: str) -> None:
 )
 def test_pixel_size_in_words(size: PixelSize, text: str) -> None:
     assert pixel_size_text(stack(pixel_size=size)) == text
+
+
+def test_what_a_file_holds_in_words() -> None:
+    made = stack("ZCYX", pixel_size=PixelSize(0.108, 0.108, 0.3))
+    text = "Z 41 · C 2 · 7 × 5 · 0.108 µm · Z 0.3 µm · 32-bit float"
+    assert file_text(made, np.dtype(np.float32)) == text
+    assert file_text(stack("YX"), np.dtype(np.uint8)) == "7 × 5 · 8 bit"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from g2g_desktop.view_state import Page
 from g2g_desktop.workflow import failure_of
 from training_core.errors import InputError
 from training_core.settings import PatchSettings, preset
+from training_core.stack import PixelSize
 
 if TYPE_CHECKING:
     import pytest
@@ -236,6 +237,15 @@ def test_export_writes_the_file_and_says_so(
     assert loaded.session.exported == target
     assert np.array_equal(tifffile.imread(target), loaded.session.stack.pixels // 2)
     assert "é.tif" in loaded.strip.message.full_text()
+    card = loaded.side.export
+    checked = "é.tif\nRead back and checked: T 2 · 96 × 96 · 0.1 µm · 16 bit"
+    assert card.done.text() == checked
+    assert card.folder.full_text() == f"In {target.parent}"
+    assert card.what.isHidden()
+    loaded.session.set_pixel_size(PixelSize(0.2, 0.2))
+    assert card.done.text() == checked  # what the file holds has not changed
+    loaded.session.set_exported(Path(target), "float32")
+    assert card.done.text().endswith("0.2 µm · 32-bit float")
     assert loaded.session.denoised is not None
     assert loaded.run_bar.next_button.text() == "Open another stack..."
 
