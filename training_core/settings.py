@@ -169,7 +169,7 @@ class DenoiserSettings(Checked):
         maximum=0.9999,
     )
     area_mpx: float = setting(
-        1.5,
+        1.2,
         "Training area",
         "How much of the stack the first estimate and the rounds work on.",
         minimum=0.001,
