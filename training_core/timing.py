@@ -41,12 +41,13 @@ def expected_plan(
         per_pixel = _seconds_per_pixel(settings, device)
         step = _seconds_per_step(settings, device)
         game = _seconds_per_game_step(settings, device)
+        all_tiles = _pixels_with_halo(stacks, settings, device)
     return {
         Stage.PATCHES: pixels * GUESSED_PATCH_SEARCH,
         Stage.NOISE_MODEL: settings.noise_model.steps * game,
         Stage.FIRST_ESTIMATE: area * per_pixel,
         Stage.ROUNDS: chosen.rounds * (chosen.steps * step + area * per_pixel),
-        Stage.DENOISE: _pixels_with_halo(stacks, settings, device) * per_pixel,
+        Stage.DENOISE: all_tiles * per_pixel,
     }
 
 
