@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, Slot
+from PySide6.QtCore import QByteArray, QSize, Slot
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
 from training_core.run import StageStarted
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %
 _USUAL = (1280, 800)
+_FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
     (State.TRAINING, State.STOPPING),
@@ -117,7 +118,8 @@ class MainWindow(QMainWindow):
         self.centre.compare.mode_changed.connect(self._on_mode_changed)
 
     def _restore(self, preferences: Preferences) -> None:
-        self.resize(*_USUAL)
+        free = self.screen().availableGeometry().size() - QSize(*_FRAME)
+        self.resize(QSize(*_USUAL).boundedTo(free))
         if preferences.geometry:
             self.restoreGeometry(QByteArray.fromHex(preferences.geometry.encode()))
         self.centre.start.show_recent(preferences.recent)

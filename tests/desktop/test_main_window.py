@@ -12,13 +12,15 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from g2g_desktop import dialogs
+from g2g_desktop.main_window import MainWindow
+from g2g_desktop.preferences import Preferences
 from g2g_desktop.session import State, Step
+from g2g_desktop.theme import Theme
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
     from stand_ins import FakeCore
 
-    from g2g_desktop.main_window import MainWindow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -224,3 +226,11 @@ def test_tab_goes_from_the_image_to_the_cards_to_the_next_button(loaded: MainWin
         ("next", loaded.run_bar.next_button),
     )}  # fmt: skip
     assert first["data"] < first["train"] < first["next"]
+
+
+def test_a_new_window_fits_the_screen_with_its_frame(qtbot: QtBot) -> None:
+    made = MainWindow(Preferences(), Theme("light"))
+    qtbot.addWidget(made)
+    free = made.screen().availableGeometry()
+    assert made.width() <= free.width() - 8
+    assert made.height() <= free.height() - 40
