@@ -78,7 +78,7 @@ def measure(window, seconds: float) -> list[float]:
     metronome.start()
     until(lambda: session.state is not State.TRAINING, seconds)
     late = metronome.late_ms
-    window.commands.do("cancel")
+    window.workflow.cancel()  # the command would ask first
     until(lambda: not window.workflow.is_busy, 60)
     return late
 
