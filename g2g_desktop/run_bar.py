@@ -8,7 +8,6 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
 from .progress_panel import ProgressPanel
-from .session import State
 from .step_card import GAP, ToneLabel
 from .theme import Tone
 from .view_state import Badge
@@ -27,14 +26,6 @@ _TEXT = {
     "cancel": "Cancel",
     "export": "Export TIFF...",
     "save_model": "Save model...",
-}
-_WITH_PROGRESS = {
-    State.LOADING,
-    State.TRAINING,
-    State.STOPPING,
-    State.CANCELLING,
-    State.DENOISING,
-    State.EXPORTING,
 }
 _ENDINGS = ("stop_and_keep", "cancel")  # ways out are offered, not urged
 
@@ -69,7 +60,7 @@ class RunBar(QFrame):
         """Show the buttons and the sentence of a view state."""
         failed = Badge.FAILED in view.badges.values()
         self.headline.say(Tone.RED if failed else Tone.TEXT, view.headline)
-        self.progress.setVisible(view.state in _WITH_PROGRESS)
+        self.progress.setVisible(view.busy)
         self._urge(view.next_action not in _ENDINGS)
         self._show_button(self.next_button, view.next_action, view)
         self._show_button(self.other_button, view.other_action, view)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from PySide6.QtCore import QThread
     from PySide6.QtWidgets import QWidget
@@ -57,6 +57,24 @@ def small_stack() -> Stack:
     noisy = 4.0 * rng.poisson(clean / 4.0) + rng.normal(0.0, 12.0, clean.shape)
     pixels = np.rint(noisy).clip(0, 65535).astype(np.uint16)
     return Stack(pixels, "TYX", PixelSize(0.1, 0.1), time_step_s=0.5)
+
+
+@pytest.fixture
+def write_small_stack(small_stack: Stack) -> Callable[[Path], Path]:
+    """Give a function that writes the small stack as an ImageJ TIFF, as Fiji would."""
+    import tifffile
+
+    def write(path: Path) -> Path:
+        tifffile.imwrite(
+            path,
+            small_stack.pixels,
+            imagej=True,
+            resolution=(10.0, 10.0),
+            metadata={"axes": "TYX", "unit": "um", "finterval": 0.5},
+        )
+        return path
+
+    return write
 
 
 @pytest.fixture(autouse=True)

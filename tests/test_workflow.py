@@ -23,13 +23,12 @@ from training_core.run import Stage
 from training_core.settings import preset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
     from training_core.settings import Settings
-    from training_core.stack import Stack
 
 SLOW_MS = 120_000
 CANCEL_AT = (Stage.PATCHES, Stage.NOISE_MODEL, Stage.FIRST_ESTIMATE, Stage.ROUNDS, Stage.DENOISE)
@@ -56,16 +55,8 @@ def endless() -> Settings:
 
 
 @pytest.fixture
-def source(tmp_path: Path, small_stack: Stack) -> Path:
-    path = tmp_path / "cells µm.tif"
-    tifffile.imwrite(
-        path,
-        small_stack.pixels,
-        imagej=True,
-        resolution=(10.0, 10.0),
-        metadata={"axes": "TYX", "unit": "um", "finterval": 0.5},
-    )
-    return path
+def source(tmp_path: Path, write_small_stack: Callable[[Path], Path]) -> Path:
+    return write_small_stack(tmp_path / "cells µm.tif")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,9 +120,7 @@ class NoiseModel:
             "correlation_y": [round(float(v), 4) for v in unit[LAGS : LAGS + 4, LAGS]],
             "patches": self.patches,
             "generator": type(self.generator).__name__,
-            "match": None
-            if self.match is None
-            else {"correlation": self.match.correlation, "kurtosis": self.match.kurtosis},
+            "match": asdict(self.match) if self.match else None,
         }
 
     def stack_sigma(self) -> float:
@@ -157,9 +155,10 @@ def measure_noise(
             "The smooth patches hold no noise at all: every pixel is equal. "
             "Use an image that was not smoothed or masked."
         )
-    stabiliser = fit_stabiliser(frames)
     if linear or not settings.stabilise:
         stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
+    else:
+        stabiliser = fit_stabiliser(frames)
     noise = detrended(stabiliser.forward(patches))
     covariance = autocovariance(noise)
     covariance /= covariance[LAGS, LAGS]

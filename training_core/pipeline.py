@@ -158,8 +158,9 @@ class _Training:
         intensity = self.stacks[0].intensity
         unit = Stabiliser(offset=intensity.offset, scale=intensity.scale)
         patches, frames = self.patches[number], self._frames(number)
-        chosen = replace(self.settings.noise_model, stabilise=False)
-        *_, covariance, _ = measure_noise(frames[:MEASURED_REGIONS], patches, chosen, linear=True)
+        *_, covariance, _ = measure_noise(
+            frames[:MEASURED_REGIONS], patches, self.settings.noise_model, linear=True
+        )
         gan = train_paper_gan(
             unit.forward(patches),
             [unit.forward(frame) for frame in frames],

@@ -12,7 +12,7 @@ from torch import nn
 from .compact_networks import StationaryGenerator
 from .denoiser import MEMORY_CHANNELS, Channel, Denoiser, build_network
 from .device import tile_size
-from .noise_game import train_generator
+from .noise_game import NoiseGame
 from .noise_model import NoiseModel
 from .noise_statistics import LAGS, NoiseCurve
 from .paper_gan import AdversarialGame
@@ -118,15 +118,5 @@ def _seconds_per_game_step(settings: Settings, device: torch.device) -> float:
         latent = torch.randn(few, game.g1.latent).to(device)
         return _clocked(lambda: game.step(images, images, latent), device) * chosen.batch / few
     noise = np.random.default_rng(0).standard_normal((16, 32, 32), dtype=np.float32)
-    white = _white_noise(device).covariance
-
-    def game_steps() -> None:
-        from .run import Run
-        from .settings import NoiseModelSettings
-
-        few = NoiseModelSettings(
-            steps=3, batch=chosen.batch, crop_px=chosen.crop_px, critic_steps=chosen.critic_steps
-        )
-        train_generator(noise, white, few, seed=0, device=device, run=Run())
-
-    return _clocked(game_steps, device) / 4  # the judgement at the end costs about one more
+    noise_game = NoiseGame(noise, _white_noise(device).covariance, chosen, 0, device)
+    return _clocked(noise_game.step, device)

@@ -14,12 +14,10 @@ from g2g_desktop.preferences import Preferences
 from g2g_desktop.theme import Theme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
-
-    from training_core.stack import Stack
 
 
 @pytest.fixture
@@ -56,19 +54,9 @@ def window(qtbot: QtBot, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 @pytest.fixture
-def stack_file(tmp_path: Path, small_stack: Stack) -> Path:
+def stack_file(tmp_path: Path, write_small_stack: Callable[[Path], Path]) -> Path:
     """Write the small stack as an ImageJ TIFF."""
-    import tifffile
-
-    path = tmp_path / "cells.tif"
-    tifffile.imwrite(
-        path,
-        small_stack.pixels,
-        imagej=True,
-        resolution=(10.0, 10.0),
-        metadata={"axes": "TYX", "unit": "um", "finterval": 0.5},
-    )
-    return path
+    return write_small_stack(tmp_path / "cells.tif")
 
 
 @pytest.fixture
