@@ -28,5 +28,9 @@ class ModelError(CoreError):
     """A model file that is damaged or does not fit the stack."""
 
 
+class CheckpointError(CoreError):
+    """A checkpoint that belongs to another job."""
+
+
 class TooFewPatchesError(InputError):
     """No region of the stack is smooth enough to learn the noise from."""

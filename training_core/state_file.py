@@ -1,0 +1,133 @@
+"""The state of a computation as one file: safetensors with a JSON outline, never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+# Nested dicts, lists and tuples of tensors, arrays and plain JSON values.
+State = dict[str, Any]
+UNREADABLE = (SafetensorError, OSError, ValueError, KeyError, TypeError)
+UNWRITABLE = (SafetensorError, OSError)
+
+
+def write_state(path: Path, state: State, fingerprint: str = "") -> None:
+    """Write a state; a file that is there is replaced in one step, once the disk has the new one.
+
+    Parameters
+    ----------
+    path
+        In a folder that exists.
+    state
+        Keys of any dict may be numbers, as those of optimisers are.
+    fingerprint
+        What must be given again to read it.
+
+    Raises
+    ------
+    OSError, SafetensorError
+        If it cannot be written; the file that was there stays.
+    """
+    tensors: dict[str, Tensor] = {}
+    about = {"outline": _outline(state, tensors), "checksum": _checksum(tensors)}
+    about["fingerprint"] = fingerprint
+    temporary = path.with_name(f".{path.name}")
+    try:
+        save_file(tensors, temporary, metadata={"g2g": json.dumps(about)})
+        flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    if hasattr(os, "O_DIRECTORY"):  # on Windows a folder cannot be flushed, and need not be
+        flush(path.parent, os.O_RDONLY)
+
+
+def flush(path: Path, mode: int = os.O_RDWR) -> None:
+    """Wait until the disk has taken a file."""
+    number = os.open(path, mode)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def read_state(path: Path, fingerprint: str = "") -> State | None:
+    """Read a state, its tensors on the processor; None if it has another fingerprint.
+
+    Raises
+    ------
+    SafetensorError, OSError, ValueError, KeyError, TypeError
+        If the file is damaged.
+    """
+    with safe_open(path, framework="pt") as file:
+        about = json.loads((file.metadata() or {})["g2g"])
+        if about["fingerprint"] != fingerprint:
+            return None
+        # Cloned to where torch itself would put them: an address can change the last bit of a sum.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    if about["checksum"] != _checksum(tensors):
+        raise ValueError("its values have changed on the disk")
+    state: State = _filled(about["outline"], tensors)
+    return state
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    found = 0
+    for name in sorted(tensors):
+        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
+    return found
+
+
+def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Put tensors aside and give the rest as JSON, where every list is a kind and its items.
+
+    A dict becomes pairs, since JSON would turn a key that is a number into text.
+    """
+    if isinstance(value, torch.Tensor):
+        return _put_aside("tensor", value.detach().cpu(), tensors)
+    if isinstance(value, np.ndarray):
+        return _put_aside("array", torch.from_numpy(np.array(value)), tensors)
+    if isinstance(value, dict):
+        return ["dict", *([key, _outline(item, tensors)] for key, item in value.items())]
+    if isinstance(value, list | tuple):
+        kind = "list" if isinstance(value, list) else "tuple"
+        return [kind, *(_outline(item, tensors) for item in value)]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a checkpoint cannot keep {type(value).__name__}")
+
+
+def _put_aside(kind: str, tensor: Tensor, tensors: dict[str, Tensor]) -> list[str]:
+    name = str(len(tensors))
+    # Cloned: two tensors of a file must not share their memory.
+    tensors[name] = tensor.clone(memory_format=torch.contiguous_format)
+    return [kind, name]
+
+
+def _filled(outline: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Undo `_outline`."""
+    if not isinstance(outline, list):
+        return outline
+    kind, *items = outline
+    if kind in ("tensor", "array"):
+        tensor = tensors[items[0]]
+        return tensor if kind == "tensor" else tensor.numpy()
+    if kind == "dict":
+        return {key: _filled(item, tensors) for key, item in items}
+    filled = [_filled(item, tensors) for item in items]
+    return filled if kind == "list" else tuple(filled)
