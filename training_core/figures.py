@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from math import floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from .errors import OutputError
 from .quality import SOFT_TISSUE_HU, compare_with_reference
+from .sheets import PANEL_PX, PAPER, enlarged, font, refuse_existing, save_png, sheet, to_grey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from .quality import ReferenceQuality
+    from .sheets import Grey, Window
     from .smooth_patches import SmoothPatches
     from .stack import Stack
 
-Frame = NDArray[np.floating[Any]]
-Grey = NDArray[np.uint8]
-Window = tuple[float, float]
 Place = tuple[int, int, int]
 
-PANEL_PX = 480
-GAP_PX = 12
-MARGIN_PX = 28
-HEAD_PX = 66
-PAPER, INK, FAINT = (255, 255, 255), (28, 32, 38), (104, 110, 120)
 MARKED = (255, 196, 60)
 TINT = np.array([70, 220, 130])
 SATURATED_PERCENT = 0.35
@@ -70,11 +60,11 @@ def comparison_figure(
     OutputError
         If the file exists or cannot be written.
     """
-    _refuse_existing(path, overwrite)
+    refuse_existing(path, overwrite)
     index = noisy.frame_count // 2 if frame is None else frame
     window = contrast_window(noisy, index)
     stacks = [noisy, denoised] + ([reference] if reference is not None else [])
-    greys = [_grey(stack.frame(index), window) for stack in stacks]
+    greys = [to_grey(stack.frame(index), window) for stack in stacks]
     details, notes = _scores(noisy, denoised, reference)
     place = detail_place(greys[-1])
     tiles = [_pair_of_tiles(grey, place, noisy.pixel_size.x_um) for grey in greys]
@@ -82,7 +72,7 @@ def comparison_figure(
     low, high = (f"{v:.4g}{' HU' * (noisy.value_unit == 'HU')}" for v in window)
     shared = f"Same contrast in all views, {low} to {high}; orange: the part enlarged below."
     caption = [f"{_caption(noisy, index)}. {shared}", *notes]
-    return _save(_sheet(headings[: len(tiles)], tiles, caption), path)
+    return save_png(sheet(headings[: len(tiles)], tiles, caption), path)
 
 
 def patches_figure(
@@ -95,10 +85,10 @@ def patches_figure(
     OutputError
         If the file exists or cannot be written.
     """
-    _refuse_existing(path, overwrite)
+    refuse_existing(path, overwrite)
     index = int(np.bincount(patches.locations[:, 0]).argmax()) if patches.count else 0
-    grey = _grey(stack.frame(index), contrast_window(stack, index))
-    where = _enlarged(_tinted(grey, patches, index))
+    grey = to_grey(stack.frame(index), contrast_window(stack, index))
+    where = enlarged(_tinted(grey, patches, index))
     _scale_bar(where, stack.pixel_size.x_um, where.width / grey.shape[1])
     count = f"{patches.count:,}".replace(",", " ")
     headings = [
@@ -106,7 +96,7 @@ def patches_figure(
         ("Examples", "contrast stretched one by one"),
     ]
     caption = [f"{_caption(stack, index)}. {patches.verdict.sentence}"]
-    return _save(_sheet(headings, [[where], [_examples(stack, patches)]], caption), path)
+    return save_png(sheet(headings, [[where], [_examples(stack, patches)]], caption), path)
 
 
 def contrast_window(stack: Stack, frame: int) -> Window:
@@ -139,11 +129,6 @@ def scale_bar_um(view_um: float) -> float:
     return unit * max(step for step in (1, 2, 5) if step * unit <= most)
 
 
-def _grey(frame: Frame, window: Window) -> Grey:
-    low, high = window
-    return np.asarray(np.clip((frame - low) / (high - low), 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
 def _scores(
     noisy: Stack, denoised: Stack, reference: Stack | None
 ) -> tuple[tuple[str, str, str], list[str]]:
@@ -168,23 +153,14 @@ def _caption(stack: Stack, index: int) -> str:
 def _pair_of_tiles(grey: Grey, place: Place, pixel_um: float | None) -> list[Image.Image]:
     """Draw the whole frame with the place marked, and the place enlarged."""
     top, left, side = place
-    whole = _enlarged(grey)
+    whole = enlarged(grey)
     zoom = whole.width / grey.shape[1]
     box = [left * zoom, top * zoom, (left + side) * zoom - 1, (top + side) * zoom - 1]
     ImageDraw.Draw(whole).rectangle(box, outline=MARKED, width=2)
-    detail = _enlarged(grey[top : top + side, left : left + side])
+    detail = enlarged(grey[top : top + side, left : left + side])
     for tile, width_px in ((whole, grey.shape[1]), (detail, side)):
         _scale_bar(tile, pixel_um, tile.width / width_px)
     return [whole, detail]
-
-
-def _enlarged(pixels: Grey) -> Image.Image:
-    """Fit grey or RGB pixels into a panel; enlarged pixels stay visible as squares."""
-    height, width = pixels.shape[:2]
-    zoom = PANEL_PX / max(height, width)
-    size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
-    how = Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.BOX
-    return Image.fromarray(pixels).convert("RGB").resize(size, how)
 
 
 def _scale_bar(tile: Image.Image, pixel_um: float | None, zoom: float) -> None:
@@ -199,13 +175,13 @@ def _scale_bar(tile: Image.Image, pixel_um: float | None, zoom: float) -> None:
 
 
 def _write_length(draw: ImageDraw.ImageDraw, middle: float, baseline: float, text: str) -> None:
-    font = _font(17)
+    letters = font(17)
     plain = text.replace("µ", "u")
     place = (middle, baseline)
-    draw.text(place, plain, PAPER, font, "ms", stroke_width=2, stroke_fill=(0, 0, 0))
+    draw.text(place, plain, PAPER, letters, "ms", stroke_width=2, stroke_fill=(0, 0, 0))
     if plain != text:
         # The font that comes with Pillow has no micro sign: a u gets its tail.
-        left = middle - font.getlength(plain) / 2 + font.getlength(text.partition("µ")[0]) + 1
+        left = middle - letters.getlength(plain) / 2 + letters.getlength(text.partition("µ")[0]) + 1
         draw.rectangle([left - 1, baseline, left + 3, baseline + 5], (0, 0, 0))
         draw.rectangle([left + 0.5, baseline - 6, left + 1.5, baseline + 4], PAPER)
 
@@ -232,69 +208,14 @@ def _tinted(grey: Grey, patches: SmoothPatches, index: int) -> Grey:
 
 def _examples(stack: Stack, patches: SmoothPatches) -> Image.Image:
     """Draw up to 16 patches, taken evenly from the list, row by row."""
-    sheet = Image.new("RGB", (PANEL_PX, PANEL_PX), (238, 240, 243))
+    made = Image.new("RGB", (PANEL_PX, PANEL_PX), (238, 240, 243))
     cell, size = PANEL_PX // EXAMPLES_PER_ROW, patches.patch_size_px
     chosen = np.unique(np.linspace(0, patches.count - 1, EXAMPLES_PER_ROW**2).round().astype(int))
     for number, (frame, top, left) in enumerate(patches.locations[chosen] if patches.count else ()):
         patch = stack.frame(int(frame))[top : top + size, left : left + size]
         low, high = np.percentile(patch, (0.5, 99.5))
-        grey = Image.fromarray(_grey(patch, (float(low), float(max(high, low + 1e-9)))))
+        grey = Image.fromarray(to_grey(patch, (float(low), float(max(high, low + 1e-9)))))
         row, column = divmod(number, EXAMPLES_PER_ROW)
         tile = grey.resize((cell - 4, cell - 4), Image.Resampling.NEAREST)
-        sheet.paste(tile, (column * cell + 2, row * cell + 2))
-    return sheet
-
-
-def _sheet(
-    headings: Sequence[tuple[str, str]], columns: Sequence[list[Image.Image]], caption: list[str]
-) -> Image.Image:
-    """Lay columns of tiles side by side, headings above and a caption below."""
-    widths = [max(tile.width for tile in tiles) for tiles in columns]
-    heights = [max(row) for row in zip(*([t.height for t in c] for c in columns), strict=True)]
-    width = 2 * MARGIN_PX + sum(widths) + GAP_PX * (len(widths) - 1)
-    lines = [part for text in caption for part in _wrapped(text, width - 2 * MARGIN_PX)]
-    height = HEAD_PX + sum(heights) + GAP_PX * len(heights) + 20 * len(lines) + 18
-    sheet = Image.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    left = MARGIN_PX
-    for (title, detail), tiles, column_width in zip(headings, columns, widths, strict=True):
-        draw.text((left, 14), title, INK, _font(22))
-        draw.text((left, 42), detail, FAINT, _font(15))
-        for row, tile in enumerate(tiles):
-            sheet.paste(tile, (left, HEAD_PX + sum(heights[:row]) + GAP_PX * row))
-        left += column_width + GAP_PX
-    for number, line in enumerate(lines):
-        draw.text((MARGIN_PX, height - 14 - 20 * (len(lines) - number)), line, FAINT, _font(14))
-    return sheet
-
-
-def _wrapped(text: str, width_px: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if _font(14).getlength(longer) <= width_px:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)
-
-
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; choose another name or allow it to be replaced.")
-
-
-def _save(picture: Image.Image, path: Path) -> Path:
-    """Write a PNG so that it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        picture.save(partial, "PNG", optimize=True)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"The figure {path} cannot be written: {error.strerror}.") from error
-    return path
+        made.paste(tile, (column * cell + 2, row * cell + 2))
+    return made

@@ -5,16 +5,13 @@ from PIL import Image
 from training_core import figures
 from training_core.errors import InputError, OutputError
 from training_core.figures import (
-    GAP_PX,
-    HEAD_PX,
-    MARGIN_PX,
-    PANEL_PX,
     comparison_figure,
     contrast_window,
     detail_place,
     patches_figure,
     scale_bar_um,
 )
+from training_core.sheets import GAP_PX, HEAD_PX, MARGIN_PX, PANEL_PX, to_grey
 from training_core.smooth_patches import SmoothPatches, Verdict
 from training_core.stack import PixelSize, Stack
 
@@ -90,7 +87,7 @@ def test_contrast_saturates_a_third_of_a_percent():
 
 def test_the_enlarged_place_is_where_the_detail_is(scene):
     low, high = contrast_window(scene, 0)
-    top, left, side = detail_place(figures._grey(scene.frame(0), (low, high)))
+    top, left, side = detail_place(to_grey(scene.frame(0), (low, high)))
     assert 20 <= side <= 64
     assert min(top, left) >= 64 - 8
     assert max(top, left) + side <= 128
