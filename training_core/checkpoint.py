@@ -13,19 +13,23 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from .errors import CheckpointError
 from .run import SILENT, Cancelled
-from .state_file import UNREADABLE, UNWRITABLE, read_state, write_state
+from .state_file import UNREADABLE, UNWRITABLE, State, read_state, write_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from torch import Tensor
+
     from .run import Run
     from .settings import Settings
     from .stack import Stack
-    from .state_file import State
+
+__all__ = ["NO_CHECKPOINT", "NO_PART", "Checkpoint", "Part", "State", "describe_job"]
 
 FORMAT = 1  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0
@@ -79,7 +83,7 @@ class Checkpoint:
         """
         self._seconds, self._since = 0.0, time.monotonic()
         self._job = {}  # what the job is about is read before it is known
-        kept = self.part(JOB).load()
+        kept = self.read(JOB)
         self._job = json.loads(json.dumps(job))
         if kept is None:
             return
@@ -109,7 +113,8 @@ class Checkpoint:
             return []
         return [path for path in self.folder.iterdir() if path.suffix in (PART, PIXELS)]
 
-    def _read(self, name: str) -> State | None:
+    def read(self, name: str) -> State | None:
+        """Read a part; None, with a note where it is damaged, if there is none of this job."""
         if self.folder is None or not (path := self.folder / f"{name}{PART}").exists():
             return None
         fingerprint = "" if name == JOB else self.fingerprint
@@ -123,7 +128,7 @@ class Checkpoint:
             )
             return None
 
-    def _write(self, name: str, state: State, pixels: Callable[[Path], None] | None = None) -> None:
+    def write(self, name: str, state: State, pixels: Callable[[Path], None] | None = None) -> None:
         """Write a part; after a first failure the job goes on without checkpoints."""
         if self.folder is None or not self.working:
             return
@@ -143,15 +148,23 @@ class Checkpoint:
 
 
 class Part:
-    """One stage of a job, or what one stage made."""
+    """One stage of a job, or what one stage made, with torch's global random state."""
 
     def __init__(self, checkpoint: Checkpoint, name: str) -> None:
         self._checkpoint, self.name = checkpoint, name
         self._written = time.monotonic()
 
     def load(self) -> State | None:
-        """Give what was saved last, tensors on the processor; None where nothing is kept."""
-        return self._checkpoint._read(self.name)
+        """Give what was saved last, tensors on the processor; None where nothing is kept.
+
+        The global random state becomes what it was then, so load parts in the order of the job.
+        """
+        kept = self._checkpoint.read(self.name)
+        if kept is None:
+            return None
+        torch.set_rng_state(kept["random"])
+        state: State = kept["state"]
+        return state
 
     def due(self) -> bool:
         """Whether it is time to save again."""
@@ -160,7 +173,7 @@ class Part:
 
     def save(self, state: State) -> None:
         """Replace what is kept, in one step; where that fails the old part stays."""
-        self._checkpoint._write(self.name, state)
+        self._checkpoint.write(self.name, {"state": state, "random": torch.get_rng_state()})
         self._written = time.monotonic()
 
     def check(self, run: Run, state: Callable[[], State]) -> None:
@@ -179,8 +192,30 @@ class Part:
         if self.due():
             self.save(state())
 
+    def collect(self, count: int, make: Callable[[int], Tensor], run: Run) -> list[Tensor]:
+        """Give `make(0)` to `make(count - 1)`; those that are kept already are not made again.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled; what was made until then is kept.
+        """
+        made: list[Tensor] = (self.load() or {"made": []})["made"]
+        if len(made) == count:
+            return made
+        try:
+            for number in range(len(made), count):
+                self.check(run, lambda: {"made": made})
+                made.append(make(number))
+        except Cancelled:
+            self.save({"made": made})
+            raise
+        self.save({"made": made})
+        return made
+
 
 NO_CHECKPOINT = Checkpoint(None)
+NO_PART = NO_CHECKPOINT.part("nothing")
 
 
 def describe_job(stacks: Sequence[Stack], settings: Settings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from .checkpoint import NO_PART
 from .compact_networks import LocalCritic, StationaryGenerator
 from .noise_model import NoiseMatch
 from .noise_statistics import LAGS, autocovariance, detrended
@@ -17,15 +18,18 @@ from .run import SILENT, Stage
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from .checkpoint import Part
     from .noise_model import Image
     from .noise_statistics import Values
     from .run import Run
     from .settings import NoiseModelSettings
+    from .state_file import State
 
 HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
 CRITIC_RATE, AVERAGING = 1e-3, 0.99
 SPECTRUM_RATE, SHAPE_RATE = 2e-5, 5e-3  # the spectrum starts as measured; the histogram does not
 JUDGED = 256  # made crops that are compared with real ones
+LEARNING = ("made", "kept", "critic", "forge", "judge")  # what changes with every step
 
 
 def train_generator(
@@ -36,6 +40,7 @@ def train_generator(
     seed: int,
     device: torch.device,
     run: Run = SILENT,
+    part: Part = NO_PART,
 ) -> tuple[StationaryGenerator, NoiseMatch]:
     """Learn g1 adversarially from unit noise; fall back to the measured spectrum if it fails.
 
@@ -45,6 +50,8 @@ def train_generator(
         Unit noise, (count, size, size) float32.
     covariance
         Its autocovariance, (31, 31) float64: where the generator starts.
+    part
+        Where an interrupted game is kept and gone on with.
 
     Raises
     ------
@@ -54,7 +61,7 @@ def train_generator(
     held_out = np.zeros(len(noise), bool)
     held_out[::HELD_OUT] = len(noise) >= 2 * HELD_OUT
     game = NoiseGame(noise[~held_out], covariance, settings, seed, device)
-    _play(game, settings.steps, run)
+    _play(game, settings.steps, run, part)
     generator, plain = game.kept, StationaryGenerator(covariance).to(device)
     judge = noise[held_out] if held_out.any() else noise
     learned, measured = (_judge(made, judge, game.draw) for made in (generator, plain))
@@ -68,11 +75,14 @@ def train_generator(
     return plain.eval(), measured
 
 
-def _play(game: NoiseGame, steps: int, run: Run) -> None:
+def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
     run.start(Stage.NOISE_MODEL, steps, "noise generator")
-    told = 0
-    for step in range(1, steps + 1):
-        run.check()
+    kept = part.load()
+    if kept is not None:
+        game.restore(kept)
+    told = len(game.losses)
+    for step in range(told + 1, steps + 1):
+        part.check(run, game.state)
         game.step()
         if step == steps or run.finish_early or run.tick_due():
             run.progress(Stage.NOISE_MODEL, step, steps, game.mean_losses(told))
@@ -148,6 +158,20 @@ class NoiseGame:
         """Average the losses of the steps after `since`; waits for the device."""
         critic, generator = torch.stack(self.losses[since:]).mean(dim=0).tolist()
         return {"critic": critic, "generator": generator}
+
+    def state(self) -> State:
+        """Give everything that the next step depends on."""
+        return {name: getattr(self, name).state_dict() for name in LEARNING} | {
+            "draw": self.draw.get_state(),
+            "losses": torch.stack(self.losses) if self.losses else torch.empty(0, 2),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`."""
+        for name in LEARNING:
+            getattr(self, name).load_state_dict(state[name])
+        self.draw.set_state(state["draw"])
+        self.losses = list(state["losses"].to(self.device))
 
 
 def _white(count: int, size: int, draw: torch.Generator) -> Tensor:
