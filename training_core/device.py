@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import warnings
@@ -22,12 +23,16 @@ __all__ = [
     "describe_device",
     "free_bytes",
     "limit_threads",
+    "out_of_memory",
+    "release_memory",
     "self_test",
     "tile_size",
 ]
 
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
+# What PyTorch's allocators, cuBLAS and cuDNN say when they get no memory.
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
 
@@ -121,6 +126,22 @@ def free_bytes(device: torch.device) -> int:
     if hasattr(os, "sysconf"):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return 2 * GIB
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory is used up, on whichever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what PyTorch keeps for later, so that smaller pieces find room."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 def tile_size(device: torch.device, halo_px: int, channels: int = 64) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .compact_networks import StationaryGenerator
+from .crops import send
 from .errors import TooFewPatchesError
 from .networks import GENERATED_PX
 from .noise_statistics import LAGS, NoiseCurve, autocovariance, detrended, fit_curve, fit_stabiliser
@@ -89,12 +90,8 @@ class NoiseModel:
             white = torch.randn(count, 1, height + edge, width + edge, generator=draw)
             noise: Tensor = self.generator(white.to(device))
             return noise
-        rows, columns = -(-height // GENERATED_PX), -(-width // GENERATED_PX)
-        latent = torch.randn(count * rows * columns, self.generator.latent, generator=draw)
-        made = self.generator(latent.to(device)) / float(self.curve.sigmas[0])
-        laid = made.reshape(count, rows, columns, GENERATED_PX, GENERATED_PX).transpose(2, 3)
-        tiled: Tensor = laid.reshape(count, 1, rows * GENERATED_PX, columns * GENERATED_PX)
-        return tiled[..., :height, :width]
+        made = made_by_g1(self.generator, count, height, width, draw)
+        return made / float(self.curve.sigmas[0])
 
     def add_noise(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give x^ + s(x^) n^ for stabilised images x^, (count, 1, height, width)."""
@@ -129,6 +126,19 @@ class NoiseModel:
         spread = float(self.curve(np.array(level))) / 2
         ends = self.stabiliser.inverse(np.array([level - spread, level + spread], np.float32))
         return float(ends[1] - ends[0])
+
+
+@torch.no_grad()
+def made_by_g1(
+    g1: NoiseGenerator, count: int, height: int, width: int, draw: torch.Generator
+) -> Tensor:
+    """Make the published generator's noise, (count, 1, height, width), laid in tiles of 64 px."""
+    rows, columns = -(-height // GENERATED_PX), -(-width // GENERATED_PX)
+    latent = torch.randn(count * rows * columns, g1.latent, generator=draw)
+    made = g1(send(latent, next(g1.parameters()).device))
+    laid = made.reshape(count, rows, columns, GENERATED_PX, GENERATED_PX).transpose(2, 3)
+    tiled: Tensor = laid.reshape(count, 1, rows * GENERATED_PX, columns * GENERATED_PX)
+    return tiled[..., :height, :width]
 
 
 def measure_noise(

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from .compact_networks import StationaryGenerator
-from .orientations import FLIPS, turn
+from .orientations import turn
+from .published_pairs import PublishedPairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from .denoiser import Channel, Denoiser
     from .run import Run
     from .settings import DenoiserSettings
+
+    Teacher = Sequence["Estimate"] | Sequence[nn.Module]
 
 PREPARED_PX = 3_000_000  # noisy copies of this many pixels are made ahead in each round
 FEWEST_COPIES, MOST_COPIES = 1, 12
@@ -70,39 +73,39 @@ class PreparedPairs:
         return both[:, :-1], both[:, -1:]
 
 
-class PublishedPairs:
-    """Pairs as published: random crops of the estimate, g1's noise of the crop's size on both."""
-
-    def __init__(
-        self, denoiser: Denoiser, estimates: Sequence[Estimate], draw: torch.Generator, run: Run
-    ) -> None:
-        run.check()
-        self.draw, self.device = draw, denoiser.device
-        self.noisy_targets = denoiser.settings.denoiser.targets == "noisy"
-        self.channels = denoiser.channels
-        self.images = [[e.image for e in estimates if e.channel is c] for c in self.channels]
-
-    def batch(self, settings: DenoiserSettings) -> tuple[Tensor, Tensor]:
-        """Give sources and targets, both (batch, 1, crop, crop), of one channel."""
-        size, count = settings.crop_px, settings.batch
-        chosen = int(torch.randint(len(self.channels), (), generator=self.draw))
-        images, noise = self.images[chosen], self.channels[chosen].noise
-        which = torch.randint(len(images), (count,), generator=self.draw).tolist()
-        crops = [_crop(images[i][None], FLIPS, size, self.draw) for i in which]
-        clean = torch.stack(crops).to(self.device)
-        source = noise.add_noise(clean, self.draw)
-        target = clean
-        if self.noisy_targets:
-            target = noise.add_noise(clean, self.draw)
-        return source, target
-
-
 def make_pairs(
-    denoiser: Denoiser, estimates: Sequence[Estimate], draw: torch.Generator, run: Run
+    denoiser: Denoiser,
+    noisy: Sequence[Estimate],
+    teacher: Teacher,
+    draw: torch.Generator,
+    run: Run,
 ) -> PreparedPairs | PublishedPairs:
-    """Choose by what the generator can make: noise of any size, or 64 x 64 pixels."""
-    of_any_size = isinstance(denoiser.channels[0].noise.generator, StationaryGenerator)
-    return (PreparedPairs if of_any_size else PublishedPairs)(denoiser, estimates, draw, run)
+    """Choose by what the generator can make: noise of any size, or 64 x 64 pixels.
+
+    Parameters
+    ----------
+    noisy
+        The noisy regions, stabilised.
+    teacher
+        Their estimates, or for g1 the network of each channel that makes estimates of crops.
+    """
+    if _published(denoiser):
+        return PublishedPairs(denoiser, noisy, cast("Sequence[nn.Module]", teacher), draw, run)
+    return PreparedPairs(denoiser, cast("Sequence[Estimate]", teacher), draw, run)
+
+
+def next_teacher(denoiser: Denoiser, noisy: Sequence[Estimate], run: Run) -> Teacher:
+    """Give what the next round learns from: the denoiser's estimates, or the denoiser itself."""
+    if _published(denoiser):
+        return [denoiser.network] * len(denoiser.channels)
+    return [
+        Estimate(denoiser.estimate(region.image, region.channel, run), region.channel)
+        for region in noisy
+    ]
+
+
+def _published(denoiser: Denoiser) -> bool:
+    return not isinstance(denoiser.channels[0].noise.generator, StationaryGenerator)
 
 
 def _crop(images: Tensor, ways: Sequence[int], size: int, draw: torch.Generator) -> Tensor:

@@ -124,7 +124,8 @@ class _Training:
             self._estimate(channels[r.channel].noise.stabiliser.forward(r.values), r, channels)
             for r in self.regions
         ]
-        first = self._first_estimates(noisy, [g2 for _, g2 in learned])
+        teachers = [g2 for _, g2 in learned if g2 is not None]
+        first = teachers or self._first_estimates(noisy)
         rounds = train_rounds(denoiser, noisy, first, run=self.run, preview=self._preview)
         if self.settings.denoiser.keep_brightness:
             self._measure_brightness(denoiser, noisy)
@@ -174,19 +175,13 @@ class _Training:
         return Channel(model), gan.g2
 
     @torch.no_grad()
-    def _first_estimates(
-        self, noisy: Sequence[Estimate], teachers: Sequence[nn.Module | None]
-    ) -> list[Estimate]:
+    def _first_estimates(self, noisy: Sequence[Estimate]) -> list[Estimate]:
         """Estimate every region before any network has learned to denoise."""
         self.run.start(Stage.FIRST_ESTIMATE, len(noisy))
         estimates = []
-        for done, (region, known) in enumerate(zip(noisy, self.regions, strict=True), start=1):
+        for done, region in enumerate(noisy, start=1):
             self.run.check()
-            teacher = teachers[known.channel]
-            if teacher is not None:
-                image = teacher(region.image[None, None])[0, 0]
-            else:
-                image = first_estimate(region.image, region.channel.noise, self.run)
+            image = first_estimate(region.image, region.channel.noise, self.run)
             estimates.append(Estimate(image, region.channel))
             self.run.progress(Stage.FIRST_ESTIMATE, done, len(noisy))
         self.run.finish(Stage.FIRST_ESTIMATE)

@@ -1,4 +1,4 @@
-"""Which arithmetic a device does natively: bfloat16 and TF32 where they are real, never emulated."""
+"""Which arithmetic a device does natively: bfloat16 and TF32 where they are real."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 def native_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; emulated, it is up to 19 times slower."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     known = torch.cpu.get_capabilities()

@@ -13,8 +13,9 @@ from torch import nn
 from .blind_score import error_estimate
 from .errors import SettingsError
 from .noise_game import follow
-from .noisy_pairs import Estimate, make_pairs
+from .noisy_pairs import Estimate, make_pairs, next_teacher
 from .run import SILENT, PreviewReady, Stage
+from .training_step import TrainingStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .denoiser import Denoiser
-    from .noisy_pairs import PreparedPairs, PublishedPairs
+    from .noisy_pairs import PreparedPairs, Teacher
+    from .published_pairs import PublishedPairs
     from .run import Region, Run
     from .settings import DenoiserSettings
 
@@ -54,7 +56,7 @@ class RoundResult:
 def train_rounds(
     denoiser: Denoiser,
     noisy: Sequence[Estimate],
-    first: Sequence[Estimate],
+    first: Teacher,
     *,
     run: Run = SILENT,
     preview: Preview | None = None,
@@ -65,8 +67,10 @@ def train_rounds(
     ----------
     denoiser
         Its network is trained in place.
-    noisy, first
-        The noisy regions and their first estimates, both stabilised.
+    noisy
+        The noisy regions, stabilised.
+    first
+        Their first estimates, or the network g2 of each channel where pairs are made as published.
     preview
         Makes the picture of a watched region; asked at most once a second.
 
@@ -88,19 +92,19 @@ def train_rounds(
     if settings.network == "compact":  # before training it passes the filter's estimate on
         results.append(_judge(denoiser, noisy, 0, run))
         kept[0] = deepcopy(denoiser.network.state_dict())
-    estimates = list(first)
+    teacher = first
     for number in range(1, settings.rounds + 1):
         run.start(
             Stage.ROUNDS, settings.rounds * settings.steps, f"round {number} of {settings.rounds}"
         )
-        pairs = make_pairs(denoiser, estimates, draw, run)
+        pairs = make_pairs(denoiser, noisy, teacher, draw, run)
         _train_round(denoiser, pairs, number, run, preview)
         results.append(_judge(denoiser, noisy, number, run))
         kept[number] = deepcopy(denoiser.network.state_dict())
         if run.finish_early:
             break
         if number < settings.rounds:
-            estimates = _estimate_all(denoiser, noisy, run)
+            teacher = next_teacher(denoiser, noisy, run)
     run.finish(Stage.ROUNDS)
     denoiser.network.load_state_dict(kept[best_round(results)])
     return results
@@ -125,13 +129,6 @@ def best_round(results: Sequence[RoundResult]) -> int:
     return max(result.round for result in finite if result.error <= least + BETTER)
 
 
-def _estimate_all(denoiser: Denoiser, noisy: Sequence[Estimate], run: Run) -> list[Estimate]:
-    return [
-        Estimate(denoiser.estimate(region.image, region.channel, run), region.channel)
-        for region in noisy
-    ]
-
-
 def _train_round(
     denoiser: Denoiser,
     pairs: PreparedPairs | PublishedPairs,
@@ -141,22 +138,24 @@ def _train_round(
 ) -> None:
     """Take the steps of one round; the network ends with its averaged weights, in eval mode."""
     settings = denoiser.settings.denoiser
-    trained = deepcopy(denoiser.network).train()
+    trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kept = denoiser.network
     optimiser = torch.optim.Adam(trained.parameters(), settings.learning_rate)
+    update = TrainingStep(
+        trained,
+        optimiser,
+        bfloat16=denoiser.settings.precision == "auto",
+        longest=_longest(settings),
+        run=run,
+    )
     before, total = (number - 1) * settings.steps, settings.rounds * settings.steps
     told, steps_told = torch.zeros((), device=denoiser.device), 0
     for step in range(1, settings.steps + 1):
         run.check()
         _set_rate(optimiser, settings, step - 1)
-        source, target = pairs.batch(settings)
-        loss = nn.functional.mse_loss(trained(source), target)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(trained.parameters(), _longest(settings))
-        optimiser.step()
+        loss = update(*pairs.batch(settings))
         _keep(kept, trained, min(settings.averaging, step / (step + 10)))
-        told, steps_told = told + loss.detach(), steps_told + 1
+        told, steps_told = told + loss, steps_told + 1
         if step == settings.steps or run.finish_early or run.tick_due():
             mean = float(told) / steps_told  # waits for the device
             run.progress(Stage.ROUNDS, before + step, total, {"denoiser": mean})

@@ -214,6 +214,13 @@ class Settings(Checked):
         "Where to compute; automatic tries each device with a real calculation.",
         choices=("auto", "cpu", "cuda", "mps"),
     )
+    precision: str = setting(
+        "float32",
+        "Precision",
+        "The arithmetic of training with the published networks and of the rounds: automatic takes "
+        "bfloat16 where the device has it natively, which is faster and rounds more.",
+        choices=("auto", "float32"),
+    )
     patches: PatchSettings = field(default_factory=PatchSettings)
     noise_model: NoiseModelSettings = field(default_factory=NoiseModelSettings)
     denoiser: DenoiserSettings = field(default_factory=DenoiserSettings)
@@ -277,6 +284,7 @@ def _paper() -> Settings:
     """
     return Settings(
         preset="paper",
+        precision="auto",
         patches=PatchSettings(strictness=0.42, patch_size_px=96, stride_px=24),
         noise_model=NoiseModelSettings(
             generator="g1", stabilise=False, steps=9_600, batch=64, crop_px=64, critic_steps=5

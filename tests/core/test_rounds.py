@@ -7,16 +7,21 @@ import math
 import numpy as np
 import pytest
 import torch
-from made_up import Identity, blurred_noise, denoiser, noise_model, scene, squared_error
+from made_up import (
+    Identity,
+    blurred_noise,
+    denoiser,
+    noise_model,
+    scene,
+    squared_error,
+    with_published_noise,
+)
 
 from training_core import rounds
 from training_core.blind_score import brightness_curve, error_estimate
 from training_core.denoiser import Channel
 from training_core.errors import SettingsError
-from training_core.networks import NoiseGenerator
-from training_core.noise_model import NoiseModel
-from training_core.noise_statistics import NoiseCurve
-from training_core.noisy_pairs import Estimate, PreparedPairs, PublishedPairs, make_pairs
+from training_core.noisy_pairs import Estimate, PreparedPairs, make_pairs
 from training_core.orientations import ALL, FLIPS, turn, turn_back
 from training_core.rounds import RoundResult, best_round, train_rounds
 from training_core.run import Cancelled, PreviewReady, Region, Run, Stage, StepsDone
@@ -42,16 +47,6 @@ def estimate(image, channel):
     return Estimate(torch.from_numpy(np.asarray(image, np.float32)), channel)
 
 
-def with_published_noise(chosen, sigma=0.1):
-    """Give a denoiser g1 in place of the generator of noise of any size."""
-    torch.manual_seed(0)
-    base = chosen.channels[0].noise
-    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
-    noise = NoiseModel(Stabiliser(), curve, base.covariance, NoiseGenerator().eval(), None, 9)
-    chosen.channels = (Channel(noise),)
-    return chosen
-
-
 @pytest.mark.parametrize("way", ALL)
 def test_turning_back_undoes_turning(way):
     image = torch.arange(6.0).reshape(1, 1, 2, 3)
@@ -71,7 +66,7 @@ def test_pairs_are_the_estimate_with_fresh_noise(targets):
         noise_model(), mean=4.0, spread=2.0, network="dncnn", targets=targets, **PLAIN
     )
     chosen.channels[0].noise.generator.hold_scale(draw())
-    pairs = make_pairs(chosen, [estimate(clean, chosen.channels[0])], draw(1), Run())
+    pairs = make_pairs(chosen, [], [estimate(clean, chosen.channels[0])], draw(1), Run())
     assert isinstance(pairs, PreparedPairs)
     settings = DenoiserSettings(batch=64, crop_px=40)
     sources, found = pairs.batch(settings)
@@ -88,7 +83,7 @@ def test_pairs_are_the_estimate_with_fresh_noise(targets):
 def test_pairs_of_the_compact_network_carry_the_filters_estimate():
     clean, _ = images()
     chosen = denoiser(noise_model(), mean=4.0, spread=2.0, **PLAIN)
-    pairs = make_pairs(chosen, [estimate(clean, chosen.channels[0])], draw(), Run())
+    pairs = make_pairs(chosen, [], [estimate(clean, chosen.channels[0])], draw(), Run())
     sources, targets = pairs.batch(DenoiserSettings(batch=32, crop_px=48))
     assert sources.shape == (32, 2, 48, 48)
     noisy, filtered = sources[:, :1], sources[:, 1:]
@@ -100,31 +95,15 @@ def test_pairs_of_the_compact_network_carry_the_filters_estimate():
 def test_small_regions_give_small_crops():
     chosen = denoiser(noise_model(), **PLAIN)
     regions = [estimate(np.zeros(shape), chosen.channels[0]) for shape in ((20, 90), (70, 50))]
-    sources, _ = make_pairs(chosen, regions, draw(), Run()).batch(DenoiserSettings(crop_px=64))
+    sources, _ = make_pairs(chosen, [], regions, draw(), Run()).batch(DenoiserSettings(crop_px=64))
     assert sources.shape[-2:] == (20, 20)
-
-
-@pytest.mark.parametrize("targets", ["estimate", "noisy"])
-@pytest.mark.parametrize("size", [48, 64, 80])
-def test_published_pairs(targets, size):
-    chosen = with_published_noise(
-        denoiser(noise_model(), network="dncnn", targets=targets, **PLAIN)
-    )
-    region = estimate(np.full((96, 100), 0.5), chosen.channels[0])
-    pairs = make_pairs(chosen, [region], draw(), Run())
-    assert isinstance(pairs, PublishedPairs)
-    sources, found = pairs.batch(DenoiserSettings(batch=3, crop_px=size))
-    assert sources.shape == found.shape == (3, 1, size, size)
-    assert float((sources - 0.5).abs().max()) > 0
-    assert torch.equal(found, torch.full_like(found, 0.5)) == (targets == "estimate")
-    assert not torch.equal(sources, found)
 
 
 def test_pairs_follow_the_seed():
     chosen = denoiser(noise_model(), **PLAIN)
     region = [estimate(images()[0], chosen.channels[0])]
     batches = [
-        make_pairs(chosen, region, draw(seed), Run()).batch(DenoiserSettings())
+        make_pairs(chosen, [], region, draw(seed), Run()).batch(DenoiserSettings())
         for seed in (0, 0, 1)
     ]
     assert torch.equal(batches[0][0], batches[1][0])

@@ -1,0 +1,121 @@
+"""Noisy pairs as published: g1's noise, twice, on what the teacher makes of random noisy crops."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from .crops import Crops, Epochs
+from .networks import fold_batch_norm
+from .noise_model import made_by_g1
+from .precision import mixed
+from .training_step import Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from torch import Tensor, nn
+
+    from .denoiser import Channel, Denoiser
+    from .networks import NoiseGenerator
+    from .noisy_pairs import Estimate
+    from .run import Run
+    from .settings import DenoiserSettings
+
+CROPS = 20_500
+WINDOW_PX, CROP_PX = 120, 64  # as published: a window of 120 px for crops of 64
+
+
+class PublishedPairs:
+    """z1 = x^ + g1(r1) and z2 = x^ + g1(r2), where x^ is the teacher's estimate of a noisy crop.
+
+    Crops lie in 20 500 windows, drawn once for a seed and gone through in random order. The teacher
+    sees each crop once, without its surroundings, as the original's does.
+
+    Parameters
+    ----------
+    noisy
+        The noisy regions, stabilised.
+    teachers
+        The network of each channel: g2, or the denoiser of the previous round.
+    draw
+        Gives everything random but the windows.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        noisy: Sequence[Estimate],
+        teachers: Sequence[nn.Module],
+        draw: torch.Generator,
+        run: Run,
+    ) -> None:
+        run.check()
+        self.draw, self.device = draw, denoiser.device
+        self.noisy_targets = denoiser.settings.denoiser.targets == "noisy"
+        self.bfloat16 = denoiser.settings.precision == "auto"
+        self.parts = Parts(self.device, run)
+        place = torch.Generator().manual_seed(denoiser.settings.seed)
+        size = denoiser.settings.denoiser.crop_px
+        self.channels = [
+            _ChannelCrops(channel, noisy, teacher, size, place, draw)
+            for channel, teacher in zip(denoiser.channels, teachers, strict=True)
+        ]
+
+    @torch.no_grad()
+    def batch(self, settings: DenoiserSettings) -> tuple[Tensor, Tensor]:
+        """Give sources and targets, both (batch, 1, crop, crop), of one channel."""
+        chosen = self.channels[int(torch.randint(len(self.channels), (), generator=self.draw))]
+        noisy = chosen.draw_noisy(settings.batch, self.draw)
+        clean = self.parts.fit(partial(self._estimate, chosen.teacher, noisy), len(noisy))
+        source = clean + self._noise(chosen, clean)
+        return source, clean + self._noise(chosen, clean) if self.noisy_targets else clean
+
+    def _estimate(self, teacher: nn.Module, noisy: Tensor, parts: int) -> Tensor:
+        with mixed(self.device, wanted=self.bfloat16):
+            return torch.cat([teacher(some).float() for some in noisy.chunk(parts)])
+
+    def _noise(self, chosen: _ChannelCrops, like: Tensor) -> Tensor:
+        return made_by_g1(chosen.g1, len(like), like.shape[2], like.shape[3], self.draw)
+
+    def state(self) -> dict[str, Any]:
+        """Give what the next batch depends on, but the teachers, which the caller has."""
+        return {
+            "draw": self.draw.get_state(),
+            "parts": self.parts.count,
+            "epochs": [channel.epochs.state() for channel in self.channels],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; the generator of random numbers, shared with others, is set too."""
+        self.draw.set_state(state["draw"])
+        self.parts.count = state["parts"]
+        for channel, epochs in zip(self.channels, state["epochs"], strict=True):
+            channel.epochs.restore(epochs)
+
+
+class _ChannelCrops:
+    """The noisy windows of one channel, its teacher and its noise."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        noisy: Sequence[Estimate],
+        teacher: nn.Module,
+        size: int,
+        place: torch.Generator,
+        draw: torch.Generator,
+    ) -> None:
+        images = [region.image for region in noisy if region.channel is channel]
+        self.teacher = fold_batch_norm(teacher).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.g1 = cast("NoiseGenerator", channel.noise.generator)
+        self.crops = Crops(images, next(teacher.parameters()).device)
+        self.windows = self.crops.windows(CROPS, size * WINDOW_PX // CROP_PX, place)
+        self.size = min(size, int(self.windows[:, 2:].min()))
+        self.epochs = Epochs(CROPS, draw)
+
+    def draw_noisy(self, batch: int, draw: torch.Generator) -> Tensor:
+        return self.crops.cut(self.windows[self.epochs.next(batch)], self.size, draw)
