@@ -13,6 +13,7 @@ from .errors import SettingsError
 
 Values = NDArray[np.float64]
 Shape = tuple[int, ...]
+Seed = int | tuple[int, ...]  # a tuple names one of many independent draws
 
 # The blue weight is the published .144, a slip for .114; it costs about .1 dB and is kept here so
 # that figures can be compared with the tables.
@@ -20,12 +21,12 @@ PUBLISHED_GRAY = (0.299, 0.587, 0.144)
 BOX_PX = 16
 
 
-def gaussian(shape: Shape, sigma: float, seed: int) -> Values:
+def gaussian(shape: Shape, sigma: float, seed: Seed) -> Values:
     """Draw independent noise N(0, sigma), grey levels, float64."""
     return np.random.default_rng(seed).normal(0.0, sigma, shape)
 
 
-def mixture(shape: Shape, strength: float, seed: int) -> Values:
+def mixture(shape: Shape, strength: float, seed: Seed) -> Values:
     """Draw noise of three kinds, pixel by pixel.
 
     A tenth is uniform in (-strength, strength), a fifth N(0, a) and the rest N(0, b), where (a, b)
@@ -38,7 +39,7 @@ def mixture(shape: Shape, strength: float, seed: int) -> Values:
     return np.where(kind < 0.1, rng.uniform(-strength, strength, shape), normal)
 
 
-def correlated(shape: Shape, sigma: float, seed: int) -> Values:
+def correlated(shape: Shape, sigma: float, seed: Seed) -> Values:
     """Draw noise whose pixels share a part with those around them (16 x 16, zero border).
 
     0.7 n + 0.3 (sum of n over the box without its centre) / sqrt(255), with n ~ N(0, sigma); the
@@ -78,7 +79,7 @@ def poisson_gaussian(clean: NDArray[Any], gain: float, read_sigma: float, seed: 
 KINDS = {"G": gaussian, "Mix": mixture, "Cor": correlated}
 
 
-def published_noise(column: str, shape: Shape, seed: int) -> Values:
+def published_noise(column: str, shape: Shape, seed: Seed) -> Values:
     """Draw the noise of a column of the published tables, such as "G25", "Mix30" or "Cor15".
 
     Raises
@@ -99,9 +100,3 @@ def published_gray(rgb: NDArray[Any]) -> Values:
     """
     gray: Values = np.asarray(rgb, dtype=np.float64) @ PUBLISHED_GRAY
     return gray.T if gray.shape[0] > gray.shape[1] else gray
-
-
-def published_psnr(image: NDArray[Any], clean: NDArray[Any]) -> float:
-    """Score as the published tests do: both clipped to 0..255 first, peak 255, dB."""
-    one, two = (np.clip(np.asarray(a, dtype=np.float64), 0, 255) for a in (image, clean))
-    return float(10 * np.log10(255**2 / np.mean(np.square(one - two))))

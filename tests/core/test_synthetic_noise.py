@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from PIL import Image
 
 from training_core.errors import SettingsError
 from training_core.synthetic_noise import (
@@ -10,21 +9,9 @@ from training_core.synthetic_noise import (
     poisson_gaussian,
     published_gray,
     published_noise,
-    published_psnr,
 )
 
 SHAPE = (1000, 1000)
-MEASURED = {
-    "G15": 24.85,
-    "G25": 20.55,
-    "G50": 15.00,
-    "Mix15": 39.41,
-    "Mix25": 35.10,
-    "Mix30": 23.48,
-    "Mix50": 22.81,
-    "Cor15": 27.01,
-    "Cor25": 22.66,
-}
 
 
 def test_gaussian():
@@ -68,11 +55,12 @@ def test_poisson_gaussian_variance_is_a_straight_line():
         assert noisy.var() == pytest.approx(2.5 * level + 9.0, rel=0.01)
 
 
-@pytest.mark.parametrize("column", MEASURED)
+@pytest.mark.parametrize("column", ["G15", "Mix25", "Mix30", "Cor15"])
 def test_the_seed_decides(column):
     first = published_noise(column, (32, 32), 7)
     np.testing.assert_array_equal(first, published_noise(column, (32, 32), 7))
     assert not np.array_equal(first, published_noise(column, (32, 32), 8))
+    assert not np.array_equal(first, published_noise(column, (32, 32), (7, 0, 1)))
 
 
 def test_unknown_noise_is_refused():
@@ -80,37 +68,9 @@ def test_unknown_noise_is_refused():
         published_noise("Salt10", (4, 4), 0)
 
 
-def test_published_gray_and_score():
+def test_published_gray():
     rgb = np.zeros((3, 2, 3), np.uint8)
     rgb[2, 0] = (100, 200, 250)
     gray = published_gray(rgb)
     assert gray.shape == (2, 3)
     assert gray[0, 2] == pytest.approx(29.9 + 117.4 + 36.0)
-    # 10 beyond white does not count, 25.5 below does.
-    score = published_psnr(np.array([265.0, 229.5]), np.array([255.0, 255.0]))
-    assert score == pytest.approx(10 * np.log10(255**2 / (25.5**2 / 2)))
-
-
-@pytest.fixture(scope="module")
-def grays():
-    cache = []
-
-    def load(folder):
-        if not cache:
-            files = sorted((folder / "cbsd68").glob("*.*"))
-            cache.extend(published_gray(np.asarray(Image.open(file))) for file in files)
-        return cache
-
-    return load
-
-
-@pytest.mark.shared_data
-@pytest.mark.parametrize("column", MEASURED)
-def test_noisy_row_of_the_published_table(column, shared_data, grays):
-    images = grays(shared_data)
-    assert len(images) == 68
-    scores = [
-        published_psnr(clean + published_noise(column, clean.shape, seed), clean)
-        for seed, clean in enumerate(images)
-    ]
-    assert np.mean(scores) == pytest.approx(MEASURED[column], abs=0.1)

@@ -1,0 +1,78 @@
+"""The fluorescence set FMD (Zhang et al., CVPR 2019) as raw frames with the mean of 50 for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .evaluation_set import Scene, pictures_in, read_gray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+def read_scenes(fmd: Path, image_type: str, average: int) -> tuple[list[Scene], list[str]]:
+    """Read every field of an image type as means of `average` raw frames.
+
+    Parameters
+    ----------
+    fmd
+        Folder with TYPE/raw/FIELD and TYPE/gt/FIELD/avg50.png, or with test_mix/raw/TYPE_N.png and
+        test_mix/gt/TYPE.png.
+    image_type
+        Such as "WideField_BPAE_B".
+    average
+        Frames that follow one another are averaged, none twice, and rounded to their dtype.
+
+    Returns
+    -------
+    tuple
+        The scenes (none where there are too few frames) and sentences on what was left out.
+    """
+    scenes, notes = [], []
+    for name, raw, reference in _fields(fmd, image_type):
+        frames, repeated = _different(raw)
+        if repeated:
+            notes.append(f"{', '.join(repeated)} repeats an earlier frame and is left out.")
+        if len(frames) < average:
+            notes.append(
+                f"{name} has {len(frames)} different raw frame{'s' * (len(frames) > 1)}, too few "
+                f"for a mean of {average}; put more into {raw[0].parent}."
+            )
+            continue
+        scenes.append(Scene(name, _means(frames, average), read_gray(reference)))
+    return scenes, notes or ([] if scenes else [f"{image_type} is missing in {fmd}."])
+
+
+def _fields(fmd: Path, image_type: str) -> Iterator[tuple[str, list[Path], Path]]:
+    """Give name, raw frames and reference of each field."""
+    raw, gt = (fmd / image_type / part for part in ("raw", "gt"))
+    if raw.is_dir():
+        for field in sorted(raw.iterdir(), key=lambda p: (len(p.name), p.name)):
+            yield f"{image_type}_{field.name}", pictures_in(field), gt / field.name / "avg50.png"
+        return
+    mix = fmd / "test_mix"
+    if any((mix / "raw").glob(f"{image_type}_*")):
+        frames = pictures_in(mix / "raw", lambda name: name.startswith(f"{image_type}_"))
+        yield image_type, frames, mix / "gt" / f"{image_type}.png"
+
+
+def _different(paths: list[Path]) -> tuple[list[NDArray[Any]], list[str]]:
+    """Give the frames that differ from all before them, and the names of the others."""
+    frames: dict[bytes, NDArray[Any]] = {}
+    repeated = []
+    for path in paths:
+        frame = read_gray(path)
+        if frames.setdefault(frame.tobytes(), frame) is not frame:
+            repeated.append(path.stem)
+    return list(frames.values()), repeated
+
+
+def _means(frames: list[NDArray[Any]], average: int) -> list[NDArray[Any]]:
+    starts = range(0, len(frames) - average + 1, average)
+    groups = (np.mean(frames[i : i + average], axis=0) for i in starts)
+    return [np.rint(mean).astype(frames[0].dtype) for mean in groups]

@@ -1,0 +1,219 @@
+"""The sets that results are compared on, with what others published for them, typed in once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from .settings import Settings, preset
+
+Kind = Literal["natural", "micrograph", "ct"]
+Figures = tuple[float | None, float | None]
+
+# Column: noisy PSNR, DnCNN-B, G2G (both PSNR and SSIM), and what this program is to reach.
+COLUMNS: dict[str, tuple[float | None, Figures, Figures, Figures]] = {
+    "G15": (24.85, (31.36, 0.8821), (31.36, 0.8845), (31.90, None)),
+    "G25": (20.55, (28.83, 0.8109), (28.87, 0.8107), (29.44, None)),
+    "G30": (None, (27.98, 0.7781), (27.87, 0.7744), (28.7, None)),
+    "G50": (15.00, (25.69, 0.6681), (25.65, 0.6778), (26.55, None)),
+    "Mix15": (39.41, (39.62, 0.9749), (42.46, 0.9889), (43.5, None)),
+    "Mix25": (35.10, (37.22, 0.9607), (39.65, 0.9812), (42.0, None)),
+    "Mix30": (23.48, (30.49, 0.8620), (30.41, 0.8562), (31.1, None)),
+    "Mix50": (22.81, (30.12, 0.8521), (29.93, 0.8450), (30.7, None)),
+    "Cor15": (27.01, (30.82, 0.8997), (31.21, 0.8976), (31.8, None)),
+    "Cor25": (22.66, (27.36, 0.8233), (27.50, 0.8188), (28.3, None)),
+    "Dose25": (None, (35.50, 0.6055), (46.72, 0.9700), (47.0, None)),
+    "Dose50": (None, (38.48, 0.7440), (48.06, 0.9748), (48.5, None)),
+    "Dose75": (None, (40.09, 0.8113), (49.20, 0.9732), (49.3, None)),
+    "Dose100": (None, (41.19, 0.8513), (48.82, 0.9717), (49.8, None)),
+    "WF1": (None, (25.43, 0.3691), (32.73, 0.8157), (36.0, 0.82)),
+    "WF2": (None, (28.36, 0.5256), (32.86, 0.7806), (36.6, None)),
+    "WF4": (None, (31.32, 0.6909), (33.79, 0.8134), (37.6, None)),
+    "WF8": (None, (34.63, 0.8122), (35.22, 0.8316), (38.5, None)),
+    "WF16": (None, (37.82, 0.9121), (38.82, 0.9148), (41.0, None)),
+}
+
+# Other methods on the usual grey BSD68 files, and on the test field of FMD.
+ELSEWHERE: dict[str, dict[str, Figures]] = {
+    "G25": {
+        "BM3D": (28.57, None),
+        "Noise2Void": (27.71, None),
+        "Noise2Self": (28.28, None),
+        "Noise2Score": (28.95, None),
+        "DnCNN": (29.23, None),
+        "SCUNet": (29.55, None),
+    },
+    "G50": {
+        "BM3D": (25.62, None),
+        "Noise2Self": (25.61, None),
+        "Noise2Score": (25.81, None),
+        "DnCNN": (26.23, None),
+        "SCUNet": (26.67, None),
+    },
+    "Confocal_FISH": {
+        "FBI-Net": (32.29, None),
+        "Blind2Unblind": (32.74, None),
+        "Noise2VST": (32.88, None),
+    },
+    "TwoPhoton_MICE": {
+        "FBI-Net": (33.93, None),
+        "Blind2Unblind": (34.03, None),
+        "Noise2VST": (34.06, None),
+    },
+}
+
+# Strictness of paper mode, by the measured rule in docs/method-notes.md.
+STRICTNESS: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One column of a table: a set of test images and the figures that others reached on it.
+
+    Attributes
+    ----------
+    name, title
+        What the command line calls it, and what a reader does.
+    column
+        The short name in the published tables, such as "G25" or "WF1", or the type of image.
+    kind
+        "natural", "micrograph" or "ct".
+    paper
+        The published method as it must be set for this set (Eqn (4)'s strictness above all).
+    published
+        (PSNR, SSIM) of "noisy", "DnCNN-B" and "G2G" by the published protocol; None for a figure
+        that was not given, empty for a set without a column.
+    target
+        (PSNR, SSIM) that this program is to reach; None where nothing is set.
+    elsewhere
+        (PSNR, SSIM) of other methods, from their own papers, by the usual protocol.
+    types
+        Micrographs: the image types, named as in the FMD set.
+    average
+        Micrographs: how many raw frames a noisy image is the mean of.
+    """
+
+    name: str
+    title: str
+    column: str
+    kind: Kind
+    paper: Settings = field(default_factory=lambda: preset("paper"))
+    published: dict[str, Figures] = field(default_factory=dict)
+    target: Figures | None = None
+    elsewhere: dict[str, Figures] = field(default_factory=dict)
+    types: tuple[str, ...] = ()
+    average: int = 1
+
+
+def _paper(column: str, kind: Kind, stride_px: int, rounds: int = 3) -> Settings:
+    paper = preset("paper")
+    strictness = STRICTNESS.get(column, 0.42)
+    return replace(
+        paper,
+        patches=replace(paper.patches, strictness=strictness, stride_px=stride_px),
+        denoiser=replace(
+            paper.denoiser, rounds=rounds, network="unet" if kind == "ct" else "dncnn"
+        ),
+    )
+
+
+def _published(
+    name: str, title: str, column: str, kind: Kind, **more: int | tuple[str, ...]
+) -> Table:
+    noisy, dncnn_b, g2g, target = COLUMNS[column]
+    return Table(
+        name,
+        title,
+        column,
+        kind,
+        _paper(column, kind, 4 if kind == "natural" else 8, 7 if column.startswith("WF") else 3),
+        {"noisy": (noisy, None), "DnCNN-B": dncnn_b, "G2G": g2g},
+        target,
+        ELSEWHERE.get(column, {}),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def _micrograph(
+    name: str, title: str, type_: str, average: int = 1, target: Figures | None = None
+) -> Table:
+    column = type_ if average == 1 else f"{type_}_avg{average}"
+    rounds = 7 if type_.startswith("WideField") else 3
+    return Table(
+        name,
+        title,
+        column,
+        "micrograph",
+        _paper(column, "micrograph", 8, rounds),
+        target=target,
+        elsewhere=ELSEWHERE.get(column, {}),
+        types=(type_,),
+        average=average,
+    )
+
+
+def _all() -> list[Table]:
+    noises: dict[str, tuple[str, str, tuple[int, ...]]] = {
+        "gaussian": ("Gaussian noise, sigma", "G", (15, 25, 30, 50)),
+        "mixture": ("mixture noise, s", "Mix", (15, 25, 30, 50)),
+        "correlated": ("correlated noise, sigma", "Cor", (15, 25)),
+    }
+    wide = ("WideField_BPAE_B", "WideField_BPAE_G", "WideField_BPAE_R")
+    return [
+        *(
+            _published(f"bsd68-{noise}{s}", f"BSD68, {words} {s}", f"{column}{s}", "natural")
+            for noise, (words, column, strengths) in noises.items()
+            for s in strengths
+        ),
+        *(
+            _published(
+                f"fmd-widefield-avg{n}",
+                f"FMD wide-field, mean of {n} frame{'s' * (n > 1)}",
+                f"WF{n}",
+                "micrograph",
+                types=wide,
+                average=n,
+            )
+            for n in (1, 2, 4, 8, 16)
+        ),
+        _micrograph("fmd-widefield-b", "FMD wide-field BPAE, blue", wide[0], target=(34.6, 0.925)),
+        _micrograph("fmd-widefield-g", "FMD wide-field BPAE, green", wide[1], target=(33.0, 0.83)),
+        _micrograph(
+            "fmd-confocal-fish", "FMD confocal zebrafish", "Confocal_FISH", target=(32.6, 0.90)
+        ),
+        _micrograph(
+            "fmd-confocal-bpae", "FMD confocal BPAE, green", "Confocal_BPAE_G", target=(33.2, 0.89)
+        ),
+        *(
+            _micrograph(
+                f"fmd-confocal-bpae-b-avg{n}",
+                f"FMD confocal BPAE, blue, mean of {n} frame{'s' * (n > 1)}",
+                "Confocal_BPAE_B",
+                n,
+            )
+            for n in (1, 2, 4, 8, 16)
+        ),
+        _micrograph(
+            "fmd-twophoton-mice", "FMD two-photon mouse", "TwoPhoton_MICE", target=(33.4, 0.925)
+        ),
+        _micrograph(
+            "fmd-twophoton-bpae",
+            "FMD two-photon BPAE, blue",
+            "TwoPhoton_BPAE_B",
+            target=(33.1, 0.933),
+        ),
+        *(
+            _published(f"ct-dose{d}", f"CT of the authors, {d} % dose", f"Dose{d}", "ct")
+            for d in (25, 50, 75, 100)
+        ),
+        Table(
+            "ct-mayo",
+            "Mayo CT, L096, quarter against full dose",
+            "L096",
+            "ct",
+            _paper("L096", "ct", 4),
+        ),
+    ]
+
+
+TABLES: dict[str, Table] = {table.name: table for table in _all()}
