@@ -54,6 +54,14 @@ ACTIONS = (
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), ANY),
     ActionSpec("train", "&Train and denoise", "&Run", ("Ctrl+R",), WITH_STACK_AT_REST, "train"),
     ActionSpec(
+        "first_look",
+        "&Preview without training",
+        "&Run",
+        ("P",),
+        frozenset({State.READY}),  # a result, once there is one, is what the window shows
+        group="first_look",
+    ),
+    ActionSpec(
         "denoise",
         "&Denoise with the model",
         "&Run",

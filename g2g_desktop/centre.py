@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 from training_core.run import PreviewReady, StageStarted, StepsDone
 
 from .compare_view import CompareView
+from .first_look import FirstLook
 from .loading_page import LoadingPage
 from .patch_overlay import PatchPreview
 from .preview_view import PreviewView
@@ -34,7 +35,7 @@ class Centre(QStackedWidget):
         super().__init__()
         self.start = StartPage(theme)
         self.loading = LoadingPage()
-        self.viewer = ViewerPage()
+        self.viewer = ViewerPage(theme)
         self.compare = CompareView()
         self._pages: dict[Page, QWidget] = {
             Page.START: self.start,
@@ -77,9 +78,11 @@ class Centre(QStackedWidget):
 class ViewerPage(QWidget):
     """The stack with its smooth patches; while training, preview and losses beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.stack_view = StackView()
+        self.first_look = FirstLook(self.stack_view, theme)
+        self.stack_view.column.insertWidget(1, self.first_look.strip)
         self.preview = PreviewView()
         self.plot = TrainingPlot()
         self.patches = PatchPreview(self)
@@ -110,6 +113,8 @@ class ViewerPage(QWidget):
             self.stack_view.set_stack(session.stack)
             self.patches.set_stack(session.stack)
             self.preview.set_pixel_size(session.stack.pixel_size.x_um if session.stack else None)
+        device, wanted = session.settings.device, session.first_look
+        self.first_look.show(session.stack, device, wanted=wanted)
         self.patches.set_settings(session.settings.patches)
         self._training = training
         self.preview.setVisible(training and self._has_preview)

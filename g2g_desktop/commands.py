@@ -36,7 +36,7 @@ class Commands(QObject):
         super().__init__(window)
         self._window = window
         self.preferences = preferences
-        workflow, centre = window.workflow, window.centre
+        workflow, centre, session = window.workflow, window.centre, window.session
         self.by_id: dict[str, Callable[[], object]] = {
             "open": self.open_files,
             "open_folder": self.open_folder,
@@ -45,6 +45,7 @@ class Commands(QObject):
             "export": self.export,
             "quit": window.close,
             "train": self.train,
+            "first_look": lambda: session.set_first_look(not session.first_look),
             "denoise": workflow.denoise,
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
@@ -182,8 +183,10 @@ class Commands(QObject):
 
     def show_patches(self) -> None:
         """Show or hide the smooth patches."""
-        view = self._window.centre.viewer.stack_view
-        view.set_overlay_visible(not view.overlay_visible)
+        view, session = self._window.centre.viewer.stack_view, self._window.session
+        view.set_overlay_visible(session.first_look or not view.overlay_visible)
+        if session.first_look:  # they cannot be seen under it
+            session.set_first_look(False)
 
     def choose_theme(self, choice: str) -> None:
         """Take a theme, and remember it."""

@@ -9,7 +9,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QPalette
 
 from .data_card import bytes_text, file_text, pixels_text
-from .findings import verdict
+from .findings import verdict, warns
 from .quality_panel import QualityPanel
 from .session import Step
 from .step_card import ElidedLabel, StepCard, ToneLabel, button_row, link_button, paragraph
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class CompareCard(StepCard):
-    """Numbers on the result, with and without a reference."""
+    """Numbers on the result, with and without a reference; `judged` says whether any warns."""
+
+    judged = Signal(bool)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.COMPARE, "compare", theme)
@@ -62,9 +64,11 @@ class CompareCard(StepCard):
 
     @Slot()
     def _sum_up(self) -> None:
-        found = verdict([*self.quality.blind.findings, *self.quality.reference.findings])
+        findings = [*self.quality.blind.findings, *self.quality.reference.findings]
+        found = verdict(findings)
         waiting = "Noisy against denoised" if self._denoised is not None else "After training"
         self.show_summary(found or waiting)
+        self.judged.emit(warns(findings))
 
 
 class ExportCard(StepCard):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from PySide6.QtCore import QEvent, Qt, Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QToolButton
 
-from .frame_viewer import FrameViewer
 from .image_pane import ImagePane
+from .pair_viewer import LEFT, RIGHT, PairViewer
 from .preview_view import PreviewView
 from .readout import value_text
 from .split_pane import SplitPane
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CompareView", "PreviewView"]
 
-LEFT, RIGHT = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
 
-
-class CompareView(FrameViewer):
+class CompareView(PairViewer):
     """Shows a noisy stack and what it became.
 
     The contrast window is that of the noisy stack and holds for both: with a window of its own
@@ -48,16 +45,12 @@ class CompareView(FrameViewer):
     def _make_mode_buttons(self) -> None:
         self.split_tool = self.add_tool("Split", "One picture with a divider to drag (1)")
         self.side_tool = self.add_tool("Side by side", "Two pictures that move together (2)")
-        original = self.add_tool("Hold for original", "Show the noisy picture while held (Space)")
+        self.add_original_tool()
         self._modes = QActionGroup(self)
         for action in (self.split_tool, self.side_tool):
             action.setCheckable(True)
             self._modes.addAction(action)
         self._modes.triggered.connect(self._on_mode_chosen)
-        self.original_button = self.tools.widgetForAction(original)
-        if isinstance(self.original_button, QToolButton):
-            self.original_button.pressed.connect(self._hold)
-            self.original_button.released.connect(self._release)
 
     def set_pair(self, noisy: Stack | None, denoised: Stack | None) -> None:
         """Show two stacks of one shape from the first frame; None for nothing."""
@@ -119,21 +112,10 @@ class CompareView(FrameViewer):
     def _on_mode_chosen(self, action: QAction) -> None:
         self.set_mode("side" if action is self.side_tool else "split")
 
-    @Slot()
-    def _hold(self) -> None:
-        self.show_original(True)
-
-    @Slot()
-    def _release(self) -> None:
-        self.show_original(False)
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """1 and 2 choose the mode, Space shows the original, arrows move the divider."""
+        """1 and 2 choose the mode, arrows move the divider."""
         key = event.key()
-        if key == Qt.Key.Key_Space:
-            if not event.isAutoRepeat():
-                self._hold()
-        elif key in (Qt.Key.Key_1, Qt.Key.Key_2):
+        if key in (Qt.Key.Key_1, Qt.Key.Key_2):
             self.set_mode("split" if key == Qt.Key.Key_1 else "side")
         elif self._mode == "split" and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
             far = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
@@ -141,17 +123,3 @@ class CompareView(FrameViewer):
             self.left.set_divider(self.left.divider + (by if key == Qt.Key.Key_Right else -by))
         else:
             super().keyPressEvent(event)
-
-    def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        """Letting go of Space brings the denoised stack back."""
-        if event.key() == Qt.Key.Key_Space:
-            if not event.isAutoRepeat():
-                self._release()
-        else:
-            super().keyReleaseEvent(event)
-
-    def changeEvent(self, event: QEvent) -> None:
-        """Bring the denoised stack back: a Space let go in another window is never heard of."""
-        super().changeEvent(event)
-        if event.type() is QEvent.Type.ActivationChange and not self.isActiveWindow():
-            self._release()

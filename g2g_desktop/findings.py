@@ -39,6 +39,11 @@ def verdict(findings: Sequence[Finding]) -> str:
     return f"{judged.count(Level.GREEN)} of {len(judged)} checks good" if judged else ""
 
 
+def warns(findings: Sequence[Finding]) -> bool:
+    """Whether any check was not passed."""
+    return any(f.level in (Level.AMBER, Level.RED) for f in findings)
+
+
 def blind_findings(quality: BlindQuality, unit: str = "") -> list[Finding]:
     """Put into words what can be said without a reference; `unit` is that of the pixel values."""
     return [

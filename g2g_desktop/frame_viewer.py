@@ -78,7 +78,7 @@ class FrameViewer(QWidget):
         self.canvas.setSpacing(2)
         for pane in self.panes:
             self.canvas.addWidget(pane, 1)
-        column = QVBoxLayout(self)
+        self.column = column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.tools)

@@ -16,10 +16,14 @@ class LatestJob:
     """A background question of which only the latest answer counts."""
 
     def __init__(
-        self, on_result: Callable[[Any], None], on_failure: Callable[[Exception], None]
+        self,
+        on_result: Callable[[Any], None],
+        on_failure: Callable[[Exception], None],
+        on_event: Callable[[Any], None] | None = None,
     ) -> None:
         self._on_result = on_result
         self._on_failure = on_failure
+        self._on_event = on_event
         self.job: Job | None = None
         self.label: Any = None
 
@@ -33,6 +37,8 @@ class LatestJob:
         self.job = Job(work)
         self.job.succeeded.connect(self._on_result)
         self.job.failed.connect(self._on_failure)
+        if self._on_event is not None:
+            self.job.happened.connect(self._on_event)
         self.job.start()
 
     def cancel(self) -> None:

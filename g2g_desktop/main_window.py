@@ -110,9 +110,11 @@ class MainWindow(QMainWindow):
         side.patches.settings_changed.connect(self.session.set_patch_settings)
         side.train.settings_changed.connect(self.session.set_settings)
         side.compare.quality.reference_requested.connect(self.commands.open_reference)
+        side.compare.judged.connect(self.session.set_quality)
         side.export.reveal_asked.connect(self.commands.reveal_export)
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
+        viewer.first_look.strip.close_asked.connect(self._on_look_closed)
         viewer.stack_view.region_changed.connect(self._on_region_changed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
         self.centre.compare.mode_changed.connect(self._on_mode_changed)
@@ -140,15 +142,17 @@ class MainWindow(QMainWindow):
             self._show_view(view)
 
     def _show_view(self, view: ViewState) -> None:
-        before = self._view.state if self._view is not None else None
-        if view.state is not before:
-            if (before, view.state) not in _SAME_JOB:
-                self.run_bar.progress.clear()
+        before = self._view
+        state = before.state if before is not None else None
+        if view.state is not state and (state, view.state) not in _SAME_JOB:
+            self.run_bar.progress.clear()
+        if before is None or (view.state, view.first_look) != (state, before.first_look):
             # Else a button that is disabled would hand the keyboard to its neighbour, Cancel.
             self.centre.view.setFocus()
         self._view = view
         self.run_bar.show_view(view)
         self.menus.show_allowed(view.allowed)
+        self.menus.actions["first_look"].setChecked(view.first_look)
 
     def _on_new_stack(self) -> None:
         stack = self._stack = self.session.stack
@@ -185,6 +189,10 @@ class MainWindow(QMainWindow):
         self.strip.show_device(device)
         self.refresh()
 
+    @Slot()
+    def _on_look_closed(self) -> None:
+        self.session.set_first_look(False)
+
     @Slot(str)
     def _on_mode_changed(self, mode: str) -> None:
         self.menus.actions[mode].setChecked(True)
@@ -216,6 +224,7 @@ class MainWindow(QMainWindow):
         self.commands.remember_geometry(bytes(self.saveGeometry().toHex().data()).decode())
         self.session.changed.disconnect(self.refresh)
         self.hide()  # a calculation may take a second to hear that it is to end
+        self.centre.viewer.first_look.close()
         self.workflow.close()
         self.centre.viewer.patches.close()
         event.accept()

@@ -22,11 +22,13 @@ _TEXT = {
     "open": "Open another stack...",
     "train": "Train and denoise",
     "denoise": "Use the model",
+    "first_look": "Preview",
     "stop_and_keep": "Stop and keep",
     "cancel": "Cancel",
     "export": "Export TIFF...",
     "save_model": "Save model...",
 }
+_TIP = {"first_look": "See this frame without training, denoised by a bundled network"}
 _ENDINGS = ("stop_and_keep", "cancel")  # ways out are offered, not urged
 
 
@@ -69,11 +71,12 @@ class RunBar(QFrame):
         button.setVisible(bool(action))
         if not action:
             return
+        closes = action == "first_look" and view.first_look
         button.setObjectName(action)
-        button.setText(_TEXT[action])
+        button.setText("Close preview" if closes else _TEXT[action])
         button.setEnabled(action in view.allowed)
         keys = self._actions[action].shortcut().toString()
-        button.setToolTip(f"{_TEXT[action]} ({keys})")
+        button.setToolTip(f"{_TIP.get(action, _TEXT[action])} ({keys})")
 
     def _urge(self, primary: bool) -> None:
         """Make the first button the obvious one, or one of two alike."""

@@ -86,8 +86,10 @@ class Session(QObject):
         self.denoiser: Denoiser | None = None
         self.model_name = ""
         self.model_saved = True
+        self.first_look = False
         self.denoised: Stack | None = None
         self.result_warnings: tuple[str, ...] = ()
+        self.quality_warns = False
         self.exported: Path | None = None
         self.exported_dtype = "same"
 
@@ -124,6 +126,7 @@ class Session(QObject):
         self.activity = activity
         self.step = step or self.step
         self.failure = None
+        self.first_look = False
         self.changed.emit()
 
     def end(self, failure: Failure | None = None) -> None:
@@ -135,12 +138,20 @@ class Session(QObject):
     def show(self, step: Step) -> None:
         """Open the card of `step`."""
         self.step = step
+        self.first_look = self.first_look and step is Step.TRAIN
+        self.changed.emit()
+
+    def set_first_look(self, shown: bool) -> None:
+        """Show the frame in view as the bundled network denoises it; it is never a result."""
+        self.first_look = shown
+        self.step = Step.TRAIN
         self.changed.emit()
 
     def set_stack(self, stack: Stack) -> None:
         """Take a new stack; a model stays, for it may serve this one as well."""
         self.stack = stack
         self.denoised = self.exported = self.patches = self.expected_seconds = None
+        self.first_look = self.quality_warns = False
         self.step = Step.PATCHES
         self.end()
 
@@ -188,9 +199,16 @@ class Session(QObject):
         """Take the result, and what is to be known about it."""
         self.denoised = denoised
         self.result_warnings = warnings
+        self.quality_warns = False
         self.exported = None
         self.step = Step.COMPARE
         self.end()
+
+    def set_quality(self, warns: bool) -> None:
+        """Take whether any figure of the result gives reason to look closer."""
+        if warns != self.quality_warns:
+            self.quality_warns = warns
+            self.changed.emit()
 
     def set_exported(self, path: Path, dtype: str = "same") -> None:
         """Remember that the result is on disk, in the data type of the input or as "float32"."""

@@ -59,6 +59,7 @@ class SidePanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.data.open_asked.connect(self._ask_open)
         self.data.pixel_size_asked.connect(self._ask_pixel_size)
+        self.train.look_asked.connect(self._ask_look)
         self.export.save_model_asked.connect(self._ask_save_model)
         self._state = State.EMPTY
         self._step: Step | None = None
@@ -76,6 +77,7 @@ class SidePanel(QScrollArea):
         elif self._state not in _TRAINING:
             self.train.clear_run()
         self.train.show_running(view.state in _TRAINING)
+        self.train.show_look(offered="first_look" in view.allowed, shown=view.first_look)
         self.compare.show_session(session)
         self.export.show_session(session, view.allowed)
         self._state = view.state
@@ -98,6 +100,9 @@ class SidePanel(QScrollArea):
 
     def _ask_pixel_size(self) -> None:
         self.action_asked.emit("pixel_size")
+
+    def _ask_look(self) -> None:
+        self.action_asked.emit("first_look")
 
     def _ask_save_model(self) -> None:
         self.action_asked.emit("save_model")

@@ -1,4 +1,4 @@
-"""The viewer of a noisy stack, with the smooth patches drawn over it."""
+"""The viewer of a noisy stack: its smooth patches drawn over it, or a first look beside it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from PySide6.QtCore import Qt, Signal, Slot
 
 from training_core.run import Region
 
-from .frame_viewer import FrameViewer
-from .image_pane import ImagePane
+from .pair_viewer import LEFT, RIGHT, PairViewer
 from .readout import value_text
+from .split_pane import SplitPane
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,21 +19,29 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
-    from training_core.stack import Stack
+    from training_core.stack import Pixels, Stack
 
 MOST_REGION_PX = 512
 
 
-class StackView(FrameViewer):
-    """Shows a stack frame by frame; the visible part is what a live preview is made of."""
+class StackView(PairViewer):
+    """Shows a stack frame by frame; the visible part is what a live preview is made of.
+
+    A first look is one frame as it would be without its noise, right of a divider.
+    """
 
     region_changed = Signal()
     overlay_toggled = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self.pane = ImagePane()
+        self.pane = SplitPane()
+        self.pane.set_split(False)
         self._last_region: Region | None = None
+        self._look: tuple[int, Pixels] | None = None
+        self._captions: dict[Qt.AlignmentFlag, str] = {}
         super().__init__((self.pane,), parent)
+        self._original_tool = self.add_original_tool()
+        self._original_tool.setVisible(False)
         self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G)")
         self.patches_tool.setCheckable(True)
         self.patches_tool.setChecked(True)
@@ -51,13 +59,46 @@ class StackView(FrameViewer):
     def draw_frame(self) -> None:
         """Put the current frame into the pane."""
         frame = None if self.stack is None else self.stack.raw_frame(self.frame_index)
-        self.pane.set_image(frame, self.levels)
+        self.pane.set_pair(frame, self._looked, self.levels)
+
+    @property
+    def _looked(self) -> Pixels | None:
+        """The first look at the current frame, if there is one."""
+        return self._look[1] if self._look and self._look[0] == self.frame_index else None
+
+    def show_look(self, frame: int, image: Pixels | None, caption: str) -> None:
+        """Show a first look at a frame right of the divider; None while it is not there yet."""
+        self._look = None if image is None else (frame, image)
+        self._captions = {LEFT: "Noisy", RIGHT: caption}
+        self._split(True)
+
+    def end_look(self) -> None:
+        """Show the stack alone again."""
+        self._look, self._captions = None, {}
+        self._split(False)
+
+    def _split(self, split: bool) -> None:
+        self.pane.set_split(split)
+        self._original_tool.setVisible(split)
+        self.patches_tool.setVisible(not split)
+        self._show_overlay()
+        self.show_original(False)
+        self.draw_frame()
+
+    def show_original(self, show: bool) -> None:
+        """Show the noisy frame everywhere, for as long as a key is held."""
+        self.pane.show_only_first(show)
+        self.pane.captions = {**self._captions, RIGHT: ""} if show else self._captions
 
     def value_text(self, row: int, column: int) -> str:
         """Say what the pixel under the cursor holds."""
         if self.stack is None or self.pane.image is None:
             return ""
-        return value_text(self.pane.image[row, column], self.stack.value_unit)
+        noisy = value_text(self.pane.image[row, column], self.stack.value_unit)
+        if self._looked is None:
+            return noisy
+        seen = value_text(self._looked[row, column], self.stack.value_unit)
+        return f"noisy {noisy} → preview {seen}"
 
     def region(self) -> Region:
         """Give the visible part of the frame, its middle 512 x 512 pixels if it is larger."""
@@ -86,9 +127,13 @@ class StackView(FrameViewer):
 
     @Slot(bool)
     def _on_overlay_toggled(self, visible: bool) -> None:
-        self.pane.overlay.setVisible(visible)
-        self.pane.outlines.setVisible(visible)
+        self._show_overlay()
         self.overlay_toggled.emit(visible)
+
+    def _show_overlay(self) -> None:
+        shown = self.overlay_visible and self.patches_tool.isVisible()
+        self.pane.overlay.setVisible(shown)
+        self.pane.outlines.setVisible(shown)
 
     @Slot()
     def _announce_region(self) -> None:

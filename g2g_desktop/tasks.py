@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.smooth_patches import SmoothPatches
-    from training_core.stack import Stack
+    from training_core.stack import Pixels, Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,14 @@ def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
     run.check()
     device.limit_threads()
     return pipeline.expected_seconds(stack, settings)
+
+
+def first_look(stack: Stack, frame: int, device_name: str, run: Run) -> Pixels:
+    """Denoise one frame with the bundled network, which has never seen this stack."""
+    from training_core import device, dncnn_b
+
+    device.limit_threads()
+    return dncnn_b.look(stack, frame=frame, device=device_name, run=run).pixels
 
 
 def train(stack: Stack, settings: Settings, run: Run) -> Denoiser:

@@ -15,7 +15,7 @@ from training_core.settings import Settings, preset
 from .progress_panel import Stepper
 from .session import Step
 from .settings_form import SettingsForm
-from .step_card import GAP, StepCard, heading, paragraph
+from .step_card import GAP, StepCard, heading, link_button, paragraph
 from .view_state import duration_text
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class TrainCard(StepCard):
     """Choice of a preset and its settings at rest; the stages while a job runs."""
 
     settings_changed = Signal(object)
+    look_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.TRAIN, "train", theme)
@@ -44,13 +45,15 @@ class TrainCard(StepCard):
         self.presets = PresetChoice()
         self.presets.chosen.connect(self._on_preset)
         self.estimate = paragraph()
+        self.look = link_button("", "See this frame at once, denoised by a bundled network (P)")
+        self.look.clicked.connect(self.look_asked)
         self.advanced = AdvancedSettings(theme)
         self.advanced.settings_changed.connect(self._on_advanced)
         self.stepper = Stepper(theme)
         self.hint = paragraph(_HINT, muted=True)
         self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
         self._has_preview = False
-        for widget in (*self._at_rest, self.stepper, self.hint):
+        for widget in (*self._at_rest[:2], self.look, self.advanced, self.stepper, self.hint):
             self.body.addWidget(widget)
         self.presets.show_choice(self._settings.preset)
 
@@ -79,6 +82,11 @@ class TrainCard(StepCard):
             widget.setVisible(not running)
         self.stepper.setVisible(running)
         self.hint.setVisible(running and not self._has_preview)
+
+    def show_look(self, *, offered: bool, shown: bool) -> None:
+        """Offer the preview without training, or to close it."""
+        self.look.setVisible(offered)
+        self.look.setText("Close the preview" if shown else "Preview without training")
 
     def clear_run(self) -> None:
         """Forget the last training."""

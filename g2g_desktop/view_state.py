@@ -50,6 +50,7 @@ class ViewState:
     other_action: str
     headline: str
     busy: bool
+    first_look: bool
 
 
 _BUSY = {
@@ -93,6 +94,7 @@ def view_state(session: Session) -> ViewState:
         other_action=other_action,
         headline=_headline(session),
         busy=state in _BUSY,
+        first_look=session.first_look,
     )
 
 
@@ -154,7 +156,9 @@ def _train_badge(session: Session) -> Badge:
 
 
 def _compare_badge(session: Session) -> Badge:
-    return Badge.WAITING if session.denoised is None else Badge.DONE
+    if session.denoised is None:
+        return Badge.WAITING
+    return Badge.ATTENTION if session.quality_warns else Badge.DONE
 
 
 def _export_badge(session: Session) -> Badge:
@@ -166,7 +170,7 @@ def _export_badge(session: Session) -> Badge:
 def _buttons(session: Session) -> tuple[str, str]:
     state = session.state
     if state is State.READY:
-        return ("train", "denoise" if session.denoiser is not None else "")
+        return ("train", "denoise" if session.denoiser is not None else "first_look")
     if state is State.DONE:
         if session.step in (Step.PATCHES, Step.TRAIN) and session.is_stale:
             return ("train", "export")

@@ -26,6 +26,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     fake = FakeCore()
     monkeypatch.setattr(tasks, "train", fake.train)
     monkeypatch.setattr(tasks, "denoise", fake.denoise)
+    monkeypatch.setattr(tasks, "first_look", fake.first_look)
     monkeypatch.setattr(tasks, "expected_seconds", lambda *_: 360.0)
     monkeypatch.setattr(tasks, "start_engine", lambda _run: "processor, 2 threads")
     return fake

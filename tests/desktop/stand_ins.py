@@ -12,7 +12,7 @@ from training_core.run import PreviewReady, Region, Run, Stage
 
 if TYPE_CHECKING:
     from training_core.settings import Settings
-    from training_core.stack import Stack
+    from training_core.stack import Pixels, Stack
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class FakeCore:
         self.error: Exception | None = None
         self.trained: list[Settings] = []
         self.saw_finish_early = False
+        self.looked: list[tuple[int, str]] = []
+        self.look_note = ""
 
     def train(self, stack: Stack, settings: Settings, run: Run) -> FakeDenoiser:
         self.trained.append(settings)
@@ -47,6 +49,16 @@ class FakeCore:
         if self.error is not None:
             raise self.error
         return FakeDenoiser(settings)
+
+    def first_look(self, stack: Stack, frame: int, device: str, run: Run) -> Pixels:
+        self.looked.append((frame, device))
+        while not self.may_end.wait(0.005):
+            run.check()
+        if self.error is not None:
+            raise self.error
+        if self.look_note:
+            run.note(self.look_note, warning=True)
+        return stack.raw_frame(frame) // 2
 
     def denoise(self, stack: Stack, denoiser: FakeDenoiser, run: Run) -> Stack:
         run.start(Stage.DENOISE, stack.frame_count)

@@ -23,7 +23,7 @@ RESULT = {"export", "split", "side"}
 ALLOWED = {
     State.EMPTY: ALWAYS | OPEN,
     State.LOADING: ALWAYS | {"cancel"},
-    State.READY: ALWAYS | OPEN | LOOK | {"train", "pixel_size"},
+    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size"},
     State.TRAINING: ALWAYS | LOOK | {"stop_and_keep", "cancel"},
     State.STOPPING: ALWAYS | LOOK | {"cancel"},
     State.CANCELLING: ALWAYS | LOOK,
