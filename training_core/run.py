@@ -32,6 +32,7 @@ class Stage(StrEnum):
     FIRST_ESTIMATE = "First estimate"
     ROUNDS = "Training the denoiser"
     DENOISE = "Denoising"
+    EVALUATE = "Evaluating"
     WRITE = "Writing"
 
 
