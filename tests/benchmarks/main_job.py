@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -28,6 +26,8 @@ from PIL import Image
 # A script's own folder comes first on the path; the packages lie two above it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from results import machine, read_results, section, with_section, write_results
+
 from training_core.quality import SOFT_TISSUE_HU, assess, compare_with_reference
 from training_core.readers import open_stack
 from training_core.stack import Stack
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
-RESULTS = Path(__file__).with_name("RESULTS.md")
-SECTION = "## Main job"
+SECTION = "Main job"
 HEAD = "| set | noisy | denoised | SSIM | target | met | wall s | core s | mean shift % |"
 
 MICROGRAPHS = {
@@ -222,26 +221,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows.append(SETS[name](Path(folder)))
         sys.stdout.write(f"{rows[-1]}\n")
         sys.stdout.flush()
-        text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Benchmarks\n"
-        RESULTS.write_text(updated(text, rows, _machine()), encoding="utf-8")
+        write_results(updated(read_results(), rows, machine()))
     return 0 if all(row.met for row in rows) else 1
 
 
-def updated(text: str, rows: Sequence[Row], machine: str) -> str:
+def updated(text: str, rows: Sequence[Row], where: str) -> str:
     """Put rows into their section of a results file; other sets and sections stay as they are."""
-    before, _, rest = text.partition(f"{SECTION}\n")
-    section, *after = rest.split("\n## ", 1)
-    old = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    kept = section(text, SECTION).splitlines()
+    old = [line for line in kept if line.startswith("| ")][1:]
     lines = {_first_cell(line): line for line in old} | {row.name: str(row) for row in rows}
     table = "\n".join([HEAD, _rule(), *lines.values()])
     note = (
         "`python tests/benchmarks/main_job.py`: every set with `--preset quick` and the same "
         "settings. PSNR and SSIM on a data range of 255 (CT: clipped to [-160, 240] HU). Times are "
         "those of `g2g run`, for BSD68 those of `g2g train`; core s counts all cores. Mean shift "
-        f"is that of the whole output, for BSD68 the worst image. Last run on {machine}."
+        f"is that of the whole output, for BSD68 the worst image. Last run on {where}."
     )
-    tail = f"\n## {after[0]}" if after else ""
-    return f"{before.rstrip()}\n\n{SECTION}\n\n{note}\n\n{table}\n{tail}"
+    return with_section(text, SECTION, f"{note}\n\n{table}")
 
 
 def _rule() -> str:
@@ -250,10 +246,6 @@ def _rule() -> str:
 
 def _first_cell(line: str) -> str:
     return line.split("|")[1].strip()
-
-
-def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":
