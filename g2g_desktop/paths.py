@@ -6,15 +6,11 @@ from pathlib import Path
 
 import appdirs
 
+from training_core.resources import resource
+
+__all__ = ["log_file", "resource", "user_data_dir"]
+
 APP_NAME = "g2g-desktop"
-_HERE = Path(__file__).resolve().parent
-
-
-def resource(name: str) -> Path:
-    """Give the path of a bundled file, in a source tree, a wheel and a frozen application alike."""
-    folders = (_HERE / "resources", _HERE.parent / "resources")
-    found = next((folder for folder in folders if folder.is_dir()), folders[0])
-    return found / name
 
 
 def user_data_dir() -> Path:

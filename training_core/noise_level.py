@@ -77,7 +77,7 @@ class NoiseWindows:
         side = min(frames[0].shape)
         chosen = cls._of_size(frames, min(WINDOW_PX, side))
         for size, correlation in ((32, 0.3), (64, 0.7)):
-            if side < 4 * size or chosen._correlation(frames) <= correlation:
+            if side < 4 * size or min(chosen.correlation(frames)) <= correlation:
                 break
             larger = cls._of_size(frames, size)
             # More than correlated noise can add is structure: no smooth window is that large.
@@ -126,15 +126,15 @@ class NoiseWindows:
         everywhere = np.maximum(height + slope * (brightness - middle), measured.min())
         return float(np.sqrt(everywhere.mean()))
 
-    def _correlation(self, frames: Sequence[Image]) -> float:
-        """Give the correlation of neighbouring pixels' noise, the smaller of x and y."""
+    def correlation(self, frames: Sequence[Image]) -> tuple[float, float]:
+        """Measure the correlation of neighbouring pixels' noise in these windows, along x and y."""
         if not self.groups:
-            return 0.0
+            return 0.0, 0.0
         chosen = _tiles(frames, self.size)[np.concatenate(self.groups)]
         power = _spectra(chosen).mean(axis=0)
         wave = np.cos(2 * np.pi * np.fft.fftfreq(self.size))
-        along = ((power * wave).sum(), (power * wave[:, None]).sum())
-        return float(min(along) / power.sum())
+        x, y = (power * wave).sum(), (power * wave[:, None]).sum()
+        return float(x / power.sum()), float(y / power.sum())
 
 
 def _tiles(frames: Sequence[Image], size: int) -> Values:

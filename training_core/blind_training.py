@@ -1,0 +1,256 @@
+"""Training DnCNN-B with clean photographs; the only place where something clean is learned from.
+
+Zhang et al., Beyond a Gaussian Denoiser, IEEE TIP 26, 2017: noise of standard deviation 0 to 55 of
+255 on crops of photographs in four sizes. Here with Adam, a cosine and averaged weights.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .checkpoint import Checkpoint
+from .dncnn_b import DEPTH
+from .errors import InputError
+from .networks import DnCNN, fold_batch_norm
+from .noise_game import follow
+from .precision import mixed
+from .run import SILENT, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from .run import Run
+    from .state_file import State
+
+    Image = NDArray[np.float32]
+
+LARGEST_SIGMA = 55 / 255
+SCALES = (1.0, 0.9, 0.8, 0.7)
+LEAST_RATE = 1e-3  # of the first rate: the end of the cosine
+AVERAGING = 0.999
+SETTLING = 100  # batches that measure the batch norm of the averaged weights
+
+
+@dataclass(frozen=True, slots=True)
+class BlindSettings:
+    """How DnCNN-B is trained; the defaults are the size of the published training."""
+
+    steps: int = 150_000
+    batch: int = 128
+    crop_px: int = 50
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+
+FULL = BlindSettings()
+SMALL = BlindSettings(steps=12_000, batch=16, crop_px=64)
+
+
+class Photographs:
+    """Draws noisy and clean crops of clean images, turned at random; the same for the same seed.
+
+    All images, in four sizes, lie on the device in one row of pixels, from which one indexing
+    takes a whole batch: cutting crop by crop would keep a GPU waiting.
+
+    Parameters
+    ----------
+    images
+        Clean images, (height, width) float32, white at 1.
+
+    Raises
+    ------
+    InputError
+        If no image is as large as a crop.
+    """
+
+    def __init__(
+        self, images: Sequence[Image], settings: BlindSettings, device: torch.device
+    ) -> None:
+        self.batch, self.crop_px, self.device = settings.batch, settings.crop_px, device
+        sized = [made for image in images for made in _in_all_sizes(image, self.crop_px)]
+        if not sized:
+            raise InputError(
+                f"None of the {len(images)} photographs is {self.crop_px} x {self.crop_px} pixels "
+                "or larger; choose another folder."
+            )
+        self.pixels = torch.cat([image.flatten() for image in sized]).to(device)
+        shapes = torch.tensor([image.shape for image in sized])
+        areas = shapes.prod(dim=1)
+        self.starts = (areas.cumsum(0) - areas).to(device)
+        self.heights, self.widths = (lengths.to(device) for lengths in shapes.unbind(1))
+        self.draw = torch.Generator(device).manual_seed(settings.seed)
+
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Give noisy and clean crops, both (batch, 1, crop, crop) float32, white at 1."""
+        clean = self.pixels[self._places()]
+        sigma = LARGEST_SIGMA * self._uniform()
+        noise = torch.randn(clean.shape, generator=self.draw, device=self.device)
+        return clean + sigma * noise, clean
+
+    def _places(self) -> Tensor:
+        """Draw where the pixels of each crop lie in the row, (batch, 1, crop, crop) int64."""
+        line = torch.arange(self.crop_px, device=self.device)
+        down, across = torch.meshgrid(line, line, indexing="ij")
+        turned, upside, mirrored = (self._uniform() < 0.5 for _ in range(3))
+        down, across = torch.where(turned, across, down), torch.where(turned, down, across)
+        down = torch.where(upside, self.crop_px - 1 - down, down)
+        across = torch.where(mirrored, self.crop_px - 1 - across, across)
+        which = (self._uniform() * len(self.starts)).long()
+        top = (self._uniform() * (self.heights[which] - self.crop_px + 1)).long()
+        left = (self._uniform() * (self.widths[which] - self.crop_px + 1)).long()
+        return self.starts[which] + (top + down) * self.widths[which] + left + across
+
+    def _uniform(self) -> Tensor:
+        """Draw one number for each crop, (batch, 1, 1, 1) in [0, 1)."""
+        return torch.rand(self.batch, 1, 1, 1, generator=self.draw, device=self.device)
+
+
+def _in_all_sizes(image: Image, smallest: int) -> list[Tensor]:
+    whole = torch.from_numpy(np.ascontiguousarray(image))
+    sized = [whole] + [
+        functional.interpolate(
+            whole[None, None],
+            scale_factor=scale,
+            mode="bicubic",
+            antialias=True,
+            recompute_scale_factor=True,
+        )[0, 0].clamp(0, 1)
+        for scale in SCALES[1:]
+    ]
+    return [made for made in sized if min(made.shape) >= smallest]
+
+
+class BlindTraining:
+    """DnCNN-B in training: its network, the average of its weights, and one step."""
+
+    def __init__(self, photographs: Photographs, settings: BlindSettings) -> None:
+        self.photographs, self.settings = photographs, settings
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            network = DnCNN(DEPTH)
+        self.trained = network.to(photographs.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.kept = deepcopy(self.trained)
+        self.optimiser = torch.optim.Adam(self.trained.parameters(), settings.learning_rate)
+        self.steps_done = 0
+
+    def step(self) -> Tensor:
+        """Take the next step; give the loss, still on the device."""
+        done = self.steps_done / self.settings.steps
+        for group in self.optimiser.param_groups:
+            falling = (1 + math.cos(math.pi * done)) / 2
+            group["lr"] = self.settings.learning_rate * max(falling, LEAST_RATE)
+        noisy, clean = self.photographs.pairs()
+        with mixed(clean.device):
+            made = self.trained(noisy)
+        loss = functional.mse_loss(made, clean)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.trained.parameters(), 1.0)
+        self.optimiser.step()
+        self.steps_done += 1
+        with torch.no_grad():
+            follow(self.kept, self.trained, min(AVERAGING, 1 - 10 / (self.steps_done + 10)))
+        return loss.detach()
+
+    @torch.no_grad()
+    def settled(self) -> DnCNN:
+        """Give the averaged network with batch norm measured for its weights and folded in."""
+        network: DnCNN = deepcopy(self.kept).train()
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.reset_running_stats()
+                part.momentum = None  # a plain mean over all batches
+        state = self.photographs.draw.get_state()  # asked or not, training goes on the same
+        for _ in range(min(SETTLING, self.steps_done)):
+            network(self.photographs.pairs()[0])
+        self.photographs.draw.set_state(state)
+        return fold_batch_norm(network)
+
+    def state(self) -> State:
+        """Give all that the next step depends on, for a checkpoint."""
+        return {
+            "steps_done": self.steps_done,
+            "trained": self.trained.state_dict(),
+            "kept": self.kept.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "draw": self.photographs.draw.get_state(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from where `state` was given."""
+        self.steps_done = state["steps_done"]
+        self.trained.load_state_dict(state["trained"])
+        self.kept.load_state_dict(state["kept"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.photographs.draw.set_state(state["draw"])
+
+
+def train_dncnn_b(
+    images: Sequence[Image],
+    settings: BlindSettings = FULL,
+    *,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    run: Run = SILENT,
+) -> BlindTraining:
+    """Train DnCNN-B, or go on where the checkpoint ends.
+
+    Parameters
+    ----------
+    images
+        Clean photographs, (height, width) float32, white at 1.
+    checkpoint
+        Written when due and at the end; with `run.stop_and_keep` the end comes early.
+
+    Returns
+    -------
+    BlindTraining
+        `settled()` of it is the network; finished when `steps_done` is `settings.steps`.
+
+    Raises
+    ------
+    InputError
+        If no photograph is as large as a crop.
+    CheckpointError
+        If the checkpoint is of another training.
+    Cancelled
+        If the run was cancelled.
+    """
+    checkpoint = checkpoint or Checkpoint(None)
+    checkpoint.claim({"photographs": _digest(images), "settings": asdict(settings)})
+    part = checkpoint.part("dncnn_b")
+    training = BlindTraining(Photographs(images, settings, device), settings)
+    before = part.load()
+    if before is not None:
+        training.restore(before)
+    run.start(Stage.ROUNDS, settings.steps)
+    told, steps_told = torch.zeros((), device=device), 0
+    while training.steps_done < settings.steps and not run.finish_early:
+        part.check(run, training.state)
+        told, steps_told = told + training.step(), steps_told + 1
+        if run.tick_due() or training.steps_done == settings.steps:
+            mean = float(told) / steps_told  # waits for the device
+            run.progress(Stage.ROUNDS, training.steps_done, settings.steps, {"denoiser": mean})
+            told, steps_told = torch.zeros_like(told), 0
+    part.save(training.state())
+    run.finish(Stage.ROUNDS)
+    return training
+
+
+def _digest(images: Sequence[Image]) -> str:
+    digest = sha256()
+    for image in images:
+        digest.update(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes())
+    return digest.hexdigest()
