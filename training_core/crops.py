@@ -36,7 +36,7 @@ class Crops:
         areas = sizes.prod(dim=1)
         fits = 4 * int(areas.sum()) <= free_bytes(device) // SHARE_OF_MEMORY
         place = device if fits else torch.device("cpu")
-        self.values = torch.cat([image.to(place).flatten() for image in images])
+        self.values = torch.cat([image.flatten() for image in images]).to(place)
         starts = areas.cumsum(0) - areas
         self.whole = torch.stack([starts, sizes[:, 1], sizes[:, 0], sizes[:, 1]], dim=1)
 

@@ -65,7 +65,7 @@ class Critic(nn.Module):
     def forward(self, crops: Tensor) -> Tensor:
         """Map (batch, 1, height, width) to (batch,)."""
         scores: Tensor = self.layers(crops)
-        return scores.mean(dim=(1, 2, 3))
+        return scores.mean(dim=(1, 2, 3), dtype=crops.dtype)  # sums too many numbers for bfloat16
 
 
 class DnCNN(nn.Module):

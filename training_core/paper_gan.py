@@ -8,22 +8,28 @@ alpha (-E c1(n^)) + beta (-E c2(x^ + n^)) + gamma L3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
-from .errors import InputError
-from .networks import GENERATED_PX, Critic, NoiseGenerator, init_adversarial, paper_network
+from .checkpoint import NO_PART
+from .networks import Critic, NoiseGenerator, init_adversarial, paper_network
+from .paper_crops import CropSource
+from .precision import mixed
 from .run import SILENT, Stage
+from .training_step import Parts, restore_optimiser
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from .checkpoint import Part, State
+    from .networks import DnCNN, UNet
     from .run import Run
     from .settings import NoiseModelSettings, Settings
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
 
 EPOCHS, CONSTANT_EPOCHS = 30, 10
 GENERATOR_RATE, CRITIC_RATE, CLIP = 4e-4, 5e-5, 0.02
+LEARNING = ("g1", "g2", "g3", "c1", "c2", "forge", "judge")  # the last two are the optimisers
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +66,7 @@ def train_paper_gan(
     *,
     device: torch.device,
     run: Run = SILENT,
+    part: Part = NO_PART,
 ) -> PaperGan:
     """Train g1 and g2 as published; `run.finish_early` keeps what was learned so far.
 
@@ -69,7 +77,10 @@ def train_paper_gan(
     frames
         Noisy frames, each (height, width) float32 in unit intensity, 64 px or more both ways.
     settings
-        `noise_model` for the schedule, `denoiser.network` for the kind of g2 and g3, and the seed.
+        `noise_model` for the schedule, `denoiser.network` for the kind of g2 and g3, the seed and
+        the precision.
+    part
+        Where an interrupted stage is kept and gone on with.
 
     Raises
     ------
@@ -78,16 +89,20 @@ def train_paper_gan(
     Cancelled
         If the run was cancelled.
     """
-    _check_sizes(noise_patches, frames)
     chosen = settings.noise_model
-    crops = CropSource(noise_patches, frames, chosen.batch, settings.seed)
-    game = AdversarialGame(chosen, _unet_or_dncnn(settings), settings.seed, device)
+    crops = CropSource(noise_patches, frames, chosen.batch, settings.seed, device)
+    fast = settings.precision == "auto"
+    kind, seed = _kind(settings), settings.seed
+    game = AdversarialGame(chosen, kind, seed, device, bfloat16=fast, run=run)
     run.start(Stage.NOISE_MODEL, chosen.steps, "g1, g2, g3")
-    told = 0
-    for step in range(1, chosen.steps + 1):
-        run.check()
-        noise, noisy, latent = (part.to(device) for part in crops.draw())
-        game.step(noise, noisy, latent, _rate(step - 1, chosen.steps))
+    kept = part.load()
+    if kept is not None:
+        game.restore(kept["game"])
+        crops.restore(kept["crops"])
+    told = len(game.losses)
+    for step in range(told + 1, chosen.steps + 1):
+        part.check(run, lambda: {"game": game.state(), "crops": crops.state()})
+        game.step(*crops.draw(), _rate(step - 1, chosen.steps))
         if step == chosen.steps or run.finish_early or run.tick_due():
             run.progress(Stage.NOISE_MODEL, step, chosen.steps, game.mean_losses(told))
             told = step
@@ -97,21 +112,12 @@ def train_paper_gan(
     return PaperGan(game.g1.eval(), game.g2.eval(), torch.stack(game.losses).cpu().numpy())
 
 
-def _check_sizes(noise_patches: Image, frames: Sequence[Image]) -> None:
-    if min(noise_patches.shape[1:]) < GENERATED_PX:
-        raise InputError(
-            f"The smooth patches are {noise_patches.shape[1]} px wide; the published noise model "
-            f"needs {GENERATED_PX} px. Choose a larger patch or the convolutional generator."
-        )
-    smallest = min(min(frame.shape) for frame in frames)
-    if smallest < GENERATED_PX:
-        raise InputError(
-            f"The frames are {smallest} px across; the published noise model needs "
-            f"{GENERATED_PX} px. Choose the convolutional generator."
-        )
+def first_network(settings: Settings) -> DnCNN | UNet:
+    """Build g2, untrained."""
+    return paper_network(_kind(settings), 15, sigmoid=True)
 
 
-def _unet_or_dncnn(settings: Settings) -> str:
+def _kind(settings: Settings) -> str:
     return "unet" if settings.denoiser.network == "unet" else "dncnn"
 
 
@@ -121,55 +127,54 @@ def _rate(step: int, steps: int) -> float:
     return min(1.0, (EPOCHS - epoch) / (EPOCHS - CONSTANT_EPOCHS))
 
 
-class CropSource:
-    """Draws batches of noise crops, noisy crops and latent vectors, the same for the same seed."""
+@dataclass
+class _Forgery:
+    """What the generators made of a batch; `graph` leads back to them while the batch is whole."""
 
-    def __init__(
-        self, noise_patches: Image, frames: Sequence[Image], batch: int, seed: int
-    ) -> None:
-        self.noise_patches, self.frames, self.batch = noise_patches, frames, batch
-        self.rng = np.random.default_rng(seed)
-
-    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Give n and z, each (batch, 1, 64, 64), and r, (batch, 128), float32 on the processor."""
-        noise = np.stack([self._crop(self.noise_patches) for _ in range(self.batch)])
-        noise -= noise.mean(axis=(1, 2), keepdims=True)
-        noisy = np.stack([self._crop(self.frames) for _ in range(self.batch)])
-        latent = self.rng.standard_normal((self.batch, 128), dtype=np.float32)
-        return (
-            torch.from_numpy(noise[:, None]),
-            torch.from_numpy(noisy[:, None]),
-            torch.from_numpy(latent),
-        )
-
-    def _crop(self, images: Image | Sequence[Image]) -> Image:
-        """Cut a random, randomly flipped crop."""
-        image = images[int(self.rng.integers(len(images)))]
-        top, left = (int(self.rng.integers(n - GENERATED_PX + 1)) for n in image.shape)
-        flips = [1 - 2 * int(flip) for flip in self.rng.integers(0, 2, 2)]
-        crop: Image = image[top : top + GENERATED_PX, left : left + GENERATED_PX]
-        return crop[:: flips[0], :: flips[1]]
+    made: Tensor
+    forged: Tensor
+    graph: tuple[Tensor, Tensor] | None = None
 
 
 class AdversarialGame:
-    """The five networks, their optimisers, and one step of all of them."""
+    """The five networks, their optimisers, and one step of all of them.
+
+    When the memory runs out, batches are split and the gradients of the parts added up; batch norm
+    then goes by the parts, and the generators' outputs are computed anew for their own update.
+
+    Parameters
+    ----------
+    kind
+        "dncnn" or "unet", for g2 and g3.
+    bfloat16
+        Whether g2, g3 and the critics may compute in bfloat16 where the device does so natively;
+        g1, which costs next to nothing, never does.
+    """
 
     def __init__(
-        self, settings: NoiseModelSettings, kind: str, seed: int, device: torch.device
+        self,
+        settings: NoiseModelSettings,
+        kind: str,
+        seed: int,
+        device: torch.device,
+        *,
+        bfloat16: bool = False,
+        run: Run = SILENT,
     ) -> None:
-        self.settings = settings
+        self.settings, self.device, self.bfloat16 = settings, device, bfloat16
         self.g1 = NoiseGenerator()
         self.g2 = paper_network(kind, 15, sigmoid=True)
         self.g3 = paper_network(kind, 17)
         self.c1, self.c2 = Critic(), Critic()
-        self.generators = (self.g1, self.g2, self.g3)
         self.losses: list[Tensor] = []
+        self.parts = Parts(device, run)
         start = torch.Generator().manual_seed(seed)
-        for network in (*self.generators, self.c1, self.c2):
+        for network in (self.g1, self.g2, self.g3, self.c1, self.c2):
             init_adversarial(network, start)
-            network.to(device).train()
+            network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._repeat_statistics(settings.critic_steps + 1)
-        self.forged = [p for network in self.generators for p in network.parameters()]
+        generators = (self.g1, self.g2, self.g3)
+        self.forged = [p for network in generators for p in network.parameters()]
         self.forge = torch.optim.Adam(self.forged, GENERATOR_RATE, betas=(0.5, 0.999))
         self.judge = torch.optim.RMSprop(self._critic_parameters(), CRITIC_RATE)
 
@@ -188,43 +193,108 @@ class AdversarialGame:
 
         The generators stand still meanwhile, so their outputs are computed once; the losses and
         the weights are those of computing them anew for every critic step.
+
+        Raises
+        ------
+        SettingsError
+            If not even one crop fits into the memory.
         """
-        made, estimate = self.g1(latent), self.g2(noisy)
-        forged = estimate + made
-        fixed = made.detach(), forged.detach()
+        count = len(noisy)
+        forgery = self.parts.fit(partial(self._forge, noisy, latent), count)
         for _ in range(self.settings.critic_steps):
-            against = self._update_critics(noise, noisy, *fixed)
-        cycle = (noisy - self.g3(estimate)).abs().mean()
-        self._update_generators(made, forged, cycle, rate)
-        self.losses.append(torch.stack([*against, cycle.detach()]))
-
-    def _update_critics(
-        self, noise: Tensor, noisy: Tensor, made: Tensor, forged: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        first = self.c1(noise).mean() - self.c1(made).mean()
-        second = self.c2(noisy).mean() - self.c2(forged).mean()
-        self.judge.zero_grad(set_to_none=True)
-        (-first - second).backward()
-        self.judge.step()
-        with torch.no_grad():
-            for values in self._critic_parameters():
-                values.clamp_(-CLIP, CLIP)
-        return first.detach(), second.detach()
-
-    def _update_generators(self, made: Tensor, forged: Tensor, cycle: Tensor, rate: float) -> None:
-        weights = self.settings
-        loss = (
-            -weights.noise_weight * self.c1(made).mean()
-            - weights.image_weight * self.c2(forged).mean()
-            + weights.cycle_weight * cycle
-        )
-        self.forge.zero_grad(set_to_none=True)
-        loss.backward(inputs=self.forged)  # not into the critics
+            against = self.parts.fit(partial(self._critics, noise, noisy, forgery), count)
+            self.judge.step()
+            with torch.no_grad():
+                for values in self._critic_parameters():
+                    values.clamp_(-CLIP, CLIP)
+        cycle = self.parts.fit(partial(self._generators, noisy, latent, forgery), count)
         for group in self.forge.param_groups:
             group["lr"] = GENERATOR_RATE * rate
         self.forge.step()
+        self.losses.append(torch.cat([against, cycle]))
+
+    def _generate(self, noisy: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """Give n^ and x^."""
+        with self._mixed():
+            estimate = self.g2(noisy)
+        return self.g1(latent), estimate.to(noisy.dtype)
+
+    def _mixed(self) -> torch.autocast:
+        return mixed(self.device, wanted=self.bfloat16)
+
+    def _forge(self, noisy: Tensor, latent: Tensor, parts: int) -> _Forgery:
+        if parts == 1:
+            made, estimate = self._generate(noisy, latent)
+            return _Forgery(made.detach(), (estimate + made).detach(), (made, estimate))
+        with torch.no_grad():
+            pairs = [self._generate(z, r) for z, r in _split(parts, noisy, latent)]
+        made, estimate = (torch.cat(both) for both in zip(*pairs, strict=True))
+        return _Forgery(made, estimate + made)
+
+    def _critics(self, noise: Tensor, noisy: Tensor, forgery: _Forgery, parts: int) -> Tensor:
+        """Leave the critics' gradients; give L1 and L2, (2,)."""
+        if parts > 1:
+            forgery.graph = None  # makes room
+        self.judge.zero_grad(set_to_none=True)
+        told = torch.zeros(2, dtype=noisy.dtype, device=self.device)
+        for n, z, made, forged in _split(parts, noise, noisy, forgery.made, forgery.forged):
+            with self._mixed():
+                first = self.c1(n).mean() - self.c1(made).mean()
+                second = self.c2(z).mean() - self.c2(forged).mean()
+            share = len(z) / len(noisy)
+            ((-first - second) * share).backward()
+            told += share * torch.stack([first, second]).detach()
+        return told
+
+    def _generators(self, noisy: Tensor, latent: Tensor, forgery: _Forgery, parts: int) -> Tensor:
+        """Leave the generators' gradients; give L3, (1,)."""
+        self.forge.zero_grad(set_to_none=True)
+        told = torch.zeros(1, dtype=noisy.dtype, device=self.device)
+        known = forgery.graph if parts == 1 else None
+        forgery.graph = None  # a second try must not find what the first has used up
+        for z, r in _split(parts, noisy, latent):
+            made, estimate = known or self._generate(z, r)
+            share = len(z) / len(noisy)
+            told += share * self._generator_loss(z, made, estimate, share)
+        return told
+
+    def _generator_loss(
+        self, noisy: Tensor, made: Tensor, estimate: Tensor, share: float
+    ) -> Tensor:
+        """Add the gradients of a part, which is this `share` of the batch; give its L3."""
+        weights = self.settings
+        with self._mixed():
+            noise_score, image_score = self.c1(made).mean(), self.c2(estimate + made).mean()
+            again = self.g3(estimate)
+        cycle: Tensor = (noisy - again).abs().mean()
+        loss = (
+            -weights.noise_weight * noise_score
+            - weights.image_weight * image_score
+            + weights.cycle_weight * cycle
+        )
+        (loss * share).backward(inputs=self.forged)  # not into the critics
+        return cycle.detach()
 
     def mean_losses(self, since: int) -> dict[str, float]:
         """Average the losses of the steps after `since`; waits for the device."""
         means = torch.stack(self.losses[since:]).mean(dim=0).tolist()
         return dict(zip(("noise critic", "image critic", "cycle"), means, strict=True))
+
+    def state(self) -> State:
+        """Give everything that the next step depends on, but the batch."""
+        learning = {name: getattr(self, name).state_dict() for name in LEARNING}
+        losses = torch.stack(self.losses) if self.losses else torch.empty(0, 3)
+        return {**learning, "parts": self.parts.count, "losses": losses}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`."""
+        for name in LEARNING[:-2]:
+            getattr(self, name).load_state_dict(state[name])
+        for name in LEARNING[-2:]:
+            restore_optimiser(getattr(self, name), state[name])
+        self.parts.count = state["parts"]
+        self.losses = list(state["losses"].to(self.device))
+
+
+def _split(parts: int, *batches: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(batch.chunk(parts) for batch in batches), strict=True)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
-from .crops import Crops, Epochs
+from .crops import HEIGHT, Crops, Epochs
 from .networks import fold_batch_norm
 from .noise_model import made_by_g1
+from .paper_crops import published_windows
 from .precision import mixed
 from .training_step import Parts
 
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
     from .networks import NoiseGenerator
     from .noisy_pairs import Estimate
     from .run import Run
-    from .settings import DenoiserSettings
-
-CROPS = 20_500
-WINDOW_PX, CROP_PX = 120, 64  # as published: a window of 120 px for crops of 64
+    from .settings import DenoiserSettings, Settings
 
 
 class PublishedPairs:
@@ -58,10 +56,8 @@ class PublishedPairs:
         self.noisy_targets = denoiser.settings.denoiser.targets == "noisy"
         self.bfloat16 = denoiser.settings.precision == "auto"
         self.parts = Parts(self.device, run)
-        place = torch.Generator().manual_seed(denoiser.settings.seed)
-        size = denoiser.settings.denoiser.crop_px
         self.channels = [
-            _ChannelCrops(channel, noisy, teacher, size, place, draw)
+            _ChannelCrops(channel, noisy, teacher, denoiser.settings, draw)
             for channel, teacher in zip(denoiser.channels, teachers, strict=True)
         ]
 
@@ -105,17 +101,17 @@ class _ChannelCrops:
         channel: Channel,
         noisy: Sequence[Estimate],
         teacher: nn.Module,
-        size: int,
-        place: torch.Generator,
+        settings: Settings,
         draw: torch.Generator,
     ) -> None:
         images = [region.image for region in noisy if region.channel is channel]
         self.teacher = fold_batch_norm(teacher).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.g1 = cast("NoiseGenerator", channel.noise.generator)
         self.crops = Crops(images, next(teacher.parameters()).device)
-        self.windows = self.crops.windows(CROPS, size * WINDOW_PX // CROP_PX, place)
-        self.size = min(size, int(self.windows[:, 2:].min()))
-        self.epochs = Epochs(CROPS, draw)
+        size = settings.denoiser.crop_px
+        self.windows = published_windows(self.crops, size, settings.seed)
+        self.size = min(size, int(self.windows[:, HEIGHT:].min()))
+        self.epochs = Epochs(len(self.windows), draw)
 
     def draw_noisy(self, batch: int, draw: torch.Generator) -> Tensor:
         return self.crops.cut(self.windows[self.epochs.next(batch)], self.size, draw)

@@ -119,7 +119,7 @@ class TrainingStep:
         for some, wanted in zip(source.chunk(parts), target.chunk(parts), strict=True):
             with mixed(self.device, wanted=self.bfloat16):
                 made = self.network(some)
-            loss = functional.mse_loss(made.float(), wanted) * (len(some) / len(source))
+            loss = functional.mse_loss(made.to(wanted.dtype), wanted) * (len(some) / len(source))
             loss.backward()  # type: ignore[no-untyped-call]
             told += loss.detach()
         return told
@@ -135,5 +135,17 @@ class TrainingStep:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state`."""
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore_optimiser(self.optimiser, state["optimiser"])
         self.parts.count = state["parts"]
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load an optimiser's state and lay it out in memory as its weights are.
+
+    A file keeps no layout; another one than before would be slower and could round differently.
+    """
+    optimiser.load_state_dict(dict(state))
+    for weights, moments in optimiser.state.items():
+        for name, values in moments.items():
+            if isinstance(values, torch.Tensor) and values.shape == weights.shape:
+                moments[name] = torch.empty_like(weights, requires_grad=False).copy_(values)

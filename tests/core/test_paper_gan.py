@@ -8,11 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from training_core import paper_gan
+from training_core.checkpoint import Checkpoint
 from training_core.errors import InputError
 from training_core.networks import Critic, DnCNN, UNet
-from training_core.paper_gan import AdversarialGame, CropSource, _rate, train_paper_gan
+from training_core.paper_crops import CropSource
+from training_core.paper_gan import LEARNING, AdversarialGame, _rate, train_paper_gan
 from training_core.run import Cancelled, Run, Stage, StageFinished, StepsDone
 from training_core.settings import DenoiserSettings, NoiseModelSettings, Settings, preset
 
@@ -81,6 +84,76 @@ def test_crops_have_no_mean_and_repeat_with_the_seed():
     across = {float(crop[0, 0, 1] - crop[0, 0, 0]) for crop in noisy}
     down = {float(crop[0, 1, 0] - crop[0, 0, 0]) for crop in noisy}
     assert (across, down) == ({1.0, -1.0}, {200.0, -200.0})  # flipped both ways, never turned
+
+
+def without_batch_norm(game):
+    """Let nothing of a crop depend on the others of its batch; double precision, too."""
+    for name in LEARNING[:-2]:
+        network = getattr(game, name).double()
+        for chain in [part for part in network.modules() if isinstance(part, nn.Sequential)]:
+            for index, layer in enumerate(chain):
+                if isinstance(layer, nn.BatchNorm2d):
+                    chain[index] = nn.Identity()
+    return game
+
+
+@pytest.mark.parametrize(("name", "most", "parts"), [("g2", 2, 4), ("c1", 3, 2), ("g3", 1, 5)])
+def test_a_full_memory_splits_the_step_and_changes_nothing_else(monkeypatch, name, most, parts):
+    settings = NoiseModelSettings(critic_steps=2)
+    notes = []
+    whole, split = (
+        without_batch_norm(AdversarialGame(settings, "dncnn", 5, CPU, run=Run(notes.append)))
+        for _ in range(2)
+    )
+    network = getattr(split, name)
+    forward = network.forward
+
+    def limited(images):
+        if len(images) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return forward(images)
+
+    monkeypatch.setattr(network, "forward", limited)
+    for seed in range(2):
+        crops = [part.double() for part in small_batch(np.random.default_rng(seed), count=5)]
+        for game in (whole, split):
+            game.step(*crops)
+        assert torch.allclose(whole.losses[-1], split.losses[-1], rtol=1e-9)
+    for learned in LEARNING[:-2]:
+        pairs = zip(
+            getattr(whole, learned).parameters(), getattr(split, learned).parameters(), strict=True
+        )
+        assert all(torch.allclose(a, b, rtol=0, atol=1e-9) for a, b in pairs), learned
+    assert (split.parts.count, len(notes)) == (parts, 1)
+
+
+def test_an_interrupted_stage_ends_with_the_same_weights(tmp_path):
+    patches, frames, settings = tiny_job(4)
+    expected = train_paper_gan(patches, frames, settings, device=CPU)
+
+    def interrupt(event):
+        if isinstance(event, StepsDone) and event.done == 2:
+            run.cancel()
+
+    run = Run(interrupt)
+    run.tick_due = lambda: True  # type: ignore[method-assign]
+    part = Checkpoint(tmp_path).part("gan")
+    with pytest.raises(Cancelled):
+        train_paper_gan(patches, frames, settings, device=CPU, run=run, part=part)
+    events = []
+    found = train_paper_gan(
+        patches,
+        frames,
+        settings,
+        device=CPU,
+        run=Run(events.append),
+        part=Checkpoint(tmp_path).part("gan"),
+    )
+    assert next(event.done for event in events if isinstance(event, StepsDone)) == 3
+    assert np.array_equal(expected.losses, found.losses)
+    for ours, theirs in ((expected.g1, found.g1), (expected.g2, found.g2)):
+        for key, values in ours.state_dict().items():
+            assert torch.equal(values, theirs.state_dict()[key]), key
 
 
 def tiny_job(steps, **noise_model):

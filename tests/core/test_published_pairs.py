@@ -8,7 +8,7 @@ import torch
 from made_up import denoiser, noise_model, with_published_noise
 from torch import nn
 
-from training_core import published_pairs
+from training_core import paper_crops
 from training_core.denoiser import Channel
 from training_core.networks import DnCNN
 from training_core.noisy_pairs import Estimate, make_pairs, next_teacher
@@ -32,7 +32,7 @@ class Halving(nn.Module):
 
 @pytest.fixture(autouse=True)
 def few_crops(monkeypatch):
-    monkeypatch.setattr(published_pairs, "CROPS", 40)
+    monkeypatch.setattr(paper_crops, "WINDOWS", 40)
 
 
 def draw(seed=0):
