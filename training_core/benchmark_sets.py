@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,8 +34,7 @@ __all__ = ["TABLES", "EvaluationSet", "Table", "TestImage", "load_table"]
 
 TESTS_PER_SCENE = 4  # as in the published test set
 TEST_NOISE, TRAINING_NOISE = 0, 1
-# White of the published CT images is an attenuation of 0.4 / cm, twice that of water: +1000 HU.
-HU_PER_GRAY = 2000 / 255
+PUBLISHED_INPUT_HU = (-1000, 3000)  # attenuation 0 to 0.8 / cm, clipped at twice white
 
 
 def load_table(table: Table, data: Path, protocol: str, *, seed: int = 0) -> EvaluationSet:
@@ -49,8 +48,8 @@ def load_table(table: Table, data: Path, protocol: str, *, seed: int = 0) -> Eva
         The folder that holds bsd68, cbsd68, bsd400, fmd and ct, or the authors' BSD68,
         Real_FM_images and Medical_images.
     protocol
-        "published" or "sane". It decides which grey and which units the images have: grey levels
-        with white at 255, but HU for CT by the sane protocol.
+        "published" or "sane": how to score, and which grey natural images have. White is 255, but
+        CT is in HU.
     seed
         Of the noise that is added to natural images; test and training noise are never the same.
 
@@ -122,30 +121,40 @@ def _micrographs(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
         note = "Tested on field 19, learned from the other fields."
     else:
         folder = find_folder(data, ("fmd",), "The set FMD")
-        train, scenes, said = _raw_frames(table, folder)
-        note = " ".join(["Learned from the noisy images of the tested fields themselves.", *said])
+        train, scenes, note = _raw_frames(table, folder)
     tests = tuple(test for scene in scenes for test in scene.tests(TESTS_PER_SCENE))
     return EvaluationSet(train, tests, scoring, f"{_counts(train, tests, folder)} {note}")
 
 
-def _raw_frames(table: Table, fmd: Path) -> tuple[list[Stack], list[Scene], list[str]]:
-    """Give a training stack for each type, for their noise differs, the scenes and the notes."""
-    train: list[Stack] = []
-    scenes: list[Scene] = []
-    notes: list[str] = []
-    for image_type in table.types:
-        found, said = read_scenes(fmd, image_type, table.average)
-        train += stacks_of([frame for scene in found for frame in scene.frames])
-        scenes += found
-        notes += said
+def _raw_frames(table: Table, fmd: Path) -> tuple[list[Stack], list[Scene], str]:
+    """Give a training stack for each type, for their noise differs, the scenes and the note."""
+    found = {name: read_scenes(fmd, name, table.average) for name in table.types}
+    scenes = [scene for one in found.values() for scene in one.scenes]
+    too_few = ", ".join(field for one in found.values() for field in one.too_few)
+    missing = ", ".join(n for n, one in found.items() if not one.scenes and not one.too_few)
     if not scenes:
-        raise InputError(f"The set {table.name} cannot be made. {' '.join(notes)}")
-    return train, scenes, notes
+        has = f"in {fmd} there are only: {too_few}" if too_few else f"there are none in {fmd}"
+        raise InputError(
+            f"{table.name} needs {table.average} or more different raw frames of a field of "
+            f"{' or '.join(table.types)}, but {has}; put more into TYPE/raw/FIELD there."
+        )
+    train = [
+        stack
+        for one in found.values()
+        for stack in stacks_of([frame for scene in one.scenes for frame in scene.frames])
+    ]
+    notes = ["Learned from the noisy images of the tested fields themselves."]
+    if table.published:
+        notes.append("Published: four of each of three channels, learned from other fields.")
+    repeated = ", ".join(name for one in found.values() for name in one.repeated)
+    notes += [f"Left out, as it repeats an earlier frame: {repeated}."] if repeated else []
+    notes += [f"Left out, with too few different frames: {too_few}."] if too_few else []
+    notes += [f"Missing: {missing}."] if missing else []
+    return train, scenes, " ".join(notes)
 
 
 def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
-    """Build a CT set from volumes in HU."""
-    published = scoring.name == "published"
+    """Build a CT set; by both protocols it is in HU."""
     if table.name == "ct-mayo":
         folder = find_folder(data, ("ct/ldct_mayo/L096",), "The Mayo patient L096")
         quarter, full = (open_stack(folder / dose) for dose in ("quarter", "full"))
@@ -155,29 +164,18 @@ def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
         folder = find_folder(data, (author_layout.MEDICAL,), "The CT set of the authors")
         train, pairs, taken = author_layout.doses(folder, table.column)
         note = f"Read from the files: {', '.join(sorted(taken))}."
+    if scoring.name == "published":
+        pairs = [(name, np.clip(noisy, *PUBLISHED_INPUT_HU), clean) for name, noisy, clean in pairs]
+        note = f"{note} Noisy test images clipped to [-1000, 3000] HU."
     tests = tuple(
-        _slice_test(f"{name}_{n}", noisy, clean, published)
-        for name, one, two in pairs
-        for n, (noisy, clean) in enumerate(zip(one, two, strict=True), 1)
+        test
+        for name, noisy, clean in pairs
+        for n, frames in enumerate(zip(noisy, clean, strict=True), 1)
+        for test in Scene(f"{name}_{n}", frames[:1], frames[1]).tests(1, "HU")
     )
-    if published:
-        train = [Stack(_to_gray(stack.pixels), stack.axes) for stack in train]
     return EvaluationSet(train, tests, scoring, f"{_counts(train, tests, folder)} {note}")
 
 
-def _slice_test(name: str, noisy: NDArray[Any], clean: NDArray[Any], published: bool) -> TestImage:
-    if not published:
-        return TestImage(name, Stack(noisy, "YX", value_unit="HU"), clean.astype(np.float64))
-    # The published inputs are clipped to twice white, below and above.
-    limited = np.clip(_to_gray(noisy), 0, 2 * 255)
-    return TestImage(name, Stack(limited, "YX"), _to_gray(clean).astype(np.float64))
-
-
-def _to_gray(hu: NDArray[Any]) -> NDArray[np.float32]:
-    gray: NDArray[np.float32] = ((hu.astype(np.float64) + 1000) / HU_PER_GRAY).astype(np.float32)
-    return gray
-
-
 def _counts(train: list[Stack], tests: tuple[TestImage, ...], folder: Path) -> str:
-    frames = sum(stack.frame_count for stack in train)
-    return f"{len(tests)} test images and {frames} training images of {folder}."
+    noisy = f"{len(tests)} noisy test image{'s' * (len(tests) > 1)}"
+    return f"{noisy} and {sum(s.frame_count for s in train)} to learn from, of {folder}."

@@ -74,10 +74,15 @@ class Scene:
     clean: NDArray[Any]
 
     def tests(self, most: int, unit: str = "") -> list[TestImage]:
-        """Give the first `most` frames as test images, numbered from 1."""
+        """Give the first `most` frames as test images, numbered from 1 where there are several."""
         clean = np.asarray(self.clean, dtype=np.float64)
+        several = len(self.frames) > 1
         return [
-            TestImage(f"{self.name}_{n}", Stack(frame, "YX", value_unit=unit), clean)
+            TestImage(
+                f"{self.name}_{n}" if several else self.name,
+                Stack(frame, "YX", value_unit=unit),
+                clean,
+            )
             for n, frame in enumerate(self.frames[:most], 1)
         ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def read_scenes(fmd: Path, image_type: str, average: int) -> tuple[list[Scene], list[str]]:
+class Found(NamedTuple):
+    """What is there of an image type: scenes, and names and counts of what was left out."""
+
+    scenes: list[Scene]
+    repeated: list[str]
+    too_few: list[str]
+
+
+def read_scenes(fmd: Path, image_type: str, average: int) -> Found:
     """Read every field of an image type as means of `average` raw frames.
 
     Parameters
@@ -30,22 +38,19 @@ def read_scenes(fmd: Path, image_type: str, average: int) -> tuple[list[Scene], 
 
     Returns
     -------
-    tuple
-        The scenes (none where there are too few frames) and sentences on what was left out.
+    Found
+        The scenes; the frames left out because they repeat an earlier one; and the fields left out
+        because they have fewer than `average` frames, as "FIELD (frames)".
     """
-    scenes, notes = [], []
+    found = Found([], [], [])
     for name, raw, reference in _fields(fmd, image_type):
         frames, repeated = _different(raw)
-        if repeated:
-            notes.append(f"{', '.join(repeated)} repeats an earlier frame and is left out.")
+        found.repeated.extend(repeated)
         if len(frames) < average:
-            notes.append(
-                f"{name} has {len(frames)} different raw frame{'s' * (len(frames) > 1)}, too few "
-                f"for a mean of {average}; put more into {raw[0].parent}."
-            )
-            continue
-        scenes.append(Scene(name, _means(frames, average), read_gray(reference)))
-    return scenes, notes or ([] if scenes else [f"{image_type} is missing in {fmd}."])
+            found.too_few.append(f"{name} ({len(frames)})")
+        else:
+            found.scenes.append(Scene(name, _means(frames, average), read_gray(reference)))
+    return found
 
 
 def _fields(fmd: Path, image_type: str) -> Iterator[tuple[str, list[Path], Path]]:

@@ -47,6 +47,8 @@ class Protocol:
         uniform with sample covariance, the default of scikit-image.
     spread
         SSIM takes greatest - least value of the denoised image as its range, not `high` - `low`.
+    black
+        The value that SSIM counts from.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Protocol:
     clips: bool = False
     wang: bool = False
     spread: bool = False
+    black: float = 0.0
 
     @property
     def data_range(self) -> float:
@@ -75,16 +78,28 @@ class Protocol:
         # A flat image has no spread; the published division by it would give NaN.
         spread = float(np.ptp(one)) if self.spread else 0.0
         measure: Any = structural_similarity
-        window = WANG if self.wang else UNIFORM
-        return Score(psnr, float(measure(one, two, data_range=spread or self.data_range, **window)))
+        window: dict[str, Any] = WANG if self.wang else UNIFORM
+        counted = (one - self.black, two - self.black)
+        return Score(psnr, float(measure(*counted, data_range=spread or self.data_range, **window)))
 
 
 PUBLISHED = Protocol(
     "published",
-    "published protocol: both images clipped to black 0 and white 255 (CT: attenuation 0.4 / cm), "
-    "peak 255; SSIM in 7 x 7 uniform windows, range = max - min of the denoised image",
+    "published protocol: both images clipped to [0, 255], peak 255; SSIM in 7 x 7 uniform windows, "
+    "range = max - min of the denoised image",
     clips=True,
     spread=True,
+)
+# White is an attenuation of 0.4 / cm, twice that of water at the energies of CT; black is none.
+PUBLISHED_CT = Protocol(
+    "published",
+    "published protocol: both images clipped to [-1000, 1000] HU, peak 2000 HU; SSIM in 7 x 7 "
+    "uniform windows, range = max - min of the denoised image",
+    -1000.0,
+    1000.0,
+    clips=True,
+    spread=True,
+    black=-1000.0,
 )
 SANE = Protocol(
     "sane",
@@ -117,5 +132,6 @@ def protocol_for(name: str, kind: Kind) -> Protocol:
     """
     if name not in PROTOCOLS:
         raise SettingsError(f"There is no protocol {name!r}; choose published or sane.")
-    usual = {"micrograph": SANE_MICROGRAPH, "ct": SANE_CT}
-    return usual.get(kind, SANE) if name == "sane" else PUBLISHED
+    if name == "published":
+        return PUBLISHED_CT if kind == "ct" else PUBLISHED
+    return {"micrograph": SANE_MICROGRAPH, "ct": SANE_CT}.get(kind, SANE)
