@@ -29,21 +29,34 @@ PATIENTS = (
 TEST_PATIENTS = ("female_13", "female_14", "female_15", "male_12", "male_13")
 
 
-def wide_field(root: Path, average: int) -> tuple[list[Stack], list[Scene]]:
-    """Read the wide-field images that are means of `average` frames.
+def wide_field(root: Path, average: int) -> list[Scene]:
+    """Read the wide-field test images that are means of `average` frames.
 
-    Test images are in test/WF/avgN and their references in test/WF/gt, paired by name or, where
-    the names differ, in sorted order. Training images are those of train/WF/avgN/CHANNEL/FIELD
-    but field 19; a stack for each channel.
+    They are in test/WF/avgN and their references in test/WF/gt, paired by name or, where the names
+    differ, in sorted order.
     """
     noisy = pictures_in(root / "test" / "WF" / f"avg{average}")
     clean = _references(noisy, pictures_in(root / "test" / "WF" / "gt"))
-    scenes = [
-        Scene(path.stem, [read_gray(path)], read_gray(reference))
-        for path, reference in zip(noisy, clean, strict=True)
-    ]
-    folder = find_folder(root / "train" / "WF", [f"avg{average}"], "The training set")
-    return _training_stacks(folder), scenes
+    _training_folder(root, average)
+    pairs = zip(noisy, clean, strict=True)
+    return [Scene(path.stem, [read_gray(path)], read_gray(reference)) for path, reference in pairs]
+
+
+def wide_field_training(root: Path, average: int) -> list[Stack]:
+    """Read train/WF/avgN/CHANNEL/FIELD but for field 19: a stack for each channel."""
+    folder = _training_folder(root, average)
+    stacks: list[Stack] = []
+    for channel in sorted(p for p in folder.iterdir() if p.is_dir()):
+        fields = (p for p in channel.iterdir() if p.is_dir() and p.name != TEST_FIELD)
+        files = (path for field in sorted(fields) for path in pictures_in(field))
+        stacks += stacks_of([read_gray(path) for path in files])
+    if not stacks:
+        raise InputError(f"{folder} holds no CHANNEL/FIELD folders with training images.")
+    return stacks
+
+
+def _training_folder(root: Path, average: int) -> Path:
+    return find_folder(root / "train" / "WF", [f"avg{average}"], "The training set")
 
 
 def _references(noisy: list[Path], clean: list[Path]) -> list[Path]:
@@ -58,61 +71,63 @@ def _references(noisy: list[Path], clean: list[Path]) -> list[Path]:
     )
 
 
-def _training_stacks(folder: Path) -> list[Stack]:
-    stacks: list[Stack] = []
-    for channel in sorted(p for p in folder.iterdir() if p.is_dir()):
-        fields = (p for p in channel.iterdir() if p.is_dir() and p.name != TEST_FIELD)
-        files = (path for field in sorted(fields) for path in pictures_in(field))
-        stacks += stacks_of([read_gray(path) for path in files])
-    if not stacks:
-        raise InputError(f"{folder} holds no CHANNEL/FIELD folders with training images.")
-    return stacks
-
-
-def doses(root: Path, dose: str) -> tuple[list[Stack], list[Volumes], set[str]]:
-    """Read the CT patients at a dose such as "Dose25", in HU.
+def doses(root: Path, dose: str) -> tuple[list[Volumes], list[str]]:
+    """Read the CT test patients at a dose such as "Dose25", in HU.
 
     Returns
     -------
     tuple
-        A stack for each of 22 patients to learn from; name, noisy and clean volume (slices, height,
-        width) float32 of each of 5 test patients; and the names of the HDF5 data sets that were
-        read ("img" and "img_clean" in the published files).
+        Name, noisy and clean volume (slices, height, width) float32 of each of 5 patients; and the
+        names of the HDF5 data sets that were read ("img" and "img_clean" in the published files).
     """
     noisy = find_folder(root, [dose], f"The {dose} set")
     clean = find_folder(root, ["Clean"], "The clean set")
+    for name in PATIENTS:
+        _patient_file(noisy, name)
+    volumes: list[Volumes] = []
     taken: set[str] = set()
-    train = [Stack(_slices(noisy, name, "img", taken), "ZYX", value_unit="HU") for name in PATIENTS]
-    tests = [
-        (name, _slices(noisy, name, "img", taken), _slices(clean, name, "img_clean", taken))
-        for name in TEST_PATIENTS
-    ]
-    for name, one, two in tests:
+    for name in TEST_PATIENTS:
+        (key, one), (clean_key, two) = (
+            _slices(noisy, name, "img"),
+            _slices(clean, name, "img_clean"),
+        )
         if one.shape != two.shape:
             raise InputError(
                 f"{name}.mat is {one.shape} in {noisy} but {two.shape} in {clean}; "
                 "take both from the same set."
             )
-    return train, tests, taken
+        volumes.append((name, one, two))
+        taken |= {key, clean_key}
+    return volumes, sorted(taken)
 
 
-def _slices(folder: Path, patient: str, key: str, taken: set[str]) -> NDArray[np.float32]:
-    """Read (slices, height, width) in HU from a MATLAB file; add what was read to `taken`."""
-    h5py = _h5py()
+def dose_training(root: Path, dose: str) -> list[Stack]:
+    """Read the 22 other patients at a dose, in HU: a stack for each."""
+    folder = root / dose
+    return [Stack(_slices(folder, name, "img")[1], "ZYX", value_unit="HU") for name in PATIENTS]
+
+
+def _patient_file(folder: Path, patient: str) -> Path:
     path = folder / f"{patient}.mat"
     if not path.is_file():
-        raise InputError(f"{path} is missing; {folder.name} needs all 27 patients of the set.")
+        raise InputError(f"{path} is missing; {folder.name} needs that patient of the set.")
+    return path
+
+
+def _slices(folder: Path, patient: str, key: str) -> tuple[str, NDArray[np.float32]]:
+    """Read (slices, height, width) in HU from a MATLAB file, and say which data set it was."""
+    h5py = _h5py()
+    path = _patient_file(folder, patient)
     try:
         with h5py.File(path, "r") as file:
             name = key if key in file else _first_images(file, path)
-            images = np.asarray(file[name], dtype=np.float32)
+            attenuation = np.asarray(file[name], dtype=np.float32)
     except OSError as error:
         raise InputError(
             f"{path} is damaged or no HDF5 file ({error}); MATLAB writes HDF5 with -v7.3."
         ) from error
-    taken.add(name)
-    hu: NDArray[np.float32] = 1000 * (images / WATER_ATTENUATION - 1)
-    return hu.reshape(-1, *images.shape[-2:])
+    hu: NDArray[np.float32] = 1000 * (attenuation / WATER_ATTENUATION - 1)
+    return name, hu.reshape(-1, *hu.shape[-2:])
 
 
 def _first_images(file: Any, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,27 +76,31 @@ def _natural(table: Table, data: Path, scoring: Protocol, seed: int) -> Evaluati
     folders = ("cbsd68", "BSD68") if published else ("bsd68", "BSD68", "cbsd68")
     folder = find_folder(data, folders, "The test set BSD68")
     bsd400 = find_folder(data, ("bsd400", "BSD400", "Train400"), "The training set BSD400")
+    training = pictures_in(bsd400)
     tests = []
     for index, path in enumerate(pictures_in(folder)):
         clean = _gray(path, published)
         noise = published_noise(table.column, clean.shape, (seed, TEST_NOISE, index))
-        noisy = Stack((clean + noise).astype(np.float32), "YX")
-        tests.append(TestImage(path.stem, noisy, clean))
-    train = []
-    for index, path in enumerate(pictures_in(bsd400)):
-        gray = read_gray(path)
-        noise = published_noise(table.column, gray.shape, (seed, TRAINING_NOISE, index))
-        train.append((gray + noise).astype(np.float32))
+        tests.append(TestImage(path.stem, Stack((clean + noise).astype(np.float32), "YX"), clean))
+
+    def learn() -> list[Stack]:
+        noisy = []
+        for index, path in enumerate(training):
+            gray = read_gray(path)
+            noise = published_noise(table.column, gray.shape, (seed, TRAINING_NOISE, index))
+            noisy.append((gray + noise).astype(np.float32))
+        return stacks_of(noisy)
+
     weights = (
         "grey = .299 R + .587 G + .144 B, unrounded, portraits turned to landscape"
         if published
         else "the usual 8-bit grey"
     )
     note = (
-        f"{len(tests)} test images of {folder} ({weights}); {len(train)} training images of "
-        f"{bsd400} (8-bit grey) with noise of their own; seed {seed}, nothing clipped."
+        f"{len(tests)} test images of {folder} ({weights}); {len(training)} images of {bsd400} "
+        f"(8-bit grey) to learn from, with noise of their own; seed {seed}, nothing clipped."
     )
-    return EvaluationSet(stacks_of(train), tuple(tests), scoring, note)
+    return EvaluationSet(learn, tuple(tests), scoring, note)
 
 
 def _gray(path: Path, published: bool) -> NDArray[np.float64]:
@@ -117,13 +122,15 @@ def _gray(path: Path, published: bool) -> NDArray[np.float64]:
 def _micrographs(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
     folder = data / author_layout.MICROGRAPHS
     if table.column.startswith("WF") and folder.is_dir():
-        train, scenes = author_layout.wide_field(folder, table.average)
+        scenes = author_layout.wide_field(folder, table.average)
+        learn = partial(author_layout.wide_field_training, folder, table.average)
         note = "Tested on field 19, learned from the other fields."
     else:
         folder = find_folder(data, ("fmd",), "The set FMD")
         train, scenes, note = _raw_frames(table, folder)
+        learn = partial(list, train)
     tests = tuple(test for scene in scenes for test in scene.tests(TESTS_PER_SCENE))
-    return EvaluationSet(train, tests, scoring, f"{_counts(train, tests, folder)} {note}")
+    return EvaluationSet(learn, tests, scoring, f"{_count(tests, folder)} {note}")
 
 
 def _raw_frames(table: Table, fmd: Path) -> tuple[list[Stack], list[Scene], str]:
@@ -143,7 +150,8 @@ def _raw_frames(table: Table, fmd: Path) -> tuple[list[Stack], list[Scene], str]
         for one in found.values()
         for stack in stacks_of([frame for scene in one.scenes for frame in scene.frames])
     ]
-    notes = ["Learned from the noisy images of the tested fields themselves."]
+    frames = sum(stack.frame_count for stack in train)
+    notes = [f"Learned from all {frames} noisy images of these fields, the tested among them."]
     if table.published:
         notes.append("Published: four of each of three channels, learned from other fields.")
     repeated = ", ".join(name for one in found.values() for name in one.repeated)
@@ -158,12 +166,14 @@ def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
     if table.name == "ct-mayo":
         folder = find_folder(data, ("ct/ldct_mayo/L096",), "The Mayo patient L096")
         quarter, full = (open_stack(folder / dose) for dose in ("quarter", "full"))
-        train, pairs = [quarter], [("L096", quarter.pixels, full.pixels)]
+        pairs = [("L096", quarter.pixels, full.pixels)]
+        learn = partial(list, [quarter])
         note = "Learned from the quarter-dose slices themselves."
     else:
         folder = find_folder(data, (author_layout.MEDICAL,), "The CT set of the authors")
-        train, pairs, taken = author_layout.doses(folder, table.column)
-        note = f"Read from the files: {', '.join(sorted(taken))}."
+        pairs, taken = author_layout.doses(folder, table.column)
+        learn = partial(author_layout.dose_training, folder, table.column)
+        note = f"Learned from the other 22 patients. Read from the files: {', '.join(taken)}."
     if scoring.name == "published":
         pairs = [(name, np.clip(noisy, *PUBLISHED_INPUT_HU), clean) for name, noisy, clean in pairs]
         note = f"{note} Noisy test images clipped to [-1000, 3000] HU."
@@ -173,9 +183,8 @@ def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
         for n, frames in enumerate(zip(noisy, clean, strict=True), 1)
         for test in Scene(f"{name}_{n}", frames[:1], frames[1]).tests(1, "HU")
     )
-    return EvaluationSet(train, tests, scoring, f"{_counts(train, tests, folder)} {note}")
+    return EvaluationSet(learn, tests, scoring, f"{_count(tests, folder)} {note}")
 
 
-def _counts(train: list[Stack], tests: tuple[TestImage, ...], folder: Path) -> str:
-    noisy = f"{len(tests)} noisy test image{'s' * (len(tests) > 1)}"
-    return f"{noisy} and {sum(s.frame_count for s in train)} to learn from, of {folder}."
+def _count(tests: tuple[TestImage, ...], folder: Path) -> str:
+    return f"{len(tests)} noisy test image{'s' * (len(tests) > 1)} of {folder}."

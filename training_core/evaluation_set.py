@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +50,8 @@ class EvaluationSet:
 
     Attributes
     ----------
-    train
-        Noisy images only; the frames of one stack share their size and the kind of their noise.
+    learn
+        Reads or makes `train`.
     tests
         The images to denoise and to score.
     protocol
@@ -59,10 +60,18 @@ class EvaluationSet:
         Which files, how many images, and what differs from the published set, in sentences.
     """
 
-    train: list[Stack]
+    learn: Callable[[], list[Stack]]
     tests: tuple[TestImage, ...]
     protocol: Protocol
     note: str
+
+    @cached_property
+    def train(self) -> list[Stack]:
+        """Noisy images only; the frames of a stack share their size and the kind of their noise.
+
+        Read when they are first asked for: they can be ten times larger than the tests.
+        """
+        return self.learn()
 
 
 @dataclass(frozen=True, eq=False)
