@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from .checkpoint import Checkpoint
+    from .resume import Existing
     from .run import Run
     from .stack import Stack
 
     # Gives the denoised stack and how it was made.
-    Work = Callable[[Stack], tuple[Stack, Mapping[str, Any]]]
+    Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Batch:
         return stacks, failed
 
     def denoise(
-        self, output: Path, work: Work, *, run: Run, overwrite: bool, as_float: bool
+        self, output: Path, work: Work, *, run: Run, existing: Existing, as_float: bool
     ) -> list[Result]:
         """Open, denoise and write each stack.
 
@@ -92,7 +94,9 @@ class Batch:
         output
             A file for one stack, else a folder, made when the first result is there.
         work
-            Called with each stack.
+            Called with each stack and the checkpoint of its output.
+        existing
+            What to do with outputs that are there, whole or interrupted.
         as_float
             Whether to write float32 instead of the dtype of the input.
         """
@@ -103,7 +107,7 @@ class Batch:
                 run.note(f"Stack {number} of {len(self.paths)}: {path.name}")
             started = time.monotonic()
             try:
-                self._denoise_one(path, target, work, run, overwrite, as_float)
+                self._denoise_one(path, target, work, run, existing, as_float)
             except (CoreError, MemoryError) as error:
                 if self.alone:
                     raise
@@ -114,17 +118,22 @@ class Batch:
         return results
 
     def _denoise_one(
-        self, path: Path, target: Path, work: Work, run: Run, overwrite: bool, as_float: bool
+        self, path: Path, target: Path, work: Work, run: Run, existing: Existing, as_float: bool
     ) -> None:
-        stack = open_noted(path, run)
-        if target.parent.exists():
-            check_target(stack, target, overwrite=overwrite)  # before the long part, not after it
-        if as_float:
-            stack = replace(stack, pixels=np.asarray(stack.pixels, dtype=np.float32))
-        denoised, made = work(stack)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        description = {"input": path.name, **made}
-        write_stack(denoised, target, overwrite=overwrite, description=description, run=run)
+        if existing.is_finished(target):
+            run.note(f"{target.name} is finished already and kept.")
+            return
+        with existing.checkpoint(target, run) as checkpoint:
+            stack = open_noted(path, run)
+            overwrite = existing.overwrite or checkpoint.exists
+            if target.parent.exists():
+                check_target(stack, target, overwrite=overwrite)  # before the long part
+            if as_float:
+                stack = replace(stack, pixels=np.asarray(stack.pixels, dtype=np.float32))
+            denoised, made = work(stack, checkpoint)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            description = {"input": path.name, **made}
+            write_stack(denoised, target, overwrite=overwrite, description=description, run=run)
 
 
 def open_noted(path: Path, run: Run) -> Stack:

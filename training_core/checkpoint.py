@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .stack import Stack
 
-__all__ = ["NO_CHECKPOINT", "NO_PART", "Checkpoint", "Part", "State", "describe_job"]
+__all__ = [
+    "NO_CHECKPOINT",
+    "NO_PART",
+    "Checkpoint",
+    "Part",
+    "State",
+    "describe_denoising",
+    "describe_job",
+]
 
 FORMAT = 1  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0
@@ -100,6 +108,11 @@ class Checkpoint:
         """Give the part of that name; nothing may be kept of it yet."""
         return Part(self, name)
 
+    def pixels_path(self, name: str) -> Path:
+        """Give the path of the file beside a part, for a checkpoint that has a folder."""
+        assert self.folder is not None
+        return self.folder / f"{name}{PIXELS}"
+
     def remove(self) -> None:
         """Take the parts away, and the folder where nothing else is in it."""
         for path in self._files():
@@ -112,6 +125,12 @@ class Checkpoint:
         if self.folder is None or not self.folder.is_dir():
             return []
         return [path for path in self.folder.iterdir() if path.suffix in (PART, PIXELS)]
+
+    def forget(self, name: str) -> None:
+        """Remove a part."""
+        if self.folder is not None:
+            with suppress(OSError):  # at worst it lies there until the whole folder is removed
+                (self.folder / f"{name}{PART}").unlink(missing_ok=True)
 
     def read(self, name: str) -> State | None:
         """Read a part; None, with a note where it is damaged, if there is none of this job."""
@@ -136,7 +155,7 @@ class Checkpoint:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if pixels is not None:
-                pixels(self.folder / f"{name}{PIXELS}")
+                pixels(self.pixels_path(name))
             write_state(self.folder / f"{JOB}{PART}", job)
             write_state(self.folder / f"{name}{PART}", state, self.fingerprint)
         except UNWRITABLE as error:
@@ -171,12 +190,33 @@ class Part:
         kept = self._checkpoint
         return kept.working and time.monotonic() - self._written >= kept.every_s
 
-    def save(self, state: State) -> None:
-        """Replace what is kept, in one step; where that fails the old part stays."""
-        self._checkpoint.write(self.name, {"state": state, "random": torch.get_rng_state()})
+    def save(self, state: State, pixels: Callable[[Path], None] | None = None) -> None:
+        """Replace what is kept, in one step; where that fails the old part stays.
+
+        Parameters
+        ----------
+        pixels
+            Called before with the path of a file for what is too large to be written each time.
+        """
+        kept = {"state": state, "random": torch.get_rng_state()}
+        self._checkpoint.write(self.name, kept, pixels)
         self._written = time.monotonic()
 
-    def check(self, run: Run, state: Callable[[], State]) -> None:
+    @property
+    def pixels_path(self) -> Path:
+        """Where `pixels` of `save` writes to."""
+        return self._checkpoint.pixels_path(self.name)
+
+    def drop(self) -> None:
+        """Forget what is kept, which nothing needs any more."""
+        self._checkpoint.forget(self.name)
+
+    def check(
+        self,
+        run: Run,
+        state: Callable[[], State],
+        pixels: Callable[[Path], None] | None = None,
+    ) -> None:
         """Ask before each step whether to go on; save the state when it is due or before leaving.
 
         Raises
@@ -187,10 +227,10 @@ class Part:
         try:
             run.check()
         except Cancelled:
-            self.save(state())
+            self.save(state(), pixels)
             raise
         if self.due():
-            self.save(state())
+            self.save(state(), pixels)
 
     def collect(self, count: int, make: Callable[[int], Tensor], run: Run) -> list[Tensor]:
         """Give `make(0)` to `make(count - 1)`; those that are kept already are not made again.
@@ -206,7 +246,8 @@ class Part:
         try:
             for number in range(len(made), count):
                 self.check(run, lambda: {"made": made})
-                made.append(make(number))
+                # Contiguous, as it will be when it is read: sums depend on the order in memory.
+                made.append(make(number).contiguous())
         except Cancelled:
             self.save({"made": made})
             raise
@@ -221,6 +262,12 @@ NO_PART = NO_CHECKPOINT.part("nothing")
 def describe_job(stacks: Sequence[Stack], settings: Settings) -> dict[str, Any]:
     """Give what decides the result of a training, for `Checkpoint.claim`."""
     return {"stacks": [_digest(stack) for stack in stacks], "settings": settings.to_dict()}
+
+
+def describe_denoising(stack: Stack, model: Path) -> dict[str, Any]:
+    """Give what decides the result of denoising with a model file, or with a bundled model."""
+    digest = sha256(model.read_bytes()).hexdigest() if model.is_file() else str(model)
+    return {"stacks": [_digest(stack)], "model": digest}
 
 
 def _digest(stack: Stack) -> str:

@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_looking(commands)
     _add_training(commands)
     _add_comparison(commands)
+    _add_evaluation(commands)
     _add(commands, "self-test", work.self_test, "check the installation and the device, offline")
     return parser
 
@@ -116,7 +117,11 @@ def _add_training(commands: Any) -> None:
     ):
         parser = _add(commands, name, command, about)
         parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK")
-        parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
+        model = "a .g2g file" + ", or dncnn-b for the bundled model" * (name == "denoise")
+        parser.add_argument("--model", type=Path, required=name != "run", help=model)
+        parser.add_argument(
+            "--resume", action="store_true", help="go on where the same command was interrupted"
+        )
         _add_setting(parser, "device")
         if name != "denoise":
             _add_setting(parser, "preset")
@@ -139,6 +144,26 @@ def _add_comparison(commands: Any) -> None:
         metavar=("LOW", "HIGH"),
         help="clip both to these values first",
     )
+
+
+def _add_evaluation(commands: Any) -> None:
+    parser = _add(commands, "evaluate", work.evaluate, "run published benchmarks again")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="such as bsd68-gaussian25")
+    parser.add_argument("--list", action="store_true", help="name the tables")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the benchmark sets")
+    parser.add_argument("--protocol", choices=("published", "sane", "both"), default="both")
+    parser.add_argument("--methods", metavar="LIST", help="with commas, such as noisy,bm3d,g2g")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only N test images")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the report")
+    for name in ("preset", "seed", "device"):
+        _add_setting(parser, name)
+
+
+def _positive(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def _add_setting(parser: argparse.ArgumentParser, name: str) -> None:

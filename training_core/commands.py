@@ -15,6 +15,7 @@ import numpy as np
 
 from .batch import Batch, as_dicts, open_noted
 from .errors import InputError, OutputError, UsageError
+from .resume import Existing
 from .settings import PatchSettings, preset
 from .stack import check_trainable
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .batch import Result, Work
+    from .checkpoint import Checkpoint
     from .run import Run
     from .settings import Settings
     from .stack import Stack
@@ -130,27 +132,39 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
 
 def train(arguments: argparse.Namespace, run: Run) -> int:
     """Train one denoiser on all stacks that can be opened."""
-    _refuse_existing(arguments.model, arguments.overwrite)
-    stacks, failed = Batch.of(arguments.stacks).open_all(run)
-    if not stacks:
-        raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
+    existing = _existing(arguments)
+    if existing.is_finished(arguments.model):
+        return _kept(arguments, run)
+    with existing.checkpoint(arguments.model, run) as checkpoint:
+        overwrite = existing.overwrite or checkpoint.exists
+        _refuse_existing(arguments.model, overwrite)
+        stacks, failed = Batch.of(arguments.stacks).open_all(run)
+        if not stacks:
+            raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
 
-    from .model_file import save_denoiser
-    from .pipeline import train as train_on
+        from .model_file import save_denoiser
+        from .pipeline import train as train_on
 
-    denoiser = train_on(stacks, _settings(arguments), run=run)
-    save_denoiser(denoiser, arguments.model, overwrite=arguments.overwrite)
+        denoiser = train_on(stacks, _settings(arguments), run=run, checkpoint=checkpoint)
+        save_denoiser(denoiser, arguments.model, overwrite=overwrite)
     facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
     return _answer(facts, arguments.json, failed)
+
+
+def _kept(arguments: argparse.Namespace, run: Run) -> int:
+    """Tell of a model that an earlier command finished."""
+    from .model_file import load_denoiser
+
+    run.note(f"{arguments.model} is finished already and kept.")
+    card = load_denoiser(arguments.model, device="cpu").card
+    return _answer(_training_facts(card, arguments) | {"failed": []}, arguments.json)
 
 
 def run_all(arguments: argparse.Namespace, run: Run) -> int:
     """Train on each stack and denoise it: the main job."""
     settings, batch = _settings(arguments), Batch.of(arguments.stacks)
-    if arguments.model:
-        if not batch.alone:
-            raise UsageError("With several stacks each has its own model; leave --model out.")
-        _refuse_existing(arguments.model, arguments.overwrite)
+    if arguments.model and not batch.alone:
+        raise UsageError("With several stacks each has its own model; leave --model out.")
 
     from .model_file import save_denoiser
     from .pipeline import denoise_stack
@@ -158,11 +172,14 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
     # The training of each stack; the stable keys at the top are those of the last one.
     facts = _training_facts({"seed": settings.seed}, arguments) | {"trainings": []}
 
-    def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
         check_trainable(stack)
-        outcome = denoise_stack(stack, settings, run=run)
+        overwrite = arguments.overwrite or checkpoint.exists
         if arguments.model:
-            save_denoiser(outcome.denoiser, arguments.model, overwrite=arguments.overwrite)
+            _refuse_existing(arguments.model, overwrite)
+        outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint)
+        if arguments.model:
+            save_denoiser(outcome.denoiser, arguments.model, overwrite=overwrite)
         made = _training_facts(outcome.denoiser.card, arguments)
         facts.update(made)
         facts["trainings"].append({"input": stack.source} | made)
@@ -172,18 +189,36 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
 
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
-    """Denoise stacks with a trained model."""
+    """Denoise stacks with a trained model, or with the bundled one that has seen none of them."""
     batch = Batch.of(arguments.stacks)
 
+    from .checkpoint import describe_denoising
     from .denoiser import denoise as apply
+    from .dncnn_b import NAME, bundled_denoiser
     from .model_file import load_denoiser
 
-    denoiser = load_denoiser(arguments.model, device=arguments.device)
+    bundled = arguments.model == Path(NAME) and not arguments.model.exists()
+    trained = None if bundled else load_denoiser(arguments.model, device=arguments.device)
 
-    def work(stack: Stack) -> tuple[Stack, Mapping[str, Any]]:
-        return apply(stack, denoiser, run=run), denoiser.card
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
+        denoiser = trained or bundled_denoiser(stack, device=arguments.device, run=run)
+        checkpoint.claim(describe_denoising(stack, arguments.model))
+        return apply(stack, denoiser, run=run, checkpoint=checkpoint), denoiser.card
 
     return _batch(arguments, batch, work, run, {})
+
+
+def evaluate(arguments: argparse.Namespace, run: Run) -> int:
+    """Run published benchmarks again, with our figures beside the published ones."""
+    from .evaluation_command import evaluate_tables, list_tables
+
+    if arguments.list or arguments.tables == ["list"]:
+        tables = list_tables()
+        lines = [f"{name.ljust(max(map(len, tables)))}  {about}" for name, about in tables.items()]
+        return _answer({"tables": tables}, arguments.json, text="\n".join(lines))
+    facts, texts, failed = evaluate_tables(arguments, run)
+    answer = {"tables": facts, "failed": as_dicts(failed)}
+    return _answer(answer, arguments.json, failed, text="\n\n".join(texts))
 
 
 def self_test(arguments: argparse.Namespace, run: Run) -> int:
@@ -205,11 +240,15 @@ def _batch(
         arguments.output,
         work,
         run=run,
-        overwrite=arguments.overwrite,
+        existing=_existing(arguments),
         as_float=arguments.dtype == "float32",
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": as_dicts(results)}
     return _answer(facts, arguments.json, results)
+
+
+def _existing(arguments: argparse.Namespace) -> Existing:
+    return Existing(arguments.overwrite, arguments.resume)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -227,12 +266,14 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
 
 
-def _answer(facts: dict[str, Any], as_json: bool, results: Sequence[Result] = ()) -> int:
-    """Write the answer to stdout; give the exit code."""
+def _answer(
+    facts: dict[str, Any], as_json: bool, results: Sequence[Result] = (), text: str = ""
+) -> int:
+    """Write the answer to stdout, as `text` where there is one; give the exit code."""
     plain = _plain(facts)
     if as_json:
         text = json.dumps(plain, allow_nan=False)
-    else:
+    elif not text:
         shown = {k: v for k, v in plain.items() if v != "" and k not in ONE_BY_ONE}
         lines = [f"{_label(k)}: {_readable(v)}" for k, v in shown.items()]
         text = "\n".join(lines + [_outcome(result) for result in results])

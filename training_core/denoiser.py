@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from .checkpoint import NO_CHECKPOINT
 from .compact_networks import CompactDenoiser
 from .device import tile_size
 from .errors import InputError
+from .kept_frames import KeptFrames
 from .networks import fold_batch_norm, paper_network
 from .orientations import turn, turn_back
-from .patches import PatchLocation, tiles
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
 from .stack import cast
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from .checkpoint import Checkpoint
     from .noise_model import NoiseModel
+    from .patches import PatchLocation
     from .run import Run
     from .settings import DenoiserSettings, Settings
     from .stack import Pixels, Stack
@@ -78,6 +81,8 @@ class Denoiser:
         The story of the training, plain values for JSON.
     device
         Where the network is.
+    history
+        The network after each round, for who trained it; a model file keeps the best alone.
     """
 
     network: nn.Module
@@ -85,6 +90,7 @@ class Denoiser:
     settings: Settings
     device: torch.device
     card: dict[str, Any] = field(default_factory=dict)
+    history: dict[int, nn.Module] = field(default_factory=dict)
 
     @property
     def noise_sigma(self) -> float:
@@ -162,7 +168,14 @@ def build_network(settings: DenoiserSettings) -> nn.Module:
     return paper_network(settings.network)
 
 
-def denoise(stack: Stack, denoiser: Denoiser, *, run: Run = SILENT, tile_px: int = 0) -> Stack:
+def denoise(
+    stack: Stack,
+    denoiser: Denoiser,
+    *,
+    run: Run = SILENT,
+    tile_px: int = 0,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+) -> Stack:
     """Denoise every frame of a stack, tile by tile.
 
     Parameters
@@ -173,6 +186,8 @@ def denoise(stack: Stack, denoiser: Denoiser, *, run: Run = SILENT, tile_px: int
         Trained on this stack or on one like it.
     tile_px
         Side of a tile without its halo; 0 chooses by the free memory.
+    checkpoint
+        Keeps the tiles that are done, for a job that it was told of before.
 
     Raises
     ------
@@ -185,23 +200,23 @@ def denoise(stack: Stack, denoiser: Denoiser, *, run: Run = SILENT, tile_px: int
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     ready = _for_inference(denoiser)
-    places = tiles(stack.frame_shape, tile)
-    total, clipped = stack.frame_count * len(places), 0
     pixels = np.empty(stack.shape, stack.dtype)
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
+    kept = KeptFrames(checkpoint.part("denoised"), flat, tile)
+    places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total)
-    for index in range(stack.frame_count):
+    for index in range(kept.done // len(places), stack.frame_count):
         raw, channel = stack.raw_frame(index), ready.channels[_channel(stack, index, ready)]
-        for number, place in enumerate(places, start=1):
-            run.check()
+        for place in places[kept.done % len(places) :]:
+            kept.check(run)
             part, lost = _denoise_tile(raw, place, ready, channel, run)
             flat[index][place.slices] = part
-            clipped += lost
-            done = index * len(places) + number
-            if run.tick_due() or done == total:
-                run.progress(Stage.DENOISE, done, total)
-    if clipped:
-        run.note(f"{clipped} pixels were clipped to the range of {stack.dtype}.", warning=True)
+            kept.done, kept.clipped = kept.done + 1, kept.clipped + lost
+            if run.tick_due() or kept.done == total:
+                run.progress(Stage.DENOISE, kept.done, total)
+    kept.save()
+    if kept.clipped:
+        run.note(f"{kept.clipped} pixels were clipped to the range of {stack.dtype}.", warning=True)
     run.finish(Stage.DENOISE)
     return stack.with_pixels(pixels)
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from .state_file import State
+
 FORMAT = "g2g-1"
 GENERATORS: dict[str, type[StationaryGenerator | NoiseGenerator]] = {
     "StationaryGenerator": StationaryGenerator,
@@ -48,8 +50,9 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
     tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
     channels = []
     for number, channel in enumerate(denoiser.channels):
-        tensors |= _channel_tensors(f"channel{number}", channel)
-        channels.append(_channel_card(channel))
+        state = channel_state(channel)
+        tensors |= {f"channel{number}.{name}": v for name, v in state["tensors"].items()}
+        channels.append(state["card"])
     card = {
         "format": FORMAT,
         "settings": denoiser.settings.to_dict(),
@@ -70,7 +73,8 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
     return path
 
 
-def _channel_tensors(name: str, channel: Channel) -> dict[str, Tensor]:
+def channel_state(channel: Channel) -> State:
+    """Give a channel as tensors and a card of plain values."""
     noise = channel.noise
     arrays = {
         "covariance": noise.covariance,
@@ -79,9 +83,10 @@ def _channel_tensors(name: str, channel: Channel) -> dict[str, Tensor]:
         "brightness.levels": channel.brightness.levels,
         "brightness.shifts": channel.brightness.shifts,
     }
-    tensors = {f"{name}.{key}": torch.from_numpy(np.array(v)) for key, v in arrays.items()}
+    tensors = {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
     generator = noise.generator.state_dict()
-    return tensors | {f"{name}.generator.{key}": value for key, value in generator.items()}
+    tensors |= {f"generator.{key}": value for key, value in generator.items()}
+    return {"tensors": tensors, "card": _channel_card(channel)}
 
 
 def _channel_card(channel: Channel) -> dict[str, Any]:
@@ -110,8 +115,8 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
         settings = Settings.from_dict(card["settings"])
         network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
         channels = tuple(
-            _channel(parts, _under(tensors, f"channel{number}"), place)
-            for number, parts in enumerate(card["channels"] or [{}])
+            channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)
+            for number, part in enumerate(card["channels"] or [{}])
         )
     except (KeyError, TypeError, ValueError, RuntimeError, SettingsError) as error:
         raise ModelError(
@@ -145,7 +150,9 @@ def _filled(network: nn.Module, weights: dict[str, Tensor], place: torch.device)
     return network.to(place).eval()
 
 
-def _channel(card: dict[str, Any], tensors: dict[str, Tensor], place: torch.device) -> Channel:
+def channel_from(state: State, place: torch.device) -> Channel:
+    """Build a channel from its `channel_state`, with its generator on a device."""
+    card, tensors = state["card"], state["tensors"]
     arrays = {name: value.numpy() for name, value in tensors.items() if "generator" not in name}
     generator = GENERATORS[card["generator"]]()
     noise = NoiseModel(

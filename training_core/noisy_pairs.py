@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 
+from .checkpoint import NO_PART
 from .compact_networks import StationaryGenerator
 from .orientations import turn
 from .published_pairs import PublishedPairs
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from .checkpoint import Part, State
     from .denoiser import Channel, Denoiser
     from .run import Run
     from .settings import DenoiserSettings
@@ -72,6 +74,14 @@ class PreparedPairs:
         both = torch.stack(cut).to(self.device)
         return both[:, :-1], both[:, -1:]
 
+    def state(self) -> State:
+        """Give what the next batch depends on; the copies are made again from the estimates."""
+        return {"draw": self.draw.get_state()}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`; the generator of random numbers, shared with others, is set."""
+        self.draw.set_state(state["draw"])
+
 
 def make_pairs(
     denoiser: Denoiser,
@@ -94,13 +104,31 @@ def make_pairs(
     return PreparedPairs(denoiser, cast("Sequence[Estimate]", teacher), draw, run)
 
 
-def next_teacher(denoiser: Denoiser, noisy: Sequence[Estimate], run: Run) -> Teacher:
+def next_teacher(
+    denoiser: Denoiser, noisy: Sequence[Estimate], run: Run, part: Part = NO_PART
+) -> Teacher:
     """Give what the next round learns from: the denoiser's estimates, or the denoiser itself."""
     if _published(denoiser):
         return [denoiser.network] * len(denoiser.channels)
+    return estimate_all(denoiser, noisy, part, run)
+
+
+def estimate_all(
+    denoiser: Denoiser, noisy: Sequence[Estimate], part: Part, run: Run
+) -> list[Estimate]:
+    """Denoise every region; `part` keeps those that are done."""
+
+    def make(number: int) -> Tensor:
+        return denoiser.estimate(noisy[number].image, noisy[number].channel, run)
+
+    return with_channels(part.collect(len(noisy), make, run), noisy)
+
+
+def with_channels(images: Sequence[Tensor], noisy: Sequence[Estimate]) -> list[Estimate]:
+    """Say of each image to which channel it belongs: that of the noisy one, on its device."""
     return [
-        Estimate(denoiser.estimate(region.image, region.channel, run), region.channel)
-        for region in noisy
+        Estimate(image.to(region.image.device), region.channel)
+        for image, region in zip(images, noisy, strict=True)
     ]
 
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from .blind_score import error_estimate
+from .checkpoint import NO_CHECKPOINT
 from .errors import SettingsError
-from .noise_game import follow
 from .noisy_pairs import Estimate, make_pairs, next_teacher
+from .round_training import RoundTraining
 from .run import SILENT, PreviewReady, Stage
-from .training_step import TrainingStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,16 +22,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from .checkpoint import Checkpoint, Part
     from .denoiser import Denoiser
     from .noisy_pairs import PreparedPairs, Teacher
     from .published_pairs import PublishedPairs
     from .run import Region, Run
-    from .settings import DenoiserSettings
 
     Preview = Callable[[Denoiser, Region], PreviewReady | None]
 
-WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
-LONGEST_GRADIENT = 1.0
 BETTER = 0.005  # of the noise's variance: a later round is kept unless an earlier one beats this
 
 
@@ -60,6 +57,7 @@ def train_rounds(
     *,
     run: Run = SILENT,
     preview: Preview | None = None,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
 ) -> list[RoundResult]:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
@@ -73,6 +71,8 @@ def train_rounds(
         Their first estimates, or the network g2 of each channel where pairs are made as published.
     preview
         Makes the picture of a watched region; asked at most once a second.
+    checkpoint
+        Keeps finished rounds and the steps of the one that runs.
 
     Returns
     -------
@@ -87,31 +87,65 @@ def train_rounds(
     """
     settings = denoiser.settings.denoiser
     draw = torch.Generator().manual_seed(denoiser.settings.seed)
-    results: list[RoundResult] = []
-    kept: dict[int, dict[str, Tensor]] = {}
-    if settings.network == "compact":  # before training it passes the filter's estimate on
-        results.append(_judge(denoiser, noisy, 0, run))
-        kept[0] = deepcopy(denoiser.network.state_dict())
-    teacher = first
+    finished = _FinishedRounds(denoiser, noisy, draw, run, checkpoint)
+    if settings.network == "compact" and not finished.take(0):
+        finished.add(0)  # before training it passes the filter's estimate on
     for number in range(1, settings.rounds + 1):
+        if finished.take(number):
+            continue
+        estimates, steps = (checkpoint.part(f"{kind}-{number}") for kind in ("estimates", "steps"))
+        teacher = first if number == 1 else next_teacher(denoiser, noisy, run, estimates)
         run.start(
             Stage.ROUNDS, settings.rounds * settings.steps, f"round {number} of {settings.rounds}"
         )
         pairs = make_pairs(denoiser, noisy, teacher, draw, run)
-        _train_round(denoiser, pairs, number, run, preview)
-        results.append(_judge(denoiser, noisy, number, run))
-        kept[number] = deepcopy(denoiser.network.state_dict())
+        _train_round(denoiser, pairs, number, run, preview, steps)
+        finished.add(number)
+        estimates.drop()
+        steps.drop()
         if run.finish_early:
             break
-        if number < settings.rounds:
-            teacher = next_teacher(denoiser, noisy, run)
     run.finish(Stage.ROUNDS)
-    denoiser.network.load_state_dict(kept[best_round(results)])
-    return results
+    denoiser.network.load_state_dict(finished.kept[best_round(finished.results)])
+    return finished.results
 
 
-def _judge(denoiser: Denoiser, noisy: Sequence[Estimate], number: int, run: Run) -> RoundResult:
-    return RoundResult(number, error_estimate(denoiser, noisy, denoiser.settings.seed, run))
+class _FinishedRounds:
+    """The results and networks of the rounds so far, and the checkpoint's part of each."""
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        noisy: Sequence[Estimate],
+        draw: torch.Generator,
+        run: Run,
+        checkpoint: Checkpoint,
+    ) -> None:
+        self.denoiser, self.noisy, self.draw = denoiser, noisy, draw
+        self.run, self.checkpoint = run, checkpoint
+        self.results: list[RoundResult] = []
+        self.kept: dict[int, dict[str, Tensor]] = {}
+
+    def take(self, number: int) -> bool:
+        """Take over a round that was finished before an interruption, if it was."""
+        state = self.checkpoint.part(f"round-{number}").load()
+        if state is None:
+            return False
+        self.denoiser.network.load_state_dict(state["network"])
+        self.draw.set_state(state["draw"])
+        self._keep(number, state["error"])
+        return True
+
+    def add(self, number: int) -> None:
+        """Judge a round that has just been trained, and keep it."""
+        error = error_estimate(self.denoiser, self.noisy, self.denoiser.settings.seed, self.run)
+        self._keep(number, error)
+        state = {"network": self.kept[number], "error": error, "draw": self.draw.get_state()}
+        self.checkpoint.part(f"round-{number}").save(state)
+
+    def _keep(self, number: int, error: float) -> None:
+        self.results.append(RoundResult(number, error))
+        self.kept[number] = deepcopy(self.denoiser.network.state_dict())
 
 
 def best_round(results: Sequence[RoundResult]) -> int:
@@ -135,58 +169,25 @@ def _train_round(
     number: int,
     run: Run,
     preview: Preview | None,
+    part: Part,
 ) -> None:
     """Take the steps of one round; the network ends with its averaged weights, in eval mode."""
     settings = denoiser.settings.denoiser
-    trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kept = denoiser.network
-    optimiser = torch.optim.Adam(trained.parameters(), settings.learning_rate)
-    update = TrainingStep(
-        trained,
-        optimiser,
-        bfloat16=denoiser.settings.precision == "auto",
-        longest=_longest(settings),
-        run=run,
-    )
+    training = RoundTraining(denoiser, pairs, run)
+    kept = part.load()
+    if kept is not None:
+        training.restore(kept)
     before, total = (number - 1) * settings.steps, settings.rounds * settings.steps
-    told, steps_told = torch.zeros((), device=denoiser.device), 0
-    for step in range(1, settings.steps + 1):
-        run.check()
-        _set_rate(optimiser, settings, step - 1)
-        loss = update(*pairs.batch(settings))
-        _keep(kept, trained, min(settings.averaging, step / (step + 10)))
-        told, steps_told = told + loss, steps_told + 1
+    for step in range(training.steps + 1, settings.steps + 1):
+        part.check(run, training.state)
+        training.step()
         if step == settings.steps or run.finish_early or run.tick_due():
-            mean = float(told) / steps_told  # waits for the device
-            run.progress(Stage.ROUNDS, before + step, total, {"denoiser": mean})
-            told, steps_told = torch.zeros_like(told), 0
+            run.progress(Stage.ROUNDS, before + step, total, {"denoiser": training.mean_loss()})
             _show(denoiser, run, preview)
         if run.finish_early:
             break
-    kept.eval()
-
-
-def _longest(settings: DenoiserSettings) -> float:
-    """Give the length that gradients are cut to; the published method cuts none."""
-    return LONGEST_GRADIENT if settings.schedule == "cosine" else math.inf
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, settings: DenoiserSettings, step: int) -> None:
-    if settings.schedule == "halving":
-        share = 0.5 ** (3 * step // settings.steps)
-    else:
-        warm = max(1, int(WARM_UP * settings.steps))
-        falling = (step - warm) / max(settings.steps - warm, 1)
-        share = (step + 1) / warm if step < warm else (1 + math.cos(math.pi * falling)) / 2
-    for group in optimiser.param_groups:
-        group["lr"] = settings.learning_rate * share
-
-
-def _keep(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
-    """Let the kept weights follow, and take over the running statistics as they are."""
-    follow(kept, trained, slowness)
-    for mine, theirs in zip(kept.buffers(), trained.buffers(), strict=True):
-        mine.copy_(theirs)
+    part.save(training.state())  # judging takes a while, too
+    denoiser.network.eval()
 
 
 def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:

@@ -11,12 +11,14 @@ import tifffile
 from training_core.batch import Batch, target_paths
 from training_core.errors import InputError, OutputError
 from training_core.readers import open_stack
+from training_core.resume import Existing
 from training_core.run import Note, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from training_core.checkpoint import Checkpoint
     from training_core.stack import Stack
 
 
@@ -28,13 +30,13 @@ def save(path: Path, value: int = 5) -> Path:
     return path
 
 
-def plus_one(stack: Stack) -> tuple[Stack, Mapping[str, object]]:
+def plus_one(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, object]]:
     return stack.with_pixels(stack.pixels + np.asarray(1, stack.dtype)), {"seed": 3}
 
 
-def denoise(batch: Batch, output: Path, run: Run | None = None, **options: bool):
-    options = {"overwrite": False, "as_float": False} | options
-    return batch.denoise(output, plus_one, run=run or Run(), **options)
+def denoise(batch: Batch, output: Path, run: Run | None = None, as_float: bool = False):
+    run = run or Run()
+    return batch.denoise(output, plus_one, run=run, existing=Existing(), as_float=as_float)
 
 
 def test_nine_good_files_and_a_bad_one(tmp_path: Path):
@@ -84,16 +86,16 @@ def test_an_existing_output_is_found_before_the_work_is_done(tmp_path: Path):
     target.write_text("mine")
     done: list[Stack] = []
 
-    def work(stack: Stack) -> tuple[Stack, Mapping[str, object]]:
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, object]]:
         done.append(stack)
-        return plus_one(stack)
+        return plus_one(stack, checkpoint)
 
     batch = Batch.of([source])
     with pytest.raises(OutputError, match="exists already"):
-        batch.denoise(target, work, run=Run(), overwrite=False, as_float=False)
+        batch.denoise(target, work, run=Run(), existing=Existing(), as_float=False)
     assert (done, target.read_text()) == ([], "mine")
 
-    batch.denoise(target, work, run=Run(), overwrite=True, as_float=False)
+    batch.denoise(target, work, run=Run(), existing=Existing(overwrite=True), as_float=False)
     assert open_stack(target).pixels.max() == 6
 
 

@@ -47,7 +47,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     card = {"device": "cpu", "seconds": 1.5, "seed": 4, "patches": 77, "rounds": [{"round": 1}]}
     denoiser = SimpleNamespace(card=card)
 
-    def denoise_stack(stack: Stack, settings: Any, *, run: Run) -> SimpleNamespace:
+    def denoise_stack(stack: Stack, settings: Any, *, run: Run, checkpoint: Any) -> SimpleNamespace:
         asked.append(settings)
         run.start(Stage.ROUNDS, 1)
         run.check()
@@ -55,7 +55,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         denoised = stack.with_pixels(stack.pixels - np.ones((), stack.dtype))
         return SimpleNamespace(denoised=denoised, denoiser=denoiser)
 
-    def train(stacks: list[Stack], settings: Any, *, run: Run) -> SimpleNamespace:
+    def train(stacks: list[Stack], settings: Any, *, run: Run, checkpoint: Any) -> SimpleNamespace:
         asked.append((len(stacks), settings))
         return denoiser
 
@@ -249,10 +249,10 @@ def test_ctrl_c_leaves_nothing_behind(
 
     finish = pipeline.denoise_stack
 
-    def interrupted(stack: Stack, settings: Any, *, run: Run) -> Any:
-        outcome = finish(stack, settings, run=run) if where == "during" else None
+    def interrupted(stack: Stack, settings: Any, **more: Any) -> Any:
+        outcome = finish(stack, settings, **more) if where == "during" else None
         os.kill(os.getpid(), signal.SIGINT)
-        return outcome or finish(stack, settings, run=run)
+        return outcome or finish(stack, settings, **more)
 
     monkeypatch.setattr(pipeline, "denoise_stack", interrupted)
 

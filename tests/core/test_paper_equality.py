@@ -28,7 +28,7 @@ from paper_reference import (
 )
 from torch import nn
 
-from training_core import noisy_pairs, paper_gan, rounds
+from training_core import noisy_pairs, paper_gan, round_training, rounds
 from training_core.denoiser import Channel, Denoiser
 from training_core.networks import Critic, DnCNN, NoiseGenerator, paper_network
 from training_core.noise_model import NoiseModel
@@ -203,7 +203,7 @@ def test_denoisers_rate_is_halved_as_published():
     settings = preset("paper").denoiser
     adam = torch.optim.Adam([nn.Parameter(torch.zeros(1))])
     for step in range(settings.steps):
-        rounds._set_rate(adam, settings, step)
+        round_training.set_rate(adam, settings, step)
         assert adam.param_groups[0]["lr"] == pytest.approx(round_rate(step // 160))
 
 

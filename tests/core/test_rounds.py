@@ -17,7 +17,7 @@ from made_up import (
     with_published_noise,
 )
 
-from training_core import rounds
+from training_core import round_training, rounds
 from training_core.blind_score import brightness_curve, error_estimate
 from training_core.denoiser import Channel
 from training_core.errors import SettingsError
@@ -246,11 +246,11 @@ def test_training_brings_the_loss_down():
 def test_the_best_round_is_kept(monkeypatch):
     seen = {}
 
-    def judge(chosen, noisy, number, run):
-        seen[number] = weights(chosen)
-        return RoundResult(number, {0: 0.5, 1: 0.2, 2: 0.9}[number])
+    def judge(chosen, noisy, seed, run):
+        seen[len(seen)] = weights(chosen)
+        return [0.5, 0.2, 0.9][len(seen) - 1]
 
-    monkeypatch.setattr(rounds, "_judge", judge)
+    monkeypatch.setattr(rounds, "error_estimate", judge)
     chosen, results = train(rounds=2)
     assert [result.round for result in results] == [0, 1, 2]
     assert torch.equal(weights(chosen), seen[1])
@@ -296,7 +296,7 @@ def test_learning_rate(schedule):
     settings = DenoiserSettings(schedule=schedule, steps=90, learning_rate=0.01)
     rates = []
     for step in range(90):
-        rounds._set_rate(optimiser, settings, step)
+        round_training.set_rate(optimiser, settings, step)
         rates.append(optimiser.param_groups[0]["lr"])
     if schedule == "halving":
         assert rates == [0.01] * 30 + [0.005] * 30 + [0.0025] * 30

@@ -1,0 +1,101 @@
+"""One round of learning: the network, its optimiser, and the average that is kept."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+import torch
+
+from .noise_game import follow
+from .training_step import TrainingStep
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .checkpoint import State
+    from .denoiser import Denoiser
+    from .noisy_pairs import PreparedPairs
+    from .published_pairs import PublishedPairs
+    from .run import Run
+    from .settings import DenoiserSettings
+
+WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
+LONGEST_GRADIENT = 1.0
+
+
+class RoundTraining:
+    """The network that is trained in a round, and that of the denoiser, which follows it."""
+
+    def __init__(self, denoiser: Denoiser, pairs: PreparedPairs | PublishedPairs, run: Run) -> None:
+        self.settings, self.pairs = denoiser.settings.denoiser, pairs
+        self.kept = denoiser.network
+        self.trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = torch.optim.Adam(self.trained.parameters(), self.settings.learning_rate)
+        self.update = TrainingStep(
+            self.trained,
+            self.optimiser,
+            bfloat16=denoiser.settings.precision == "auto",
+            longest=_longest(self.settings),
+            run=run,
+        )
+        self.steps = self.steps_told = 0
+        self.loss = torch.zeros((), device=denoiser.device)  # the sum since it was last told
+
+    def step(self) -> None:
+        """Learn from one batch."""
+        set_rate(self.optimiser, self.settings, self.steps)
+        self.loss += self.update(*self.pairs.batch(self.settings))
+        self.steps, self.steps_told = self.steps + 1, self.steps_told + 1
+        slowness = min(self.settings.averaging, self.steps / (self.steps + 10))
+        _keep(self.kept, self.trained, slowness)
+
+    def mean_loss(self) -> float:
+        """Give the mean since the last call; waits for the device."""
+        mean = float(self.loss) / self.steps_told
+        self.loss, self.steps_told = torch.zeros_like(self.loss), 0
+        return mean
+
+    def state(self) -> State:
+        """Give everything that the next step depends on."""
+        return {
+            "steps": self.steps,
+            "steps_told": self.steps_told,
+            "loss": self.loss,
+            "pairs": self.pairs.state(),
+            "update": self.update.state(),
+            "kept": self.kept.state_dict(),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`."""
+        self.steps, self.steps_told = state["steps"], state["steps_told"]
+        self.loss = state["loss"].to(self.loss.device)
+        self.pairs.restore(state["pairs"])
+        self.update.restore(state["update"])
+        self.kept.load_state_dict(state["kept"])
+
+
+def _longest(settings: DenoiserSettings) -> float:
+    """Give the length that gradients are cut to; the published method cuts none."""
+    return LONGEST_GRADIENT if settings.schedule == "cosine" else math.inf
+
+
+def set_rate(optimiser: torch.optim.Optimizer, settings: DenoiserSettings, step: int) -> None:
+    """Set the rate of a step, counted from 0, as the schedule has it."""
+    if settings.schedule == "halving":
+        share = 0.5 ** (3 * step // settings.steps)
+    else:
+        warm = max(1, int(WARM_UP * settings.steps))
+        falling = (step - warm) / max(settings.steps - warm, 1)
+        share = (step + 1) / warm if step < warm else (1 + math.cos(math.pi * falling)) / 2
+    for group in optimiser.param_groups:
+        group["lr"] = settings.learning_rate * share
+
+
+def _keep(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
+    """Let the kept weights follow, and take over the running statistics as they are."""
+    follow(kept, trained, slowness)
+    for mine, theirs in zip(kept.buffers(), trained.buffers(), strict=True):
+        mine.copy_(theirs)

@@ -1,0 +1,195 @@
+"""The stages of one training, in order, and what they hand to each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from .blind_score import brightness_curve
+from .denoiser import Channel, Denoiser, build_network, to_stack_units
+from .first_estimate import choose_estimator
+from .model_file import channel_from, channel_state
+from .networks import paper_network
+from .noise_game import train_generator
+from .noise_model import NoiseModel, measure_noise
+from .noise_patches import cut_noise_patches
+from .noise_statistics import NoiseCurve
+from .noisy_pairs import Estimate, estimate_all, with_channels
+from .paper_gan import train_paper_gan
+from .patches import PatchLocation
+from .rounds import train_rounds
+from .run import PreviewReady, Region, Stage
+from .stabilise import Stabiliser
+from .training_regions import choose_regions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from .checkpoint import Checkpoint, Part, State
+    from .rounds import RoundResult
+    from .run import Run
+    from .settings import Settings
+    from .stack import Stack
+    from .training_regions import TrainingRegion
+
+    Image = NDArray[np.float32]
+
+MEASURED_REGIONS = 8
+PREVIEW_PX = 256
+
+
+class Training:
+    """The stages of one training; what a checkpoint keeps of them is not computed again."""
+
+    def __init__(
+        self,
+        stacks: Sequence[Stack],
+        settings: Settings,
+        device: torch.device,
+        run: Run,
+        checkpoint: Checkpoint,
+    ) -> None:
+        self.stacks, self.settings, self.device, self.run = stacks, settings, device, run
+        self.checkpoint = checkpoint
+        self.regions = choose_regions(stacks, settings.denoiser.area_mpx, settings.seed)
+        self.patches = cut_noise_patches(stacks, settings.patches, run, checkpoint.part("patches"))
+
+    def denoiser(self) -> tuple[Denoiser, list[RoundResult]]:
+        """Go through all stages; give the denoiser of the best round, and all rounds."""
+        learned = [self._channel(number) for number in range(len(self.patches))]
+        channels = tuple(channel for channel, _ in learned)
+        network = build_network(self.settings.denoiser).to(self.device).eval()
+        denoiser = Denoiser(network, channels, self.settings, self.device)
+        noisy = [
+            self._estimate(channels[r.channel].noise.stabiliser.forward(r.values), r, channels)
+            for r in self.regions
+        ]
+        teachers = [g2 for _, g2 in learned if g2 is not None]
+        first = teachers or self._first_estimates(noisy)
+        rounds = train_rounds(
+            denoiser,
+            noisy,
+            first,
+            run=self.run,
+            preview=self._preview,
+            checkpoint=self.checkpoint,
+        )
+        if self.settings.denoiser.keep_brightness:
+            self._measure_brightness(denoiser, noisy)
+        return denoiser, rounds
+
+    def _estimate(
+        self, image: Image, region: TrainingRegion, channels: Sequence[Channel]
+    ) -> Estimate:
+        return Estimate(torch.from_numpy(image).to(self.device), channels[region.channel])
+
+    def _frames(self, channel: int) -> list[Image]:
+        return [region.values for region in self.regions if region.channel == channel]
+
+    def _channel(self, number: int) -> tuple[Channel, nn.Module | None]:
+        """Learn the noise of a channel; also give g2 where the published method learns it."""
+        part = self.checkpoint.part(f"channel-{number}")
+        state = part.load()
+        if state is None:
+            game = self.checkpoint.part(f"noise-{number}")
+            published = self.settings.noise_model.generator == "g1"
+            state = (self._published if published else self._measured)(number, game)
+            part.save(state)
+            game.drop()
+        # Built from the state also where it was learned just now, so that nothing can differ.
+        channel, g2 = channel_from(state["channel"], self.device), None
+        if state["g2"] is not None:
+            kind = "unet" if self.settings.denoiser.network == "unet" else "dncnn"
+            g2 = paper_network(kind, 15, sigmoid=True).to(self.device).eval()
+            g2.load_state_dict(state["g2"])
+        return channel, g2
+
+    def _measured(self, number: int, game: Part) -> State:
+        """Measure the noise of a channel and let the generator learn it."""
+        frames = self._frames(number)[:MEASURED_REGIONS]
+        chosen = self.settings.noise_model
+        linear = any(stack.value_unit == "HU" for stack in self.stacks)
+        patches = self.patches[number]
+        stabiliser, curve, covariance, noise = measure_noise(frames, patches, chosen, linear=linear)
+        generator, match = train_generator(
+            noise,
+            covariance,
+            chosen,
+            seed=self.settings.seed,
+            device=self.device,
+            run=self.run,
+            part=game,
+        )
+        model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches))
+        stabilised = np.concatenate([stabiliser.forward(f).ravel() for f in frames])
+        spread = float(stabilised.std())
+        channel = Channel(model, float(stabilised.mean()), spread if spread > 0 else 1.0)
+        return {"channel": channel_state(channel), "g2": None}
+
+    def _published(self, number: int, game: Part) -> State:
+        """Train g1 and g2 on unit intensities, as published."""
+        intensity = self.stacks[0].intensity
+        unit = Stabiliser(offset=intensity.offset, scale=intensity.scale)
+        patches, frames = self.patches[number], self._frames(number)
+        *_, covariance, _ = measure_noise(
+            frames[:MEASURED_REGIONS], patches, self.settings.noise_model, linear=True
+        )
+        gan = train_paper_gan(
+            unit.forward(patches),
+            [unit.forward(frame) for frame in frames],
+            self.settings,
+            device=self.device,
+            run=self.run,
+            part=game,
+        )
+        sigma = float(unit.forward(patches).std(axis=(1, 2)).mean())
+        curve = NoiseCurve(np.zeros(1), np.array([sigma]))
+        model = NoiseModel(unit, curve, covariance, gan.g1, None, len(patches))
+        return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
+
+    def _first_estimates(self, noisy: Sequence[Estimate]) -> list[Estimate]:
+        """Estimate every region before any network has learned to denoise."""
+        self.run.start(Stage.FIRST_ESTIMATE, len(noisy))
+        noises = list(dict.fromkeys(region.channel.noise for region in noisy))
+        estimate = choose_estimator(self.settings.denoiser, noises, self.run)
+
+        @torch.no_grad()
+        def make(number: int) -> Tensor:
+            image = estimate(noisy[number].image, noisy[number].channel.noise)
+            self.run.progress(Stage.FIRST_ESTIMATE, number + 1, len(noisy))
+            return image
+
+        images = self.checkpoint.part("first-estimates").collect(len(noisy), make, self.run)
+        self.run.finish(Stage.FIRST_ESTIMATE)
+        return with_channels(images, noisy)
+
+    def _measure_brightness(self, denoiser: Denoiser, noisy: Sequence[Estimate]) -> None:
+        """Find how far areas of each brightness moved, and have it undone from now on."""
+        estimates = estimate_all(denoiser, noisy, self.checkpoint.part("last-estimates"), self.run)
+        for number, channel in enumerate(denoiser.channels):
+            mine = [i for i, region in enumerate(self.regions) if region.channel == number]
+            regions, images = [self.regions[i] for i in mine], [estimates[i].image for i in mine]
+            channel.brightness = brightness_curve(regions, images, channel)
+
+    def _preview(self, denoiser: Denoiser, region: Region) -> PreviewReady | None:
+        """Show what the network makes of the watched region of the first stack now."""
+        stack = self.stacks[0]
+        if region.frame >= stack.frame_count:
+            return None
+        place = PatchLocation(
+            region.top, region.left, min(region.height, PREVIEW_PX), min(region.width, PREVIEW_PX)
+        ).grown(0, stack.frame_shape)
+        if place.height < 2 or place.width < 2:
+            return None
+        noisy = stack.frame(region.frame)[place.slices]
+        channel = denoiser.channels[stack.channel_of(region.frame)]
+        stabilised = channel.noise.stabiliser.forward(noisy)
+        made = denoiser.network_pass(torch.from_numpy(stabilised).to(self.device), channel)
+        values = to_stack_units(made.cpu().numpy(), stabilised, noisy, channel)
+        shown = Region(region.frame, place.top, place.left, place.height, place.width)
+        return PreviewReady(Stage.ROUNDS, shown, noisy, values.astype(np.float32))
