@@ -204,7 +204,7 @@ def denoise(
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile)
     places, total = kept.places, stack.frame_count * len(kept.places)
-    run.start(Stage.DENOISE, total)
+    run.start(Stage.DENOISE, total, done=kept.done)
     for index in range(kept.done // len(places), stack.frame_count):
         raw, channel = stack.raw_frame(index), ready.channels[_channel(stack, index, ready)]
         for place in places[kept.done % len(places) :]:

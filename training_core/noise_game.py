@@ -76,11 +76,11 @@ def train_generator(
 
 
 def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
-    run.start(Stage.NOISE_MODEL, steps, "noise generator")
     kept = part.load()
     if kept is not None:
         game.restore(kept)
     told = len(game.losses)
+    run.start(Stage.NOISE_MODEL, steps, "noise generator", done=told)
     for step in range(told + 1, steps + 1):
         part.check(run, game.state)
         game.step()

@@ -94,12 +94,12 @@ def train_paper_gan(
     fast = settings.precision == "auto"
     kind, seed = _kind(settings), settings.seed
     game = AdversarialGame(chosen, kind, seed, device, bfloat16=fast, run=run)
-    run.start(Stage.NOISE_MODEL, chosen.steps, "g1, g2, g3")
     kept = part.load()
     if kept is not None:
         game.restore(kept["game"])
         crops.restore(kept["crops"])
     told = len(game.losses)
+    run.start(Stage.NOISE_MODEL, chosen.steps, "g1, g2, g3", done=told)
     for step in range(told + 1, chosen.steps + 1):
         part.check(run, lambda: {"game": game.state(), "crops": crops.state()})
         game.step(*crops.draw(), _rate(step - 1, chosen.steps))

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from .checkpoint import Checkpoint, Part
     from .denoiser import Denoiser
-    from .noisy_pairs import PreparedPairs, Teacher
-    from .published_pairs import PublishedPairs
+    from .noisy_pairs import Teacher
     from .run import Region, Run
 
     Preview = Callable[[Denoiser, Region], PreviewReady | None]
@@ -95,11 +94,14 @@ def train_rounds(
             continue
         estimates, steps = (checkpoint.part(f"{kind}-{number}") for kind in ("estimates", "steps"))
         teacher = first if number == 1 else next_teacher(denoiser, noisy, run, estimates)
-        run.start(
-            Stage.ROUNDS, settings.rounds * settings.steps, f"round {number} of {settings.rounds}"
-        )
-        pairs = make_pairs(denoiser, noisy, teacher, draw, run)
-        _train_round(denoiser, pairs, number, run, preview, steps)
+        kept = steps.load()
+        total, done = settings.rounds * settings.steps, (number - 1) * settings.steps
+        done += 0 if kept is None else kept["steps"]
+        run.start(Stage.ROUNDS, total, f"round {number} of {settings.rounds}", done=done)
+        training = RoundTraining(denoiser, make_pairs(denoiser, noisy, teacher, draw, run), run)
+        if kept is not None:
+            training.restore(kept)
+        _train_round(training, denoiser, number, run, preview, steps)
         finished.add(number)
         estimates.drop()
         steps.drop()
@@ -107,6 +109,9 @@ def train_rounds(
             break
     run.finish(Stage.ROUNDS)
     denoiser.network.load_state_dict(finished.kept[best_round(finished.results)])
+    denoiser.history = finished.networks()
+    if isinstance(first[0], nn.Module):  # g2 of the first channel is round 0
+        denoiser.history[0] = first[0]
     return finished.results
 
 
@@ -143,6 +148,13 @@ class _FinishedRounds:
         state = {"network": self.kept[number], "error": error, "draw": self.draw.get_state()}
         self.checkpoint.part(f"round-{number}").save(state)
 
+    def networks(self) -> dict[int, nn.Module]:
+        """Give the network as it was after each round."""
+        networks = {number: deepcopy(self.denoiser.network) for number in self.kept}
+        for number, weights in self.kept.items():
+            networks[number].load_state_dict(weights)
+        return networks
+
     def _keep(self, number: int, error: float) -> None:
         self.results.append(RoundResult(number, error))
         self.kept[number] = deepcopy(self.denoiser.network.state_dict())
@@ -164,8 +176,8 @@ def best_round(results: Sequence[RoundResult]) -> int:
 
 
 def _train_round(
+    training: RoundTraining,
     denoiser: Denoiser,
-    pairs: PreparedPairs | PublishedPairs,
     number: int,
     run: Run,
     preview: Preview | None,
@@ -173,10 +185,6 @@ def _train_round(
 ) -> None:
     """Take the steps of one round; the network ends with its averaged weights, in eval mode."""
     settings = denoiser.settings.denoiser
-    training = RoundTraining(denoiser, pairs, run)
-    kept = part.load()
-    if kept is not None:
-        training.restore(kept)
     before, total = (number - 1) * settings.steps, settings.rounds * settings.steps
     for step in range(training.steps + 1, settings.steps + 1):
         part.check(run, training.state)

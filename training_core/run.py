@@ -174,10 +174,13 @@ class Run:
         """State how long each coming stage is expected to take, for the time left."""
         self._clock.plan(seconds)
 
-    def start(self, stage: Stage, steps: int, detail: str = "") -> None:
-        """Begin a stage (a stage begun again, as each round is, goes on where it was)."""
+    def start(self, stage: Stage, steps: int, detail: str = "", *, done: int = 0) -> None:
+        """Begin a stage (a stage begun again, as each round is, goes on where it was).
+
+        Of its steps, `done` were done before an interruption.
+        """
         self.check()
-        self._clock.start(stage)
+        self._clock.start(stage, done / max(steps, 1))
         self._next_tick = 0.0
         self.emit(StageStarted(stage, steps, detail))
 
@@ -208,22 +211,37 @@ class _Clock:
         self._planned: dict[Stage, float] = {}
         self._started: dict[Stage, float] = {}
         self._spent: dict[Stage, float] = {}
+        self._before: dict[Stage, float] = {}  # fraction that was done before an interruption
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         self._planned = dict(seconds)
         self._started.clear()
         self._spent.clear()
+        self._before.clear()
 
-    def start(self, stage: Stage) -> None:
-        self._started.setdefault(stage, time.monotonic())
+    def start(self, stage: Stage, before: float) -> None:
+        if stage in self._started:
+            return
+        self._started[stage] = time.monotonic()
+        self._before[stage] = before
+        if stage in self._planned:
+            self._planned[stage] *= 1 - before
+        order = list(Stage)
+        for skipped in order[: order.index(stage)]:
+            if skipped not in self._started and skipped not in self._spent:
+                self._planned.pop(skipped, None)  # it was finished before an interruption
 
     def finish(self, stage: Stage) -> float:
-        seconds = time.monotonic() - self._started.pop(stage, time.monotonic())
-        self._spent[stage] = seconds
-        return seconds
+        started = self._started.pop(stage, None)
+        if started is None:  # it was finished before an interruption
+            return 0.0
+        self._spent[stage] = time.monotonic() - started
+        return self._spent[stage]
 
     def seconds_left(self, stage: Stage, fraction: float) -> float | None:
         elapsed = time.monotonic() - self._started.get(stage, time.monotonic())
+        before = self._before.get(stage, 0.0)
+        fraction = (fraction - before) / max(1 - before, 1e-9)
         if elapsed < 1.0 or fraction <= 0.0:
             return None
         so_far = sum(self._planned.get(s, 0.0) for s in self._spent)

@@ -11,13 +11,12 @@ from .blind_score import brightness_curve
 from .denoiser import Channel, Denoiser, build_network, to_stack_units
 from .first_estimate import choose_estimator
 from .model_file import channel_from, channel_state
-from .networks import paper_network
 from .noise_game import train_generator
 from .noise_model import NoiseModel, measure_noise
 from .noise_patches import cut_noise_patches
 from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all, with_channels
-from .paper_gan import train_paper_gan
+from .paper_gan import first_network, train_paper_gan
 from .patches import PatchLocation
 from .rounds import train_rounds
 from .run import PreviewReady, Region, Stage
@@ -104,8 +103,7 @@ class Training:
         # Built from the state also where it was learned just now, so that nothing can differ.
         channel, g2 = channel_from(state["channel"], self.device), None
         if state["g2"] is not None:
-            kind = "unet" if self.settings.denoiser.network == "unet" else "dncnn"
-            g2 = paper_network(kind, 15, sigmoid=True).to(self.device).eval()
+            g2 = first_network(self.settings).to(self.device).eval()
             g2.load_state_dict(state["g2"])
         return channel, g2
 

@@ -125,6 +125,29 @@ def test_a_stage_begun_again_goes_on_where_it_was(clock, watched):
     assert events[-1] == StageFinished(Stage.ROUNDS, 40.0)
 
 
+def test_what_was_done_before_an_interruption_takes_no_time(clock, watched):
+    run, events = watched
+    run.plan({Stage.NOISE_MODEL: 10.0, Stage.ROUNDS: 50.0, Stage.DENOISE: 5.0})
+    run.start(Stage.ROUNDS, 100, done=60)
+    clock.now += 10
+    run.progress(Stage.ROUNDS, 70, 100)
+    assert last_seconds(events) == pytest.approx(30 + 5 * 40 / 20)
+    clock.now += 30
+    run.progress(Stage.ROUNDS, 100, 100)
+    assert last_seconds(events) == pytest.approx(5 * 40 / 20)
+
+
+def test_a_stage_that_never_began_is_not_counted(clock, watched):
+    run, events = watched
+    run.plan({Stage.ROUNDS: 50.0, Stage.DENOISE: 5.0})
+    run.finish(Stage.ROUNDS)
+    assert events[-1] == StageFinished(Stage.ROUNDS, 0.0)
+    run.start(Stage.DENOISE, 10)
+    clock.now += 2
+    run.progress(Stage.DENOISE, 2, 10)
+    assert last_seconds(events) == pytest.approx(8)
+
+
 def test_without_a_plan_the_time_left_is_that_of_the_stage(clock, watched):
     run, events = watched
     run.start(Stage.DENOISE, 4)
