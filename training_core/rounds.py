@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from .blind_score import error_estimate
 from .checkpoint import NO_CHECKPOINT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -255,6 +256,9 @@ def test_the_best_round_is_kept(monkeypatch):
     assert [result.round for result in results] == [0, 1, 2]
     assert torch.equal(weights(chosen), seen[1])
     assert not torch.equal(seen[1], seen[2])
+    assert sorted(chosen.history) == [0, 1, 2]
+    for number, network in chosen.history.items():
+        assert torch.equal(weights(replace(chosen, network=network)), seen[number])
 
 
 def test_a_later_round_is_kept_when_as_good():

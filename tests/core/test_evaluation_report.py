@@ -1,0 +1,255 @@
+"""Means and verdicts, the table on the terminal, the CSV, the page, and the folder they go to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training_core import evaluation_report
+from training_core.contenders import Contender
+from training_core.errors import OutputError
+from training_core.evaluation_report import (
+    as_csv,
+    as_markdown,
+    as_text,
+    check_folder,
+    verdicts,
+    write_report,
+)
+from training_core.evaluation_scores import Cell, Example, Mean, Report, known_rows, measured_row
+from training_core.protocols import PUBLISHED, SANE
+from training_core.published_tables import Table
+from training_core.settings import preset
+
+TABLE = Table(
+    "tiny",
+    "Two tiny images",
+    "T1",
+    "micrograph",
+    published={"noisy": (20.0, None), "DnCNN-B": (25.0, 0.5), "G2G": (29.0, 0.8)},
+    target=(31.0, None),
+    elsewhere={"Noise2VST": (32.88, None)},
+)
+
+
+def row(method, label, psnrs, *, sees_reference=False, protocols=("published", "sane")):
+    contender = Contender(method, label, f"How {label} is made.", None, sees_reference)
+    cells = [
+        Cell(f"image{n}", protocol, psnr - (protocol == "sane"), 0.5 + psnr / 100)
+        for n, psnr in enumerate(psnrs)
+        for protocol in protocols
+    ]
+    return measured_row(contender, cells, 0.25)
+
+
+def report(*, protocols=(PUBLISHED, SANE), rows=None, examples=()):
+    measured = rows or (
+        row("noisy", "noisy", (20.0, 21.0)),
+        row("blur", "Gaussian blur", (33.0, 34.0), sees_reference=True),
+        row("nlm", "NLM", (28.0, 29.0)),
+        row("bm3d", "BM3D", ()),
+        row("g2g", "G2G quick, round 1 (last)", (29.0, 30.0)),
+        row("g2g", "G2G quick, result", (30.0, 31.0)),
+    )
+    return Report(
+        table=TABLE,
+        protocols=protocols,
+        rows=(*measured, *known_rows(TABLE, [p.name for p in protocols])),
+        images=("image0", "image1"),
+        available=12,
+        notes=("Two of the frames are byte-identical.",),
+        settings=preset("quick", seed=7),
+        card={"seconds": 12.3, "device": "cpu", "chosen_round": 1},
+        device="cpu",
+        seconds=40.0,
+        examples=examples,
+    )
+
+
+def test_the_mean_has_the_standard_error_over_images():
+    mean = Mean.of([Cell("a", "sane", 30.0, 0.8), Cell("b", "sane", 32.0, 0.9)])
+    assert (mean.psnr, mean.ssim, mean.images) == (31.0, pytest.approx(0.85), 2)
+    assert mean.psnr_error == pytest.approx(1.0)  # std 1.414 over the root of 2
+    assert mean.ssim_error == pytest.approx(0.05)
+
+
+def test_one_image_has_no_standard_error():
+    mean = Mean.of([Cell("a", "sane", 30.0, 0.8)])
+    assert (mean.psnr, mean.psnr_error, mean.ssim_error) == (30.0, None, None)
+
+
+def test_the_best_row_sees_no_reference():
+    found = report()
+    assert found.best("published").label == "G2G quick, result"
+    assert found.best("published", ("nlm", "bm3d", "blur")).label == "NLM"
+    assert found.best("published", ("bm3d",)) is None
+
+
+def test_ours_is_held_against_the_published_row_and_the_target():
+    assert verdicts(report()) == [
+        "G2G quick, result (30.50 dB, SSIM 0.805) passes published noisy (20.00 dB), "
+        "published protocol.",
+        "G2G quick, result (30.50 dB, SSIM 0.805) passes published DnCNN-B (25.00 dB, SSIM 0.500), "
+        "published protocol.",
+        "G2G quick, result (30.50 dB, SSIM 0.805) passes published G2G (29.00 dB, SSIM 0.800), "
+        "published protocol.",
+        "G2G quick, result (29.50 dB, SSIM 0.805) does not pass published Noise2VST (32.88 dB), "
+        "sane protocol.",
+        "G2G quick, result (30.50 dB, SSIM 0.805) does not pass the target (31.00 dB), "
+        "published protocol.",
+    ]
+
+
+def test_psnr_alone_does_not_pass_a_row_that_has_an_ssim():
+    found = report(rows=(row("g2g", "G2G quick, result", (29.5,)),))
+    published = next(r for r in found.rows if r.label == "G2G")
+    assert found.passes(published) is False  # 29.5 dB against 29.0, but SSIM .795 against .8
+
+
+def test_what_was_not_run_passes_nothing():
+    found = report(rows=(row("noisy", "noisy", (20.0,)),))
+    assert found.ours is None
+    assert verdicts(found) == []
+
+
+def test_the_text_is_aligned_ascii_and_says_the_sample():
+    text = as_text(report())
+    assert text.isascii()
+    assert "2 of 12 test images, preset quick, seed 7, on cpu" in text
+    assert "Two of the frames are byte-identical." in text
+    assert "BM3D: How BM3D is made." in text
+    lines = {line.partition("  ")[0]: line for line in text.splitlines()}
+    assert "20.50 +- 0.50" in lines["noisy"]
+    assert re.search(
+        r"30\.50 \+- 0\.50 \*   0\.8050 .* 29\.50 \+- 0\.50 \*", lines["G2G quick, result"]
+    )
+    assert re.fullmatch(r"BM3D +- +- +- +-", lines["BM3D"])
+    assert re.fullmatch(r"published G2G +29\.00 +0\.8000 +- +-", lines["published G2G"])
+    assert "+-" not in lines["published G2G"].replace("- ", "")
+    assert "(sees the reference)" in lines["Gaussian blur (sees the reference)"]
+    columns = {
+        line.index(".") for name, line in lines.items() if name in ("noisy", "NLM", "target")
+    }
+    assert len(columns) == 1
+
+
+def test_figures_of_the_other_protocol_are_not_shown_alone():
+    labels = [r.label for r in report(protocols=(SANE,)).rows]
+    assert "Noise2VST" in labels
+    assert "target" not in labels
+
+
+def test_the_csv_reads_back():
+    read = list(csv.DictReader(io.StringIO(as_csv(report()))))
+    cells = [r for r in read if r["method"] == "NLM" and r["image"] != "mean"]
+    assert [(c["image"], c["protocol"], float(c["psnr_db"])) for c in cells] == [
+        ("image0", "published", 28.0),
+        ("image0", "sane", 27.0),
+        ("image1", "published", 29.0),
+        ("image1", "sane", 28.0),
+    ]
+    mean = next(r for r in read if r["method"] == "NLM" and r["image"] == "mean")
+    assert (mean["images"], float(mean["psnr_db"]), float(mean["psnr_standard_error"])) == (
+        "2",
+        28.5,
+        0.5,
+    )
+    target = next(r for r in read if r["source"] == "target")
+    assert (target["psnr_db"], target["ssim"], target["images"]) == ("31.000000", "", "")
+    blur = next(r for r in read if r["method"] == "Gaussian blur")
+    assert blur["sees_reference"] == "True"
+
+
+def test_the_page_tells_how_each_row_was_made():
+    page = as_markdown(report(), ["image0.png"])
+    assert "| NLM | 28.50 +- 0.50 | 0.7850 | 27.50 +- 0.50 | 0.7850 | 0.25 |" in page
+    assert "| published G2G | 29.00 | 0.8000 | - | - |  |" in page
+    assert "- **NLM**: How NLM is made." in page
+    assert "Training: 12 s on cpu, round 1 chosen blind." in page
+    assert "'seed': 7" in page
+    assert "![image0.png](image0.png)" in page
+    widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
+    assert widths == {7}
+
+
+@pytest.fixture
+def with_pictures():
+    clean = np.add.outer(np.arange(64.0), np.arange(64.0))
+    noisy = clean + np.random.default_rng(0).normal(0, 20, clean.shape)
+    made = {"noisy": noisy, "NLM": clean + 1, "G2G quick, result": clean}
+    example = Example("field 19/1", {"published": clean, "sane": clean}, made)
+    return report(examples=(example,))
+
+
+def test_page_scores_and_crops_appear_together(with_pictures, tmp_path):
+    folder = write_report(with_pictures, tmp_path / "out" / "tiny")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"report.md", "scores.csv", "field_19_1.png"}
+    links = re.findall(r"\]\((.*?)\)", (folder / "report.md").read_text())
+    assert links
+    assert all((folder / link).is_file() for link in links)
+    assert [path.name for path in folder.parent.iterdir()] == ["tiny"]
+
+
+def test_the_crops_share_one_contrast(with_pictures, tmp_path):
+    folder = write_report(with_pictures, tmp_path / "tiny")
+    with Image.open(folder / "field_19_1.png") as picture:
+        drawn = np.asarray(picture.convert("L")).astype(int)
+    left, size, gap = 28, evaluation_report.CROP_PX, 12
+    tiles = [drawn[66:366, left + n * (size + gap) :][:, :size] for n in range(4)]
+    noisy, nlm, ours, clean = tiles
+    np.testing.assert_array_equal(ours, clean)
+    assert 0 < (nlm - clean).mean() < 4
+    assert np.abs(noisy - clean).mean() > 10
+
+
+def test_an_earlier_evaluation_is_replaced_only_when_allowed(with_pictures, tmp_path):
+    folder = write_report(with_pictures, tmp_path / "tiny")
+    (folder / "old.png").write_bytes(b"old")
+    with pytest.raises(OutputError, match="exists already"):
+        write_report(with_pictures, folder)
+    assert (folder / "old.png").exists()
+    write_report(with_pictures, folder, overwrite=True)
+    assert not (folder / "old.png").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_a_folder_with_anything_else_is_never_replaced(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match="holds more than an evaluation"):
+        check_folder(tmp_path, overwrite=True)
+    with pytest.raises(OutputError, match="holds more than an evaluation"):
+        check_folder(tmp_path / "thesis.tex", overwrite=True)
+
+
+def test_an_empty_folder_may_be_filled(with_pictures, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert (write_report(with_pictures, tmp_path / "empty") / "report.md").exists()
+
+
+def test_nothing_is_left_of_a_report_that_cannot_be_written(with_pictures, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(evaluation_report, "as_markdown", fail)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_report(with_pictures, tmp_path / "tiny")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_evaluation_survives_a_failing_one(with_pictures, tmp_path, monkeypatch):
+    folder = write_report(with_pictures, tmp_path / "tiny")
+
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(evaluation_report, "as_csv", fail)
+    with pytest.raises(OutputError):
+        write_report(with_pictures, folder, overwrite=True)
+    assert (folder / "report.md").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]

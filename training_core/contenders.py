@@ -1,0 +1,211 @@
+"""The methods that are compared on a benchmark set, each with a sentence on how it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from . import classical, dncnn_b
+from .denoiser import BrightnessCurve, Denoiser, denoise
+from .errors import ModelError
+from .first_estimate import choose_estimator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from .networks import DnCNN
+    from .published_tables import Kind
+    from .run import Run
+    from .stack import Stack
+
+Values = NDArray[np.float64]
+
+METHODS = ("noisy", "blur", "nlm", "tv", "wavelet", "bm3d", "dncnn-b", "first-estimate", "g2g")
+WHITE = 255.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A noisy test image on which all methods are tried.
+
+    Attributes
+    ----------
+    name
+        The picture, field and frame, or patient and slice.
+    noisy
+        One frame, float32, so that nothing is rounded before it is scored.
+    references
+        The clean image for each protocol that scores this noisy one, by name.
+    kind
+        "natural", "micrograph" or "ct".
+    """
+
+    name: str
+    noisy: Stack
+    references: Mapping[str, Values]
+    kind: Kind
+
+    @cached_property
+    def values(self) -> Values:
+        """The noisy image, (height, width) float64."""
+        return self.noisy.raw_frame(0).astype(np.float64)
+
+    @cached_property
+    def sigma(self) -> float:
+        """The noise's standard deviation as it is found blind."""
+        return classical.blind_sigma(self.values, self.kind)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One row of a table before it has been run.
+
+    Attributes
+    ----------
+    method
+        One of `METHODS`.
+    label
+        What the row is called.
+    how
+        How the row is made, in a sentence; why not, where it cannot be.
+    apply
+        Gives the denoised image, (height, width) float64; None where it cannot be made.
+    sees_reference
+        Whether it was told more than the noisy image.
+    """
+
+    method: str
+    label: str
+    how: str
+    apply: Callable[[Trial, Run], Values] | None
+    sees_reference: bool = False
+
+
+def classical_contenders(kind: Kind) -> list[Contender]:
+    """Give the noisy image and the classical filters for a kind of image."""
+    made = [
+        Contender("noisy", "noisy", "As it came.", lambda trial, run: trial.values),
+        Contender(
+            "blur",
+            "Gaussian blur",
+            "Its width is chosen for each image by the least error against the reference.",
+            lambda trial, run: classical.tuned_blur(trial.values, _any_reference(trial)),
+            sees_reference=True,
+        ),
+        _filter("nlm", "NLM", classical.non_local_means),
+        _filter("tv", "TV (Chambolle)", classical.total_variation),
+        _filter("wavelet", "wavelet (BayesShrink)", classical.wavelet),
+        _filter("bm3d", "BM3D", classical.bm3d),
+    ]
+    if kind == "micrograph":
+        how = f"{_first_line(classical.stabilised_bm3d)} Nothing is told."
+        made.append(
+            Contender("bm3d", "GAT + BM3D", how, lambda t, run: classical.stabilised_bm3d(t.values))
+        )
+    if classical.has_bm3d():
+        return made
+    missing = "The package bm3d (no commercial use) is not installed."
+    return [replace(c, apply=None, how=missing) if c.method == "bm3d" else c for c in made]
+
+
+def _any_reference(trial: Trial) -> Values:
+    return next(iter(trial.references.values()))
+
+
+def _filter(method: str, label: str, function: Callable[[Values, float], Values]) -> Contender:
+    how = f"{_first_line(function)} Sigma is estimated blind."
+    return Contender(method, label, how, lambda trial, run: function(trial.values, trial.sigma))
+
+
+def _first_line(function: Callable[..., Values]) -> str:
+    return (function.__doc__ or "").partition("\n")[0]
+
+
+def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
+    """Give DnCNN-B as published, and for micrographs and CT also as this program applies it."""
+    how = "The bundled blind network, trained with clean photographs; black 0, white 1."
+    try:
+        network = dncnn_b.load_dncnn_b(device)
+    except ModelError:
+        return [Contender("dncnn-b", "DnCNN-B", "Weights missing.", None)]
+    made = [Contender("dncnn-b", "DnCNN-B", how, lambda t, run: _bundled(network, t))]
+    if kind != "natural":
+        fitted = "The same network after the noise was measured blind and made even (first look)."
+        made.append(
+            Contender(
+                "dncnn-b",
+                "DnCNN-B, first look",
+                fitted,
+                lambda t, run: _values(dncnn_b.look(t.noisy, device=device.type, run=run)),
+            )
+        )
+    return made
+
+
+@torch.no_grad()
+def _bundled(network: DnCNN, trial: Trial) -> Values:
+    """Apply the network to grey levels with white at 255; HU are brought to the range they fill."""
+    stack = trial.noisy
+    grey_levels = stack.value_unit != "HU"
+    unit = stack.frame(0) / WHITE if grey_levels else stack.intensity.to_unit(stack.raw_frame(0))
+    device = next(network.parameters()).device
+    image = torch.from_numpy(np.asarray(unit, np.float32)).to(device)[None, None]
+    made: NDArray[np.float32] = network(image)[0, 0].cpu().numpy()
+    if grey_levels:
+        return made.astype(np.float64) * WHITE
+    return stack.intensity.from_unit(made, stack.raw_frame(0))
+
+
+def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:
+    """Give the first estimate, the network of every round and the final result of a training."""
+    settings, chosen = denoiser.settings, denoiser.card["chosen_round"]
+    name, last = f"G2G {settings.preset}", max(denoiser.history)
+    if settings.denoiser.first_estimate != "g2":
+        how = f"Before any training: {settings.denoiser.first_estimate}, with the learned noise."
+        yield Contender(
+            "first-estimate",
+            f"{name}, first estimate",
+            how,
+            lambda t, run: _estimated(denoiser, t, run),
+        )
+    for number in sorted(denoiser.history):
+        marks = ["chosen blind"] * (number == chosen) + ["last"] * (number == last)
+        which = f"round {number} ({', '.join(marks)})" if marks else f"round {number}"
+        how = _round(number, settings.denoiser.first_estimate)
+        yield Contender("g2g", f"{name}, {which}", how, _by(_of_round(denoiser, number)))
+    how = "What `g2g run` gives: the blindly chosen round with all passes after the network."
+    yield Contender("g2g", f"{name}, result", how, _by(denoiser))
+
+
+def _round(number: int, first: str) -> str:
+    if number:
+        return f"The network alone after round {number}."
+    return "Generator g2." if first == "g2" else "The network before training."
+
+
+def _by(denoiser: Denoiser) -> Callable[[Trial, Run], Values]:
+    return lambda trial, run: _values(denoise(trial.noisy, denoiser, run=run))
+
+
+def _values(stack: Stack) -> Values:
+    return stack.raw_frame(0).astype(np.float64)
+
+
+def _of_round(denoiser: Denoiser, number: int) -> Denoiser:
+    """Give the denoiser as it was after a round, without what follows the network."""
+    plain = replace(denoiser.settings.denoiser, collaborate=False, keep_brightness=False)
+    channels = tuple(replace(c, brightness=BrightnessCurve()) for c in denoiser.channels)
+    settings = replace(denoiser.settings, denoiser=plain)
+    return replace(denoiser, network=denoiser.history[number], channels=channels, settings=settings)
+
+
+def _estimated(denoiser: Denoiser, trial: Trial, run: Run) -> Values:
+    noise = denoiser.channels[0].noise
+    estimate = choose_estimator(denoiser.settings.denoiser, [noise], run)
+    stabilised = torch.from_numpy(noise.stabiliser.forward(trial.values)).to(denoiser.device)
+    return noise.stabiliser.inverse(estimate(stabilised, noise).cpu().numpy())

@@ -1,0 +1,206 @@
+"""What an evaluation found: cells, rows with their means, and the report of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from .contenders import Contender
+    from .protocols import Protocol
+    from .published_tables import Figures, Table
+    from .settings import Settings
+
+    Values = NDArray[np.float64]
+
+Source = Literal["measured", "published", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One method on one image, scored by one protocol; PSNR in dB."""
+
+    image: str
+    protocol: str
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean over images, each with its standard error; None where it is not known."""
+
+    psnr: float | None
+    ssim: float | None
+    psnr_error: float | None = None
+    ssim_error: float | None = None
+    images: int | None = None
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> Mean:
+        """Average the cells of one protocol, at least one."""
+        values = np.array([[cell.psnr, cell.ssim] for cell in cells])
+        psnr, ssim = (float(v) for v in values.mean(axis=0))
+        if len(cells) < 2:
+            return cls(psnr, ssim, images=len(cells))
+        errors = values.std(axis=0, ddof=1) / len(cells) ** 0.5
+        return cls(psnr, ssim, float(errors[0]), float(errors[1]), len(cells))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method.
+
+    Attributes
+    ----------
+    method
+        One of `METHODS`; empty for figures that were not measured here.
+    label
+        What the row is called.
+    source
+        Measured here, published by others, or the target of this program.
+    how
+        How the row was made, or why it is empty.
+    means
+        By the name of the protocol; empty where there is none.
+    cells
+        Every image; empty for figures that were not measured here.
+    sees_reference
+        Whether it was told more than the noisy image.
+    seconds
+        For one image; None where it was not measured here.
+    """
+
+    method: str
+    label: str
+    source: Source
+    how: str
+    means: Mapping[str, Mean]
+    cells: tuple[Cell, ...] = ()
+    sees_reference: bool = False
+    seconds: float | None = None
+
+    @property
+    def blind(self) -> bool:
+        """Whether it was measured here without the reference."""
+        return bool(self.cells) and not self.sees_reference
+
+    def psnr(self, protocol: str) -> float | None:
+        """Give the mean PSNR, None where there is none."""
+        return self.means[protocol].psnr if protocol in self.means else None
+
+
+def measured_row(contender: Contender, cells: Sequence[Cell], seconds: float) -> Row:
+    """Give the row of a contender that has been through all images, or could not be tried."""
+    protocols = dict.fromkeys(cell.protocol for cell in cells)
+    means = {name: Mean.of([c for c in cells if c.protocol == name]) for name in protocols}
+    return Row(
+        contender.method,
+        contender.label,
+        "measured",
+        contender.how,
+        means,
+        tuple(cells),
+        contender.sees_reference,
+        seconds if cells else None,
+    )
+
+
+def known_rows(table: Table, protocols: Sequence[str]) -> list[Row]:
+    """Give the figures that are known for a table in the protocols that are shown."""
+    usual = "published" if table.published else "sane"
+    rows = [_known(name, "published", "published", f) for name, f in table.published.items()]
+    rows += [_known(name, "published", "sane", f) for name, f in table.elsewhere.items()]
+    if table.target is not None:
+        rows.append(_known("target", "target", usual, table.target))
+    return [row for row in rows if set(row.means) & set(protocols)]
+
+
+def _known(name: str, source: Source, protocol: str, figures: Figures) -> Row:
+    how = {
+        "target": "What this program is to reach.",
+        "published": "As its authors published it, by the usual protocol.",
+    }[source]
+    if protocol == "published" and source == "published":
+        how = "As published in the table of GAN2GAN."
+    known = {protocol: Mean(*figures)} if figures != (None, None) else {}
+    return Row("", name, source, how, known)
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One test image in every row: `made` by label, `references` by protocol, (height, width)."""
+
+    name: str
+    references: Mapping[str, Values]
+    made: Mapping[str, Values]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A table, run again.
+
+    Attributes
+    ----------
+    table
+        The benchmark set and its known figures.
+    protocols
+        How it was scored, the first one first.
+    rows
+        Measured rows, then published ones, then the target.
+    images
+        The names of the test images that were run.
+    available
+        How many the set has.
+    notes
+        Which files were taken, and what differs from the published set.
+    settings
+        How G2G was trained.
+    card
+        The story of its training; empty where it was not trained.
+    device
+        Where it ran.
+    seconds
+        Wall time of everything.
+    examples
+        A few images in full, for the figures.
+    """
+
+    table: Table
+    protocols: tuple[Protocol, ...]
+    rows: tuple[Row, ...]
+    images: tuple[str, ...]
+    available: int
+    notes: tuple[str, ...]
+    settings: Settings
+    card: dict[str, Any] = field(default_factory=dict)
+    device: str = ""
+    seconds: float = 0.0
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def ours(self) -> Row | None:
+        """The final result of G2G, None where it was not run."""
+        found = [row for row in self.rows if row.method == "g2g" and row.cells]
+        return found[-1] if found else None
+
+    def best(self, protocol: str, methods: Sequence[str] = ()) -> Row | None:
+        """Give the measured blind row with the highest PSNR (of some methods), None without any."""
+        found = [r for r in self.rows if r.blind and (not methods or r.method in methods)]
+        return max(found, key=lambda row: row.psnr(protocol) or -np.inf, default=None)
+
+    def passes(self, row: Row) -> bool | None:
+        """Whether ours is at least as good as a known row, in PSNR and, where given, SSIM."""
+        ours = self.ours
+        shared = [p.name for p in self.protocols if p.name in row.means]
+        if ours is None or not shared:
+            return None
+        mine, known = ours.means[shared[0]], row.means[shared[0]]
+        pairs = ((mine.psnr, known.psnr), (mine.ssim, known.ssim))
+        return all(a is not None and a >= b for a, b in pairs if b is not None)
