@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout
 
-from training_core.run import Note
+from training_core.run import Note, StepsDone
 
 from . import tasks
 from .latest_job import LatestJob
@@ -53,8 +53,13 @@ class LookStrip(QFrame):
         words.addWidget(self.label)
         words.addWidget(self.more)
         row = QHBoxLayout(self)
-        row.setContentsMargins(12, 6, 6, 6)
+        row.setContentsMargins(12, 4, 6, 4)
         row.setSpacing(GAP)
+        # The first line stands level with the cross, however many follow.
+        height = self.cross.sizeHint().height()
+        spare = max(height - self.label.fontMetrics().height(), 0) // 2
+        self.label.setContentsMargins(0, spare, 0, spare)
+        self.symbol.setFixedHeight(height)
         row.addWidget(self.symbol, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(words, 1)
         row.addWidget(self.cross, 0, Qt.AlignmentFlag.AlignTop)
@@ -121,6 +126,8 @@ class FirstLook(QObject):
         frame = self._view.frame_index
         if self._last is not None and self._last[0] == frame:
             self._show_last()
+        elif self._job.job is not None and self._job.job.is_running:
+            self._settle.start()  # what was given up computes on to the end of its tile
         elif self._stack is not None:
             self._show_waiting()
             self._notes.clear()
@@ -129,9 +136,11 @@ class FirstLook(QObject):
     def _on_event(self, event: object) -> None:
         if isinstance(event, Note):
             self._notes.append(event.text)
+        elif isinstance(event, StepsDone) and event.done < event.total:
+            self._show_waiting(f" {100 * event.done // event.total} %")
 
-    def _show_waiting(self) -> None:
-        self._view.show_look(self._view.frame_index, None, "Denoising...")
+    def _show_waiting(self, done: str = "") -> None:
+        self._view.show_look(self._view.frame_index, None, f"Denoising...{done}")
         if self._failed:  # else the last note stays: it will most likely hold for this frame too
             self.strip.more.say(Tone.MUTED, "")
 

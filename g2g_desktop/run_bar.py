@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 from .progress_panel import ProgressPanel
 from .step_card import GAP, ToneLabel
 from .theme import Tone
+from .train_card import LOOK_TIP
 from .view_state import Badge
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _TEXT = {
     "export": "Export TIFF...",
     "save_model": "Save model...",
 }
-_TIP = {"first_look": "See this frame without training, denoised by a bundled network"}
+_TIP = {"first_look": LOOK_TIP}
 _ENDINGS = ("stop_and_keep", "cancel")  # ways out are offered, not urged
 
 

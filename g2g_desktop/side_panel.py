@@ -77,7 +77,8 @@ class SidePanel(QScrollArea):
         elif self._state not in _TRAINING:
             self.train.clear_run()
         self.train.show_running(view.state in _TRAINING)
-        self.train.show_look(offered="first_look" in view.allowed, shown=view.first_look)
+        offered = "first_look" in view.allowed and not view.first_look
+        self.train.show_look(offered=offered)
         self.compare.show_session(session)
         self.export.show_session(session, view.allowed)
         self._state = view.state

@@ -29,6 +29,7 @@ _PRESETS = {
     "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }
 _LABEL = 18
+LOOK_TIP = "See this frame at once, denoised by a bundled network that needs no training"
 _HINT = "A live preview of what you look at appears with the first estimate."
 
 
@@ -45,7 +46,7 @@ class TrainCard(StepCard):
         self.presets = PresetChoice()
         self.presets.chosen.connect(self._on_preset)
         self.estimate = paragraph()
-        self.look = link_button("", "See this frame at once, denoised by a bundled network (P)")
+        self.look = link_button("Preview without training", LOOK_TIP)
         self.look.clicked.connect(self.look_asked)
         self.advanced = AdvancedSettings(theme)
         self.advanced.settings_changed.connect(self._on_advanced)
@@ -83,10 +84,9 @@ class TrainCard(StepCard):
         self.stepper.setVisible(running)
         self.hint.setVisible(running and not self._has_preview)
 
-    def show_look(self, *, offered: bool, shown: bool) -> None:
-        """Offer the preview without training, or to close it."""
+    def show_look(self, *, offered: bool) -> None:
+        """Offer the preview without training."""
         self.look.setVisible(offered)
-        self.look.setText("Close the preview" if shown else "Preview without training")
 
     def clear_run(self) -> None:
         """Forget the last training."""

@@ -100,7 +100,7 @@ def look(
     stack
         16 pixels a side or more; the same axes, dtype and pixel size come back.
     frame
-        Only this frame (over all other axes): a stack with the axes YX comes back.
+        Only this frame (over all other axes), to look at: its axes are YX, its dtype is float32.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def look(
     if frame is None:
         return denoise(stack, bundled_denoiser(stack, device=device, run=run), run=run)
     fitted = bundled_denoiser(stack, channels=[stack.channel_of(frame)], device=device, run=run)
-    alone = replace(stack, pixels=stack.raw_frame(frame), axes="YX", channels=())
+    alone = replace(stack, pixels=stack.frame(frame), axes="YX", channels=())
     return denoise(alone, fitted, run=run)
 
 
