@@ -39,7 +39,7 @@ def wide_field(root: Path, average: int) -> list[Scene]:
     clean = _references(noisy, pictures_in(root / "test" / "WF" / "gt"))
     _training_folder(root, average)
     pairs = zip(noisy, clean, strict=True)
-    return [Scene(path.stem, [read_gray(path)], read_gray(reference)) for path, reference in pairs]
+    return [Scene({path.stem: read_gray(path)}, read_gray(reference)) for path, reference in pairs]
 
 
 def wide_field_training(root: Path, average: int) -> list[Stack]:

@@ -18,7 +18,7 @@ from .evaluation_set import (
     read_gray,
     stacks_of,
 )
-from .fmd_files import read_scenes
+from .fmd_files import Found, read_scenes
 from .pictures import LUMINANCE, read_picture
 from .protocols import Protocol, protocol_for
 from .published_tables import TABLES, Table
@@ -27,6 +27,7 @@ from .stack import Stack
 from .synthetic_noise import published_gray, published_noise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,6 +36,8 @@ __all__ = ["TABLES", "EvaluationSet", "Table", "TestImage", "load_table"]
 
 TESTS_PER_SCENE = 4  # as in the published test set
 TEST_NOISE, TRAINING_NOISE = 0, 1
+PUBLISHED_GRAY = "grey = .299 R + .587 G + .144 B, unrounded, portraits turned to landscape"
+USUAL_GRAY = "the usual 8-bit grey"
 PUBLISHED_INPUT_HU = (-1000, 3000)  # attenuation 0 to 0.8 / cm, clipped at twice white
 
 
@@ -82,25 +85,22 @@ def _natural(table: Table, data: Path, scoring: Protocol, seed: int) -> Evaluati
         clean = _gray(path, published)
         noise = published_noise(table.column, clean.shape, (seed, TEST_NOISE, index))
         tests.append(TestImage(path.stem, Stack((clean + noise).astype(np.float32), "YX"), clean))
-
-    def learn() -> list[Stack]:
-        noisy = []
-        for index, path in enumerate(training):
-            gray = read_gray(path)
-            noise = published_noise(table.column, gray.shape, (seed, TRAINING_NOISE, index))
-            noisy.append((gray + noise).astype(np.float32))
-        return stacks_of(noisy)
-
-    weights = (
-        "grey = .299 R + .587 G + .144 B, unrounded, portraits turned to landscape"
-        if published
-        else "the usual 8-bit grey"
-    )
     note = (
-        f"{len(tests)} test images of {folder} ({weights}); {len(training)} images of {bsd400} "
-        f"(8-bit grey) to learn from, with noise of their own; seed {seed}, nothing clipped."
+        f"{len(tests)} test images of {folder} ({PUBLISHED_GRAY if published else USUAL_GRAY}); "
+        f"{len(training)} images of {bsd400} ({USUAL_GRAY}) to learn from, with noise of their "
+        f"own; seed {seed}, nothing clipped."
     )
+    learn = partial(_noisy_training, training, table.column, seed)
     return EvaluationSet(learn, tuple(tests), scoring, note)
+
+
+def _noisy_training(paths: list[Path], column: str, seed: int) -> list[Stack]:
+    noisy = []
+    for index, path in enumerate(paths):
+        gray = read_gray(path)
+        noise = published_noise(column, gray.shape, (seed, TRAINING_NOISE, index))
+        noisy.append((gray + noise).astype(np.float32))
+    return stacks_of(noisy)
 
 
 def _gray(path: Path, published: bool) -> NDArray[np.float64]:
@@ -127,61 +127,76 @@ def _micrographs(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
         note = "Tested on field 19, learned from the other fields."
     else:
         folder = find_folder(data, ("fmd",), "The set FMD")
-        train, scenes, note = _raw_frames(table, folder)
-        learn = partial(list, train)
+        found = _raw_frames(table, folder)
+        scenes = [scene for one in found.values() for scene in one.scenes]
+        learn = partial(_themselves, found)
+        note = _left_out(table, found)
     tests = tuple(test for scene in scenes for test in scene.tests(TESTS_PER_SCENE))
     return EvaluationSet(learn, tests, scoring, f"{_count(tests, folder)} {note}")
 
 
-def _raw_frames(table: Table, fmd: Path) -> tuple[list[Stack], list[Scene], str]:
-    """Give a training stack for each type, for their noise differs, the scenes and the note."""
+def _raw_frames(table: Table, fmd: Path) -> dict[str, Found]:
     found = {name: read_scenes(fmd, name, table.average) for name in table.types}
-    scenes = [scene for one in found.values() for scene in one.scenes]
+    if any(one.scenes for one in found.values()):
+        return found
     too_few = ", ".join(field for one in found.values() for field in one.too_few)
-    missing = ", ".join(n for n, one in found.items() if not one.scenes and not one.too_few)
-    if not scenes:
-        has = f"in {fmd} there are only: {too_few}" if too_few else f"there are none in {fmd}"
-        raise InputError(
-            f"{table.name} needs {table.average} or more different raw frames of a field of "
-            f"{' or '.join(table.types)}, but {has}; put more into TYPE/raw/FIELD there."
-        )
-    train = [
+    has = f"in {fmd} there are only: {too_few}" if too_few else f"there are none in {fmd}"
+    raise InputError(
+        f"{table.name} needs {table.average} or more different raw frames of a field of "
+        f"{' or '.join(table.types)}, but {has}; put more into TYPE/raw/FIELD there."
+    )
+
+
+def _themselves(found: dict[str, Found]) -> list[Stack]:
+    """Give a stack for each type, for their noise differs."""
+    return [
         stack
         for one in found.values()
-        for stack in stacks_of([frame for scene in one.scenes for frame in scene.frames])
+        for stack in stacks_of([frame for scene in one.scenes for frame in scene.frames.values()])
     ]
-    frames = sum(stack.frame_count for stack in train)
+
+
+def _left_out(table: Table, found: dict[str, Found]) -> str:
+    frames = sum(len(scene.frames) for one in found.values() for scene in one.scenes)
     notes = [f"Learned from all {frames} noisy images of these fields, the tested among them."]
     if table.published:
         notes.append("Published: four of each of three channels, learned from other fields.")
-    repeated = ", ".join(name for one in found.values() for name in one.repeated)
-    notes += [f"Left out, as it repeats an earlier frame: {repeated}."] if repeated else []
-    notes += [f"Left out, with too few different frames: {too_few}."] if too_few else []
-    notes += [f"Missing: {missing}."] if missing else []
-    return train, scenes, " ".join(notes)
+    reasons = {
+        "Left out, as it repeats an earlier frame": [n for f in found.values() for n in f.repeated],
+        "Left out, with too few different frames": [n for f in found.values() for n in f.too_few],
+        "Missing": [n for n, f in found.items() if not (f.scenes or f.too_few)],
+    }
+    notes += [f"{reason}: {', '.join(names)}." for reason, names in reasons.items() if names]
+    return " ".join(notes)
 
 
 def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
     """Build a CT set; by both protocols it is in HU."""
+    learn: Callable[[], list[Stack]]
     if table.name == "ct-mayo":
         folder = find_folder(data, ("ct/ldct_mayo/L096",), "The Mayo patient L096")
         quarter, full = (open_stack(folder / dose) for dose in ("quarter", "full"))
-        pairs = [("L096", quarter.pixels, full.pixels)]
+        if quarter.shape != full.shape:
+            raise InputError(
+                f"{folder} holds {quarter.shape} quarter-dose but {full.shape} full-dose slices; "
+                "put the same slices into both folders."
+            )
+        volumes = [("L096", quarter.pixels, full.pixels)]
         learn = partial(list, [quarter])
         note = "Learned from the quarter-dose slices themselves."
     else:
         folder = find_folder(data, (author_layout.MEDICAL,), "The CT set of the authors")
-        pairs, taken = author_layout.doses(folder, table.column)
+        volumes, taken = author_layout.doses(folder, table.column)
         learn = partial(author_layout.dose_training, folder, table.column)
         note = f"Learned from the other 22 patients. Read from the files: {', '.join(taken)}."
     if scoring.name == "published":
-        pairs = [(name, np.clip(noisy, *PUBLISHED_INPUT_HU), clean) for name, noisy, clean in pairs]
+        volumes = [(name, np.clip(one, *PUBLISHED_INPUT_HU), two) for name, one, two in volumes]
         note = f"{note} Noisy test images clipped to [-1000, 3000] HU."
     tests = tuple(
         test
-        for name, noisy, clean in pairs
-        for n, frames in enumerate(zip(noisy, clean, strict=True), 1)
-        for test in Scene(f"{name}_{n}", frames[:1], frames[1]).tests(1, "HU")
+        for name, noisy, clean in volumes
+        for n, (one, two) in enumerate(zip(noisy, clean, strict=True), 1)
+        for test in Scene({f"{name}_{n}": one}, two).tests(1, "HU")
     )
     return EvaluationSet(learn, tests, scoring, f"{_count(tests, folder)} {note}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .pictures import read_picture
 from .stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from .protocols import Protocol
@@ -76,23 +77,17 @@ class EvaluationSet:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What was seen of one place: noisy frames of one shape and the reference for them."""
+    """What was seen of one place: named noisy frames of one shape and the reference for them."""
 
-    name: str
-    frames: Sequence[NDArray[Any]]
+    frames: Mapping[str, NDArray[Any]]
     clean: NDArray[Any]
 
     def tests(self, most: int, unit: str = "") -> list[TestImage]:
-        """Give the first `most` frames as test images, numbered from 1 where there are several."""
+        """Give the first `most` frames as test images."""
         clean = np.asarray(self.clean, dtype=np.float64)
-        several = len(self.frames) > 1
         return [
-            TestImage(
-                f"{self.name}_{n}" if several else self.name,
-                Stack(frame, "YX", value_unit=unit),
-                clean,
-            )
-            for n, frame in enumerate(self.frames[:most], 1)
+            TestImage(name, Stack(frame, "YX", value_unit=unit), clean)
+            for name, frame in islice(self.frames.items(), most)
         ]
 
 
@@ -132,8 +127,10 @@ def read_gray(path: Path) -> NDArray[Any]:
     Raises
     ------
     InputError
-        If it is in colour, or cannot be read.
+        If it is missing or in colour, or cannot be read.
     """
+    if not path.is_file():
+        raise InputError(f"{path} is missing; put the file of the set there.")
     pixels = read_picture(path).pixels
     if pixels.ndim != 2:
         raise InputError(f"{path} is in colour; the grey image of the set is needed.")

@@ -34,7 +34,8 @@ def read_scenes(fmd: Path, image_type: str, average: int) -> Found:
     image_type
         Such as "WideField_BPAE_B".
     average
-        Frames that follow one another are averaged, none twice, and rounded to their dtype.
+        Frames that follow one another are averaged, none twice, and rounded to their dtype; a mean
+        bears the number of its first frame.
 
     Returns
     -------
@@ -44,12 +45,12 @@ def read_scenes(fmd: Path, image_type: str, average: int) -> Found:
     """
     found = Found([], [], [])
     for name, raw, reference in _fields(fmd, image_type):
-        frames, repeated = _different(raw)
+        frames, repeated = _different(name, raw)
         found.repeated.extend(repeated)
         if len(frames) < average:
             found.too_few.append(f"{name} ({len(frames)})")
         else:
-            found.scenes.append(Scene(name, _means(frames, average), read_gray(reference)))
+            found.scenes.append(Scene(_means(frames, average), read_gray(reference)))
     return found
 
 
@@ -66,18 +67,23 @@ def _fields(fmd: Path, image_type: str) -> Iterator[tuple[str, list[Path], Path]
         yield image_type, frames, mix / "gt" / f"{image_type}.png"
 
 
-def _different(paths: list[Path]) -> tuple[list[NDArray[Any]], list[str]]:
-    """Give the frames that differ from all before them, and the names of the others."""
-    frames: dict[bytes, NDArray[Any]] = {}
-    repeated = []
-    for path in paths:
+def _different(field: str, paths: list[Path]) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Give the frames that differ from all before them, numbered, and the names of the others."""
+    seen: set[bytes] = set()
+    frames, repeated = {}, []
+    for number, path in enumerate(paths, 1):
         frame = read_gray(path)
-        if frames.setdefault(frame.tobytes(), frame) is not frame:
-            repeated.append(path.stem)
-    return list(frames.values()), repeated
+        if frame.tobytes() in seen:
+            repeated.append(f"{field}_{number}")
+        else:
+            seen.add(frame.tobytes())
+            frames[f"{field}_{number}"] = frame
+    return frames, repeated
 
 
-def _means(frames: list[NDArray[Any]], average: int) -> list[NDArray[Any]]:
-    starts = range(0, len(frames) - average + 1, average)
-    groups = (np.mean(frames[i : i + average], axis=0) for i in starts)
-    return [np.rint(mean).astype(frames[0].dtype) for mean in groups]
+def _means(frames: dict[str, NDArray[Any]], average: int) -> dict[str, NDArray[Any]]:
+    names, pixels = list(frames), list(frames.values())
+    return {
+        names[i]: np.rint(np.mean(pixels[i : i + average], axis=0)).astype(pixels[i].dtype)
+        for i in range(0, len(names) - average + 1, average)
+    }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .settings import Settings, preset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Kind = Literal["natural", "micrograph", "ct"]
 Figures = tuple[float | None, float | None]
@@ -148,7 +151,12 @@ def _paper(column: str, kind: Kind) -> Settings:
 
 
 def _published(
-    name: str, title: str, column: str, kind: Kind, **more: int | tuple[str, ...]
+    name: str,
+    title: str,
+    column: str,
+    kind: Kind,
+    types: tuple[str, ...] = (),
+    average: int = 1,
 ) -> Table:
     noisy, dncnn_b, g2g, target = COLUMNS[column]
     return Table(
@@ -160,14 +168,15 @@ def _published(
         {"noisy": (noisy, None), "DnCNN-B": dncnn_b, "G2G": g2g},
         target,
         ELSEWHERE.get(column, {}),
-        **more,  # type: ignore[arg-type]
+        types,
+        average,
     )
 
 
 def _micrograph(
-    name: str, title: str, type_: str, average: int = 1, target: Figures | None = None
+    name: str, title: str, image_type: str, average: int = 1, target: Figures | None = None
 ) -> Table:
-    column = type_ if average == 1 else f"{type_}_avg{average}"
+    column = image_type if average == 1 else f"{image_type}_avg{average}"
     return Table(
         name,
         title,
@@ -176,73 +185,53 @@ def _micrograph(
         _paper(column, "micrograph"),
         target=target,
         elsewhere=ELSEWHERE.get(column, {}),
-        types=(type_,),
+        types=(image_type,),
         average=average,
     )
 
 
-def _all() -> list[Table]:
-    noises: dict[str, tuple[str, str, tuple[int, ...]]] = {
-        "gaussian": ("Gaussian noise, sigma", "G", (15, 25, 30, 50)),
-        "mixture": ("mixture noise, s", "Mix", (15, 25, 30, 50)),
-        "correlated": ("correlated noise, sigma", "Cor", (15, 25)),
-    }
-    wide = ("WideField_BPAE_B", "WideField_BPAE_G", "WideField_BPAE_R")
-    return [
-        *(
-            _published(f"bsd68-{noise}{s}", f"BSD68, {words} {s}", f"{column}{s}", "natural")
-            for noise, (words, column, strengths) in noises.items()
-            for s in strengths
-        ),
-        *(
-            _published(
-                f"fmd-widefield-avg{n}",
-                f"FMD wide-field, mean of {n} frame{'s' * (n > 1)}",
-                f"WF{n}",
-                "micrograph",
-                types=wide,
-                average=n,
-            )
-            for n in (1, 2, 4, 8, 16)
-        ),
-        _micrograph("fmd-widefield-b", "FMD wide-field BPAE, blue", wide[0], target=(34.6, 0.925)),
-        _micrograph("fmd-widefield-g", "FMD wide-field BPAE, green", wide[1], target=(33.0, 0.83)),
-        _micrograph(
-            "fmd-confocal-fish", "FMD confocal zebrafish", "Confocal_FISH", target=(32.6, 0.90)
-        ),
-        _micrograph(
-            "fmd-confocal-bpae", "FMD confocal BPAE, green", "Confocal_BPAE_G", target=(33.2, 0.89)
-        ),
-        *(
-            _micrograph(
-                f"fmd-confocal-bpae-b-avg{n}",
-                f"FMD confocal BPAE, blue, mean of {n} frame{'s' * (n > 1)}",
-                "Confocal_BPAE_B",
-                n,
-            )
-            for n in (1, 2, 4, 8, 16)
-        ),
-        _micrograph(
-            "fmd-twophoton-mice", "FMD two-photon mouse", "TwoPhoton_MICE", target=(33.4, 0.925)
-        ),
-        _micrograph(
-            "fmd-twophoton-bpae",
-            "FMD two-photon BPAE, blue",
-            "TwoPhoton_BPAE_B",
-            target=(33.1, 0.933),
-        ),
-        *(
-            _published(f"ct-dose{d}", f"CT of the authors, {d} % dose", f"Dose{d}", "ct")
-            for d in (25, 50, 75, 100)
-        ),
-        Table(
-            "ct-mayo",
-            "Mayo CT, L096, quarter against full dose",
-            "L096",
-            "ct",
-            _paper("L096", "ct"),
-        ),
-    ]
+WIDE_FIELD = ("WideField_BPAE_B", "WideField_BPAE_G", "WideField_BPAE_R")
+NOISES: dict[str, tuple[str, str, tuple[int, ...]]] = {
+    "gaussian": ("Gaussian noise, sigma", "G", (15, 25, 30, 50)),
+    "mixture": ("mixture noise, s", "Mix", (15, 25, 30, 50)),
+    "correlated": ("correlated noise, sigma", "Cor", (15, 25)),
+}
+# Name, title, image type, and what is to be reached on a processor by the usual protocol.
+MICROGRAPHS: tuple[tuple[str, str, str, Figures], ...] = (
+    ("fmd-widefield-b", "FMD wide-field BPAE, blue", "WideField_BPAE_B", (34.6, 0.925)),
+    ("fmd-widefield-g", "FMD wide-field BPAE, green", "WideField_BPAE_G", (33.0, 0.83)),
+    ("fmd-confocal-fish", "FMD confocal zebrafish", "Confocal_FISH", (32.6, 0.90)),
+    ("fmd-confocal-bpae", "FMD confocal BPAE, green", "Confocal_BPAE_G", (33.2, 0.89)),
+    ("fmd-twophoton-mice", "FMD two-photon mouse", "TwoPhoton_MICE", (33.4, 0.925)),
+    ("fmd-twophoton-bpae", "FMD two-photon BPAE, blue", "TwoPhoton_BPAE_B", (33.1, 0.933)),
+)
+AVERAGES = (1, 2, 4, 8, 16)
 
 
-TABLES: dict[str, Table] = {table.name: table for table in _all()}
+def _published_tables() -> Iterator[Table]:
+    for noise, (words, column, strengths) in NOISES.items():
+        for s in strengths:
+            yield _published(f"bsd68-{noise}{s}", f"BSD68, {words} {s}", f"{column}{s}", "natural")
+    for n in AVERAGES:
+        name, title = f"fmd-widefield-avg{n}", f"FMD wide-field, {_mean(n)}"
+        yield _published(name, title, f"WF{n}", "micrograph", WIDE_FIELD, n)
+    for dose in (25, 50, 75, 100):
+        title = f"CT of the authors, {dose} % dose"
+        yield _published(f"ct-dose{dose}", title, f"Dose{dose}", "ct")
+
+
+def _other_tables() -> Iterator[Table]:
+    for name, title, image_type, target in MICROGRAPHS:
+        yield _micrograph(name, title, image_type, target=target)
+    for n in AVERAGES:
+        name, title = f"fmd-confocal-bpae-b-avg{n}", f"FMD confocal BPAE, blue, {_mean(n)}"
+        yield _micrograph(name, title, "Confocal_BPAE_B", n)
+    title = "Mayo CT, L096, quarter against full dose"
+    yield Table("ct-mayo", title, "L096", "ct", _paper("L096", "ct"))
+
+
+def _mean(frames: int) -> str:
+    return f"mean of {frames} frame{'s' * (frames > 1)}"
+
+
+TABLES: dict[str, Table] = {table.name: table for table in (*_published_tables(), *_other_tables())}

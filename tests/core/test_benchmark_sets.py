@@ -189,7 +189,7 @@ def fmd(tmp_path):
 
 def test_repeated_frames_are_left_out_and_named(fmd):
     found = load_table(TABLES["fmd-widefield-avg1"], fmd, "sane")
-    names = [f"WideField_BPAE_B_{n}" for n in (1, 2, 3)]
+    names = [f"WideField_BPAE_B_{n}" for n in (1, 3, 4)]
     names += [f"WideField_BPAE_G_{n}" for n in (1, 2, 3, 4)]
     assert [test.name for test in found.tests] == names
     assert [stack.shape for stack in found.train] == [(3, 24, 24), (4, 24, 24)]
@@ -210,12 +210,15 @@ def test_means_are_of_frames_that_follow_and_are_rounded(fmd):
 
 def test_too_few_frames_for_a_mean(fmd):
     found = load_table(TABLES["fmd-widefield-avg4"], fmd, "sane")
-    assert [test.name for test in found.tests] == ["WideField_BPAE_G"]
+    assert [test.name for test in found.tests] == ["WideField_BPAE_G_1"]
     assert "too few different frames: WideField_BPAE_B (3)." in found.note
     with pytest.raises(InputError, match=r"needs 8 .* frames.*_B \(3\), WideField_BPAE_G \(4\)"):
         load_table(TABLES["fmd-widefield-avg8"], fmd, "sane")
     with pytest.raises(InputError, match="Confocal_FISH, but there are none"):
         load_table(TABLES["fmd-confocal-fish"], fmd, "sane")
+    (fmd / "fmd" / "test_mix" / "gt" / "WideField_BPAE_G.png").unlink()
+    with pytest.raises(InputError, match=r"WideField_BPAE_G\.png is missing"):
+        load_table(TABLES["fmd-widefield-g"], fmd, "sane")
 
 
 def test_fields_with_folders_of_their_own(tmp_path):
