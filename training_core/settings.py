@@ -116,8 +116,9 @@ class DenoiserSettings(Checked):
     first_estimate: str = setting(
         "shrinkage",
         "First estimate",
-        "Shrinkage filters with the learned noise spectrum; g2 is the published network.",
-        choices=("shrinkage", "g2"),
+        "Shrinkage filters with the learned noise spectrum; dncnn-b is the bundled network, which "
+        "knows photographs and white noise only; g2 is the published network.",
+        choices=("shrinkage", "dncnn-b", "g2"),
     )
     network: str = setting(
         "compact",
@@ -215,10 +216,10 @@ class Settings(Checked):
         choices=("auto", "cpu", "cuda", "mps"),
     )
     precision: str = setting(
-        "float32",
+        "auto",
         "Precision",
-        "The arithmetic of training with the published networks and of the rounds: automatic takes "
-        "bfloat16 where the device has it natively, which is faster and rounds more.",
+        "Arithmetic of the published networks' training and of the rounds: automatic is bfloat16 "
+        "(and TF32) where the device has it natively, which is faster and rounds more.",
         choices=("auto", "float32"),
     )
     patches: PatchSettings = field(default_factory=PatchSettings)
@@ -284,7 +285,6 @@ def _paper() -> Settings:
     """
     return Settings(
         preset="paper",
-        precision="auto",
         patches=PatchSettings(strictness=0.42, patch_size_px=96, stride_px=24),
         noise_model=NoiseModelSettings(
             generator="g1", stabilise=False, steps=9_600, batch=64, crop_px=64, critic_steps=5
