@@ -89,6 +89,12 @@ class FirstLook(QObject):
         self._settle.timeout.connect(self._ask)
         view.frame_changed.connect(self._on_frame_changed)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the frame in view is shown without its noise now."""
+        seen = self._last is not None and self._last[0] == self._view.frame_index
+        return self._wanted and seen
+
     def show(self, stack: Stack | None, device: str, *, wanted: bool) -> None:
         """Look at the frames of a stack from now on, or no longer."""
         self._device = device
@@ -124,12 +130,13 @@ class FirstLook(QObject):
     @Slot()
     def _ask(self) -> None:
         frame = self._view.frame_index
-        if self._last is not None and self._last[0] == frame:
+        if self.is_shown:
             self._show_last()
-        elif self._job.job is not None and self._job.job.is_running:
+            return
+        self._show_waiting()
+        if self._job.job is not None and self._job.job.is_running:
             self._settle.start()  # what was given up computes on to the end of its tile
         elif self._stack is not None:
-            self._show_waiting()
             self._notes.clear()
             self._job.start(partial(tasks.first_look, self._stack, frame, self._device), frame)
 

@@ -80,6 +80,9 @@ def take_all(window: MainWindow, folder: Path) -> None:
     session.show(Step.TRAIN)
     until(lambda: session.expected_seconds is not None)
     both(window, folder, "3_train_card")
+    window.commands.do("first_look")
+    until(lambda: window.centre.viewer.first_look.is_shown)
+    both(window, folder, "3_preview_without_training")
     session.set_settings(short(session.settings))
     window.commands.do("train")
     until(lambda: window.centre.viewer.preview.denoised.image is not None)
@@ -105,6 +108,11 @@ def take_small(window: MainWindow, folder: Path) -> None:
         window.resize(width, height)
         settle(SETTLE_MS)
         save(window, folder / f"8_loaded_200_percent_{width}x{height}.png")
+        window.commands.do("first_look")
+        until(lambda: window.centre.viewer.first_look.is_shown)
+        settle(SETTLE_MS)
+        save(window, folder / f"8_preview_200_percent_{width}x{height}.png")
+        window.commands.do("first_look")
 
 
 def short(settings: Settings) -> Settings:

@@ -14,6 +14,7 @@ from g2g_desktop.pair_viewer import LEFT, RIGHT
 from g2g_desktop.session import State, Step
 from g2g_desktop.view_state import Page
 from training_core.errors import InputError
+from training_core.run import SILENT, Stage
 from training_core.settings import preset
 from training_core.stack import PixelSize
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from g2g_desktop.main_window import MainWindow
     from g2g_desktop.stack_view import StackView
+    from training_core.run import Run
+    from training_core.stack import Pixels, Stack
 
 
 def view_of(window: MainWindow) -> StackView:
@@ -142,6 +145,46 @@ def test_a_frame_left_before_its_preview_came_is_never_shown(
     qtbot.waitUntil(lambda: caption(loaded) == "Preview")
     second = view_of(loaded).pane.second.image
     assert np.array_equal(second, loaded.session.stack.raw_frame(1) // 2)
+
+
+def test_two_frames_are_never_computed_at_once(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+
+    def stubborn(stack: Stack, frame: int, _device: str, run: Run) -> Pixels:
+        at_once.append(frame)
+        core.may_end.wait(5)  # a tile is computed to its end, whoever asks it to stop
+        at_once.remove(frame)
+        run.check()
+        assert at_once == []
+        return stack.raw_frame(frame)
+
+    monkeypatch.setattr(tasks, "first_look", stubborn)
+    core.may_end.clear()
+    loaded.commands.do("first_look")
+    qtbot.waitUntil(lambda: at_once == [0])
+    view_of(loaded).show_frame(1)
+    qtbot.wait(2 * loaded.centre.viewer.first_look._settle.interval())
+    assert at_once == [0]
+    core.may_end.set()
+    qtbot.waitUntil(lambda: caption(loaded) == "Preview")
+
+
+def test_a_large_frame_says_how_far_it_is(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_tiles(stack: Stack, frame: int, _device: str, run: Run) -> Pixels:
+        run.progress(Stage.DENOISE, 5, 16)
+        core.may_end.wait(5)
+        return stack.raw_frame(frame)
+
+    monkeypatch.setattr(tasks, "first_look", in_tiles)
+    core.may_end.clear()
+    loaded.commands.do("first_look")
+    qtbot.waitUntil(lambda: caption(loaded) == "Denoising... 31 %")
+    core.may_end.set()
+    qtbot.waitUntil(lambda: caption(loaded) == "Preview")
 
 
 def test_it_comes_back_at_once_on_the_frame_already_seen(
@@ -276,17 +319,26 @@ def test_a_window_closed_meanwhile_leaves_nothing_running(
 
 
 def test_the_window_asks_the_core_for_one_frame(
-    small_stack: object, monkeypatch: pytest.MonkeyPatch
+    small_stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from training_core import dncnn_b
-    from training_core.run import SILENT
 
     asked: list[dict[str, object]] = []
 
-    def look(stack: object, **more: object) -> object:
+    def look(stack: Stack, **more: object) -> Stack:
         asked.append(more)
         return stack
 
     monkeypatch.setattr(dncnn_b, "look", look)
     assert tasks.first_look(small_stack, 1, "cpu", SILENT) is small_stack.pixels
     assert asked == [{"frame": 1, "device": "cpu", "run": SILENT}]
+
+
+def test_the_bundled_network_takes_noise_off_the_sample_in_seconds(small_stack: Stack) -> None:
+    """The real weights, as they ship: half of the noise of a flat part goes, its mean stays."""
+    noisy = small_stack.frame(0)
+    seen = tasks.first_look(small_stack, 0, "cpu", SILENT)
+    assert (seen.shape, seen.dtype) == (noisy.shape, np.float32)
+    flat = slice(4, 20), slice(4, 92)  # above the disc
+    assert seen[flat].std() < 0.5 * noisy[flat].std()
+    assert seen[flat].mean() == pytest.approx(noisy[flat].mean(), rel=0.02)

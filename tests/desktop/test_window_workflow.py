@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from g2g_desktop import dialogs, tasks
-from g2g_desktop.findings import verdict
+from g2g_desktop.findings import Level, verdict
 from g2g_desktop.session import Failure, State, Step
 from g2g_desktop.tasks import ExportChoice
 from g2g_desktop.view_state import Page
@@ -66,6 +66,8 @@ def test_the_compare_card_sums_up_the_checks(loaded: MainWindow, qtbot: QtBot) -
     qtbot.waitUntil(lambda: bool(findings.findings), timeout=30_000)
     assert summary.full_text() == verdict(findings.findings)
     assert summary.full_text().endswith("checks good")
+    assert any(f.level is Level.RED for f in findings.findings)  # halving is not denoising
+    assert loaded.side.compare.header.toolTip() == "Compare: needs attention"
     loaded.session.show(Step.TRAIN)
     assert summary.full_text() == verdict(findings.findings)
 
