@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .orientations import turn, turn_back
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
 from .stack import cast
+from .tile_pieces import TilePieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -185,7 +187,8 @@ def denoise(
     denoiser
         Trained on this stack or on one like it.
     tile_px
-        Side of a tile without its halo; 0 chooses by the free memory.
+        Side of a tile without its halo; 0 chooses by the free memory. Where that runs out after
+        all, smaller ones are used, with the same result.
     checkpoint
         Keeps the tiles that are done, for a job that it was told of before.
 
@@ -193,6 +196,8 @@ def denoise(
     ------
     InputError
         If the stack has channels that the denoiser has not learned.
+    SettingsError
+        If the memory is too small even for small tiles.
     Cancelled
         If the run was cancelled; asked before every tile.
     """
@@ -202,6 +207,7 @@ def denoise(
     ready = _for_inference(denoiser)
     pixels = np.empty(stack.shape, stack.dtype)
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
+    pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total, done=kept.done)
@@ -209,7 +215,8 @@ def denoise(
         raw, channel = stack.raw_frame(index), ready.channels[_channel(stack, index, ready)]
         for place in places[kept.done % len(places) :]:
             kept.check(run)
-            part, lost = _denoise_tile(raw, place, ready, channel, run)
+            make = partial(_denoise_tile, raw, denoiser=ready, channel=channel, run=run)
+            part, lost = pieces.work(place, make)
             flat[index][place.slices] = part
             kept.done, kept.clipped = kept.done + 1, kept.clipped + lost
             if run.tick_due() or kept.done == total:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .checkpoint import NO_CHECKPOINT, describe_job
+from .ct_variant import for_stacks
 from .denoiser import Denoiser, denoise
 from .device import choose_device, describe_device
+from .precision import reproducible
 from .rounds import best_round
 from .run import SILENT
 from .stack import check_trainable
@@ -65,7 +67,8 @@ def denoise_stack(
 
 def expected_seconds(stack: Stack, settings: Settings) -> float:
     """Estimate how long `denoise_stack` takes here, from a short real calculation."""
-    plan = expected_plan([stack], settings, choose_device(settings.device))
+    suited = for_stacks(settings, [stack])
+    plan = expected_plan([stack], suited, choose_device(settings.device))
     return sum(plan.values())
 
 
@@ -97,10 +100,12 @@ def train(
     """
     for stack in stacks:
         check_trainable(stack)
+    settings = for_stacks(settings, stacks, run)
     checkpoint.claim(describe_job(stacks, settings) if checkpoint.working else {})
     device = choose_device(settings.device, run=run)
     run.plan(expected_plan(stacks, settings, device))
-    with torch.random.fork_rng(devices=[]):
+    fast = settings.precision == "auto"
+    with torch.random.fork_rng(devices=[]), reproducible(device, fast=fast):
         torch.manual_seed(settings.seed)
         training = Training(stacks, settings, device, run, checkpoint)
         denoiser, rounds = training.denoiser()

@@ -6,19 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from .errors import SettingsError
-from .setting_fields import Checked, Limits, limits_of, setting
-
-__all__ = [
-    "PRESETS",
-    "DenoiserSettings",
-    "Limits",
-    "NoiseModelSettings",
-    "PatchSettings",
-    "Settings",
-    "limits_of",
-    "preset",
-    "setting",
-]
+from .setting_fields import Checked, setting
+from .setting_fields import Limits as Limits
+from .setting_fields import limits_of as limits_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +270,7 @@ def preset(name: str, **changes: Any) -> Settings:
 def _paper() -> Settings:
     """Give the published method: 20 500 crops, 30 epochs for the noise and for each round.
 
-    The strictness is the published one for wide-field images. The authors took 0.15 for CT; white
-    noise wants about 0.05, above which texture passes.
+    The strictness is that for wide-field images; white noise wants about 0.05.
     """
     return Settings(
         preset="paper",

@@ -9,8 +9,9 @@ import pytest
 import torch
 from made_up import Identity, blurred_noise, denoiser, noise_model, scene, stack
 
+from training_core import denoiser as denoiser_module
 from training_core.denoiser import BrightnessCurve, Channel, denoise
-from training_core.errors import InputError
+from training_core.errors import InputError, SettingsError
 from training_core.noise_statistics import NoiseCurve
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone
 from training_core.stabilise import Stabiliser
@@ -202,3 +203,40 @@ def test_progress_ends_at_all_tiles_and_cancel_stops():
     run = Run(lambda event: run.cancel())
     with pytest.raises(Cancelled):
         denoise(noisy, chosen, run=run)
+
+
+def with_little_memory(chosen, most_px):
+    """Let a denoiser run out of memory on frames of more pixels; give the sizes it was asked."""
+    network, asked = chosen.network.forward, []
+
+    def greedy(images):
+        asked.append(tuple(images.shape[-2:]))
+        if images.shape[-2] * images.shape[-1] > most_px:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return network(images)
+
+    chosen.network.forward = greedy
+    return asked
+
+
+def test_a_full_memory_makes_tiles_smaller_and_the_result_stays(monkeypatch):
+    monkeypatch.setattr(denoiser_module, "fold_batch_norm", lambda network: network)
+    noisy = noisy_stack((200, 150))
+    chosen = denoiser(noise_model(0.5, Stabiliser(scale=20.0)), network="dncnn", **PLAIN)
+    whole = denoise(noisy, chosen, tile_px=192)
+    asked, notes = with_little_memory(chosen, 120 * 120), []
+    made = denoise(noisy, chosen, tile_px=192, run=Run(notes.append))
+    assert np.abs(made.pixels - whole.pixels).max() / chosen.noise_sigma < 1e-4
+    assert asked[:2] == [(200, 150), (120, 120)]  # 192 px, then 96 px, with a halo of 24
+    assert max(height * width for height, width in asked[1:]) <= 120 * 120
+    told = [note.text for note in notes if isinstance(note, Note)]
+    assert told == ["The memory ran out; smaller tiles are used from now on."]
+
+
+def test_a_memory_too_small_for_any_tile_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(denoiser_module, "fold_batch_norm", lambda network: network)
+    chosen = denoiser(noise_model(), network="dncnn", **PLAIN)
+    asked = with_little_memory(chosen, 100)
+    with pytest.raises(SettingsError, match=r"too small even for tiles of 32 px; close other"):
+        denoise(noisy_stack((130, 130)), chosen, tile_px=128)
+    assert len(asked) == 3  # 128, 64 and 32 px
