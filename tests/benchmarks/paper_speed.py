@@ -1,0 +1,310 @@
+"""Paper mode against the plain reading of the paper: both training steps, and denoising.
+
+Run: python tests/benchmarks/paper_speed.py [--device cuda] [--batch 16]
+
+Prints a table and keeps it in RESULTS.md beside this file; 1 if a promise is not kept. Works take
+turns (a b c c b a), so that a machine that slows down or is shared slows all of them. `--batch`
+measures smaller batches, `--smoke` next to nothing; neither is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+# A script's own folder comes first on the path; the packages lie two above it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
+
+from paper_reference import (
+    PlainDnCNN,
+    PlainGan,
+    PlainRound,
+    plain_critic,
+    plain_generator,
+    plain_pairs,
+    with_weights_of,
+)
+from results import machine, read_results, with_section, write_results
+
+from training_core.denoiser import Channel, Denoiser, denoise
+from training_core.device import choose_device, describe_device
+from training_core.networks import NoiseGenerator, paper_network
+from training_core.noise_model import NoiseModel
+from training_core.noise_statistics import LAGS, NoiseCurve
+from training_core.noisy_pairs import Estimate
+from training_core.paper_gan import AdversarialGame
+from training_core.precision import native_bfloat16
+from training_core.published_pairs import PublishedPairs
+from training_core.run import SILENT
+from training_core.settings import preset
+from training_core.stabilise import Stabiliser
+from training_core.stack import Stack
+from training_core.training_step import TrainingStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
+
+    from training_core.settings import Settings
+
+    Work = Callable[[], object]
+
+PLAIN = "as written"
+GAN_TARGET, ROUND_TARGET, FRAME_TARGET, SHARE_TARGET = 2.2, 1.35, 2.0, 0.75
+HEAD = "| what | as written | float32 | times faster | bfloat16 | times faster | target | met |"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured; times are means over `turns` there and back, `loops` calls a turn."""
+
+    gan: int = 64
+    round: int = 128
+    frame_px: int = 512
+    matmul: int = 2048
+    critic_steps: int = 5
+    turns: int = 1
+    loops: int = 1
+
+
+SMOKE = Size(gan=2, round=2, frame_px=64, matmul=256, critic_steps=1)
+DATA_CENTRE = Size(matmul=8192, turns=3, loops=10)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: seconds a call by the name of the work, and TFLOP a call."""
+
+    name: str
+    seconds: dict[str, float]
+    tera: float
+    target: float
+
+    def faster(self, precision: str) -> float:
+        """Give how many times faster than as written."""
+        return self.seconds[PLAIN] / self.seconds[precision]
+
+    def speed(self, precision: str) -> float:
+        """Give the achieved TFLOP/s."""
+        return self.tera / self.seconds[precision]
+
+    @property
+    def met(self) -> bool:
+        """Whether the target is met in float32, where it was set."""
+        return self.faster("float32") >= self.target
+
+    def __str__(self) -> str:
+        """Give the line as Markdown."""
+        cells = [self.name, self._cell(PLAIN)]
+        for precision in ("float32", "bfloat16"):
+            known = precision in self.seconds
+            cells += [self._cell(precision), f"{self.faster(precision):.2f}" if known else "-"]
+        cells += [f"{self.target}", "yes" if self.met else "NO"]
+        return f"| {' | '.join(cells)} |"
+
+    def _cell(self, name: str) -> str:
+        if name not in self.seconds:
+            return "-"
+        speed = f", {self.speed(name):.3g} TFLOP/s" if name != PLAIN else ""
+        return f"{self.seconds[name]:.3g} s{speed}"
+
+
+def take_turns(works: dict[str, Work], size: Size, device: torch.device) -> dict[str, float]:
+    """Give the mean seconds of a call of each work."""
+    if device.type == "cuda":  # the first calls choose and compile kernels
+        for work in works.values():
+            work()
+    spent = dict.fromkeys(works, 0.0)
+    for _ in range(size.turns):
+        for name in [*works, *reversed(works)]:
+            begun = _clock(device)
+            for _ in range(size.loops):
+                works[name]()
+            spent[name] += _clock(device) - begun
+    return {name: seconds / (2 * size.turns * size.loops) for name, seconds in spent.items()}
+
+
+def _clock(device: torch.device) -> float:
+    """Give the time on a GPU; on a processor that of all threads, whatever else runs on it."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def tera(work: Work) -> float:
+    """Count the TFLOP of the convolutions of a call, forward and backward; it warms up as well."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 1e12
+
+
+def precisions(device: torch.device) -> list[str]:
+    """Give what production can compute with; bfloat16 only where it is native."""
+    return ["float32", "bfloat16"] if native_bfloat16(device) else ["float32"]
+
+
+def paper(precision: str) -> Settings:
+    """Give the paper preset in one precision."""
+    return preset("paper", precision="auto" if precision == "bfloat16" else "float32")
+
+
+def adversarial_step(size: Size, device: torch.device) -> Row:
+    """Compare one step of the adversarial stage."""
+    crops = torch.rand(2, size.gan, 1, 64, 64), torch.randn(size.gan, 128)
+    (noise, noisy), latent = (part.to(device) for part in crops)
+    games = {precision: _game(precision, size, device) for precision in precisions(device)}
+    works: dict[str, Work] = {
+        precision: lambda game=game: game.step(noise - 0.5, noisy, latent)
+        for precision, game in games.items()
+    }
+    plain = _plain_gan(games["float32"])
+    works[PLAIN] = lambda: plain.step(noise - 0.5, noisy, latent, critic_steps=size.critic_steps)
+    count = tera(works["float32"])
+    seconds = take_turns(works, size, device)
+    return Row(f"adversarial step, batch {size.gan}", seconds, count, GAN_TARGET)
+
+
+def _game(precision: str, size: Size, device: torch.device) -> AdversarialGame:
+    settings = paper(precision)
+    chosen = replace(settings.noise_model, critic_steps=size.critic_steps)
+    return AdversarialGame(chosen, "dncnn", 0, device, bfloat16=precision == "bfloat16")
+
+
+def _plain_gan(game: AdversarialGame) -> PlainGan:
+    networks = {
+        "g1": plain_generator(),
+        "g2": PlainDnCNN(15, sigmoid=True),
+        "g3": PlainDnCNN(17),
+        "c1": plain_critic(),
+        "c2": plain_critic(),
+    }
+    return PlainGan(*(with_weights_of(getattr(game, n), plain) for n, plain in networks.items()))
+
+
+def round_step(size: Size, device: torch.device) -> Row:
+    """Compare one step of a round, the making of its pairs included."""
+    denoiser = _denoiser("float32", device)
+    teacher = with_weights_of(denoiser.network, PlainDnCNN(17))
+    g1 = with_weights_of(denoiser.channels[0].noise.generator, plain_generator())
+    learner = PlainRound(with_weights_of(denoiser.network, PlainDnCNN(17)).train())
+    crops = torch.rand(size.round, 1, 64, 64, device=device)
+
+    def as_written() -> None:
+        latents = torch.randn(2, size.round, 128, device=device)
+        learner.step(*plain_pairs(teacher, g1, crops, latents))
+
+    works = {p: _production_round(p, size.round, device) for p in precisions(device)}
+    count = tera(works["float32"])
+    seconds = take_turns({**works, PLAIN: as_written}, size, device)
+    return Row(f"step of a round, batch {size.round}, with its pairs", seconds, count, ROUND_TARGET)
+
+
+def _production_round(precision: str, batch: int, device: torch.device) -> Work:
+    denoiser = _denoiser(precision, device)
+    settings = replace(denoiser.settings.denoiser, batch=batch)
+    channel = denoiser.channels[0]
+    noisy = [Estimate(torch.rand(180, 180, device=device), channel) for _ in range(20)]
+    draw = torch.Generator().manual_seed(0)
+    pairs = PublishedPairs(denoiser, noisy, [denoiser.network], draw, SILENT)
+    learner = paper_network("dncnn").to(device).train().to(memory_format=torch.channels_last)
+    adam = torch.optim.Adam(learner.parameters(), settings.learning_rate)
+    update = TrainingStep(learner, adam, bfloat16=precision == "bfloat16")
+    return lambda: update(*pairs.batch(settings))
+
+
+def _denoiser(precision: str, device: torch.device) -> Denoiser:
+    """Give the published denoiser, untrained, with g1's noise of standard deviation .1."""
+    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
+    covariance[LAGS, LAGS] = 1
+    curve = NoiseCurve(np.zeros(1), np.array([0.1]))
+    g1 = NoiseGenerator().to(device).eval()
+    channel = Channel(NoiseModel(Stabiliser(), curve, covariance, g1, None, 1))
+    network: nn.Module = paper_network("dncnn").to(device).eval()
+    return Denoiser(network, (channel,), paper(precision), device)
+
+
+@torch.no_grad()
+def frame(size: Size, device: torch.device) -> tuple[Row, dict[str, float]]:
+    """Compare denoising a frame; give the TFLOP/s of a matrix product in the same turns as well."""
+    stack = Stack(np.random.default_rng(0).random((size.frame_px,) * 2, np.float32), "YX")
+    denoisers = {precision: _denoiser(precision, device) for precision in precisions(device)}
+    works: dict[str, Work] = {
+        precision: lambda denoiser=denoiser: denoise(stack, denoiser)
+        for precision, denoiser in denoisers.items()
+    }
+    plain = with_weights_of(denoisers["float32"].network, PlainDnCNN(17))
+    image = torch.from_numpy(stack.frame(0))[None, None].to(device)
+    works[PLAIN] = lambda: plain(image).cpu()
+    count = tera(lambda: plain(image))
+    matrices = torch.randn(2, size.matmul, size.matmul, device=device)
+    for precision in denoisers:
+        one, two = matrices.to(torch.float32 if precision == "float32" else torch.bfloat16)
+        works[f"matmul {precision}"] = lambda one=one, two=two: one @ two
+    for work in works.values():
+        work()
+    seconds = take_turns(works, replace(size, turns=3 * size.turns), device)
+    peak = {p: 2e-12 * size.matmul**3 / seconds.pop(f"matmul {p}") for p in denoisers}
+    name = f"DnCNN-17 on {size.frame_px} x {size.frame_px}"
+    return Row(name, seconds, count, FRAME_TARGET), peak
+
+
+def report(rows: Sequence[Row], peak: dict[str, float], size: Size, device: torch.device) -> str:
+    """Give the table and what must be known to read it, as Markdown."""
+    unit = "wall time" if device.type == "cuda" else "core seconds, over all threads"
+    shares = [
+        f"{speed:.3g} TFLOP/s in {precision}, of which denoising reaches "
+        f"{rows[-1].speed(precision) / speed:.0%}"
+        for precision, speed in peak.items()
+    ]
+    note = (
+        "`python tests/benchmarks/paper_speed.py`: paper mode against the plain reading of the "
+        f"paper (`tests/core/paper_reference.py`), all in one run; times are {unit}, TFLOP those "
+        f"of the convolutions. On {describe_device(device)}; {machine()}, torch "
+        f"{torch.__version__}. A matrix product of {size.matmul} in the same turns: "
+        f"{'; '.join(shares)} (target {SHARE_TARGET:.0%} in float32)."
+    )
+    if device.type == "cuda":
+        note += f" Most memory in use: {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB."
+    rule = "|" + "---|" * (HEAD.count("|") - 1)
+    return "\n".join([note, "", HEAD, rule, *map(str, rows)])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print and keep the table; 1 if a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--batch", type=int, help="of both steps, for a shorter try")
+    parser.add_argument("--smoke", action="store_true", help="see that it runs")
+    given = parser.parse_args(arguments)
+    device = choose_device(given.device)
+    size = DATA_CENTRE if device.type == "cuda" else Size()
+    if given.smoke:
+        size = SMOKE
+    elif given.batch:
+        size = replace(size, gan=given.batch, round=given.batch)
+    last, peak = frame(size, device)
+    rows = [adversarial_step(size, device), round_step(size, device), last]
+    text = report(rows, peak, size, device)
+    sys.stdout.write(f"{text}\n")
+    if given.smoke:
+        return 0
+    if not given.batch:
+        where = "processor" if device.type == "cpu" else describe_device(device).split(",")[0]
+        write_results(with_section(read_results(), f"Speed of paper mode, {where}", text))
+    reached = last.speed("float32") >= SHARE_TARGET * peak["float32"] or device.type == "cuda"
+    return 0 if reached and all(row.met for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
