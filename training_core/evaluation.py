@@ -109,7 +109,7 @@ def evaluate(request: Request, *, run: Run = SILENT) -> Report:
         table=request.table,
         protocols=tuple(s.protocol for s in sets.values()),
         rows=(*tryout.rows(), *known_rows(request.table, request.protocols)),
-        images=tuple(dict.fromkeys(trial.name for trial in trials)),
+        images=tuple(trial.name for trial in trials if first.protocol.name in trial.references),
         available=len(first.tests),
         notes=tuple(dict.fromkeys(s.note for s in sets.values())),
         settings=request.settings,
@@ -123,12 +123,14 @@ def evaluate(request: Request, *, run: Run = SILENT) -> Report:
 def choose_trials(sets: Mapping[str, EvaluationSet], request: Request) -> list[Trial]:
     """Give the test images to run; one that is the same in two protocols is run once."""
     trials: list[Trial] = []
-    count = min(len(found.tests) for found in sets.values())
+    # The pictures of BSD68 have other names in colour, but sorted by name they are in one order.
+    tests = {p: sorted(found.tests, key=lambda test: test.name) for p, found in sets.items()}
+    count = min(map(len, tests.values()))
     wanted = min(request.limit or count, count)
     for index in np.linspace(0, count - 1, wanted).round().astype(int):
         here: list[Trial] = []
-        for protocol, found in sets.items():
-            test = found.tests[index]
+        for protocol, found in tests.items():
+            test = found[index]
             noisy = test.noisy.with_pixels(np.asarray(test.noisy.pixels, np.float32))
             same = [t for t in here if np.array_equal(t.noisy.pixels, noisy.pixels)]
             earlier = dict(same[0].references) if same else {}

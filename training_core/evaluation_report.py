@@ -30,6 +30,7 @@ CROP_PX = 300
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")
 CLASSICAL = METHODS[1 : METHODS.index("dncnn-b")]
 BEST, SEES = "*", "(sees the reference)"
+LEGEND = "best of the methods that see no reference; +- is the standard error over images (se)."
 SHOWN_PERCENT = 0.35
 COLUMNS = (
     "table",
@@ -59,10 +60,7 @@ def as_text(report: Report) -> str:
     ]
     for name, row in zip(names, report.rows, strict=True):
         lines.append((name.ljust(wide) + "".join(_cell(report, row))).rstrip())
-    lines += [
-        "",
-        f"{BEST} best of the methods that see no reference; se: standard error over images.",
-    ]
+    lines += ["", f"{BEST} {LEGEND}"]
     lines += [p.describes[:1].upper() + p.describes[1:] + "." for p in report.protocols]
     lines += [*report.notes, *_empty_rows(report), *verdicts(report)]
     return "\n".join(lines).encode("ascii", "replace").decode()
@@ -76,14 +74,16 @@ def headline(report: Report) -> str:
 
 
 def verdicts(report: Report) -> list[str]:
-    """Say whether our result passes the published one and the target, a sentence for each."""
+    """Say whether our result passes the published G2G and the target, a sentence for each."""
     ours = report.ours
     if ours is None:
         return []
+    if len(report.images) < report.available:
+        return ["A part of the images says nothing of the whole table, so there is no verdict."]
     sentences = []
     for row in report.rows:
         passed = report.passes(row)
-        if row.source == "measured" or passed is None:
+        if passed is None or not (row.source == "target" or row.label == "G2G"):
             continue
         protocol = next(p.name for p in report.protocols if p.name in row.means)
         mine, known = _figures(ours.means[protocol]), _figures(row.means[protocol])
@@ -162,11 +162,11 @@ def as_markdown(report: Report, pictures: list[str]) -> str:
         "",
         f"{headline(report)}.",
         "",
-        *verdicts(report),
+        *(f"- {verdict}" for verdict in verdicts(report)),
         "",
         *_markdown_table(report),
         "",
-        f"{BEST} best of the methods that see no reference. +- is the standard error over images.",
+        f"\\{BEST} {LEGEND}",
         "",
         *(f"- {p.describes[:1].upper()}{p.describes[1:]}." for p in report.protocols),
         "",

@@ -297,7 +297,7 @@ def test_help_and_version_end_well(option: str, capsys: pytest.CaptureFixture[st
         main([option])
 
     assert ended.value.code == 0
-    assert "evaluate" not in capsys.readouterr().out
+    assert "g2g" in capsys.readouterr().out
 
 
 def test_a_constant_stack_is_described_but_not_trained_on(

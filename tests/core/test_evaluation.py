@@ -1,0 +1,337 @@
+"""A tiny benchmark from end to end: trials, contenders, training, report, command, cancelling."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from made_up import QUICKEST, block, noise_model, stack
+from made_up import denoiser as made_up_denoiser
+
+from training_core import classical, contenders, evaluation
+from training_core.cli import main
+from training_core.contenders import (
+    METHODS,
+    Contender,
+    Trial,
+    bundled_contenders,
+    classical_contenders,
+    g2g_contenders,
+)
+from training_core.errors import InputError, ModelError, TooFewPatchesError
+from training_core.evaluation import Request, choose_trials, settings_for, usual_methods
+from training_core.evaluation_set import EvaluationSet, TestImage
+from training_core.protocols import PUBLISHED, SANE
+from training_core.published_tables import TABLES, Table
+from training_core.run import SILENT, Note, Run, Stage, StageStarted, StepsDone
+from training_core.tryout import Tryout
+
+CPU = torch.device("cpu")
+TINY = Table(
+    "tiny", "Three blocks", "T", "micrograph", published={"G2G": (30.0, 0.8)}, target=(99.0, None)
+)
+
+
+def made_up_image(number, shift=0.0):
+    clean = block(64, 64, 60.0, 160.0)
+    noisy = clean + np.random.default_rng(number).normal(shift, 20, clean.shape)
+    return TestImage(f"field_{number}", stack(noisy, dtype=np.float32), clean)
+
+
+def made_up_set(protocol, shift=0.0, count=3):
+    tests = tuple(made_up_image(number, shift) for number in range(count))
+    frames = np.stack([test.noisy.pixels for test in tests])
+    return EvaluationSet(
+        lambda: [stack(frames, "IYX")], tests, protocol, f"{count} made-up images."
+    )
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """Register a table whose set is made up and whose presets train in a moment."""
+    sets = {"published": made_up_set(PUBLISHED), "sane": made_up_set(SANE)}
+    monkeypatch.setitem(TABLES, "tiny", TINY)
+    monkeypatch.setattr(evaluation, "load_table", lambda table, data, name, seed: sets[name])
+    monkeypatch.setattr(evaluation, "preset", lambda name, **changes: QUICKEST)
+    monkeypatch.setattr(classical, "find_spec", lambda name: None)
+    return ["evaluate", "tiny", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
+
+
+@pytest.fixture
+def trial():
+    test = made_up_image(0)
+    return Trial("field_0", test.noisy, {"sane": test.clean}, "micrograph")
+
+
+def request(limit=None):
+    return Request(TINY, None, QUICKEST, ("published", "sane"), METHODS, limit)
+
+
+def test_images_that_are_the_same_in_both_protocols_are_run_once():
+    sets = {"published": made_up_set(PUBLISHED), "sane": made_up_set(SANE)}
+    trials = choose_trials(sets, request())
+    assert [trial.name for trial in trials] == ["field_0", "field_1", "field_2"]
+    assert all(set(trial.references) == {"published", "sane"} for trial in trials)
+
+
+def test_images_that_differ_are_run_for_each_protocol():
+    sets = {"published": made_up_set(PUBLISHED), "sane": made_up_set(SANE, shift=5.0)}
+    trials = choose_trials(sets, request())
+    assert [list(trial.references) for trial in trials] == [["published"], ["sane"]] * 3
+
+
+def test_a_limit_takes_images_from_all_over_the_set():
+    trials = choose_trials({"sane": made_up_set(SANE, count=9)}, request(limit=3))
+    assert [trial.name for trial in trials] == ["field_0", "field_4", "field_8"]
+    assert len(choose_trials({"sane": made_up_set(SANE)}, request(limit=50))) == 3
+
+
+def test_a_trial_is_float_so_that_nothing_is_rounded():
+    counts = TestImage("a", stack(np.full((8, 8), 7), dtype=np.uint8), np.full((8, 8), 7.0))
+    found = EvaluationSet(lambda: [], (counts,), SANE, "")
+    (trial,) = choose_trials({"sane": found}, request())
+    assert trial.noisy.dtype == np.float32
+    assert trial.values.dtype == np.float64
+
+
+def test_only_the_blur_sees_the_reference(monkeypatch):
+    monkeypatch.setattr(classical, "find_spec", lambda name: name)
+    rows = classical_contenders("micrograph")
+    assert [c.label for c in rows if c.sees_reference] == ["Gaussian blur"]
+    assert [c.label for c in rows][-2:] == ["BM3D", "GAT + BM3D"]
+    assert all(c.apply is not None for c in rows)
+    assert "GAT + BM3D" not in [c.label for c in classical_contenders("natural")]
+
+
+def test_without_its_package_bm3d_is_named_but_not_run(monkeypatch):
+    monkeypatch.setattr(classical, "find_spec", lambda name: None)
+    missing = [c for c in classical_contenders("micrograph") if c.apply is None]
+    assert [c.label for c in missing] == ["BM3D", "GAT + BM3D"]
+    assert "not installed" in missing[0].how
+
+
+def test_without_weights_dncnn_b_is_named_but_not_run(monkeypatch):
+    def missing(device):
+        raise ModelError("missing")
+
+    monkeypatch.setattr(contenders.dncnn_b, "load_dncnn_b", missing)
+    (row,) = bundled_contenders("natural", CPU)
+    assert (row.label, row.apply, row.how) == ("DnCNN-B", None, "Weights missing.")
+
+
+def test_dncnn_b_gets_white_at_1_and_its_result_is_given_back_in_grey_levels(monkeypatch, trial):
+    seen = []
+
+    class Brighter(torch.nn.Conv2d):
+        def forward(self, image):
+            seen.append(float(image.mean()))
+            return image + 0.1
+
+    monkeypatch.setattr(contenders.dncnn_b, "load_dncnn_b", lambda device: Brighter(1, 1, 1))
+    plain = bundled_contenders("natural", CPU)[0]
+    made = plain.apply(trial, SILENT)
+    assert seen == [pytest.approx(trial.values.mean() / 255, rel=1e-5)]
+    np.testing.assert_allclose(made, trial.values + 25.5, atol=1e-3)
+
+
+def test_each_round_has_a_row_of_its_own_network(trial):
+    denoiser = made_up_denoiser(noise_model(), mean=100.0, spread=50.0)
+    other = made_up_denoiser(noise_model(), seed=1).network
+    denoiser.history = {0: denoiser.network, 1: other}
+    denoiser.card = {"chosen_round": 0}
+    rows = list(g2g_contenders(denoiser))
+    assert [row.label for row in rows] == [
+        "G2G balanced, first estimate",
+        "G2G balanced, round 0 (chosen blind)",
+        "G2G balanced, round 1 (last)",
+        "G2G balanced, result",
+    ]
+    images = [row.apply(trial, SILENT) for row in rows]
+    alone = denoiser.network_pass(
+        torch.from_numpy(trial.noisy.frame(0)), denoiser.channels[0]
+    ).numpy()
+    np.testing.assert_allclose(images[1], alone, atol=1e-3)
+    assert np.abs(images[2] - images[1]).max() > 0.1
+    assert np.abs(images[3] - images[1]).max() > 0.1  # the collaborative pass follows
+
+
+def test_paper_mode_differs_between_tables_and_keeps_seed_and_device():
+    mayo = settings_for(TABLES["ct-mayo"], "paper", seed=3, device="cpu")
+    assert (mayo.denoiser.network, mayo.seed, mayo.device) == ("unet", 3, "cpu")
+    assert settings_for(TINY, "quick", seed=4, device="cpu").seed == 4
+
+
+def test_the_costly_first_estimate_is_left_out_for_photographs_only():
+    assert set(METHODS) - set(usual_methods("natural")) == {"first-estimate"}
+    assert usual_methods("micrograph") == METHODS
+
+
+def test_scores_are_those_of_the_protocols_and_seconds_are_measured():
+    sets = {"published": made_up_set(PUBLISHED), "sane": made_up_set(SANE)}
+    trials = choose_trials(sets, request())
+    noisy = Contender("noisy", "noisy", "As it came.", lambda trial, run: trial.values)
+    none = Contender("bm3d", "BM3D", "Not installed.", None)
+    tryout = Tryout([noisy, none], trials, {"published": PUBLISHED, "sane": SANE})
+    events = []
+    tryout.go_through(CPU, Run(events.append))
+    row, empty = tryout.rows()
+    expected = [SANE.score(trial.values, trial.references["sane"]) for trial in trials]
+    got = [(c.psnr, c.ssim) for c in row.cells if c.protocol == "sane"]
+    assert got == [(score.psnr, score.ssim) for score in expected]
+    assert row.means["sane"].psnr == pytest.approx(np.mean([score.psnr for score in expected]))
+    assert (empty.cells, empty.means, empty.seconds) == ((), {}, None)
+    last = [event for event in events if isinstance(event, StepsDone)][-1]
+    assert (last.done, last.total) == (6, 6)
+    assert [example.name for example in tryout.examples()] == ["field_0", "field_1", "field_2"]
+    assert torch.get_num_threads() >= 1
+
+
+def test_what_a_method_raises_ends_the_tryout():
+    def fail(trial, run):
+        raise InputError("It cannot be done.")
+
+    failing = Contender("nlm", "NLM", "", fail)
+    trials = choose_trials({"sane": made_up_set(SANE)}, request())
+    threads = torch.get_num_threads()
+    with pytest.raises(InputError, match="cannot be done"):
+        Tryout([failing], trials, {"sane": SANE}).go_through(CPU, SILENT)
+    assert torch.get_num_threads() == threads
+
+
+def test_the_command_from_end_to_end(tiny, tmp_path, capsys):
+    code = main([*tiny, "--preset", "quick"])
+    text = capsys.readouterr().out
+    folder = tmp_path / "out"
+    assert code == 0
+    assert "3 of 3 test images" in text
+    assert "does not pass the target (99.00 dB)" in text
+    assert text.rstrip().endswith(f"Written to {folder}.")
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"report.md", "scores.csv", "field_0.png", "field_1.png", "field_2.png"}
+    read = list(csv.DictReader(io.StringIO((folder / "scores.csv").read_text())))
+    means = {
+        r["method"]: float(r["psnr_db"])
+        for r in read
+        if (r["image"], r["protocol"], r["source"]) == ("mean", "sane", "measured")
+    }
+    assert means["noisy"] == pytest.approx(20 * math.log10(255 / 20), abs=0.3)
+    assert means["NLM"] > means["noisy"] + 5
+    assert means["G2G quick, result"] > means["noisy"] + 5
+    assert {"G2G quick, round 0", "G2G quick, first estimate"} <= set(means)
+
+
+def test_json_and_no_second_report_in_the_same_place(tiny, capsys):
+    command = [*tiny, "--methods", "noisy,tv,bm3d", "--protocol", "sane", "--limit", "2"]
+    assert main([*command, "--json"]) == 0
+    (table,) = json.loads(capsys.readouterr().out)["tables"]
+    assert (table["table"], table["images"], table["available"]) == ("tiny", 2, 3)
+    rows = {row["method"]: row for row in table["rows"]}
+    assert rows["TV (Chambolle)"]["scores"]["sane"]["psnr"] > 27
+    assert rows["BM3D"]["scores"] == {}
+    assert main(command) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+
+
+def test_without_smooth_patches_the_other_rows_are_still_there(tiny, monkeypatch, capsys):
+    def train(*arguments, **more):
+        raise TooFewPatchesError("No smooth patch was found.")
+
+    monkeypatch.setattr(evaluation, "train", train)
+    assert main([*tiny, "--methods", "noisy,g2g", "--json"]) == 0
+    captured = capsys.readouterr()
+    rows = {row["method"]: row for row in json.loads(captured.out)["tables"][0]["rows"]}
+    assert rows["G2G quick, result"]["how"] == "No smooth patch was found."
+    assert rows["noisy"]["scores"]["sane"]["psnr"] > 20
+    assert "G2G could not be trained" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("stage", "methods"), [(Stage.ROUNDS, "noisy,g2g"), (Stage.EVALUATE, "noisy,nlm")]
+)
+def test_a_cancelled_evaluation_leaves_nothing(tiny, tmp_path, monkeypatch, capsys, stage, methods):
+    emit = Run.emit
+
+    def cancel(self, event):
+        emit(self, event)
+        if isinstance(event, StageStarted) and event.stage is stage:
+            self.cancel()
+
+    monkeypatch.setattr(Run, "emit", cancel)
+    assert main([*tiny, "--methods", methods]) == 130
+    told = capsys.readouterr().err
+    assert told.endswith("Cancelled.\n")
+    assert not list(tmp_path.iterdir())
+    # Paper mode takes weeks on a processor, so the time is said before anything is trained.
+    assert ("Training takes about" in told) == ("g2g" in methods)
+
+
+def test_evaluating_is_part_of_the_time_left_of_training():
+    events = []
+    job = evaluation._Job(Run(events.append), tested_on=500)
+    job._learned_from = 1000
+    job.plan({Stage.ROUNDS: 300.0, Stage.DENOISE: 60.0})
+    assert events == [Note("Training takes about 5 min here, evaluating about 2 min.")]
+    assert job._clock._planned == {Stage.ROUNDS: 300.0, Stage.EVALUATE: 120.0}
+
+
+def test_several_tables_are_a_batch(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(TABLES, "absent", TINY)
+    load = evaluation.load_table
+
+    def load_or_not(table, data, name, seed):
+        if table is ABSENT:
+            raise InputError("The test set is missing.")
+        return load(table, data, name, seed)
+
+    ABSENT = Table("absent", "Nothing", "T", "micrograph")
+    monkeypatch.setitem(TABLES, "absent", ABSENT)
+    monkeypatch.setattr(evaluation, "load_table", load_or_not)
+    command = [*tiny, "absent", "--methods", "noisy", "--json"]
+    command.insert(2, command.pop(command.index("absent")))
+    assert main(command) == 3
+    answer = json.loads(capsys.readouterr().out)
+    assert [table["table"] for table in answer["tables"]] == ["tiny"]
+    assert answer["failed"][0]["error"] == "The test set is missing."
+    assert (tmp_path / "out" / "tiny" / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["bsd68-gausian25"], "the nearest are bsd68-gaussian25"),
+        ([], "Name a table"),
+        (["bsd68-gaussian25", "--methods", "nlm,magic"], "There is no method 'magic'"),
+        (["bsd68-gaussian25", "--limit", "0"], "'0' is no whole number from 1 on"),
+        (["bsd68-gaussian25", "--data", "nowhere"], "There is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_in_a_sentence(arguments, sentence, capsys):
+    assert main(["evaluate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_without_the_shared_images_the_data_folder_is_asked_for(monkeypatch, tmp_path, capsys):
+    from training_core import evaluation_command
+
+    monkeypatch.setattr(evaluation_command, "DATA", tmp_path / "nowhere")
+    assert main(["evaluate", "bsd68-gaussian25"]) == 2
+    assert "add --data FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ask", ["list", "--list"])
+def test_the_tables_are_listed_with_a_line_each(ask, capsys):
+    assert main(["evaluate", ask]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(TABLES)
+    assert any(line.startswith("bsd68-gaussian25 ") and "28.87 dB" in line for line in lines)
+    assert main(["evaluate", ask, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["tables"]) == set(TABLES)
