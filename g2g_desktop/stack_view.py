@@ -84,6 +84,7 @@ class StackView(PairViewer):
         self._show_overlay()
         self.show_original(False)
         self.draw_frame()
+        self._show_readout()
 
     def show_original(self, show: bool) -> None:
         """Show the noisy frame everywhere, for as long as a key is held."""

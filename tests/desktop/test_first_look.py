@@ -254,6 +254,18 @@ def test_asking_for_the_smooth_patches_ends_it_and_shows_them(
     assert view_of(looking).overlay_visible
 
 
+def test_the_read_out_follows(loaded: MainWindow, core: FakeCore, qtbot: QtBot) -> None:
+    view = view_of(loaded)
+    view._on_hovered((3, 4))
+    assert "preview" not in view.readout
+    loaded.commands.do("first_look")
+    qtbot.waitUntil(lambda: caption(loaded) == "Preview")
+    assert view.readout.endswith(view.value_text(3, 4))
+    assert "→ preview" in view.readout
+    loaded.commands.do("first_look")
+    assert "preview" not in view.readout
+
+
 def test_space_shows_the_noisy_frame_while_held(looking: MainWindow, qtbot: QtBot) -> None:
     view = view_of(looking)
     qtbot.keyPress(view.pane, Qt.Key.Key_Space)
