@@ -91,8 +91,10 @@ def _left(event: StepsDone) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Say how long something takes: "8 s", "3 min", "2 h 10 min"."""
+    """Say how long something takes: "8 s", "3 min", "2 h 10 min", "12 days"."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     minutes = round(seconds / 60)
+    if minutes >= 48 * 60:
+        return f"{round(minutes / (24 * 60))} days"
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

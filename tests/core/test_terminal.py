@@ -57,7 +57,14 @@ def test_notes_are_lines_and_warnings_say_so():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (59.6, "60 s"), (125.0, "2 min"), (3600.0, "60 min"), (7900.0, "2 h 12 min")],
+    [
+        (0.2, "1 s"),
+        (59.6, "60 s"),
+        (125.0, "2 min"),
+        (3600.0, "60 min"),
+        (7900.0, "2 h 12 min"),
+        (1.1e6, "13 days"),
+    ],
 )
 def test_durations(seconds: float, text: str):
     assert duration(seconds) == text
