@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Source = Literal["measured", "published", "target"]
 
+IN_TABLE = "As published in the table of GAN2GAN."
+ELSEWHERE = "As its authors published it, by the usual protocol."
+TARGET = "What this program is to reach."
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -115,21 +119,17 @@ def measured_row(contender: Contender, cells: Sequence[Cell], seconds: float) ->
 def known_rows(table: Table, protocols: Sequence[str]) -> list[Row]:
     """Give the figures that are known for a table in the protocols that are shown."""
     usual = "published" if table.published else "sane"
-    rows = [_known(name, "published", "published", f) for name, f in table.published.items()]
-    rows += [_known(name, "published", "sane", f) for name, f in table.elsewhere.items()]
+    rows = [
+        *(_known("published", *named, "published", IN_TABLE) for named in table.published.items()),
+        *(_known("published", *named, "sane", ELSEWHERE) for named in table.elsewhere.items()),
+    ]
     if table.target is not None:
-        rows.append(_known("target", "target", usual, table.target))
+        rows.append(_known("target", "target", table.target, usual, TARGET))
     return [row for row in rows if set(row.means) & set(protocols)]
 
 
-def _known(name: str, source: Source, protocol: str, figures: Figures) -> Row:
-    how = {
-        "target": "What this program is to reach.",
-        "published": "As its authors published it, by the usual protocol.",
-    }[source]
-    if protocol == "published" and source == "published":
-        how = "As published in the table of GAN2GAN."
-    known = {protocol: Mean(*figures)} if figures != (None, None) else {}
+def _known(source: Source, name: str, figures: Figures, protocol: str, how: str) -> Row:
+    known = {} if figures == (None, None) else {protocol: Mean(*figures)}
     return Row("", name, source, how, known)
 
 

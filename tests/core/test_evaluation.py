@@ -23,12 +23,15 @@ from training_core.contenders import (
     classical_contenders,
     g2g_contenders,
 )
+from training_core.denoiser import Channel, Denoiser
 from training_core.errors import InputError, ModelError, TooFewPatchesError
 from training_core.evaluation import Request, choose_trials, settings_for, usual_methods
 from training_core.evaluation_set import EvaluationSet, TestImage
+from training_core.networks import paper_network
 from training_core.protocols import PUBLISHED, SANE
 from training_core.published_tables import TABLES, Table
 from training_core.run import SILENT, Note, Run, Stage, StageStarted, StepsDone
+from training_core.stabilise import Stabiliser
 from training_core.tryout import Tryout
 
 CPU = torch.device("cpu")
@@ -158,6 +161,19 @@ def test_each_round_has_a_row_of_its_own_network(trial):
     np.testing.assert_allclose(images[1], alone, atol=1e-3)
     assert np.abs(images[2] - images[1]).max() > 0.1
     assert np.abs(images[3] - images[1]).max() > 0.1  # the collaborative pass follows
+
+
+def test_round_0_of_paper_mode_is_generator_g2(trial):
+    paper = settings_for(TINY, "paper", seed=0, device="cpu")
+    unit = noise_model(stabiliser=Stabiliser(scale=255.0))
+    g2 = paper_network("dncnn", 3, sigmoid=True).eval()
+    denoiser = Denoiser(g2, (Channel(unit),), paper, CPU, {"chosen_round": 0}, {0: g2})
+    rows = list(g2g_contenders(denoiser))
+    assert rows[0].label == "G2G paper, round 0 (chosen blind, last)"
+    assert rows[0].how == "Generator g2."
+    with torch.no_grad():
+        expected = g2(torch.from_numpy(trial.noisy.frame(0) / 255)[None, None])[0, 0].numpy() * 255
+    np.testing.assert_allclose(rows[0].apply(trial, SILENT), expected, atol=0.01)
 
 
 def test_paper_mode_differs_between_tables_and_keeps_seed_and_device():
