@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .checkpoint import Part
-    from .noise_model import Image
+    from .noise_measurement import Image
     from .noise_statistics import Values
     from .run import Run
     from .settings import NoiseModelSettings

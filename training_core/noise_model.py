@@ -10,27 +10,20 @@ import torch
 
 from .compact_networks import StationaryGenerator
 from .crops import send
-from .errors import TooFewPatchesError
 from .networks import GENERATED_PX
-from .noise_statistics import LAGS, NoiseCurve, autocovariance, detrended, fit_curve, fit_stabiliser
+from .noise_measurement import same_both_ways
+from .noise_statistics import LAGS
 from .orientations import ALL, FLIPS
-from .stabilise import Stabiliser
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from .networks import NoiseGenerator
-    from .noise_statistics import Values
-    from .settings import NoiseModelSettings
-
-    Image = NDArray[np.float32]
+    from .noise_statistics import NoiseCurve, Values
+    from .stabilise import Stabiliser
 
 MATCHED_CORRELATION = 0.08  # largest difference over lags 0 to 3 px
 MATCHED_KURTOSIS = 0.6
-SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +95,7 @@ class NoiseModel:
     @property
     def orientations(self) -> tuple[int, ...]:
         """The flips and rotations that leave the noise what it is."""
-        middle = slice(LAGS - 3, LAGS + 4)
-        near = self.covariance[middle, middle] / self.covariance[LAGS, LAGS]
-        return ALL if np.abs(near - near.T).max() < SAME_BOTH_WAYS else FLIPS
+        return ALL if same_both_ways(self.covariance) else FLIPS
 
     def statistics(self) -> dict[str, Any]:
         """Give what a person wants to know of the noise, as plain values."""
@@ -139,44 +130,3 @@ def made_by_g1(
     laid = made.reshape(count, rows, columns, GENERATED_PX, GENERATED_PX).transpose(2, 3)
     tiled: Tensor = laid.reshape(count, 1, rows * GENERATED_PX, columns * GENERATED_PX)
     return tiled[..., :height, :width]
-
-
-def measure_noise(
-    frames: Sequence[Image], patches: Image, settings: NoiseModelSettings, *, linear: bool
-) -> tuple[Stabiliser, NoiseCurve, Values, Image]:
-    """Measure the noise of one channel before anything is trained.
-
-    Parameters
-    ----------
-    frames
-        Noisy frames, (height, width) float32 in stack units.
-    patches
-        Smooth patches, (count, size, size) float32 in stack units.
-    linear
-        Whether the noise cannot grow with the signal, as in CT.
-
-    Returns
-    -------
-    tuple
-        Stabiliser, curve, autocovariance and the patches as unit noise.
-    """
-    if not np.ptp(patches, axis=(1, 2)).any():
-        raise TooFewPatchesError(
-            "The smooth patches hold no noise at all: every pixel is equal. "
-            "Use an image that was not smoothed or masked."
-        )
-    if linear or not settings.stabilise:
-        stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
-    else:
-        stabiliser = fit_stabiliser(frames)
-    noise = detrended(stabiliser.forward(patches))
-    covariance = autocovariance(noise)
-    covariance /= covariance[LAGS, LAGS]
-    curve = fit_curve([stabiliser.forward(frame) for frame in frames], covariance)
-    return stabiliser, curve, covariance, noise
-
-
-def _spread(patches: Image) -> float:
-    """Give the median std of the patches, a scale for the linear map."""
-    sigma = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
-    return sigma if sigma > 0 else 1.0

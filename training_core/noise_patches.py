@@ -43,7 +43,7 @@ def cut_noise_patches(
     found: list[SmoothPatches] = []
     cut: dict[int, list[Image]] = {}
     sentences: dict[int, str] = {}
-    for number, channel in (each for stack in stacks for each in enumerate(_channels(stack))):
+    for number, channel in (each for stack in stacks for each in enumerate(split_channels(stack))):
         patches = known[len(found)] if known else find_smooth_patches(channel, settings, run=run)
         found.append(patches)
         cut.setdefault(number, []).append(cut_patches(channel, patches))
@@ -60,7 +60,7 @@ def _from_dict(values: dict[str, Any]) -> SmoothPatches:
     return SmoothPatches(**{**values, "verdict": Verdict(**values["verdict"])})
 
 
-def _channels(stack: Stack) -> list[Stack]:
+def split_channels(stack: Stack) -> list[Stack]:
     """Part a stack by its channels: the smoothest of one would crowd out those of another."""
     if "C" not in stack.axes:
         return [stack]

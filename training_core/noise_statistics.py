@@ -60,7 +60,8 @@ class _Windows:
     def of(cls, frames: Sequence[Image]) -> _Windows:
         per_frame = [_window_statistics(frame, MOST_WINDOWS // len(frames)) for frame in frames]
         mean, fine, slow, whole = (np.concatenate(parts) for parts in zip(*per_frame, strict=True))
-        alive = fine > 0  # masked and saturated areas say nothing of the noise
+        # Masked and saturated areas say nothing of the noise, nor does what rounding leaves there.
+        alive = fine > 1e-18 * mean**2
         alive |= not alive.any()
         return cls(mean[alive], np.maximum(fine[alive], 1e-30), slow[alive], whole[alive])
 

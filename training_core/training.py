@@ -12,7 +12,8 @@ from .denoiser import Channel, Denoiser, build_network, to_stack_units
 from .first_estimate import choose_estimator
 from .model_file import channel_from, channel_state
 from .noise_game import train_generator
-from .noise_model import NoiseModel, measure_noise
+from .noise_measurement import measure_noise
+from .noise_model import NoiseModel
 from .noise_patches import cut_noise_patches
 from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all, with_channels

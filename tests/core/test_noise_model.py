@@ -11,7 +11,8 @@ from training_core.compact_networks import StationaryGenerator
 from training_core.errors import TooFewPatchesError
 from training_core.networks import NoiseGenerator
 from training_core.noise_game import compare_noise, train_generator
-from training_core.noise_model import NoiseMatch, NoiseModel, measure_noise
+from training_core.noise_measurement import measure_noise
+from training_core.noise_model import NoiseMatch, NoiseModel
 from training_core.noise_statistics import LAGS, NoiseCurve, autocovariance
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone
 from training_core.settings import NoiseModelSettings

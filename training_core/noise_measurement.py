@@ -1,0 +1,76 @@
+"""What is measured of the noise of one channel: the same for the analysis and for training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import TooFewPatchesError
+from .noise_statistics import LAGS, NoiseCurve, autocovariance, detrended, fit_curve, fit_stabiliser
+from .stabilise import Stabiliser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .noise_statistics import Values
+    from .settings import NoiseModelSettings
+
+    Image = NDArray[np.float32]
+
+SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
+
+
+def measure_noise(
+    frames: Sequence[Image], patches: Image, settings: NoiseModelSettings, *, linear: bool
+) -> tuple[Stabiliser, NoiseCurve, Values, Image]:
+    """Measure the noise of one channel before anything is trained.
+
+    Parameters
+    ----------
+    frames
+        Noisy frames, (height, width) float32 in stack units.
+    patches
+        Smooth patches, (count, size, size) float32 in stack units.
+    linear
+        Whether the noise cannot grow with the signal, as in CT.
+
+    Returns
+    -------
+    tuple
+        Stabiliser, curve, autocovariance and the patches as unit noise.
+
+    Raises
+    ------
+    TooFewPatchesError
+        If the patches hold no noise at all.
+    """
+    if not np.ptp(patches, axis=(1, 2)).any():
+        raise TooFewPatchesError(
+            "The smooth patches hold no noise at all: every pixel is equal. "
+            "Use an image that was not smoothed or masked."
+        )
+    if linear or not settings.stabilise:
+        stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
+    else:
+        stabiliser = fit_stabiliser(frames)
+    noise = detrended(stabiliser.forward(patches))
+    covariance = autocovariance(noise)
+    covariance /= covariance[LAGS, LAGS]
+    curve = fit_curve([stabiliser.forward(frame) for frame in frames], covariance)
+    return stabiliser, curve, covariance, noise
+
+
+def same_both_ways(covariance: Values) -> bool:
+    """Tell whether noise with this autocovariance, (31, 31), may be turned by a quarter."""
+    middle = slice(LAGS - 3, LAGS + 4)
+    near = covariance[middle, middle] / covariance[LAGS, LAGS]
+    return bool(np.abs(near - near.T).max() < SAME_BOTH_WAYS)
+
+
+def _spread(patches: Image) -> float:
+    """Give the median std of the patches, a scale for the linear map."""
+    sigma = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
+    return sigma if sigma > 0 else 1.0
