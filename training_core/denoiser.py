@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -245,7 +245,7 @@ def _channel(stack: Stack, index: int, denoiser: Denoiser) -> int:
 def _for_inference(denoiser: Denoiser) -> Denoiser:
     """Fold the batch norm away and order memory by channels, both faster and exact."""
     network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Denoiser(network, denoiser.channels, denoiser.settings, denoiser.device, denoiser.card)
+    return replace(denoiser, network=network)
 
 
 def _denoise_tile(

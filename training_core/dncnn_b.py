@@ -6,7 +6,7 @@ beside its weights), so values are brought to where it is at home: white at 1, e
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from .blind_score import error_estimate
 from .compact_networks import StationaryGenerator
 from .denoiser import Channel, Denoiser, denoise
 from .device import choose_device
@@ -23,10 +24,11 @@ from .networks import DnCNN, fold_batch_norm
 from .noise_level import NoiseWindows, centre
 from .noise_model import NoiseModel
 from .noise_statistics import LAGS, NoiseCurve, fit_stabiliser
+from .noisy_pairs import Estimate
+from .patches import tiles
 from .resources import resource
 from .run import SILENT
 from .settings import DenoiserSettings, Settings
-from .shrinkage import CollaborativeFilter
 from .stabilise import Stabiliser
 from .stack import check_trainable
 from .tiff_files import program
@@ -48,6 +50,10 @@ WEIGHTS = "dncnn_b.safetensors"
 DEPTH = 20
 LEAST_SIGMA, MOST_SIGMA = 3 / 255, 50 / 255  # what it is good at; it was trained with 0 to 55
 WIDEST = 4.0  # times the range from black to white that values may take
+FACTORS = (1.0, 1.5, 2.0, 3.0)  # by how much stronger noise is tried
+JUDGED_PX = 128
+GOOD = 0.5  # of the noise's variance is left: above, less of the network may be more
+WEAKER = (0.5, 0.25, 0.0)
 SAMPLED_FRAMES = 4
 CORRELATED = 0.2  # of neighbouring pixels' noise
 ADVICE = (
@@ -61,6 +67,21 @@ OTHER_ESTIMATE = (
 SETTINGS = Settings(
     denoiser=DenoiserSettings(network="dncnn", collaborate=False, keep_brightness=False)
 )
+
+
+@dataclass(eq=False)
+class _Channel(Channel):
+    """A channel with the share of the network's correction that is taken."""
+
+    strength: float = 1.0
+
+
+class _Denoiser(Denoiser):
+    """Takes as much of the network's correction as does good."""
+
+    def network_pass(self, noisy: Tensor, channel: Channel) -> Tensor:
+        strength: float = getattr(channel, "strength", 1.0)
+        return noisy.lerp(super().network_pass(noisy, channel), strength)
 
 
 def save_dncnn_b(network: DnCNN, path: Path) -> None:
@@ -135,7 +156,7 @@ def bundled_denoiser(
     check_trainable(stack)
     place = choose_device(device, run=run)
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
-    measured = [_channel(stack, c, place) for c in (channels or range(count))]
+    measured = [_channel(stack, c, place, run) for c in (channels or range(count))]
     if max(correlation for _, correlation in measured) > CORRELATED:
         run.note(ADVICE, warning=True)
     card = {
@@ -144,22 +165,19 @@ def bundled_denoiser(
         "trained_on": "natural photographs with white Gaussian noise, not this stack",
     }
     ready = tuple(channel for channel, _ in measured)
-    return Denoiser(load_dncnn_b(place), ready, SETTINGS, place, card)
+    return _Denoiser(load_dncnn_b(place), ready, SETTINGS, place, card)
 
 
-def _channel(stack: Stack, number: int, device: torch.device) -> tuple[Channel, float]:
-    """Bring a channel to the network's scale; also give the largest lag-1 correlation."""
+def _channel(stack: Stack, number: int, device: torch.device, run: Run) -> tuple[Channel, float]:
+    """Fit a channel; also give the largest correlation of neighbouring pixels' noise."""
     mine = [i for i in range(stack.frame_count) if stack.channel_of(i) == number]
     chosen = np.unique(np.linspace(0, len(mine) - 1, SAMPLED_FRAMES).round().astype(int))
     frames = [np.asarray(centre(stack.frame(mine[i])), np.float32) for i in chosen]
     stabiliser = _stabiliser(frames, stack)
     stabilised = [stabiliser.forward(frame) for frame in frames]
     windows = NoiseWindows.choose(stabilised)
-    sigma = windows.sigma(stabilised)
-    mean, spread = network_scale(np.concatenate([s.ravel() for s in stabilised]), sigma)
-    noise = _white_noise(stabiliser, NoiseCurve(np.array([mean + spread / 2]), np.array([sigma])))
-    noise.generator.to(device)
-    return Channel(noise, mean, spread), max(map(abs, windows.correlation(stabilised)))
+    noise = _white_noise(stabiliser, windows.sigma(stabilised), device)
+    return fit_scale(noise, stabilised, device, run), max(map(abs, windows.correlation(stabilised)))
 
 
 def _stabiliser(frames: list[Image], stack: Stack) -> Stabiliser:
@@ -168,8 +186,51 @@ def _stabiliser(frames: list[Image], stack: Stack) -> Stabiliser:
     return fit_stabiliser(frames)
 
 
-def network_scale(values: NDArray[np.floating], sigma: float) -> tuple[float, float]:
-    """Give mean and spread that map values to about 0 to 1, or so that the noise suits the network.
+def _white_noise(stabiliser: Stabiliser, sigma: float, device: torch.device) -> NoiseModel:
+    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
+    covariance[LAGS, LAGS] = 1.0
+    generator = StationaryGenerator(covariance).to(device)
+    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
+    return NoiseModel(stabiliser, curve, covariance, generator, None, 0)
+
+
+def fit_scale(
+    noise: NoiseModel, images: Sequence[Image], device: torch.device, run: Run = SILENT
+) -> _Channel:
+    """Choose, blind, the scale at which the network leaves the least error.
+
+    Where it would do harm even so, only a part of its correction is taken, or none.
+
+    Parameters
+    ----------
+    noise
+        Of `images`.
+    images
+        Noisy and stabilised, (height, width) float32; two small parts of them are judged.
+    """
+    sigma = float(np.mean([noise.curve(image).mean() for image in images]))
+    values = np.concatenate([image.ravel() for image in images])
+    fits = [_Channel(noise, *scale) for scale in network_scales(values, sigma)]
+    parts = [torch.from_numpy(part).to(device) for part in _judged(images)]
+
+    def error(channel: _Channel) -> float:
+        denoiser = _Denoiser(load_dncnn_b(device), (channel,), SETTINGS, device)
+        return error_estimate(denoiser, [Estimate(part, channel) for part in parts], 0, run)
+
+    if not sigma:
+        return replace(fits[0], strength=0.0)
+    errors = {fit: error(fit) for fit in fits}
+    best = min(errors, key=errors.__getitem__)
+    if errors[best] < GOOD:
+        return best
+    return min((best, *(replace(best, strength=s) for s in WEAKER)), key=error)
+
+
+def network_scales(values: NDArray[np.floating], sigma: float) -> list[tuple[float, float]]:
+    """Give means and spreads with which (value - mean) / spread suits the network.
+
+    The first maps the values to about 0 to 1 or, where their noise would be too weak or too strong
+    for the network then, to a smaller or a wider range; in the others the noise is stronger.
 
     Parameters
     ----------
@@ -180,17 +241,22 @@ def network_scale(values: NDArray[np.floating], sigma: float) -> tuple[float, fl
     """
     low, high = (float(v) for v in np.percentile(values, (0.1, 99.9)))
     full = (high - low) or float(np.ptp(values)) or 1.0
-    spread = min(max(full, sigma / MOST_SIGMA), max(sigma / LEAST_SIGMA, full / WIDEST))
-    return (low + high - spread) / 2, spread
+    first = max(min(full, sigma / LEAST_SIGMA), full / WIDEST, sigma / MOST_SIGMA)
+    least = max(full / WIDEST, sigma / MOST_SIGMA) if sigma else first
+    spreads = dict.fromkeys(max(first / factor, least) for factor in FACTORS)
+    return [((low + high - spread) / 2, spread) for spread in spreads]
 
 
-def _white_noise(stabiliser: Stabiliser, curve: NoiseCurve) -> NoiseModel:
-    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
-    covariance[LAGS, LAGS] = 1.0
-    return NoiseModel(stabiliser, curve, covariance, StationaryGenerator(covariance), None, 0)
+def _judged(images: Sequence[Image]) -> list[Image]:
+    """Cut out the part with the most contrast and a middling one."""
+    places = tiles(images[0].shape, JUDGED_PX)
+    largest = max(place.height * place.width for place in places)
+    whole = [place for place in places if place.height * place.width == largest]
+    parts = [np.ascontiguousarray(image[place.slices]) for image in images for place in whole]
+    parts.sort(key=lambda part: float(part.std()))
+    return [parts[-1], parts[len(parts) // 2]] if len(parts) > 1 else parts
 
 
-@torch.no_grad()
 def first_estimate_b(
     noisy: Tensor, noise: NoiseModel, *, collaborate: bool, run: Run = SILENT
 ) -> Tensor:
@@ -201,13 +267,11 @@ def first_estimate_b(
     collaborate
         Whether the network's result guides the collaborative filter, which knows the noise.
     """
-    values = noisy.cpu().numpy()
-    mean, spread = network_scale(values, float(noise.curve(values).mean()))
-    images = ((noisy - mean) / spread)[None, None]
-    pilot: Tensor = load_dncnn_b(noisy.device)(images)[0, 0] * spread + mean
-    if not collaborate:
-        return pilot
-    return CollaborativeFilter(noise.covariance, noise.curve)(noisy, pilot, run)
+    device = noisy.device
+    channel = fit_scale(noise, [noisy.cpu().numpy()], device, run)
+    chosen = replace(SETTINGS, denoiser=replace(SETTINGS.denoiser, collaborate=collaborate))
+    denoiser = _Denoiser(load_dncnn_b(device), (channel,), chosen, device)
+    return denoiser.estimate(noisy, channel, run)
 
 
 def note_correlation(noises: Sequence[NoiseModel], run: Run) -> None:
