@@ -35,10 +35,13 @@ ONE_BY_ONE = ("outputs", "failed", "trainings")  # told in one line for each sta
 
 def info(arguments: argparse.Namespace, run: Run) -> int:
     """Say what a stack holds."""
+    from .noise_analysis import analyse_noise
     from .noise_level import estimate_noise_sigma
+    from .noise_words import tell
 
     stack = open_noted(arguments.stack, run)
     size = stack.pixel_size
+    noise = analyse_noise(stack)
     facts = {
         "path": arguments.stack,
         "axes": stack.axes,
@@ -51,6 +54,7 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
         "kind": stack.kind,
         "frames": stack.frame_count,
         "noise_sigma": estimate_noise_sigma(stack),
+        "noise": [n.to_dict() for n in noise] if arguments.json else "\n  ".join(map(tell, noise)),
         "would_be_used": _use(stack),
         "warnings": stack.warnings,
     }

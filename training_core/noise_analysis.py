@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 WHITE = 0.1  # correlation below this counts as none
 SPECTRUM_PX, SPECTRUM_BINS = 64, 16
 SHOWN_LAGS = 4
+BRIGHTNESSES = ("dark", "middle", "bright")
+FIGURES = (
+    "gain",
+    "read_noise",
+    "levels",
+    "sigma",
+    "variance_ratio",
+    "correlation_x",
+    "correlation_y",
+    "correlation_px",
+    "power_spectrum",
+)
 FAR_PX = slice(6, 9)  # lags at which only whole rows or columns still correlate
 
 
@@ -118,6 +130,21 @@ class MeasuredNoise:
         radial: Values = total / np.bincount(bins)[:SPECTRUM_BINS]
         return radial
 
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values under the names in `FIGURES`."""
+        figures = (
+            self.gain,
+            self.read_noise,
+            dict(zip(BRIGHTNESSES, self.levels, strict=True)),
+            dict(zip(BRIGHTNESSES, self.sigmas, strict=True)),
+            self.variance_ratio,
+            self.correlation_x[:SHOWN_LAGS].tolist(),
+            self.correlation_y[:SHOWN_LAGS].tolist(),
+            self.correlation_px,
+            self.power.tolist(),
+        )
+        return dict(zip(FIGURES, figures, strict=True))
+
 
 def _reach(correlation: Values) -> float:
     """Give where a correlation first falls below `WHITE`, between two lags in proportion."""
@@ -186,27 +213,14 @@ class NoiseAnalysis:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values, for JSON; figures that were not measured are None."""
-        found = self.noise
-        facts: dict[str, Any] = {
+        return {
             "channel": self.channel,
             "frames": self.frames,
             "of_frames": self.of_frames,
             "patches": self.patches,
             "confidence": self.confidence,
-        }
-        if found:
-            facts |= {
-                "gain": found.gain,
-                "read_noise": found.read_noise,
-                "levels": dict(zip(("dark", "middle", "bright"), found.levels, strict=True)),
-                "sigma": dict(zip(("dark", "middle", "bright"), found.sigmas, strict=True)),
-                "variance_ratio": found.variance_ratio,
-                "correlation_x": found.correlation_x[:SHOWN_LAGS].tolist(),
-                "correlation_y": found.correlation_y[:SHOWN_LAGS].tolist(),
-                "correlation_px": found.correlation_px,
-                "power_spectrum": found.power.tolist(),
-            }
-        return facts | {
+            **dict.fromkeys(FIGURES),
+            **(self.noise.to_dict() if self.noise else {}),
             "values": asdict(self.values),
             "sentence": self.sentence,
             "route": asdict(self.route),

@@ -61,6 +61,12 @@ def choose_route(analysis: NoiseAnalysis) -> Route:
     return Route(bool(noise.gain), 4, (first, turns))
 
 
+def tell(analysis: NoiseAnalysis) -> str:
+    """Say all there is to say: the noise, what is wrong with it, and what training will do."""
+    named = f"Channel {analysis.channel}: " if analysis.channel else ""
+    return named + " ".join((analysis.sentence, *analysis.warnings, *analysis.route.sentences))
+
+
 def describe(analysis: NoiseAnalysis) -> str:
     """Put the noise into one or two sentences."""
     noise = analysis.noise

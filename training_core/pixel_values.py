@@ -64,11 +64,11 @@ class PixelValues:
 
 def _step(values: Pixels) -> float:
     """Give the grid on which ascending values lie; 0 if there is none."""
-    apart = np.diff(values.astype(np.float64))
-    if not apart.size:
+    if values.size < 2:
         return 0.0
-    if values.dtype.kind in "iub":
-        return float(np.gcd.reduce(np.rint(apart).astype(np.int64)))
+    if values.dtype.kind in "iub":  # modulo 2**64, where no difference overflows
+        return float(np.gcd.reduce(np.diff(values.astype(np.uint64))))
+    apart = np.diff(values.astype(np.float64))
     least = float(apart.min())
     steps = apart / least
     # Values that only float32 parts have no grid, though each is a multiple of the last bit.

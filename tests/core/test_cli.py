@@ -80,6 +80,9 @@ def test_info_has_its_stable_keys(noisy: Path, capsys: pytest.CaptureFixture[str
     assert facts["pixel_size_um"] == {"x": 0.1, "y": 0.1, "z": None}
     assert facts["channels"] == []
     assert 20 < facts["noise_sigma"] < 120
+    (noise,) = facts["noise"]
+    assert (noise["frames"], noise["of_frames"]) == (2, 2)
+    assert {"sentence", "gain", "sigma", "correlation_px", "route", "warnings"} <= set(noise)
 
 
 def test_info_is_readable_without_json(noisy: Path, capsys: pytest.CaptureFixture[str]):
@@ -88,6 +91,7 @@ def test_info_is_readable_without_json(noisy: Path, capsys: pytest.CaptureFixtur
     assert "shape: 2 x 96 x 96\n" in out
     assert "pixel size (um): x 0.1, y 0.1, z unknown\n" in out
     assert "would be used: all 2 frames of 96 x 96 pixels\n" in out
+    assert "\nnoise: Noise of about " in out
 
 
 def test_info_does_not_load_torch(noisy: Path):
