@@ -54,6 +54,22 @@ ACTIONS = (
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), ANY),
     ActionSpec("train", "&Train and denoise", "&Run", ("Ctrl+R",), WITH_STACK_AT_REST, "train"),
     ActionSpec(
+        "resume",
+        "Continue the i&nterrupted training",
+        "&Run",
+        (),
+        WITH_STACK_AT_REST,
+        needs="interrupted",
+    ),
+    ActionSpec(
+        "discard_interrupted",
+        "Disca&rd the interrupted training",
+        "&Run",
+        (),
+        WITH_STACK_AT_REST,
+        needs="interrupted",
+    ),
+    ActionSpec(
         "first_look",
         "&Preview without training",
         "&Run",

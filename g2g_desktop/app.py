@@ -21,9 +21,8 @@ from .job import Job
 from .main_window import MainWindow
 from .paths import log_file, resource
 from .preferences import load_preferences
-from .session import Step
+from .session import Failure, Step
 from .theme import Theme
-from .workflow import failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +97,7 @@ class ErrorCatcher(QObject):
     def _on_caught(self, error: Exception) -> None:
         if self._window.findChild(dialogs.ErrorDialog) is not None:
             return  # one is enough; the log has them all
-        failure = failure_of(Step.DATA, error)
+        failure = Failure.of(Step.DATA, error)
         dialogs.ErrorDialog(failure, self._window.theme, self._window).open()
 
 

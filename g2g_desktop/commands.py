@@ -45,6 +45,8 @@ class Commands(QObject):
             "export": self.export,
             "quit": window.close,
             "train": self.train,
+            "resume": self.resume,
+            "discard_interrupted": workflow.recovery.discard_interrupted,
             "first_look": lambda: session.set_first_look(not session.first_look),
             "denoise": workflow.denoise,
             "stop_and_keep": workflow.stop_and_keep,
@@ -108,6 +110,13 @@ class Commands(QObject):
         self._window.centre.viewer.clear_training()
         self._window.workflow.watch(self._window.centre.viewer.stack_view.region())
         self._window.workflow.train()
+
+    def resume(self) -> None:
+        """Go on with the training that a crash interrupted, with the settings it had."""
+        session = self._window.session
+        if session.interrupted is not None:
+            session.set_settings(session.interrupted.settings)
+            self.train()
 
     def cancel(self) -> None:
         """Cancel the job; ask first where that throws minutes of training away."""

@@ -13,10 +13,9 @@ from training_core.run import Note, StepsDone
 
 from . import tasks
 from .latest_job import LatestJob
-from .session import Step
+from .session import Failure, Step
 from .step_card import GAP, ToneLabel, paragraph
 from .theme import Tone
-from .workflow import failure_of
 
 if TYPE_CHECKING:
     from training_core.stack import Pixels, Stack
@@ -165,4 +164,4 @@ class FirstLook(QObject):
     def _on_failed(self, error: Exception) -> None:
         self._failed = True
         self._view.end_look()
-        self.strip.more.say(Tone.RED, failure_of(Step.TRAIN, error).sentence)
+        self.strip.more.say(Tone.RED, Failure.of(Step.TRAIN, error).sentence)

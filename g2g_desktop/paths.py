@@ -18,6 +18,11 @@ def user_data_dir() -> Path:
     return _made(appdirs.user_data_dir(APP_NAME, appauthor=False))
 
 
+def checkpoints_dir() -> Path:
+    """Give the folder where trainings under way are kept, for the case of a crash."""
+    return _made(str(user_data_dir() / "checkpoints"))
+
+
 def log_file() -> Path:
     """Give the file that says what happened, for reports."""
     return _made(appdirs.user_log_dir(APP_NAME, appauthor=False)) / "g2g-desktop.log"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from training_core.errors import CoreError
 from training_core.settings import Settings, preset
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from training_core.settings import PatchSettings
     from training_core.smooth_patches import SmoothPatches
     from training_core.stack import PixelSize, Stack
+
+    from .interrupted import Interrupted
 
 
 class Step(StrEnum):
@@ -63,6 +67,18 @@ class Failure:
     sentence: str
     details: str = ""
 
+    @classmethod
+    def of(cls, step: Step, error: Exception) -> Failure:
+        """Turn an exception into a sentence for the user, with the rest for a report."""
+        details = "".join(traceback.format_exception(error))
+        if isinstance(error, CoreError):
+            return cls(step, str(error), details)
+        if isinstance(error, MemoryError):
+            full = "The memory is used up; close other programs and try again."
+            return cls(step, full, details)
+        kind = type(error).__name__
+        return cls(step, f"Something unexpected happened ({kind}: {error}).", details)
+
 
 class Session(QObject):
     """The one mutable model of the window.
@@ -87,6 +103,7 @@ class Session(QObject):
         self.model_name = ""
         self.model_saved = True
         self.first_look = False
+        self.interrupted: Interrupted | None = None
         self.denoised: Stack | None = None
         self.result_warnings: tuple[str, ...] = ()
         self.quality_warns = False
@@ -127,6 +144,8 @@ class Session(QObject):
         self.step = step or self.step
         self.failure = None
         self.first_look = False
+        if activity is Activity.TRAINING:
+            self.interrupted = None  # gone on with, or left for another
         self.changed.emit()
 
     def end(self, failure: Failure | None = None) -> None:
@@ -152,8 +171,16 @@ class Session(QObject):
         self.stack = stack
         self.denoised = self.exported = self.patches = self.expected_seconds = None
         self.first_look = self.quality_warns = False
+        self.interrupted = None
         self.step = Step.PATCHES
         self.end()
+
+    def set_interrupted(self, interrupted: Interrupted | None) -> None:
+        """Take the training of this stack that a crash interrupted, and show that it is there."""
+        self.interrupted = interrupted
+        if interrupted is not None and self.state is State.READY:
+            self.step = Step.TRAIN
+        self.changed.emit()
 
     def set_pixel_size(self, size: PixelSize) -> None:
         """Correct the pixel size; no pixel changes, so every result stays."""

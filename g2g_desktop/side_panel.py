@@ -59,7 +59,7 @@ class SidePanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.data.open_asked.connect(self._ask_open)
         self.data.pixel_size_asked.connect(self._ask_pixel_size)
-        self.train.look_asked.connect(self._ask_look)
+        self.train.action_asked.connect(self.action_asked)
         self.export.save_model_asked.connect(self._ask_save_model)
         self._state = State.EMPTY
         self._step: Step | None = None
@@ -79,6 +79,8 @@ class SidePanel(QScrollArea):
         self.train.show_running(view.state in _TRAINING)
         offered = "first_look" in view.allowed and not view.first_look
         self.train.show_look(offered=offered)
+        can_resume = "resume" in view.allowed
+        self.train.interrupted.show_interrupted(session.interrupted if can_resume else None)
         self.compare.show_session(session)
         self.export.show_session(session, view.allowed)
         self._state = view.state
@@ -101,9 +103,6 @@ class SidePanel(QScrollArea):
 
     def _ask_pixel_size(self) -> None:
         self.action_asked.emit("pixel_size")
-
-    def _ask_look(self) -> None:
-        self.action_asked.emit("first_look")
 
     def _ask_save_model(self) -> None:
         self.action_asked.emit("save_model")

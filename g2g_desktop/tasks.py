@@ -72,12 +72,13 @@ def first_look(stack: Stack, frame: int, device_name: str, run: Run) -> Pixels:
     return dncnn_b.look(stack, frame=frame, device=device_name, run=run).pixels
 
 
-def train(stack: Stack, settings: Settings, run: Run) -> Denoiser:
-    """Learn a denoiser from the stack."""
-    from training_core import device, pipeline
+def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
+    """Learn a denoiser from the stack, going on from what `folder` keeps and keeping it there."""
+    from training_core import checkpoint, device, pipeline
 
     device.limit_threads()
-    return pipeline.train([stack], settings, run=run)
+    kept = checkpoint.Checkpoint(folder, run=run)
+    return pipeline.train([stack], settings, run=run, checkpoint=kept)
 
 
 def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:

@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QButtonGroup, QLabel, QRadioButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QRadioButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from training_core.errors import SettingsError
 from training_core.run import PreviewReady, Stage
@@ -15,12 +24,13 @@ from training_core.settings import Settings, preset
 from .progress_panel import Stepper
 from .session import Step
 from .settings_form import SettingsForm
-from .step_card import GAP, StepCard, heading, link_button, paragraph
+from .step_card import GAP, StepCard, button_row, heading, link_button, paragraph
 from .view_state import duration_text
 
 if TYPE_CHECKING:
     from training_core.run import Event
 
+    from .interrupted import Interrupted
     from .theme import Theme
 
 _PRESETS = {
@@ -37,7 +47,7 @@ class TrainCard(StepCard):
     """Choice of a preset and its settings at rest; the stages while a job runs."""
 
     settings_changed = Signal(object)
-    look_asked = Signal()
+    action_asked = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.TRAIN, "train", theme)
@@ -47,14 +57,17 @@ class TrainCard(StepCard):
         self.presets.chosen.connect(self._on_preset)
         self.estimate = paragraph()
         self.look = link_button("Preview without training", LOOK_TIP)
-        self.look.clicked.connect(self.look_asked)
+        self.look.clicked.connect(lambda: self.action_asked.emit("first_look"))
+        self.interrupted = InterruptedNotice()
+        self.interrupted.action_asked.connect(self.action_asked)
         self.advanced = AdvancedSettings(theme)
         self.advanced.settings_changed.connect(self._on_advanced)
         self.stepper = Stepper(theme)
         self.hint = paragraph(_HINT, muted=True)
         self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
         self._has_preview = False
-        for widget in (*self._at_rest[:2], self.look, self.advanced, self.stepper, self.hint):
+        rest = (self.presets, self.estimate, self.look, self.advanced)
+        for widget in (self.interrupted, *rest, self.stepper, self.hint):
             self.body.addWidget(widget)
         self.presets.show_choice(self._settings.preset)
 
@@ -112,6 +125,36 @@ class TrainCard(StepCard):
     def _on_advanced(self, settings: Settings) -> None:
         # The patches have a card of their own.
         self.settings_changed.emit(replace(settings, patches=self._settings.patches))
+
+
+class InterruptedNotice(QFrame):
+    """Offers to go on with a training that a crash interrupted."""
+
+    action_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("surface", "notice")
+        self.words = paragraph()
+        self.go_on, self.discard = QPushButton("Continue"), QPushButton("Discard")
+        self.go_on.setAccessibleDescription("Continue the interrupted training")
+        self.discard.setAccessibleDescription("Discard the interrupted training")
+        self.go_on.clicked.connect(lambda: self.action_asked.emit("resume"))
+        self.discard.clicked.connect(lambda: self.action_asked.emit("discard_interrupted"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, GAP, 12, 12)
+        column.setSpacing(GAP)
+        column.addWidget(self.words)
+        column.addWidget(button_row(self.go_on, self.discard))
+        self.hide()
+
+    def show_interrupted(self, known: Interrupted | None) -> None:
+        """Say which training it was; None hides the offer."""
+        self.setVisible(known is not None)
+        if known is not None:
+            when = f"{known.when.day} {known.when:%B at %H:%M}"
+            what = f"{_title(known.settings)}, after {duration_text(known.seconds)}"
+            self.words.setText(f"A training of this stack was interrupted on {when} ({what}).")
 
 
 def _title(now: Settings) -> str:

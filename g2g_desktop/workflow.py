@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from training_core.errors import CoreError
 from training_core.run import Note
 
 from . import tasks
 from .job import Job
 from .latest_job import LatestJob
+from .recovery import Recovery
 from .session import Activity, Failure, Session, State, Step
 
 if TYPE_CHECKING:
@@ -57,6 +56,7 @@ class Workflow(QObject):
         super().__init__()
         self.session = session
         self._job: Job | None = None
+        self.recovery = Recovery(session)
         self._on_result: Callable[[Any], None] = _ignore
         self._region: Region | None = None
         self._warnings: list[str] = []
@@ -77,6 +77,10 @@ class Workflow(QObject):
         return self._job is not None
 
     @property
+    def _is_training(self) -> bool:
+        return bool(self._on_result == self._on_trained)
+
+    @property
     def seconds(self) -> float:
         """How long the job that has the stage has been running."""
         return time.monotonic() - self._started
@@ -93,7 +97,8 @@ class Workflow(QObject):
     def train(self) -> None:
         """Learn a denoiser from the stack, then denoise it."""
         self._expected.cancel()
-        work = partial(tasks.train, self._stack(), self.session.settings)
+        folder = self.recovery.begin()
+        work = partial(tasks.train, self._stack(), self.session.settings, folder)
         self._stage(work, self._on_trained, Activity.TRAINING, Step.TRAIN)
 
     def denoise(self) -> None:
@@ -145,6 +150,7 @@ class Workflow(QObject):
         self._closing = True
         self._settle.stop()
         Job.end_all()
+        self.recovery.discard()
 
     def _stage(
         self,
@@ -184,17 +190,23 @@ class Workflow(QObject):
     @Slot()
     def _on_cancelled(self) -> None:
         self._job = None
+        if self._is_training:
+            self.recovery.discard()
         self.session.end()
 
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:
         self._job = None
-        failure = failure_of(self.session.step, error)
+        if self._is_training:
+            self.recovery.after_failure(error)
+        failure = Failure.of(self.session.step, error)
         self.session.end(failure)
         self.failed.emit(failure)
 
     def _on_stack(self, stack: Any) -> None:
+        self.recovery.discard()
         self.session.set_stack(stack)
+        self.recovery.look_for_interrupted()
         if self.session.model_name and not self.session.denoised:
             self.denoise()
 
@@ -207,10 +219,12 @@ class Workflow(QObject):
         self.finished.emit("The denoised stack is ready.")
 
     def _on_exported(self, dtype: str, path: Any) -> None:
+        self.recovery.discard()
         self.session.set_exported(path, dtype)
         self.finished.emit(f"Exported as {path.name}.")
 
     def _on_model_saved(self, path: Any) -> None:
+        self.recovery.discard()
         self.session.set_model_saved()
         self.finished.emit(f"Saved the model as {path.name}.")
 
@@ -222,16 +236,16 @@ class Workflow(QObject):
             self.denoise()
 
     def _on_model_failed(self, error: Exception) -> None:
-        self.failed.emit(failure_of(Step.TRAIN, error))
+        self.failed.emit(Failure.of(Step.TRAIN, error))
 
     def _on_reference_failed(self, error: Exception) -> None:
-        self.failed.emit(failure_of(Step.COMPARE, error))
+        self.failed.emit(Failure.of(Step.COMPARE, error))
 
     def _on_patches_failed(self, error: Exception) -> None:
-        self.failed.emit(failure_of(Step.PATCHES, error))
+        self.failed.emit(Failure.of(Step.PATCHES, error))
 
     def _on_engine_failed(self, error: Exception) -> None:
-        self.failed.emit(failure_of(Step.TRAIN, error))
+        self.failed.emit(Failure.of(Step.TRAIN, error))
 
     @Slot()
     def _refresh(self) -> None:
@@ -268,17 +282,6 @@ class Workflow(QObject):
     def _expected_label(self) -> tuple[object, ...]:
         settings = self.session.settings
         return id(self.session.stack), settings.noise_model, settings.denoiser, settings.device
-
-
-def failure_of(step: Step, error: Exception) -> Failure:
-    """Turn an exception into a sentence for the user, with the rest for a report."""
-    details = "".join(traceback.format_exception(error))
-    if isinstance(error, CoreError):
-        return Failure(step, str(error), details)
-    if isinstance(error, MemoryError):
-        return Failure(step, "The memory is used up; close other programs and try again.", details)
-    kind = type(error).__name__
-    return Failure(step, f"Something unexpected happened ({kind}: {error}).", details)
 
 
 def _log_failure(error: Exception) -> None:

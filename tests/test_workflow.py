@@ -12,14 +12,16 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from g2g_desktop import dialogs
+from g2g_desktop import dialogs, tasks
 from g2g_desktop.export_dialog import ExportDialog
 from g2g_desktop.job import Job
 from g2g_desktop.main_window import MainWindow
+from g2g_desktop.paths import checkpoints_dir
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.session import State
 from g2g_desktop.theme import Theme
-from training_core.run import Stage
+from training_core.readers import open_stack
+from training_core.run import Cancelled, Run, Stage
 from training_core.settings import preset
 
 if TYPE_CHECKING:
@@ -211,3 +213,22 @@ def test_cancelling_an_export_leaves_nothing(
     # A cancel that comes after the file was complete changes nothing; half a file is never there.
     found = list(folder.iterdir())
     assert found == ([] if window.session.exported is None else [folder / "out.tif"])
+
+
+def test_a_training_that_was_killed_goes_on_where_it_was(
+    window: MainWindow, source: Path, qtbot: QtBot
+) -> None:
+    """All but the last stages are there already: they are not run again."""
+    folder = checkpoints_dir() / "killed"
+    killed = Run(lambda event: getattr(event, "stage", None) is Stage.ROUNDS and killed.cancel())
+    with pytest.raises(Cancelled):  # nobody is left to remove what it kept
+        tasks.train(open_stack(source), tiny(), folder, killed)
+    opened(window, source, qtbot)
+    notice = window.side.train.interrupted
+    qtbot.waitUntil(notice.isVisible, timeout=SLOW_MS)
+    ran: list[object] = []
+    window.workflow.happened.connect(lambda event: ran.append(getattr(event, "stage", None)))
+    qtbot.mouseClick(notice.go_on, Qt.MouseButton.LeftButton)
+    reach(window, State.DONE, qtbot)
+    assert Stage.NOISE_MODEL not in ran
+    assert Stage.ROUNDS in ran

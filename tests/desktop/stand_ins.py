@@ -11,6 +11,8 @@ import numpy as np
 from training_core.run import PreviewReady, Region, Run, Stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from training_core.settings import Settings
     from training_core.stack import Pixels, Stack
 
@@ -33,11 +35,15 @@ class FakeCore:
         self.error: Exception | None = None
         self.trained: list[Settings] = []
         self.saw_finish_early = False
+        self.kept_in: list[Path] = []
         self.looked: list[tuple[int, str]] = []
         self.look_note = ""
 
-    def train(self, stack: Stack, settings: Settings, run: Run) -> FakeDenoiser:
+    def train(self, stack: Stack, settings: Settings, folder: Path, run: Run) -> FakeDenoiser:
         self.trained.append(settings)
+        self.kept_in.append(folder)
+        folder.mkdir(exist_ok=True)
+        (folder / "job.part").touch()
         run.start(Stage.NOISE_MODEL, 10)
         run.progress(Stage.NOISE_MODEL, 5, 10, {"generator": 0.5, "critic": 0.7})
         self._wait(run)

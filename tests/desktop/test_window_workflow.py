@@ -10,7 +10,6 @@ from g2g_desktop.findings import Level, verdict
 from g2g_desktop.session import Failure, State, Step
 from g2g_desktop.tasks import ExportChoice
 from g2g_desktop.view_state import Page
-from g2g_desktop.workflow import failure_of
 from training_core.errors import InputError
 from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize
@@ -290,14 +289,14 @@ def test_an_answer_to_an_old_question_is_dropped(loaded: MainWindow) -> None:
 
 
 def test_unexpected_errors_become_a_sentence_with_details() -> None:
-    failure = failure_of(Step.TRAIN, ZeroDivisionError("division by zero"))
+    failure = Failure.of(Step.TRAIN, ZeroDivisionError("division by zero"))
     assert failure.sentence == (
         "Something unexpected happened (ZeroDivisionError: division by zero)."
     )
     assert "ZeroDivisionError" in failure.details
-    assert failure_of(Step.DATA, MemoryError()).sentence.startswith("The memory is used up")
-    assert failure_of(Step.DATA, InputError("No.")) == Failure(
-        Step.DATA, "No.", failure_of(Step.DATA, InputError("No.")).details
+    assert Failure.of(Step.DATA, MemoryError()).sentence.startswith("The memory is used up")
+    assert Failure.of(Step.DATA, InputError("No.")) == Failure(
+        Step.DATA, "No.", Failure.of(Step.DATA, InputError("No.")).details
     )
 
 

@@ -1,0 +1,95 @@
+"""Trainings that a crash interrupted: where they are kept, and which of them fits a stack."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QLockFile
+
+from training_core.errors import SettingsError
+from training_core.settings import Settings
+
+from .paths import checkpoints_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training_core.run import Run
+    from training_core.stack import Stack
+
+MOST_KEPT = 3
+MOST_DAYS = 14
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A training that did not come to its end, `when` it was last written down.
+
+    `seconds` is how long it had been worked on.
+    """
+
+    folder: Path
+    settings: Settings
+    when: datetime
+    seconds: float
+
+
+def find_interrupted(stack: Stack, run: Run) -> Interrupted | None:
+    """Find the latest interrupted training of a stack; remove those that are old or too many."""
+    folders = _interrupted_folders()
+    for folder in folders[MOST_KEPT:]:
+        remove(folder)
+    folders = folders[:MOST_KEPT]
+    if not folders:
+        return None  # the usual case, in which neither torch nor the pixels are needed
+    from training_core.checkpoint import FORMAT, JOB, Checkpoint, describe_job
+
+    run.check()
+    wanted = describe_job([stack], Settings())["stacks"]
+    for folder in folders:
+        kept = Checkpoint(folder).read(JOB)
+        if kept is None or kept["format"] != FORMAT or kept["job"].get("stacks") != wanted:
+            continue
+        try:
+            settings = Settings.from_dict(kept["job"]["settings"])
+        except SettingsError:  # another version of the program wrote them
+            continue
+        when = datetime.fromtimestamp(_written(folder))
+        return Interrupted(folder, settings, when, kept["seconds"])
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Remove an interrupted training."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _interrupted_folders() -> list[Path]:
+    """Give the folders that no window works in, the latest first; remove those that are old."""
+    found = []
+    for folder in (path for path in checkpoints_dir().iterdir() if path.is_dir()):
+        lock = lock_of(folder)
+        if not lock.tryLock(0):
+            continue
+        if time.time() - _written(folder) > MOST_DAYS * _DAY_SECONDS:
+            remove(folder)
+        else:
+            found.append(folder)
+        lock.unlock()
+    return sorted(found, key=_written, reverse=True)
+
+
+def _written(folder: Path) -> float:
+    return max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+
+
+def lock_of(folder: Path) -> QLockFile:
+    """Give the lock that tells other windows of a training under way; that of a crash is void."""
+    lock = QLockFile(f"{folder}.lock")
+    lock.setStaleLockTime(0)  # age says nothing, a training may take days; a dead process does
+    return lock
