@@ -3,7 +3,8 @@ from itertools import count
 import paper_speed
 import pytest
 import torch
-from paper_speed import PLAIN, Row, Size, take_turns, tera
+import turns
+from paper_speed import PLAIN, Row
 from results import RESULTS
 
 from training_core.networks import DnCNN
@@ -28,17 +29,26 @@ def test_a_row_says_how_much_faster_and_whether_that_is_enough():
 
 def test_works_take_turns_there_and_back(monkeypatch):
     done, ticks = [], count()
-    monkeypatch.setattr(paper_speed, "_clock", lambda device: float(next(ticks)))
+    monkeypatch.setattr(turns, "_clock", lambda device: float(next(ticks)))
     works = {name: lambda name=name: done.append(name) for name in "abc"}
-    seconds = take_turns(works, Size(turns=2, loops=2), CPU)
+    seconds = turns.take_turns(works, CPU, turns=2, loops=2)
     assert "".join(done) == "aabbccccbbaa" * 2
     assert seconds == dict.fromkeys("abc", 0.5)
+
+
+def test_peak_is_that_of_the_faster_library():
+    seconds = {"a": 3.0, "float32 product": 2.0, "float32 convolution": 0.5}
+    assert turns.peaks(seconds, 10_000) == {"float32": 4.0}
+    assert seconds == {"a": 3.0}
+    works = turns.products(16, CPU)
+    product, convolution = works["float32 product"](), works["float32 convolution"]()
+    assert torch.allclose(convolution.reshape(16, 16), product, atol=1e-5)
 
 
 def test_tflop_are_those_of_the_convolutions():
     image = torch.zeros(1, 1, 20, 30)
     products = (2 * 8 + 15 * 8 * 8) * 9 * 20 * 30
-    assert tera(lambda: DnCNN(17, 8)(image)) == pytest.approx(2e-12 * products)
+    assert turns.tera(lambda: DnCNN(17, 8)(image)) == pytest.approx(2e-12 * products)
 
 
 def test_every_comparison_runs(capsys):

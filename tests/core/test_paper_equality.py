@@ -11,9 +11,9 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import chain
 
-import numpy as np
 import pytest
 import torch
+from made_up import denoiser, noise_model, with_published_noise
 from paper_reference import (
     PlainDnCNN,
     PlainGan,
@@ -29,16 +29,12 @@ from paper_reference import (
 from torch import nn
 
 from training_core import noisy_pairs, paper_gan, round_training, rounds
-from training_core.denoiser import Channel, Denoiser
 from training_core.networks import Critic, DnCNN, NoiseGenerator, paper_network
-from training_core.noise_model import NoiseModel
-from training_core.noise_statistics import LAGS, NoiseCurve
 from training_core.noisy_pairs import Estimate
 from training_core.paper_gan import AdversarialGame
 from training_core.published_pairs import PublishedPairs
 from training_core.run import SILENT
 from training_core.settings import NoiseModelSettings, preset
-from training_core.stabilise import Stabiliser
 
 CPU = torch.device("cpu")
 WIDTH, CRITIC_WIDTH = 8, 16  # of the thin networks
@@ -246,17 +242,13 @@ def used(network):
 
 def thin_denoiser(rounds=1, steps=4, count=4):
     """Give a denoiser with g1's noise, and noisy regions of two sizes."""
-    torch.manual_seed(3)
+    made = with_published_noise(denoiser(noise_model()))
+    used(made.channels[0].noise.generator)
     paper = preset("paper", seed=4, device="cpu", precision="float32")
     chosen = replace(paper.denoiser, rounds=rounds, steps=steps, batch=count)
-    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
-    covariance[LAGS, LAGS] = 1
-    curve = NoiseCurve(np.zeros(1), np.array([0.1]))
-    noise = NoiseModel(Stabiliser(), curve, covariance, used(NoiseGenerator()), None, 1)
-    channel = Channel(noise)
-    settings = replace(paper, denoiser=chosen)
-    denoiser = Denoiser(DnCNN(17, WIDTH).eval(), (channel,), settings, CPU)
-    return denoiser, [Estimate(torch.rand(size), channel) for size in ((150, 130), (125, 170))]
+    made = replace(made, network=DnCNN(17, WIDTH).eval(), settings=replace(paper, denoiser=chosen))
+    sizes = (150, 130), (125, 170)
+    return made, [Estimate(torch.rand(size), made.channels[0]) for size in sizes]
 
 
 def recorded(network):
@@ -273,14 +265,14 @@ def test_pairs_are_those_of_the_paper():
     about 1; L of these add up to eps (n L)^(1/2). Production rounds so once, the plain reading
     once, and folding rounds the weights once more.
     """
-    denoiser, noisy = thin_denoiser(count=6)
+    learner, noisy = thin_denoiser(count=6)
     teacher = used(DnCNN(15, WIDTH, sigmoid=True))
     plain = with_weights_of(teacher, PlainDnCNN(15, WIDTH, sigmoid=True))
-    g1 = denoiser.channels[0].noise.generator
+    g1 = learner.channels[0].noise.generator
     plain_g1 = with_weights_of(g1, plain_generator())
     shown, latents = recorded(teacher), recorded(g1)
-    pairs = PublishedPairs(denoiser, noisy, [teacher], torch.Generator().manual_seed(1), SILENT)
-    source, target = pairs.batch(denoiser.settings.denoiser)
+    pairs = PublishedPairs(learner, noisy, [teacher], torch.Generator().manual_seed(1), SILENT)
+    source, target = pairs.batch(learner.settings.denoiser)
     assert (len(shown), len(latents)) == (1, 2)  # the teacher once, the noise twice
     latents = torch.stack(latents).reshape(2, 6, 128)
     expected = plain_pairs(plain, plain_g1, shown[0], latents)
@@ -305,13 +297,13 @@ def test_rounds_are_those_of_the_paper(monkeypatch):
 
     monkeypatch.setattr(noisy_pairs, "PublishedPairs", Recorded)
     monkeypatch.setattr(rounds, "best_round", lambda results: results[-1].round)
-    denoiser, noisy = thin_denoiser(rounds=3, steps=3)
-    plain = with_weights_of(denoiser.network, PlainDnCNN(17, WIDTH))
+    learner, noisy = thin_denoiser(rounds=3, steps=3)
+    plain = with_weights_of(learner.network, PlainDnCNN(17, WIDTH))
     plain = plain.train().to(memory_format=torch.channels_last)
-    rounds.train_rounds(denoiser, noisy, [used(DnCNN(15, WIDTH, sigmoid=True))])
+    rounds.train_rounds(learner, noisy, [used(DnCNN(15, WIDTH, sigmoid=True))])
     assert (len(teachers), len(pairs)) == (3, 9)
-    for number, taught in enumerate([*teachers[1:], denoiser.network]):
-        learner = PlainRound(plain)  # its Adam starts anew, its network goes on
+    for number, taught in enumerate([*teachers[1:], learner.network]):
+        plain_round = PlainRound(plain)  # its Adam starts anew, its network goes on
         for step in range(3):
-            learner.step(*pairs[3 * number + step], epoch=10 * step)
+            plain_round.step(*pairs[3 * number + step], epoch=10 * step)
         assert all_equal(taught.state_dict().values(), plain.state_dict().values()), number
