@@ -63,6 +63,9 @@ class Stepper(QWidget):
         if isinstance(event, StageStarted) and event.stage in self.symbols:
             self._now = event.stage
             self._done.discard(event.stage)
+            if event.stage is not Stage.DENOISE:  # which a model file does without them
+                # What was done before an interruption does not start again.
+                self._done.update(TRAINING_STAGES[: TRAINING_STAGES.index(event.stage)])
             self.details[event.stage].setText(event.detail)
         elif isinstance(event, StageFinished) and event.stage in self.symbols:
             self._done.add(event.stage)

@@ -224,12 +224,15 @@ def test_the_stepper_follows_the_stages(theme: Theme, qtbot: QtBot) -> None:
     stepper.take(StageStarted(Stage.ROUNDS, 400, "round 2 of 3"))
     said = {stage: label.accessibleName() for stage, label in stepper.symbols.items()}
     assert said[Stage.PATCHES] == "Finding smooth patches: done"
-    assert said[Stage.NOISE_MODEL] == "Learning the noise: to come"
+    assert said[Stage.NOISE_MODEL] == "Learning the noise: done"  # before an interruption
+    assert said[Stage.DENOISE] == "Denoising: to come"
     assert said[Stage.ROUNDS] == "Training the denoiser: in progress"
     assert stepper.details[Stage.PATCHES].text() == "40 s"
     assert stepper.details[Stage.ROUNDS].text() == "round 2 of 3"
     stepper.clear()
     assert stepper.symbols[Stage.PATCHES].accessibleName().endswith("to come")
+    stepper.take(StageStarted(Stage.DENOISE, 3))
+    assert stepper.symbols[Stage.ROUNDS].accessibleName().endswith("to come")
 
 
 @pytest.fixture
