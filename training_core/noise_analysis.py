@@ -71,10 +71,13 @@ class MeasuredNoise:
     def of(cls, stabiliser: Stabiliser, curve: NoiseCurve, covariance: Values) -> Self:
         """Bring what training measures, in stabilised units, to stack units."""
         stabilised = np.quantile(curve.levels, (0.05, 0.5, 0.95))
+        levels = stabiliser.inverse(stabilised.astype(np.float32))
         gain, read = stabiliser.gain, stabiliser.read_variance
         slope = gain * stabilised / 2 if gain else stabiliser.scale
-        dark, middle, bright = stabiliser.inverse(stabilised.astype(np.float32)).tolist()
-        sigmas = (slope * curve(stabilised)).tolist()
+        # Where photons are few the transform leaves less than unit noise, but the fit still holds.
+        fitted = np.sqrt(np.maximum(gain * levels + read, 0.0))
+        dark, middle, bright = levels.tolist()
+        sigmas = np.maximum(slope * curve(stabilised), fitted).tolist()
         return cls(
             gain or None,
             float(np.sqrt(read)) if gain and read >= 0 else None,

@@ -52,6 +52,28 @@ def test_gain_and_noise_of_a_camera(gain, read_noise):
     assert "neighbouring pixels are independent" in found.sentence
 
 
+def test_few_photons_are_as_noisy_as_they_are():
+    """Where the transform leaves less than unit noise, the fit has to answer for it."""
+    clean = scene(320, 320, 8.0, 120.0)
+    noisy = 20.0 * np.random.default_rng(9).poisson(clean / 20.0)
+
+    noise = analyse_noise(Stack(noisy.astype(np.uint16), "YX"))[0].noise
+
+    assert noise.gain == pytest.approx(20.0, rel=0.1)
+    assert noise.sigmas == pytest.approx([(20.0 * level) ** 0.5 for level in noise.levels], rel=0.1)
+
+
+def test_a_burnt_in_bar_is_no_noise():
+    pixels = np.rint(even(15.0).pixels).astype(np.uint16)
+    pixels[-80:] = 0  # the bar below the image of an electron microscope
+    pixels[-50:-30, 40:200:4] = 255
+
+    noise = analyse_noise(Stack(pixels, "YX"))[0].noise
+
+    assert noise.gain is None
+    assert noise.sigmas == pytest.approx((15.0,) * 3, rel=0.1)
+
+
 def test_an_offset_hides_the_read_noise():
     stack, _ = photons(10.0, 5.0)
 
