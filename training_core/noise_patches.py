@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import TooFewPatchesError
-from .smooth_patches import NEEDED, SmoothPatches, Verdict, cut_patches, find_smooth_patches
+from .smooth_patches import NEEDED, cut_patches, find_smooth_patches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from .checkpoint import Part
+    from .checkpoint import Checkpoint
     from .run import Run
     from .settings import PatchSettings
     from .stack import Stack
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def cut_noise_patches(
-    stacks: Sequence[Stack], settings: PatchSettings, run: Run, part: Part
+    stacks: Sequence[Stack], settings: PatchSettings, run: Run, checkpoint: Checkpoint
 ) -> list[Image]:
     """Find and cut the noise patches of each channel, (count, size, size) float32 in stack units.
 
     Parameters
     ----------
-    part
+    checkpoint
         Keeps where the patches are.
 
     Raises
@@ -38,26 +38,19 @@ def cut_noise_patches(
     TooFewPatchesError
         If a channel has too few of them to learn from.
     """
-    kept = part.load()
-    known = [] if kept is None else [_from_dict(patches) for patches in kept["found"]]
-    found: list[SmoothPatches] = []
+    size = settings.patch_size_px
     cut: dict[int, list[Image]] = {}
     sentences: dict[int, str] = {}
-    for number, channel in (each for stack in stacks for each in enumerate(split_channels(stack))):
-        patches = known[len(found)] if known else find_smooth_patches(channel, settings, run=run)
-        found.append(patches)
+    parts = [each for stack in stacks for each in enumerate(split_channels(stack))]
+    for index, (number, channel) in enumerate(parts):
+        part = checkpoint.part(f"patches-{index}")
+        patches = find_smooth_patches(channel, settings, run=run, part=part)
+        size = min(size, patches.patch_size_px)
         cut.setdefault(number, []).append(cut_patches(channel, patches))
         sentences.setdefault(number, patches.verdict.sentence)
-    size = min(patches.patch_size_px for patches in found)
     joined = [np.concatenate([each[:, :size, :size] for each in cut[n]]) for n in sorted(cut)]
     _refuse_too_few(joined, [sentences[number] for number in sorted(sentences)], run)
-    if kept is None:
-        part.save({"found": [asdict(patches) for patches in found]})
     return joined
-
-
-def _from_dict(values: dict[str, Any]) -> SmoothPatches:
-    return SmoothPatches(**{**values, "verdict": Verdict(**values["verdict"])})
 
 
 def split_channels(stack: Stack) -> list[Stack]:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import CheckpointError, OutputError, UsageError
+from .errors import CheckpointError, OutputError, TooFewPatchesError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +65,9 @@ def _kept_when_interrupted(checkpoint: Checkpoint, run: Run) -> Iterator[None]:
     try:
         yield
     except CheckpointError:  # says itself what can be done
+        raise
+    except TooFewPatchesError:  # the same again would fail again
+        checkpoint.remove()
         raise
     except BaseException:
         if checkpoint.exists:

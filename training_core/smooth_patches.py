@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from .window_scores import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .checkpoint import Part, State
     from .run import Run
     from .stack import Stack
     from .windows import Map
@@ -89,11 +91,20 @@ class SmoothPatches:
 
 
 def find_smooth_patches(
-    stack: Stack, settings: PatchSettings | None = None, *, run: Run = SILENT
+    stack: Stack,
+    settings: PatchSettings | None = None,
+    *,
+    run: Run = SILENT,
+    part: Part | None = None,
 ) -> SmoothPatches:
     """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
 
     Too few of them, or none, is no error but a verdict that says what to do.
+
+    Parameters
+    ----------
+    part
+        Where an interrupted search is kept and gone on with.
 
     Raises
     ------
@@ -102,18 +113,26 @@ def find_smooth_patches(
     """
     settings = settings or PatchSettings()
     frames = stack.frame_count
-    run.start(Stage.PATCHES, frames)
+    kept = part.load() if part else None
+    found = kept or {"frames": 0, "table": np.empty((0, 5)), "seen": np.zeros(102, np.int64)}
+    run.start(Stage.PATCHES, frames, done=found["frames"])
     floor = _noise_floor(stack, settings, run)
     per_bin = PER_BIN if frames == 1 else -(-2 * PER_BIN // frames)  # the best half is kept below
-    tables, seen = [], np.zeros(102, np.int64)
-    for index in range(frames):
-        run.check()
+    tables, seen = [found["table"]], found["seen"]
+
+    def state(done: int) -> State:
+        return {"frames": done, "table": np.concatenate(tables), "seen": seen}
+
+    for index in range(found["frames"], frames):
+        run.check() if part is None else part.check(run, partial(state, index))
         windows = score_windows(stack.frame(index), settings)
         chosen = windows.select(settings.strictness, floor, per_bin)
         tables.append(_table(index, windows, chosen, settings.strictness is None))
         seen += _histogram(windows)
         if run.tick_due() or index == frames - 1:
             run.progress(Stage.PATCHES, index + 1, frames)
+    if part is not None:
+        part.save(state(frames))
     table = _limited(np.concatenate(tables), floor, settings.most)
     run.finish(Stage.PATCHES)
     return _report(stack, settings, table, seen)

@@ -57,7 +57,7 @@ class Training:
         self.stacks, self.settings, self.device, self.run = stacks, settings, device, run
         self.checkpoint = checkpoint
         self.regions = choose_regions(stacks, settings.denoiser.area_mpx, settings.seed)
-        self.patches = cut_noise_patches(stacks, settings.patches, run, checkpoint.part("patches"))
+        self.patches = cut_noise_patches(stacks, settings.patches, run, checkpoint)
 
     def denoiser(self) -> tuple[Denoiser, list[RoundResult]]:
         """Go through all stages; give the denoiser of the best round, and all rounds."""

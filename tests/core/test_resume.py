@@ -1,0 +1,193 @@
+"""An interrupted job goes on to the very same weights and pixels, wherever it was interrupted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from made_up import QUICKEST, block, blurred_noise, stack
+
+from training_core import denoiser as denoising
+from training_core import first_estimate, noisy_pairs, paper_gan, pipeline, smooth_patches
+from training_core.checkpoint import Checkpoint
+from training_core.networks import Critic, DnCNN
+from training_core.noise_game import NoiseGame
+from training_core.paper_gan import AdversarialGame
+from training_core.pipeline import denoise_stack
+from training_core.round_training import RoundTraining
+from training_core.run import Cancelled, Run, Stage, StageStarted
+from training_core.settings import PatchSettings, preset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training_core.pipeline import Outcome
+
+STAGES = [Stage.PATCHES, Stage.NOISE_MODEL, Stage.FIRST_ESTIMATE, Stage.ROUNDS, Stage.DENOISE]
+
+
+class PowerCutError(Exception):
+    """Comes without a warning, so that nothing can be saved."""
+
+
+class Interrupted(Run):
+    """Ends at one of its checks, counted from when a stage or a round of it began."""
+
+    def __init__(self, where: str, check: int, error: type[Exception] = Cancelled) -> None:
+        super().__init__(self._look)
+        self.where, self.left, self.error = where, check, error
+        self.here = False
+
+    def _look(self, event: object) -> None:
+        if isinstance(event, StageStarted):
+            self.here = self.where in (event.stage, event.detail)
+
+    def check(self) -> None:
+        self.left -= self.here
+        if self.here and self.left <= 0:
+            raise self.error
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what only takes time: measuring the speed, many copies, wide networks."""
+    wide = paper_gan.paper_network
+
+    def paper_network(kind: str, depth: int = 17, *, sigmoid: bool = False) -> torch.nn.Module:
+        return DnCNN(depth, 8, sigmoid=sigmoid) if kind == "dncnn" else wide(kind, sigmoid=sigmoid)
+
+    monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
+    monkeypatch.setattr(noisy_pairs, "MOST_COPIES", 2)
+    monkeypatch.setattr(paper_gan, "paper_network", paper_network)
+    monkeypatch.setattr(paper_gan, "Critic", lambda: Critic(16))
+    monkeypatch.setattr(denoising, "paper_network", paper_network)
+
+
+@pytest.fixture
+def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count what was really computed, stage by stage."""
+    counts: Counter[str] = Counter()
+
+    def counted(owner: Any, name: str) -> None:
+        work = getattr(owner, name)
+
+        def wrapper(*args: Any, **more: Any) -> Any:
+            made = work(*args, **more)
+            counts[name if owner is not RoundTraining else "round step"] += 1
+            return made
+
+        monkeypatch.setattr(owner, name, wrapper)
+
+    counted(smooth_patches, "score_windows")
+    counted(NoiseGame, "step")
+    counted(AdversarialGame, "step")
+    counted(first_estimate, "first_estimate")
+    counted(RoundTraining, "step")
+    counted(denoising, "_denoise_tile")
+    return counts
+
+
+def robust() -> tuple[Any, Any]:
+    clean = np.stack([block(64, 64, 100, 300), block(64, 64, 2000, 2500)])
+    noisy = clean + np.array([8.0, 60.0])[:, None, None] * blurred_noise(clean.shape, 0.0, 3)
+    settings = replace(
+        QUICKEST, denoiser=replace(QUICKEST.denoiser, rounds=2, steps=5, collaborate=False)
+    )
+    return stack(noisy.astype(np.float32), "CYX"), settings
+
+
+def paper() -> tuple[Any, Any]:
+    clean = np.full((4, 88, 72), 500.0)
+    clean[:, :, 40:] = 515.0
+    noisy = clean + 30.0 * blurred_noise(clean.shape, 0.0, 8)
+    settings = preset("paper", device="cpu")
+    settings = replace(
+        settings,
+        patches=PatchSettings(strictness=0.6, patch_size_px=64, stride_px=4),
+        noise_model=replace(settings.noise_model, steps=3, batch=2, critic_steps=1),
+        denoiser=replace(settings.denoiser, rounds=2, steps=3, batch=2, averaging=0.5),
+    )
+    return stack(np.rint(noisy).astype(np.uint16), "ZYX"), settings
+
+
+JOBS = {"robust": robust, "paper": paper}
+# Where and at which check each attempt ends: between stages, in the middle and near the end.
+ENDS = {
+    "robust": [
+        (Stage.PATCHES, 2),
+        (Stage.NOISE_MODEL, 3),
+        (Stage.NOISE_MODEL, 5),
+        (Stage.FIRST_ESTIMATE, 1),
+        (Stage.FIRST_ESTIMATE, 40),
+        ("round 1 of 2", 7),
+        ("round 1 of 2", 8),
+        ("round 2 of 2", 1),
+        ("round 2 of 2", 8),
+        (Stage.DENOISE, 2),
+    ],
+    "paper": [
+        (Stage.PATCHES, 2),
+        (Stage.NOISE_MODEL, 3),
+        (Stage.NOISE_MODEL, 2),
+        ("round 1 of 2", 3),
+        ("round 1 of 2", 3),
+        ("round 2 of 2", 1),
+        ("round 2 of 2", 4),
+        (Stage.DENOISE, 3),
+    ],
+}
+
+
+def everything_of(outcome: Outcome) -> dict[str, Any]:
+    """Give all numbers of a result, for a comparison to the last bit."""
+    made = outcome.denoiser
+    found = {f"network.{name}": v for name, v in made.network.state_dict().items()}
+    for number, channel in enumerate(made.channels):
+        weights = channel.noise.generator.state_dict()
+        found |= {f"{number}.{name}": values for name, values in weights.items()}
+        found[f"{number}.covariance"] = torch.from_numpy(channel.noise.covariance)
+        found[f"{number}.sigmas"] = torch.from_numpy(channel.noise.curve.sigmas)
+        found[f"{number}.shifts"] = torch.from_numpy(channel.brightness.shifts)
+    found["pixels"] = torch.from_numpy(np.asarray(outcome.denoised.pixels, np.float64))
+    return found | {key: made.card[key] for key in ("rounds", "chosen_round", "noise", "patches")}
+
+
+def assert_same(one: Outcome, other: Outcome) -> None:
+    mine, theirs = everything_of(one), everything_of(other)
+    assert mine.keys() == theirs.keys()
+    for name, value in mine.items():
+        same = torch.equal(value, theirs[name]) if torch.is_tensor(value) else value == theirs[name]
+        assert same, name
+
+
+def finish_in_pieces(job: str, folder: Path, error: type[Exception], every_s: float) -> Outcome:
+    noisy, settings = JOBS[job]()
+    for where, check in ENDS[job]:
+        torch.manual_seed(check)  # whatever others draw must not matter
+        run = Interrupted(where, check, error)
+        with pytest.raises(error):
+            denoise_stack(noisy, settings, run=run, checkpoint=Checkpoint(folder, every_s=every_s))
+    return denoise_stack(noisy, settings, checkpoint=Checkpoint(folder))
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_interrupted_again_and_again_nothing_differs(
+    job: str, tmp_path: Path, computed: Counter[str]
+) -> None:
+    whole = denoise_stack(*JOBS[job]())
+    needed = computed.copy()
+    computed.clear()
+
+    made = finish_in_pieces(job, tmp_path / "cancelled", Cancelled, np.inf)
+    assert_same(made, whole)
+    assert computed == needed  # a cancelled job had all of it saved
+    computed.clear()
+
+    made = finish_in_pieces(job, tmp_path / "power cut", PowerCutError, 0.0)
+    assert_same(made, whole)
+    lost = computed.total() - needed.total()
+    assert 0 < lost <= len(ENDS[job])  # at most a step each time
