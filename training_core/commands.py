@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from .answer import DONE, answer
 from .batch import Batch, as_dicts, open_noted
 from .errors import InputError, OutputError, UsageError
 from .resume import Existing
@@ -21,16 +17,15 @@ from .stack import check_trainable
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from .batch import Result, Work
+    from .batch import Work
     from .checkpoint import Checkpoint
     from .run import Run
     from .settings import Settings
     from .stack import Stack
 
-DONE, INTERNAL_ERROR, SOME_FAILED = 0, 1, 3
-ONE_BY_ONE = ("outputs", "failed", "trainings")  # told in one line for each stack
+INTERNAL_ERROR = 1
 
 
 def info(arguments: argparse.Namespace, run: Run) -> int:
@@ -58,7 +53,7 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
         "would_be_used": _use(stack),
         "warnings": stack.warnings,
     }
-    return _answer(facts, arguments.json)
+    return answer(facts, arguments.json)
 
 
 def _use(stack: Stack) -> str:
@@ -92,7 +87,7 @@ def patches(arguments: argparse.Namespace, run: Run) -> int:
         "verdict": found.verdict.level,
         "advice": found.verdict.sentence,
     }
-    return _answer(facts, arguments.json)
+    return answer(facts, arguments.json)
 
 
 def _patch_settings(arguments: argparse.Namespace) -> PatchSettings:
@@ -131,7 +126,7 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
 
         overwrite = arguments.overwrite
         comparison_figure(noisy, denoised, reference, arguments.figure, overwrite=overwrite)
-    return _answer(facts, arguments.json)
+    return answer(facts, arguments.json)
 
 
 def train(arguments: argparse.Namespace, run: Run) -> int:
@@ -152,7 +147,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         denoiser = train_on(stacks, _settings(arguments), run=run, checkpoint=checkpoint)
         save_denoiser(denoiser, arguments.model, overwrite=overwrite)
     facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
-    return _answer(facts, arguments.json, failed)
+    return answer(facts, arguments.json, failed)
 
 
 def _kept(arguments: argparse.Namespace, run: Run) -> int:
@@ -161,7 +156,7 @@ def _kept(arguments: argparse.Namespace, run: Run) -> int:
 
     run.note(f"{arguments.model} is finished already and kept.")
     card = load_denoiser(arguments.model, device="cpu").card
-    return _answer(_training_facts(card, arguments) | {"failed": []}, arguments.json)
+    return answer(_training_facts(card, arguments) | {"failed": []}, arguments.json)
 
 
 def run_all(arguments: argparse.Namespace, run: Run) -> int:
@@ -219,10 +214,10 @@ def evaluate(arguments: argparse.Namespace, run: Run) -> int:
     if arguments.list or arguments.tables == ["list"]:
         tables = list_tables()
         lines = [f"{name.ljust(max(map(len, tables)))}  {about}" for name, about in tables.items()]
-        return _answer({"tables": tables}, arguments.json, text="\n".join(lines))
+        return answer({"tables": tables}, arguments.json, text="\n".join(lines))
     facts, texts, failed = evaluate_tables(arguments, run)
-    answer = {"tables": facts, "failed": as_dicts(failed)}
-    return _answer(answer, arguments.json, failed, text="\n\n".join(texts))
+    told = {"tables": facts, "failed": as_dicts(failed)}
+    return answer(told, arguments.json, failed, text="\n\n".join(texts))
 
 
 def self_test(arguments: argparse.Namespace, run: Run) -> int:
@@ -248,7 +243,7 @@ def _batch(
         as_float=arguments.dtype == "float32",
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": as_dicts(results)}
-    return _answer(facts, arguments.json, results)
+    return answer(facts, arguments.json, results)
 
 
 def _existing(arguments: argparse.Namespace) -> Existing:
@@ -268,51 +263,3 @@ def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> d
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
-
-
-def _answer(
-    facts: dict[str, Any], as_json: bool, results: Sequence[Result] = (), text: str = ""
-) -> int:
-    """Write the answer to stdout, as `text` where there is one; give the exit code."""
-    plain = _plain(facts)
-    if as_json:
-        text = json.dumps(plain, allow_nan=False)
-    elif not text:
-        shown = {k: v for k, v in plain.items() if v != "" and k not in ONE_BY_ONE}
-        lines = [f"{_label(k)}: {_readable(v)}" for k, v in shown.items()]
-        text = "\n".join(lines + [_outcome(result) for result in results])
-    encoding = sys.stdout.encoding or "utf-8"  # a name may hold what the terminal cannot show
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    return SOME_FAILED if any(result.error for result in results) else DONE
-
-
-def _plain(value: Any) -> Any:
-    """Give JSON values: paths as text, numbers that are not finite as null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value
-
-
-def _outcome(result: Result) -> str:
-    return f"{result.input}: {result.error or result.output}"
-
-
-def _label(key: str) -> str:
-    return re.sub(r"_(um|s|percent)$", r" (\1)", key).replace("_", " ")
-
-
-def _readable(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_readable(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        numbers = all(isinstance(item, int) for item in value)
-        return (" x " if numbers else "; ").join(map(_readable, value)) if value else "none"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "unknown" if value is None else str(value)

@@ -1,0 +1,68 @@
+"""What a command says in the end: one JSON object, or lines for a person."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .batch import Result
+
+DONE, SOME_FAILED = 0, 3
+ONE_BY_ONE = ("outputs", "failed", "trainings")  # told in one line for each stack
+
+
+def answer(
+    facts: dict[str, Any], as_json: bool, results: Sequence[Result] = (), text: str = ""
+) -> int:
+    """Write the answer to stdout, as `text` where there is one; give the exit code."""
+    plain = _plain(facts)
+    if as_json:
+        text = json.dumps(plain, allow_nan=False)
+    elif not text:
+        shown = {k: v for k, v in plain.items() if v != "" and k not in ONE_BY_ONE}
+        lines = [f"{_label(k)}: {_readable(v)}" for k, v in shown.items()]
+        text = "\n".join(lines + [_outcome(result) for result in results])
+    encoding = sys.stdout.encoding or "utf-8"  # a name may hold what the terminal cannot show
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    return SOME_FAILED if any(result.error for result in results) else DONE
+
+
+def _plain(value: Any) -> Any:
+    """Give JSON values: paths as text, numbers that are not finite as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _outcome(result: Result) -> str:
+    return f"{result.input}: {result.error or result.output}"
+
+
+def _label(key: str) -> str:
+    return re.sub(r"_(um|s|percent)$", r" (\1)", key).replace("_", " ")
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_readable(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        numbers = all(isinstance(item, int) for item in value)
+        return (" x " if numbers else "; ").join(map(_readable, value)) if value else "none"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "unknown" if value is None else str(value)
