@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from .noise_facts import NoiseFacts
 from .session import Step
 from .step_card import GAP, ElidedLabel, StepCard, ToneLabel, button_row, link_button
 from .theme import Tone
@@ -45,12 +46,14 @@ class DataCard(StepCard):
             grid.addWidget(caption, row, 0)
             grid.addWidget(label, row, 1)
         self.warnings = ToneLabel(theme)
+        self.noise = NoiseFacts(theme)
         self.another = link_button("Open another...", "Open another stack (Ctrl+O)")
         self.size_button = link_button("Set pixel size...", "Type the size of a pixel")
         self.another.clicked.connect(self.open_asked)
         self.size_button.clicked.connect(self.pixel_size_asked)
         self.body.addWidget(self.table)
         self.body.addWidget(self.warnings)
+        self.body.addWidget(self.noise)
         self.ways = button_row(self.another, self.size_button)
         self.body.addWidget(self.ways)
 

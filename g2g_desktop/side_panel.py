@@ -68,6 +68,7 @@ class SidePanel(QScrollArea):
         """Fill the cards from the session."""
         at_rest = view.state in _AT_REST
         self.data.show_stack(session.stack)
+        self.data.noise.show_stack(session.stack)
         self.data.show_allowed(view.allowed)
         self.patches.show_settings(session.settings.patches, editable=at_rest)
         self.patches.show_patches(session.patches, looking=session.stack is not None)

@@ -73,7 +73,8 @@ def describe(analysis: NoiseAnalysis) -> str:
     if noise is None:
         return f"The noise could not be measured: {analysis.refusal}"
     what = f"Noise of about {figure(noise.sigmas[1])} {analysis.unit or 'grey levels'}"
-    told = f"{what}{_range(noise, analysis.unit)}; {_correlation(noise)} {_growth(noise)}."
+    like = f"{_correlation(noise)} {_growth(noise, analysis.unit)}"
+    told = f"{what}{_range(noise, analysis.unit)}; {like}."
     if analysis.confidence == "low":
         told += f" Measured in only {analysis.patches} smooth patches, so this is uncertain."
     if analysis.frames < analysis.of_frames:
@@ -97,10 +98,12 @@ def _correlation(noise: MeasuredNoise) -> str:
     return f"it is correlated over about {max(1, round(noise.correlation_px))} px and"
 
 
-def _growth(noise: MeasuredNoise) -> str:
+def _growth(noise: MeasuredNoise, unit: str) -> str:
     ratio = noise.variance_ratio
     if 1 / HARDLY < ratio < HARDLY:
         return "hardly depends on intensity"
+    if unit:
+        return "differs between air and tissue"
     if ratio < 1:
         return "gets weaker with intensity"
     if noise.gain is None:
@@ -119,9 +122,10 @@ def warn(analysis: NoiseAnalysis) -> tuple[str, ...]:
             f"{figure(values.highest)}: they hold no noise, and none is learned around them."
         )
     if values.lowest_share >= CUT_OFF:
+        dark = "air" if analysis.unit else "no photon"
         told.append(
             f"{_percent(values.lowest_share)} of the pixels hold the lowest value, "
-            f"{figure(values.lowest)}: padding, no photon, or noise that was cut off. "
+            f"{figure(values.lowest)}: padding, {dark}, or noise that was cut off. "
             "No noise is learned around them."
         )
     if values.blocky:

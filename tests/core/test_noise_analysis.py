@@ -237,6 +237,7 @@ def test_ct_is_learned_as_it_is():
     assert "CT values" in found.route.sentences[0]
     assert " HU" in found.sentence
     assert "dark" not in found.sentence
+    assert "differs between air and tissue" in found.sentence
 
 
 @pytest.mark.parametrize(

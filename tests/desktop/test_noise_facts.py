@@ -14,7 +14,11 @@ from training_core import noise_analysis
 from training_core.stack import Stack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytestqt.qtbot import QtBot
+
+    from g2g_desktop.main_window import MainWindow
 
 
 @pytest.fixture
@@ -99,3 +103,12 @@ def test_a_failure_is_said_and_logged(
     qtbot.waitUntil(lambda: not Job.any_running())
     assert facts.words.text() == "The noise could not be measured."
     assert "no luck" in caplog.text
+
+
+def test_opening_a_stack_tells_its_noise(
+    window: MainWindow, stack_file: Path, qtbot: QtBot
+) -> None:
+    window.workflow.open([stack_file])
+    qtbot.waitUntil(lambda: len(window.side.data.noise.analyses) == 1, timeout=20_000)
+    assert window.side.data.noise.words.text().startswith("Noise of about ")
+    qtbot.waitUntil(lambda: not Job.any_running(), timeout=20_000)
