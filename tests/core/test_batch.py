@@ -9,10 +9,10 @@ import pytest
 import tifffile
 
 from training_core.batch import Batch, target_paths
-from training_core.errors import InputError, OutputError
+from training_core.errors import InputError, OutputError, TooFewPatchesError, UsageError
 from training_core.readers import open_stack
 from training_core.resume import Existing
-from training_core.run import Note, Run
+from training_core.run import Cancelled, Note, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,3 +162,98 @@ def test_one_file_is_no_output_for_several_stacks(tmp_path: Path):
     for output in (tmp_path / "out.tif", existing):
         with pytest.raises(OutputError, match="is one file for 2 stacks"):
             target_paths([tmp_path / "a.tif", tmp_path / "b.tif"], output)
+
+
+STEP = {"step": 7}
+
+
+def notes_of(run_on: list[str]) -> Run:
+    return Run(lambda event: run_on.append(event.text) if isinstance(event, Note) else None)
+
+
+def interrupted(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, object]]:
+    checkpoint.part("steps").save(STEP)
+    raise Cancelled
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> tuple[Batch, Path]:
+    """Give a batch of one that was interrupted, and its output."""
+    batch, target = Batch.of([save(tmp_path / "a.tif")]), tmp_path / "b.tif"
+    notes: list[str] = []
+    with pytest.raises(Cancelled):
+        batch.denoise(target, interrupted, run=notes_of(notes), existing=Existing(), as_float=False)
+    folder = tmp_path / "b.tif.checkpoint"
+    assert notes == [f"{folder} keeps what was done so far; --resume goes on with it."]
+    assert folder.is_dir()
+    return batch, target
+
+
+def test_what_was_interrupted_is_refused_without_a_word_of_what_to_do(
+    left: tuple[Batch, Path], tmp_path: Path
+):
+    batch, target = left
+    with pytest.raises(OutputError, match="add --resume to go on with it or --overwrite"):
+        batch.denoise(target, plus_one, run=Run(), existing=Existing(), as_float=False)
+    assert not target.exists()
+    assert (tmp_path / "b.tif.checkpoint").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("existing", "kept"), [(Existing(resume=True), STEP), (Existing(overwrite=True), None)]
+)
+def test_resuming_goes_on_and_overwriting_starts_anew(
+    left: tuple[Batch, Path], tmp_path: Path, existing: Existing, kept: object
+):
+    batch, target = left
+    seen: list[object] = []
+
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, object]]:
+        seen.append(checkpoint.part("steps").load())
+        checkpoint.part("steps").save(STEP)
+        return plus_one(stack, checkpoint)
+
+    target.write_text("an older output, to be replaced")
+    batch.denoise(target, work, run=Run(), existing=existing, as_float=False)
+    assert seen == [kept]
+    assert open_stack(target).pixels.max() == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
+
+
+def test_resuming_a_batch_keeps_what_is_finished(tmp_path: Path):
+    first, second = save(tmp_path / "in/a.tif", 3), save(tmp_path / "in/b.tif", 4)
+    batch, output = Batch.of([tmp_path / "in"]), tmp_path / "out"
+    denoise(Batch.of([first]), output)
+    done: list[Path | None] = []
+    notes: list[str] = []
+
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, object]]:
+        done.append(stack.source)
+        return plus_one(stack, checkpoint)
+
+    results = batch.denoise(
+        output, work, run=notes_of(notes), existing=Existing(resume=True), as_float=False
+    )
+    assert done == [second]
+    assert [(result.output, result.error) for result in results] == [
+        (str(output / "a_denoised.tif"), None),
+        (str(output / "b_denoised.tif"), None),
+    ]
+    assert "a_denoised.tif is finished already and kept." in notes
+    assert "There is nothing to resume for b_denoised.tif; it is started anew." in notes
+
+
+def test_a_stack_that_cannot_be_learned_from_leaves_nothing_to_resume(tmp_path: Path):
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, object]]:
+        checkpoint.part("patches").save(STEP)
+        raise TooFewPatchesError("Found 3 smooth patches.")
+
+    batch, target = Batch.of([save(tmp_path / "a.tif")]), tmp_path / "b.tif"
+    with pytest.raises(TooFewPatchesError):
+        batch.denoise(target, work, run=Run(), existing=Existing(), as_float=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_overwriting_and_resuming_exclude_each_other():
+    with pytest.raises(UsageError, match="choose one of them"):
+        Existing(overwrite=True, resume=True)

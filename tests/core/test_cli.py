@@ -240,6 +240,38 @@ def test_an_existing_model_is_kept(
     assert "add --overwrite" in err
 
 
+def test_resuming_keeps_a_model_that_is_finished(
+    noisy: Path,
+    tmp_path: Path,
+    trained: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    from training_core import model_file
+
+    model = tmp_path / "m.g2g"
+    model.write_text("mine")
+    made = SimpleNamespace(card={"device": "cpu", "patches": 77})
+    monkeypatch.setattr(model_file, "load_denoiser", lambda path, *, device: made)
+
+    code, out, err = call(capsys, "train", noisy, "--model", model, "--resume", "--json")
+
+    assert (code, model.read_text(), trained) == (0, "mine", [])
+    assert json.loads(out)["patches"] == 77
+    assert f"{model} is finished already and kept." in err
+
+
+def test_resuming_what_never_began_begins_it(
+    noisy: Path, tmp_path: Path, trained: list[Any], capsys: pytest.CaptureFixture[str]
+):
+    model = tmp_path / "m.g2g"
+
+    code, _, err = call(capsys, "train", noisy, "--model", model, "--resume")
+
+    assert (code, model.read_text(), len(trained)) == (0, "model", 1)
+    assert "There is nothing to resume for m.g2g; it is started anew." in err
+
+
 @pytest.mark.parametrize("where", ["before", "during"])
 def test_ctrl_c_leaves_nothing_behind(
     where: str,
@@ -282,6 +314,7 @@ def test_ctrl_c_leaves_nothing_behind(
         (["run", "x.tif", "--output", "y", "--seed", "-1"], "Seed is -1; choose"),
         (["run", "x.tif", "--output", "y"], "There is no file or folder x.tif."),
         (["compare", "a", "b", "--window", "0", "1"], "add --reference."),
+        (["train", "x.tif", "--model", "y", "--resume", "--overwrite"], "choose one of them."),
     ],
 )
 def test_wrong_usage_is_one_sentence(
