@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from .blind_score import error_estimate
 from .compact_networks import StationaryGenerator
@@ -86,9 +86,8 @@ class _Denoiser(Denoiser):
 
 def save_dncnn_b(network: DnCNN, path: Path) -> None:
     """Write a network whose batch norm is folded in, float32."""
-    save_file(
-        {name: v.detach().cpu().contiguous() for name, v in network.state_dict().items()}, path
-    )
+    weights = {name: v.detach().cpu().contiguous() for name, v in network.state_dict().items()}
+    path.write_bytes(save(weights))
 
 
 @cache

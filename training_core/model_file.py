@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .compact_networks import KERNEL_PX, StationaryGenerator
 from .denoiser import BrightnessCurve, Channel, Denoiser, build_network
@@ -63,7 +63,8 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(plain, part, metadata={"g2g": json.dumps(card, default=str)})
+        # Not `save_file`, which lets nobody but the user read the file.
+        part.write_bytes(save(plain, metadata={"g2g": json.dumps(card, default=str)}))
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def write_state(path: Path, state: State, fingerprint: str = "") -> None:
     about["fingerprint"] = fingerprint
     temporary = path.with_name(f".{path.name}")
     try:
-        save_file(tensors, temporary, metadata={"g2g": json.dumps(about)})
+        temporary.write_bytes(save(tensors, metadata={"g2g": json.dumps(about)}))
         flush(temporary)
         os.replace(temporary, path)
     finally:

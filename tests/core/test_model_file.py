@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import math
 import pickle
 
@@ -92,6 +93,14 @@ def test_the_same_pixels_come_out(made, tmp_path):
     again = load_denoiser(save_denoiser(made, tmp_path / "noise.g2g"), device="cpu")
     noisy = NOISY if len(made.channels) == 1 else stack(NOISY.pixels, "CYX")
     assert np.array_equal(denoise(noisy, made).pixels, denoise(noisy, again).pixels)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_others_may_read_a_model_as_any_new_file(tmp_path):
+    usual = tmp_path / "usual"
+    usual.touch()
+    path = save_denoiser(two_channels(), tmp_path / "noise.g2g")
+    assert path.stat().st_mode == usual.stat().st_mode
 
 
 def test_a_file_is_only_replaced_when_asked(tmp_path):
