@@ -12,22 +12,20 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from .errors import CheckpointError
+from .job_description import describe_denoising, describe_job, difference
 from .run import SILENT, Cancelled
 from .state_file import UNREADABLE, UNWRITABLE, State, read_state, write_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import Tensor
 
     from .run import Run
-    from .settings import Settings
-    from .stack import Stack
 
 __all__ = [
     "NO_CHECKPOINT",
@@ -56,25 +54,34 @@ class Checkpoint:
         How often a running part is written at most, in seconds.
     run
         Told when a part cannot be written or read; the job goes on.
+    anew
+        Whether to forget what is kept once a job claims the folder.
+
+    Attributes
+    ----------
+    working
+        Whether parts can be written.
+    seconds_before
+        How long earlier attempts have worked on the job.
     """
 
     def __init__(
-        self, folder: Path | None, *, every_s: float = EVERY_SECONDS, run: Run = SILENT
+        self,
+        folder: Path | None,
+        *,
+        every_s: float = EVERY_SECONDS,
+        run: Run = SILENT,
+        anew: bool = False,
     ) -> None:
-        self.folder, self.every_s, self.run = folder, every_s, run
+        self.folder, self.every_s, self.run, self.anew = folder, every_s, run, anew
         self.working = folder is not None
+        self.seconds_before, self._since = 0.0, time.monotonic()
         self._job: dict[str, Any] = {}
-        self._seconds, self._since = 0.0, time.monotonic()
 
     @property
     def exists(self) -> bool:
         """Whether something of a job is kept."""
         return bool(self._files())
-
-    @property
-    def seconds(self) -> float:
-        """How long the job has been worked on, without the time between two attempts."""
-        return self._seconds + time.monotonic() - self._since
 
     @property
     def fingerprint(self) -> str:
@@ -89,20 +96,20 @@ class Checkpoint:
         CheckpointError
             If the folder keeps parts of another job.
         """
-        self._seconds, self._since = 0.0, time.monotonic()
-        self._job = {}  # what the job is about is read before it is known
+        if self.anew:
+            self.remove()
+        self._job, self._since = json.loads(json.dumps(job)), time.monotonic()
         kept = self.read(JOB)
-        self._job = json.loads(json.dumps(job))
         if kept is None:
             return
-        self._seconds = kept["seconds"]
         differs = "" if kept["format"] == FORMAT else "another version of the program made it"
-        differs = differs or _difference(kept["job"], self._job)
+        differs = differs or difference(kept["job"], self._job)
         if differs:
             raise CheckpointError(
                 f"{self.folder} keeps an interrupted job that cannot be resumed so: {differs}. "
                 "Give the same stacks and settings, or start anew with --overwrite."
             )
+        self.seconds_before = kept["seconds"]
 
     def part(self, name: str) -> Part:
         """Give the part of that name; nothing may be kept of it yet."""
@@ -115,10 +122,10 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Take the parts away, and the folder where nothing else is in it."""
-        for path in self._files():
-            path.unlink(missing_ok=True)
         if self.folder is not None:
             with suppress(OSError):
+                for path in self._files():
+                    path.unlink()
                 self.folder.rmdir()
 
     def _files(self) -> list[Path]:
@@ -140,18 +147,23 @@ class Checkpoint:
         try:
             return read_state(path, fingerprint)
         except UNREADABLE as error:
-            self.run.note(
-                f"The checkpoint {path} is damaged and left out ({error}); what it kept is "
-                "computed again.",
-                warning=True,
-            )
+            self.note_damage(path, error)
             return None
+
+    def note_damage(self, path: Path, error: Exception) -> None:
+        """Tell that a file is left out."""
+        self.run.note(
+            f"The checkpoint {path} is damaged and left out ({error}); what it kept is computed "
+            "again.",
+            warning=True,
+        )
 
     def write(self, name: str, state: State, pixels: Callable[[Path], None] | None = None) -> None:
         """Write a part; after a first failure the job goes on without checkpoints."""
         if self.folder is None or not self.working:
             return
-        job = {"format": FORMAT, "job": self._job, "seconds": self.seconds}
+        seconds = self.seconds_before + time.monotonic() - self._since
+        job = {"format": FORMAT, "job": self._job, "seconds": seconds}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if pixels is not None:
@@ -170,15 +182,15 @@ class Part:
     """One stage of a job, or what one stage made, with torch's global random state."""
 
     def __init__(self, checkpoint: Checkpoint, name: str) -> None:
-        self._checkpoint, self.name = checkpoint, name
-        self._written = time.monotonic()
+        self.checkpoint, self.name = checkpoint, name
+        self._next = time.monotonic() + checkpoint.every_s
 
     def load(self) -> State | None:
         """Give what was saved last, tensors on the processor; None where nothing is kept.
 
         The global random state becomes what it was then, so load parts in the order of the job.
         """
-        kept = self._checkpoint.read(self.name)
+        kept = self.checkpoint.read(self.name)
         if kept is None:
             return None
         torch.set_rng_state(kept["random"])
@@ -187,8 +199,7 @@ class Part:
 
     def due(self) -> bool:
         """Whether it is time to save again."""
-        kept = self._checkpoint
-        return kept.working and time.monotonic() - self._written >= kept.every_s
+        return self.checkpoint.working and time.monotonic() >= self._next
 
     def save(self, state: State, pixels: Callable[[Path], None] | None = None) -> None:
         """Replace what is kept, in one step; where that fails the old part stays.
@@ -198,18 +209,20 @@ class Part:
         pixels
             Called before with the path of a file for what is too large to be written each time.
         """
-        kept = {"state": state, "random": torch.get_rng_state()}
-        self._checkpoint.write(self.name, kept, pixels)
-        self._written = time.monotonic()
+        kept, began = {"state": state, "random": torch.get_rng_state()}, time.monotonic()
+        self.checkpoint.write(self.name, kept, pixels)
+        ended = time.monotonic()
+        # A slow disk must not take more than a tenth of the time.
+        self._next = ended + max(self.checkpoint.every_s, 9 * (ended - began))
 
     @property
     def pixels_path(self) -> Path:
         """Where `pixels` of `save` writes to."""
-        return self._checkpoint.pixels_path(self.name)
+        return self.checkpoint.pixels_path(self.name)
 
     def drop(self) -> None:
         """Forget what is kept, which nothing needs any more."""
-        self._checkpoint.forget(self.name)
+        self.checkpoint.forget(self.name)
 
     def check(
         self,
@@ -257,38 +270,3 @@ class Part:
 
 NO_CHECKPOINT = Checkpoint(None)
 NO_PART = NO_CHECKPOINT.part("nothing")
-
-
-def describe_job(stacks: Sequence[Stack], settings: Settings) -> dict[str, Any]:
-    """Give what decides the result of a training, for `Checkpoint.claim`."""
-    return {"stacks": [_digest(stack) for stack in stacks], "settings": settings.to_dict()}
-
-
-def describe_denoising(stack: Stack, model: Path) -> dict[str, Any]:
-    """Give what decides the result of denoising with a model file, or with a bundled model."""
-    digest = sha256(model.read_bytes()).hexdigest() if model.is_file() else str(model)
-    return {"stacks": [_digest(stack)], "model": digest}
-
-
-def _digest(stack: Stack) -> str:
-    """Give a digest of the pixels and of what else of a stack training looks at."""
-    about = [stack.axes, stack.shape, stack.dtype.str, stack.value_unit]
-    digest = sha256(json.dumps(about).encode())
-    for index in range(stack.frame_count):
-        digest.update(np.ascontiguousarray(stack.raw_frame(index)).data)
-    return digest.hexdigest()
-
-
-def _difference(kept: Any, asked: Any, name: str = "") -> str:
-    """Name the first difference between two jobs; empty if there is none."""
-    if kept == asked:
-        return ""
-    if name in ("stacks", "model"):
-        return f"it is about another {name.rstrip('s')}"
-    if not (isinstance(kept, dict) and isinstance(asked, dict)):
-        return f"{name} was {kept}, not {asked}"
-    return next(
-        found
-        for key in {**kept, **asked}
-        if (found := _difference(kept.get(key), asked.get(key), key.replace("_", " ")))
-    )

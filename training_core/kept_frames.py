@@ -58,8 +58,9 @@ class KeptFrames:
             with self.part.pixels_path.open("rb") as file:
                 for frame in self.frames[: state["begun"]]:
                     frame[:] = np.fromfile(file, frame.dtype, frame.size).reshape(frame.shape)
-        except (OSError, ValueError):
-            return  # they are made again
+        except (OSError, ValueError) as error:
+            self.part.checkpoint.note_damage(self.part.pixels_path, error)
+            return
         self._use_tiles(state["tile_px"])
         self.done, self.clipped = state["done"], state["clipped"]
 
@@ -92,7 +93,7 @@ class KeptFrames:
 
     def _write(self, path: Path) -> None:
         """Write the frames that have changed."""
-        with path.open("r+b" if self._written else "wb") as file:
+        with path.open("r+b" if path.exists() else "wb") as file:
             file.seek(self._written * self.frames[0].nbytes)
             for frame in self.frames[self._written : self._begun]:
                 file.write(frame.data)

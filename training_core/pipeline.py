@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def train(
     Cancelled
         If the run was cancelled.
     """
+    started = time.monotonic()
     for stack in stacks:
         check_trainable(stack)
     settings = for_stacks(settings, stacks, run)
@@ -109,7 +111,8 @@ def train(
         torch.manual_seed(settings.seed)
         training = Training(stacks, settings, device, run, checkpoint)
         denoiser, rounds = training.denoiser()
-    denoiser.card = _card(denoiser, stacks, rounds, checkpoint.seconds)
+    seconds = checkpoint.seconds_before + time.monotonic() - started
+    denoiser.card = _card(denoiser, stacks, rounds, seconds)
     return denoiser
 
 

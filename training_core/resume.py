@@ -45,15 +45,13 @@ class Existing:
         """
         from .checkpoint import Checkpoint  # only now, since it loads torch
 
-        checkpoint = Checkpoint(_folder(output), run=run)
-        if self.overwrite:
-            checkpoint.remove()
-        elif checkpoint.exists and not self.resume:
+        checkpoint = Checkpoint(_folder(output), run=run, anew=self.overwrite)
+        if checkpoint.exists and not self.resume and not self.overwrite:
             raise OutputError(
                 f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
                 "or --overwrite to start anew."
             )
-        elif self.resume and not checkpoint.exists:
+        if self.resume and not checkpoint.exists:
             run.note(f"There is nothing to resume for {output.name}; it is started anew.")
         with _kept_when_interrupted(checkpoint, run):
             yield checkpoint

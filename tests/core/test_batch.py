@@ -209,6 +209,7 @@ def test_resuming_goes_on_and_overwriting_starts_anew(
     seen: list[object] = []
 
     def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, object]]:
+        checkpoint.claim({})
         seen.append(checkpoint.part("steps").load())
         checkpoint.part("steps").save(STEP)
         return plus_one(stack, checkpoint)

@@ -228,7 +228,38 @@ def test_time_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     second = opened(tmp_path)
     second.claim({})
     now = 1007.0
-    assert second.seconds == 57.0
+    assert second.seconds_before == 50.0
+    second.part("a").save(STEP)
+    third = opened(tmp_path)
+    third.claim({})
+    assert third.seconds_before == 57.0
+
+
+def test_starting_anew_forgets_only_when_the_job_begins(tmp_path: Path) -> None:
+    opened(tmp_path).part("a").save(STEP)
+    checkpoint = opened(tmp_path, anew=True)
+    assert checkpoint.exists
+    checkpoint.claim({"another": "job"})
+    assert not checkpoint.exists
+
+
+def test_a_slow_disk_is_not_written_to_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+
+    def slow(*_: object) -> None:
+        nonlocal now
+        now += 10.0
+
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    monkeypatch.setattr(checkpoints, "write_state", slow)
+    part = opened(tmp_path, every_s=30.0).part("a")
+    part.save(STEP)  # two files, 20 s
+    now += 179
+    assert not part.due()
+    now += 1
+    assert part.due()
 
 
 @pytest.mark.parametrize("damage", ["half", "empty", "a bit", "text"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,15 @@ import pytest
 import torch
 from made_up import QUICKEST, block, blurred_noise, stack
 
+from training_core import (
+    checkpoint,
+    first_estimate,
+    noisy_pairs,
+    paper_gan,
+    pipeline,
+    smooth_patches,
+)
 from training_core import denoiser as denoising
-from training_core import first_estimate, noisy_pairs, paper_gan, pipeline, smooth_patches
 from training_core.checkpoint import Checkpoint
 from training_core.networks import Critic, DnCNN
 from training_core.noise_game import NoiseGame
@@ -54,12 +62,13 @@ class Interrupted(Run):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what only takes time: measuring the speed, many copies, wide networks."""
+    """Leave out what takes time: measuring the speed, many copies, wide networks, the clock."""
     wide = paper_gan.paper_network
 
     def paper_network(kind: str, depth: int = 17, *, sigmoid: bool = False) -> torch.nn.Module:
         return DnCNN(depth, 8, sigmoid=sigmoid) if kind == "dncnn" else wide(kind, sigmoid=sigmoid)
 
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: 0.0))
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
     monkeypatch.setattr(noisy_pairs, "MOST_COPIES", 2)
     monkeypatch.setattr(paper_gan, "paper_network", paper_network)
