@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from importlib.util import find_spec
 from itertools import product
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ CYCLES = 3  # pixels that the wavelet's grid is moved by, along x and y
 LEAST_SIGMA = 1e-6  # the filters divide by it
 
 filters: Any = restoration  # only partly typed
+_one_at_a_time = Lock()  # the package bm3d starts threads of its own, and aborts when called twice
 
 
 def blind_sigma(noisy: Values, kind: Kind) -> float:
@@ -110,7 +112,8 @@ def bm3d(noisy: Values, sigma: float) -> Values:
     profile.
     """
     package: Any = importlib.import_module("bm3d")
-    return np.asarray(package.bm3d(noisy, sigma), dtype=np.float64)
+    with _one_at_a_time:
+        return np.asarray(package.bm3d(noisy, sigma), dtype=np.float64)
 
 
 def stabilised_bm3d(noisy: Values) -> Values:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -83,6 +85,23 @@ def test_bm3d_is_told_sigma_and_its_result_is_taken_back_from_the_stabilised_dom
     assert squared_error(made, clean) < 0.05 * squared_error(noisy, clean)
     classical.bm3d(noisy, 7.0)
     assert told[1] == 7.0
+
+
+def test_bm3d_is_never_called_twice_at_once(monkeypatch):
+    """The package ends the whole process when it is."""
+    inside, most = [], []
+
+    def stand_in(image, sigma):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return image
+
+    monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(bm3d=stand_in))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: classical.bm3d(np.zeros((8, 8)), 1.0), range(8)))
+    assert max(most) == 1
 
 
 def test_bm3d_is_there_when_its_package_is(monkeypatch):
