@@ -16,6 +16,8 @@ from PySide6.QtCore import QObject, QTimer, QtMsgType, Signal, qInstallMessageHa
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
+from training_core.memory import keep_memory
+
 from . import dialogs
 from .job import Job
 from .main_window import MainWindow
@@ -45,6 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     """Show the window, with the stacks or the model named in `arguments`, until it is closed."""
     options = _options(arguments)
     sys.setswitchinterval(_SWITCH_SECONDS)
+    keep_memory()  # before there are threads
     _start_log()
     app = QApplication.instance() or QApplication(["g2g-desktop"])
     app.setApplicationName("g2g-desktop")

@@ -15,6 +15,7 @@ from .compact_networks import CompactDenoiser
 from .device import tile_size
 from .errors import InputError
 from .kept_frames import KeptFrames
+from .memory import give_memory_back
 from .networks import fold_batch_norm, paper_network
 from .orientations import turn, turn_back
 from .run import SILENT, Stage
@@ -224,6 +225,7 @@ def denoise(
     kept.save()
     if kept.clipped:
         run.note(f"{kept.clipped} pixels were clipped to the range of {stack.dtype}.", warning=True)
+    give_memory_back()
     run.finish(Stage.DENOISE)
     return stack.with_pixels(pixels)
 

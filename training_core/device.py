@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from .memory import give_memory_back, keep_memory
 from .run import SILENT
 from .self_test import self_test
 
@@ -55,6 +56,7 @@ def choose_device(name: str = "auto", *, run: Run = SILENT) -> torch.device:
                 f"The {NAMES[candidate]} cannot be used: {reason}. Computing on the processor.",
                 warning=True,
             )
+    keep_memory()
     return torch.device("cpu")
 
 
@@ -138,6 +140,7 @@ def out_of_memory(error: BaseException) -> bool:
 def release_memory(device: torch.device) -> None:
     """Give back what PyTorch keeps for later, so that smaller pieces find room."""
     gc.collect()
+    give_memory_back()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

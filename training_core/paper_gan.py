@@ -86,14 +86,10 @@ def train_paper_gan(
     ------
     InputError
         If patches or frames are smaller than what g1 makes.
-    Cancelled
-        If the run was cancelled.
     """
     chosen = settings.noise_model
     crops = CropSource(noise_patches, frames, chosen.batch, settings.seed, device)
-    fast = settings.precision == "auto"
-    kind, seed = _kind(settings), settings.seed
-    game = AdversarialGame(chosen, kind, seed, device, bfloat16=fast, run=run)
+    game = paper_game(settings, device, run)
     kept = part.load()
     if kept is not None:
         game.restore(kept["game"])
@@ -110,6 +106,12 @@ def train_paper_gan(
             break
     run.finish(Stage.NOISE_MODEL)
     return PaperGan(game.g1.eval(), game.g2.eval(), torch.stack(game.losses).cpu().numpy())
+
+
+def paper_game(settings: Settings, device: torch.device, run: Run = SILENT) -> AdversarialGame:
+    """Build the five networks and their optimisers, untrained."""
+    chosen, fast = settings.noise_model, settings.precision == "auto"
+    return AdversarialGame(chosen, _kind(settings), settings.seed, device, bfloat16=fast, run=run)
 
 
 def first_network(settings: Settings) -> DnCNN | UNet:
@@ -147,8 +149,7 @@ class AdversarialGame:
     kind
         "dncnn" or "unet", for g2 and g3.
     bfloat16
-        Whether g2, g3 and the critics may compute in bfloat16 where the device does so natively;
-        g1, which costs next to nothing, never does.
+        Whether all but g1, which costs next to nothing, may compute in it where it is native.
     """
 
     def __init__(
@@ -173,10 +174,10 @@ class AdversarialGame:
             init_adversarial(network, start)
             network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._repeat_statistics(settings.critic_steps + 1)
-        generators = (self.g1, self.g2, self.g3)
-        self.forged = [p for network in generators for p in network.parameters()]
+        self.forged = [p for g in (self.g1, self.g2, self.g3) for p in g.parameters()]
+        self.judged = [*self.c1.parameters(), *self.c2.parameters()]
         self.forge = torch.optim.Adam(self.forged, GENERATOR_RATE, betas=(0.5, 0.999))
-        self.judge = torch.optim.RMSprop(self._critic_parameters(), CRITIC_RATE)
+        self.judge = torch.optim.RMSprop(self.judged, CRITIC_RATE)
 
     def _repeat_statistics(self, passes: int) -> None:
         """Let one pass of g1 and g2 move the running statistics as far as the original's many."""
@@ -184,9 +185,6 @@ class AdversarialGame:
             for part in network.modules():
                 if isinstance(part, nn.BatchNorm2d):
                     part.momentum = 1 - 0.9**passes
-
-    def _critic_parameters(self) -> list[nn.Parameter]:
-        return [*self.c1.parameters(), *self.c2.parameters()]
 
     def step(self, noise: Tensor, noisy: Tensor, latent: Tensor, rate: float = 1.0) -> None:
         """Update the critics several times and the generators once, on the same z and r.
@@ -205,7 +203,7 @@ class AdversarialGame:
             against = self.parts.fit(partial(self._critics, noise, noisy, forgery), count)
             self.judge.step()
             with torch.no_grad():
-                for values in self._critic_parameters():
+                for values in self.judged:
                     values.clamp_(-CLIP, CLIP)
         cycle = self.parts.fit(partial(self._generators, noisy, latent, forgery), count)
         for group in self.forge.param_groups:
@@ -215,12 +213,9 @@ class AdversarialGame:
 
     def _generate(self, noisy: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """Give n^ and x^."""
-        with self._mixed():
+        with mixed(self.device, wanted=self.bfloat16):
             estimate = self.g2(noisy)
         return self.g1(latent), estimate.to(noisy.dtype)
-
-    def _mixed(self) -> torch.autocast:
-        return mixed(self.device, wanted=self.bfloat16)
 
     def _judging(self) -> torch.autocast:
         """Keep the critics in float32 on a processor: its strided bfloat16 kernels are slower."""
@@ -269,7 +264,7 @@ class AdversarialGame:
         weights = self.settings
         with self._judging():
             noise_score, image_score = self.c1(made).mean(), self.c2(estimate + made).mean()
-        with self._mixed():
+        with mixed(self.device, wanted=self.bfloat16):
             again = self.g3(estimate)
         cycle: Tensor = (noisy - again).abs().mean()
         loss = (

@@ -13,6 +13,7 @@ from .checkpoint import NO_CHECKPOINT, describe_job
 from .ct_variant import for_stacks
 from .denoiser import Denoiser, denoise
 from .device import choose_device, describe_device
+from .memory import give_memory_back
 from .precision import reproducible
 from .rounds import best_round
 from .run import SILENT
@@ -111,6 +112,7 @@ def train(
         torch.manual_seed(settings.seed)
         training = Training(stacks, settings, device, run, checkpoint)
         denoiser, rounds = training.denoiser()
+    give_memory_back()
     seconds = checkpoint.seconds_before + time.monotonic() - started
     denoiser.card = _card(denoiser, stacks, rounds, seconds)
     return denoiser

@@ -7,26 +7,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
 
 from .compact_networks import StationaryGenerator
 from .denoiser import MEMORY_CHANNELS, Channel, Denoiser, build_network
 from .device import tile_size
+from .networks import GENERATED_PX, fold_batch_norm
 from .noise_game import NoiseGame
 from .noise_model import NoiseModel
 from .noise_statistics import LAGS, NoiseCurve
-from .paper_gan import AdversarialGame
+from .paper_gan import paper_game
 from .patches import tiles
+from .precision import mixed
 from .run import Stage
 from .stabilise import Stabiliser
+from .training_step import TrainingStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from torch import nn
 
     from .settings import Settings
     from .stack import Stack
 
 SAMPLE_PX = 96
+WHOLE_BATCH, FEW = 8, 4  # batches up to 8 are timed as they are, larger ones from 1 and 4 crops
 GUESSED_PATCH_SEARCH = 0.3e-6  # seconds a pixel: too short to be worth a measurement
 
 
@@ -36,7 +41,8 @@ def expected_plan(
     """Give the seconds each stage will take on the device; measuring takes about two seconds."""
     pixels = float(sum(stack.frame_count * np.prod(stack.frame_shape) for stack in stacks))
     chosen = settings.denoiser
-    area = min(pixels, chosen.area_mpx * 1e6)
+    # Published pairs are made of crops in every step, and no round estimates whole regions.
+    area = 0.0 if _published(settings) else min(pixels, chosen.area_mpx * 1e6)
     with torch.random.fork_rng(devices=[]):
         per_pixel = _seconds_per_pixel(settings, device)
         step = _seconds_per_step(settings, device)
@@ -49,6 +55,10 @@ def expected_plan(
         Stage.ROUNDS: chosen.rounds * (chosen.steps * step + area * per_pixel),
         Stage.DENOISE: all_tiles * per_pixel,
     }
+
+
+def _published(settings: Settings) -> bool:
+    return settings.noise_model.generator == "g1"
 
 
 def _pixels_with_halo(stacks: Sequence[Stack], settings: Settings, device: torch.device) -> float:
@@ -67,7 +77,7 @@ def _pixels_with_halo(stacks: Sequence[Stack], settings: Settings, device: torch
 
 
 def _untrained(settings: Settings, device: torch.device) -> Denoiser:
-    network = build_network(settings.denoiser).to(device).eval()
+    network = _for_inference(build_network(settings.denoiser).to(device))
     return Denoiser(network, (Channel(_white_noise(device)),), settings, device)
 
 
@@ -96,27 +106,49 @@ def _white_noise(device: torch.device) -> NoiseModel:
     return NoiseModel(Stabiliser(), curve, covariance, generator, None, 0)
 
 
+def _for_inference(network: nn.Module) -> nn.Module:
+    folded: nn.Module = fold_batch_norm(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return folded
+
+
+def _seconds_per_batch(work: Callable[[int], object], batch: int, device: torch.device) -> float:
+    """Time `work` for a batch; on a processor a large one is extrapolated from two small ones."""
+    if batch <= WHOLE_BATCH or device.type == "cuda":
+        return _clocked(lambda: work(batch), device)
+    one, few = (_clocked(lambda n=n: work(n), device) for n in (1, FEW))  # type: ignore[misc]
+    each = max((few - one) / (FEW - 1), few / FEW / 4)  # noise in both could make it too little
+    return one + (batch - 1) * each
+
+
 def _seconds_per_step(settings: Settings, device: torch.device) -> float:
+    """Time a step of a round; as published, with the teacher's estimate of the batch."""
     chosen = settings.denoiser
-    network = build_network(chosen).to(device).train()
-    few, size = min(chosen.batch, 8), chosen.crop_px
-    inputs = torch.randn(few, getattr(network, "channels", 1), size, size).to(device)
+    network = build_network(chosen).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    fast = settings.precision == "auto"
+    update = TrainingStep(network, torch.optim.Adam(network.parameters()), bfloat16=fast)
+    teacher = _for_inference(network) if _published(settings) else None
+    channels, size = getattr(network, "channels", 1), chosen.crop_px
 
-    def step() -> None:
-        loss = nn.functional.mse_loss(network(inputs), inputs[:, :1])
-        loss.backward()  # type: ignore[no-untyped-call]
+    def step(count: int) -> None:
+        images = torch.randn(count, channels, size, size).to(device)
+        if teacher is not None:
+            with torch.no_grad(), mixed(device, wanted=fast):
+                teacher(images)
+        update(images, images[:, :1])
 
-    return _clocked(step, device) * chosen.batch / few
+    return _seconds_per_batch(step, chosen.batch, device)
 
 
 def _seconds_per_game_step(settings: Settings, device: torch.device) -> float:
     chosen = settings.noise_model
-    if chosen.generator == "g1":
-        game = AdversarialGame(chosen, "dncnn", 0, device)
-        few = min(chosen.batch, 2)
-        images = torch.randn(few, 1, 64, 64).to(device)
-        latent = torch.randn(few, game.g1.latent).to(device)
-        return _clocked(lambda: game.step(images, images, latent), device) * chosen.batch / few
+    if _published(settings):
+        game = paper_game(settings, device)
+
+        def step(count: int) -> None:
+            images = torch.randn(count, 1, GENERATED_PX, GENERATED_PX).to(device)
+            game.step(images, images, torch.randn(count, game.g1.latent).to(device))
+
+        return _seconds_per_batch(step, chosen.batch, device)
     noise = np.random.default_rng(0).standard_normal((16, 32, 32), dtype=np.float32)
     noise_game = NoiseGame(noise, _white_noise(device).covariance, chosen, 0, device)
     return _clocked(noise_game.step, device)

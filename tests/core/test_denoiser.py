@@ -224,11 +224,11 @@ def test_a_full_memory_makes_tiles_smaller_and_the_result_stays(monkeypatch):
     noisy = noisy_stack((200, 150))
     chosen = denoiser(noise_model(0.5, Stabiliser(scale=20.0)), network="dncnn", **PLAIN)
     whole = denoise(noisy, chosen, tile_px=192)
-    asked, notes = with_little_memory(chosen, 120 * 120), []
+    asked, notes = with_little_memory(chosen, 128 * 120), []
     made = denoise(noisy, chosen, tile_px=192, run=Run(notes.append))
     assert np.abs(made.pixels - whole.pixels).max() / chosen.noise_sigma < 1e-4
     assert asked[:2] == [(200, 150), (120, 120)]  # 192 px, then 96 px, with a halo of 24
-    assert max(height * width for height, width in asked[1:]) <= 120 * 120
+    assert max(height * width for height, width in asked[1:]) <= 128 * 120
     told = [note.text for note in notes if isinstance(note, Note)]
     assert told == ["The memory ran out; smaller tiles are used from now on."]
 

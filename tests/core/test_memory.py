@@ -1,0 +1,72 @@
+"""Memory is kept while computing and given back afterwards; seen by the pages that are touched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from training_core import memory
+from training_core.memory import keep_memory
+
+MEASURE = """
+import resource, sys, threading
+from training_core.memory import give_memory_back, keep_memory
+
+PAGES = (100 << 20) // resource.getpagesize()
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        b"x" * (100 << 20)
+    found.append((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / PAGES)
+
+def measure():
+    faults()
+    faults()
+
+found = []
+if sys.argv[1] == "keep":
+    assert keep_memory()
+thread = threading.Thread(target=measure)
+thread.start()
+thread.join()
+kept = resident()
+give_memory_back()
+print(found[-1], (kept - resident()) / PAGES)
+"""
+
+linux = pytest.mark.skipif(memory._glibc() is None, reason="glibc's allocator is on Linux only")
+
+
+def pages(how):
+    """Give how many arrays of pages were touched anew, and how many were given back."""
+    made = subprocess.run(
+        [sys.executable, "-c", MEASURE, how], capture_output=True, text=True, check=True
+    )
+    return [float(word) for word in made.stdout.split()]
+
+
+@linux
+def test_large_arrays_reuse_memory_in_any_thread_and_it_goes_back():
+    backed, returned = pages("keep")
+    assert backed < 0.5  # of five arrays
+    assert returned > 0.9
+
+
+@linux
+def test_without_it_every_large_array_costs_new_pages():
+    backed, returned = pages("plain")
+    assert backed > 4.0
+    assert returned < 0.5
+
+
+def test_other_systems_are_left_alone(monkeypatch):
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
+    assert keep_memory() is False
+    memory.give_memory_back()
