@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+import time
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(arguments: argparse.Namespace, run: Run) -> int:
+    started = time.monotonic()
     checkpoint = Checkpoint(arguments.checkpoint, run=run)
     if checkpoint.exists and not arguments.resume:
         raise InputError(f"{arguments.checkpoint} keeps a training; add --resume or delete it.")
@@ -131,13 +133,14 @@ def _train(arguments: argparse.Namespace, run: Run) -> int:
     if training.steps_done < settings.steps:
         print(f"{training.steps_done} of {settings.steps} steps done; go on with --resume.")
         return 0
+    hours = (checkpoint.seconds_before + time.monotonic() - started) / 3600
     arithmetic = "bfloat16" if native_bfloat16(device) else "float32"
     story = {
         "Photographs": f"{len(images)} of `{arguments.photographs.name}`, in four sizes",
         "Steps": f"{settings.steps} of {settings.batch} crops of {settings.crop_px} x "
         f"{settings.crop_px} pixels",
         "Device": f"{describe_device(device)}, convolutions in {arithmetic}",
-        "Time": f"{checkpoint.seconds / 3600:.1f} hours",
+        "Time": f"{hours:.1f} hours",
         "Seed": str(settings.seed),
     }
     data = arguments.data or arguments.photographs.parent

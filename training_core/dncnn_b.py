@@ -189,6 +189,8 @@ def _white_noise(stabiliser: Stabiliser, sigma: float, device: torch.device) -> 
     covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
     covariance[LAGS, LAGS] = 1.0
     generator = StationaryGenerator(covariance).to(device)
+    # One std for all brightnesses: a curve is wrong where there are only edges, and weak noise
+    # would then be taken for strong.
     curve = NoiseCurve(np.zeros(1), np.array([sigma]))
     return NoiseModel(stabiliser, curve, covariance, generator, None, 0)
 
