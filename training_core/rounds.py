@@ -86,49 +86,31 @@ def train_rounds(
         If the run was cancelled.
     """
     settings = denoiser.settings.denoiser
-    draw = torch.Generator().manual_seed(denoiser.settings.seed)
-    finished = _FinishedRounds(denoiser, noisy, draw, run, checkpoint)
-    if settings.network == "compact" and not finished.take(0):
-        finished.add(0)  # before training it passes the filter's estimate on
+    rounds = _Rounds(denoiser, noisy, run, checkpoint)
+    if settings.network == "compact" and not rounds.take(0):
+        rounds.judge(0)  # before training it passes the filter's estimate on
     for number in range(1, settings.rounds + 1):
-        if finished.take(number):
-            continue
-        estimates, steps = (checkpoint.part(f"{kind}-{number}") for kind in ("estimates", "steps"))
-        teacher = first if number == 1 else next_teacher(denoiser, noisy, run, estimates)
-        kept = steps.load()
-        total, done = settings.rounds * settings.steps, (number - 1) * settings.steps
-        done += 0 if kept is None else kept["steps"]
-        run.start(Stage.ROUNDS, total, f"round {number} of {settings.rounds}", done=done)
-        training = RoundTraining(denoiser, make_pairs(denoiser, noisy, teacher, draw, run), run)
-        if kept is not None:
-            training.restore(kept)
-        _train_round(training, denoiser, number, run, preview, steps)
-        finished.add(number)
-        estimates.drop()
-        steps.drop()
+        if not rounds.take(number):
+            rounds.train(number, first, preview)
         if run.finish_early:
             break
     run.finish(Stage.ROUNDS)
-    denoiser.network.load_state_dict(finished.kept[best_round(finished.results)])
-    denoiser.history = finished.networks()
+    denoiser.network.load_state_dict(rounds.kept[best_round(rounds.results)])
+    denoiser.history = rounds.networks()
     if isinstance(first[0], nn.Module):  # g2 of the first channel is round 0
         denoiser.history[0] = first[0]
-    return finished.results
+    return rounds.results
 
 
-class _FinishedRounds:
-    """The results and networks of the rounds so far, and the checkpoint's part of each."""
+class _Rounds:
+    """The rounds one by one: their results and networks, and the checkpoint's part of each."""
 
     def __init__(
-        self,
-        denoiser: Denoiser,
-        noisy: Sequence[Estimate],
-        draw: torch.Generator,
-        run: Run,
-        checkpoint: Checkpoint,
+        self, denoiser: Denoiser, noisy: Sequence[Estimate], run: Run, checkpoint: Checkpoint
     ) -> None:
-        self.denoiser, self.noisy, self.draw = denoiser, noisy, draw
+        self.denoiser, self.noisy = denoiser, noisy
         self.run, self.checkpoint = run, checkpoint
+        self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
         self.results: list[RoundResult] = []
         self.kept: dict[int, dict[str, Tensor]] = {}
 
@@ -142,8 +124,26 @@ class _FinishedRounds:
         self._keep(number, state["error"])
         return True
 
-    def add(self, number: int) -> None:
-        """Judge a round that has just been trained, and keep it."""
+    def train(self, number: int, first: Teacher, preview: Preview | None) -> None:
+        """Train a round, or what is left of it, and judge it."""
+        denoiser, run, settings = self.denoiser, self.run, self.denoiser.settings.denoiser
+        estimates, steps = (self.checkpoint.part(f"{k}-{number}") for k in ("estimates", "steps"))
+        teacher = first if number == 1 else next_teacher(denoiser, self.noisy, run, estimates)
+        kept = steps.load()
+        total, done = settings.rounds * settings.steps, (number - 1) * settings.steps
+        done += 0 if kept is None else kept["steps"]
+        run.start(Stage.ROUNDS, total, f"round {number} of {settings.rounds}", done=done)
+        pairs = make_pairs(denoiser, self.noisy, teacher, self.draw, run)
+        training = RoundTraining(denoiser, pairs, run)
+        if kept is not None:
+            training.restore(kept)
+        _take_steps(training, denoiser, number, run, preview, steps)
+        self.judge(number)
+        estimates.drop()
+        steps.drop()
+
+    def judge(self, number: int) -> None:
+        """Judge the network as it is after a round, and keep it."""
         error = error_estimate(self.denoiser, self.noisy, self.denoiser.settings.seed, self.run)
         self._keep(number, error)
         state = {"network": self.kept[number], "error": error, "draw": self.draw.get_state()}
@@ -176,7 +176,7 @@ def best_round(results: Sequence[RoundResult]) -> int:
     return max(result.round for result in finite if result.error <= least + BETTER)
 
 
-def _train_round(
+def _take_steps(
     training: RoundTraining,
     denoiser: Denoiser,
     number: int,
