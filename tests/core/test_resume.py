@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from made_up import QUICKEST, block, blurred_noise, stack
+from made_up import QUICKEST, block, blurred_noise, denoiser, noise_model, stack
 
 from training_core import (
     checkpoint,
@@ -27,7 +27,7 @@ from training_core.noise_game import NoiseGame
 from training_core.paper_gan import AdversarialGame
 from training_core.pipeline import denoise_stack
 from training_core.round_training import RoundTraining
-from training_core.run import Cancelled, Run, Stage, StageStarted
+from training_core.run import Cancelled, Note, Run, Stage, StageStarted
 from training_core.settings import PatchSettings, preset
 
 if TYPE_CHECKING:
@@ -200,3 +200,37 @@ def test_interrupted_again_and_again_nothing_differs(
     assert_same(made, whole)
     lost = computed.total() - needed.total()
     assert 0 < lost <= len(ENDS[job])  # at most a step each time
+
+
+def denoise_tiles(folder: Path, run: Run, tile_px: int = 32) -> np.ndarray[Any, Any]:
+    clean = block(64, 96, 200.0, 800.0)
+    noisy = stack((clean + blurred_noise((3, 64, 96), 0.0, 2)).astype(np.float32), "ZYX")
+    made = denoiser(noise_model(), collaborate=False)
+    kept = Checkpoint(folder, every_s=0.0, run=run)
+    return np.asarray(
+        denoising.denoise(noisy, made, run=run, tile_px=tile_px, checkpoint=kept).pixels
+    )
+
+
+@pytest.mark.parametrize("tile", [2, 7, 15])
+def test_denoising_goes_on_in_the_middle_of_a_frame(
+    tmp_path: Path, tile: int, computed: Counter[str]
+) -> None:
+    whole = denoise_tiles(tmp_path / "whole", Run())
+    computed.clear()
+    with pytest.raises(PowerCutError):
+        denoise_tiles(tmp_path / "cut", Interrupted(Stage.DENOISE, tile, PowerCutError))
+    # By now there is memory for larger tiles, which are not those that were counted.
+    assert np.array_equal(denoise_tiles(tmp_path / "cut", Run(), tile_px=64), whole)
+    assert computed["_denoise_tile"] == 18 + 1
+
+
+def test_lost_pixels_are_made_again(tmp_path: Path) -> None:
+    whole = denoise_tiles(tmp_path, Run())
+    path = tmp_path / "denoised.pixels"
+    path.write_bytes(path.read_bytes()[:1000])
+    notes: list[str] = []
+    run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+    assert np.array_equal(denoise_tiles(tmp_path, run), whole)
+    assert len(notes) == 1
+    assert "denoised.pixels is damaged and left out" in notes[0]
