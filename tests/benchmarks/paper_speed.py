@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,7 @@ from paper_reference import (
     with_weights_of,
 )
 from results import machine, read_results, with_section, write_results
-from turns import peaks, precisions, products, take_turns, tera
+from turns import most_memory, peaks, precisions, products, take_turns, tera
 
 from training_core.denoiser import denoise
 from training_core.device import choose_device, describe_device
@@ -77,12 +77,13 @@ DATA_CENTRE = Size(matmul=8192, turns=3, loops=10)
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: seconds a call by the name of the work, and TFLOP a call."""
+    """One line of the table: seconds a call by the name of the work, TFLOP a call, and GB."""
 
     name: str
     seconds: dict[str, float]
     tera: float
     target: float
+    gigabytes: dict[str, float] = field(default_factory=dict)
 
     def faster(self, precision: str) -> float:
         """Give how many times faster than as written."""
@@ -109,8 +110,10 @@ class Row:
     def _cell(self, name: str) -> str:
         if name not in self.seconds:
             return "-"
-        speed = f", {self.speed(name):.3g} TFLOP/s" if name != PLAIN else ""
-        return f"{self.seconds[name]:.3g} s{speed}"
+        parts = [f"{self.seconds[name]:.3g} s"]
+        parts += [f"{self.speed(name):.3g} TFLOP/s"] if name != PLAIN else []
+        parts += [f"{self.gigabytes[name]:.2g} GB"] if name in self.gigabytes else []
+        return ", ".join(parts)
 
 
 def paper(precision: str) -> Settings:
@@ -131,7 +134,8 @@ def adversarial_step(size: Size, device: torch.device) -> Row:
     works[PLAIN] = lambda: plain.step(noise - 0.5, noisy, latent, critic_steps=size.critic_steps)
     count = tera(works["float32"])
     seconds = take_turns(works, device, turns=size.turns, loops=size.loops)
-    return Row(f"adversarial step, batch {size.gan}", seconds, count, GAN_TARGET)
+    name, memory = f"adversarial step, batch {size.gan}", most_memory(works, device)
+    return Row(name, seconds, count, GAN_TARGET, memory)
 
 
 def _game(precision: str, size: Size, device: torch.device) -> AdversarialGame:
@@ -167,7 +171,11 @@ def round_step(size: Size, device: torch.device) -> Row:
     count = tera(works["float32"])
     works[PLAIN] = as_written
     seconds = take_turns(works, device, turns=size.turns, loops=size.loops)
-    return Row(f"step of a round, batch {size.round}, with its pairs", seconds, count, ROUND_TARGET)
+    name, memory = (
+        f"step of a round, batch {size.round}, with its pairs",
+        most_memory(works, device),
+    )
+    return Row(name, seconds, count, ROUND_TARGET, memory)
 
 
 def _production_round(precision: str, batch: int, device: torch.device) -> Work:
@@ -224,8 +232,6 @@ def report(rows: Sequence[Row], peak: dict[str, float], size: Size, device: torc
         f"matmul and a 1 x 1 convolution: {speeds}. Denoising reaches {share:.0%} of the float32 "
         f"one (target {SHARE_TARGET:.0%})."
     )
-    if device.type == "cuda":
-        note += f" Most memory in use: {torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB."
     rule = "|" + "---|" * (HEAD.count("|") - 1)
     return "\n".join([note, "", HEAD, rule, *map(str, rows)])
 

@@ -46,6 +46,16 @@ def _clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
+def most_memory(works: Mapping[str, Work], device: torch.device) -> dict[str, float]:
+    """Give the GB of GPU memory in use at most during a call of each work; nothing elsewhere."""
+    most: dict[str, float] = {}
+    for name, work in works.items() if device.type == "cuda" else ():
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        most[name] = torch.cuda.max_memory_allocated(device) / 1e9
+    return most
+
+
 def tera(work: Work) -> float:
     """Count the TFLOP of the convolutions of a call, forward and backward; it warms up as well."""
     with FlopCounterMode(display=False) as counter:
