@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .batch import Result
 from .errors import CoreError, InputError, UsageError
+from .evaluation_folder import check_folder
 from .published_tables import TABLES
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def evaluate_tables(
     methods = _methods(arguments.methods)
 
     from .evaluation import Request, evaluate, settings_for, usual_methods
-    from .evaluation_report import as_text, check_folder, write_report
+    from .evaluation_report import as_text, write_report
 
     for folder in folders:  # before the long part, not after it
         check_folder(folder, overwrite=arguments.overwrite)

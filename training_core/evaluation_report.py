@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +13,7 @@ import numpy as np
 
 from .contenders import METHODS
 from .errors import OutputError
+from .evaluation_folder import PAGE, SCORES, check_folder, put_in_place
 from .figures import detail_place
 from .sheets import enlarged, save_png, sheet, to_grey
 from .terminal import duration
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from .evaluation_scores import Example, Mean, Report, Row
 
-PAGE, SCORES = "report.md", "scores.csv"
 CROP_PX = 300
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")
 CLASSICAL = METHODS[1 : METHODS.index("dncnn-b")]
@@ -225,34 +224,19 @@ def write_report(report: Report, folder: Path, *, overwrite: bool = False) -> Pa
         If the folder exists and may not be replaced, or cannot be written.
     """
     check_folder(folder, overwrite=overwrite)
-    partial, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
+    partial = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         pictures = [draw_example(report, e, partial).name for e in report.examples]
         (partial / SCORES).write_text(as_csv(report), encoding="utf-8")
         (partial / PAGE).write_text(as_markdown(report, pictures), encoding="utf-8")
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(partial, folder)
+        put_in_place(partial, folder)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
     return folder
-
-
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Raise `OutputError` unless the folder may be made, or replaced as an earlier evaluation."""
-    if not folder.exists():
-        return
-    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
-    # Replaced as a whole: a folder with anything else in it never is.
-    if any(name not in (PAGE, SCORES) and not name.endswith(".png") for name in inside):
-        raise OutputError(f"{folder} holds more than an evaluation; choose another folder.")
-    if inside and not overwrite:
-        raise OutputError(f"{folder} exists already; choose another folder or add --overwrite.")
 
 
 def draw_example(report: Report, example: Example, folder: Path) -> Path:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from training_core import evaluation_report
+from training_core import evaluation_folder, evaluation_report
 from training_core.contenders import Contender
 from training_core.errors import OutputError
+from training_core.evaluation_folder import check_folder
 from training_core.evaluation_report import (
     as_csv,
     as_markdown,
     as_text,
-    check_folder,
     verdicts,
     write_report,
 )
@@ -221,12 +222,11 @@ def test_the_crops_share_one_contrast(with_pictures, tmp_path):
 
 def test_an_earlier_evaluation_is_replaced_only_when_allowed(with_pictures, tmp_path):
     folder = write_report(with_pictures, tmp_path / "tiny")
-    (folder / "old.png").write_bytes(b"old")
     with pytest.raises(OutputError, match="exists already"):
         write_report(with_pictures, folder)
-    assert (folder / "old.png").exists()
-    write_report(with_pictures, folder, overwrite=True)
-    assert not (folder / "old.png").exists()
+    assert (folder / "field_19_1.png").exists()
+    write_report(report(), folder, overwrite=True)
+    assert {path.name for path in folder.iterdir()} == {"report.md", "scores.csv"}
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
@@ -236,6 +236,22 @@ def test_a_folder_with_anything_else_is_never_replaced(tmp_path):
         check_folder(tmp_path, overwrite=True)
     with pytest.raises(OutputError, match="holds more than an evaluation"):
         check_folder(tmp_path / "thesis.tex", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["test001.png", "test002.png"],  # a data set of pictures
+        ["report.md"],
+        ["report.md", "scores.csv", "test001.png"],  # a picture that the page does not list
+    ],
+)
+def test_pictures_that_no_evaluation_drew_are_never_replaced(with_pictures, tmp_path, files):
+    for name in files:
+        (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(OutputError, match="holds more than an evaluation"):
+        write_report(with_pictures, tmp_path, overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == set(files)
 
 
 def test_an_empty_folder_may_be_filled(with_pictures, tmp_path):
@@ -263,4 +279,21 @@ def test_an_earlier_evaluation_survives_a_failing_one(with_pictures, tmp_path, m
     with pytest.raises(OutputError):
         write_report(with_pictures, folder, overwrite=True)
     assert (folder / "report.md").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_an_earlier_evaluation_comes_back_if_the_new_one_cannot_take_its_place(
+    with_pictures, tmp_path, monkeypatch
+):
+    folder, replace = write_report(with_pictures, tmp_path / "tiny"), os.replace
+
+    def fail(source, target):
+        if source.name.endswith(".part"):
+            raise PermissionError(13, "Permission denied")
+        replace(source, target)
+
+    monkeypatch.setattr(evaluation_folder.os, "replace", fail)
+    with pytest.raises(OutputError, match="Permission denied"):
+        write_report(report(), folder, overwrite=True)
+    assert (folder / "field_19_1.png").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
