@@ -18,7 +18,7 @@ from .contenders import (
     g2g_contenders,
 )
 from .device import choose_device, describe_device
-from .errors import InputError
+from .errors import CheckpointError, CoreError
 from .evaluation_scores import Report, known_rows
 from .pipeline import train
 from .run import SILENT, Run, Stage
@@ -153,7 +153,9 @@ def _contenders(
     if {"g2g", "first-estimate"} & set(request.methods):
         try:
             denoiser = job.train(learned_from.train, request.settings)
-        except InputError as error:  # the other rows are worth having without it
+        except CheckpointError:  # says itself what can be done
+            raise
+        except CoreError as error:  # the other rows are worth having without it
             job.note(f"G2G could not be trained: {error}", warning=True)
             label = f"G2G {request.settings.preset}, result"
             contenders.append(Contender("g2g", label, str(error), None))

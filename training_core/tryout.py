@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from .errors import CoreError
 from .evaluation_scores import Cell, Example, measured_row
 from .run import Run, Stage
 
@@ -60,6 +61,8 @@ class _Tried:
 class Tryout:
     """The contenders on their way through the trials, and what came out of it.
 
+    One that fails on an image has an empty row, since a mean over the others would not compare.
+
     Parameters
     ----------
     contenders, trials
@@ -79,6 +82,7 @@ class Tryout:
         places = np.unique(np.linspace(0, len(drawn) - 1, EXAMPLES).round().astype(int))
         self.drawn = [drawn[place] for place in places]
         self.tried: list[_Tried] = []
+        self._failures: dict[int, str] = {}  # reasons by the contender's number
         self._steps: list[str] = []  # appended to by all threads, which a count would not survive
 
     def go_through(self, device: torch.device, run: Run) -> None:
@@ -103,6 +107,8 @@ class Tryout:
         finally:
             torch.set_num_threads(threads)
         self.tried = [future.result() for future in futures]
+        for number, reason in sorted(self._failures.items()):
+            run.note(f"{self.contenders[number].label} has no row. {reason}", warning=True)
         run.finish(Stage.EVALUATE)
 
     def _watch(self, futures: Sequence[Future[_Tried]], run: Run) -> None:
@@ -123,9 +129,9 @@ class Tryout:
         seconds: dict[int, float] = {}
         for number, contender in enumerate(self.contenders):
             run.check()
-            if contender.apply is not None:
-                started = time.monotonic()
-                image = contender.apply(trial, PartOfRun(run, _unseen))
+            started = time.monotonic()
+            image = self._apply(number, trial, run)
+            if image is not None:
                 seconds[number] = time.monotonic() - started
                 cells[number] = self._cells(trial, image)
                 if trial in self.drawn:
@@ -133,6 +139,17 @@ class Tryout:
             self._steps.append(contender.label)
         example = Example(trial.name, dict(trial.references), made) if made else None
         return _Tried(cells, seconds, example)
+
+    def _apply(self, number: int, trial: Trial, run: Run) -> Values | None:
+        """Give the denoised image; None where it cannot be made, or one before it could not be."""
+        apply = self.contenders[number].apply
+        if apply is None or number in self._failures:
+            return None
+        try:
+            return apply(trial, PartOfRun(run, _unseen))
+        except (CoreError, ValueError) as error:
+            self._failures[number] = f"It failed on {trial.name}: {error}"
+            return None
 
     def _cells(self, trial: Trial, image: Values) -> list[Cell]:
         scores = {n: self.protocols[n].score(image, clean) for n, clean in trial.references.items()}
@@ -142,6 +159,9 @@ class Tryout:
         """Give what was measured, a row for each contender."""
         rows = []
         for number, contender in enumerate(self.contenders):
+            if number in self._failures:
+                rows.append(measured_row(replace(contender, how=self._failures[number]), [], 0.0))
+                continue
             cells = [cell for tried in self.tried for cell in tried.cells.get(number, [])]
             seconds = [tried.seconds.get(number, 0.0) for tried in self.tried]
             rows.append(measured_row(contender, cells, float(np.mean(seconds))))

@@ -24,7 +24,7 @@ from training_core.contenders import (
     g2g_contenders,
 )
 from training_core.denoiser import Channel, Denoiser
-from training_core.errors import InputError, ModelError, TooFewPatchesError
+from training_core.errors import InputError, ModelError, SettingsError, TooFewPatchesError
 from training_core.evaluation import Request, choose_trials, settings_for, usual_methods
 from training_core.evaluation_set import EvaluationSet, TestImage
 from training_core.networks import paper_network
@@ -207,14 +207,35 @@ def test_scores_are_those_of_the_protocols_and_seconds_are_measured():
     assert torch.get_num_threads() >= 1
 
 
-def test_what_a_method_raises_ends_the_tryout():
+@pytest.mark.parametrize("error", [InputError, ValueError])
+def test_a_method_that_fails_on_an_image_has_an_empty_row(error):
+    def fail_once(trial, run):
+        if trial.name == "field_1":
+            raise error("It cannot be done.")
+        return trial.values
+
+    noisy = Contender("noisy", "noisy", "As it came.", lambda trial, run: trial.values)
+    failing = Contender("nlm", "NLM", "Averages.", fail_once)
+    events = []
+    tryout = Tryout(
+        [failing, noisy], choose_trials({"sane": made_up_set(SANE)}, request()), {"sane": SANE}
+    )
+    tryout.go_through(CPU, Run(events.append))
+    empty, row = tryout.rows()
+    reason = "It failed on field_1: It cannot be done."
+    assert (empty.cells, empty.means, empty.seconds, empty.how) == ((), {}, None, reason)
+    assert len(row.cells) == 3
+    assert Note(f"NLM has no row. {reason}", warning=True) in events
+
+
+def test_what_nobody_expects_ends_the_tryout():
     def fail(trial, run):
-        raise InputError("It cannot be done.")
+        raise RuntimeError("It cannot be done.")
 
     failing = Contender("nlm", "NLM", "", fail)
     trials = choose_trials({"sane": made_up_set(SANE)}, request())
     threads = torch.get_num_threads()
-    with pytest.raises(InputError, match="cannot be done"):
+    with pytest.raises(RuntimeError, match="cannot be done"):
         Tryout([failing], trials, {"sane": SANE}).go_through(CPU, SILENT)
     assert torch.get_num_threads() == threads
 
@@ -254,15 +275,16 @@ def test_json_and_no_second_report_in_the_same_place(tiny, capsys):
     assert main([*command, "--overwrite"]) == 0
 
 
-def test_without_smooth_patches_the_other_rows_are_still_there(tiny, monkeypatch, capsys):
+@pytest.mark.parametrize("error", [TooFewPatchesError, SettingsError])
+def test_without_a_training_the_other_rows_are_still_there(tiny, monkeypatch, capsys, error):
     def train(*arguments, **more):
-        raise TooFewPatchesError("No smooth patch was found.")
+        raise error("It cannot be trained.")
 
     monkeypatch.setattr(evaluation, "train", train)
     assert main([*tiny, "--methods", "noisy,g2g", "--json"]) == 0
     captured = capsys.readouterr()
     rows = {row["method"]: row for row in json.loads(captured.out)["tables"][0]["rows"]}
-    assert rows["G2G quick, result"]["how"] == "No smooth patch was found."
+    assert rows["G2G quick, result"]["how"] == "It cannot be trained."
     assert rows["noisy"]["scores"]["sane"]["psnr"] > 20
     assert "G2G could not be trained" in captured.err
 
