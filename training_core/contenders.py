@@ -77,6 +77,8 @@ class Contender:
         Gives the denoised image, (height, width) float64; None where it cannot be made.
     sees_reference
         Whether it was told more than the noisy image.
+    competes
+        Whether it may be called the best; not what only the scores would pick among our own.
     """
 
     method: str
@@ -84,6 +86,7 @@ class Contender:
     how: str
     apply: Callable[[Trial, Run], Values] | None
     sees_reference: bool = False
+    competes: bool = True
 
 
 def classical_contenders(kind: Kind) -> list[Contender]:
@@ -172,12 +175,14 @@ def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:
             f"{name}, first estimate",
             how,
             lambda t, run: _estimated(denoiser, t, run),
+            competes=False,
         )
     for number in sorted(denoiser.history):
         marks = ["chosen blind"] * (number == chosen) + ["last"] * (number == last)
         which = f"round {number} ({', '.join(marks)})" if marks else f"round {number}"
         how = _round(number, settings.denoiser.first_estimate)
-        yield Contender("g2g", f"{name}, {which}", how, _by(_of_round(denoiser, number)))
+        apply = _by(_of_round(denoiser, number))
+        yield Contender("g2g", f"{name}, {which}", how, apply, competes=bool(marks))
     how = "What `g2g run` gives: the blindly chosen round with all passes after the network."
     yield Contender("g2g", f"{name}, result", how, _by(denoiser))
 

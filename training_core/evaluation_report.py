@@ -29,7 +29,10 @@ CROP_PX = 300
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")
 CLASSICAL = METHODS[1 : METHODS.index("dncnn-b")]
 BEST, SEES = "*", "(sees the reference)"
-LEGEND = "best of the methods that see no reference; +- is the standard error over images (se)."
+LEGEND = (
+    "best of the methods that see no reference, of G2G only the round chosen blind, the last one "
+    "and the result; +- is the standard error over images (se)."
+)
 SHOWN_PERCENT = 0.35
 COLUMNS = (
     "table",

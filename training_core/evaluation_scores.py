@@ -79,6 +79,8 @@ class Row:
         Whether it was told more than the noisy image.
     seconds
         For one image; None where it was not measured here.
+    competes
+        Whether it may be called the best.
     """
 
     method: str
@@ -89,11 +91,12 @@ class Row:
     cells: tuple[Cell, ...] = ()
     sees_reference: bool = False
     seconds: float | None = None
+    competes: bool = True
 
     @property
     def blind(self) -> bool:
-        """Whether it was measured here without the reference."""
-        return bool(self.cells) and not self.sees_reference
+        """Whether it was measured here without the reference, by which it was not picked either."""
+        return bool(self.cells) and not self.sees_reference and self.competes
 
     def psnr(self, protocol: str) -> float | None:
         """Give the mean PSNR, None where there is none."""
@@ -113,6 +116,7 @@ def measured_row(contender: Contender, cells: Sequence[Cell], seconds: float) ->
         tuple(cells),
         contender.sees_reference,
         seconds if cells else None,
+        contender.competes,
     )
 
 

@@ -154,6 +154,7 @@ def test_each_round_has_a_row_of_its_own_network(trial):
         "G2G balanced, round 1 (last)",
         "G2G balanced, result",
     ]
+    assert [row.competes for row in rows] == [False, True, True, True]
     images = [row.apply(trial, SILENT) for row in rows]
     alone = denoiser.network_pass(
         torch.from_numpy(trial.noisy.frame(0)), denoiser.channels[0]
@@ -161,6 +162,14 @@ def test_each_round_has_a_row_of_its_own_network(trial):
     np.testing.assert_allclose(images[1], alone, atol=1e-3)
     assert np.abs(images[2] - images[1]).max() > 0.1
     assert np.abs(images[3] - images[1]).max() > 0.1  # the collaborative pass follows
+
+
+def test_of_the_rounds_only_the_blind_choice_and_the_last_compete():
+    denoiser = made_up_denoiser(noise_model())
+    denoiser.history = dict.fromkeys(range(4), denoiser.network)
+    denoiser.card = {"chosen_round": 1}
+    rounds = [row.competes for row in g2g_contenders(denoiser) if ", round" in row.label]
+    assert rounds == [False, True, False, True]
 
 
 def test_round_0_of_paper_mode_is_generator_g2(trial):

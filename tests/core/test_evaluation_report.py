@@ -38,8 +38,10 @@ TABLE = Table(
 )
 
 
-def row(method, label, psnrs, *, sees_reference=False, protocols=("published", "sane")):
-    contender = Contender(method, label, f"How {label} is made.", None, sees_reference)
+def row(
+    method, label, psnrs, *, sees_reference=False, protocols=("published", "sane"), competes=True
+):
+    contender = Contender(method, label, f"How {label} is made.", None, sees_reference, competes)
     cells = [
         Cell(f"image{n}", protocol, psnr - (protocol == "sane"), 0.5 + psnr / 100)
         for n, psnr in enumerate(psnrs)
@@ -89,6 +91,18 @@ def test_the_best_row_sees_no_reference():
     assert found.best("published").label == "G2G quick, result"
     assert found.best("published", ("nlm", "bm3d", "blur")).label == "NLM"
     assert found.best("published", ("bm3d",)) is None
+
+
+def test_a_round_that_only_the_scores_would_pick_is_not_the_best_row():
+    rows = (
+        row("g2g", "G2G quick, round 1", (31.0, 32.0), competes=False),
+        row("g2g", "G2G quick, round 2 (chosen blind, last)", (29.0, 30.0)),
+        row("g2g", "G2G quick, result", (28.0, 29.0)),
+    )
+    found = report(rows=rows)
+    assert found.best("published").label == "G2G quick, round 2 (chosen blind, last)"
+    starred = [line for line in as_text(found).splitlines() if "0.50 * " in line]
+    assert [line.partition("  ")[0] for line in starred] == [rows[1].label]
 
 
 def test_ours_is_held_against_the_published_row_and_the_target():
