@@ -134,8 +134,8 @@ class Checkpoint:
         return [path for path in self.folder.iterdir() if path.suffix in (PART, PIXELS)]
 
     def forget(self, name: str) -> None:
-        """Remove a part."""
-        if self.folder is not None:
+        """Remove a part; not on a full disk, where what was to replace it was not written."""
+        if self.folder is not None and self.working:
             with suppress(OSError):  # at worst it lies there until the whole folder is removed
                 (self.folder / f"{name}{PART}").unlink(missing_ok=True)
 

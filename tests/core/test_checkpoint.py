@@ -316,6 +316,23 @@ def test_a_full_disk_ends_checkpoints_with_one_note(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.part", "job.part"]
 
 
+def test_on_a_full_disk_the_last_good_part_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = opened(tmp_path)
+    running, finished = checkpoint.part("steps"), checkpoint.part("round")
+    running.save(STEP)
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    finished.save({"round": 1})
+    running.drop()
+    assert finished.load() is None
+    assert running.load() == STEP
+
+
 def test_a_folder_that_cannot_be_made_is_one_note(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     notes: list[Note] = []
