@@ -123,9 +123,11 @@ class Checkpoint:
     def remove(self) -> None:
         """Take the parts away, and the folder where nothing else is in it."""
         if self.folder is not None:
-            with suppress(OSError):
-                for path in self._files():
+            # The job last, so that what is left by a power cut in between is known for what it is.
+            for path in sorted(self._files(), key=lambda path: path.stem == JOB):
+                with suppress(OSError):
                     path.unlink()
+            with suppress(OSError):
                 self.folder.rmdir()
 
     def _files(self) -> list[Path]:
@@ -256,14 +258,15 @@ class Part:
         made: list[Tensor] = (self.load() or {"made": []})["made"]
         if len(made) == count:
             return made
-        try:
-            for number in range(len(made), count):
-                self.check(run, lambda: {"made": made})
-                # Contiguous, as it will be when it is read: sums depend on the order in memory.
-                made.append(make(number).contiguous())
-        except Cancelled:
-            self.save({"made": made})
-            raise
+        for number in range(len(made), count):
+            self.check(run, lambda: {"made": made})
+            try:
+                image = make(number)
+            except Cancelled:
+                self.save({"made": made})
+                raise
+            # Contiguous, as it will be when it is read: sums depend on the order in memory.
+            made.append(image.contiguous())
         self.save({"made": made})
         return made
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,6 @@ from training_core.errors import CheckpointError
 from training_core.run import Cancelled, Note, Run
 from training_core.settings import preset
 from training_core.stack import Stack
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STEP = {"step": 3}
 
@@ -133,6 +131,27 @@ def test_removing_takes_only_what_it_wrote(tmp_path: Path) -> None:
     assert not (tmp_path / "kept").exists()
 
 
+def test_the_job_is_removed_last_and_one_file_in_use_stays_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = opened(tmp_path / "kept")
+    for name in "abcz":
+        checkpoint.part(name).save(STEP)
+    unlink, removed = Path.unlink, []
+
+    def locked(path: Path, **more: Any) -> None:
+        removed.append(path.name)
+        if path.name == removed[0]:
+            raise PermissionError(path)
+        unlink(path, **more)
+
+    monkeypatch.setattr(Path, "unlink", locked)
+    checkpoint.remove()
+    assert len(removed) == 5
+    assert removed[-1] == "job.part"
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == removed[:1]
+
+
 def test_a_part_is_due_once_per_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
@@ -177,6 +196,21 @@ def test_collecting_goes_on_with_what_was_made(tmp_path: Path) -> None:
     assert made == [0, 1, 2, 2, 3]
     assert len(part.collect(4, make, run)) == 4
     assert made == [0, 1, 2, 2, 3]
+
+
+def test_cancelled_before_an_image_what_was_collected_is_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, part, saved = Run(), opened(tmp_path, every_s=1e9).part("a"), []
+    monkeypatch.setattr(part, "save", lambda state, _pixels=None: saved.append(len(state["made"])))
+
+    def make(number: int) -> torch.Tensor:
+        run.cancel()
+        return torch.zeros(3)
+
+    with pytest.raises(Cancelled):
+        part.collect(4, make, run)
+    assert saved == [1]
 
 
 def a_stack(value: int = 0) -> Stack:
