@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
+Window = tuple[float, float]
+
+ANY_VALUE = (-np.inf, np.inf)
 WIDEST_BLUR_PX = 12.0
 CYCLES = 3  # pixels that the wavelet's grid is moved by, along x and y
 LEAST_SIGMA = 1e-6  # the filters divide by it
@@ -48,16 +51,21 @@ def blind_sigma(noisy: Values, kind: Kind) -> float:
     return max(estimate_noise_sigma(Stack(noisy, "YX")), LEAST_SIGMA)
 
 
-def tuned_blur(noisy: Values, clean: Values) -> Values:
+def tuned_blur(noisy: Values, clean: Values, window: Window = ANY_VALUE) -> Values:
     """Blur by the Gaussian that comes nearest to the reference: it **sees the reference**."""
-    return gaussian_filter(noisy, best_blur_px(noisy, clean))
+    return gaussian_filter(noisy, best_blur_px(noisy, clean, window))
 
 
-def best_blur_px(noisy: Values, clean: Values) -> float:
-    """Give the standard deviation of the Gaussian with the least mean square error, pixels."""
+def best_blur_px(noisy: Values, clean: Values, window: Window = ANY_VALUE) -> float:
+    """Give the standard deviation of the Gaussian with the highest PSNR, pixels.
+
+    As in the protocols both images are clipped to `window` first, in their unit.
+    """
+    reference = np.clip(clean, *window)
 
     def error(blur_px: float) -> float:
-        return float(np.mean(np.square(gaussian_filter(noisy, blur_px) - clean)))
+        blurred = np.clip(gaussian_filter(noisy, blur_px), *window)
+        return float(np.mean(np.square(blurred - reference)))
 
     found = minimize_scalar(error, bounds=(0, WIDEST_BLUR_PX), method="bounded")
     return float(found.x)

@@ -14,6 +14,7 @@ from . import classical, dncnn_b
 from .denoiser import BrightnessCurve, Denoiser, denoise
 from .errors import ModelError
 from .first_estimate import choose_estimator
+from .protocols import protocol_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 Values = NDArray[np.float64]
 
 METHODS = ("noisy", "blur", "nlm", "tv", "wavelet", "bm3d", "dncnn-b", "first-estimate", "g2g")
-WHITE = 255.0
+BLACK_AND_WHITE = {"HU": (-1000.0, 1000.0)}  # what the bundled network gets as 0 and 1
+GREY_LEVELS = (0.0, 255.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +98,9 @@ def classical_contenders(kind: Kind) -> list[Contender]:
         Contender(
             "blur",
             "Gaussian blur",
-            "Its width is chosen for each image by the least error against the reference.",
-            lambda trial, run: classical.tuned_blur(trial.values, _any_reference(trial)),
+            "Its width is chosen for each image by the highest PSNR against the reference, where "
+            "two protocols score the image by that of the published one.",
+            _tuned_blur,
             sees_reference=True,
         ),
         _filter("nlm", "NLM", classical.non_local_means),
@@ -116,8 +119,11 @@ def classical_contenders(kind: Kind) -> list[Contender]:
     return [replace(c, apply=None, how=missing) if c.method == "bm3d" else c for c in made]
 
 
-def _any_reference(trial: Trial) -> Values:
-    return next(iter(trial.references.values()))
+def _tuned_blur(trial: Trial, run: Run) -> Values:
+    name, clean = next(iter(trial.references.items()))
+    protocol = protocol_for(name, trial.kind)
+    window = (protocol.low, protocol.high) if protocol.clips else classical.ANY_VALUE
+    return classical.tuned_blur(trial.values, clean, window)
 
 
 def _filter(method: str, label: str, function: Callable[[Values, float], Values]) -> Contender:
@@ -131,7 +137,8 @@ def _first_line(function: Callable[..., Values]) -> str:
 
 def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
     """Give DnCNN-B as published, and for micrographs and CT also as this program applies it."""
-    how = "The bundled blind network, trained with clean photographs; black 0, white 1."
+    scale = "-1000 HU is 0 to it and 1000 HU 1" if kind == "ct" else "black 0, white 1"
+    how = f"The bundled blind network, trained with clean photographs; {scale}."
     try:
         network = dncnn_b.load_dncnn_b(device)
     except ModelError:
@@ -152,16 +159,13 @@ def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
 
 @torch.no_grad()
 def _bundled(network: DnCNN, trial: Trial) -> Values:
-    """Apply the network to grey levels with white at 255; HU are brought to the range they fill."""
-    stack = trial.noisy
-    grey_levels = stack.value_unit != "HU"
-    unit = stack.frame(0) / WHITE if grey_levels else stack.intensity.to_unit(stack.raw_frame(0))
+    """Apply the network to grey levels or HU, scaled alike whatever the noise."""
+    black, white = BLACK_AND_WHITE.get(trial.noisy.value_unit, GREY_LEVELS)
+    unit = (trial.values - black) / (white - black)
     device = next(network.parameters()).device
     image = torch.from_numpy(np.asarray(unit, np.float32)).to(device)[None, None]
     made: NDArray[np.float32] = network(image)[0, 0].cpu().numpy()
-    if grey_levels:
-        return made.astype(np.float64) * WHITE
-    return stack.intensity.from_unit(made, stack.raw_frame(0))
+    return made.astype(np.float64) * (white - black) + black
 
 
 def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:

@@ -45,6 +45,14 @@ def test_the_tuned_blur_finds_the_best_width(clean, noisy):
     assert squared_error(classical.tuned_blur(noisy, clean), clean) <= min(errors) * 1.001
 
 
+def test_the_blur_is_tuned_on_what_is_scored(clean, noisy):
+    """Noise that is clipped away before scoring asks for no blur."""
+    window = (-160.0, 240.0)
+    noisy, clean = np.hstack([clean, 10 * noisy + 3000]), np.hstack([clean, 10 * clean + 3000])
+    assert classical.best_blur_px(noisy, clean) > 0.5
+    assert classical.best_blur_px(noisy, clean, window) < 0.3
+
+
 def test_no_blur_is_best_without_noise(clean):
     assert classical.best_blur_px(clean, clean) < 0.2
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,6 +112,22 @@ def test_only_the_blur_sees_the_reference(monkeypatch):
     assert "GAT + BM3D" not in [c.label for c in classical_contenders("natural")]
 
 
+@pytest.mark.parametrize(
+    ("kind", "protocol", "window"),
+    [
+        ("ct", "sane", (-160, 240)),
+        ("ct", "published", (-1000, 1000)),
+        ("natural", "sane", (-np.inf, np.inf)),
+    ],
+)
+def test_the_blur_is_tuned_on_the_score_of_the_protocol(monkeypatch, trial, kind, protocol, window):
+    seen = []
+    monkeypatch.setattr(classical, "tuned_blur", lambda *given: seen.append(given[2]))
+    (blur,) = [c for c in classical_contenders(kind) if c.method == "blur"]
+    blur.apply(replace(trial, kind=kind, references={protocol: trial.values}), SILENT)
+    assert seen == [window]
+
+
 def test_without_its_package_bm3d_is_named_but_not_run(monkeypatch):
     monkeypatch.setattr(classical, "find_spec", lambda name: None)
     missing = [c for c in classical_contenders("micrograph") if c.apply is None]
@@ -127,7 +144,13 @@ def test_without_weights_dncnn_b_is_named_but_not_run(monkeypatch):
     assert (row.label, row.apply, row.how) == ("DnCNN-B", None, "Weights missing.")
 
 
-def test_dncnn_b_gets_white_at_1_and_its_result_is_given_back_in_grey_levels(monkeypatch, trial):
+@pytest.mark.parametrize(
+    ("kind", "unit", "black", "white"), [("natural", "", 0, 255), ("ct", "HU", -1000, 1000)]
+)
+def test_dncnn_b_gets_black_at_0_and_white_at_1_and_gives_its_result_back(
+    monkeypatch, trial, kind, unit, black, white
+):
+    trial = replace(trial, noisy=replace(trial.noisy, value_unit=unit))
     seen = []
 
     class Brighter(torch.nn.Conv2d):
@@ -136,10 +159,11 @@ def test_dncnn_b_gets_white_at_1_and_its_result_is_given_back_in_grey_levels(mon
             return image + 0.1
 
     monkeypatch.setattr(contenders.dncnn_b, "load_dncnn_b", lambda device: Brighter(1, 1, 1))
-    plain = bundled_contenders("natural", CPU)[0]
+    plain = bundled_contenders(kind, CPU)[0]
+    assert ("1000 HU" in plain.how) == (kind == "ct")
     made = plain.apply(trial, SILENT)
-    assert seen == [pytest.approx(trial.values.mean() / 255, rel=1e-5)]
-    np.testing.assert_allclose(made, trial.values + 25.5, atol=1e-3)
+    assert seen == [pytest.approx((trial.values.mean() - black) / (white - black), rel=1e-5)]
+    np.testing.assert_allclose(made, trial.values + 0.1 * (white - black), atol=1e-3)
 
 
 def test_each_round_has_a_row_of_its_own_network(trial):
