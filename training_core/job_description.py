@@ -36,6 +36,9 @@ def _digest(stack: Stack) -> str:
     return digest.hexdigest()
 
 
+ABSENT = "absent"  # stands for what only the other job has, which is not None
+
+
 def difference(kept: Any, asked: Any, name: str = "") -> str:
     """Name the first difference between two jobs; empty if there is none."""
     if kept == asked:
@@ -44,8 +47,8 @@ def difference(kept: Any, asked: Any, name: str = "") -> str:
         return f"it is about another {name.rstrip('s')}"
     if not (isinstance(kept, dict) and isinstance(asked, dict)):
         return f"{name} was {kept}, not {asked}"
-    return next(
-        found
+    each = (
+        difference(kept.get(key, ABSENT), asked.get(key, ABSENT), key.replace("_", " "))
         for key in {**kept, **asked}
-        if (found := difference(kept.get(key), asked.get(key), key.replace("_", " ")))
     )
+    return next(filter(None, each), f"{name or 'it'} differs")

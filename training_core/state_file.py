@@ -43,11 +43,11 @@ def write_state(path: Path, state: State, fingerprint: str = "") -> None:
         If it cannot be written; the file that was there stays.
     """
     tensors: dict[str, Tensor] = {}
-    about = {"outline": _outline(state, tensors), "checksum": _checksum(tensors)}
-    about["fingerprint"] = fingerprint
+    about = json.dumps({"outline": _outline(state, tensors), "fingerprint": fingerprint})
+    metadata = {"g2g": about, "checksum": str(_checksum(about, tensors))}
     temporary = path.with_name(f".{path.name}")
     try:
-        temporary.write_bytes(save(tensors, metadata={"g2g": json.dumps(about)}))
+        temporary.write_bytes(save(tensors, metadata=metadata))
         flush(temporary)
         os.replace(temporary, path)
     finally:
@@ -75,19 +75,20 @@ def read_state(path: Path, fingerprint: str = "") -> State | None:
         If the file is damaged.
     """
     with safe_open(path, framework="pt") as file:
-        about = json.loads((file.metadata() or {})["g2g"])
+        metadata = file.metadata() or {}
+        about = json.loads(metadata["g2g"])
         if about["fingerprint"] != fingerprint:
             return None
         # Cloned to where torch itself would put them: an address can change the last bit of a sum.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    if about["checksum"] != _checksum(tensors):
+    if metadata["checksum"] != str(_checksum(metadata["g2g"], tensors)):
         raise ValueError("its values have changed on the disk")
     state: State = _filled(about["outline"], tensors)
     return state
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    found = 0
+def _checksum(about: str, tensors: Mapping[str, Tensor]) -> int:
+    found = zlib.crc32(about.encode())
     for name in sorted(tensors):
         found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
     return found

@@ -14,6 +14,7 @@ import torch
 from training_core import checkpoint as checkpoints
 from training_core.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
 from training_core.errors import CheckpointError
+from training_core.job_description import difference
 from training_core.run import Cancelled, Note, Run
 from training_core.settings import preset
 from training_core.stack import Stack
@@ -242,6 +243,13 @@ def test_parts_of_another_job_are_refused(tmp_path: Path) -> None:
     assert unclaimed.part("a").load() is None  # never used for what it was not made for
 
 
+def test_a_setting_that_only_one_of_two_jobs_has_is_named() -> None:
+    assert difference({"a": 1}, {"a": 1}) == ""
+    assert difference({}, {"tile_px": None}) == "tile px was absent, not None"
+    assert difference({"of": {"tile_px": None}}, {"of": {}}) == "tile px was None, not absent"
+    assert difference({}, {"a": "absent"}) == "it differs"
+
+
 def test_an_older_program_s_checkpoint_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,16 +304,18 @@ def test_a_slow_disk_is_not_written_to_all_the_time(
     assert part.due()
 
 
-@pytest.mark.parametrize("damage", ["half", "empty", "a bit", "text"])
+@pytest.mark.parametrize("damage", ["half", "empty", "a bit", "a digit", "text"])
 def test_a_damaged_part_is_left_out_with_a_note(tmp_path: Path, damage: str) -> None:
     notes: list[Note] = []
     checkpoint = opened(tmp_path, notes)
-    checkpoint.part("a").save({"weights": torch.ones(1000), "name": "x"})
+    checkpoint.part("a").save({"weights": torch.ones(1000), "step": 3})
     path = tmp_path / "a.part"
     whole = path.read_bytes()
     changed = bytearray(whole)
     changed[-100] ^= 4
     spoilt = {"half": whole[: len(whole) // 2], "empty": b"", "a bit": changed, "text": b"{}" * 99}
+    spoilt["a digit"] = whole.replace(rb'\"step\", 3', rb'\"step\", 7')
+    assert spoilt[damage] != whole
     path.write_bytes(bytes(spoilt[damage]))
 
     assert checkpoint.part("a").load() is None
