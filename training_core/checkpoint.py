@@ -49,7 +49,7 @@ class Checkpoint:
     Parameters
     ----------
     folder
-        Made when the first part is written; None keeps nothing.
+        Made when a job claims it; None keeps nothing.
     every_s
         How often a running part is written at most, in seconds.
     run
@@ -84,12 +84,17 @@ class Checkpoint:
         return bool(self._files())
 
     @property
+    def begun(self) -> bool:
+        """Whether more is kept than what the job is about."""
+        return any(path.stem != JOB for path in self._files())
+
+    @property
     def fingerprint(self) -> str:
         """A digest of what the job is about; parts of another one are never used."""
         return sha256(json.dumps([FORMAT, self._job], sort_keys=True).encode()).hexdigest()
 
     def claim(self, job: Mapping[str, Any]) -> None:
-        """Say what the job is about, in plain JSON values, before any part is used.
+        """Say what the job is about, in plain JSON values, before any part is used; keep that.
 
         Raises
         ------
@@ -101,6 +106,7 @@ class Checkpoint:
         self._job, self._since = json.loads(json.dumps(job)), time.monotonic()
         kept = self.read(JOB)
         if kept is None:
+            self.write(JOB, {})  # killed before its first part, it must not look as if never begun
             return
         differs = "" if kept["format"] == FORMAT else "another version of the program made it"
         differs = differs or difference(kept["job"], self._job)
@@ -161,7 +167,7 @@ class Checkpoint:
         )
 
     def write(self, name: str, state: State, pixels: Callable[[Path], None] | None = None) -> None:
-        """Write a part; after a first failure the job goes on without checkpoints."""
+        """Write a part, and the job; after a first failure the job goes on without checkpoints."""
         if self.folder is None or not self.working:
             return
         seconds = self.seconds_before + time.monotonic() - self._since
@@ -171,7 +177,8 @@ class Checkpoint:
             if pixels is not None:
                 pixels(self.pixels_path(name))
             write_state(self.folder / f"{JOB}{PART}", job)
-            write_state(self.folder / f"{name}{PART}", state, self.fingerprint)
+            if name != JOB:
+                write_state(self.folder / f"{name}{PART}", state, self.fingerprint)
         except UNWRITABLE as error:
             self.working = False
             self.run.note(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import CheckpointError, OutputError, TooFewPatchesError, UsageError
+from .errors import CheckpointError, CoreError, OutputError, TooFewPatchesError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,15 +60,16 @@ class Existing:
 
 @contextmanager
 def _kept_when_interrupted(checkpoint: Checkpoint, run: Run) -> Iterator[None]:
+    new = not checkpoint.exists
     try:
         yield
     except CheckpointError:  # says itself what can be done
         raise
-    except TooFewPatchesError:  # the same again would fail again
-        checkpoint.remove()
-        raise
-    except BaseException:
-        if checkpoint.exists:
+    except BaseException as error:
+        hopeless = isinstance(error, TooFewPatchesError)  # the same again would fail again
+        if hopeless or (new and isinstance(error, CoreError) and not checkpoint.begun):
+            checkpoint.remove()
+        elif checkpoint.exists:
             run.note(f"{checkpoint.folder} keeps what was done so far; --resume goes on with it.")
         raise
 

@@ -282,7 +282,8 @@ def test_starting_anew_forgets_only_when_the_job_begins(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path, anew=True)
     assert checkpoint.exists
     checkpoint.claim({"another": "job"})
-    assert not checkpoint.exists
+    assert not checkpoint.begun
+    assert [path.name for path in tmp_path.iterdir()] == ["job.part"]
 
 
 def test_a_slow_disk_is_not_written_to_all_the_time(
