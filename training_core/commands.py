@@ -156,7 +156,8 @@ def _kept(arguments: argparse.Namespace, run: Run) -> int:
 
     run.note(f"{arguments.model} is finished already and kept.")
     card = load_denoiser(arguments.model, device="cpu").card
-    return answer(_training_facts(card, arguments) | {"failed": []}, arguments.json)
+    facts = _training_facts(card, arguments) | {"preset": card.get("preset"), "failed": []}
+    return answer(facts, arguments.json)
 
 
 def run_all(arguments: argparse.Namespace, run: Run) -> int:

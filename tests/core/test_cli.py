@@ -251,13 +251,14 @@ def test_resuming_keeps_a_model_that_is_finished(
 
     model = tmp_path / "m.g2g"
     model.write_text("mine")
-    made = SimpleNamespace(card={"device": "cpu", "patches": 77})
+    made = SimpleNamespace(card={"device": "cpu", "patches": 77, "preset": "paper"})
     monkeypatch.setattr(model_file, "load_denoiser", lambda path, *, device: made)
 
     code, out, err = call(capsys, "train", noisy, "--model", model, "--resume", "--json")
 
     assert (code, model.read_text(), trained) == (0, "mine", [])
-    assert json.loads(out)["patches"] == 77
+    facts = json.loads(out)
+    assert (facts["patches"], facts["preset"]) == (77, "paper")  # as it was, not as asked now
     assert f"{model} is finished already and kept." in err
 
 
