@@ -91,6 +91,8 @@ def verdicts(report: Report) -> list[str]:
         mine, known = _figures(ours.means[protocol]), _figures(row.means[protocol])
         name = "the target" if row.source == "target" else f"published {row.label}"
         word = "passes" if passed else "does not pass"
+        if not passed and report.passes(row, psnr_alone=True):
+            word = "passes in PSNR, but not in SSIM,"
         sentences.append(f"{ours.label} ({mine}) {word} {name} ({known}), {protocol} protocol.")
     return sentences
 

@@ -199,12 +199,12 @@ class Report:
         found = [r for r in self.rows if r.blind and (not methods or r.method in methods)]
         return max(found, key=lambda row: row.psnr(protocol) or -np.inf, default=None)
 
-    def passes(self, row: Row) -> bool | None:
+    def passes(self, row: Row, *, psnr_alone: bool = False) -> bool | None:
         """Whether ours is at least as good as a known row, in PSNR and, where given, SSIM."""
         ours = self.ours
         shared = [p.name for p in self.protocols if p.name in row.means]
         if ours is None or not shared:
             return None
         mine, known = ours.means[shared[0]], row.means[shared[0]]
-        pairs = ((mine.psnr, known.psnr), (mine.ssim, known.ssim))
+        pairs = [(mine.psnr, known.psnr), (mine.ssim, known.ssim)][: 1 if psnr_alone else 2]
         return all(a is not None and a >= b for a, b in pairs if b is not None)

@@ -132,9 +132,10 @@ def test_every_known_row_is_passed_or_not():
 
 
 def test_psnr_alone_does_not_pass_a_row_that_has_an_ssim():
-    found = report(rows=(row("g2g", "G2G quick, result", (29.5,)),))
+    found = report(rows=(row("g2g", "G2G quick, result", (29.5,)),), available=2)
     published = next(r for r in found.rows if r.label == "G2G")
     assert found.passes(published) is False  # 29.5 dB against 29.0, but SSIM .795 against .8
+    assert "passes in PSNR, but not in SSIM, published G2G" in verdicts(found)[0]
 
 
 def test_what_was_not_run_passes_nothing():
