@@ -25,6 +25,13 @@ def test_a_processor_without_the_instructions_never_emulates_them(monkeypatch, k
         assert network(images).dtype == torch.float32
 
 
+def test_an_older_torch_that_cannot_tell_computes_in_float32(monkeypatch):
+    monkeypatch.delattr(precision.torch.cpu, "get_capabilities", raising=False)
+    assert native_bfloat16(CPU) is False
+    with mixed(CPU):
+        assert torch.nn.Conv2d(1, 1, 3)(torch.zeros(1, 1, 8, 8)).dtype == torch.float32
+
+
 def test_a_gpu_is_asked_without_emulation(monkeypatch):
     asked = []
     monkeypatch.setattr(
