@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import TooFewPatchesError
-from .smooth_patches import NEEDED, cut_patches, find_smooth_patches
+from .smooth_patches import NEEDED, cut_patches, find_smooth_patches, spread_evenly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint
     from .run import Run
     from .settings import PatchSettings
+    from .smooth_patches import SmoothPatches
     from .stack import Stack
 
     Image = NDArray[np.float32]
@@ -39,18 +40,29 @@ def cut_noise_patches(
         If a channel has too few of them to learn from.
     """
     size = settings.patch_size_px
-    cut: dict[int, list[Image]] = {}
-    sentences: dict[int, str] = {}
+    found: dict[int, list[tuple[Stack, SmoothPatches]]] = {}
     parts = [each for stack in stacks for each in enumerate(split_channels(stack))]
     for index, (number, channel) in enumerate(parts):
         part = checkpoint.part(f"patches-{index}")
         patches = find_smooth_patches(channel, settings, run=run, part=part)
         size = min(size, patches.patch_size_px)
-        cut.setdefault(number, []).append(cut_patches(channel, patches))
-        sentences.setdefault(number, patches.verdict.sentence)
-    joined = [np.concatenate([each[:, :size, :size] for each in cut[n]]) for n in sorted(cut)]
-    _refuse_too_few(joined, [sentences[number] for number in sorted(sentences)], run)
+        found.setdefault(number, []).append((channel, patches))
+    channels = [found[number] for number in sorted(found)]
+    joined = [_cut_at_most(settings.most, one, size) for one in channels]
+    _refuse_too_few(joined, [one[0][1].verdict.sentence for one in channels], run)
     return joined
+
+
+def _cut_at_most(most: int, found: Sequence[tuple[Stack, SmoothPatches]], size: int) -> Image:
+    """Cut no more than `most` of the patches of all stacks, evenly; memory is taken for no more."""
+    ends = np.cumsum([patches.count for _, patches in found])
+    kept = spread_evenly(int(ends[-1]), most)
+    parts = np.split(kept, np.searchsorted(kept, ends[:-1]))
+    cut = []
+    for (stack, patches), end, part in zip(found, ends, parts, strict=True):
+        locations = patches.locations[part - (end - patches.count)]
+        cut.append(cut_patches(stack, replace(patches, locations=locations))[:, :size, :size])
+    return np.concatenate(cut)
 
 
 def split_channels(stack: Stack) -> list[Stack]:

@@ -40,6 +40,7 @@ __all__ = [
     "flatness_map",
     "homogeneity_map",
     "score_windows",
+    "spread_evenly",
 ]
 
 NEEDED = 60  # patches of 32 px, which give the std of the noise within about 1 %
@@ -171,9 +172,13 @@ def _limited(table: Map, floor: NoiseFloor | None, most: int) -> Map:
     """Keep the best of each brightness class over all frames, then no more than `most`, evenly."""
     if floor:
         table = table[best_per_bin(floor.distance(table[:, 3]), table[:, 4], PER_BIN)]
-    even = np.linspace(0, len(table) - 1, min(most, len(table)))
-    kept: Map = table[even.round().astype(int)]
+    kept: Map = table[spread_evenly(len(table), most)]
     return kept
+
+
+def spread_evenly(count: int, most: int) -> NDArray[np.intp]:
+    """Give the indices of at most `most` of `count` things, evenly spaced."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.intp)
 
 
 def _report(

@@ -7,9 +7,11 @@ import pytest
 import pywt
 from PIL import Image
 
+from training_core.checkpoint import NO_CHECKPOINT
 from training_core.errors import SettingsError
 from training_core.flatness import NoiseFloor
-from training_core.run import Cancelled, Run, StageFinished, StepsDone
+from training_core.noise_patches import cut_noise_patches
+from training_core.run import SILENT, Cancelled, Run, StageFinished, StepsDone
 from training_core.settings import PatchSettings
 from training_core.smooth_patches import (
     coverage_map,
@@ -191,6 +193,26 @@ def test_published_search_gives_the_windows_of_the_map():
     cut = cut_patches(Stack(frames, "TYX"), found)
     frame, top, left = expected[-1]
     assert np.array_equal(cut[-1], frames[frame, top : top + 48, left : left + 48])
+
+
+def test_the_most_patches_are_spread_over_all_stacks_of_a_channel():
+    rng = np.random.default_rng(8)
+    # 9, 0 and 16 windows pass; the values tell the stack and the channel
+    sizes, noise = (96, 64, 128), rng.normal(0, 1, (128, 128))
+    pixels = [
+        np.stack([1000 * n + 100 * c + noise[:size, :size] for c in (0, 1)]).astype(np.float32)
+        for n, size in enumerate(sizes)
+    ]
+    pixels[1][:] = np.arange(64) % 16  # structure alone
+    stacks = [Stack(one, "CYX") for one in pixels]
+
+    def origins(most):
+        settings = PatchSettings(strictness=0.9, patch_size_px=32, stride_px=32, most=most)
+        cut = cut_noise_patches(stacks, settings, SILENT, NO_CHECKPOINT)
+        return [np.rint(one.mean(axis=(1, 2)) / 100).astype(int).tolist() for one in cut]
+
+    assert origins(100) == [[0] * 9 + [20] * 16, [1] * 9 + [21] * 16]
+    assert origins(20) == [[0] * 7 + [20] * 13, [1] * 7 + [21] * 13]
 
 
 def test_coverage_map_counts_windows():
