@@ -31,7 +31,8 @@ def test_works_take_turns_there_and_back(monkeypatch):
     done, ticks = [], count()
     monkeypatch.setattr(turns, "_clock", lambda device: float(next(ticks)))
     works = {name: lambda name=name: done.append(name) for name in "abc"}
-    seconds = turns.take_turns(works, CPU, turns=2, loops=2)
+    taken = {name: turns.clocked(work, CPU, loops=2) for name, work in works.items()}
+    seconds = turns.take_turns(taken, 2)
     assert "".join(done) == "aabbccccbbaa" * 2
     assert seconds == dict.fromkeys("abc", 0.5)
 

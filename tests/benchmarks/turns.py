@@ -15,27 +15,37 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Work = Callable[[], object]
+    Clocked = Callable[[], float]
 
 
 def take_turns(
-    works: Mapping[str, Work], device: torch.device, *, turns: int = 1, loops: int = 1
+    works: Mapping[str, Clocked], turns: int = 1, *, warm: bool = False
 ) -> dict[str, float]:
     """Give the mean seconds of a call of each work.
 
     In each turn they go there and back (a b c c b a), so that a machine that slows down or is
-    shared slows all of them.
+    shared slows all of them. With `warm` each has a call before that does not count.
     """
-    if device.type == "cuda":  # the first calls choose and compile kernels
+    if warm:
         for work in works.values():
             work()
     spent = dict.fromkeys(works, 0.0)
     for _ in range(turns):
         for name in [*works, *reversed(works)]:
-            begun = _clock(device)
-            for _ in range(loops):
-                works[name]()
-            spent[name] += _clock(device) - begun
-    return {name: seconds / (2 * turns * loops) for name, seconds in spent.items()}
+            spent[name] += works[name]()
+    return {name: seconds / (2 * turns) for name, seconds in spent.items()}
+
+
+def clocked(work: Work, device: torch.device, loops: int = 1) -> Clocked:
+    """Give a call that does a work so many times and gives the seconds of one."""
+
+    def seconds() -> float:
+        begun = _clock(device)
+        for _ in range(loops):
+            work()
+        return (_clock(device) - begun) / loops
+
+    return seconds
 
 
 def _clock(device: torch.device) -> float:
