@@ -38,6 +38,7 @@ TESTS_PER_SCENE = 4  # as in the published test set
 TEST_NOISE, TRAINING_NOISE = 0, 1
 PUBLISHED_GRAY = "grey = .299 R + .587 G + .144 B, unrounded, portraits turned to landscape"
 USUAL_GRAY = "the usual 8-bit grey"
+WHITE = 255.0  # of the photographs, whose noise makes them float32
 PUBLISHED_INPUT_HU = (-1000, 3000)  # attenuation 0 to 0.8 / cm, clipped at twice white
 
 
@@ -84,7 +85,8 @@ def _natural(table: Table, data: Path, scoring: Protocol, seed: int) -> Evaluati
     for index, path in enumerate(pictures_in(folder)):
         clean = _gray(path, published)
         noise = published_noise(table.column, clean.shape, (seed, TEST_NOISE, index))
-        tests.append(TestImage(path.stem, Stack((clean + noise).astype(np.float32), "YX"), clean))
+        noisy = Stack((clean + noise).astype(np.float32), "YX", white=WHITE)
+        tests.append(TestImage(path.stem, noisy, clean))
     note = (
         f"{len(tests)} test images of {folder} ({PUBLISHED_GRAY if published else USUAL_GRAY}); "
         f"{len(training)} images of {bsd400} ({USUAL_GRAY}) to learn from, with noise of their "
@@ -100,7 +102,7 @@ def _noisy_training(paths: list[Path], column: str, seed: int) -> list[Stack]:
         gray = read_gray(path)
         noise = published_noise(column, gray.shape, (seed, TRAINING_NOISE, index))
         noisy.append((gray + noise).astype(np.float32))
-    return stacks_of(noisy)
+    return stacks_of(noisy, WHITE)
 
 
 def _gray(path: Path, published: bool) -> NDArray[np.float64]:

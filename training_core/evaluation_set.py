@@ -137,7 +137,8 @@ def read_gray(path: Path) -> NDArray[Any]:
     return np.asarray(pixels)
 
 
-def stacks_of(frames: Sequence[NDArray[Any]]) -> list[Stack]:
+def stacks_of(frames: Sequence[NDArray[Any]], white: float | None = None) -> list[Stack]:
     """Join frames of equal shape into stacks, in the order in which the shapes first appear."""
     shapes = list(dict.fromkeys(frame.shape for frame in frames))
-    return [Stack(np.stack([f for f in frames if f.shape == s]), "IYX") for s in shapes]
+    joined = [np.stack([frame for frame in frames if frame.shape == shape]) for shape in shapes]
+    return [Stack(pixels, "IYX", white=white) for pixels in joined]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 Pixels = NDArray[Any]
@@ -55,6 +56,8 @@ class Stack:
         Sentences for the user about what was missing or changed while reading.
     metadata
         What the file family needs to be written again unchanged (LUTs, ranges).
+    white
+        The value of white, 0 being black, where whoever made the stack knows it; else None.
     """
 
     pixels: Pixels
@@ -67,6 +70,7 @@ class Stack:
     source: Path | None = None
     warnings: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    white: float | None = None
 
     @property
     def name(self) -> str:
@@ -112,6 +116,14 @@ class Stack:
         """One affine map for the whole stack; one per slice would shift their baselines."""
         return IntensityRange.of(self)
 
+    @property
+    def known_range(self) -> IntensityRange | None:
+        """From black to white by what the values mean, not by what they are; None if unknown."""
+        if self.value_unit == "HU":
+            return PUBLISHED_HU
+        white = 255.0 if self.dtype == np.uint8 else self.white
+        return None if white is None else IntensityRange(0.0, white)
+
     def with_pixels(self, pixels: Pixels) -> Stack:
         """Give the same stack with other pixels of the same shape."""
         if pixels.shape != self.pixels.shape:
@@ -131,20 +143,27 @@ class IntensityRange:
     scale: float
 
     @classmethod
-    def of(cls, stack: Stack, frames: int = 16) -> IntensityRange:
-        """Measure the range on up to `frames` frames spread over the stack (0.1 to 99.9 %)."""
-        chosen = np.unique(np.linspace(0, stack.frame_count - 1, frames).astype(int))
+    def of(cls, *stacks: Stack, frames: int = 16) -> IntensityRange:
+        """Measure the range on about `frames` frames spread over the stacks (0.1 to 99.9 %)."""
+        each = -(-frames // len(stacks))
         sampled: list[Pixels] = []
         extremes: list[float] = []
-        for index in chosen:
-            frame = stack.frame(int(index))
-            sampled.append(frame[::2, ::2].ravel())
-            extremes += [float(frame.min()), float(frame.max())]
+        for stack in stacks:
+            for index in np.unique(np.linspace(0, stack.frame_count - 1, each).astype(int)):
+                frame = stack.frame(int(index))
+                sampled.append(frame[::2, ::2].ravel())
+                extremes += [float(frame.min()), float(frame.max())]
         low, high = (float(v) for v in np.percentile(np.concatenate(sampled), (0.1, 99.9)))
         # Nearly all pixels equal, as in dark frames with few photons: the rest sets the range.
         full = max(extremes) - min(extremes)
         scale = high - low if high - low > NEARLY_NOTHING * full else full
         return cls(low, scale or 1.0)
+
+    @classmethod
+    def published(cls, stacks: Sequence[Stack]) -> IntensityRange:
+        """Give the units of GAN2GAN, one for all stacks: measured only where white is unknown."""
+        first, *others = {stack.known_range for stack in stacks}
+        return cls.of(*stacks) if first is None or others else first
 
     def to_unit(self, values: Pixels) -> NDArray[np.float32]:
         """Map stack values to float32, about [0, 1]; nothing is clipped."""
@@ -158,6 +177,9 @@ class IntensityRange:
         change = (unit.astype(np.float64) - self.to_unit(original)) * self.scale
         restored: NDArray[np.float64] = np.asarray(original, dtype=np.float64) + change
         return restored
+
+
+PUBLISHED_HU = IntensityRange(-1000.0, 2000.0)  # attenuation over 0.4 / cm, twice water's
 
 
 def cast(

@@ -22,6 +22,7 @@ from .patches import PatchLocation
 from .rounds import train_rounds
 from .run import PreviewReady, Region, Stage
 from .stabilise import Stabiliser
+from .stack import IntensityRange
 from .training_regions import choose_regions
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Training:
 
     def _published(self, number: int, game: Part) -> State:
         """Train g1 and g2 on unit intensities, as published."""
-        intensity = self.stacks[0].intensity
+        intensity = IntensityRange.published(self.stacks)
         unit = Stabiliser(offset=intensity.offset, scale=intensity.scale)
         patches, frames = self.patches[number], self._frames(number)
         *_, covariance, _ = measure_noise(

@@ -10,6 +10,7 @@ from PIL import Image
 from training_core.benchmark_sets import TABLES, load_table
 from training_core.errors import InputError, SettingsError
 from training_core.smooth_patches import find_smooth_patches
+from training_core.stack import IntensityRange
 
 HAS_H5PY = importlib.util.find_spec("h5py") is not None
 NOISY = {
@@ -101,6 +102,8 @@ def test_our_natural_images(ours):
     assert found.tests[0].noisy.shape == (18, 12)
     assert found.tests[0].noisy.dtype == np.float32
     assert [stack.shape for stack in found.train] == [(3, 20, 20)]
+    for noisy in (found.train[0], found.tests[0].noisy):  # g2's sigmoid must end at black and white
+        assert IntensityRange.published([noisy]) == IntensityRange(0.0, 255.0)
     assert "2 test images" in found.note
     assert str(ours / "bsd68") in found.note
 
@@ -344,6 +347,7 @@ def test_the_authors_ct(authors_ct, protocol):
     noisy = 1000 * (attenuation("male_13")[1] / 0.2 - 1)
     np.testing.assert_allclose(last.clean, clean, atol=1e-3)
     limited = np.clip(noisy, -1000, 3000) if protocol == "published" else noisy
+    assert IntensityRange.published(found.train) == IntensityRange(-1000.0, 2000.0)
     np.testing.assert_allclose(last.noisy.pixels, limited, atol=1e-3)
     assert last.noisy.value_unit == found.train[0].value_unit == "HU"
     assert "img, img_clean" in found.note

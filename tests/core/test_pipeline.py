@@ -28,6 +28,7 @@ from training_core.run import (
     StepsDone,
 )
 from training_core.settings import PatchSettings, preset
+from training_core.stabilise import Stabiliser
 from training_core.stack import PixelSize
 
 STAGES = [
@@ -317,6 +318,14 @@ def test_the_published_method_runs_through(network):
     assert np.isfinite(outcome.denoised.pixels).all()
     assert not np.array_equal(outcome.denoised.pixels, noisy.astype(np.float32))
     assert np.isfinite(outcome.denoiser.card["rounds"][0]["error"])
+
+
+def test_the_published_method_works_in_one_unit_for_all_stacks():
+    frames = 90 + 12 * blurred_noise((2, 80, 80), 0.0, seed=8)
+    stacks = [stack(np.rint(frame + 40 * n).astype(np.uint8)) for n, frame in enumerate(frames)]
+    made = train(stacks, tiny_paper("dncnn"))
+    assert made.channels[0].noise.stabiliser == Stabiliser(offset=0.0, scale=255.0)
+    assert made.noise_sigma == pytest.approx(12.0, rel=0.1)
 
 
 def test_the_published_networks_with_the_convolutional_generator():

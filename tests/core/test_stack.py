@@ -122,3 +122,32 @@ def test_a_constant_stack_cannot_be_learned_from():
 def test_frames_smaller_than_a_patch_cannot_be_learned_from():
     with pytest.raises(InputError, match=r"512 x 5 pixels; at least 16 x 16"):
         check_trainable(Stack(np.arange(5 * 512).reshape(5, 512), "YX"))
+
+
+NOISY_PHOTOGRAPHS = np.array([[[-43.0, 290.0]]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("stacks", "offset", "scale"),
+    [
+        ([Stack(np.full((4, 4), 9, np.uint8), "YX")], 0.0, 255.0),
+        ([Stack(NOISY_PHOTOGRAPHS, "IYX", white=255.0)] * 2, 0.0, 255.0),
+        ([Stack(NOISY_PHOTOGRAPHS, "ZYX", value_unit="HU")], -1000.0, 2000.0),
+    ],
+)
+def test_the_published_units_do_not_depend_on_the_values(stacks, offset, scale):
+    assert IntensityRange.published(stacks) == IntensityRange(offset, scale)
+
+
+def test_the_published_units_are_measured_over_all_stacks_where_white_is_unknown():
+    levels = np.arange(1001, dtype=np.uint16).reshape(7, 143).repeat(2, 0).repeat(2, 1)
+    dark, bright = Stack(levels, "YX"), Stack(levels + np.uint16(3000), "YX")
+    eight_bit = Stack(np.zeros((14, 286), np.uint8), "YX")
+
+    one = IntensityRange.published([dark])
+    both = IntensityRange.published([dark, bright])
+    assert (one.offset, one.offset + one.scale) == pytest.approx((1.0, 999.0))
+    assert (both.offset, both.offset + both.scale) == pytest.approx((2.0, 3998.0), abs=0.01)
+    assert IntensityRange.published([bright, dark]) == both
+    mixed = IntensityRange.published([eight_bit, bright])
+    assert mixed.offset + mixed.scale == pytest.approx(3998.0, abs=0.01)
