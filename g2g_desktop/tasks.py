@@ -77,7 +77,7 @@ def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
     from training_core import checkpoint, device, pipeline
 
     device.limit_threads()
-    kept = checkpoint.Checkpoint(folder, run=run)
+    kept = checkpoint.Checkpoint(folder, run=run, save_cancelled=False)  # it is discarded
     return pipeline.train([stack], settings, run=run, checkpoint=kept)
 
 

@@ -56,6 +56,8 @@ class Checkpoint:
         Told when a part cannot be written or read; the job goes on.
     anew
         Whether to forget what is kept once a job claims the folder.
+    save_cancelled
+        Whether a cancelled job will be gone on with, so that the step it left at is worth a save.
 
     Attributes
     ----------
@@ -72,8 +74,10 @@ class Checkpoint:
         every_s: float = EVERY_SECONDS,
         run: Run = SILENT,
         anew: bool = False,
+        save_cancelled: bool = True,
     ) -> None:
         self.folder, self.every_s, self.run, self.anew = folder, every_s, run, anew
+        self.save_cancelled = save_cancelled
         self.working = folder is not None
         self.seconds_before, self._since = 0.0, time.monotonic()
         self._job: dict[str, Any] = {}
@@ -249,7 +253,8 @@ class Part:
         try:
             run.check()
         except Cancelled:
-            self.save(state(), pixels)
+            if self.checkpoint.save_cancelled:
+                self.save(state(), pixels)
             raise
         if self.due():
             self.save(state(), pixels)
@@ -270,7 +275,8 @@ class Part:
             try:
                 image = make(number)
             except Cancelled:
-                self.save({"made": made})
+                if self.checkpoint.save_cancelled:
+                    self.save({"made": made})
                 raise
             # Contiguous, as it will be when it is read: sums depend on the order in memory.
             made.append(image.contiguous())

@@ -180,6 +180,21 @@ def test_cancelling_saves_before_it_leaves(tmp_path: Path) -> None:
     assert part.load() == STEP
 
 
+def test_a_cancelled_job_that_is_discarded_saves_nothing(tmp_path: Path) -> None:
+    run = Run()
+    part = opened(tmp_path, every_s=1e9, save_cancelled=False).part("a")
+
+    def make(number: int) -> torch.Tensor:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        part.collect(4, make, run)
+    run.cancel()
+    with pytest.raises(Cancelled):
+        part.check(run, lambda: STEP)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_collecting_goes_on_with_what_was_made(tmp_path: Path) -> None:
     run, made = Run(), []
 
