@@ -41,17 +41,17 @@ class Interrupted:
 
 def find_interrupted(stack: Stack, run: Run) -> Interrupted | None:
     """Find the latest interrupted training of a stack; remove those that are old or too many."""
-    folders = _interrupted_folders()
+    found = _interrupted_folders()
+    folders = sorted(found, key=found.__getitem__, reverse=True)
     for folder in folders[MOST_KEPT:]:
-        remove(folder)
-    folders = folders[:MOST_KEPT]
+        remove_unused(folder)
     if not folders:
         return None  # the usual case, in which neither torch nor the pixels are needed
     from training_core.checkpoint import FORMAT, JOB, Checkpoint, describe_job
 
     run.check()
     wanted = describe_job([stack], Settings())["stacks"]
-    for folder in folders:
+    for folder in folders[:MOST_KEPT]:
         kept = Checkpoint(folder).read(JOB)
         if kept is None or kept["format"] != FORMAT or kept["job"].get("stacks") != wanted:
             continue
@@ -59,29 +59,38 @@ def find_interrupted(stack: Stack, run: Run) -> Interrupted | None:
             settings = Settings.from_dict(kept["job"]["settings"])
         except SettingsError:  # another version of the program wrote them
             continue
-        when = datetime.fromtimestamp(_written(folder))
+        when = datetime.fromtimestamp(found[folder])
         return Interrupted(folder, settings, when, kept["seconds"])
     return None
 
 
 def remove(folder: Path) -> None:
-    """Remove an interrupted training."""
+    """Remove the folder of a training, for whoever has its lock."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _interrupted_folders() -> list[Path]:
-    """Give the folders that no window works in, the latest first; remove those that are old."""
-    found = []
+def remove_unused(folder: Path) -> None:
+    """Remove an interrupted training, unless a window has gone on with it."""
+    lock = lock_of(folder)
+    if lock.tryLock(0):
+        remove(folder)
+        lock.unlock()
+
+
+def _interrupted_folders() -> dict[Path, float]:
+    """Give the folders no window works in, with when they were written; remove those too old."""
+    found = {}
     for folder in (path for path in checkpoints_dir().iterdir() if path.is_dir()):
         lock = lock_of(folder)
         if not lock.tryLock(0):
             continue
-        if time.time() - _written(folder) > MOST_DAYS * _DAY_SECONDS:
+        written = _written(folder) if folder.exists() else 0.0
+        if time.time() - written > MOST_DAYS * _DAY_SECONDS:
             remove(folder)
         else:
-            found.append(folder)
+            found[folder] = written
         lock.unlock()
-    return sorted(found, key=_written, reverse=True)
+    return found
 
 
 def _written(folder: Path) -> float:

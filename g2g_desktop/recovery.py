@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from training_core.errors import CoreError
 
-from .interrupted import find_interrupted, lock_of, remove
+from .interrupted import find_interrupted, lock_of, remove, remove_unused
 from .latest_job import LatestJob
 from .paths import checkpoints_dir
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
+PATIENCE_MS = 200  # another window that only looks has the lock for a moment
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,23 +34,24 @@ class Recovery:
         self._search = LatestJob(session.set_interrupted, _log_failure)
 
     def begin(self) -> Path:
-        """Give the folder for a training: that of the interrupted one if it is the same."""
+        """Give the folder for a training: that of the interrupted one if it is the same.
+
+        It is a new one where another window has gone on with the interrupted training already.
+        """
         self.discard()
         known = self._session.interrupted
-        if known is not None and known.settings == self._session.settings:
-            folder = known.folder
-        else:
-            folder = checkpoints_dir() / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
-        self._folder, self._lock = folder, lock_of(folder)
-        self._lock.tryLock(0)
+        same = known is not None and known.settings == self._session.settings
+        if known is not None and same and self._hold(known.folder):
+            return known.folder
+        folder = checkpoints_dir() / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
+        self._hold(folder)
         return folder
 
     def discard(self) -> None:
         """Remove what is kept of the training under way: it is safe, or not wanted."""
-        folder = self._folder
+        if self._folder is not None:
+            remove(self._folder)
         self._let_go()
-        if folder is not None:
-            remove(folder)
 
     def after_failure(self, error: Exception) -> None:
         """Remove it where it must fail again; else offer to go on."""
@@ -68,8 +70,16 @@ class Recovery:
         """Remove the interrupted training of the stack that is open."""
         known = self._session.interrupted
         if known is not None:
-            remove(known.folder)
+            remove_unused(known.folder)
             self._session.set_interrupted(None)
+
+    def _hold(self, folder: Path) -> bool:
+        """Take a folder for this window alone; False if another one has it."""
+        lock = lock_of(folder)
+        if not lock.tryLock(PATIENCE_MS):
+            return False
+        self._folder, self._lock = folder, lock
+        return True
 
     def _let_go(self) -> None:
         if self._lock is not None:

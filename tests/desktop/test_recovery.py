@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -179,6 +180,51 @@ def test_continue_goes_on_in_the_same_folder_with_the_same_settings(
     assert interrupted.session.interrupted is None
     interrupted.session.show(Step.TRAIN)
     assert not interrupted.side.train.interrupted.isVisible()
+
+
+def test_continue_lets_a_training_be_that_another_window_has_gone_on_with(
+    interrupted: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    lock = lock_of(checkpoints_dir() / "20260902-153210")
+    assert lock.tryLock(0)
+    qtbot.mouseClick(interrupted.side.train.interrupted.go_on, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: interrupted.session.state is State.DONE)
+    assert core.trained == [preset("quick", seed=3)]
+    assert kept() == ["20260902-153210", core.kept_in[0].name]
+    interrupted.workflow.recovery.discard()
+    assert kept() == ["20260902-153210"]
+    lock.unlock()
+
+
+def test_discard_lets_a_training_be_that_another_window_has_gone_on_with(
+    interrupted: MainWindow, qtbot: QtBot
+) -> None:
+    lock = lock_of(checkpoints_dir() / "20260902-153210")
+    assert lock.tryLock(0)
+    qtbot.mouseClick(interrupted.side.train.interrupted.discard, Qt.MouseButton.LeftButton)
+    assert kept() == ["20260902-153210"]
+    assert interrupted.session.interrupted is None
+    lock.unlock()
+
+
+def test_folders_are_removed_only_under_their_lock(
+    interrupted: MainWindow, small_stack: Stack, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: dict[str, bool] = {}
+
+    def remove(folder: Path, **_more: object) -> None:
+        removed[folder.name] = not lock_of(folder).tryLock(0)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    for days in (1, 2, 3, 4, 15):
+        interrupt(small_stack, f"{days:02d} days", preset("quick"), days_ago=days)
+    find_interrupted(small_stack, SILENT)
+    interrupted.commands.do("discard_interrupted")
+    trained(interrupted, qtbot)
+    interrupted.workflow.recovery.discard()
+    assert removed.keys() >= {"04 days", "15 days", "20260902-153210"}
+    assert len(removed) == 4  # the last is that of the new training
+    assert all(removed.values())
 
 
 def test_train_with_other_settings_begins_anew(
