@@ -347,6 +347,10 @@ def test_the_authors_ct(authors_ct, protocol):
     noisy = 1000 * (attenuation("male_13")[1] / 0.2 - 1)
     np.testing.assert_allclose(last.clean, clean, atol=1e-3)
     limited = np.clip(noisy, -1000, 3000) if protocol == "published" else noisy
+    first = 1000 * (attenuation(TRAIN[0]) / 0.2 - 1)
+    assert first.min() < -1000
+    learned = np.clip(first, -1000, 3000) if protocol == "published" else first
+    np.testing.assert_allclose(found.train[0].pixels, learned, atol=1e-3)
     assert IntensityRange.published(found.train) == IntensityRange(-1000.0, 2000.0)
     np.testing.assert_allclose(last.noisy.pixels, limited, atol=1e-3)
     assert last.noisy.value_unit == found.train[0].value_unit == "HU"
