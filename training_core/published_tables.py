@@ -110,7 +110,8 @@ class Table:
     kind
         "natural", "micrograph" or "ct".
     paper
-        The published method as it must be set for this set (Eqn (4)'s strictness above all).
+        The published method as it must be set for this set. Eqn (4)'s strictness and stride are
+        this project's where the published are not known: docs/method-notes.md.
     published
         (PSNR, SSIM) of "noisy", "DnCNN-B" and "G2G" by the published protocol; None for a figure
         that was not given, empty for a set without a column.
