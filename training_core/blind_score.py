@@ -48,7 +48,7 @@ def error_estimate(denoiser: Denoiser, noisy: Sequence[Estimate], seed: int, run
     error = variance = 0.0
     for region in _judged(noisy):
         run.check()
-        image = _middle(region.image)
+        image = _middle(region.image).to(denoiser.device)
         channel = region.channel
         sigma = torch.from_numpy(channel.noise.curve(image.cpu().numpy())).to(image.device)
         height, width = image.shape

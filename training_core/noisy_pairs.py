@@ -30,7 +30,10 @@ FEWEST_COPIES, MOST_COPIES = 1, 12
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What is known so far of the clean image of one region, stabilised (height, width)."""
+    """What is known so far of the clean image of one region, stabilised (height, width).
+
+    It lies where the denoiser is, or in main memory where only crops of it are looked at.
+    """
 
     image: Tensor
     channel: Channel
@@ -119,7 +122,8 @@ def estimate_all(
     """Denoise every region; `part` keeps those that are done."""
 
     def make(number: int) -> Tensor:
-        return denoiser.estimate(noisy[number].image, noisy[number].channel, run)
+        region = noisy[number]
+        return denoiser.estimate(region.image.to(denoiser.device), region.channel, run)
 
     return with_channels(part.collect(len(noisy), make, run), noisy)
 

@@ -87,7 +87,12 @@ class Training:
     def _estimate(
         self, image: Image, region: TrainingRegion, channels: Sequence[Channel]
     ) -> Estimate:
-        return Estimate(torch.from_numpy(image).to(self.device), channels[region.channel])
+        # The published method takes crops of them alone, and `Crops` says where those fit.
+        place = torch.device("cpu") if self._is_published() else self.device
+        return Estimate(torch.from_numpy(image).to(place), channels[region.channel])
+
+    def _is_published(self) -> bool:
+        return self.settings.noise_model.generator == "g1"
 
     def _frames(self, channel: int) -> list[Image]:
         return [region.values for region in self.regions if region.channel == channel]
@@ -98,8 +103,7 @@ class Training:
         state = part.load()
         if state is None:
             game = self.checkpoint.part(f"noise-{number}")
-            published = self.settings.noise_model.generator == "g1"
-            state = (self._published if published else self._measured)(number, game)
+            state = (self._published if self._is_published() else self._measured)(number, game)
             part.save(state)
             game.drop()
         # Built from the state also where it was learned just now, so that nothing can differ.

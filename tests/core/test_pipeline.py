@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up import QUICKEST, block, blurred_noise, squared_error, stack
+from made_up import QUICKEST, block, blurred_noise, noise_model, squared_error, stack
 
 from training_core import pipeline
+from training_core.checkpoint import NO_CHECKPOINT
 from training_core.compact_networks import StationaryGenerator
-from training_core.denoiser import denoise
+from training_core.denoiser import Channel, denoise
 from training_core.errors import InputError, TooFewPatchesError
 from training_core.networks import NoiseGenerator
 from training_core.pipeline import denoise_stack, expected_seconds, train
@@ -30,6 +31,7 @@ from training_core.run import (
 from training_core.settings import PatchSettings, preset
 from training_core.stabilise import Stabiliser
 from training_core.stack import PixelSize
+from training_core.training import Training
 
 STAGES = [
     Stage.PATCHES,
@@ -326,6 +328,15 @@ def test_the_published_method_works_in_one_unit_for_all_stacks():
     made = train(stacks, tiny_paper("dncnn"))
     assert made.channels[0].noise.stabiliser == Stabiliser(offset=0.0, scale=255.0)
     assert made.noise_sigma == pytest.approx(12.0, rel=0.1)
+
+
+@pytest.mark.parametrize(("name", "place"), [("paper", "cpu"), ("quick", "meta")])
+def test_regions_of_which_crops_are_enough_stay_in_main_memory(name, place):
+    settings = replace(preset(name), patches=QUICKEST.patches)
+    noisy, _ = noisy_stack((72, 72))
+    training = Training([noisy], settings, torch.device("meta"), Run(), NO_CHECKPOINT)
+    region, channels = training.regions[0], [Channel(noise_model())]
+    assert training._estimate(region.values, region, channels).image.device.type == place
 
 
 def test_the_published_networks_with_the_convolutional_generator():

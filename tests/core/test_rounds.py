@@ -20,9 +20,10 @@ from made_up import (
 
 from training_core import round_training, rounds
 from training_core.blind_score import brightness_curve, error_estimate
+from training_core.checkpoint import NO_PART
 from training_core.denoiser import Channel
 from training_core.errors import SettingsError
-from training_core.noisy_pairs import Estimate, PreparedPairs, make_pairs
+from training_core.noisy_pairs import Estimate, PreparedPairs, estimate_all, make_pairs
 from training_core.orientations import ALL, FLIPS, turn, turn_back
 from training_core.rounds import RoundResult, best_round, train_rounds
 from training_core.run import Cancelled, PreviewReady, Region, Run, Stage, StepsDone
@@ -138,6 +139,19 @@ def test_the_blind_error_ranks_filters():
     ]
     assert errors[0] < 0.2
     assert errors[1] == pytest.approx(1.0, abs=0.03)  # all of the noise is left
+
+
+def test_regions_in_main_memory_are_brought_to_the_denoiser():
+    _, noisy = images(shape=(40, 40))
+    chosen = denoiser(noise_model(), **PLAIN)
+    chosen.device = torch.device("meta")
+    asked = []
+    chosen.estimate = lambda image, channel, run: asked.append(image.device) or torch.zeros(40, 40)  # type: ignore[assignment]
+    region = estimate(noisy, chosen.channels[0])
+    (made,) = estimate_all(chosen, [region], NO_PART, Run())
+    assert (asked, made.image.device.type) == ([chosen.device], "cpu")
+    with pytest.raises(NotImplementedError, match="meta"):  # which gives no values back
+        error_estimate(chosen, [region], 0, Run())
 
 
 def test_every_channel_is_judged():
