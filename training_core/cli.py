@@ -155,6 +155,9 @@ def _add_evaluation(commands: Any) -> None:
     parser.add_argument("--methods", metavar="LIST", help="with commas, such as noisy,bm3d,g2g")
     parser.add_argument("--limit", type=_positive, metavar="N", help="only N test images")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the report")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a training that was interrupted"
+    )
     for name in ("preset", "seed", "device"):
         _add_setting(parser, name)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .benchmark_sets import load_table
+from .checkpoint import NO_CHECKPOINT
 from .contenders import (
     METHODS,
     Contender,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from .checkpoint import Checkpoint
     from .denoiser import Denoiser
     from .evaluation_set import EvaluationSet
     from .published_tables import Kind, Table
@@ -81,15 +83,24 @@ def usual_methods(kind: Kind) -> tuple[str, ...]:
     return tuple(m for m in METHODS if kind != "natural" or m != "first-estimate")
 
 
-def evaluate(request: Request, *, run: Run = SILENT) -> Report:
+def evaluate(
+    request: Request, *, run: Run = SILENT, checkpoint: Checkpoint = NO_CHECKPOINT
+) -> Report:
     """Run every wanted method on the test images of a table and score it.
 
     G2G is trained once, on the noisy training images; the clean ones are only scored against.
+
+    Parameters
+    ----------
+    checkpoint
+        Where an interrupted training is kept and gone on with.
 
     Raises
     ------
     InputError
         If the set cannot be made from the files at hand.
+    CheckpointError
+        If the checkpoint keeps another training.
     Cancelled
         If the run was cancelled.
     """
@@ -100,7 +111,7 @@ def evaluate(request: Request, *, run: Run = SILENT) -> Report:
     }
     first = next(iter(sets.values()))
     trials = choose_trials(sets, request)
-    job = _Job(run, sum(trial.values.size for trial in trials))
+    job = _Job(run, sum(trial.values.size for trial in trials), checkpoint)
     contenders, card = _contenders(request, first, job)
     device = choose_device(request.settings.device)
     tryout = Tryout(contenders, trials, {name: s.protocol for name, s in sets.items()})
@@ -171,14 +182,15 @@ class _Job(PartOfRun):
     `tested_on` is how many pixels all methods will be tried on.
     """
 
-    def __init__(self, whole: Run, tested_on: int) -> None:
+    def __init__(self, whole: Run, tested_on: int, checkpoint: Checkpoint = NO_CHECKPOINT) -> None:
         super().__init__(whole, whole.emit)
+        self._checkpoint = checkpoint
         self._tested_on, self._learned_from = tested_on, tested_on
 
     def train(self, stacks: Sequence[Stack], settings: Settings) -> Denoiser:
         """Train as part of this job."""
         self._learned_from = sum(s.frame_count * int(np.prod(s.frame_shape)) for s in stacks)
-        return train(stacks, settings, run=self)
+        return train(stacks, settings, run=self, checkpoint=self._checkpoint)
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         """State how long the stages take, and say it: paper mode takes weeks on a processor."""

@@ -10,11 +10,13 @@ from .batch import Result
 from .errors import CoreError, InputError, UsageError
 from .evaluation_folder import check_folder
 from .published_tables import TABLES
+from .resume import Existing
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from .evaluation import Request
     from .evaluation_scores import Report, Row
     from .run import Run
 
@@ -52,21 +54,24 @@ def evaluate_tables(
     data, folders = _data(arguments.data), _folders(names, arguments.output)
     methods = _methods(arguments.methods)
 
-    from .evaluation import Request, evaluate, settings_for, usual_methods
+    from .evaluation import evaluate
     from .evaluation_report import as_text, write_report
 
+    existing = Existing(arguments.overwrite, arguments.resume)
     for folder in folders:  # before the long part, not after it
-        check_folder(folder, overwrite=arguments.overwrite)
-    protocols = ("published", "sane") if arguments.protocol == "both" else (arguments.protocol,)
+        check_folder(folder, overwrite=existing.overwrite or existing.resume)
     facts, texts, failed = [], [], []
     for name, folder in zip(names, folders, strict=True):
-        table = TABLES[name]
-        chosen = settings_for(table, arguments.preset, seed=arguments.seed, device=arguments.device)
-        compared = methods or usual_methods(table.kind)
-        request = Request(table, data, chosen, protocols, compared, arguments.limit)
+        if existing.is_finished(folder) and any(folder.iterdir()):
+            texts.append(f"{folder} is finished already and kept.")
+            facts.append({"table": name, "title": TABLES[name].title, "output": folder})
+            continue
+        request = _request(name, data, methods, arguments)
         try:
-            report = evaluate(request, run=run)
-            write_report(report, folder, overwrite=arguments.overwrite)
+            with existing.checkpoint(folder, run) as checkpoint:
+                overwrite = existing.overwrite or checkpoint.exists
+                report = evaluate(request, run=run, checkpoint=checkpoint)
+                write_report(report, folder, overwrite=overwrite)
         except CoreError as error:
             if len(names) == 1:
                 raise
@@ -117,6 +122,18 @@ def _methods(given: str | None) -> tuple[str, ...]:
     if unknown:
         raise UsageError(f"There is no method {unknown[0]!r}; choose from {', '.join(METHODS)}.")
     return tuple(name for name in METHODS if name in wanted)
+
+
+def _request(
+    name: str, data: Path, methods: tuple[str, ...], arguments: argparse.Namespace
+) -> Request:
+    from .evaluation import Request, settings_for, usual_methods
+
+    table = TABLES[name]
+    chosen = settings_for(table, arguments.preset, seed=arguments.seed, device=arguments.device)
+    protocols = ("published", "sane") if arguments.protocol == "both" else (arguments.protocol,)
+    compared = methods or usual_methods(table.kind)
+    return Request(table, data, chosen, protocols, compared, arguments.limit)
 
 
 def _facts(report: Report) -> dict[str, Any]:

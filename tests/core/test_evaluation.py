@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from made_up import QUICKEST, block, noise_model, stack
 from made_up import denoiser as made_up_denoiser
 
-from training_core import classical, contenders, evaluation
+from training_core import classical, contenders, evaluation, pipeline, smooth_patches
 from training_core.cli import main
 from training_core.contenders import (
     METHODS,
@@ -31,6 +32,7 @@ from training_core.evaluation_set import EvaluationSet, TestImage
 from training_core.networks import paper_network
 from training_core.protocols import PUBLISHED, SANE
 from training_core.published_tables import TABLES, Table
+from training_core.round_training import RoundTraining
 from training_core.run import SILENT, Note, Run, Stage, StageStarted, StepsDone
 from training_core.stabilise import Stabiliser
 from training_core.tryout import Tryout
@@ -322,10 +324,7 @@ def test_without_a_training_the_other_rows_are_still_there(tiny, monkeypatch, ca
     assert "G2G could not be trained" in captured.err
 
 
-@pytest.mark.parametrize(
-    ("stage", "methods"), [(Stage.ROUNDS, "noisy,g2g"), (Stage.EVALUATE, "noisy,nlm")]
-)
-def test_a_cancelled_evaluation_leaves_nothing(tiny, tmp_path, monkeypatch, capsys, stage, methods):
+def cancel_in(monkeypatch, stage):
     emit = Run.emit
 
     def cancel(self, event):
@@ -334,12 +333,55 @@ def test_a_cancelled_evaluation_leaves_nothing(tiny, tmp_path, monkeypatch, caps
             self.cancel()
 
     monkeypatch.setattr(Run, "emit", cancel)
+
+
+@pytest.mark.parametrize(
+    ("stage", "methods"), [(Stage.ROUNDS, "noisy,g2g"), (Stage.EVALUATE, "noisy,nlm")]
+)
+def test_a_cancelled_evaluation_leaves_nothing(tiny, tmp_path, monkeypatch, capsys, stage, methods):
+    cancel_in(monkeypatch, stage)
     assert main([*tiny, "--methods", methods]) == 130
     told = capsys.readouterr().err
     assert told.endswith("Cancelled.\n")
-    assert not list(tmp_path.iterdir())
+    kept = ["out.checkpoint"] if "g2g" in methods else []  # of the training, to go on with
+    assert [path.name for path in tmp_path.iterdir()] == kept
     # Paper mode takes weeks on a processor, so the time is said before anything is trained.
     assert ("Training takes about" in told) == ("g2g" in methods)
+
+
+def test_an_interrupted_evaluation_goes_on_with_its_training(tiny, tmp_path, monkeypatch, capsys):
+    command = [*tiny, "--methods", "noisy,g2g", "--protocol", "sane", "--limit", "1"]
+    monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})  # measures the speed
+    folder = tmp_path / "out"
+    assert main(command) == 0
+    expected = (folder / "scores.csv").read_text()
+    shutil.rmtree(folder)
+    with monkeypatch.context() as patched:
+        cancel_in(patched, Stage.EVALUATE)
+        assert main(command) == 130
+    assert "out.checkpoint keeps what was done so far" in capsys.readouterr().err
+    assert main(command) == 2
+    assert "add --resume to go on with it" in capsys.readouterr().err
+    with monkeypatch.context() as patched:  # what was finished is not computed again
+        patched.delattr(smooth_patches, "score_windows")
+        patched.delattr(RoundTraining, "step")
+        assert main([*command, "--resume"]) == 0
+    assert (folder / "scores.csv").read_text() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    capsys.readouterr()
+    assert main([*command, "--resume"]) == 0
+    assert "out is finished already and kept" in capsys.readouterr().out
+
+
+def test_another_training_is_no_row_but_an_error(tiny, monkeypatch, capsys):
+    command = [*tiny, "--methods", "noisy,g2g"]
+    with monkeypatch.context() as patched:
+        cancel_in(patched, Stage.ROUNDS)
+        assert main(command) == 130
+    other = replace(QUICKEST, seed=QUICKEST.seed + 1)
+    monkeypatch.setattr(evaluation, "preset", lambda name, **changes: other)
+    assert main([*command, "--resume"]) == 2
+    assert "cannot be resumed so" in capsys.readouterr().err
 
 
 def test_evaluating_is_part_of_the_time_left_of_training():
