@@ -50,9 +50,8 @@ def evaluate_tables(
     CoreError
         If the only table cannot be evaluated, or the command asks for what is not there.
     """
-    names = _tables(arguments.tables)
+    names, methods = _tables(arguments.tables), _methods(arguments.methods)
     data, folders = _data(arguments.data), _folders(names, arguments.output)
-    methods = _methods(arguments.methods)
 
     from .evaluation import evaluate
     from .evaluation_report import as_text, write_report
