@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch.optim import Adam, RMSprop
 
 from .checkpoint import NO_PART
 from .networks import Critic, NoiseGenerator, init_adversarial, paper_network
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 EPOCHS, CONSTANT_EPOCHS = 30, 10
 GENERATOR_RATE, CRITIC_RATE, CLIP = 4e-4, 5e-5, 0.02
-LEARNING = ("g1", "g2", "g3", "c1", "c2", "forge", "judge")  # the last two are the optimisers
+NETWORKS = ("g1", "g2", "g3", "c1", "c2")
+OPTIMISERS = ("generator_optimiser", "critic_optimiser")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +132,11 @@ def _rate(step: int, steps: int) -> float:
 
 
 @dataclass
-class _Forgery:
+class _Fakes:
     """What the generators made of a batch; `graph` leads back to them while the batch is whole."""
 
-    made: Tensor
-    forged: Tensor
+    noise: Tensor
+    noisy: Tensor
     graph: tuple[Tensor, Tensor] | None = None
 
 
@@ -174,10 +176,10 @@ class AdversarialGame:
             init_adversarial(network, start)
             network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._repeat_statistics(settings.critic_steps + 1)
-        self.forged = [p for g in (self.g1, self.g2, self.g3) for p in g.parameters()]
-        self.judged = [*self.c1.parameters(), *self.c2.parameters()]
-        self.forge = torch.optim.Adam(self.forged, GENERATOR_RATE, betas=(0.5, 0.999))
-        self.judge = torch.optim.RMSprop(self.judged, CRITIC_RATE)
+        self.generator_weights = [p for g in (self.g1, self.g2, self.g3) for p in g.parameters()]
+        self.critic_weights = [*self.c1.parameters(), *self.c2.parameters()]
+        self.generator_optimiser = Adam(self.generator_weights, GENERATOR_RATE, betas=(0.5, 0.999))
+        self.critic_optimiser = RMSprop(self.critic_weights, CRITIC_RATE)
 
     def _repeat_statistics(self, passes: int) -> None:
         """Let one pass of g1 and g2 move the running statistics as far as the original's many."""
@@ -198,17 +200,17 @@ class AdversarialGame:
             If not even one crop fits into the memory.
         """
         count = len(noisy)
-        forgery = self.parts.fit(partial(self._forge, noisy, latent), count)
+        fakes = self.parts.fit(partial(self._fake, noisy, latent), count)
         for _ in range(self.settings.critic_steps):
-            against = self.parts.fit(partial(self._critics, noise, noisy, forgery), count)
-            self.judge.step()
+            against = self.parts.fit(partial(self._critics, noise, noisy, fakes), count)
+            self.critic_optimiser.step()
             with torch.no_grad():
-                for values in self.judged:
+                for values in self.critic_weights:
                     values.clamp_(-CLIP, CLIP)
-        cycle = self.parts.fit(partial(self._generators, noisy, latent, forgery), count)
-        for group in self.forge.param_groups:
+        cycle = self.parts.fit(partial(self._generators, noisy, latent, fakes), count)
+        for group in self.generator_optimiser.param_groups:
             group["lr"] = GENERATOR_RATE * rate
-        self.forge.step()
+        self.generator_optimiser.step()
         self.losses.append(torch.cat([against, cycle]))
 
     def _generate(self, noisy: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
@@ -217,52 +219,50 @@ class AdversarialGame:
             estimate = self.g2(noisy)
         return self.g1(latent), estimate.to(noisy.dtype)
 
-    def _judging(self) -> torch.autocast:
+    def _critic_arithmetic(self) -> torch.autocast:
         """Keep the critics in float32 on a processor: its strided bfloat16 kernels are slower."""
         return mixed(self.device, wanted=self.bfloat16 and self.device.type != "cpu")
 
-    def _forge(self, noisy: Tensor, latent: Tensor, parts: int) -> _Forgery:
+    def _fake(self, noisy: Tensor, latent: Tensor, parts: int) -> _Fakes:
         if parts == 1:
             made, estimate = self._generate(noisy, latent)
-            return _Forgery(made.detach(), (estimate + made).detach(), (made, estimate))
+            return _Fakes(made.detach(), (estimate + made).detach(), (made, estimate))
         with torch.no_grad():
             pairs = [self._generate(z, r) for z, r in _split(parts, noisy, latent)]
         made, estimate = (torch.cat(both) for both in zip(*pairs, strict=True))
-        return _Forgery(made, estimate + made)
+        return _Fakes(made, estimate + made)
 
-    def _critics(self, noise: Tensor, noisy: Tensor, forgery: _Forgery, parts: int) -> Tensor:
+    def _critics(self, noise: Tensor, noisy: Tensor, fakes: _Fakes, parts: int) -> Tensor:
         """Leave the critics' gradients; give L1 and L2, (2,)."""
         if parts > 1:
-            forgery.graph = None  # makes room
-        self.judge.zero_grad(set_to_none=True)
+            fakes.graph = None  # makes room
+        self.critic_optimiser.zero_grad(set_to_none=True)
         told = torch.zeros(2, dtype=noisy.dtype, device=self.device)
-        for n, z, made, forged in _split(parts, noise, noisy, forgery.made, forgery.forged):
-            with self._judging():
+        for n, z, made, fake in _split(parts, noise, noisy, fakes.noise, fakes.noisy):
+            with self._critic_arithmetic():
                 first = self.c1(n).mean() - self.c1(made).mean()
-                second = self.c2(z).mean() - self.c2(forged).mean()
+                second = self.c2(z).mean() - self.c2(fake).mean()
             share = len(z) / len(noisy)
             ((-first - second) * share).backward()
             told += share * torch.stack([first, second]).detach()
         return told
 
-    def _generators(self, noisy: Tensor, latent: Tensor, forgery: _Forgery, parts: int) -> Tensor:
+    def _generators(self, noisy: Tensor, latent: Tensor, fakes: _Fakes, parts: int) -> Tensor:
         """Leave the generators' gradients; give L3, (1,)."""
-        self.forge.zero_grad(set_to_none=True)
+        self.generator_optimiser.zero_grad(set_to_none=True)
         told = torch.zeros(1, dtype=noisy.dtype, device=self.device)
-        known = forgery.graph if parts == 1 else None
-        forgery.graph = None  # a second try must not find what the first has used up
+        known = fakes.graph if parts == 1 else None
+        fakes.graph = None  # a second try must not find what the first has used up
         for z, r in _split(parts, noisy, latent):
             made, estimate = known or self._generate(z, r)
             share = len(z) / len(noisy)
-            told += share * self._generator_loss(z, made, estimate, share)
+            told += share * self._backward(z, made, estimate, share)
         return told
 
-    def _generator_loss(
-        self, noisy: Tensor, made: Tensor, estimate: Tensor, share: float
-    ) -> Tensor:
+    def _backward(self, noisy: Tensor, made: Tensor, estimate: Tensor, share: float) -> Tensor:
         """Add the gradients of a part, which is this `share` of the batch; give its L3."""
         weights = self.settings
-        with self._judging():
+        with self._critic_arithmetic():
             noise_score, image_score = self.c1(made).mean(), self.c2(estimate + made).mean()
         with mixed(self.device, wanted=self.bfloat16):
             again = self.g3(estimate)
@@ -272,7 +272,7 @@ class AdversarialGame:
             - weights.image_weight * image_score
             + weights.cycle_weight * cycle
         )
-        (loss * share).backward(inputs=self.forged)  # not into the critics
+        (loss * share).backward(inputs=self.generator_weights)  # not into the critics
         return cycle.detach()
 
     def mean_losses(self, since: int) -> dict[str, float]:
@@ -282,15 +282,15 @@ class AdversarialGame:
 
     def state(self) -> State:
         """Give everything that the next step depends on, but the batch."""
-        learning = {name: getattr(self, name).state_dict() for name in LEARNING}
+        learning = {name: getattr(self, name).state_dict() for name in NETWORKS + OPTIMISERS}
         losses = torch.stack(self.losses) if self.losses else torch.empty(0, 3)
         return {**learning, "parts": self.parts.count, "losses": losses}
 
     def restore(self, state: State) -> None:
         """Go on from a `state`."""
-        for name in LEARNING[:-2]:
+        for name in NETWORKS:
             getattr(self, name).load_state_dict(state[name])
-        for name in LEARNING[-2:]:
+        for name in OPTIMISERS:
             restore_optimiser(getattr(self, name), state[name])
         self.parts.count = state["parts"]
         self.losses = list(state["losses"].to(self.device))

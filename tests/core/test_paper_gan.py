@@ -15,7 +15,7 @@ from training_core.checkpoint import Checkpoint
 from training_core.errors import InputError
 from training_core.networks import Critic, DnCNN, UNet
 from training_core.paper_crops import CropSource
-from training_core.paper_gan import LEARNING, AdversarialGame, _rate, train_paper_gan
+from training_core.paper_gan import NETWORKS, AdversarialGame, _rate, train_paper_gan
 from training_core.run import Cancelled, Run, Stage, StageFinished, StepsDone
 from training_core.settings import DenoiserSettings, NoiseModelSettings, Settings, preset
 
@@ -88,7 +88,7 @@ def test_crops_have_no_mean_and_repeat_with_the_seed():
 
 def without_batch_norm(game):
     """Let nothing of a crop depend on the others of its batch; double precision, too."""
-    for name in LEARNING[:-2]:
+    for name in NETWORKS:
         network = getattr(game, name).double()
         for chain in [part for part in network.modules() if isinstance(part, nn.Sequential)]:
             for index, layer in enumerate(chain):
@@ -119,7 +119,7 @@ def test_a_full_memory_splits_the_step_and_changes_nothing_else(monkeypatch, nam
         for game in (whole, split):
             game.step(*crops)
         assert torch.allclose(whole.losses[-1], split.losses[-1], rtol=1e-9)
-    for learned in LEARNING[:-2]:
+    for learned in NETWORKS:
         pairs = zip(
             getattr(whole, learned).parameters(), getattr(split, learned).parameters(), strict=True
         )
