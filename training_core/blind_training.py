@@ -22,8 +22,8 @@ from .dncnn_b import DEPTH
 from .errors import InputError
 from .networks import DnCNN, fold_batch_norm
 from .noise_game import follow
-from .precision import mixed
 from .run import SILENT, Stage
+from .training_step import TrainingStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,34 +135,30 @@ def _in_all_sizes(image: Image, smallest: int) -> list[Tensor]:
 class BlindTraining:
     """DnCNN-B in training: its network, the average of its weights, and one step."""
 
-    def __init__(self, photographs: Photographs, settings: BlindSettings) -> None:
+    def __init__(
+        self, photographs: Photographs, settings: BlindSettings, run: Run = SILENT
+    ) -> None:
         self.photographs, self.settings = photographs, settings
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = DnCNN(DEPTH)
         self.trained = network.to(photographs.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.kept = deepcopy(self.trained)
-        self.optimiser = torch.optim.Adam(self.trained.parameters(), settings.learning_rate)
+        optimiser = torch.optim.Adam(self.trained.parameters(), settings.learning_rate)
+        self.update = TrainingStep(self.trained, optimiser, bfloat16=True, longest=1.0, run=run)
         self.steps_done = 0
 
     def step(self) -> Tensor:
         """Take the next step; give the loss, still on the device."""
         done = self.steps_done / self.settings.steps
-        for group in self.optimiser.param_groups:
+        for group in self.update.optimiser.param_groups:
             falling = (1 + math.cos(math.pi * done)) / 2
             group["lr"] = self.settings.learning_rate * max(falling, LEAST_RATE)
-        noisy, clean = self.photographs.pairs()
-        with mixed(clean.device):
-            made = self.trained(noisy)
-        loss = functional.mse_loss(made, clean)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.trained.parameters(), 1.0)
-        self.optimiser.step()
+        loss = self.update(*self.photographs.pairs())
         self.steps_done += 1
         with torch.no_grad():
             follow(self.kept, self.trained, min(AVERAGING, 1 - 10 / (self.steps_done + 10)))
-        return loss.detach()
+        return loss
 
     @torch.no_grad()
     def settled(self) -> DnCNN:
@@ -182,18 +178,16 @@ class BlindTraining:
         """Give all that the next step depends on, for a checkpoint."""
         return {
             "steps_done": self.steps_done,
-            "trained": self.trained.state_dict(),
+            "update": self.update.state(),
             "kept": self.kept.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
             "draw": self.photographs.draw.get_state(),
         }
 
     def restore(self, state: State) -> None:
         """Go on from where `state` was given."""
         self.steps_done = state["steps_done"]
-        self.trained.load_state_dict(state["trained"])
+        self.update.restore(state["update"])
         self.kept.load_state_dict(state["kept"])
-        self.optimiser.load_state_dict(state["optimiser"])
         self.photographs.draw.set_state(state["draw"])
 
 
@@ -225,13 +219,15 @@ def train_dncnn_b(
         If no photograph is as large as a crop.
     CheckpointError
         If the checkpoint is of another training.
+    SettingsError
+        If not even one crop of a batch fits into the memory.
     Cancelled
         If the run was cancelled.
     """
     checkpoint = checkpoint or Checkpoint(None)
     checkpoint.claim({"photographs": _digest(images), "settings": asdict(settings)})
     part = checkpoint.part("dncnn_b")
-    training = BlindTraining(Photographs(images, settings, device), settings)
+    training = BlindTraining(Photographs(images, settings, device), settings, run)
     before = part.load()
     if before is not None:
         training.restore(before)
