@@ -18,6 +18,7 @@ from .step_card import GAP, ToneLabel, paragraph
 from .theme import Tone
 
 if TYPE_CHECKING:
+    from training_core.dncnn_b import Fits
     from training_core.stack import Pixels, Stack
 
     from .stack_view import StackView
@@ -79,6 +80,7 @@ class FirstLook(QObject):
         self.strip = LookStrip(theme)
         self._view = view
         self._stack: Stack | None = None
+        self._fits: Fits = {}  # of this stack: only its first frame has to wait for them
         self._wanted = self._failed = False
         self._device = "auto"
         self._notes: list[str] = []
@@ -100,7 +102,7 @@ class FirstLook(QObject):
         if stack is self._stack and wanted == self._wanted:
             return
         if stack is not self._stack:
-            self._stack, self._last = stack, None
+            self._stack, self._fits, self._last = stack, {}, None
         self._wanted = wanted
         self._stop()
         self.strip.more.say(Tone.MUTED, "")
@@ -137,7 +139,8 @@ class FirstLook(QObject):
             self._settle.start()  # what was given up computes on to the end of its tile
         elif self._stack is not None:
             self._notes.clear()
-            self._job.start(partial(tasks.first_look, self._stack, frame, self._device), frame)
+            asked = self._stack, frame, self._device, self._fits
+            self._job.start(partial(tasks.first_look, *asked), frame)
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, Note):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.denoiser import Denoiser
+    from training_core.dncnn_b import Fits
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.smooth_patches import SmoothPatches
@@ -64,12 +65,12 @@ def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
     return pipeline.expected_seconds(stack, settings)
 
 
-def first_look(stack: Stack, frame: int, device_name: str, run: Run) -> Pixels:
-    """Denoise one frame with the bundled network, which has never seen this stack."""
+def first_look(stack: Stack, frame: int, device_name: str, fits: Fits, run: Run) -> Pixels:
+    """Denoise one frame with the bundled network, fitted to the stack as `fits` keeps."""
     from training_core import device, dncnn_b
 
     device.limit_threads()
-    return dncnn_b.look(stack, frame=frame, device=device_name, run=run).pixels
+    return dncnn_b.look(stack, frame=frame, device=device_name, fits=fits, run=run).pixels
 
 
 def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:

@@ -56,10 +56,7 @@ GOOD = 0.5  # of the noise's variance is left: above, less of the network may be
 WEAKER = (0.5, 0.25, 0.0)
 SAMPLED_FRAMES = 4
 CORRELATED = 0.2  # of neighbouring pixels' noise
-ADVICE = (
-    "The noise of this stack is correlated; the bundled denoiser knows white noise only. "
-    "Train for a better result."
-)
+ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."
 OTHER_ESTIMATE = (
     "The noise of this stack is correlated; the bundled denoiser knows white noise only. "
     "Choose shrinkage as the first estimate for a better result."
@@ -74,6 +71,10 @@ class _Channel(Channel):
     """A channel with the share of the network's correction that is taken."""
 
     strength: float = 1.0
+
+
+# A stack's fitted channels and the correlation of their noise, by channel number and device.
+Fits = dict[tuple[int, torch.device], tuple[_Channel, float]]
 
 
 class _Denoiser(Denoiser):
@@ -111,7 +112,12 @@ def load_dncnn_b(device: torch.device) -> DnCNN:
 
 
 def look(
-    stack: Stack, *, frame: int | None = None, device: str = "auto", run: Run = SILENT
+    stack: Stack,
+    *,
+    frame: int | None = None,
+    device: str = "auto",
+    fits: Fits | None = None,
+    run: Run = SILENT,
 ) -> Stack:
     """Denoise a stack, or one frame of it, with the bundled network; nothing is trained.
 
@@ -121,6 +127,8 @@ def look(
         16 pixels a side or more; the same axes, dtype and pixel size come back.
     frame
         Only this frame (over all other axes), to look at: its axes are YX, its dtype is float32.
+    fits
+        As in `bundled_denoiser`, for who looks at one frame after another.
 
     Raises
     ------
@@ -132,8 +140,9 @@ def look(
         If the run was cancelled.
     """
     if frame is None:
-        return denoise(stack, bundled_denoiser(stack, device=device, run=run), run=run)
-    fitted = bundled_denoiser(stack, channels=[stack.channel_of(frame)], device=device, run=run)
+        return denoise(stack, bundled_denoiser(stack, device=device, fits=fits, run=run), run=run)
+    channels = [stack.channel_of(frame)]
+    fitted = bundled_denoiser(stack, channels=channels, device=device, fits=fits, run=run)
     alone = replace(stack, pixels=stack.frame(frame), axes="YX", channels=())
     return denoise(alone, fitted, run=run)
 
@@ -143,6 +152,7 @@ def bundled_denoiser(
     *,
     channels: list[int] | None = None,
     device: str = "auto",
+    fits: Fits | None = None,
     run: Run = SILENT,
 ) -> Denoiser:
     """Fit the bundled network to a stack: its noise is measured, nothing is trained.
@@ -151,11 +161,17 @@ def bundled_denoiser(
     ----------
     channels
         For which channels; all by default.
+    fits
+        What earlier calls found out about this same stack; what is new is added.
     """
     check_trainable(stack)
     place = choose_device(device, run=run)
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
-    measured = [_channel(stack, c, place, run) for c in (channels or range(count))]
+    chosen, fits = channels or range(count), {} if fits is None else fits
+    for number in chosen:
+        if (number, place) not in fits:
+            fits[number, place] = _channel(stack, number, place, run)
+    measured = [fits[number, place] for number in chosen]
     if max(correlation for _, correlation in measured) > CORRELATED:
         run.note(ADVICE, warning=True)
     card = {
@@ -167,7 +183,7 @@ def bundled_denoiser(
     return _Denoiser(load_dncnn_b(place), ready, SETTINGS, place, card)
 
 
-def _channel(stack: Stack, number: int, device: torch.device, run: Run) -> tuple[Channel, float]:
+def _channel(stack: Stack, number: int, device: torch.device, run: Run) -> tuple[_Channel, float]:
     """Fit a channel; also give the largest correlation of neighbouring pixels' noise."""
     mine = [i for i in range(stack.frame_count) if stack.channel_of(i) == number]
     chosen = np.unique(np.linspace(0, len(mine) - 1, SAMPLED_FRAMES).round().astype(int))

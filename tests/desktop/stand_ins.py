@@ -13,6 +13,7 @@ from training_core.run import PreviewReady, Region, Run, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from training_core.dncnn_b import Fits
     from training_core.settings import Settings
     from training_core.stack import Pixels, Stack
 
@@ -38,6 +39,7 @@ class FakeCore:
         self.kept_in: list[Path] = []
         self.looked: list[tuple[int, str]] = []
         self.look_note = ""
+        self.fits: list[Fits] = []
 
     def train(self, stack: Stack, settings: Settings, folder: Path, run: Run) -> FakeDenoiser:
         self.trained.append(settings)
@@ -56,8 +58,9 @@ class FakeCore:
             raise self.error
         return FakeDenoiser(settings)
 
-    def first_look(self, stack: Stack, frame: int, device: str, run: Run) -> Pixels:
+    def first_look(self, stack: Stack, frame: int, device: str, fits: Fits, run: Run) -> Pixels:
         self.looked.append((frame, device))
+        self.fits.append(fits)
         while not self.may_end.wait(0.005):
             run.check()
         if self.error is not None:

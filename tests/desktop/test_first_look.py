@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from g2g_desktop.main_window import MainWindow
     from g2g_desktop.stack_view import StackView
+    from training_core.dncnn_b import Fits
     from training_core.run import Run
     from training_core.stack import Pixels, Stack
 
@@ -131,6 +132,7 @@ def test_another_frame_is_previewed_once_the_slider_rests(
     core.may_end.set()
     qtbot.waitUntil(lambda: caption(looking) == "Preview")
     assert core.looked == [(0, "auto"), (1, "auto")]
+    assert core.fits[0] is core.fits[1]  # fitted once, not for each frame
     assert np.array_equal(view.pane.second.image, looking.session.stack.raw_frame(1) // 2)
 
 
@@ -152,7 +154,7 @@ def test_two_frames_are_never_computed_at_once(
 ) -> None:
     at_once: list[int] = []
 
-    def stubborn(stack: Stack, frame: int, _device: str, run: Run) -> Pixels:
+    def stubborn(stack: Stack, frame: int, _device: str, _fits: Fits, run: Run) -> Pixels:
         at_once.append(frame)
         core.may_end.wait(5)  # a tile is computed to its end, whoever asks it to stop
         at_once.remove(frame)
@@ -174,7 +176,7 @@ def test_two_frames_are_never_computed_at_once(
 def test_a_large_frame_says_how_far_it_is(
     loaded: MainWindow, core: FakeCore, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def in_tiles(stack: Stack, frame: int, _device: str, run: Run) -> Pixels:
+    def in_tiles(stack: Stack, frame: int, _device: str, _fits: Fits, run: Run) -> Pixels:
         run.progress(Stage.DENOISE, 5, 16)
         core.may_end.wait(5)
         return stack.raw_frame(frame)
@@ -312,10 +314,11 @@ def test_the_preview_computes_where_the_settings_say(
     qtbot.waitUntil(lambda: core.looked == [(0, "cpu")])
 
 
-def test_a_corrected_pixel_size_keeps_it(looking: MainWindow, qtbot: QtBot) -> None:
+def test_a_corrected_pixel_size_keeps_it(looking: MainWindow, core: FakeCore, qtbot: QtBot) -> None:
     looking.session.set_pixel_size(PixelSize(0.2, 0.2))
-    qtbot.waitUntil(lambda: caption(looking) == "Preview")
+    qtbot.waitUntil(lambda: caption(looking) == "Preview" and len(core.looked) == 2)
     assert looking.session.first_look
+    assert core.fits[0] is not core.fits[1]  # another stack, for all it knows
 
 
 def test_a_window_closed_meanwhile_leaves_nothing_running(
@@ -342,14 +345,16 @@ def test_the_window_asks_the_core_for_one_frame(
         return stack
 
     monkeypatch.setattr(dncnn_b, "look", look)
-    assert tasks.first_look(small_stack, 1, "cpu", SILENT) is small_stack.pixels
-    assert asked == [{"frame": 1, "device": "cpu", "run": SILENT}]
+    fits: Fits = {}
+    assert tasks.first_look(small_stack, 1, "cpu", fits, SILENT) is small_stack.pixels
+    assert asked == [{"frame": 1, "device": "cpu", "fits": fits, "run": SILENT}]
+    assert asked[0]["fits"] is fits
 
 
 def test_the_bundled_network_takes_noise_off_the_sample_in_seconds(small_stack: Stack) -> None:
     """The real weights, as they ship: half of the noise of a flat part goes, its mean stays."""
     noisy = small_stack.frame(0)
-    seen = tasks.first_look(small_stack, 0, "cpu", SILENT)
+    seen = tasks.first_look(small_stack, 0, "cpu", {}, SILENT)
     assert (seen.shape, seen.dtype) == (noisy.shape, np.float32)
     flat = slice(4, 20), slice(4, 92)  # above the disc
     assert seen[flat].std() < 0.5 * noisy[flat].std()
