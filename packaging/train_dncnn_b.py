@@ -17,6 +17,7 @@ import threading
 import time
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,9 +95,10 @@ def main(given: list[str] | None = None) -> int:
     """Train, or go on; write weights and card when finished."""
     arguments = _parser().parse_args(given)
     run = Run(Terminal(sys.stderr))
-    timer = threading.Timer(60 * arguments.minutes, run.stop_and_keep)
+    timer = threading.Timer(60 * (arguments.minutes or 0), run.stop_and_keep)
     timer.daemon = True
-    timer.start()
+    if arguments.minutes is not None:
+        timer.start()
     try:
         return _train(arguments, run)
     except CoreError as error:
@@ -116,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, default=resource("dncnn_b.safetensors"))
     parser.add_argument("--checkpoint", type=Path, default=Path("dncnn_b_training"))
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
-    parser.add_argument("--minutes", type=float, default=1e5, help="stop then, to go on later")
+    parser.add_argument("--minutes", type=float, help="stop then, to go on later")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     return parser
 
@@ -126,6 +128,9 @@ def _train(arguments: argparse.Namespace, run: Run) -> int:
     checkpoint = Checkpoint(arguments.checkpoint, run=run)
     if checkpoint.exists and not arguments.resume:
         raise InputError(f"{arguments.checkpoint} keeps a training; add --resume or delete it.")
+    data = arguments.data or arguments.photographs.parent
+    for protocol in PROTOCOLS:  # what is missing shall not show after days of training
+        load_table(TABLES[f"bsd68-gaussian{SIGMAS[0]}"], data, protocol)
     images = read_photographs(arguments.photographs)
     settings = SMALL if arguments.small else FULL
     device = choose_device(arguments.device, run=run)
@@ -143,7 +148,6 @@ def _train(arguments: argparse.Namespace, run: Run) -> int:
         "Time": f"{hours:.1f} hours",
         "Seed": str(settings.seed),
     }
-    data = arguments.data or arguments.photographs.parent
     publish(training.settled(), arguments.output, story, data, device)
     checkpoint.remove()
     return 0
@@ -157,8 +161,7 @@ def read_photographs(folder: Path) -> list[NDArray[np.float32]]:
 def publish(
     network: DnCNN, output: Path, story: Mapping[str, str], data: Path, device: torch.device
 ) -> None:
-    """Write the weights, measure the network on BSD68 and write its card beside them."""
-    save_dncnn_b(network, output)
+    """Measure the network on BSD68, then write its weights and the card beside them."""
     rows = []
     for protocol, about in PROTOCOLS.items():
         measured = [f"{evaluate(network, data, s, protocol, device):.2f}" for s in SIGMAS]
@@ -168,7 +171,12 @@ def publish(
         print("\n".join(rows[-2:]))
     told = "\n".join(f"- {label}: {text}" for label, text in story.items())
     text = CARD.format(today=date.today(), story=told, rows="\n".join(rows), seed=0)
-    output.with_suffix(".md").write_text(text, "utf-8")
+    with TemporaryDirectory(dir=output.parent) as folder:  # both are whole before either is there
+        weights, card = Path(folder, "weights"), Path(folder, "card")
+        save_dncnn_b(network, weights)
+        card.write_text(text, "utf-8")
+        weights.replace(output)
+        card.replace(output.with_suffix(".md"))
 
 
 def evaluate(

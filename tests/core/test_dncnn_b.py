@@ -139,8 +139,27 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, trained, 
     ended = train_dncnn_b(photographs(), TINY, device=CPU, checkpoint=Checkpoint(tmp_path))
     assert ended.steps_done == TINY.steps
     assert torch.equal(weights(ended.settled()), weights(trained.settled()))
+    for values, moments in ended.update.optimiser.state.items():  # a file keeps no memory layout
+        assert moments["exp_avg"].stride() == values.stride()
     with pytest.raises(CheckpointError):
         train_dncnn_b(photographs(2), TINY, device=CPU, checkpoint=Checkpoint(tmp_path))
+
+
+def test_where_a_batch_does_not_fit_the_memory_training_goes_on_in_parts():
+    heard = []
+    run = Run(lambda event: heard.append(event.text) if isinstance(event, Note) else None)
+    training = BlindTraining(Photographs(photographs(), TINY, CPU), TINY, run)
+
+    def too_small(_network, given):
+        if len(given[0]) > 1:
+            raise torch.OutOfMemoryError("made up")
+
+    training.trained.register_forward_pre_hook(too_small)
+    before = weights(training.trained).clone()
+    assert np.isfinite(float(training.step()))
+    assert not torch.equal(weights(training.trained), before)
+    assert [note[:26] for note in heard] == ["The memory is too small fo"]
+    assert training.state()["update"]["parts"] == 2
 
 
 def test_folding_the_batch_norm_is_exact_and_asking_for_the_network_changes_nothing(trained):
@@ -272,6 +291,19 @@ def test_axes_dtype_and_channels_are_kept_and_a_frame_is_as_in_the_whole():
     np.testing.assert_allclose(alone.pixels, whole.pixels[1, 1], rtol=0, atol=0.51)  # unrounded
 
 
+def test_browsing_frames_fits_each_channel_once_whichever_comes_first(monkeypatch):
+    noise = np.random.default_rng(4).normal(0, (10, 30), (3, 48, 48, 2)).transpose(0, 3, 1, 2)
+    both = stack(scene(48, 48, 60, 200) + noise, "ZCYX")
+    fitted, fit = [], dncnn_b.fit_scale
+    monkeypatch.setattr(dncnn_b, "fit_scale", lambda *a: fitted.append(a) or fit(*a))
+    fits = {}
+    seen = {frame: on_cpu(both, frame=frame, fits=fits).pixels for frame in (4, 1, 0, 4)}
+    assert len(fitted) == 2
+    assert fits.keys() == {(0, CPU), (1, CPU)}
+    for frame in (0, 1, 4):
+        np.testing.assert_array_equal(on_cpu(both, frame=frame).pixels, seen[frame])
+
+
 def test_hounsfield_units_are_mapped_linearly():
     clean = scene(64, 64, -200, 300)
     noisy = stack(clean + np.random.default_rng(0).normal(0, 60, clean.shape), value_unit="HU")
@@ -281,13 +313,15 @@ def test_hounsfield_units_are_mapped_linearly():
 
 
 def test_correlated_noise_is_said_so_in_one_sentence():
-    clean = scene(96, 96, 100, 200)
-    for blur, said in ((1.0, [ADVICE]), (0.0, [])):
-        noisy = stack(clean + 12 * blurred_noise(clean.shape, blur, seed=2))
-        assert (
-            notes_of(lambda run, noisy=noisy: bundled_denoiser(noisy, device="cpu", run=run))
-            == said
-        )
+    clean, fits = scene(96, 96, 100, 200), {}
+    correlated, white = (
+        stack(clean + 12 * blurred_noise(clean.shape, blur, seed=2)) for blur in (1.0, 0.0)
+    )
+    assert len(ADVICE) <= 90  # two lines of a small window
+    for _ in range(2):  # of every frame, not only of the first that is looked at
+        ask = partial(bundled_denoiser, correlated, device="cpu", fits=fits)
+        assert notes_of(lambda run, ask=ask: ask(run=run)) == [ADVICE]
+    assert notes_of(lambda run: bundled_denoiser(white, device="cpu", run=run)) == []
     for blur, said in ((1.0, [OTHER_ESTIMATE]), (0.0, [])):
         noises = [noise_model(), noise_model(blur)]
         assert notes_of(partial(note_correlation, noises)) == said
@@ -340,16 +374,24 @@ def script(monkeypatch):
     return module
 
 
-def test_the_script_stops_in_time_goes_on_and_writes_weights_and_card(
-    tmp_path, script, trained, capsys, monkeypatch
-):
-    monkeypatch.setattr(script, "evaluate", lambda _network, _data, sigma, *_: sigma + 0.125)
-    folder, output = tmp_path / "clean", tmp_path / "dncnn_b.safetensors"
+@pytest.fixture
+def line(tmp_path):
+    """Give what the script is told, for three photographs without benchmark sets beside them."""
+    folder = tmp_path / "clean"
     folder.mkdir()
     for number, image in enumerate(photographs()):
         Image.fromarray(np.rint(255 * image).astype(np.uint8)).save(folder / f"{number}.png")
-    line = [str(folder), "--small", "--device", "cpu", "--output", str(output)]
-    line += ["--checkpoint", str(tmp_path / "kept")]
+    kept, output = tmp_path / "kept", tmp_path / "dncnn_b.safetensors"
+    told = {"--device": "cpu", "--output": output, "--checkpoint": kept}
+    return [str(folder), "--small", *(str(word) for pair in told.items() for word in pair)]
+
+
+def test_the_script_stops_in_time_goes_on_and_writes_weights_and_card(
+    tmp_path, script, line, trained, capsys, monkeypatch
+):
+    monkeypatch.setattr(script, "load_table", lambda *_: None)
+    monkeypatch.setattr(script, "evaluate", lambda _network, _data, sigma, *_: sigma + 0.125)
+    output = tmp_path / "dncnn_b.safetensors"
     assert script.main([*line, "--minutes", "0"]) == 0
     assert re.match(r"\d+ of 8 steps done; go on with --resume\.", capsys.readouterr().out)
     assert not output.exists()
@@ -364,6 +406,49 @@ def test_the_script_stops_in_time_goes_on_and_writes_weights_and_card(
     assert "| this network, the usual gray files | 15.12 | 25.12 | 50.12 |" in card
     assert "| published DnCNN-B, the usual gray files | 31.61 | 29.16 | 26.23 |" in card
     assert "{" not in card
+
+
+def test_the_script_looks_for_bsd68_before_it_trains(tmp_path, script, line, capsys):
+    assert script.main(line) == 2
+    assert "The test set BSD68" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"clean"}
+
+
+@pytest.mark.parametrize("fails", ["evaluate", "save_dncnn_b"])
+def test_weights_and_card_stay_as_they_were_where_publishing_fails(
+    fails, tmp_path, script, monkeypatch
+):
+    def fail(*_):
+        raise OSError("made up")
+
+    output = tmp_path / "dncnn_b.safetensors"
+    for file in (output, output.with_suffix(".md")):
+        file.write_text("earlier")
+    monkeypatch.setattr(script, "evaluate", lambda *_: 30.0)
+    monkeypatch.setattr(script, fails, fail)
+    with pytest.raises(OSError, match="made up"):
+        script.publish(load_dncnn_b(CPU), output, {}, tmp_path, CPU)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"earlier"}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_only_who_gives_minutes_starts_a_timer(script, line, monkeypatch):
+    started = []
+    monkeypatch.setattr(script.threading.Timer, "start", lambda timer: started.append(timer))
+    monkeypatch.setattr(script, "_train", lambda *_: 0)
+    assert script.main(line) == 0
+    assert started == []
+    assert script.main([*line, "--minutes", "9"]) == 0
+    assert [timer.interval for timer in started] == [540]
+
+
+def test_the_card_beside_the_weights_names_their_psnr():
+    card = resource(dncnn_b.WEIGHTS).with_suffix(".md").read_text("utf-8")
+    rows = re.findall(r"\| this network, .+? \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", card)
+    assert len(rows) == 2  # two protocols
+    for row in rows:
+        at_15, at_25, at_50 = map(float, row)
+        assert 33 > at_15 > at_25 > at_50 > 22
 
 
 def test_the_script_scores_the_network_on_the_noisy_images(script, shared_data, monkeypatch):
