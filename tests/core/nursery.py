@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from training_core.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 INTERVAL = 3  # units between two checkpoints: their clock counts units instead of seconds
 
@@ -89,6 +91,7 @@ def _make_tiny(log: _Log) -> None:
 
     from training_core import checkpoint, commands, denoiser, first_estimate, noisy_pairs, pipeline
     from training_core.noise_game import NoiseGame
+    from training_core.paper_gan import AdversarialGame
     from training_core.round_training import RoundTraining
 
     tiny = replace(
@@ -96,15 +99,44 @@ def _make_tiny(log: _Log) -> None:
         noise_model=replace(QUICKEST.noise_model, steps=12),
         denoiser=replace(QUICKEST.denoiser, rounds=2, steps=15, collaborate=False),
     )
-    commands.preset = lambda name, **more: replace(tiny, **more)
+    _make_paper_narrow()
+    tiny_paper = _tiny_paper()
+    commands.preset = lambda name, **more: replace(tiny_paper if name == "paper" else tiny, **more)
+    denoiser.tile_size = lambda *_: 32
     pipeline.expected_plan = lambda *_: {}
     noisy_pairs.MOST_COPIES = 2
     checkpoint.time = SimpleNamespace(monotonic=lambda: log.units)
     checkpoint.Checkpoint.__init__.__kwdefaults__["every_s"] = INTERVAL
     log.watch(NoiseGame, "step")
+    log.watch(AdversarialGame, "step")
     log.watch(first_estimate, "first_estimate")
     log.watch(RoundTraining, "step")
     log.watch(denoiser, "_denoise_tile")
+
+
+def _tiny_paper() -> Settings:
+    from training_core.settings import PatchSettings, preset
+
+    paper = preset("paper")
+    return replace(
+        paper,
+        patches=PatchSettings(strictness=0.6, patch_size_px=64, stride_px=4),
+        noise_model=replace(paper.noise_model, steps=8, batch=2, critic_steps=1),
+        denoiser=replace(paper.denoiser, rounds=2, steps=8, batch=2, averaging=0.5),
+    )
+
+
+def _make_paper_narrow() -> None:
+    from training_core import denoiser, paper_gan
+    from training_core.networks import Critic, DnCNN
+
+    wide = paper_gan.paper_network
+
+    def narrow(kind: str, depth: int = 17, *, sigmoid: bool = False) -> Any:
+        return DnCNN(depth, 8, sigmoid=sigmoid) if kind == "dncnn" else wide(kind, sigmoid=sigmoid)
+
+    paper_gan.paper_network = denoiser.paper_network = narrow
+    paper_gan.Critic = lambda: Critic(16)
 
 
 def _run(argv: Sequence[str], path: str, log: _Log) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,11 +22,10 @@ from training_core.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 
-KILLS = 20
+KILLS = {"train": 8, "paper": 6, "denoise": 6}  # twenty in all
 
 
 @pytest.fixture(scope="module")
@@ -34,23 +34,29 @@ def nursery() -> Iterator[Nursery]:
         yield opened
 
 
-@pytest.fixture
-def noisy(tmp_path: Path) -> Path:
-    pixels = block(2 * 64, 64, 200, 800).reshape(2, 64, 64) + 20 * blurred_noise((2, 64, 64), 0, 1)
-    path = tmp_path / "noisy.tif"
-    tifffile.imwrite(path, pixels.astype(np.float32), metadata={"axes": "ZYX"})
+def write(path: Path, pixels: np.ndarray) -> Path:
+    values, axes = pixels.astype(np.float32), {"axes": "ZYX"}
+    tifffile.imwrite(path, values, photometric="minisblack", metadata=axes)
     return path
 
 
-class Model:
-    """A model that a command is to make, however often it is killed."""
+@pytest.fixture
+def noisy(tmp_path: Path) -> Path:
+    pixels = block(2 * 64, 64, 200, 800).reshape(2, 64, 64) + 20 * blurred_noise((2, 64, 64), 0, 1)
+    return write(tmp_path / "noisy.tif", pixels)
 
-    def __init__(self, nursery: Nursery, noisy: Path, name: str) -> None:
-        self.nursery, self.noisy = nursery, noisy
-        self.path, self.log = noisy.with_name(name), noisy.with_name(f"{name}.log")
-        self.folder = noisy.with_name(f"{name}.checkpoint")
 
-        self.command = (self.log, "train", noisy, "--model", self.path, "--resume")
+class Task:
+    """What a command is to make, however often it is killed."""
+
+    def __init__(self, nursery: Nursery, name: str, *command: object) -> None:
+        """Take a command that ends with the path of what it makes; `name` is for that path."""
+        *rest, path = command
+        assert isinstance(path, Path)
+        self.nursery, self.path = nursery, path.with_stem(name)
+        self.log = path.with_name(f"{self.path.name}.log")
+        self.folder = path.with_name(f"{self.path.name}.checkpoint")
+        self.command = (self.log, *rest, self.path, "--resume")
 
     def start(self) -> int:
         return self.nursery.start(*self.command)
@@ -62,47 +68,76 @@ class Model:
     def errors(self) -> str:
         return self.log.with_name(f"{self.log.name}.err").read_text()
 
-    def weights(self) -> dict[str, bytes]:
+    def made(self) -> dict[str, bytes]:
+        """Give the weights of a model, or the pixels."""
+        if self.path.suffix == ".tif":
+            return {"pixels": tifffile.imread(self.path).tobytes()}
         with safe_open(self.path, framework="np") as file:
             return {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
 
 
-@pytest.fixture
-def whole(nursery: Nursery, noisy: Path) -> Model:
-    """Give a model whose training nobody interrupted."""
-    model = Model(nursery, noisy, "whole.g2g")
+def training(noisy: Path) -> tuple[object, ...]:
+    return "train", noisy, "--model", noisy.with_name("model.g2g")
+
+
+def learn_and_denoise_as_published(noisy: Path) -> tuple[object, ...]:
+    clean = np.full((4, 88, 72), 500.0)
+    clean[:, :, 40:] = 515.0
+    larger = write(noisy.with_name("larger.tif"), clean + 30 * blurred_noise(clean.shape, 0, 8))
+    return "run", larger, "--preset", "paper", "--output", noisy.with_name("clean.tif")
+
+
+def denoising(nursery: Nursery, noisy: Path) -> tuple[object, ...]:
+    model = Task(nursery, "trained", *training(noisy))
     assert nursery.run(*model.command) == 0, model.errors()
-    return model
+    frames = write(noisy.with_name("frames.tif"), np.tile(tifffile.imread(noisy), (4, 1, 1)))
+    return "denoise", frames, "--model", model.path, "--output", noisy.with_name("clean.tif")
 
 
-def test_killed_at_twenty_random_moments(nursery: Nursery, noisy: Path, whole: Model) -> None:
+def command_of(job: str, nursery: Nursery, noisy: Path) -> tuple[object, ...]:
+    if job == "denoise":
+        return denoising(nursery, noisy)
+    return training(noisy) if job == "train" else learn_and_denoise_as_published(noisy)
+
+
+def uninterrupted(nursery: Nursery, *command: object) -> Task:
+    whole = Task(nursery, "whole", *command)
+    assert nursery.run(*whole.command) == 0, whole.errors()
+    return whole
+
+
+@pytest.mark.parametrize("job", KILLS)
+def test_killed_at_random_moments(job: str, nursery: Nursery, noisy: Path) -> None:
+    command = command_of(job, nursery, noisy)
+    whole = uninterrupted(nursery, *command)
     started = time.monotonic()
-    assert nursery.wait(Model(nursery, noisy, "timed.g2g").start()) == 0
+    assert nursery.wait(Task(nursery, "timed", *command).start()) == 0
     takes = time.monotonic() - started
-    draw, kills, models = np.random.default_rng(3), 0, 0
-    while kills < KILLS:
-        models, lost = models + 1, 0
-        model = Model(nursery, noisy, f"killed{models}.g2g")
-        while not model.path.exists():
-            pid = model.start()
-            if kills < KILLS:
+    draw, kills, tasks = np.random.default_rng(3), 0, 0
+    while kills < KILLS[job]:
+        tasks, lost = tasks + 1, 0
+        task = Task(nursery, f"killed{tasks}", *command)
+        while not task.path.exists():
+            pid = task.start()
+            if kills < KILLS[job]:
                 time.sleep(draw.uniform(0.0, 0.5 * takes))
                 os.kill(pid, signal.SIGKILL)  # which does nothing to one that has ended
             ended = nursery.wait(pid)
-            assert ended in (0, -signal.SIGKILL), model.errors()
+            assert ended in (0, -signal.SIGKILL), task.errors()
             kills, lost = kills + (ended != 0), lost + (ended != 0)
-        assert model.weights() == whole.weights()
-        again = (model.units() - whole.units()).total()
-        assert whole.units() - model.units() == Counter()
+        assert task.made() == whole.made()
+        again = (task.units() - whole.units()).total()
+        assert whole.units() - task.units() == Counter()
         assert again <= lost * INTERVAL, (again, lost)
-        assert "Warning" not in model.errors()  # no part was ever unreadable
+        assert "Warning" not in task.errors()  # no part was ever unreadable
         if ended == 0:
-            assert not model.folder.exists()
-    assert kills == KILLS
+            assert not task.folder.exists()
+    assert kills == KILLS[job]
 
 
-def test_terminated_it_loses_nothing(nursery: Nursery, noisy: Path, whole: Model) -> None:
-    model = Model(nursery, noisy, "stopped.g2g")
+def test_terminated_it_loses_nothing(nursery: Nursery, noisy: Path) -> None:
+    whole = uninterrupted(nursery, *training(noisy))
+    model = Task(nursery, "stopped", *training(noisy))
     for units in (5, 20, 40):
         pid = model.start()
         while model.units().total() < units:
@@ -113,7 +148,7 @@ def test_terminated_it_loses_nothing(nursery: Nursery, noisy: Path, whole: Model
             model.errors()
         )
     assert nursery.wait(model.start()) == 0
-    assert model.weights() == whole.weights()
+    assert model.made() == whole.made()
     assert model.units() == whole.units()
 
 
