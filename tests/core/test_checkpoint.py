@@ -330,7 +330,7 @@ def test_a_damaged_part_is_left_out_with_a_note(tmp_path: Path, damage: str) -> 
     changed = bytearray(whole)
     changed[-100] ^= 4
     spoilt = {"half": whole[: len(whole) // 2], "empty": b"", "a bit": changed, "text": b"{}" * 99}
-    spoilt["a digit"] = whole.replace(rb'\"step\", 3', rb'\"step\", 7')
+    spoilt["a digit"] = whole.replace(rb"\"step\", 3", rb"\"step\", 7")
     assert spoilt[damage] != whole
     path.write_bytes(bytes(spoilt[damage]))
 

@@ -22,7 +22,7 @@ from training_core import (
 )
 from training_core import denoiser as denoising
 from training_core.checkpoint import Checkpoint
-from training_core.errors import CheckpointError, InputError
+from training_core.errors import CheckpointError, InputError, OutputError
 from training_core.networks import Critic, DnCNN
 from training_core.noise_game import NoiseGame
 from training_core.paper_gan import AdversarialGame
@@ -204,34 +204,37 @@ def test_interrupted_again_and_again_nothing_differs(
     assert 0 < lost <= len(ENDS[job])  # at most a step each time
 
 
+def claim(output: Path, existing: Existing, seed: int, error: Exception | None = None) -> None:
+    """Begin a job, which fails before it has done anything where there is an error."""
+    with existing.checkpoint(output, Run()) as kept:
+        kept.claim({"seed": seed})
+        if error is not None:
+            raise error
+
+
 def test_an_overwriting_job_killed_at_once_is_not_taken_for_its_old_output(tmp_path: Path) -> None:
-    output = tmp_path / "clean.tif"
+    output, resume = tmp_path / "clean.tif", Existing(resume=True)
     output.write_text("old")
-    again = Existing(resume=True)
-    assert again.is_finished(output)
-    with pytest.raises(PowerCutError), Existing(overwrite=True).checkpoint(output, Run()) as kept:
-        kept.claim({"seed": 5})
-        raise PowerCutError
-    assert not again.is_finished(output)
+    assert resume.is_finished(output)
+    with pytest.raises(PowerCutError):
+        claim(output, Existing(overwrite=True), 5, PowerCutError())
+    assert not resume.is_finished(output)
     with pytest.raises(CheckpointError, match="seed was 5, not 6"):
-        with again.checkpoint(output, Run()) as kept:
-            kept.claim({"seed": 6})
-    with again.checkpoint(output, Run()) as kept:
-        kept.claim({"seed": 5})
-    assert again.is_finished(output)
+        claim(output, resume, 6)
+    claim(output, resume, 5)
+    assert resume.is_finished(output)
 
 
 def test_a_job_refused_before_it_did_anything_leaves_nothing_to_resume(tmp_path: Path) -> None:
-    output, jobs = tmp_path / "clean.tif", Existing()
-    with pytest.raises(InputError), jobs.checkpoint(output, Run()) as kept:
-        kept.claim({})
-        raise InputError("It has two channels, the model learned one.")
-    with pytest.raises(PowerCutError), jobs.checkpoint(output, Run()) as kept:
-        kept.claim({})
-        raise PowerCutError
-    with pytest.raises(InputError), Existing(resume=True).checkpoint(output, Run()):
-        raise InputError("The stack is on a disk that is not there.")
-    assert kept.exists  # what was interrupted before stays
+    output, refused = tmp_path / "clean.tif", InputError("It has two channels.")
+    with pytest.raises(InputError):
+        claim(output, Existing(), 5, refused)
+    with pytest.raises(PowerCutError):
+        claim(output, Existing(), 5, PowerCutError())
+    with pytest.raises(InputError):
+        claim(output, Existing(resume=True), 5, refused)
+    with pytest.raises(OutputError, match="keeps an interrupted job"):  # it was there before
+        claim(output, Existing(), 5)
 
 
 def denoise_tiles(folder: Path, run: Run, tile_px: int = 32) -> np.ndarray[Any, Any]:
