@@ -198,7 +198,7 @@ def report(rows: Sequence[Row], peak: dict[str, float], size: Size, device: torc
     share = rows[-1].speed("float32") / peak["float32"]
     note = (
         "`python tests/benchmarks/paper_speed.py`: paper mode against the plain reading of the "
-        "paper (`tests/core/paper_reference.py`), by turns in one run, but in a process of its own, "
+        "paper (`tests/core/paper_reference.py`), in the same run, but in a process of its own, "
         f"since production changes how its process keeps memory. Times are {unit}, TFLOP those of "
         f"the convolutions. On {describe_device(device)}; {machine()}, torch "
         f"{torch.__version__}. A matrix product of {size.matmul} in the same turns, the faster of "
