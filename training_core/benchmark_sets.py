@@ -70,6 +70,8 @@ def load_table(table: Table, data: Path, protocol: str, *, seed: int = 0) -> Eva
         raise InputError(f"There is no data folder {data}; give the folder of the benchmark sets.")
     if table.kind == "natural":
         return _natural(table, data, scoring, seed)
+    if table.column.startswith("w2s"):
+        return _w2s(table, data, scoring)
     if table.kind == "micrograph":
         return _micrographs(table, data, scoring)
     return _ct(table, data, scoring)
@@ -150,12 +152,9 @@ def _raw_frames(table: Table, fmd: Path) -> dict[str, Found]:
 
 
 def _themselves(found: dict[str, Found]) -> list[Stack]:
-    """Give a stack for each type, for their noise differs."""
-    return [
-        stack
-        for one in found.values()
-        for stack in stacks_of([frame for scene in one.scenes for frame in scene.frames.values()])
-    ]
+    """Give a stack for each frame: they are images of their own, never a series in time."""
+    scenes = [scene for one in found.values() for scene in one.scenes]
+    return [Stack(frame, "YX") for scene in scenes for frame in scene.frames.values()]
 
 
 def _left_out(table: Table, found: dict[str, Found]) -> str:
@@ -170,6 +169,26 @@ def _left_out(table: Table, found: dict[str, Found]) -> str:
     }
     notes += [f"{reason}: {', '.join(names)}." for reason, names in reasons.items() if names]
     return " ".join(notes)
+
+
+def _w2s(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
+    """Build a channel of W2S: single frames, and means of 400 brought to their brightness."""
+    folder = find_folder(data, ("w2s",), "The set W2S")
+    paths = sorted((folder / "avg1").glob(f"*_{table.column[-1]}.tif"))
+    if not paths:
+        raise InputError(f"There are no images of {table.title} in {folder / 'avg1'}; add them.")
+    tests = []
+    for path in paths:
+        noisy = open_stack(path)
+        seen, mean = noisy.frame(0).ravel(), open_stack(folder / "avg400" / path.name).frame(0)
+        slope, offset = np.polyfit(mean.ravel().astype(np.float64), seen.astype(np.float64), 1)
+        tests.append(TestImage(f"w2s_{path.stem}", noisy, slope * mean.astype(np.float64) + offset))
+    note = (
+        "Learned from these fields themselves. Noisy images and references were stretched apart, "
+        "so a least-squares line brings each reference to the brightness of its noisy image."
+    )
+    learn = partial(list, [test.noisy for test in tests])
+    return EvaluationSet(learn, tuple(tests), scoring, f"{_count(tuple(tests), folder)} {note}")
 
 
 def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:

@@ -187,6 +187,12 @@ def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:
         how = _round(number, settings.denoiser.first_estimate)
         apply = _by(_of_round(denoiser, number))
         yield Contender("g2g", f"{name}, {which}", how, apply, competes=bool(marks))
+    if settings.denoiser.collaborate:
+        how = "What the result would be, had this round been chosen; brightness as corrected now."
+        for number in sorted(set(denoiser.history) - {chosen}):
+            other = replace(denoiser, network=denoiser.history[number])
+            label = f"{name}, round {number} with all passes"
+            yield Contender("g2g", label, how, _by(other), competes=False)
     how = "What `g2g run` gives: the blindly chosen round with all passes after the network."
     yield Contender("g2g", f"{name}, result", how, _by(denoiser))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .benchmark_sets import load_table
+from .bias import flat_residual
 from .checkpoint import NO_CHECKPOINT
 from .contenders import (
     METHODS,
@@ -171,7 +172,8 @@ def _contenders(
             label = f"G2G {request.settings.preset}, result"
             contenders.append(Contender("g2g", label, str(error), None))
         else:
-            card = denoiser.card
+            left = flat_residual(denoiser, request.settings.seed)
+            card = denoiser.card | {"flat_residual": left, "core_seconds": job.core_seconds}
             contenders += g2g_contenders(denoiser)
     return [c for c in contenders if c.method in request.methods], card
 
@@ -186,11 +188,15 @@ class _Job(PartOfRun):
         super().__init__(whole, whole.emit)
         self._checkpoint = checkpoint
         self._tested_on, self._learned_from = tested_on, tested_on
+        self.core_seconds = 0.0  # of training, over all threads; of an earlier process not
 
     def train(self, stacks: Sequence[Stack], settings: Settings) -> Denoiser:
         """Train as part of this job."""
         self._learned_from = sum(s.frame_count * int(np.prod(s.frame_shape)) for s in stacks)
-        return train(stacks, settings, run=self, checkpoint=self._checkpoint)
+        before = time.process_time()
+        denoiser = train(stacks, settings, run=self, checkpoint=self._checkpoint)
+        self.core_seconds = time.process_time() - before
+        return denoiser
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         """State how long the stages take, and say it: paper mode takes weeks on a processor."""

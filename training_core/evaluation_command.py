@@ -136,6 +136,7 @@ def _request(
 
 
 def _facts(report: Report) -> dict[str, Any]:
+    from .evaluation_findings import plain_findings
     from .evaluation_report import verdicts
 
     return {
@@ -150,6 +151,7 @@ def _facts(report: Report) -> dict[str, Any]:
         "chosen_round": report.card.get("chosen_round"),
         "rows": [_row(report, row) for row in report.rows],
         "verdicts": verdicts(report),
+        "findings": plain_findings(report),
         "notes": report.notes,
     }
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .contenders import METHODS
 from .errors import OutputError
+from .evaluation_findings import findings
 from .evaluation_folder import PAGE, SCORES, check_folder, put_in_place
 from .figures import detail_place
 from .sheets import enlarged, save_png, sheet, to_grey
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from .evaluation_scores import Example, Mean, Report, Row
+    from .evaluation_scores import Cell, Example, Mean, Report, Row
 
 CROP_PX = 300
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")
@@ -46,6 +47,11 @@ COLUMNS = (
     "psnr_standard_error",
     "ssim",
     "ssim_standard_error",
+    "mean_shift_percent",
+    "slope_on_reference",
+    "slope",
+    "calibration",
+    "worst_bin_percent",
 )
 
 
@@ -64,7 +70,7 @@ def as_text(report: Report) -> str:
         lines.append((name.ljust(wide) + "".join(_cell(report, row))).rstrip())
     lines += ["", f"{BEST} {LEGEND}"]
     lines += [p.describes[:1].upper() + p.describes[1:] + "." for p in report.protocols]
-    lines += [*report.notes, *_empty_rows(report), *verdicts(report)]
+    lines += [*report.notes, *_empty_rows(report), *verdicts(report), *findings(report)]
     return "\n".join(lines).encode("ascii", "replace").decode()
 
 
@@ -135,11 +141,21 @@ def as_csv(report: Report) -> str:
             "sees_reference": row.sees_reference,
         }
         for cell in row.cells:
-            scores = {"psnr_db": _exact(cell.psnr), "ssim": _exact(cell.ssim)}
+            scores = {"psnr_db": _exact(cell.psnr), "ssim": _exact(cell.ssim), **_bias(cell)}
             writer.writerow({**start, "protocol": cell.protocol, "image": cell.image, **scores})
         for protocol, mean in row.means.items():
             writer.writerow({**start, "protocol": protocol, "image": "mean", **_means(mean)})
     return file.getvalue()
+
+
+def _bias(cell: Cell) -> dict[str, str]:
+    """Give the last columns."""
+    bias = cell.bias
+    if bias is None:
+        return {}
+    slopes = (bias.reference_slope, bias.slope, bias.calibration)
+    values = (bias.shift_percent, *slopes, bias.worst_bin_percent)
+    return dict(zip(COLUMNS[-5:], map(_exact, values), strict=True))
 
 
 def _means(mean: Mean) -> dict[str, str]:
@@ -166,7 +182,7 @@ def as_markdown(report: Report, pictures: list[str]) -> str:
         "",
         f"{headline(report)}.",
         "",
-        *(f"- {verdict}" for verdict in verdicts(report)),
+        *(f"- {sentence}" for sentence in (*verdicts(report), *findings(report))),
         "",
         *_markdown_table(report),
         "",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .bias import Bias
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -24,6 +26,7 @@ Source = Literal["measured", "published", "target"]
 IN_TABLE = "As published in the table of GAN2GAN."
 ELSEWHERE = "As its authors published it, by the usual protocol."
 TARGET = "What this program is to reach."
+OWN = ("first-estimate", "g2g")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Cell:
     protocol: str
     psnr: float
     ssim: float
+    bias: Bias | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,16 @@ class Row:
         """Give the mean PSNR, None where there is none."""
         return self.means[protocol].psnr if protocol in self.means else None
 
+    def bias(self, protocol: str) -> Bias | None:
+        """Give the bias over all images, None where it was not measured."""
+        found = [c.bias for c in self.cells if c.protocol == protocol and c.bias is not None]
+        return Bias.of(found) if found else None
+
+    def rmse(self, protocol: str, peak: float) -> float | None:
+        """Give the root mean square error over all images, in the unit of the peak."""
+        psnrs = [c.psnr for c in self.cells if c.protocol == protocol]
+        return float(peak * np.mean(10 ** (-np.array(psnrs) / 10)) ** 0.5) if psnrs else None
+
 
 def measured_row(contender: Contender, cells: Sequence[Cell], seconds: float) -> Row:
     """Give the row of a contender that has been through all images, or could not be tried."""
@@ -167,7 +181,8 @@ class Report:
     settings
         How G2G was trained.
     card
-        The story of its training; empty where it was not trained.
+        The story of its training, with what the test of noise alone left (`flat_residual`) and the
+        core seconds of training; empty where it was not trained.
     device
         Where it ran.
     seconds
@@ -198,6 +213,23 @@ class Report:
         """Give the measured blind row with the highest PSNR (of some methods), None without any."""
         found = [r for r in self.rows if r.blind and (not methods or r.method in methods)]
         return max(found, key=lambda row: row.psnr(protocol) or -np.inf, default=None)
+
+    def oracle(self, protocol: str) -> Row | None:
+        """Give the best of our own rows, picked by the reference; None where ours was not run."""
+        own = [r for r in self.rows if r.method in OWN and r.cells]
+        return max(own, key=lambda row: row.psnr(protocol) or -np.inf) if self.ours else None
+
+    def lost(self, protocol: str) -> Figures:
+        """Give what the blind choice loses against the best of our rows, in PSNR and in SSIM.
+
+        The best row in SSIM may be another than in PSNR; a negative loss cannot be.
+        """
+        if self.ours is None:
+            return None, None
+        own = [r.means[protocol] for r in self.rows if r.method in OWN and r.cells]
+        mine = self.ours.means[protocol]
+        psnrs, ssims = ([getattr(m, n) for m in own] for n in ("psnr", "ssim"))
+        return max(psnrs) - (mine.psnr or 0.0), max(ssims) - (mine.ssim or 0.0)
 
     def passes(self, row: Row, *, psnr_alone: bool = False) -> bool | None:
         """Whether ours is at least as good as a known row, in PSNR and, where given, SSIM."""

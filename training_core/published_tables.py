@@ -89,6 +89,9 @@ STRICTNESS = {
     "Dose75": 0.15,
     "Dose100": 0.15,
     "L096": 0.34,
+    "w2s_0": 0.21,
+    "w2s_1": 0.13,
+    "w2s_2": 0.1,
 }
 # Px between patches: small sets need many; the authors' sets hold thousands of frames.
 STRIDE_PX = {"Dose25": 24, "Dose50": 24, "Dose75": 24, "Dose100": 24} | {
@@ -227,6 +230,9 @@ def _other_tables() -> Iterator[Table]:
     for n in AVERAGES:
         name, title = f"fmd-confocal-bpae-b-avg{n}", f"FMD confocal BPAE, blue, {_mean(n)}"
         yield _micrograph(name, title, "Confocal_BPAE_B", n)
+    for channel in range(3):
+        title = f"W2S wide-field, channel {channel}"
+        yield _micrograph(f"w2s-{channel}", title, f"w2s_{channel}")
     title = "Mayo CT, L096, quarter against full dose"
     yield Table("ct-mayo", title, "L096", "ct", _paper("L096", "ct"))
 

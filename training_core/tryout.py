@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .bias import measure_bias
 from .errors import CoreError
 from .evaluation_scores import Cell, Example, measured_row
 from .run import Run, Stage
@@ -152,8 +153,12 @@ class Tryout:
             return None
 
     def _cells(self, trial: Trial, image: Values) -> list[Cell]:
-        scores = {n: self.protocols[n].score(image, clean) for n, clean in trial.references.items()}
-        return [Cell(trial.name, name, s.psnr, s.ssim) for name, s in scores.items()]
+        cells = []
+        for name, clean in trial.references.items():
+            score = self.protocols[name].score(image, clean)
+            bias = measure_bias(trial.values, image, clean)
+            cells.append(Cell(trial.name, name, score.psnr, score.ssim, bias))
+        return cells
 
     def rows(self) -> list[Row]:
         """Give what was measured, a row for each contender."""

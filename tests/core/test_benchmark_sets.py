@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from training_core.benchmark_sets import TABLES, load_table
@@ -195,7 +196,7 @@ def test_repeated_frames_are_left_out_and_named(fmd):
     names = [f"WideField_BPAE_B_{n}" for n in (1, 3, 4)]
     names += [f"WideField_BPAE_G_{n}" for n in (1, 2, 3, 4)]
     assert [test.name for test in found.tests] == names
-    assert [stack.shape for stack in found.train] == [(3, 24, 24), (4, 24, 24)]
+    assert [stack.axes for stack in found.train] == ["YX"] * 7  # never a series in time
     np.testing.assert_array_equal(found.tests[1].noisy.pixels, picture(2, 24, 24))
     assert found.tests[0].noisy.dtype == np.uint8
     assert "repeats an earlier frame: WideField_BPAE_B_2." in found.note
@@ -231,13 +232,33 @@ def test_fields_with_folders_of_their_own(tmp_path):
             save(root / "raw" / field / f"f{n}.png", picture(10 * int(field) + n, 16, 16))
         save(root / "gt" / field / "avg50.png", picture(int(field), 16, 16))
     found = load_table(TABLES["fmd-confocal-bpae-b-avg1"], tmp_path, "sane")
-    assert [stack.shape for stack in found.train] == [(8, 16, 16)]
+    assert [stack.shape for stack in found.train] == [(16, 16)] * 8
     names = [test.name for test in found.tests]
     assert names == [
         *(f"Confocal_BPAE_B_2_{n}" for n in (1, 2, 3, 4)),
         *(f"Confocal_BPAE_B_10_{n}" for n in (1, 2)),
     ]
     np.testing.assert_array_equal(found.tests[-1].clean, picture(10, 16, 16))
+
+
+def test_the_references_of_w2s_are_brought_to_the_brightness_of_the_noisy_images(tmp_path):
+    rng = np.random.default_rng(0)
+    for part in ("avg1", "avg400"):
+        (tmp_path / "w2s" / part).mkdir(parents=True)
+    for field in ("001", "002"):
+        mean = picture(int(field), 32, 32)
+        noisy = np.rint(0.5 * mean + 20 + rng.normal(0, 5, mean.shape)).astype(np.uint8)
+        tifffile.imwrite(tmp_path / "w2s" / "avg400" / f"{field}_1.tif", mean)
+        tifffile.imwrite(tmp_path / "w2s" / "avg1" / f"{field}_1.tif", noisy)
+    found = load_table(TABLES["w2s-1"], tmp_path, "sane")
+    assert [test.name for test in found.tests] == ["w2s_001_1", "w2s_002_1"]
+    for test in found.tests:
+        mean = tifffile.imread(tmp_path / "w2s" / "avg400" / f"{test.name[4:]}.tif")
+        np.testing.assert_allclose(test.clean, 0.5 * mean + 20, atol=2)
+    assert [stack.axes for stack in found.train] == ["YX", "YX"]
+    assert "least-squares line" in found.note
+    with pytest.raises(InputError, match="no images of W2S wide-field, channel 2 in"):
+        load_table(TABLES["w2s-2"], tmp_path, "sane")
 
 
 @pytest.fixture
@@ -444,6 +465,19 @@ def test_ssim_of_the_micrographs_is_that_of_their_known_figures(shared_data):
         found = load_table(TABLES[name], shared_data, "sane")
         scores = [found.protocol.score(t.noisy.frame(0), t.clean).ssim for t in found.tests]
         assert np.mean(scores) == pytest.approx(ssim, abs=0.0006)
+
+
+@pytest.mark.shared_data
+def test_noisy_rows_of_w2s_after_the_line(shared_data):
+    scores = {
+        test.name: found.protocol.score(test.noisy.frame(0), test.clean).psnr
+        for channel in range(3)
+        for found in [load_table(TABLES[f"w2s-{channel}"], shared_data, "sane")]
+        for test in found.tests
+    }
+    assert len(scores) == 9
+    assert min(scores.values()) == pytest.approx(18.5, abs=0.05)
+    assert max(scores.values()) == pytest.approx(26.85, abs=0.05)
 
 
 @pytest.mark.shared_data

@@ -25,7 +25,7 @@ from training_core.contenders import (
     classical_contenders,
     g2g_contenders,
 )
-from training_core.denoiser import Channel, Denoiser
+from training_core.denoiser import Channel, Denoiser, denoise
 from training_core.errors import InputError, ModelError, SettingsError, TooFewPatchesError
 from training_core.evaluation import Request, choose_trials, settings_for, usual_methods
 from training_core.evaluation_set import EvaluationSet, TestImage
@@ -178,24 +178,28 @@ def test_each_round_has_a_row_of_its_own_network(trial):
         "G2G balanced, first estimate",
         "G2G balanced, round 0 (chosen blind)",
         "G2G balanced, round 1 (last)",
+        "G2G balanced, round 1 with all passes",
         "G2G balanced, result",
     ]
-    assert [row.competes for row in rows] == [False, True, True, True]
+    assert [row.competes for row in rows] == [False, True, True, False, True]
     images = [row.apply(trial, SILENT) for row in rows]
     alone = denoiser.network_pass(
         torch.from_numpy(trial.noisy.frame(0)), denoiser.channels[0]
     ).numpy()
     np.testing.assert_allclose(images[1], alone, atol=1e-3)
     assert np.abs(images[2] - images[1]).max() > 0.1
-    assert np.abs(images[3] - images[1]).max() > 0.1  # the collaborative pass follows
+    assert np.abs(images[4] - images[1]).max() > 0.1  # the collaborative pass follows
+    passed = denoise(trial.noisy, replace(denoiser, network=other)).raw_frame(0)
+    np.testing.assert_array_equal(images[3], passed)
 
 
 def test_of_the_rounds_only_the_blind_choice_and_the_last_compete():
     denoiser = made_up_denoiser(noise_model())
     denoiser.history = dict.fromkeys(range(4), denoiser.network)
     denoiser.card = {"chosen_round": 1}
-    rounds = [row.competes for row in g2g_contenders(denoiser) if ", round" in row.label]
-    assert rounds == [False, True, False, True]
+    rows = [row for row in g2g_contenders(denoiser) if ", round" in row.label]
+    assert [row.competes for row in rows] == [False, True, False, True, False, False, False]
+    assert [row.label[14:] for row in rows[4:]] == [f"round {n} with all passes" for n in (0, 2, 3)]
 
 
 def test_round_0_of_paper_mode_is_generator_g2(trial):
@@ -231,6 +235,7 @@ def test_scores_are_those_of_the_protocols_and_seconds_are_measured():
     events = []
     tryout.go_through(CPU, Run(events.append))
     row, empty = tryout.rows()
+    assert row.bias("sane").shift_percent == 0
     expected = [SANE.score(trial.values, trial.references["sane"]) for trial in trials]
     got = [(c.psnr, c.ssim) for c in row.cells if c.protocol == "sane"]
     assert got == [(score.psnr, score.ssim) for score in expected]
@@ -295,6 +300,13 @@ def test_the_command_from_end_to_end(tiny, tmp_path, capsys):
     assert means["NLM"] > means["noisy"] + 5
     assert means["G2G quick, result"] > means["noisy"] + 5
     assert {"G2G quick, round 0", "G2G quick, first estimate"} <= set(means)
+    assert "The best of our rows, picked by the reference, is G2G quick, " in text
+    assert "Our result moves the mean of an image by at most" in text
+    left = float(text.partition("Of learned noise on a constant ")[2].partition(" %")[0])
+    assert 0 < left < 100
+    cells = [r for r in read if r["method"] == "G2G quick, result" and r["image"] != "mean"]
+    assert all(0.7 < float(cell["slope"]) < 1.1 for cell in cells)
+    assert all(abs(float(cell["mean_shift_percent"])) < 2 for cell in cells)
 
 
 def test_json_and_no_second_report_in_the_same_place(tiny, capsys):
@@ -304,6 +316,7 @@ def test_json_and_no_second_report_in_the_same_place(tiny, capsys):
     assert (table["table"], table["images"], table["available"]) == ("tiny", 2, 3)
     rows = {row["method"]: row for row in table["rows"]}
     assert rows["TV (Chambolle)"]["scores"]["sane"]["psnr"] > 27
+    assert set(table["findings"].values()) == {None}  # nothing was trained
     assert rows["BM3D"]["scores"] == {}
     assert main(command) == 2
     assert "exists already" in capsys.readouterr().err

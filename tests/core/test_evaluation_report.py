@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from training_core import evaluation_folder, evaluation_report
 from training_core.contenders import Contender
 from training_core.errors import OutputError
+from training_core.evaluation_findings import error_reduction, findings
 from training_core.evaluation_folder import check_folder
 from training_core.evaluation_report import (
     as_csv,
@@ -23,7 +25,7 @@ from training_core.evaluation_report import (
     write_report,
 )
 from training_core.evaluation_scores import Cell, Example, Mean, Report, known_rows, measured_row
-from training_core.protocols import PUBLISHED, SANE
+from training_core.protocols import PUBLISHED, SANE, SANE_CT
 from training_core.published_tables import Table
 from training_core.settings import preset
 
@@ -136,6 +138,39 @@ def test_psnr_alone_does_not_pass_a_row_that_has_an_ssim():
     published = next(r for r in found.rows if r.label == "G2G")
     assert found.passes(published) is False  # 29.5 dB against 29.0, but SSIM .795 against .8
     assert "passes in PSNR, but not in SSIM, published G2G" in verdicts(found)[0]
+
+
+def test_what_the_blind_choice_loses_against_the_best_of_our_rows():
+    rows = (
+        row("first-estimate", "G2G quick, first estimate", (28.0, 28.5), competes=False),
+        row("g2g", "G2G quick, round 1", (31.0, 32.0), competes=False),
+        row("nlm", "NLM", (40.0, 41.0)),
+        row("g2g", "G2G quick, result", (30.0, 31.0)),
+    )
+    found = report(rows=rows)
+    assert found.oracle("sane").label == "G2G quick, round 1"
+    assert found.lost("sane") == (pytest.approx(1), pytest.approx(0.01))
+    assert report(rows=rows[2:]).lost("sane") == (0, 0)
+    assert report(rows=rows[:1]).oracle("sane") is None
+    assert report(rows=rows[:1]).lost("sane") == (None, None)
+    (sentence,) = findings(found)
+    assert "round 1: the blind choice loses 1.00 dB and 0.0100 SSIM, sane protocol" in sentence
+
+
+def test_the_error_of_ct_is_over_all_slices_and_in_hu():
+    scored = [("noisy", "noisy", (20.0, 26.0)), ("g2g", "G2G quick, result", (24.0, 30.0))]
+    rows = tuple(row(*one, protocols=("published",)) for one in scored)
+    rows = tuple(
+        replace(r, cells=tuple(replace(c, protocol="sane") for c in r.cells)) for r in rows
+    )
+    means = ({"sane": Mean.of(r.cells)} for r in rows)
+    rows = tuple(replace(r, means=mean) for r, mean in zip(rows, means, strict=True))
+    found = replace(report(rows=rows, protocols=(SANE_CT,)), table=replace(TABLE, kind="ct"))
+    noisy = 400 * ((10**-2.0 + 10**-2.6) / 2) ** 0.5
+    assert rows[0].rmse("sane", 400) == pytest.approx(noisy)
+    assert error_reduction(found) == pytest.approx(1 - 10**-0.2)
+    assert f"{noisy:.2f} HU noisy, {noisy * 10**-0.2:.2f} HU ours (-36.9 %)" in findings(found)[1]
+    assert error_reduction(report()) is None
 
 
 def test_what_was_not_run_passes_nothing():
