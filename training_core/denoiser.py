@@ -18,6 +18,7 @@ from .kept_frames import KeptFrames
 from .memory import give_memory_back
 from .networks import fold_batch_norm, paper_network
 from .orientations import turn, turn_back
+from .residual_unet import ResidualUNet
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
 from .stack import cast
@@ -168,6 +169,8 @@ def build_network(settings: DenoiserSettings) -> nn.Module:
     """Build the untrained network that the settings ask for."""
     if settings.network == "compact":
         return CompactDenoiser(settings.width, settings.depth)
+    if settings.network == "residual-unet":
+        return ResidualUNet(settings.width)
     return paper_network(settings.network)
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from .blind_score import error_estimate
+from .blind_score import Judge, Score
 from .checkpoint import NO_CHECKPOINT
+from .denoiser import takes_estimate
 from .errors import SettingsError
 from .noisy_pairs import Estimate, make_pairs, next_teacher
+from .round_checks import RoundChecks
 from .round_training import RoundTraining
 from .run import SILENT, PreviewReady, Stage
+from .vetoes import Veto, eligible, find_vetoes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,24 +34,32 @@ if TYPE_CHECKING:
 
     Preview = Callable[[Denoiser, Region], PreviewReady | None]
 
-BETTER = 0.005  # of the noise's variance: a later round is kept unless an earlier one beats this
+GAIN_DB = 0.02  # less than this over the rounds before is no gain
 
 
 @dataclass(frozen=True, slots=True)
 class RoundResult:
     """One round as the user sees it.
 
-    `error` is the estimated error that is left, as a fraction of the noise's variance; the
-    estimate has an uncertainty of about 0.01.
+    `error` is the estimated error that is left, as a fraction of the noise's variance, give or take
+    `range`; `vetoes` say why it is not to be chosen all the same.
     """
 
     round: int
     error: float
+    range: float = 0.0
+    vetoes: tuple[Veto, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values; `score` is the estimated reduction of the noise in dB."""
         score = -10 * math.log10(self.error) if self.error > 0 else None
-        return {"round": self.round, "error": self.error, "score": score}
+        return {
+            "round": self.round,
+            "error": self.error,
+            "range": self.range,
+            "score": score,
+            "vetoes": [veto.reason for veto in self.vetoes],
+        }
 
 
 def train_rounds(
@@ -58,8 +70,12 @@ def train_rounds(
     run: Run = SILENT,
     preview: Preview | None = None,
     checkpoint: Checkpoint = NO_CHECKPOINT,
+    judge: Judge | None = None,
 ) -> list[RoundResult]:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
+
+    Rounds end when the last one gained nothing, and a round when its weights get no better; with
+    the published generator all steps of all rounds are taken.
 
     Parameters
     ----------
@@ -73,6 +89,8 @@ def train_rounds(
         Makes the picture of a watched region; asked at most once a second.
     checkpoint
         Keeps finished rounds and the steps of the one that runs.
+    judge
+        Chooses; by default by Stein's estimate on crops of `noisy`.
 
     Returns
     -------
@@ -86,15 +104,16 @@ def train_rounds(
         If the run was cancelled.
     """
     settings = denoiser.settings.denoiser
-    rounds = _Rounds(denoiser, noisy, run, checkpoint)
-    if settings.network == "compact" and not rounds.take(0):
+    judge = judge or Judge(noisy, denoiser.settings.seed, denoiser.device)
+    rounds = _Rounds(denoiser, noisy, judge, run, checkpoint)
+    if takes_estimate(denoiser.network) and not rounds.take(0):
         rounds.judge(0)  # before training it passes the filter's estimate on
     for number in range(1, settings.rounds + 1):
         if not rounds.take(number):
             rounds.train(number, first, preview)
-        if run.finish_early:
+        if run.finish_early or rounds.settled():
             break
-    run.finish(Stage.ROUNDS)
+    rounds.finish()
     denoiser.network.load_state_dict(rounds.kept[best_round(rounds.results)])
     denoiser.history = rounds.networks()
     if isinstance(first[0], nn.Module):  # g2 of the first channel is round 0
@@ -106,12 +125,19 @@ class _Rounds:
     """The rounds one by one: their results and networks, and the checkpoint's part of each."""
 
     def __init__(
-        self, denoiser: Denoiser, noisy: Sequence[Estimate], run: Run, checkpoint: Checkpoint
+        self,
+        denoiser: Denoiser,
+        noisy: Sequence[Estimate],
+        judge: Judge,
+        run: Run,
+        checkpoint: Checkpoint,
     ) -> None:
-        self.denoiser, self.noisy = denoiser, noisy
+        self.denoiser, self.noisy, self.chooser = denoiser, noisy, judge
+        self.published = denoiser.settings.noise_model.generator == "g1"
         self.run, self.checkpoint = run, checkpoint
         self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
         self.results: list[RoundResult] = []
+        self.scores: list[Score] = []
         self.kept: dict[int, dict[str, Tensor]] = {}
 
     def take(self, number: int) -> bool:
@@ -121,7 +147,7 @@ class _Rounds:
             return False
         self.denoiser.network.load_state_dict(state["network"])
         self.draw.set_state(state["draw"])
-        self._keep(number, state["error"])
+        self._keep(number, Score(state["parts"]), [Veto(**veto) for veto in state["vetoes"]])
         return True
 
     def train(self, number: int, first: Teacher, preview: Preview | None) -> None:
@@ -134,7 +160,8 @@ class _Rounds:
         done += 0 if kept is None else kept["steps"]
         run.start(Stage.ROUNDS, total, f"round {number} of {settings.rounds}", done=done)
         pairs = make_pairs(denoiser, self.noisy, teacher, self.draw, run)
-        training = RoundTraining(denoiser, pairs, run)
+        checks = None if self.published else RoundChecks(denoiser, self.chooser)
+        training = RoundTraining(denoiser, pairs, run, checks)
         if kept is not None:
             training.restore(kept)
         _take_steps(training, denoiser, number, run, preview, steps)
@@ -144,10 +171,39 @@ class _Rounds:
 
     def judge(self, number: int) -> None:
         """Judge the network as it is after a round, and keep it."""
-        error = error_estimate(self.denoiser, self.noisy, self.denoiser.settings.seed, self.run)
-        self._keep(number, error)
-        state = {"network": self.kept[number], "error": error, "draw": self.draw.get_state()}
+        denoiser, run, chooser = self.denoiser, self.run, self.chooser
+        score, made = chooser.judge(partial(denoiser.estimate, run=run), run)
+        vetoes: tuple[Veto, ...] = ()
+        if not self.published:
+            corrected = denoiser.settings.denoiser.keep_brightness
+            vetoes = find_vetoes(chooser.trials, made, score.error, corrected=corrected)
+        self._keep(number, score, vetoes)
+        state = {
+            "network": self.kept[number],
+            "parts": score.parts,
+            "vetoes": [veto.to_dict() for veto in vetoes],
+            "draw": self.draw.get_state(),
+        }
         self.checkpoint.part(f"round-{number}").save(state)
+
+    def settled(self) -> bool:
+        """Whether the last round gained nothing over those before it."""
+        if self.published or len(self.results) < 2:
+            return False
+        before = min(self.scores[:-1], key=lambda score: score.error)
+        return self.scores[-1].gain_over(before)[0] < GAIN_DB
+
+    def finish(self) -> None:
+        """End the stage, whether or not all rounds were trained, and say what was not done."""
+        settings, last = self.denoiser.settings.denoiser, self.results[-1]
+        if self.settled() and last.round < settings.rounds and not self.run.finish_early:
+            gain, give_or_take = self.scores[-1].gain_over(min(self.scores[:-1], key=_error))
+            self.run.note(
+                f"Training ended after round {last.round} of {settings.rounds}, which gained no "
+                f"more than {max(gain, 0.0):.2f} dB (give or take {give_or_take:.2f}) by the blind score."
+            )
+        _note_vetoes(self.results, self.run)
+        self.run.finish(Stage.ROUNDS)
 
     def networks(self) -> dict[int, nn.Module]:
         """Give the network as it was after each round."""
@@ -156,24 +212,41 @@ class _Rounds:
             networks[number].load_state_dict(weights)
         return networks
 
-    def _keep(self, number: int, error: float) -> None:
-        self.results.append(RoundResult(number, error))
+    def _keep(self, number: int, score: Score, vetoes: Sequence[Veto]) -> None:
+        self.results.append(RoundResult(number, score.error, score.range, tuple(vetoes)))
+        self.scores.append(score)
         self.kept[number] = deepcopy(self.denoiser.network.state_dict())
 
 
 def best_round(results: Sequence[RoundResult]) -> int:
-    """Give the last round that no other beats clearly.
+    """Give the last round that no other beats clearly; one with a veto only if all have one.
 
     Raises
     ------
     SettingsError
         If no round gave numbers at all.
     """
-    finite = [result for result in results if math.isfinite(result.error)]
-    if not finite:
+    rounds = eligible(results)
+    if not rounds:
         raise SettingsError("The training diverged; choose a smaller learning rate.")
-    least = min(result.error for result in finite)
-    return max(result.round for result in finite if result.error <= least + BETTER)
+    least = min(result.error for result in rounds)
+    clearly = 10 ** (GAIN_DB / 10)
+    return max(r.round for r in rounds if r.error <= max(least, least * clearly))
+
+
+def _note_vetoes(results: Sequence[RoundResult], run: Run) -> None:
+    best = best_round(results)
+    for result in results:
+        if result.vetoes and result.round != best:
+            reasons = "; ".join(veto.reason for veto in result.vetoes)
+            run.note(f"Round {result.round} is not chosen: {reasons}.")
+        elif result.vetoes:
+            reasons = "; ".join(veto.reason for veto in result.vetoes)
+            run.note(
+                f"Every round does harm by the blind checks; round {best} does least: {reasons}. "
+                "Compare before and after closely.",
+                warning=True,
+            )
 
 
 def _take_steps(
@@ -184,19 +257,20 @@ def _take_steps(
     preview: Preview | None,
     part: Part,
 ) -> None:
-    """Take the steps of one round; the network ends with its averaged weights, in eval mode."""
+    """Take the steps of one round; the network ends with its best averaged weights, in eval."""
     settings = denoiser.settings.denoiser
     before, total = (number - 1) * settings.steps, settings.rounds * settings.steps
-    for step in range(training.steps + 1, settings.steps + 1):
+    while not training.over:
         part.check(run, training.state)
         training.step()
-        if step == settings.steps or run.finish_early or run.tick_due():
-            run.progress(Stage.ROUNDS, before + step, total, {"denoiser": training.mean_loss()})
+        if training.over or run.finish_early or run.tick_due():
+            losses = {"denoiser": training.mean_loss()}
+            run.progress(Stage.ROUNDS, before + training.steps, total, losses)
             _show(denoiser, run, preview)
         if run.finish_early:
             break
     part.save(training.state())  # judging takes a while, too
-    denoiser.network.eval()
+    training.finish()
 
 
 def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:
