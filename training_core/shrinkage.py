@@ -43,19 +43,23 @@ class ShrinkageFilter:
 
     halo_px: ClassVar[int] = 2 * PATCH_PX  # of the size used inside a denoiser
 
-    def __call__(self, noisy: Tensor) -> Tensor:
-        """Filter stabilised frames, (batch, 1, height, width) float32, any size."""
-        first = self._pass(noisy, None)
-        return self._pass(noisy, first)
+    def __call__(self, noisy: Tensor, strength: Tensor | None = None) -> Tensor:
+        """Filter stabilised frames, (batch, 1, height, width) float32, any size.
 
-    def _pass(self, noisy: Tensor, pilot: Tensor | None) -> Tensor:
+        `strength`, of the same size, says what share of the noise's std is in each pixel; None: 1.
+        """
+        first = self._pass(noisy, None, strength)
+        return self._pass(noisy, first, strength)
+
+    def _pass(self, noisy: Tensor, pilot: Tensor | None, strength: Tensor | None) -> Tensor:
         height, width = noisy.shape[-2:]
         waves = self._waves().to(noisy.device)
-        coefficients = functional.conv2d(self._pad(noisy), waves, stride=self.step_px)
-        guide = coefficients
-        if pilot is not None:
-            guide = functional.conv2d(self._pad(pilot), waves, stride=self.step_px)
-        variance = self._variances(guide)
+        coefficients = self.coefficients(noisy)
+        guide = coefficients if pilot is None else self.coefficients(pilot)
+        variance = self.variances(guide)
+        if strength is not None:
+            power = self._pad(strength.square())
+            variance = variance * functional.avg_pool2d(power, self.size_px, self.step_px)
         if pilot is None:
             kept = (guide.square() > THRESHOLD**2 * variance).float()
         else:
@@ -68,6 +72,11 @@ class ShrinkageFilter:
         edge = self.size_px
         return (total / count)[..., edge : edge + height, edge : edge + width]
 
+    def coefficients(self, images: Tensor) -> Tensor:
+        """Transform the blocks of (b, 1, height, width): (b, size^2, rows, columns)."""
+        waves = self._waves().to(images.device)
+        return functional.conv2d(self._pad(images), waves, stride=self.step_px)
+
     def _pad(self, image: Tensor) -> Tensor:
         """Mirror the border, wide enough that every pixel lies in all its blocks."""
         size, step = self.size_px, self.step_px
@@ -79,7 +88,7 @@ class ShrinkageFilter:
         waves = np.einsum("ui,vj->uvij", one, one).reshape(-1, 1, self.size_px, self.size_px)
         return torch.from_numpy(np.ascontiguousarray(waves))
 
-    def _variances(self, guide: Tensor) -> Tensor:
+    def variances(self, guide: Tensor) -> Tensor:
         """Scale the noise's variance per coefficient by its local strength: (b, size^2, h, w)."""
         unit = torch.from_numpy(dct_variances(self.covariance, self.size_px).astype(np.float32))
         sigma = local_sigma(self.curve, guide[:, :1] / self.size_px)
@@ -122,13 +131,22 @@ class CollaborativeFilter:
 
     halo_px: ClassVar[int] = 2 * (REACH_PX + PATCH_PX)
 
-    def __call__(self, noisy: Tensor, pilot: Tensor, run: Run = SILENT) -> Tensor:
-        """Filter a stabilised frame (height, width) with its pilot, both float32."""
+    def __call__(
+        self, noisy: Tensor, pilot: Tensor, run: Run = SILENT, strength: Tensor | None = None
+    ) -> Tensor:
+        """Filter a stabilised frame (height, width) with its pilot, both float32.
+
+        `strength`, of the same size, says what share of the noise's std is in each pixel; None: 1.
+        """
         height, width = noisy.shape
         edges = (0, self._missing(width), 0, self._missing(height))
         noisy, pilot = (mirror(x[None, None], edges) for x in (noisy, pilot))
+        power = None
+        if strength is not None:
+            power = mirror(strength.square()[None, None], edges)
+            power = functional.avg_pool2d(power, PATCH_PX, 1).flatten()
         members = self._similar(pilot, run)
-        total, count = self._estimate(noisy, pilot, members, run)
+        total, count = self._estimate(noisy, pilot, members, power, run)
         return (total / count)[:height, :width]
 
     def _missing(self, length: int) -> int:
@@ -164,7 +182,7 @@ class CollaborativeFilter:
         return down * columns + across
 
     def _estimate(
-        self, noisy: Tensor, pilot: Tensor, members: Tensor, run: Run
+        self, noisy: Tensor, pilot: Tensor, members: Tensor, power: Tensor | None, run: Run
     ) -> tuple[Tensor, Tensor]:
         """Sum the estimates of all patches over the frame, and how many there are per pixel."""
         shape = noisy.shape[-2:]
@@ -175,7 +193,8 @@ class CollaborativeFilter:
         total, count = torch.zeros_like(seen), seen.new_zeros(len(seen))
         for group in torch.split(members, CHUNK):
             run.check()
-            estimates = self._group(seen[group], guess[group], noise)
+            share = None if power is None else power[group].mean(dim=1).reshape(-1, 1, 1)
+            estimates = self._group(seen[group], guess[group], noise, share)
             total.index_add_(0, group.reshape(-1), estimates.reshape(-1, PATCH_PX**2))
             count.index_add_(0, group.reshape(-1), seen.new_ones(group.numel()))
         every = count.expand(PATCH_PX**2, -1)[None]
@@ -184,13 +203,14 @@ class CollaborativeFilter:
             functional.fold(every.contiguous(), shape, PATCH_PX)[0, 0],
         )
 
-    def _group(self, seen: Tensor, guess: Tensor, noise: Tensor) -> Tensor:
-        """Estimate groups of patches, each (groups, members, 64)."""
+    def _group(self, seen: Tensor, guess: Tensor, noise: Tensor, share: Tensor | None) -> Tensor:
+        """Estimate groups of patches, each (groups, members, 64); `share` of the noise's power."""
         middle = guess.mean(dim=1, keepdim=True)
         spread = guess - middle
         signal = spread.transpose(1, 2) @ spread / (guess.shape[1] - 1)
         sigma = local_sigma(self.curve, middle.mean(dim=2, keepdim=True))
-        both = signal + sigma.square() * noise
+        power = sigma.square() if share is None else sigma.square() * share
+        both = signal + power * noise
         both.diagonal(dim1=1, dim2=2).add_(1e-4)
         mean = seen.mean(dim=1, keepdim=True)
         weighed: Tensor = torch.linalg.solve(both, (seen - mean).transpose(1, 2))
