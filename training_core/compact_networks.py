@@ -62,6 +62,14 @@ class StationaryGenerator(nn.Module):
         return scaled
 
     @torch.no_grad()
+    def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
+        """Make noise, (count, 1, height, width) float32; `draw` is on the processor."""
+        edge = 2 * self.margin_px
+        white = torch.randn(count, 1, height + edge, width + edge, generator=draw)
+        noise: Tensor = self(white.to(self.linear.weight.device))
+        return noise
+
+    @torch.no_grad()
     def hold_scale(self, draw: torch.Generator) -> None:
         """Set `shift` and `gain` so that a large sample has mean 0 and std 1."""
         self.shift.zero_()

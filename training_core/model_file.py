@@ -18,12 +18,15 @@ from .denoiser import BrightnessCurve, Channel, Denoiser, build_network
 from .device import choose_device
 from .errors import ModelError, OutputError, SettingsError
 from .networks import NoiseGenerator
-from .noise_model import NoiseMatch, NoiseModel
+from .noise_match import NoiseMatch
+from .noise_model import NoiseModel
 from .noise_statistics import NoiseCurve
+from .resampled_noise import ResampledNoise
 from .settings import Settings
 from .stabilise import Stabiliser
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -31,10 +34,6 @@ if TYPE_CHECKING:
     from .state_file import State
 
 FORMAT = "g2g-1"
-GENERATORS: dict[str, type[StationaryGenerator | NoiseGenerator]] = {
-    "StationaryGenerator": StationaryGenerator,
-    "NoiseGenerator": NoiseGenerator,
-}
 
 
 def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) -> Path:
@@ -155,14 +154,23 @@ def channel_from(state: State, place: torch.device) -> Channel:
     """Build a channel from its `channel_state`, with its generator on a device."""
     card, tensors = state["card"], state["tensors"]
     arrays = {name: value.numpy() for name, value in tensors.items() if "generator" not in name}
-    generator = GENERATORS[card["generator"]]()
     noise = NoiseModel(
         Stabiliser.from_dict(card["stabiliser"]),
         NoiseCurve(arrays["curve.levels"], arrays["curve.sigmas"]),
         arrays["covariance"].reshape(KERNEL_PX, KERNEL_PX),
-        _filled(generator, _under(tensors, "generator"), place),
-        NoiseMatch(**card["match"]) if card["match"] else None,
+        _generator(card["generator"], _under(tensors, "generator"), place),
+        NoiseMatch.from_dict(card["match"]),
         card["patches"],
     )
     brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
     return Channel(noise, float(card["mean"]), float(card["spread"]), brightness)
+
+
+def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> Any:
+    """Build the generator of a class name; a name that nobody knows is a KeyError."""
+    kinds: dict[str, Callable[[], nn.Module]] = {
+        "StationaryGenerator": StationaryGenerator,
+        "ResampledNoise": lambda: ResampledNoise(weights["patches"], weights["ways"]),
+        "NoiseGenerator": NoiseGenerator,
+    }
+    return _filled(kinds[kind](), weights, place)

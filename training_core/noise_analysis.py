@@ -277,7 +277,7 @@ def _measure(sample: Stack, patches: NDArray[np.float32]) -> tuple[MeasuredNoise
     frames = [sample.frame(index) for index in range(sample.frame_count)]
     linear = sample.value_unit == "HU"
     try:
-        stabiliser, curve, covariance, _ = measure_noise(
+        stabiliser, curve, covariance, *_ = measure_noise(
             frames, patches, NoiseModelSettings(), linear=linear
         )
     except TooFewPatchesError as error:

@@ -11,45 +11,51 @@ from torch.nn import functional
 
 from .checkpoint import NO_PART
 from .compact_networks import LocalCritic, StationaryGenerator
-from .noise_model import NoiseMatch
-from .noise_statistics import LAGS, autocovariance, detrended
+from .noise_match import compare_noise
+from .noise_measurement import orientations
+from .noise_statistics import LAGS, autocovariance
+from .resampled_noise import ResampledNoise
 from .run import SILENT, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .checkpoint import Part
-    from .noise_measurement import Image
+    from .noise_match import NoiseMatch
+    from .noise_measurement import Image, Measurement
     from .noise_statistics import Values
     from .run import Run
     from .settings import NoiseModelSettings
     from .state_file import State
 
+    Maker = StationaryGenerator | ResampledNoise
+
 HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
 CRITIC_RATE, AVERAGING = 1e-3, 0.99
 SPECTRUM_RATE, SHAPE_RATE = 2e-5, 5e-3  # the spectrum starts as measured; the histogram does not
-JUDGED = 256  # made crops that are compared with real ones
+JUDGED, JUDGED_ACROSS = 16, 8  # made images, and patches across each, compared with real ones
 LEARNING = ("made", "kept", "critic", "forge", "judge")  # what changes with every step
 
 
 def train_generator(
-    noise: Image,
-    covariance: Values,
+    measured: Measurement,
     settings: NoiseModelSettings,
     *,
     seed: int,
     device: torch.device,
     run: Run = SILENT,
     part: Part = NO_PART,
-) -> tuple[StationaryGenerator, NoiseMatch]:
-    """Learn g1 adversarially from unit noise; fall back to the measured spectrum if it fails.
+) -> tuple[Maker, NoiseMatch]:
+    """Learn g1 adversarially from unit noise; if it fails, something simpler stands in for it.
+
+    What is learned, the starting spectrum included, is learned without the held-out patches. Where
+    it does not match them, noise with the measured spectrum and re-sampled patches are judged in
+    the same way, and the best of the three is taken.
 
     Parameters
     ----------
-    noise
-        Unit noise, (count, size, size) float32.
-    covariance
-        Its autocovariance, (31, 31) float64: where the generator starts.
+    measured
+        The unit noise of the patches, and how strong each is.
     part
         Where an interrupted game is kept and gone on with.
 
@@ -58,21 +64,47 @@ def train_generator(
     Cancelled
         If the run was cancelled; `finish_early` keeps what was learned so far.
     """
+    noise, strengths = measured.noise, measured.strengths
     held_out = np.zeros(len(noise), bool)
     held_out[::HELD_OUT] = len(noise) >= 2 * HELD_OUT
-    game = NoiseGame(noise[~held_out], covariance, settings, seed, device)
+    shown, judge = noise[~held_out], held_out if held_out.any() else ~held_out
+    covariance = autocovariance(shown)
+    game = NoiseGame(shown, covariance, settings, seed, device)
     _play(game, settings.steps, run, part)
-    generator, plain = game.kept, StationaryGenerator(covariance).to(device)
-    judge = noise[held_out] if held_out.any() else noise
-    learned, measured = (_judge(made, judge, game.draw) for made in (generator, plain))
-    if learned.good or learned.distance <= measured.distance:
-        return generator.eval(), learned
+    game.kept.hold_scale(game.draw)
+
+    def judged(maker: Maker) -> NoiseMatch:
+        made = made_patches(maker, noise.shape[1], game.draw)
+        return compare_noise(made, noise[judge], strengths[judge])
+
+    learned = judged(game.kept)
+    if learned.good:
+        return game.kept.eval(), learned
+    plain = StationaryGenerator(covariance).to(device)
+    plain.hold_scale(game.draw)
+    real = ResampledNoise.of(shown, orientations(measured.covariance)).to(device)
+    tried: list[tuple[Maker, NoiseMatch]] = [(game.kept, learned)]
+    tried += [(maker, judged(maker)) for maker in (plain, real)]
+    maker, match = min(tried, key=lambda one: one[1].distance)
+    stand_in = {
+        game.kept: "it is still better than what could stand in for it",
+        plain: "noise with the measured spectrum stands in for it",
+        real: "re-sampled real noise stands in for it",
+    }[maker]
     run.note(
-        f"The noise generator did not converge (correlation off by {learned.correlation:.2f}, "
-        f"kurtosis by {learned.kurtosis:.2f}); noise with the measured spectrum is used instead.",
+        f"The noise generator did not converge ({learned.sentence}); {stand_in} "
+        f"(match {match.score:.0f} %).",
         warning=True,
     )
-    return plain.eval(), measured
+    return maker.eval(), match
+
+
+def made_patches(maker: Maker, size: int, draw: torch.Generator) -> Image:
+    """Cut made noise into many patches, (1024, size, size) float32."""
+    made = maker.sample(JUDGED, JUDGED_ACROSS * size, JUDGED_ACROSS * size, draw)
+    parts = made.reshape(JUDGED, JUDGED_ACROSS, size, JUDGED_ACROSS, size).transpose(2, 3)
+    patches: Image = parts.reshape(-1, size, size).cpu().numpy()
+    return patches
 
 
 def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
@@ -90,11 +122,6 @@ def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
         if run.finish_early:
             break
     run.finish(Stage.NOISE_MODEL)
-
-
-def _judge(generator: StationaryGenerator, real: Image, draw: torch.Generator) -> NoiseMatch:
-    generator.hold_scale(draw)
-    return compare_noise(generator, real, draw)
 
 
 class NoiseGame:
@@ -190,21 +217,3 @@ def follow(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
     """Move the kept weights towards the trained ones (exponential moving average)."""
     for mine, theirs in zip(kept.parameters(), trained.parameters(), strict=True):
         mine.lerp_(theirs, 1 - slowness)
-
-
-@torch.no_grad()
-def compare_noise(generator: StationaryGenerator, real: Image, draw: torch.Generator) -> NoiseMatch:
-    """Compare made noise with real unit noise (count, size, size), both treated alike."""
-    device = generator.linear.weight.device
-    size = real.shape[1]
-    white = _white(JUDGED, size, draw).to(device)
-    made = detrended(generator(white)[:, 0].cpu().numpy())
-    near = slice(LAGS - 3, LAGS + 4)
-    apart = _unit(autocovariance(made))[near, near] - _unit(autocovariance(real))[near, near]
-    kurtosis = abs(float(np.mean(made**4)) - float(np.mean(real**4)))
-    return NoiseMatch(float(np.abs(apart).max()), kurtosis)
-
-
-def _unit(covariance: Values) -> Values:
-    unit: Values = covariance / covariance[LAGS, LAGS]
-    return unit

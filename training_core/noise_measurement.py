@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .errors import TooFewPatchesError
-from .noise_statistics import LAGS, NoiseCurve, autocovariance, detrended, fit_curve, fit_stabiliser
+from .noise_statistics import (
+    LAGS,
+    NoiseCurve,
+    autocovariance,
+    detrended,
+    fit_curve,
+    fit_stabiliser,
+    residual_sigmas,
+    stabilised_well,
+)
+from .orientations import ALL, FLIPS
 from .stabilise import Stabiliser
 
 if TYPE_CHECKING:
@@ -23,9 +33,33 @@ if TYPE_CHECKING:
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
 
 
+class Measurement(NamedTuple):
+    """What is known of the noise of one channel before anything is trained.
+
+    Attributes
+    ----------
+    stabiliser
+        To the units in which the noise hardly depends on brightness, and back.
+    curve
+        Std of the noise against the local mean, in stabilised units.
+    covariance
+        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
+    noise
+        The patches as unit noise, (count, size, size) float32; see `detrended`.
+    strengths
+        Std of each of these patches, its trend gone, over what the curve gives there, (count,).
+    """
+
+    stabiliser: Stabiliser
+    curve: NoiseCurve
+    covariance: Values
+    noise: Image
+    strengths: Values
+
+
 def measure_noise(
     frames: Sequence[Image], patches: Image, settings: NoiseModelSettings, *, linear: bool
-) -> tuple[Stabiliser, NoiseCurve, Values, Image]:
+) -> Measurement:
     """Measure the noise of one channel before anything is trained.
 
     Parameters
@@ -36,11 +70,6 @@ def measure_noise(
         Smooth patches, (count, size, size) float32 in stack units.
     linear
         Whether the noise cannot grow with the signal, as in CT.
-
-    Returns
-    -------
-    tuple
-        Stabiliser, curve, autocovariance and the patches as unit noise.
 
     Raises
     ------
@@ -56,11 +85,21 @@ def measure_noise(
         stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
     else:
         stabiliser = fit_stabiliser(frames)
-    noise = detrended(stabiliser.forward(patches))
+    stabilised = stabiliser.forward(patches)
+    noise = detrended(stabilised)
     covariance = autocovariance(noise)
     covariance /= covariance[LAGS, LAGS]
     curve = fit_curve([stabiliser.forward(frame) for frame in frames], covariance)
-    return stabiliser, curve, covariance, noise
+    strengths = _strengths(stabilised, curve)
+    return Measurement(stabiliser, curve, covariance, noise, strengths)
+
+
+def _strengths(stabilised: Image, curve: NoiseCurve) -> Values:
+    """Give the std of the patches that `detrended` keeps over that of the curve, (count,)."""
+    sigmas = residual_sigmas(stabilised)
+    expected = curve(stabilised.mean(axis=(1, 2), dtype=np.float64))
+    ratio: Values = sigmas / np.maximum(expected, 1e-12)
+    return ratio[stabilised_well(sigmas)]
 
 
 def same_both_ways(covariance: Values) -> bool:
@@ -68,6 +107,11 @@ def same_both_ways(covariance: Values) -> bool:
     middle = slice(LAGS - 3, LAGS + 4)
     near = covariance[middle, middle] / covariance[LAGS, LAGS]
     return bool(np.abs(near - near.T).max() < SAME_BOTH_WAYS)
+
+
+def orientations(covariance: Values) -> tuple[int, ...]:
+    """Give the flips and rotations that leave noise with this autocovariance what it is."""
+    return ALL if same_both_ways(covariance) else FLIPS
 
 
 def _spread(patches: Image) -> float:

@@ -8,43 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from .compact_networks import StationaryGenerator
 from .crops import send
-from .networks import GENERATED_PX
-from .noise_measurement import same_both_ways
+from .networks import GENERATED_PX, NoiseGenerator
+from .noise_measurement import orientations
 from .noise_statistics import LAGS
-from .orientations import ALL, FLIPS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .networks import NoiseGenerator
+    from .compact_networks import StationaryGenerator
+    from .noise_match import NoiseMatch
     from .noise_statistics import NoiseCurve, Values
+    from .resampled_noise import ResampledNoise
     from .stabilise import Stabiliser
-
-MATCHED_CORRELATION = 0.08  # largest difference over lags 0 to 3 px
-MATCHED_KURTOSIS = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseMatch:
-    """How well made noise resembles held-out real noise; both are differences, 0 is best.
-
-    `correlation` is the largest over lags up to 3 px, `kurtosis` that of the fourth moments.
-    """
-
-    correlation: float
-    kurtosis: float
-
-    @property
-    def distance(self) -> float:
-        """One number: 1 where one of the two differences is at its limit."""
-        return max(self.correlation / MATCHED_CORRELATION, self.kurtosis / MATCHED_KURTOSIS)
-
-    @property
-    def good(self) -> bool:
-        """Whether both differences are within their limits."""
-        return self.distance < 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +36,7 @@ class NoiseModel:
     covariance
         Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
     generator
-        A `StationaryGenerator`, or the published g1, in eval mode.
+        A `StationaryGenerator`, real patches in its place, or the published g1, in eval mode.
     match
         How the generator was judged; None for the published one, which nobody judges.
     patches
@@ -70,19 +46,15 @@ class NoiseModel:
     stabiliser: Stabiliser
     curve: NoiseCurve
     covariance: Values
-    generator: StationaryGenerator | NoiseGenerator
+    generator: StationaryGenerator | ResampledNoise | NoiseGenerator
     match: NoiseMatch | None
     patches: int
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
         """Make unit noise, (count, 1, height, width) float32; that of g1 is laid in tiles."""
-        device = next(self.generator.parameters()).device
-        if isinstance(self.generator, StationaryGenerator):
-            edge = 2 * self.generator.margin_px
-            white = torch.randn(count, 1, height + edge, width + edge, generator=draw)
-            noise: Tensor = self.generator(white.to(device))
-            return noise
+        if not isinstance(self.generator, NoiseGenerator):
+            return self.generator.sample(count, height, width, draw)
         made = made_by_g1(self.generator, count, height, width, draw)
         return made / float(self.curve.sigmas[0])
 
@@ -95,7 +67,7 @@ class NoiseModel:
     @property
     def orientations(self) -> tuple[int, ...]:
         """The flips and rotations that leave the noise what it is."""
-        return ALL if same_both_ways(self.covariance) else FLIPS
+        return orientations(self.covariance)
 
     def statistics(self) -> dict[str, Any]:
         """Give what a person wants to know of the noise, as plain values."""
@@ -108,7 +80,7 @@ class NoiseModel:
             "correlation_y": [round(float(v), 4) for v in unit[LAGS : LAGS + 4, LAGS]],
             "patches": self.patches,
             "generator": type(self.generator).__name__,
-            "match": asdict(self.match) if self.match else None,
+            "match": asdict(self.match) | {"score": self.match.score} if self.match else None,
         }
 
     def stack_sigma(self) -> float:

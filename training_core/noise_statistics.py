@@ -198,13 +198,29 @@ def detrended(patches: Image) -> Image:
     numpy.ndarray
         (at most count, size, size) float32.
     """
+    left = _residuals(patches)
+    sigmas = residual_sigmas(patches)
+    alive = stabilised_well(sigmas)
+    unit: Image = (left[alive] / sigmas[alive, None, None]).astype(np.float32)
+    return unit
+
+
+def residual_sigmas(patches: Image) -> Values:
+    """Give the std of each patch, (count, size, size), once its slow trend is gone, (count,)."""
+    freedom = patches.shape[1] ** 2 - 6
+    sigmas: Values = np.sqrt(np.square(_residuals(patches)).sum(axis=(1, 2)) / freedom)
+    return sigmas
+
+
+def stabilised_well(sigmas: Values) -> NDArray[np.bool_]:
+    """Tell the patches, by their std in stabilised units, whose photons were enough, (count,)."""
+    return sigmas > FAILED * np.quantile(sigmas, 0.9) if len(sigmas) else np.zeros(0, bool)
+
+
+def _residuals(patches: Image) -> Values:
     count, size = patches.shape[:2]
     flat = patches.reshape(count, size * size).astype(np.float64)
-    left = flat - _trend(flat, size)
-    sigma = np.sqrt(np.square(left).sum(axis=1, keepdims=True) / (size * size - 6))
-    alive = sigma[:, 0] > FAILED * np.quantile(sigma, 0.9) if count else np.zeros(0, bool)
-    unit: Image = (left[alive] / sigma[alive]).reshape(-1, size, size).astype(np.float32)
-    return unit
+    return (flat - _trend(flat, size)).reshape(patches.shape)
 
 
 def autocovariance(patches: Image) -> Values:

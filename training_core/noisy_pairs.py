@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from .checkpoint import NO_PART
-from .compact_networks import StationaryGenerator
+from .networks import NoiseGenerator
 from .orientations import turn
 from .published_pairs import PublishedPairs
 
@@ -137,7 +137,7 @@ def with_channels(images: Sequence[Tensor], noisy: Sequence[Estimate]) -> list[E
 
 
 def _published(denoiser: Denoiser) -> bool:
-    return not isinstance(denoiser.channels[0].noise.generator, StationaryGenerator)
+    return isinstance(denoiser.channels[0].noise.generator, NoiseGenerator)
 
 
 def _crop(images: Tensor, ways: Sequence[int], size: int, draw: torch.Generator) -> Tensor:

@@ -119,16 +119,16 @@ class Training:
         chosen = self.settings.noise_model
         linear = any(stack.value_unit == "HU" for stack in self.stacks)
         patches = self.patches[number]
-        stabiliser, curve, covariance, noise = measure_noise(frames, patches, chosen, linear=linear)
+        measured = measure_noise(frames, patches, chosen, linear=linear)
         generator, match = train_generator(
-            noise,
-            covariance,
+            measured,
             chosen,
             seed=self.settings.seed,
             device=self.device,
             run=self.run,
             part=game,
         )
+        stabiliser, curve, covariance, *_ = measured
         model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches))
         stabilised = np.concatenate([stabiliser.forward(f).ravel() for f in frames])
         spread = float(stabilised.std())
@@ -140,7 +140,7 @@ class Training:
         intensity = IntensityRange.published(self.stacks)
         unit = Stabiliser(offset=intensity.offset, scale=intensity.scale)
         patches, frames = self.patches[number], self._frames(number)
-        *_, covariance, _ = measure_noise(
+        _, _, covariance, *_ = measure_noise(
             frames[:MEASURED_REGIONS], patches, self.settings.noise_model, linear=True
         )
         gan = train_paper_gan(

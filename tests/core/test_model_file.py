@@ -18,7 +18,8 @@ from training_core.denoiser import BrightnessCurve, Channel, denoise
 from training_core.errors import ModelError, OutputError
 from training_core.model_file import load_denoiser, save_denoiser
 from training_core.networks import NoiseGenerator
-from training_core.noise_model import NoiseMatch, NoiseModel
+from training_core.noise_match import NoiseMatch
+from training_core.noise_model import NoiseModel
 from training_core.noise_statistics import NoiseCurve
 from training_core.stabilise import Stabiliser
 
@@ -35,7 +36,7 @@ def two_channels(**changes):
         photons.curve,
         photons.covariance,
         photons.generator,
-        NoiseMatch(0.03, 0.2),
+        NoiseMatch(0.98, 0.03, 0.04, 0.2, 0.01, 0.02, 0.03),
         77,
     )
     made = denoiser(photons, seed=3, mean=7.1, spread=2.9, **changes)
