@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from . import classical, dncnn_b
 from .denoiser import BrightnessCurve, Denoiser, denoise
 from .errors import ModelError
-from .first_estimate import choose_estimator
+from .first_estimate import estimator_of
+from .noisy_pairs import Estimate
 from .protocols import protocol_for
 
 if TYPE_CHECKING:
@@ -220,7 +221,8 @@ def _of_round(denoiser: Denoiser, number: int) -> Denoiser:
 
 
 def _estimated(denoiser: Denoiser, trial: Trial, run: Run) -> Values:
-    noise = denoiser.channels[0].noise
-    estimate = choose_estimator(denoiser.settings.denoiser, [noise], run)
-    stabilised = torch.from_numpy(noise.stabiliser.forward(trial.values)).to(denoiser.device)
-    return noise.stabiliser.inverse(estimate(stabilised, noise).cpu().numpy())
+    channel = denoiser.channels[0]
+    stabiliser = channel.noise.stabiliser
+    stabilised = torch.from_numpy(stabiliser.forward(trial.values)).to(denoiser.device)
+    noisy = Estimate(stabilised, channel)
+    return stabiliser.inverse(estimator_of(denoiser, [noisy], run)(noisy).cpu().numpy())

@@ -57,12 +57,8 @@ WEAKER = (0.5, 0.25, 0.0)
 SAMPLED_FRAMES = 4
 CORRELATED = 0.2  # of neighbouring pixels' noise
 ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."
-OTHER_ESTIMATE = (
-    "The noise of this stack is correlated; the bundled denoiser knows white noise only. "
-    "Choose shrinkage as the first estimate for a better result."
-)
 SETTINGS = Settings(
-    denoiser=DenoiserSettings(network="dncnn", collaborate=False, keep_brightness=False)
+    denoiser=DenoiserSettings(network="dncnn", collaborate=False, keep_brightness=False, neighbours="off")
 )
 
 
@@ -80,9 +76,11 @@ Fits = dict[tuple[int, torch.device], tuple[_Channel, float]]
 class _Denoiser(Denoiser):
     """Takes as much of the network's correction as does good."""
 
-    def network_pass(self, noisy: Tensor, channel: Channel) -> Tensor:
-        strength: float = getattr(channel, "strength", 1.0)
-        return noisy.lerp(super().network_pass(noisy, channel), strength)
+    def network_pass(
+        self, noisy: Tensor, channel: Channel, strength: Tensor | None = None
+    ) -> Tensor:
+        taken: float = getattr(channel, "strength", 1.0)
+        return noisy.lerp(super().network_pass(noisy, channel, strength), taken)
 
 
 def save_dncnn_b(network: DnCNN, path: Path) -> None:
@@ -274,27 +272,29 @@ def _judged(images: Sequence[Image]) -> list[Image]:
     return [parts[-1], parts[len(parts) // 2]] if len(parts) > 1 else parts
 
 
-def first_estimate_b(
-    noisy: Tensor, noise: NoiseModel, *, collaborate: bool, run: Run = SILENT
-) -> Tensor:
-    """Estimate a stabilised region (height, width), as the other first estimates do.
+def fit_to_noise(
+    noise: NoiseModel,
+    images: Sequence[Image],
+    device: torch.device,
+    *,
+    collaborate: bool,
+    run: Run = SILENT,
+) -> Denoiser:
+    """Give the bundled network as a denoiser of images with learned noise.
 
     Parameters
     ----------
+    noise, images
+        As in `fit_scale`.
     collaborate
         Whether the network's result guides the collaborative filter, which knows the noise.
     """
-    device = noisy.device
-    channel = fit_scale(noise, [noisy.cpu().numpy()], device, run)
+    channel = fit_scale(noise, images, device, run)
     chosen = replace(SETTINGS, denoiser=replace(SETTINGS.denoiser, collaborate=collaborate))
-    denoiser = _Denoiser(load_dncnn_b(device), (channel,), chosen, device)
-    return denoiser.estimate(noisy, channel, run)
+    return _Denoiser(load_dncnn_b(device), (channel,), chosen, device)
 
 
-def note_correlation(noises: Sequence[NoiseModel], run: Run) -> None:
-    """Tell the user when learned noise is more correlated than the network can make sense of."""
-    for noise in noises:
-        unit = noise.covariance / noise.covariance[LAGS, LAGS]
-        if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) > CORRELATED:
-            run.note(OTHER_ESTIMATE, warning=True)
-            return
+def is_correlated(noise: NoiseModel) -> bool:
+    """Tell whether learned noise is more correlated than the network can make sense of."""
+    unit = noise.covariance / noise.covariance[LAGS, LAGS]
+    return bool(max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) > CORRELATED)

@@ -2,42 +2,251 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
+
+from .checkpoint import NO_CHECKPOINT
 from .denoiser import first_look
-from .dncnn_b import NAME, first_estimate_b, note_correlation
-from .run import SILENT
+from .dncnn_b import NAME, fit_to_noise, is_correlated
+from .errors import ModelError
+from .neighbour_average import averaged
+from .noisy_pairs import with_channels
+from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
+from .vetoes import Veto, eligible, find_vetoes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from torch import Tensor
 
-    from .noise_model import NoiseModel
+    from .blind_score import Estimator, Judge
+    from .checkpoint import Checkpoint, State
+    from .denoiser import Channel, Denoiser
+    from .noisy_pairs import Estimate
     from .run import Run
-    from .settings import DenoiserSettings
+    from .settings import Settings
 
-    Estimator = Callable[[Tensor, NoiseModel], Tensor]
-
-
-def choose_estimator(
-    settings: DenoiserSettings, noises: Sequence[NoiseModel], run: Run
-) -> Estimator:
-    """Give what makes first estimates of stabilised regions, (height, width), from their noise."""
-    if settings.first_estimate == NAME:
-        note_correlation(noises, run)
-        return partial(first_estimate_b, collaborate=settings.collaborate, run=run)
-    return partial(first_estimate, run=run)
+AUTOMATIC = "automatic"
+CORRELATED = "it knows white noise only, and the noise of this stack is correlated"
 
 
-def first_estimate(noisy: Tensor, noise: NoiseModel, run: Run = SILENT) -> Tensor:
-    """Estimate a stabilised region (height, width) with classical filters that know the noise.
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What first estimates are made from: stabilised noisy regions, and where to work."""
+
+    settings: Settings
+    noisy: Sequence[Estimate]
+    device: torch.device
+    run: Run = SILENT
+    checkpoint: Checkpoint = NO_CHECKPOINT
+
+    def images(self, channel: Channel) -> list[Tensor]:
+        """Give the noisy regions of a channel."""
+        return [region.image for region in self.noisy if region.channel is channel]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A way to make first estimates.
+
+    `make` may learn from the scene, in parts of its checkpoint and with random numbers of its own
+    generators: after an interruption it is asked again, and must give the same. `unsuited` says
+    why it is not worth asking, or nothing.
+    """
+
+    make: Callable[[Scene], Estimator]
+    unsuited: Callable[[Scene], str] = lambda scene: ""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstResult:
+    """How a method was judged, as in `RoundResult`; or why it was `left_out`."""
+
+    name: str
+    error: float = math.nan
+    range: float = math.nan
+    vetoes: tuple[Veto, ...] = ()
+    left_out: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        if self.left_out:
+            return {"name": self.name, "left_out": self.left_out}
+        vetoes = [veto.reason for veto in self.vetoes]
+        return {"name": self.name, "error": self.error, "range": self.range, "vetoes": vetoes}
+
+
+@dataclass(frozen=True, slots=True)
+class FirstChoice:
+    """Which method makes the first estimates, why, and what the others were like."""
+
+    name: str
+    why: str
+    results: tuple[FirstResult, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values for the card."""
+        candidates = [result.to_dict() for result in self.results]
+        return {"chosen": self.name, "why": self.why, "candidates": candidates}
+
+
+def make_first_estimates(scene: Scene, judge: Judge) -> tuple[list[Estimate], FirstChoice]:
+    """Estimate every region by the method asked for or, if that is left open, the best one."""
+    run, count = scene.run, len(scene.noisy)
+    run.start(Stage.FIRST_ESTIMATE, count)
+    made = _Methods(scene)
+    choice = _choose(scene, judge, made)
+    run.note(choice.why)
+
+    @torch.no_grad()
+    def make(number: int) -> Tensor:
+        region = scene.noisy[number]
+        image = made(choice.name)(region)
+        run.progress(Stage.FIRST_ESTIMATE, number + 1, count)
+        return image
+
+    images = scene.checkpoint.part("first-estimates").collect(count, make, run)
+    run.finish(Stage.FIRST_ESTIMATE)
+    return with_channels(images, scene.noisy), choice
+
+
+class _Methods:
+    """The estimators of a scene, each made when it is needed and then kept."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self._made: dict[str, Estimator] = {}
+
+    def __call__(self, name: str) -> Estimator:
+        if name not in self._made:
+            self._made[name] = METHODS[name].make(self.scene)
+        return self._made[name]
+
+
+def _choose(scene: Scene, judge: Judge, made: _Methods) -> FirstChoice:
+    asked = scene.settings.denoiser.first_estimate
+    if asked != AUTOMATIC:
+        unsuited = METHODS[asked].unsuited(scene)
+        if unsuited:
+            scene.run.note(
+                f"{asked} was asked for as the first estimate, but {unsuited}. "
+                "Choose automatic for a better result.",
+                warning=True,
+            )
+        return FirstChoice(asked, f"First estimate: {asked}, as asked for.")
+    part = scene.checkpoint.part("first-choice")
+    state = part.load()
+    if state is None:
+        results = [_judged(name, scene, judge, made) for name in METHODS]
+        state = _state(results)
+        part.save(state)
+    return best_choice([_from_state(kept) for kept in state["results"]])
+
+
+def _judged(name: str, scene: Scene, judge: Judge, made: _Methods) -> FirstResult:
+    unsuited = METHODS[name].unsuited(scene)
+    if unsuited:
+        return FirstResult(name, left_out=unsuited)
+    try:
+        estimator = made(name)
+    except ModelError as error:  # bundled weights that are missing; the others do without them
+        return FirstResult(name, left_out=str(error).rstrip("."))
+    score, images = judge.judge(estimator, scene.run)
+    corrected = scene.settings.denoiser.keep_brightness
+    vetoes = find_vetoes(judge.trials, images, score.error, corrected=corrected)
+    return FirstResult(name, score.error, score.range, vetoes)
+
+
+def best_choice(results: Sequence[FirstResult]) -> FirstChoice:
+    """Choose by the blind score, and say why in one sentence."""
+    judged = [result for result in results if not result.left_out]
+    # Where no score is a number, as without any noise, the first method stands.
+    best = min(eligible(judged), key=lambda result: result.error, default=judged[0])
+    others = [_told(result) for result in results if result is not best]
+    why = f"First estimate: {best.name}, which leaves {100 * best.error:.1f} % of the noise's power"
+    why += " by the blind score" + (f"; {'; '.join(others)}." if others else ".")
+    return FirstChoice(best.name, why, tuple(results))
+
+
+def _told(result: FirstResult) -> str:
+    if result.left_out:
+        return f"{result.name} was not asked: {result.left_out}"
+    reasons = "".join(f", but {veto.reason}" for veto in result.vetoes)
+    return f"{result.name} {100 * result.error:.1f} %{reasons}"
+
+
+def _state(results: Sequence[FirstResult]) -> State:
+    plain = [
+        {
+            "name": r.name,
+            "error": r.error,
+            "range": r.range,
+            "vetoes": [veto.to_dict() for veto in r.vetoes],
+            "left_out": r.left_out,
+        }
+        for r in results
+    ]
+    return {"results": plain}
+
+
+def _from_state(kept: State) -> FirstResult:
+    return FirstResult(**{**kept, "vetoes": tuple(Veto(**veto) for veto in kept["vetoes"])})
+
+
+def estimator_of(denoiser: Denoiser, noisy: Sequence[Estimate], run: Run) -> Estimator:
+    """Give what makes first estimates as the training of a denoiser did, for other regions."""
+    told = denoiser.card.get("first_estimate", {})
+    name = told.get("chosen", denoiser.settings.denoiser.first_estimate)
+    return METHODS[name].make(Scene(denoiser.settings, noisy, denoiser.device, run))
+
+
+def first_estimate(noisy: Estimate, run: Run = SILENT) -> Tensor:
+    """Estimate a region with classical filters that know the noise.
 
     Small and large blocks err differently, so their mean guides the collaborative filter.
     """
+    noise = noisy.channel.noise
+    seen, strength = averaged(noisy.image, noisy.neighbours, noise)
+    share = None if strength is None else strength[None, None]
     large = ShrinkageFilter(noise.covariance, noise.curve, size_px=16, step_px=4)
-    images = noisy[None, None]
-    pilot = ((first_look(noise)(images) + large(images)) / 2)[0, 0]
-    return CollaborativeFilter(noise.covariance, noise.curve)(noisy, pilot, run)
+    images = seen[None, None]
+    pilot = ((first_look(noise)(images, share) + large(images, share)) / 2)[0, 0]
+    return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, run, strength)
+
+
+def _shrinkage(scene: Scene) -> Estimator:
+    return lambda noisy: first_estimate(noisy, scene.run)
+
+
+def _bundled(scene: Scene) -> Estimator:
+    """Fit the bundled network to each channel once, so that all regions are estimated alike."""
+    fit = partial(fit_to_noise, collaborate=scene.settings.denoiser.collaborate, run=scene.run)
+    fits: dict[Channel, Denoiser] = {}
+
+    def estimate(noisy: Estimate) -> Tensor:
+        channel = noisy.channel
+        if channel not in fits:
+            images = [region.cpu().numpy() for region in scene.images(channel)]
+            fits[channel] = fit(channel.noise, images, scene.device)
+        fitted = fits[channel]
+        return fitted.estimate(noisy.image, fitted.channels[0], scene.run, noisy.neighbours)
+
+    return estimate
+
+
+def _is_correlated(scene: Scene) -> str:
+    channels = dict.fromkeys(region.channel for region in scene.noisy)
+    return CORRELATED if any(is_correlated(channel.noise) for channel in channels) else ""
+
+
+# In the order in which they are tried.
+METHODS: dict[str, Method] = {
+    "shrinkage": Method(_shrinkage),
+    NAME: Method(_bundled, _is_correlated),
+}

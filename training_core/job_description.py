@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 
-def describe_job(stacks: Sequence[Stack], settings: Settings) -> dict[str, Any]:
+def describe_job(
+    stacks: Sequence[Stack], settings: Settings, repeats: Sequence[Stack] = ()
+) -> dict[str, Any]:
     """Give what decides the result of a training, for `Checkpoint.claim`."""
-    return {"stacks": [_digest(stack) for stack in stacks], "settings": settings.to_dict()}
+    digests = {"stacks": [_digest(stack) for stack in stacks], "settings": settings.to_dict()}
+    return digests | {"repeats": [_digest(repeat) for repeat in repeats]}
 
 
 def describe_denoising(stack: Stack, model: Path) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def difference(kept: Any, asked: Any, name: str = "") -> str:
     """Name the first difference between two jobs; empty if there is none."""
     if kept == asked:
         return ""
-    if name in ("stacks", "model"):
+    if name in ("stacks", "model", "repeats"):
         return f"it is about another {name.rstrip('s')}"
     if not (isinstance(kept, dict) and isinstance(asked, dict)):
         return f"{name} was {kept}, not {asked}"

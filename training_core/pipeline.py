@@ -15,6 +15,7 @@ from .denoiser import Denoiser, denoise
 from .device import choose_device, describe_device
 from .memory import give_memory_back
 from .precision import reproducible
+from .repeats import check_repeats
 from .rounds import best_round
 from .run import SILENT
 from .stack import check_trainable
@@ -46,6 +47,7 @@ def denoise_stack(
     *,
     run: Run = SILENT,
     checkpoint: Checkpoint = NO_CHECKPOINT,
+    repeats: Sequence[Stack] = (),
 ) -> Outcome:
     """Train a denoiser on a stack and denoise the stack with it.
 
@@ -53,17 +55,19 @@ def denoise_stack(
     ----------
     checkpoint
         Where an interrupted job is kept and gone on with.
+    repeats
+        As in `train`.
 
     Raises
     ------
     InputError
-        If nothing can be learned from the stack.
+        If nothing can be learned from the stack, or a repeat is none of it.
     CheckpointError
         If the checkpoint keeps another job.
     Cancelled
         If the run was cancelled.
     """
-    denoiser = train([stack], settings, run=run, checkpoint=checkpoint)
+    denoiser = train([stack], settings, run=run, checkpoint=checkpoint, repeats=repeats)
     return Outcome(denoise(stack, denoiser, run=run, checkpoint=checkpoint), denoiser)
 
 
@@ -80,6 +84,7 @@ def train(
     *,
     run: Run = SILENT,
     checkpoint: Checkpoint = NO_CHECKPOINT,
+    repeats: Sequence[Stack] = (),
 ) -> Denoiser:
     """Learn one denoiser from stacks that were taken alike; nothing clean is needed.
 
@@ -90,11 +95,16 @@ def train(
     checkpoint
         Where an interrupted training is kept and gone on with, to the same weights as one that was
         not interrupted.
+    repeats
+        One or two further exposures of the scene of the only stack. They choose among first
+        estimates, weights and rounds, more surely than Stein's estimate can; nothing is learned
+        from them.
 
     Raises
     ------
     InputError
-        If a stack is constant or too small, or has too few smooth patches.
+        If a stack is constant or too small, or has too few smooth patches, or a repeat does not
+        show the scene of the stack.
     CheckpointError
         If the checkpoint keeps another job.
     Cancelled
@@ -103,18 +113,20 @@ def train(
     started = time.monotonic()
     for stack in stacks:
         check_trainable(stack)
+    check_repeats(stacks, repeats, run)
     settings = for_stacks(settings, stacks, run)
-    checkpoint.claim(describe_job(stacks, settings) if checkpoint.working else {})
+    checkpoint.claim(describe_job(stacks, settings, repeats) if checkpoint.working else {})
     device = choose_device(settings.device, run=run)
     run.plan(expected_plan(stacks, settings, device))
     fast = settings.precision == "auto"
     with torch.random.fork_rng(devices=[]), reproducible(device, fast=fast):
         torch.manual_seed(settings.seed)
-        training = Training(stacks, settings, device, run, checkpoint)
+        training = Training(stacks, settings, device, run, checkpoint, repeats)
         denoiser, rounds = training.denoiser()
     give_memory_back()
     seconds = checkpoint.seconds_before + time.monotonic() - started
-    denoiser.card = _card(denoiser, stacks, rounds, seconds)
+    denoiser.card |= _card(denoiser, stacks, rounds, seconds)
+    denoiser.card["repeats"] = [repeat.name for repeat in repeats]
     return denoiser
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .denoiser import Denoiser
     from .noisy_pairs import PreparedPairs
     from .published_pairs import PublishedPairs
+    from .round_checks import RoundChecks
     from .run import Run
     from .settings import DenoiserSettings
 
@@ -26,10 +27,19 @@ LONGEST_GRADIENT = 1.0
 
 
 class RoundTraining:
-    """The network that is trained in a round, and that of the denoiser, which follows it."""
+    """The network that is trained in a round, and that of the denoiser, which follows it.
 
-    def __init__(self, denoiser: Denoiser, pairs: PreparedPairs | PublishedPairs, run: Run) -> None:
-        self.settings, self.pairs = denoiser.settings.denoiser, pairs
+    Without `checks` all steps are taken and the last weights are kept, as published.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        pairs: PreparedPairs | PublishedPairs,
+        run: Run,
+        checks: RoundChecks | None = None,
+    ) -> None:
+        self.settings, self.pairs, self.checks = denoiser.settings.denoiser, pairs, checks
         self.kept = denoiser.network
         self.trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.Adam(self.trained.parameters(), self.settings.learning_rate)
@@ -50,6 +60,22 @@ class RoundTraining:
         self.steps, self.steps_told = self.steps + 1, self.steps_told + 1
         slowness = min(self.settings.averaging, self.steps / (self.steps + 10))
         _keep(self.kept, self.trained, slowness)
+        if self.checks is not None and self.checks.due(self.steps):
+            self.checks.look()
+
+    def finish(self) -> None:
+        """Leave the best weights that were seen, those of now included, in eval mode."""
+        self.kept.eval()
+        if self.checks is not None:
+            if not self.checks.due(self.steps):
+                self.checks.look()
+            self.checks.take_best()
+
+    @property
+    def over(self) -> bool:
+        """Whether the round has taken all its steps, or does not get better any more."""
+        settled = self.checks is not None and self.checks.settled
+        return settled or self.steps >= self.settings.steps
 
     def mean_loss(self) -> float:
         """Give the mean since the last call; waits for the device."""
@@ -66,6 +92,7 @@ class RoundTraining:
             "pairs": self.pairs.state(),
             "update": self.update.state(),
             "kept": self.kept.state_dict(),
+            "checks": {} if self.checks is None else self.checks.state(),
         }
 
     def restore(self, state: State) -> None:
@@ -75,6 +102,8 @@ class RoundTraining:
         self.pairs.restore(state["pairs"])
         self.update.restore(state["update"])
         self.kept.load_state_dict(state["kept"])
+        if self.checks is not None:
+            self.checks.restore(state["checks"])
 
 
 def _longest(settings: DenoiserSettings) -> float:

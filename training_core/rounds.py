@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from .blind_score import Judge, Score
+from .blind_score import Judge, Score, estimates_of
 from .checkpoint import NO_CHECKPOINT
 from .denoiser import takes_estimate
 from .errors import SettingsError
@@ -138,6 +137,7 @@ class _Rounds:
         self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
         self.results: list[RoundResult] = []
         self.scores: list[Score] = []
+        self.steps_taken = 0
         self.kept: dict[int, dict[str, Tensor]] = {}
 
     def take(self, number: int) -> bool:
@@ -148,6 +148,7 @@ class _Rounds:
         self.denoiser.network.load_state_dict(state["network"])
         self.draw.set_state(state["draw"])
         self._keep(number, Score(state["parts"]), [Veto(**veto) for veto in state["vetoes"]])
+        self.steps_taken = state["steps_taken"]
         return True
 
     def train(self, number: int, first: Teacher, preview: Preview | None) -> None:
@@ -165,6 +166,7 @@ class _Rounds:
         if kept is not None:
             training.restore(kept)
         _take_steps(training, denoiser, number, run, preview, steps)
+        self.steps_taken += training.steps
         self.judge(number)
         estimates.drop()
         steps.drop()
@@ -172,7 +174,7 @@ class _Rounds:
     def judge(self, number: int) -> None:
         """Judge the network as it is after a round, and keep it."""
         denoiser, run, chooser = self.denoiser, self.run, self.chooser
-        score, made = chooser.judge(partial(denoiser.estimate, run=run), run)
+        score, made = chooser.judge(estimates_of(denoiser, run), run)
         vetoes: tuple[Veto, ...] = ()
         if not self.published:
             corrected = denoiser.settings.denoiser.keep_brightness
@@ -182,28 +184,34 @@ class _Rounds:
             "network": self.kept[number],
             "parts": score.parts,
             "vetoes": [veto.to_dict() for veto in vetoes],
+            "steps_taken": self.steps_taken,
             "draw": self.draw.get_state(),
         }
         self.checkpoint.part(f"round-{number}").save(state)
 
+    @property
+    def gain(self) -> tuple[float, float]:
+        """What the last round gained over the best before it in dB, and the range of that."""
+        before = min(self.scores[:-1], key=lambda score: score.error)
+        return self.scores[-1].gain_over(before)
+
     def settled(self) -> bool:
         """Whether the last round gained nothing over those before it."""
-        if self.published or len(self.results) < 2:
-            return False
-        before = min(self.scores[:-1], key=lambda score: score.error)
-        return self.scores[-1].gain_over(before)[0] < GAIN_DB
+        return not self.published and len(self.results) > 1 and self.gain[0] < GAIN_DB
 
     def finish(self) -> None:
-        """End the stage, whether or not all rounds were trained, and say what was not done."""
-        settings, last = self.denoiser.settings.denoiser, self.results[-1]
-        if self.settled() and last.round < settings.rounds and not self.run.finish_early:
-            gain, give_or_take = self.scores[-1].gain_over(min(self.scores[:-1], key=_error))
-            self.run.note(
-                f"Training ended after round {last.round} of {settings.rounds}, which gained no "
-                f"more than {max(gain, 0.0):.2f} dB (give or take {give_or_take:.2f}) by the blind score."
+        """End the stage, whether or not all rounds were trained."""
+        settings, last, run = self.denoiser.settings.denoiser, self.results[-1].round, self.run
+        total = settings.rounds * settings.steps
+        if last < settings.rounds and self.settled():
+            gain, give_or_take = self.gain
+            run.note(
+                f"Training ended after round {last} of {settings.rounds}: by the blind score it "
+                f"gained {gain:+.2f} dB, give or take {give_or_take:.2f}."
             )
-        _note_vetoes(self.results, self.run)
-        self.run.finish(Stage.ROUNDS)
+            run.progress(Stage.ROUNDS, total, total)
+        _note_vetoes(self.results, run)
+        run.finish(Stage.ROUNDS, done=self.steps_taken / total)
 
     def networks(self) -> dict[int, nn.Module]:
         """Give the network as it was after each round."""
@@ -264,8 +272,8 @@ def _take_steps(
         part.check(run, training.state)
         training.step()
         if training.over or run.finish_early or run.tick_due():
-            losses = {"denoiser": training.mean_loss()}
-            run.progress(Stage.ROUNDS, before + training.steps, total, losses)
+            done = number * settings.steps if training.over else before + training.steps
+            run.progress(Stage.ROUNDS, done, total, {"denoiser": training.mean_loss()})
             _show(denoiser, run, preview)
         if run.finish_early:
             break

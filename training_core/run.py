@@ -191,9 +191,9 @@ class Run:
         left = self._clock.seconds_left(stage, done / max(total, 1))
         self.emit(StepsDone(stage, done, total, dict(losses or {}), left))
 
-    def finish(self, stage: Stage) -> None:
-        """End a stage."""
-        self.emit(StageFinished(stage, self._clock.finish(stage)))
+    def finish(self, stage: Stage, *, done: float = 1.0) -> None:
+        """End a stage, of which the fraction `done` was needed."""
+        self.emit(StageFinished(stage, self._clock.finish(stage, done)))
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Tell the user one sentence."""
@@ -231,10 +231,13 @@ class _Clock:
             if skipped not in self._started and skipped not in self._spent:
                 self._planned.pop(skipped, None)  # it was finished before an interruption
 
-    def finish(self, stage: Stage) -> float:
+    def finish(self, stage: Stage, done: float) -> float:
         started = self._started.pop(stage, None)
         if started is None:  # it was finished before an interruption
             return 0.0
+        if stage in self._planned and done < 1:  # what was left out says nothing of the pace
+            before = self._before[stage]
+            self._planned[stage] *= max(done - before, 0.0) / max(1 - before, 1e-9)
         self._spent[stage] = time.monotonic() - started
         return self._spent[stage]
 

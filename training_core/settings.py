@@ -104,11 +104,12 @@ class DenoiserSettings(Checked):
     """The first estimate and the rounds (METHOD 2 and 5)."""
 
     first_estimate: str = setting(
-        "shrinkage",
+        "automatic",
         "First estimate",
-        "Shrinkage filters with the learned noise spectrum; dncnn-b is the bundled network, which "
-        "knows photographs and white noise only; g2 is the published network.",
-        choices=("shrinkage", "dncnn-b", "g2"),
+        "Automatic takes the best of the others by the blind score. Shrinkage: filters with the "
+        "learned noise spectrum; dncnn-b is the bundled network, which knows photographs and white "
+        "noise only; g2 is the published network.",
+        choices=("automatic", "shrinkage", "dncnn-b", "g2"),
     )
     network: str = setting(
         "compact",
@@ -134,6 +135,21 @@ class DenoiserSettings(Checked):
         "What a noisy copy is compared with: the estimate itself, or a second noisy copy as "
         "published.",
         choices=("estimate", "noisy"),
+    )
+    as_recorded: bool = setting(
+        True,
+        "As recorded",
+        "Noisy copies are rounded, and cut off at either end, as the pixels of the stack were; "
+        "saturated areas teach nothing.",
+    )
+    anchor: float = setting(
+        0.0,
+        "Anchor",
+        "Share of each batch, from the second round on, that is made of the noisy image itself, "
+        "with more noise against less (recorruption), so that lost detail can return.",
+        minimum=0.0,
+        maximum=0.9,
+        step=0.05,
     )
     rounds: int = setting(
         3,
@@ -183,6 +199,14 @@ class DenoiserSettings(Checked):
         True,
         "Keep brightness",
         "Correct what denoising adds to or takes from the mean of dark and bright areas.",
+    )
+    neighbours: str = setting(
+        "automatic",
+        "Neighbouring frames",
+        "How many frames on each side in time or depth are averaged with a frame wherever they "
+        "match. Automatic estimates blind whether they help.",
+        choices=("automatic", "off", "1", "2"),
+        advanced=False,
     )
     every_orientation: bool = setting(
         False,
@@ -299,5 +323,6 @@ def _paper() -> Settings:
             area_mpx=1000.0,
             collaborate=False,
             keep_brightness=False,
+            neighbours="off",
         ),
     )

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .blind_score import brightness_curve
+from .blind_score import Judge, brightness_curve
 from .denoiser import Channel, Denoiser, build_network, to_stack_units
-from .first_estimate import choose_estimator
+from .first_estimate import Scene, make_first_estimates
 from .model_file import channel_from, channel_state
 from .noise_game import train_generator
 from .noise_measurement import measure_noise
 from .noise_model import NoiseModel
 from .noise_patches import cut_noise_patches
 from .noise_statistics import NoiseCurve
-from .noisy_pairs import Estimate, estimate_all, with_channels
+from .noisy_pairs import Estimate, estimate_all
 from .paper_gan import first_network, train_paper_gan
 from .patches import PatchLocation
 from .rounds import train_rounds
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import nn
 
     from .checkpoint import Checkpoint, Part, State
+    from .noisy_pairs import Teacher
     from .rounds import RoundResult
     from .run import Run
     from .settings import Settings
     from .stack import Stack
-    from .training_regions import TrainingRegion
 
     Image = NDArray[np.float32]
 
@@ -54,9 +54,10 @@ class Training:
         device: torch.device,
         run: Run,
         checkpoint: Checkpoint,
+        repeats: Sequence[Stack] = (),
     ) -> None:
         self.stacks, self.settings, self.device, self.run = stacks, settings, device, run
-        self.checkpoint = checkpoint
+        self.checkpoint, self.repeats = checkpoint, repeats
         self.regions = choose_regions(stacks, settings.denoiser.area_mpx, settings.seed)
         self.patches = cut_noise_patches(stacks, settings.patches, run, checkpoint)
 
@@ -67,11 +68,15 @@ class Training:
         network = build_network(self.settings.denoiser).to(self.device).eval()
         denoiser = Denoiser(network, channels, self.settings, self.device)
         noisy = [
-            self._estimate(channels[r.channel].noise.stabiliser.forward(r.values), r, channels)
-            for r in self.regions
+            self._estimate(channel.noise.stabiliser.forward(r.values), channel)
+            for r, channel in ((r, channels[r.channel]) for r in self.regions)
         ]
-        teachers = [g2 for _, g2 in learned if g2 is not None]
-        first = teachers or self._first_estimates(noisy)
+        judge = self._judge(noisy)
+        first: Teacher = [g2 for _, g2 in learned if g2 is not None]
+        if not first:
+            scene = Scene(self.settings, noisy, self.device, self.run, self.checkpoint)
+            first, choice = make_first_estimates(scene, judge)
+            denoiser.card["first_estimate"] = choice.to_dict()
         rounds = train_rounds(
             denoiser,
             noisy,
@@ -79,17 +84,27 @@ class Training:
             run=self.run,
             preview=self._preview,
             checkpoint=self.checkpoint,
+            judge=judge,
         )
         if self.settings.denoiser.keep_brightness:
             self._measure_brightness(denoiser, noisy)
         return denoiser, rounds
 
-    def _estimate(
-        self, image: Image, region: TrainingRegion, channels: Sequence[Channel]
-    ) -> Estimate:
+    def _estimate(self, image: Image, channel: Channel) -> Estimate:
         # The published method takes crops of them alone, and `Crops` says where those fit.
         place = torch.device("cpu") if self._is_published() else self.device
-        return Estimate(torch.from_numpy(image).to(place), channels[region.channel])
+        return Estimate(torch.from_numpy(image).to(place), channel)
+
+    def _judge(self, noisy: Sequence[Estimate]) -> Judge:
+        """Give what chooses among first estimates, weights and rounds, by repeats if any."""
+        others = [
+            [
+                self._estimate(channel.noise.stabiliser.forward(region.cut_from(repeat)), channel)
+                for region, channel in zip(self.regions, (n.channel for n in noisy), strict=True)
+            ]
+            for repeat in self.repeats
+        ]
+        return Judge(noisy, self.settings.seed, self.device, others=others)
 
     def _is_published(self) -> bool:
         return self.settings.noise_model.generator == "g1"
@@ -155,22 +170,6 @@ class Training:
         curve = NoiseCurve(np.zeros(1), np.array([sigma]))
         model = NoiseModel(unit, curve, covariance, gan.g1, None, len(patches))
         return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
-
-    def _first_estimates(self, noisy: Sequence[Estimate]) -> list[Estimate]:
-        """Estimate every region before any network has learned to denoise."""
-        self.run.start(Stage.FIRST_ESTIMATE, len(noisy))
-        noises = list(dict.fromkeys(region.channel.noise for region in noisy))
-        estimate = choose_estimator(self.settings.denoiser, noises, self.run)
-
-        @torch.no_grad()
-        def make(number: int) -> Tensor:
-            image = estimate(noisy[number].image, noisy[number].channel.noise)
-            self.run.progress(Stage.FIRST_ESTIMATE, number + 1, len(noisy))
-            return image
-
-        images = self.checkpoint.part("first-estimates").collect(len(noisy), make, self.run)
-        self.run.finish(Stage.FIRST_ESTIMATE)
-        return with_channels(images, noisy)
 
     def _measure_brightness(self, denoiser: Denoiser, noisy: Sequence[Estimate]) -> None:
         """Find how far areas of each brightness moved, and have it undone from now on."""

@@ -25,11 +25,20 @@ LOOKED_AT = 200  # candidates whose contrast is measured
 class TrainingRegion:
     """A part of one frame.
 
-    `values` is (height, width) float32 in stack units, `channel` the channel it belongs to.
+    `values` is (height, width) float32 in stack units, `channel` the channel it belongs to; it was
+    cut at `place` from a `frame` of a stack.
     """
 
     channel: int
     values: NDArray[np.float32]
+    stack: int = 0
+    frame: int = 0
+    place: PatchLocation | None = None
+
+    def cut_from(self, stack: Stack) -> NDArray[np.float32]:
+        """Give the same part of another stack of the same shape."""
+        frame = stack.frame(self.frame)
+        return frame if self.place is None else np.ascontiguousarray(frame[self.place.slices])
 
 
 def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[TrainingRegion]:
@@ -55,7 +64,7 @@ def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[
                 for c in (pair[0], mine[pair[1]])
             ]
         chosen += _until(mine + others, share)
-    return [TrainingRegion(c[3], _cut(stacks, c)) for c in chosen]
+    return [TrainingRegion(c[3], _cut(stacks, c), *c[:3]) for c in chosen]
 
 
 Candidate = tuple[int, int, PatchLocation, int]  # stack, frame, place, channel
