@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import torch
-
 from .checkpoint import NO_PART
 from .networks import NoiseGenerator
-from .orientations import turn
+from .prepared_pairs import Pair
+from .prepared_pairs import PreparedPairs as PreparedPairs
 from .published_pairs import PublishedPairs
+from .recording import RecordedNoise
+from .recorruption import recorrupted_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from torch import Tensor, nn
 
-    from .checkpoint import Part, State
+    from .checkpoint import Part
     from .denoiser import Channel, Denoiser
     from .run import Run
-    from .settings import DenoiserSettings
 
     Teacher = Sequence["Estimate"] | Sequence[nn.Module]
 
@@ -33,57 +34,14 @@ class Estimate:
     """What is known so far of the clean image of one region, stabilised (height, width).
 
     It lies where the denoiser is, or in main memory where only crops of it are looked at.
+    A noisy one may have `neighbours`, (count, height, width). `strength` (height, width) is the
+    share of the noise's std that is left once they are averaged with it; None for all of it.
     """
 
     image: Tensor
     channel: Channel
-
-
-class PreparedPairs:
-    """Pairs from noise of any size: whole noisy copies are made ahead, crops are cut from them.
-
-    Made ahead since the filter whose result the network sees needs the surroundings of a crop.
-    """
-
-    def __init__(
-        self, denoiser: Denoiser, estimates: Sequence[Estimate], draw: torch.Generator, run: Run
-    ) -> None:
-        self.draw, self.device = draw, denoiser.device
-        area = sum(estimate.image.numel() for estimate in estimates)
-        copies = min(max(PREPARED_PX // area, FEWEST_COPIES), MOST_COPIES)
-        noisy_targets = denoiser.settings.denoiser.targets == "noisy"
-        self.pairs: list[tuple[Tensor, tuple[int, ...]]] = []
-        for estimate in estimates:
-            channel = estimate.channel
-            clean = (estimate.image[None] - channel.mean) / channel.spread
-            for _ in range(copies):
-                run.check()
-                source = denoiser.inputs(self._noisy(estimate), channel)[0]
-                target = clean
-                if noisy_targets:
-                    target = (self._noisy(estimate)[0] - channel.mean) / channel.spread
-                pair = torch.cat([source, target]).cpu()
-                self.pairs.append((pair, channel.noise.orientations))
-
-    def _noisy(self, estimate: Estimate) -> Tensor:
-        return estimate.channel.noise.add_noise(estimate.image[None, None], self.draw)
-
-    def batch(self, settings: DenoiserSettings) -> tuple[Tensor, Tensor]:
-        """Give sources (batch, inputs, crop, crop) and targets (batch, 1, crop, crop)."""
-        which = torch.randint(len(self.pairs), (settings.batch,), generator=self.draw).tolist()
-        smallest = min(min(pair.shape[-2:]) for pair, _ in self.pairs)
-        size = min(settings.crop_px, smallest)
-        cut = [_crop(pair, ways, size, self.draw) for pair, ways in (self.pairs[i] for i in which)]
-        both = torch.stack(cut).to(self.device)
-        return both[:, :-1], both[:, -1:]
-
-    def state(self) -> State:
-        """Give what the next batch depends on; the copies are made again from the estimates."""
-        return {"draw": self.draw.get_state()}
-
-    def restore(self, state: State) -> None:
-        """Go on from a `state`; the generator of random numbers, shared with others, is set."""
-        self.draw.set_state(state["draw"])
+    neighbours: Tensor | None = None
+    strength: Tensor | None = None
 
 
 def make_pairs(
@@ -92,6 +50,8 @@ def make_pairs(
     teacher: Teacher,
     draw: torch.Generator,
     run: Run,
+    *,
+    anchor: float = 0.0,
 ) -> PreparedPairs | PublishedPairs:
     """Choose by what the generator can make: noise of any size, or 64 x 64 pixels.
 
@@ -101,10 +61,58 @@ def make_pairs(
         The noisy regions, stabilised.
     teacher
         Their estimates, or for g1 the network of each channel that makes estimates of crops.
+    anchor
+        Share of recorrupted pairs of the noisy regions; not for g1.
     """
     if _published(denoiser):
         return PublishedPairs(denoiser, noisy, cast("Sequence[nn.Module]", teacher), draw, run)
-    return PreparedPairs(denoiser, cast("Sequence[Estimate]", teacher), draw, run)
+    estimates = cast("Sequence[Estimate]", teacher)
+    pairs = synthetic_pairs(denoiser, noisy, estimates, draw, run)
+    anchored: list[Pair] = []
+    if anchor:
+        copies = copies_of(estimates)
+        anchored = recorrupted_pairs(denoiser, noisy, estimates, copies, draw=draw, run=run)
+    return PreparedPairs(pairs, draw, denoiser.device, anchored=anchored, anchor=anchor)
+
+
+def synthetic_pairs(
+    denoiser: Denoiser,
+    noisy: Sequence[Estimate],
+    estimates: Sequence[Estimate],
+    draw: torch.Generator,
+    run: Run,
+) -> list[Pair]:
+    """Make noisy copies of estimates, recorded as the file's pixels were."""
+    twice = denoiser.settings.denoiser.targets == "noisy"
+    pairs = []
+    for number, estimate in enumerate(estimates):
+        channel, clean, weight = estimate.channel, estimate.image[None, None], None
+        recorded = RecordedNoise(channel.noise, channel.recording)
+        if noisy:
+            weight = recorded.known(noisy[number].image)
+        for _ in range(copies_of(estimates)):
+            run.check()
+            copy, target = _noisy(estimate, recorded, draw), clean
+            source = denoiser.inputs(copy, channel, estimate.strength)
+            if twice:
+                target = _noisy(estimate, recorded, draw)
+            pairs.append(Pair.of(source, target, channel, weight))
+    return pairs
+
+
+def _noisy(estimate: Estimate, recorded: RecordedNoise, draw: torch.Generator) -> Tensor:
+    """Give a noisy copy, (1, 1, height, width)."""
+    clean = estimate.image[None, None]
+    if estimate.strength is None:
+        return recorded.add(clean, draw)
+    # An average of frames has neither the ends nor the steps of one.
+    return clean + estimate.strength * (recorded.noise.add_noise(clean, draw) - clean)
+
+
+def copies_of(estimates: Sequence[Estimate]) -> int:
+    """Give how many noisy copies of each are made ahead."""
+    area = sum(estimate.image.numel() for estimate in estimates)
+    return min(max(PREPARED_PX // area, FEWEST_COPIES), MOST_COPIES)
 
 
 def next_teacher(
@@ -123,27 +131,19 @@ def estimate_all(
 
     def make(number: int) -> Tensor:
         region = noisy[number]
-        return denoiser.estimate(region.image.to(denoiser.device), region.channel, run)
+        image = region.image.to(denoiser.device)
+        return denoiser.estimate(image, region.channel, run, region.neighbours)
 
     return with_channels(part.collect(len(noisy), make, run), noisy)
 
 
 def with_channels(images: Sequence[Tensor], noisy: Sequence[Estimate]) -> list[Estimate]:
-    """Say of each image to which channel it belongs: that of the noisy one, on its device."""
+    """Say of each image what is known of the noisy one, and bring it to its device."""
     return [
-        Estimate(image.to(region.image.device), region.channel)
+        Estimate(image.to(region.image.device), region.channel, strength=region.strength)
         for image, region in zip(images, noisy, strict=True)
     ]
 
 
 def _published(denoiser: Denoiser) -> bool:
     return isinstance(denoiser.channels[0].noise.generator, NoiseGenerator)
-
-
-def _crop(images: Tensor, ways: Sequence[int], size: int, draw: torch.Generator) -> Tensor:
-    """Cut a random crop, turned in one of the ways, (inputs, size, size)."""
-    height, width = images.shape[-2:]
-    top = int(torch.randint(height - size + 1, (), generator=draw))
-    left = int(torch.randint(width - size + 1, (), generator=draw))
-    way = ways[int(torch.randint(len(ways), (), generator=draw))]
-    return turn(images[..., top : top + size, left : left + size], way)

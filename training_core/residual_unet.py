@@ -19,13 +19,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-        )
-        nn.init.kaiming_normal_(self.layers[0].weight, nonlinearity="relu")
-        nn.init.zeros_(self.layers[2].weight)  # else each block would double the variance
+        before, after = (nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2))
+        nn.init.kaiming_normal_(before.weight, nonlinearity="relu")
+        nn.init.zeros_(after.weight)  # else each block would double the variance
+        self.layers = nn.Sequential(before, nn.ReLU(inplace=True), after)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, width, height, width) to the same shape."""
@@ -78,7 +75,8 @@ class ResidualUNet(nn.Module):
         x = x + self.bottom(x)
         for up in self.up:
             x = up(x) + passed_on.pop()
-        return images[:, 1:] + self.last(x)[..., :height, :width]
+        correction: Tensor = self.last(x)[..., :height, :width]
+        return images[:, 1:] + correction
 
 
 def _blocks(width: int) -> list[nn.Module]:

@@ -64,6 +64,17 @@ class Stabiliser:
         values: NDArray[np.float64] = np.maximum(counts, -read) * self.gain
         return values
 
+    def algebraic_inverse(self, stabilised: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Map single noisy values back, float64: `forward` undone, biased for means."""
+        exact = stabilised.astype(np.float64)
+        if not self.gain:
+            return exact * self.scale + self.offset
+        root = np.maximum(exact, 0.0) / 2
+        values: NDArray[np.float64] = (
+            self.gain * root**2 - 0.375 * self.gain - self.read_variance / self.gain
+        )
+        return values
+
     def to_dict(self) -> dict[str, float]:
         """Give plain values for the model file."""
         return asdict(self)

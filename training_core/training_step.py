@@ -94,8 +94,13 @@ class TrainingStep:
         self.device = next(network.parameters()).device
         self.parts = Parts(self.device, run)
 
-    def __call__(self, source: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, source: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Learn from sources (batch, inputs, height, width) and targets (batch, 1, ...) float32.
+
+        Parameters
+        ----------
+        weight
+            How much each pixel of the targets counts, of their shape; None counts all alike.
 
         Returns
         -------
@@ -107,19 +112,28 @@ class TrainingStep:
         SettingsError
             If not even one crop of the batch fits into the memory.
         """
-        loss = self.parts.fit(partial(self._gradients, source, target), len(source))
+        loss = self.parts.fit(partial(self._gradients, source, target, weight), len(source))
         if math.isfinite(self.longest):
             nn.utils.clip_grad_norm_(self.network.parameters(), self.longest)
         self.optimiser.step()
         return loss
 
-    def _gradients(self, source: Tensor, target: Tensor, parts: int) -> Tensor:
+    def _gradients(
+        self, source: Tensor, target: Tensor, weight: Tensor | None, parts: int
+    ) -> Tensor:
         self.optimiser.zero_grad(set_to_none=True)
         told = torch.zeros((), device=self.device)
-        for some, wanted in zip(source.chunk(parts), target.chunk(parts), strict=True):
+        chunks = [None] * parts if weight is None else weight.chunk(parts)
+        for some, wanted, counts in zip(
+            source.chunk(parts), target.chunk(parts), chunks, strict=False
+        ):
             with mixed(self.device, wanted=self.bfloat16):
                 made = self.network(some)
-            loss = functional.mse_loss(made.to(wanted.dtype), wanted) * (len(some) / len(source))
+            if counts is None:
+                loss = functional.mse_loss(made.to(wanted.dtype), wanted)
+            else:
+                loss = (counts * (made.to(wanted.dtype) - wanted).square()).mean()
+            loss = loss * (len(some) / len(source))
             loss.backward()  # type: ignore[no-untyped-call]
             told += loss.detach()
         return told
