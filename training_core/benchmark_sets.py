@@ -187,7 +187,7 @@ def _w2s(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
         "Learned from these fields themselves. Noisy images and references were stretched apart, "
         "so a least-squares line brings each reference to the brightness of its noisy image."
     )
-    learn = partial(list, [test.noisy for test in tests])
+    learn: Callable[[], list[Stack]] = partial(list, [test.noisy for test in tests])
     return EvaluationSet(learn, tuple(tests), scoring, f"{_count(tuple(tests), folder)} {note}")
 
 

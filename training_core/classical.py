@@ -128,8 +128,9 @@ def stabilised_bm3d(noisy: Values) -> Values:
     """Filter by BM3D between the generalised Anscombe transform and its exact unbiased inverse.
 
     Makitalo and Foi, IEEE TIP 22, 2013; gain and read noise are fitted blind by `fit_stabiliser`.
+    The transform makes the standard deviation 1, and that is told, also where few photons leave
+    less: what is measured instead costs 2 dB on Confocal_FISH.
     """
     stabiliser = fit_stabiliser([noisy.astype(np.float32)])
     stabilised = stabiliser.forward(noisy).astype(np.float64)
-    sigma = max(estimate_noise_sigma(Stack(stabilised, "YX")), LEAST_SIGMA)
-    return stabiliser.inverse(bm3d(stabilised, sigma).astype(np.float32))
+    return stabiliser.inverse(bm3d(stabilised, 1.0).astype(np.float32))

@@ -15,7 +15,7 @@ import torch
 from made_up import QUICKEST, block, noise_model, stack
 from made_up import denoiser as made_up_denoiser
 
-from training_core import classical, contenders, evaluation, pipeline, smooth_patches
+from training_core import bias, classical, contenders, evaluation, pipeline, smooth_patches
 from training_core.cli import main
 from training_core.contenders import (
     METHODS,
@@ -65,6 +65,7 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(evaluation, "load_table", lambda table, data, name, seed: sets[name])
     monkeypatch.setattr(evaluation, "preset", lambda name, **changes: QUICKEST)
     monkeypatch.setattr(classical, "find_spec", lambda name: None)
+    monkeypatch.setattr(bias, "FLAT_PX", 64)
     return ["evaluate", "tiny", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
 
 
