@@ -116,6 +116,8 @@ class Judge:
             noise, (height, width) = crop.channel.noise, crop.image.shape
             guess = first_look(noise)(crop.image[None, None])[0, 0]
             sigma = torch.from_numpy(noise.curve(guess.cpu().numpy())).to(device)
+            if crop.neighbours is None and crop.strength is not None:  # averaged already
+                sigma = sigma * crop.strength
             probe = noise.sample(1, height, width, draw)[0, 0].to(device) * sigma
             self.trials.append(Trial(crop, sigma, probe, tuple(other.image for other in more)))
         self.power = float(torch.cat([t.sigma.square().flatten() for t in self.trials]).mean())

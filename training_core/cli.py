@@ -126,6 +126,16 @@ def _add_training(commands: Any) -> None:
         if name != "denoise":
             _add_setting(parser, "preset")
             _add_setting(parser, "seed")
+            parser.add_argument(
+                "--repeats",
+                type=Path,
+                nargs="+",
+                default=[],
+                metavar="STACK",
+                help="one or two further exposures of the only stack's scene, of the same shape: "
+                "the best weights are chosen by them instead of the blind score, and nothing is "
+                "learned from them",
+            )
         if name != "train":
             parser.add_argument("--output", type=Path, required=True, metavar="FILE_OR_FOLDER")
             parser.add_argument("--dtype", choices=("same", "float32"), default="same")

@@ -144,7 +144,9 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         from .model_file import save_denoiser
         from .pipeline import train as train_on
 
-        denoiser = train_on(stacks, _settings(arguments), run=run, checkpoint=checkpoint)
+        repeats = [open_noted(path, run) for path in arguments.repeats]
+        settings = _settings(arguments)
+        denoiser = train_on(stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats)
         save_denoiser(denoiser, arguments.model, overwrite=overwrite)
     facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
     return answer(facts, arguments.json, failed)
@@ -165,6 +167,8 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
     settings, batch = _settings(arguments), Batch.of(arguments.stacks)
     if arguments.model and not batch.alone:
         raise UsageError("With several stacks each has its own model; leave --model out.")
+    if arguments.repeats and not batch.alone:
+        raise UsageError("Repeats are exposures of one scene; give one stack with --repeats.")
 
     from .model_file import save_denoiser
     from .pipeline import denoise_stack
@@ -177,7 +181,8 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         overwrite = arguments.overwrite or checkpoint.exists
         if arguments.model:
             _refuse_existing(arguments.model, overwrite)
-        outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint)
+        repeats = [open_noted(path, run) for path in arguments.repeats]
+        outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
         if arguments.model:
             save_denoiser(outcome.denoiser, arguments.model, overwrite=overwrite)
         made = _training_facts(outcome.denoiser.card, arguments)

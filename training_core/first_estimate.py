@@ -14,6 +14,8 @@ from .denoiser import first_look
 from .dncnn_b import NAME, fit_to_noise, is_correlated
 from .errors import ModelError
 from .neighbour_average import averaged
+from .noisier2noise import NAME as NOISIER2NOISE
+from .noisier2noise import noisier2noise
 from .noisy_pairs import with_channels
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
@@ -212,7 +214,9 @@ def first_estimate(noisy: Estimate, run: Run = SILENT) -> Tensor:
     Small and large blocks err differently, so their mean guides the collaborative filter.
     """
     noise = noisy.channel.noise
-    seen, strength = averaged(noisy.image, noisy.neighbours, noise)
+    seen, strength = noisy.image, noisy.strength
+    if noisy.neighbours is not None:
+        seen, strength = averaged(seen, noisy.neighbours, noise)
     share = None if strength is None else strength[None, None]
     large = ShrinkageFilter(noise.covariance, noise.curve, size_px=16, step_px=4)
     images = seen[None, None]
@@ -249,4 +253,5 @@ def _is_correlated(scene: Scene) -> str:
 METHODS: dict[str, Method] = {
     "shrinkage": Method(_shrinkage),
     NAME: Method(_bundled, _is_correlated),
+    NOISIER2NOISE: Method(noisier2noise),
 }

@@ -86,12 +86,10 @@ def find_vetoes(
         Whether brightness is corrected afterwards.
     """
     images = [_Image.of(trial, made) for trial, made in zip(trials, estimates, strict=True)]
-    found = list(_power(images, error))
     if corrected:
-        channels = dict.fromkeys(trial.noisy.channel for trial in trials)
-        for channel in channels:
+        for channel in dict.fromkeys(image.channel for image in images):
             _correct([image for image in images if image.channel is channel])
-    return (*found, *_shifts(images), *_slope(images))
+    return (*_power(images, error), *_shifts(images), *_slope(images))
 
 
 @dataclass(eq=False)

@@ -23,7 +23,9 @@ QUICKEST = Settings(
     device="cpu",
     patches=PatchSettings(patch_size_px=16, stride_px=4),
     noise_model=NoiseModelSettings(steps=4, batch=4),
-    denoiser=DenoiserSettings(width=8, depth=3, rounds=1, steps=8, batch=4, crop_px=32),
+    denoiser=DenoiserSettings(
+        first_estimate="shrinkage", width=8, depth=3, rounds=1, steps=8, batch=4, crop_px=32
+    ),
 )
 
 

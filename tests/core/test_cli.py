@@ -17,6 +17,7 @@ import tifffile
 
 from training_core.cli import main
 from training_core.readers import open_stack
+from training_core.repeats import check_repeats
 from training_core.run import Run, Stage
 from training_core.tiff_files import write_stack
 
@@ -47,7 +48,10 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     card = {"device": "cpu", "seconds": 1.5, "seed": 4, "patches": 77, "rounds": [{"round": 1}]}
     denoiser = SimpleNamespace(card=card)
 
-    def denoise_stack(stack: Stack, settings: Any, *, run: Run, checkpoint: Any) -> SimpleNamespace:
+    def denoise_stack(
+        stack: Stack, settings: Any, *, run: Run, checkpoint: Any, repeats: Any
+    ) -> SimpleNamespace:
+        check_repeats([stack], repeats)
         asked.append(settings)
         run.start(Stage.ROUNDS, 1)
         run.check()
@@ -55,7 +59,10 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         denoised = stack.with_pixels(stack.pixels - np.ones((), stack.dtype))
         return SimpleNamespace(denoised=denoised, denoiser=denoiser)
 
-    def train(stacks: list[Stack], settings: Any, *, run: Run, checkpoint: Any) -> SimpleNamespace:
+    def train(
+        stacks: list[Stack], settings: Any, *, run: Run, checkpoint: Any, repeats: Any
+    ) -> SimpleNamespace:
+        check_repeats(stacks, repeats)
         asked.append((len(stacks), settings))
         return denoiser
 
@@ -67,6 +74,28 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(pipeline, "train", train)
     monkeypatch.setattr(model_file, "save_denoiser", save_denoiser)
     return asked
+
+
+@pytest.mark.usefixtures("trained")
+def test_repeats_are_opened_and_checked(
+    noisy: Path, small_stack: Stack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    another = small_stack.with_pixels(small_stack.pixels[:, ::-1])
+    repeat, model = write_stack(another, tmp_path / "b.tif"), tmp_path / "model.g2g"
+    end = ("--model", model)
+    assert call(capsys, "train", noisy, "--repeats", repeat, *end, "--json")[0] == 0
+    model.unlink()
+
+    code, _, err = call(capsys, "train", noisy, "--repeats", repeat, noisy, *end)
+    assert code == 2
+    assert "Frame 1 of noisy.tif is identical to that of noisy.tif" in err
+    _, _, err = call(capsys, "train", noisy, repeat, "--repeats", repeat, *end)
+    assert "there are 2 stacks" in err
+    _, _, err = call(capsys, "run", noisy, repeat, "--repeats", repeat, "--output", tmp_path / "o")
+    assert "give one stack with --repeats" in err
+    _, _, err = call(capsys, "run", noisy, "--repeats", tmp_path / "no.tif", "--output", "x.tif")
+    assert "no.tif" in err
+    assert not model.exists()
 
 
 def test_info_has_its_stable_keys(noisy: Path, capsys: pytest.CaptureFixture[str]):

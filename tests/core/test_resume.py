@@ -18,6 +18,8 @@ from training_core import (
     noisy_pairs,
     paper_gan,
     pipeline,
+    round_checks,
+    rounds,
     smooth_patches,
 )
 from training_core import denoiser as denoising
@@ -64,7 +66,10 @@ class Interrupted(Run):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what takes time: measuring the speed, many copies, wide networks, the clock."""
+    """Leave out what takes time: measuring the speed, many copies, wide networks, the clock.
+
+    And let all steps of all rounds be taken, so that there is something to interrupt.
+    """
     wide = paper_gan.paper_network
 
     def paper_network(kind: str, depth: int = 17, *, sigmoid: bool = False) -> torch.nn.Module:
@@ -76,6 +81,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper_gan, "paper_network", paper_network)
     monkeypatch.setattr(paper_gan, "Critic", lambda: Critic(16))
     monkeypatch.setattr(denoising, "paper_network", paper_network)
+    monkeypatch.setattr(rounds, "GAIN_DB", -99.0)
+    monkeypatch.setattr(round_checks, "PATIENCE", 99)
 
 
 @pytest.fixture
@@ -202,6 +209,28 @@ def test_interrupted_again_and_again_nothing_differs(
     assert_same(made, whole)
     lost = computed.total() - needed.total()
     assert 0 < lost <= len(ENDS[job])  # at most a step each time
+
+
+def test_what_was_chosen_blind_is_chosen_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "GAIN_DB", 0.02)
+    monkeypatch.setattr(round_checks, "PATIENCE", 1)
+    methods = {name: first_estimate.METHODS[name] for name in ("shrinkage", "dncnn-b")}
+    monkeypatch.setattr(first_estimate, "METHODS", methods)
+    noisy, settings = robust()
+    chosen = replace(settings.denoiser, first_estimate="automatic", steps=12)
+    settings = replace(settings, denoiser=chosen)
+    whole = denoise_stack(noisy, settings)
+    for where, check in [(Stage.FIRST_ESTIMATE, 3), (Stage.FIRST_ESTIMATE, 9), ("round 1 of 2", 7)]:
+        with pytest.raises(PowerCutError):
+            run = Interrupted(where, check, PowerCutError)
+            denoise_stack(noisy, settings, run=run, checkpoint=Checkpoint(tmp_path / "cut"))
+    made = denoise_stack(noisy, settings, checkpoint=Checkpoint(tmp_path / "cut"))
+    assert_same(made, whole)
+    cards = made.denoiser.card["first_estimate"], whole.denoiser.card["first_estimate"]
+    assert cards[0] == cards[1]
+    assert len(cards[0]["candidates"]) == 2
 
 
 def claim(output: Path, existing: Existing, seed: int, error: Exception | None = None) -> None:

@@ -19,17 +19,19 @@ from made_up import (
 )
 
 from training_core import round_training, rounds
-from training_core.blind_score import brightness_curve, error_estimate
+from training_core.blind_score import Judge, Score, brightness_curve, error_estimate
 from training_core.checkpoint import NO_PART
-from training_core.denoiser import Channel
+from training_core.denoiser import Channel, build_network
 from training_core.errors import SettingsError
 from training_core.noisy_pairs import Estimate, PreparedPairs, estimate_all, make_pairs
 from training_core.orientations import ALL, FLIPS, turn, turn_back
+from training_core.round_checks import RoundChecks
 from training_core.rounds import RoundResult, best_round, train_rounds
-from training_core.run import Cancelled, PreviewReady, Region, Run, Stage, StepsDone
-from training_core.settings import DenoiserSettings
+from training_core.run import Cancelled, Note, PreviewReady, Region, Run, Stage, StepsDone
+from training_core.settings import DenoiserSettings, preset
 from training_core.stabilise import Stabiliser
 from training_core.training_regions import TrainingRegion
+from training_core.vetoes import Veto
 
 PLAIN = {"collaborate": False}
 SHORT = {**PLAIN, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}
@@ -146,7 +148,7 @@ def test_regions_in_main_memory_are_brought_to_the_denoiser():
     chosen = denoiser(noise_model(), **PLAIN)
     chosen.device = torch.device("meta")
     asked = []
-    chosen.estimate = lambda image, channel, run: asked.append(image.device) or torch.zeros(40, 40)  # type: ignore[assignment]
+    chosen.estimate = lambda image, *_: asked.append(image.device) or torch.zeros(40, 40)  # type: ignore[assignment]
     region = estimate(noisy, chosen.channels[0])
     (made,) = estimate_all(chosen, [region], NO_PART, Run())
     assert (asked, made.image.device.type) == ([chosen.device], "cpu")
@@ -162,7 +164,7 @@ def test_every_channel_is_judged():
     chosen.channels = (quiet, loud)
     regions = [estimate(noisy, quiet)] * 5 + [estimate(noisy, loud)]
     asked = []
-    chosen.estimate = lambda image, channel, run: asked.append(channel) or image  # type: ignore[assignment]
+    chosen.estimate = lambda image, channel, *_: asked.append(channel) or image  # type: ignore[assignment]
     error_estimate(chosen, regions, 0, Run())
     assert quiet in asked
     assert loud in asked
@@ -206,21 +208,34 @@ def test_brightness_of_an_even_image():
     assert curve(np.array([45.0]))[0] == pytest.approx(values.mean(), abs=0.01)
 
 
-def train(seed=0, run=None, preview=None, **changes):
-    clean, noisy = images()
+def train(seed=0, run=None, preview=None, judge=None, published=False, **changes):
+    clean, noisy = images(shape=(64, 64) if judge else (96, 96))
     chosen = denoiser(noise_model(), mean=5.0, spread=4.0, seed=seed, **{**SHORT, **changes})
     chosen.settings = type(chosen.settings)(
         seed=seed, device="cpu", denoiser=chosen.settings.denoiser
     )
+    if published:
+        chosen = as_published(chosen)
     channel = chosen.channels[0]
     results = train_rounds(
         chosen,
         [estimate(noisy, channel)],
-        [estimate(clean, channel)],
+        [build_network(chosen.settings.denoiser).eval() if published else estimate(clean, channel)],
         run=run or Run(),
         preview=preview,
+        judge=judge,
     )
     return chosen, results
+
+
+def as_published(chosen):
+    """Give settings and noise of the published method, whose first teacher is a network."""
+    paper = preset("paper", device="cpu")
+    short = replace(paper.denoiser, rounds=2, steps=2, batch=2)
+    chosen = with_published_noise(chosen)
+    chosen.network = build_network(short).eval()
+    chosen.settings = replace(paper, denoiser=short)
+    return chosen
 
 
 def weights(chosen):
@@ -258,26 +273,56 @@ def test_training_brings_the_loss_down():
     assert np.mean(losses[-5:]) < 0.3 * np.mean(losses[:3])
 
 
-def test_the_best_round_is_kept(monkeypatch):
-    seen = {}
+class Told(Judge):
+    """Gives the scores it was told, one for each round, and remembers what it judged."""
 
-    def judge(chosen, noisy, seed, run):
-        seen[len(seen)] = weights(chosen)
-        return [0.5, 0.2, 0.9][len(seen) - 1]
+    def __init__(self, *errors, checks=()):
+        self.errors, self.checks, self.trials, self.power = list(errors), list(checks), [], 1.0
+        self.asked = 0
 
-    monkeypatch.setattr(rounds, "error_estimate", judge)
-    chosen, results = train(rounds=2)
-    assert [result.round for result in results] == [0, 1, 2]
-    assert torch.equal(weights(chosen), seen[1])
-    assert not torch.equal(seen[1], seen[2])
-    assert sorted(chosen.history) == [0, 1, 2]
-    for number, network in chosen.history.items():
-        assert torch.equal(weights(replace(chosen, network=network)), seen[number])
+    def judge(self, estimator, run):
+        plain = not estimator.__closure__[0].cell_contents.settings.denoiser.collaborate
+        left = self.checks if plain and self.checks else self.errors
+        self.asked += 1
+        error = left.pop(0) if left else 0.5
+        return Score(np.full(4, error)), []
+
+
+@pytest.fixture
+def without_checks(monkeypatch):
+    monkeypatch.setattr(RoundChecks, "look", lambda self: None)
+    monkeypatch.setattr(rounds, "find_vetoes", lambda *_, **__: ())
+
+
+@pytest.mark.usefixtures("without_checks")
+def test_the_best_round_is_kept():
+    chosen, results = train(rounds=3, judge=Told(0.5, 0.2, 0.19, 0.3))
+    assert [result.error for result in results] == [0.5, 0.2, 0.19, 0.3]
+    assert sorted(chosen.history) == [0, 1, 2, 3]
+    kept = {n: weights(replace(chosen, network=network)) for n, network in chosen.history.items()}
+    assert torch.equal(weights(chosen), kept[2])
+    assert not torch.equal(kept[2], kept[1])
+    assert not torch.equal(kept[2], kept[3])
+
+
+@pytest.mark.usefixtures("without_checks")
+@pytest.mark.parametrize(
+    ("errors", "trained"),
+    [((0.5, 0.2, 0.199, 0.1), 3), ((0.5, 0.2, 0.1995, 0.1), 2), ((0.5, 0.6, 0.1), 1)],
+)
+def test_rounds_end_when_one_gains_less_than_a_fiftieth_of_a_decibel(errors, trained):
+    events = []
+    _, results = train(rounds=3, judge=Told(*errors), run=Run(events.append))
+    assert len(results) == 1 + trained
+    steps = [event for event in events if isinstance(event, StepsDone)]
+    assert (steps[-1].done, steps[-1].total) == (18, 18)
+    told = [e.text for e in events if isinstance(e, Note) if "Training ended" in e.text]
+    assert len(told) == (trained < 3)
 
 
 def test_a_later_round_is_kept_when_as_good():
-    assert best_round([RoundResult(0, 0.101), RoundResult(1, 0.1), RoundResult(2, 0.104)]) == 2
-    assert best_round([RoundResult(0, 0.101), RoundResult(1, 0.1), RoundResult(2, 0.12)]) == 1
+    assert best_round([RoundResult(0, 0.1001), RoundResult(1, 0.1), RoundResult(2, 0.1004)]) == 2
+    assert best_round([RoundResult(0, 0.1001), RoundResult(1, 0.1), RoundResult(2, 0.101)]) == 1
 
 
 def test_a_round_that_diverged_is_never_kept():
@@ -287,8 +332,76 @@ def test_a_round_that_diverged_is_never_kept():
         best_round([RoundResult(1, nothing)])
 
 
+def vetoed(number, error, excess):
+    return RoundResult(number, error, 0.0, (Veto("it takes structure", excess),))
+
+
+def test_a_vetoed_round_is_chosen_only_where_all_are():
+    assert best_round([RoundResult(0, 0.3), vetoed(1, 0.1, 1.2)]) == 0
+    assert best_round([vetoed(0, 0.3, 1.1), vetoed(1, 0.1, 3.0)]) == 0
+    assert best_round([vetoed(0, 0.3, 1.1), vetoed(1, 0.1, 1.15)]) == 1  # as bad, by its score
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_veto_is_told_with_its_reason(monkeypatch, every):
+    made = iter([(), (Veto("it takes structure", 2.0),)])
+    found = (
+        (lambda *_, **__: (Veto("it takes structure", 2.0),))
+        if every
+        else (lambda *_, **__: next(made))
+    )
+    monkeypatch.setattr(rounds, "find_vetoes", found)
+    events = []
+    _, results = train(rounds=1, run=Run(events.append))
+    told = [event for event in events if isinstance(event, Note) and "structure" in event.text]
+    assert results[1].to_dict()["vetoes"] == ["it takes structure"]
+    assert told[-1].warning == every
+    assert ("Every round does harm" in told[-1].text) == every
+
+
+@pytest.mark.parametrize(
+    ("errors", "steps", "best"),
+    [
+        ((0.5, 0.4, 0.3, 0.2), 8, 3),
+        ((0.5, 0.4, 0.41, 0.42), 8, 1),
+        ((0.4, 0.5, 0.41, 0.1), 6, 0),  # the fourth is never seen
+    ],
+)
+def test_a_round_ends_when_its_weights_get_no_better(errors, steps, best):
+    seen, events = [], []
+    judge = Told(0.9, 0.5, checks=errors)
+    look = RoundChecks.look
+
+    def watched(checks):
+        look(checks)
+        seen.append(weights(checks.denoiser))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoundChecks, "look", watched)
+        patch.setattr(rounds, "find_vetoes", lambda *_, **__: ())
+        chosen, _ = train(rounds=1, steps=8, judge=judge, run=Run(events.append), collaborate=True)
+    assert len(seen) == steps // 2
+    assert torch.equal(weights(chosen), seen[best])
+    assert all(not torch.equal(seen[best], w) for n, w in enumerate(seen) if n != best)
+    last = [event for event in events if isinstance(event, StepsDone)][-1]
+    assert (last.done, last.total) == (8, 8)
+
+
+def test_the_published_rounds_take_all_steps_and_know_no_vetoes(monkeypatch):
+    monkeypatch.setattr(rounds, "find_vetoes", None)
+    monkeypatch.setattr(rounds, "RoundChecks", None)
+    chosen, results = train(rounds=2, steps=2, published=True)
+    assert [result.round for result in results] == [1, 2]
+
+
 def test_scores_in_decibels():
-    assert RoundResult(1, 0.1).to_dict() == {"round": 1, "error": 0.1, "score": 10.0}
+    assert RoundResult(1, 0.1, 0.01).to_dict() == {
+        "round": 1,
+        "error": 0.1,
+        "range": 0.01,
+        "score": 10.0,
+        "vetoes": [],
+    }
     assert RoundResult(1, -0.01).to_dict()["score"] is None  # better than the estimate can tell
 
 
