@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .blind_score import Estimator
+    from .denoiser import Channel
     from .first_estimate import Scene
     from .settings import Settings
 
@@ -35,25 +36,35 @@ DRAWS = 4  # of the noise that is added, over which estimates are averaged
 
 def noisier2noise(scene: Scene) -> Estimator:
     """Train on the noisy regions of a scene, and give what makes estimates of regions."""
-    denoiser, seed = _train(scene), scene.settings.seed
+    denoiser = _train(scene)
     collaborate = scene.settings.denoiser.collaborate
 
     @torch.no_grad()
     def estimate(noisy: Estimate) -> Tensor:
-        noise = noisy.channel.noise
-        draw = torch.Generator().manual_seed(seed)  # the same for all: a function of the image
-        guess = first_look(noise)(noisy.image[None, None])
-        channel, looks = louder(noisy.channel, 1.0), []
-        for _ in range(DRAWS):
-            added = noise.add_noise(guess, draw) - guess
-            looks.append(denoiser.network_pass(noisy.image + added[0, 0], channel))
-        pilot = torch.stack(looks).mean(dim=0)
+        noise, seen, strength = noisy.channel.noise, noisy.image, noisy.strength
+        if noisy.neighbours is not None:  # the network has learned from single frames
+            strength = None
+        pilot = _mean_of_draws(denoiser, seen, noisy.channel, strength)
         if not collaborate:
             return pilot
-        seen, strength = averaged(noisy.image, noisy.neighbours, noise)
+        if noisy.neighbours is not None:
+            seen, strength = averaged(seen, noisy.neighbours, noise)
         return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, scene.run, strength)
 
     return estimate
+
+
+def _mean_of_draws(
+    denoiser: Denoiser, image: Tensor, channel: Channel, strength: Tensor | None
+) -> Tensor:
+    draw = torch.Generator().manual_seed(denoiser.settings.seed)  # alike for all images
+    share = None if strength is None else strength[None, None]
+    guess, noisier, looks = first_look(channel.noise)(image[None, None], share), louder(channel), []
+    for _ in range(DRAWS):
+        added = channel.noise.add_noise(guess, draw) - guess
+        added = added if share is None else share * added
+        looks.append(denoiser.network_pass(image + added[0, 0], noisier, strength))
+    return torch.stack(looks).mean(dim=0)
 
 
 def _train(scene: Scene) -> Denoiser:

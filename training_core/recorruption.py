@@ -57,7 +57,7 @@ def recorrupted_pairs(
     return pairs
 
 
-def louder(channel: Channel, strength: float) -> Channel:
+def louder(channel: Channel, strength: float = STRENGTH) -> Channel:
     """Give the channel as it is once noise `strength` times as strong was added to it."""
     curve, factor = channel.noise.curve, (1 + strength**2) ** 0.5
     noise = replace(channel.noise, curve=replace(curve, sigmas=factor * curve.sigmas))

@@ -108,3 +108,26 @@ def test_weights_and_loss_stay_in_single_precision():
     assert loss.dtype == torch.float32
     assert {p.dtype for p in network.parameters()} == {torch.float32}
     assert {p.grad.dtype for p in network.parameters()} == {torch.float32}
+
+
+def test_pixels_of_no_weight_teach_nothing():
+    torch.manual_seed(0)
+    start = nn.Conv2d(1, 1, 3, padding=1)
+    source, target = torch.randn(4, 1, 12, 12), torch.randn(4, 1, 12, 12)
+    weight = torch.ones(4, 1, 12, 12)
+    weight[:, :, :, 6:] = 0.0
+
+    def after(target, weight, parts=1):
+        network = deepcopy(start)
+        update = TrainingStep(network, torch.optim.SGD(network.parameters(), 0.1))
+        update.parts.count = parts
+        loss = float(update(source, target, weight))
+        return network.weight.detach(), loss
+
+    spoilt = target.clone()
+    spoilt[:, :, :, 6:] = 1e6
+    assert torch.equal(after(target, weight)[0], after(spoilt, weight)[0])
+    whole, parts = after(target, weight), after(target, weight, 2)
+    assert torch.allclose(whole[0], parts[0], rtol=0, atol=1e-6)
+    assert torch.allclose(after(target, torch.ones_like(weight))[0], after(target, None)[0])
+    assert not torch.allclose(whole[0], after(target, None)[0])
