@@ -127,6 +127,13 @@ def _add_training(commands: Any) -> None:
             _add_setting(parser, "preset")
             _add_setting(parser, "seed")
             parser.add_argument(
+                "--set",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="any other setting, such as denoiser.every_orientation=true; again for more",
+            )
+            parser.add_argument(
                 "--repeats",
                 type=Path,
                 nargs="+",

@@ -12,6 +12,7 @@ from .answer import DONE, answer
 from .batch import Batch, as_dicts, open_noted
 from .errors import InputError, OutputError, UsageError
 from .resume import Existing
+from .setting_options import with_options
 from .settings import PatchSettings, preset
 from .stack import check_trainable
 
@@ -257,7 +258,8 @@ def _existing(arguments: argparse.Namespace) -> Existing:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    return preset(arguments.preset, seed=arguments.seed, device=arguments.device)
+    chosen = preset(arguments.preset, seed=arguments.seed, device=arguments.device)
+    return with_options(chosen, getattr(arguments, "set", []))
 
 
 def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
