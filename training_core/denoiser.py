@@ -10,14 +10,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from .brightness import BrightnessCurve as BrightnessCurve
 from .checkpoint import NO_CHECKPOINT
 from .compact_networks import CompactDenoiser
 from .device import tile_size
 from .errors import InputError
 from .kept_frames import KeptFrames
 from .memory import give_memory_back
+from .neighbour_average import NeighbourAverage, averaged
+from .neighbour_frames import NeighbourFrames
 from .networks import fold_batch_norm, paper_network
 from .orientations import turn, turn_back
+from .recording import UNTOUCHED, Recording
 from .residual_unet import ResidualUNet
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
@@ -25,9 +29,12 @@ from .stack import cast
 from .tile_pieces import TilePieces
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from .blind_score import Estimator
     from .checkpoint import Checkpoint
     from .noise_model import NoiseModel
     from .patches import PatchLocation
@@ -41,32 +48,19 @@ if TYPE_CHECKING:
 MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 
 
-@dataclass(frozen=True, eq=False)
-class BrightnessCurve:
-    """What to add so that areas of each brightness keep their mean; all in stack units."""
-
-    levels: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    shifts: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-
-    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Correct denoised values, any shape."""
-        if not self.shifts.any():
-            return values
-        corrected: NDArray[np.float64] = values + np.interp(values, self.levels, self.shifts)
-        return corrected
-
-
 @dataclass(eq=False)
 class Channel:
     """One channel of the stack: its noise, and how its values are brought to the network.
 
-    `mean` and `spread` normalise stabilised values for the network.
+    `mean` and `spread` normalise stabilised values for the network. `recording`, which only
+    training asks for, says how the file's pixels were cut off and rounded.
     """
 
     noise: NoiseModel
     mean: float = 0.0
     spread: float = 1.0
     brightness: BrightnessCurve = field(default_factory=BrightnessCurve)
+    recording: Recording = UNTOUCHED
 
 
 @dataclass(eq=False)
@@ -87,6 +81,11 @@ class Denoiser:
         Where the network is.
     history
         The network after each round, for who trained it; a model file keeps the best alone.
+    looks, first_estimates
+        What else was judged in this process: networks within the rounds, and what makes first
+        estimates by the name of the method. For who wants to know whether the choice was good.
+    neighbours
+        How many frames on each side are averaged with a frame where they match; 0 for none.
     """
 
     network: nn.Module
@@ -95,6 +94,9 @@ class Denoiser:
     device: torch.device
     card: dict[str, Any] = field(default_factory=dict)
     history: dict[int, nn.Module] = field(default_factory=dict)
+    looks: dict[str, nn.Module] = field(default_factory=dict)
+    first_estimates: dict[str, Estimator] = field(default_factory=dict)
+    neighbours: int = 0
 
     @property
     def noise_sigma(self) -> float:
@@ -109,6 +111,8 @@ class Denoiser:
             seen += ShrinkageFilter.halo_px
         if self.settings.denoiser.collaborate:
             seen += CollaborativeFilter.halo_px
+        if self.neighbours:
+            seen += NeighbourAverage.halo_px
         grid = self.grid_px
         return -(-seen // grid) * grid
 
@@ -117,18 +121,24 @@ class Denoiser:
         """Tiles must begin on multiples of this for a tiled result to equal the whole one."""
         return max(8, int(getattr(self.network, "multiple_px", 1)))
 
-    def inputs(self, noisy: Tensor, channel: Channel) -> Tensor:
-        """Give what the network sees of stabilised frames (batch, 1, height, width)."""
+    def inputs(self, noisy: Tensor, channel: Channel, strength: Tensor | None = None) -> Tensor:
+        """Give what the network sees of stabilised frames (batch, 1, height, width).
+
+        `strength` (height, width) is the share of the noise's std in each pixel; None for 1.
+        """
         seen = noisy
         if takes_estimate(self.network):
-            seen = torch.cat([noisy, first_look(channel.noise)(noisy)], dim=1)
+            share = None if strength is None else strength[None, None]
+            seen = torch.cat([noisy, first_look(channel.noise)(noisy, share)], dim=1)
         return (seen - channel.mean) / channel.spread
 
     @torch.no_grad()
-    def network_pass(self, noisy: Tensor, channel: Channel) -> Tensor:
-        """Give the network's estimate of a stabilised frame (height, width)."""
+    def network_pass(
+        self, noisy: Tensor, channel: Channel, strength: Tensor | None = None
+    ) -> Tensor:
+        """Give the network's estimate of a stabilised frame (height, width); see `inputs`."""
         height, width = noisy.shape
-        images = self._padded(self.inputs(noisy[None, None], channel))
+        images = self._padded(self.inputs(noisy[None, None], channel, strength))
         seen = images[0, 0]
         if self.settings.denoiser.every_orientation:
             ways = channel.noise.orientations
@@ -147,12 +157,23 @@ class Denoiser:
         return functional.pad(images, (0, right, 0, below), mode="replicate")
 
     @torch.no_grad()
-    def estimate(self, noisy: Tensor, channel: Channel, run: Run = SILENT) -> Tensor:
-        """Denoise a stabilised frame (height, width) float32 on the denoiser's device."""
-        pilot = self.network_pass(noisy, channel)
+    def estimate(
+        self,
+        noisy: Tensor,
+        channel: Channel,
+        run: Run = SILENT,
+        neighbours: Tensor | None = None,
+    ) -> Tensor:
+        """Denoise a stabilised frame (height, width) float32 on the denoiser's device.
+
+        Its `neighbours` (count, height, width), if any, are averaged with it where they match.
+        """
+        seen, strength = averaged(noisy, neighbours, channel.noise)
+        pilot = self.network_pass(seen, channel, strength)
         if not self.settings.denoiser.collaborate:
-            return pilot
-        return CollaborativeFilter(channel.noise.covariance, channel.noise.curve)(noisy, pilot, run)
+            return torch.where(pilot == seen, noisy, pilot)
+        together = CollaborativeFilter(channel.noise.covariance, channel.noise.curve)
+        return together(seen, pilot, run, strength)
 
 
 def takes_estimate(network: nn.Module) -> bool:
@@ -213,13 +234,16 @@ def denoise(
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile)
+    frames = NeighbourFrames(stack, [c.noise for c in ready.channels], ready.neighbours, run)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total, done=kept.done)
+    frames.note_jumps()
     for index in range(kept.done // len(places), stack.frame_count):
         raw, channel = stack.raw_frame(index), ready.channels[_channel(stack, index, ready)]
+        around = [stack.raw_frame(i) for i in frames.of(index)]
         for place in places[kept.done % len(places) :]:
             kept.check(run)
-            make = partial(_denoise_tile, raw, denoiser=ready, channel=channel, run=run)
+            make = partial(_denoise_tile, raw, around, denoiser=ready, channel=channel, run=run)
             part, lost = pieces.work(place, make)
             flat[index][place.slices] = part
             kept.done, kept.clipped = kept.done + 1, kept.clipped + lost
@@ -254,13 +278,19 @@ def _for_inference(denoiser: Denoiser) -> Denoiser:
 
 
 def _denoise_tile(
-    raw: Pixels, place: PatchLocation, denoiser: Denoiser, channel: Channel, run: Run
+    raw: Pixels,
+    others: Sequence[Pixels],
+    place: PatchLocation,
+    denoiser: Denoiser,
+    channel: Channel,
+    run: Run,
 ) -> tuple[Pixels, int]:
     """Denoise one tile with its halo; give its pixels and how many had to be clipped."""
     around = place.grown(denoiser.halo_px, raw.shape)
-    noisy = channel.noise.stabiliser.forward(raw[around.slices])
-    tensor = torch.from_numpy(noisy).to(denoiser.device)
-    estimate = denoiser.estimate(tensor, channel, run).cpu().numpy()
+    forward = channel.noise.stabiliser.forward
+    noisy, *near = (forward(frame[around.slices]) for frame in (raw, *others))
+    tensors = torch.from_numpy(np.stack([noisy, *near])).to(denoiser.device)
+    estimate = denoiser.estimate(tensors[0], channel, run, tensors[1:]).cpu().numpy()
     inner = place.within(around)
     original = raw[place.slices]
     values = to_stack_units(estimate[inner.slices], noisy[inner.slices], original, channel)

@@ -58,7 +58,9 @@ SAMPLED_FRAMES = 4
 CORRELATED = 0.2  # of neighbouring pixels' noise
 ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."
 SETTINGS = Settings(
-    denoiser=DenoiserSettings(network="dncnn", collaborate=False, keep_brightness=False, neighbours="off")
+    denoiser=DenoiserSettings(
+        network="dncnn", collaborate=False, keep_brightness=False, neighbours="off"
+    )
 )
 
 

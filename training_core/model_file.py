@@ -56,6 +56,7 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
         "format": FORMAT,
         "settings": denoiser.settings.to_dict(),
         "channels": channels,
+        "neighbours": denoiser.neighbours,
         "card": denoiser.card,
     }
     part = path.with_name(f".{path.name}.part")
@@ -114,6 +115,7 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
     try:
         settings = Settings.from_dict(card["settings"])
         network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
+        neighbours = int(card.get("neighbours", 0))  # of 0.1.0 there is none
         channels = tuple(
             channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)
             for number, part in enumerate(card["channels"] or [{}])
@@ -123,7 +125,8 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
             f"{path.name} cannot be used: a part of the model is missing or damaged. "
             "Train it again or use another copy."
         ) from error
-    return Denoiser(network, channels, settings, place, card.get("card", {}))
+    story = card.get("card", {})
+    return Denoiser(network, channels, settings, place, story, neighbours=neighbours)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

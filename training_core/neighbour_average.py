@@ -66,7 +66,7 @@ class NeighbourAverage:
         variance += UNKNOWN * variance.mean(dim=1, keepdim=True)
         apart = (coefficients[1:] - coefficients[:1]).square() / (variance[1:] + variance[:1])
         alike = apart.amax(dim=1) < SURPRISING**2
-        square = apart.unflatten(1, (PATCH_PX, PATCH_PX))
+        square = apart.reshape(len(apart), PATCH_PX, PATCH_PX, *apart.shape[2:])
         for band in BANDS:
             most = 1 + SURPRISING * (2 / band**2) ** 0.5  # a mean of squares of normal numbers
             alike &= square[:, :band, :band].mean(dim=(1, 2)) < most

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .blind_score import JUDGED_CROPS, JUDGED_PX
 from .compact_networks import StationaryGenerator
 from .denoiser import MEMORY_CHANNELS, Channel, Denoiser, build_network
 from .device import tile_size
+from .first_estimate import AUTOMATIC as AUTOMATIC_FIRST
+from .first_estimate import METHODS
+from .neighbour_choice import AUTOMATIC, JUDGED_MPX, MOST, most_neighbours
+from .neighbour_frames import sequence_axis
 from .networks import GENERATED_PX, fold_batch_norm
 from .noise_game import NoiseGame
 from .noise_model import NoiseModel
 from .noise_statistics import LAGS, NoiseCurve
+from .noisier2noise import NAME as NOISIER2NOISE
+from .noisier2noise import SHARE
 from .paper_gan import paper_game
 from .patches import tiles
 from .precision import mixed
@@ -38,7 +45,10 @@ GUESSED_PATCH_SEARCH = 0.3e-6  # seconds a pixel: too short to be worth a measur
 def expected_plan(
     stacks: Sequence[Stack], settings: Settings, device: torch.device
 ) -> dict[Stage, float]:
-    """Give the seconds each stage will take on the device; measuring takes about two seconds."""
+    """Give the seconds each stage will take on the device; measuring takes about two seconds.
+
+    Rounds that end because they gain nothing take less.
+    """
     pixels = float(sum(stack.frame_count * np.prod(stack.frame_shape) for stack in stacks))
     chosen = settings.denoiser
     # Published pairs are made of crops in every step, and no round estimates whole regions.
@@ -48,13 +58,28 @@ def expected_plan(
         step = _seconds_per_step(settings, device)
         game = _seconds_per_game_step(settings, device)
         all_tiles = _pixels_with_halo(stacks, settings, device)
+    judged = 2 * min(pixels, JUDGED_CROPS * JUDGED_PX**2)  # each time, with a probe and without
+    choosing = 2 * (MOST + 1) * _pixels_to_choose_neighbours(stacks, settings)
+    learning = 0.0
+    if chosen.first_estimate == AUTOMATIC_FIRST:
+        choosing += len(METHODS) * judged
+    if chosen.first_estimate in (AUTOMATIC_FIRST, NOISIER2NOISE):
+        learning = SHARE * chosen.steps * step
     return {
         Stage.PATCHES: pixels * GUESSED_PATCH_SEARCH,
         Stage.NOISE_MODEL: settings.noise_model.steps * game,
-        Stage.FIRST_ESTIMATE: area * per_pixel,
-        Stage.ROUNDS: chosen.rounds * (chosen.steps * step + area * per_pixel),
+        Stage.FIRST_ESTIMATE: learning + (area + choosing) * per_pixel,
+        Stage.ROUNDS: chosen.rounds * (chosen.steps * step + (area + judged) * per_pixel),
         Stage.DENOISE: all_tiles * per_pixel,
     }
+
+
+def _pixels_to_choose_neighbours(stacks: Sequence[Stack], settings: Settings) -> float:
+    """Count the pixels that each of the choices is judged on."""
+    if settings.denoiser.neighbours != AUTOMATIC or not most_neighbours(settings):
+        return 0.0
+    pixels = (float(np.prod(stack.shape)) for stack in stacks if sequence_axis(stack))
+    return min(sum(pixels), JUDGED_MPX * 1e6)
 
 
 def _published(settings: Settings) -> bool:

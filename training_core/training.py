@@ -11,6 +11,9 @@ from .blind_score import Judge, brightness_curve
 from .denoiser import Channel, Denoiser, build_network, to_stack_units
 from .first_estimate import Scene, make_first_estimates
 from .model_file import channel_from, channel_state
+from .neighbour_average import averaged
+from .neighbour_choice import most_neighbours, with_neighbours
+from .neighbour_frames import NeighbourFrames
 from .noise_game import train_generator
 from .noise_measurement import measure_noise
 from .noise_model import NoiseModel
@@ -19,6 +22,7 @@ from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all
 from .paper_gan import first_network, train_paper_gan
 from .patches import PatchLocation
+from .recording import RecordedNoise, Recording
 from .rounds import train_rounds
 from .run import PreviewReady, Region, Stage
 from .stabilise import Stabiliser
@@ -71,12 +75,14 @@ class Training:
             self._estimate(channel.noise.stabiliser.forward(r.values), channel)
             for r, channel in ((r, channels[r.channel]) for r in self.regions)
         ]
+        noisy = self._with_neighbours(denoiser, noisy)
         judge = self._judge(noisy)
         first: Teacher = [g2 for _, g2 in learned if g2 is not None]
         if not first:
             scene = Scene(self.settings, noisy, self.device, self.run, self.checkpoint)
             first, choice = make_first_estimates(scene, judge)
             denoiser.card["first_estimate"] = choice.to_dict()
+            denoiser.first_estimates = dict(choice.made)
         rounds = train_rounds(
             denoiser,
             noisy,
@@ -94,6 +100,12 @@ class Training:
         # The published method takes crops of them alone, and `Crops` says where those fit.
         place = torch.device("cpu") if self._is_published() else self.device
         return Estimate(torch.from_numpy(image).to(place), channel)
+
+    def _with_neighbours(self, denoiser: Denoiser, noisy: Sequence[Estimate]) -> list[Estimate]:
+        noises = [channel.noise for channel in denoiser.channels]
+        most, part = most_neighbours(self.settings), self.checkpoint.part("neighbours")
+        self.frames = [NeighbourFrames(stack, noises, most, self.run) for stack in self.stacks]
+        return with_neighbours(denoiser, self.frames, self.regions, noisy, self.run, part)
 
     def _judge(self, noisy: Sequence[Estimate]) -> Judge:
         """Give what chooses among first estimates, weights and rounds, by repeats if any."""
@@ -123,6 +135,8 @@ class Training:
             game.drop()
         # Built from the state also where it was learned just now, so that nothing can differ.
         channel, g2 = channel_from(state["channel"], self.device), None
+        if self.settings.denoiser.as_recorded and not self._is_published():
+            channel.recording = Recording.of(self.stacks, number)
         if state["g2"] is not None:
             g2 = first_network(self.settings).to(self.device).eval()
             g2.load_state_dict(state["g2"])
@@ -172,12 +186,16 @@ class Training:
         return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
 
     def _measure_brightness(self, denoiser: Denoiser, noisy: Sequence[Estimate]) -> None:
-        """Find how far areas of each brightness moved, and have it undone from now on."""
+        """Find how far areas of each brightness moved, and have it undone from now on.
+
+        So is what cutting off at the ends of the file did to them.
+        """
         estimates = estimate_all(denoiser, noisy, self.checkpoint.part("last-estimates"), self.run)
         for number, channel in enumerate(denoiser.channels):
             mine = [i for i, region in enumerate(self.regions) if region.channel == number]
             regions, images = [self.regions[i] for i in mine], [estimates[i].image for i in mine]
-            channel.brightness = brightness_curve(regions, images, channel)
+            curve = brightness_curve(regions, images, channel)
+            channel.brightness = RecordedNoise(channel.noise, channel.recording).put_back(curve)
 
     def _preview(self, denoiser: Denoiser, region: Region) -> PreviewReady | None:
         """Show what the network makes of the watched region of the first stack now."""
@@ -192,7 +210,12 @@ class Training:
         noisy = stack.frame(region.frame)[place.slices]
         channel = denoiser.channels[stack.channel_of(region.frame)]
         stabilised = channel.noise.stabiliser.forward(noisy)
-        made = denoiser.network_pass(torch.from_numpy(stabilised).to(self.device), channel)
+        image, near = (
+            torch.from_numpy(values).to(self.device)
+            for values in (stabilised, self.frames[0].cut(region.frame, place))
+        )
+        seen, strength = averaged(image, near, channel.noise)
+        made = denoiser.network_pass(seen, channel, strength)
         values = to_stack_units(made.cpu().numpy(), stabilised, noisy, channel)
         shown = Region(region.frame, place.top, place.left, place.height, place.width)
         return PreviewReady(Stage.ROUNDS, shown, noisy, values.astype(np.float32))
