@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from .shrinkage import CollaborativeFilter, ShrinkageFilter
 from .vetoes import Veto, eligible, find_vetoes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from torch import Tensor
@@ -86,11 +86,12 @@ class FirstResult:
 
 @dataclass(frozen=True, slots=True)
 class FirstChoice:
-    """Which method makes the first estimates, why, and what the others were like."""
+    """Which method makes the first estimates, why, what the others were like, and all of them."""
 
     name: str
     why: str
     results: tuple[FirstResult, ...] = ()
+    made: Mapping[str, Estimator] = field(default_factory=dict, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for the card."""
@@ -115,7 +116,7 @@ def make_first_estimates(scene: Scene, judge: Judge) -> tuple[list[Estimate], Fi
 
     images = scene.checkpoint.part("first-estimates").collect(count, make, run)
     run.finish(Stage.FIRST_ESTIMATE)
-    return with_channels(images, scene.noisy), choice
+    return with_channels(images, scene.noisy), replace(choice, made=made.made)
 
 
 class _Methods:
@@ -123,12 +124,12 @@ class _Methods:
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self._made: dict[str, Estimator] = {}
+        self.made: dict[str, Estimator] = {}
 
     def __call__(self, name: str) -> Estimator:
-        if name not in self._made:
-            self._made[name] = METHODS[name].make(self.scene)
-        return self._made[name]
+        if name not in self.made:
+            self.made[name] = METHODS[name].make(self.scene)
+        return self.made[name]
 
 
 def _choose(scene: Scene, judge: Judge, made: _Methods) -> FirstChoice:

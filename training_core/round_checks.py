@@ -31,6 +31,8 @@ class RoundChecks:
     ----------
     errors
         The score of each check, in order.
+    seen
+        The weights of each check of this process.
     """
 
     def __init__(self, denoiser: Denoiser, judge: Judge) -> None:
@@ -40,6 +42,7 @@ class RoundChecks:
         self.judge = judge
         self.every = max(settings.denoiser.steps // CHECKS, 1)
         self.errors: list[float] = []
+        self.seen: list[dict[str, Tensor]] = []  # in this process
         self._best: dict[str, Tensor] = {}
 
     def due(self, step: int) -> bool:
@@ -52,8 +55,9 @@ class RoundChecks:
         Nobody can interrupt this, which takes less than a second: the step before would be lost.
         """
         score, _ = self.judge.judge(estimates_of(self.denoiser, SILENT), SILENT)
+        self.seen.append(deepcopy(self.denoiser.network.state_dict()))
         if not self.errors or score.error < min(self.errors):
-            self._best = deepcopy(self.denoiser.network.state_dict())
+            self._best = self.seen[-1]
         self.errors.append(score.error)
 
     @property

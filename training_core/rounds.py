@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ from .run import SILENT, PreviewReady, Stage
 from .vetoes import Veto, eligible, find_vetoes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from torch import Tensor
@@ -114,10 +114,13 @@ def train_rounds(
             break
     rounds.finish()
     denoiser.network.load_state_dict(rounds.kept[best_round(rounds.results)])
-    denoiser.history = rounds.networks()
+    denoiser.history, denoiser.looks = rounds.networks(rounds.kept), rounds.networks(rounds.seen)
     if isinstance(first[0], nn.Module):  # g2 of the first channel is round 0
         denoiser.history[0] = first[0]
     return rounds.results
+
+
+Key = TypeVar("Key")
 
 
 class _Rounds:
@@ -139,6 +142,7 @@ class _Rounds:
         self.scores: list[Score] = []
         self.steps_taken = 0
         self.kept: dict[int, dict[str, Tensor]] = {}
+        self.seen: dict[str, dict[str, Tensor]] = {}
 
     def take(self, number: int) -> bool:
         """Take over a round that was finished before an interruption, if it was."""
@@ -160,13 +164,16 @@ class _Rounds:
         total, done = settings.rounds * settings.steps, (number - 1) * settings.steps
         done += 0 if kept is None else kept["steps"]
         run.start(Stage.ROUNDS, total, f"round {number} of {settings.rounds}", done=done)
-        pairs = make_pairs(denoiser, self.noisy, teacher, self.draw, run)
+        anchor = settings.anchor if number > 1 else 0.0
+        pairs = make_pairs(denoiser, self.noisy, teacher, self.draw, run, anchor=anchor)
         checks = None if self.published else RoundChecks(denoiser, self.chooser)
         training = RoundTraining(denoiser, pairs, run, checks)
         if kept is not None:
             training.restore(kept)
         _take_steps(training, denoiser, number, run, preview, steps)
         self.steps_taken += training.steps
+        for look, weights in enumerate(checks.seen if checks else (), start=1):
+            self.seen[f"round {number} look {look}"] = weights
         self.judge(number)
         estimates.drop()
         steps.drop()
@@ -213,11 +220,11 @@ class _Rounds:
         _note_vetoes(self.results, run)
         run.finish(Stage.ROUNDS, done=self.steps_taken / total)
 
-    def networks(self) -> dict[int, nn.Module]:
-        """Give the network as it was after each round."""
-        networks = {number: deepcopy(self.denoiser.network) for number in self.kept}
-        for number, weights in self.kept.items():
-            networks[number].load_state_dict(weights)
+    def networks(self, kept: Mapping[Key, dict[str, Tensor]]) -> dict[Key, nn.Module]:
+        """Give the network with each of the weights that were kept."""
+        networks = {key: deepcopy(self.denoiser.network) for key in kept}
+        for key, weights in kept.items():
+            networks[key].load_state_dict(weights)
         return networks
 
     def _keep(self, number: int, score: Score, vetoes: Sequence[Veto]) -> None:

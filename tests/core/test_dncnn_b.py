@@ -25,15 +25,14 @@ from training_core.cli import main
 from training_core.denoiser import Channel, Denoiser, denoise
 from training_core.dncnn_b import (
     ADVICE,
-    OTHER_ESTIMATE,
     SETTINGS,
     bundled_denoiser,
-    first_estimate_b,
     fit_scale,
+    fit_to_noise,
+    is_correlated,
     load_dncnn_b,
     look,
     network_scales,
-    note_correlation,
     save_dncnn_b,
 )
 from training_core.errors import CheckpointError, InputError, ModelError
@@ -322,9 +321,7 @@ def test_correlated_noise_is_said_so_in_one_sentence():
         ask = partial(bundled_denoiser, correlated, device="cpu", fits=fits)
         assert notes_of(lambda run, ask=ask: ask(run=run)) == [ADVICE]
     assert notes_of(lambda run: bundled_denoiser(white, device="cpu", run=run)) == []
-    for blur, said in ((1.0, [OTHER_ESTIMATE]), (0.0, [])):
-        noises = [noise_model(), noise_model(blur)]
-        assert notes_of(partial(note_correlation, noises)) == said
+    assert [is_correlated(noise_model(blur)) for blur in (1.0, 0.0)] == [True, False]
     assert covariance(1.0)[15, 16] > 0.2
 
 
@@ -343,7 +340,8 @@ def test_small_and_constant_stacks_are_refused_and_a_cancelled_look_ends():
 def test_the_first_estimate_removes_most_of_the_noise(collaborate, least):
     clean = scene(64, 64, 10, 20)
     noisy = torch.from_numpy((clean + blurred_noise(clean.shape, 0, seed=5)).astype(np.float32))
-    made = first_estimate_b(noisy, noise_model(), collaborate=collaborate)
+    fitted = fit_to_noise(noise_model(), [noisy.numpy()], CPU, collaborate=collaborate)
+    made = fitted.estimate(noisy, fitted.channels[0])
     assert made.shape == noisy.shape
     assert decibels(noisy, made, clean) > least
 

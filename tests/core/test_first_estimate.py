@@ -92,7 +92,8 @@ def test_the_bundled_network_is_not_asked_about_correlated_noise(monkeypatch):
     _, choice = make_first_estimates(scene, judge_of(scene))
     assert choice.name == "shrinkage"
     assert choice.why.endswith(
-        "dncnn-b was not asked: it knows white noise only, and the noise of this stack is correlated."
+        "dncnn-b was not asked: it knows white noise only, and the noise of this stack is "
+        "correlated."
     )
     assert choice.to_dict()["candidates"][1].keys() == {"name", "left_out"}
 

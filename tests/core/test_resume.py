@@ -223,8 +223,8 @@ def test_what_was_chosen_blind_is_chosen_again(
     settings = replace(settings, denoiser=chosen)
     whole = denoise_stack(noisy, settings)
     for where, check in [(Stage.FIRST_ESTIMATE, 3), (Stage.FIRST_ESTIMATE, 9), ("round 1 of 2", 7)]:
+        run = Interrupted(where, check, PowerCutError)
         with pytest.raises(PowerCutError):
-            run = Interrupted(where, check, PowerCutError)
             denoise_stack(noisy, settings, run=run, checkpoint=Checkpoint(tmp_path / "cut"))
     made = denoise_stack(noisy, settings, checkpoint=Checkpoint(tmp_path / "cut"))
     assert_same(made, whole)

@@ -390,7 +390,7 @@ def test_a_round_ends_when_its_weights_get_no_better(errors, steps, best):
 def test_the_published_rounds_take_all_steps_and_know_no_vetoes(monkeypatch):
     monkeypatch.setattr(rounds, "find_vetoes", None)
     monkeypatch.setattr(rounds, "RoundChecks", None)
-    chosen, results = train(rounds=2, steps=2, published=True)
+    _, results = train(rounds=2, steps=2, published=True)
     assert [result.round for result in results] == [1, 2]
 
 
