@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,9 @@ from .protocols import protocol_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from torch import nn
+
+    from .blind_score import Estimator
     from .networks import DnCNN
     from .published_tables import Kind
     from .run import Run
@@ -173,21 +176,17 @@ def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:
     """Give the first estimate, the network of every round and the final result of a training."""
     settings, chosen = denoiser.settings, denoiser.card["chosen_round"]
     name, last = f"G2G {settings.preset}", max(denoiser.history)
-    if settings.denoiser.first_estimate != "g2":
-        how = f"Before any training: {settings.denoiser.first_estimate}, with the learned noise."
-        yield Contender(
-            "first-estimate",
-            f"{name}, first estimate",
-            how,
-            lambda t, run: _estimated(denoiser, t, run),
-            competes=False,
-        )
+    yield from _first_estimates(denoiser, name)
     for number in sorted(denoiser.history):
         marks = ["chosen blind"] * (number == chosen) + ["last"] * (number == last)
         which = f"round {number} ({', '.join(marks)})" if marks else f"round {number}"
         how = _round(number, settings.denoiser.first_estimate)
-        apply = _by(_of_round(denoiser, number))
+        apply = _by(_alone(denoiser, denoiser.history[number]))
         yield Contender("g2g", f"{name}, {which}", how, apply, competes=bool(marks))
+    for look, network in denoiser.looks.items():
+        apply = _by(_alone(denoiser, network))
+        how = "The network alone as it was then, whether or not it was kept."
+        yield Contender("g2g", f"{name}, {look}", how, apply, competes=False)
     if settings.denoiser.collaborate:
         how = "What the result would be, had this round been chosen; brightness as corrected now."
         for number in sorted(set(denoiser.history) - {chosen}):
@@ -212,17 +211,36 @@ def _values(stack: Stack) -> Values:
     return stack.raw_frame(0).astype(np.float64)
 
 
-def _of_round(denoiser: Denoiser, number: int) -> Denoiser:
-    """Give the denoiser as it was after a round, without what follows the network."""
+def _alone(denoiser: Denoiser, network: nn.Module) -> Denoiser:
+    """Give a denoiser by a network of this training, without what follows it."""
     plain = replace(denoiser.settings.denoiser, collaborate=False, keep_brightness=False)
     channels = tuple(replace(c, brightness=BrightnessCurve()) for c in denoiser.channels)
     settings = replace(denoiser.settings, denoiser=plain)
-    return replace(denoiser, network=denoiser.history[number], channels=channels, settings=settings)
+    return replace(denoiser, network=network, channels=channels, settings=settings)
 
 
-def _estimated(denoiser: Denoiser, trial: Trial, run: Run) -> Values:
+def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
+    """Give the first estimate that was used, then those that were judged and not chosen."""
+    asked = denoiser.settings.denoiser.first_estimate
+    if asked == "g2":
+        return
+    chosen = denoiser.card.get("first_estimate", {}).get("chosen", asked)
+    for method in dict.fromkeys((chosen, *denoiser.first_estimates)):
+        which = "" if method == chosen else f" by {method}"
+        yield Contender(
+            "first-estimate",
+            f"{name}, first estimate{which}",
+            f"Before any training: {method}, with the learned noise.",
+            partial(_estimated, denoiser, denoiser.first_estimates.get(method)),
+            competes=False,
+        )
+
+
+def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Trial, run: Run) -> Values:
+    """Estimate by what the training made; after a resumed one it is made again."""
     channel = denoiser.channels[0]
     stabiliser = channel.noise.stabiliser
     stabilised = torch.from_numpy(stabiliser.forward(trial.values)).to(denoiser.device)
     noisy = Estimate(stabilised, channel)
-    return stabiliser.inverse(estimator_of(denoiser, [noisy], run)(noisy).cpu().numpy())
+    made = (estimator or estimator_of(denoiser, [noisy], run))(noisy)
+    return stabiliser.inverse(made.cpu().numpy())

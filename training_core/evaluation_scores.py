@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +28,7 @@ IN_TABLE = "As published in the table of GAN2GAN."
 ELSEWHERE = "As its authors published it, by the usual protocol."
 TARGET = "What this program is to reach."
 OWN = ("first-estimate", "g2g")
+ALONE = re.compile(r", round \d+( look \d+)?( \(.*\))?$")  # rows of a network without more passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +224,24 @@ class Report:
     def lost(self, protocol: str) -> Figures:
         """Give what the blind choice loses against the best of our rows, in PSNR and in SSIM.
 
-        The best row in SSIM may be another than in PSNR; a negative loss cannot be.
+        Networks alone are also held against that of the chosen round alone, and the larger loss
+        counts. The best row in SSIM may be another than in PSNR; a negative loss cannot be.
         """
         if self.ours is None:
             return None, None
-        own = [r.means[protocol] for r in self.rows if r.method in OWN and r.cells]
-        mine = self.ours.means[protocol]
-        psnrs, ssims = ([getattr(m, n) for m in own] for n in ("psnr", "ssim"))
-        return max(psnrs) - (mine.psnr or 0.0), max(ssims) - (mine.ssim or 0.0)
+        own = [r for r in self.rows if r.method in OWN and r.cells]
+        alone = [r for r in own if ALONE.search(r.label)]
+        chosen = [r for r in alone if "(chosen blind" in r.label]
+        pairs = [(own, self.ours), *((alone, row) for row in chosen)]
+        psnr, ssim = (
+            max(
+                max(getattr(r.means[protocol], name) for r in rows)
+                - getattr(mine.means[protocol], name)
+                for rows, mine in pairs
+            )
+            for name in ("psnr", "ssim")
+        )
+        return psnr, ssim
 
     def passes(self, row: Row, *, psnr_alone: bool = False) -> bool | None:
         """Whether ours is at least as good as a known row, in PSNR and, where given, SSIM."""

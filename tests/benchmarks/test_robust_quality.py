@@ -45,6 +45,8 @@ def outcome(name="fish", **changes):
         "NLM": (30.0, 0.89),
         "BM3D": (29.0, 0.9),
         "first estimate": (32.0, 0.89),
+        "first estimate by dncnn-b": (31.5, 0.88),
+        "round 1 look 2": (32.2, 0.88),
         "round 0": (32.1, 0.88),
         "round 1": (32.3, 0.89),
         "round 1 with all passes": (32.6, 0.9),
@@ -129,8 +131,9 @@ def test_the_lines_of_a_set():
         "32.55/.901 | 32.50/.900 | yes | yes | yes | yes | 39.13 | FBI-Net 32.29 |"
     )
     assert lines["The blind choice"] == (
-        "| fish | 32.00/.890 | 0: 32.10/.880, 1: 32.30/.890 | 1: 32.60/.900 | round 0 | "
-        "32.55/.901 | round 1 with all passes | 0.12 | 0.0000 | NO |"
+        "| fish | 32.00/.890, dncnn-b: 31.50/.880 | 0: 32.10/.880, 1: 32.30/.890 | "
+        "1.2: 32.20/.880 | 1: 32.60/.900 | round 0 | 32.55/.901 | "
+        "round 1 with all passes | 0.12 | 0.0000 | NO |"
     )
     assert lines["Brightness, noise alone, time"] == (
         "| fish | +0.10 | -1.50 | 0.950 | 0.970 | 1.010 | 3.1 | yes | yes | yes | 600 | 900 | yes |"

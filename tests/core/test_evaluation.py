@@ -173,7 +173,7 @@ def test_each_round_has_a_row_of_its_own_network(trial):
     denoiser = made_up_denoiser(noise_model(), mean=100.0, spread=50.0)
     other = made_up_denoiser(noise_model(), seed=1).network
     denoiser.history = {0: denoiser.network, 1: other}
-    denoiser.card = {"chosen_round": 0}
+    denoiser.card = {"chosen_round": 0, "first_estimate": {"chosen": "shrinkage"}}
     rows = list(g2g_contenders(denoiser))
     assert [row.label for row in rows] == [
         "G2G balanced, first estimate",
@@ -201,6 +201,32 @@ def test_of_the_rounds_only_the_blind_choice_and_the_last_compete():
     rows = [row for row in g2g_contenders(denoiser) if ", round" in row.label]
     assert [row.competes for row in rows] == [False, True, False, True, False, False, False]
     assert [row.label[14:] for row in rows[4:]] == [f"round {n} with all passes" for n in (0, 2, 3)]
+
+
+def test_what_was_judged_and_not_chosen_has_rows_too(trial):
+    denoiser = made_up_denoiser(noise_model(), mean=100.0, spread=50.0)
+    other = made_up_denoiser(noise_model(), seed=1).network
+    denoiser.history = {1: denoiser.network}
+    denoiser.looks = {"round 1 look 1": other}
+    denoiser.first_estimates = {
+        "shrinkage": lambda noisy: noisy.image + 1,
+        "noisier2noise": lambda noisy: noisy.image + 2,
+    }
+    denoiser.card = {"chosen_round": 1, "first_estimate": {"chosen": "noisier2noise"}}
+    rows = {row.label.removeprefix("G2G balanced, "): row for row in g2g_contenders(denoiser)}
+    assert list(rows) == [
+        "first estimate",
+        "first estimate by shrinkage",
+        "round 1 (chosen blind, last)",
+        "round 1 look 1",
+        "result",
+    ]
+    for label, more in (("first estimate", 2), ("first estimate by shrinkage", 1)):
+        made = rows[label].apply(trial, SILENT)
+        np.testing.assert_allclose(made, trial.values + more, rtol=1e-5)
+    image = torch.from_numpy(trial.noisy.frame(0))
+    alone = replace(denoiser, network=other).network_pass(image, denoiser.channels[0]).numpy()
+    np.testing.assert_allclose(rows["round 1 look 1"].apply(trial, SILENT), alone, atol=1e-3)
 
 
 def test_round_0_of_paper_mode_is_generator_g2(trial):
