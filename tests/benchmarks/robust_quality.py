@@ -104,18 +104,15 @@ class Benchmark:
     def _key(self, name: str) -> dict[str, Any]:
         """Give all that decides about the figures, but for the code."""
         settings = [self._settings(TABLES[table]).to_dict() for table in SETS[name].tables]
-        more = {"images": self._limit(name), "paper_steps": self.given.paper_steps}
+        more = {"images": self.given.images, "paper_steps": self.given.paper_steps}
         return json.loads(json.dumps({"settings": settings, **more}))  # as it is read back
 
     def _settings(self, table: Table) -> Any:
         given = self.given
         return settings_for(table, given.preset, seed=given.seed, device=given.device)
 
-    def _limit(self, name: str) -> int | None:
-        return self.given.images if name.startswith("bsd") else None
-
     def _measure(self, name: str) -> Outcome:
-        chosen, limit = SETS[name], self._limit(name)
+        chosen, limit = SETS[name], self.given.images
         tables = [TABLES[table] for table in chosen.tables]
         rows = [row for table in tables for row in self._without_training(table, limit)]
         figures = means(rows, lambda row: row.label)
@@ -223,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(SETS), help="sets, separated by commas")
     parser.add_argument("--preset", default="balanced", choices=PRESETS)
-    parser.add_argument("--images", type=int, metavar="N", help="of BSD68 only so many images")
+    parser.add_argument("--images", type=int, metavar="N", help="test only so many of each table")
     parser.add_argument("--paper-steps", type=int, metavar="N", help="paper mode, so shortened")
     parser.add_argument("--classical", action="store_true", help="only rows without training")
     parser.add_argument("--resume", action="store_true", help="keep the sets that are done")
