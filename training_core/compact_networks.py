@@ -36,6 +36,7 @@ class StationaryGenerator(nn.Module):
 
     def __init__(self, covariance: Values | None = None, width: int = 8) -> None:
         super().__init__()
+        self.width = width
         self.linear = nn.Conv2d(1, 1, KERNEL_PX, bias=False)
         last = nn.Conv2d(width, 1, 1)
         nn.init.zeros_(last.weight)

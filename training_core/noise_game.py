@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.special import ndtri
 from torch.nn import functional
 
 from .checkpoint import NO_PART
@@ -16,6 +17,7 @@ from .noise_measurement import orientations
 from .noise_statistics import LAGS, autocovariance
 from .resampled_noise import ResampledNoise
 from .run import SILENT, Stage
+from .trend_loss import trend_basis, trend_share
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
 CRITIC_RATE, AVERAGING = 1e-3, 0.99
-SPECTRUM_RATE, SHAPE_RATE = 2e-5, 5e-3  # the spectrum starts as measured; the histogram does not
+SPECTRUM_RATE, SHAPE_RATE = 2e-5, 1e-3  # both start as measured; the spectrum more exactly
+HISTOGRAM, NORMAL_REACH, RIDGE = 4096, 3.5, 0.1
 JUDGED, JUDGED_ACROSS = 16, 8  # made images, and patches across each, compared with real ones
 LEARNING = ("made", "kept", "critic", "forge", "judge")  # what changes with every step
 
@@ -49,8 +52,8 @@ def train_generator(
     """Learn g1 adversarially from unit noise; if it fails, something simpler stands in for it.
 
     What is learned, the starting spectrum included, is learned without the held-out patches. Where
-    it does not match them, noise with the measured spectrum and re-sampled patches are judged in
-    the same way, and the best of the three is taken.
+    it does not match them, noise with the measured spectrum and histogram and re-sampled patches
+    are judged in the same way, and the best of the three is taken.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ def train_generator(
     held_out = np.zeros(len(noise), bool)
     held_out[::HELD_OUT] = len(noise) >= 2 * HELD_OUT
     shown, judge = noise[~held_out], held_out if held_out.any() else ~held_out
-    covariance = autocovariance(shown)
+    covariance = autocovariance(shown, trendless=True)
     game = NoiseGame(shown, covariance, settings, seed, device)
     _play(game, settings.steps, run, part)
     game.kept.hold_scale(game.draw)
@@ -80,7 +83,7 @@ def train_generator(
     learned = judged(game.kept)
     if learned.good:
         return game.kept.eval(), learned
-    plain = StationaryGenerator(covariance).to(device)
+    plain = start(covariance, shown).to(device)
     plain.hold_scale(game.draw)
     real = ResampledNoise.of(shown, orientations(measured.covariance)).to(device)
     tried: list[tuple[Maker, NoiseMatch]] = [(game.kept, learned)]
@@ -88,7 +91,7 @@ def train_generator(
     maker, match = min(tried, key=lambda one: one[1].distance)
     stand_in = {
         game.kept: "it is still better than what could stand in for it",
-        plain: "noise with the measured spectrum stands in for it",
+        plain: "noise with the measured spectrum and histogram stands in for it",
         real: "re-sampled real noise stands in for it",
     }[maker]
     run.note(
@@ -142,7 +145,9 @@ class NoiseGame:
         self.real = torch.from_numpy(noise)[:, None]
         self.size = min(settings.crop_px, noise.shape[1])
         self.draw = torch.Generator().manual_seed(seed)
-        self.made = StationaryGenerator(covariance).to(device)
+        self.made = start(covariance, noise).to(device)
+        self.trend = torch.from_numpy(trend_basis(self.size)).float().to(device)
+        self.strength = (1 - trend_share(covariance, noise.shape[1])) ** -0.5
         self.kept, self.critic = deepcopy(self.made), LocalCritic().to(device)
         speeds = [
             {"params": self.made.linear.parameters(), "lr": SPECTRUM_RATE},
@@ -157,17 +162,25 @@ class NoiseGame:
         for _ in range(self.settings.critic_steps):
             against = self._critic_loss()
             _update(self.judge, against)
-        forged = -self.critic(self._forge()).mean()
+        forged = -self._scores(self._forge()).mean()
         _update(self.forge, forged)
         follow(self.kept, self.made, AVERAGING)
         self.losses.append(torch.stack([against.detach(), forged.detach()]))
 
     def _critic_loss(self) -> Tensor:
-        real, fake = self.critic(self._crops()), self.critic(self._forge().detach())
+        real, fake = self._scores(self._crops()), self._scores(self._forge().detach())
         return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
 
+    def _scores(self, crops: Tensor) -> Tensor:
+        """Judge crops without their slow trend, which the real ones have lost."""
+        flat = crops.flatten(1)
+        left = flat - (flat @ self.trend) @ self.trend.T
+        scores: Tensor = self.critic(left.reshape(crops.shape))
+        return scores
+
     def _forge(self) -> Tensor:
-        noise: Tensor = self.made(_white(self.settings.batch, self.size, self.draw).to(self.device))
+        white = _white(self.settings.batch, self.size, self.draw).to(self.device)
+        noise: Tensor = self.made(white) * self.strength  # real ones have unit std, trendless
         return noise
 
     def _crops(self) -> Tensor:
@@ -199,6 +212,25 @@ class NoiseGame:
             getattr(self, name).load_state_dict(state[name])
         self.draw.set_state(state["draw"])
         self.losses = list(state["losses"].to(self.device))
+
+
+def start(covariance: Values, noise: Image) -> StationaryGenerator:
+    """Give a generator of the measured spectrum and histogram.
+
+    The bend's steps lie evenly over what normal numbers reach; their heights are those of the ridge
+    regression that brings normal quantiles to the measured ones.
+    """
+    generator = StationaryGenerator(covariance)
+    ranks = (np.arange(HISTOGRAM) + 0.5) / HISTOGRAM
+    normal, places = ndtri(ranks), np.linspace(-NORMAL_REACH, NORMAL_REACH, generator.width)
+    terms = np.hstack([np.tanh(normal[:, None] - places), np.ones((HISTOGRAM, 1))])
+    wanted = terms.T @ (np.quantile(noise, ranks) - normal)
+    heights = np.linalg.solve(terms.T @ terms + RIDGE * np.eye(len(wanted)), wanted)
+    values = (np.ones_like(places), -places, heights[:-1], heights[-1:])
+    with torch.no_grad():
+        for parameter, value in zip(generator.bend.parameters(), values, strict=True):
+            parameter.copy_(torch.from_numpy(value).reshape(parameter.shape))
+    return generator
 
 
 def _white(count: int, size: int, draw: torch.Generator) -> Tensor:

@@ -87,7 +87,7 @@ def measure_noise(
         stabiliser = fit_stabiliser(frames)
     stabilised = stabiliser.forward(patches)
     noise = detrended(stabilised)
-    covariance = autocovariance(noise)
+    covariance = autocovariance(noise, trendless=True)
     covariance /= covariance[LAGS, LAGS]
     curve = fit_curve([stabiliser.forward(frame) for frame in frames], covariance)
     strengths = _strengths(stabilised, curve)

@@ -84,11 +84,17 @@ class NoiseModel:
         }
 
     def stack_sigma(self) -> float:
-        """Give the noise's std at the middle brightness, in stack units."""
-        level = float(np.median(self.curve.levels))
+        """Give the noise's std at the middle brightness, in stack units.
+
+        Where photons are few the transform leaves less than unit noise, but the fit still holds:
+        the larger of the two is right (see `MeasuredNoise`).
+        """
+        level, gain = float(np.median(self.curve.levels)), self.stabiliser.gain
         spread = float(self.curve(np.array(level))) / 2
-        ends = self.stabiliser.inverse(np.array([level - spread, level + spread], np.float32))
-        return float(ends[1] - ends[0])
+        places = np.array([level - spread, level, level + spread], np.float32)
+        low, middle, high = self.stabiliser.inverse(places).tolist()
+        fitted = max(gain * middle + self.stabiliser.read_variance, 0.0) if gain else 0.0
+        return float(max(high - low, np.sqrt(fitted)))
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.fft import dct
 
 from .stabilise import Stabiliser
+from .trend_loss import trend_basis, trend_restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,9 +104,7 @@ def _window_statistics(frame: Image, most: int) -> tuple[Values, Values, Values,
 
 def _trend(flat: Values, size: int) -> Values:
     """Give the second-order polynomial of each flattened window, (count, size * size)."""
-    y, x = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
-    basis = np.linalg.qr(terms)[0]
+    basis = trend_basis(size)
     trend: Values = (flat @ basis) @ basis.T
     return trend
 
@@ -223,8 +222,15 @@ def _residuals(patches: Image) -> Values:
     return (flat - _trend(flat, size)).reshape(patches.shape)
 
 
-def autocovariance(patches: Image) -> Values:
+def autocovariance(patches: Image, *, trendless: bool = False) -> Values:
     """Average the autocovariance of patches over lags of -15 to 15 px.
+
+    Parameters
+    ----------
+    patches
+        (count, size, size) float.
+    trendless
+        Whether they lost their trend by `detrended`: then what it took is given back.
 
     Returns
     -------
@@ -243,8 +249,8 @@ def autocovariance(patches: Image) -> Values:
     measured = (total / np.maximum(count, 1))[np.ix_(wrapped, wrapped)]
     reach = min(LAGS + 1, size // 2)
     fade = np.clip(2 - 2 * np.abs(lags) / reach, 0, 1) * within
-    faded: Values = measured * np.outer(fade, fade)
-    return faded
+    weights = np.outer(fade, fade)
+    return trend_restored(measured, weights, size) if trendless else measured * weights
 
 
 def spectrum(covariance: Values, shape: tuple[int, int]) -> Values:

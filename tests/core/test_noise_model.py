@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from made_up import CPU, blurred_noise, covariance, noise_model, scene
+from scipy.ndimage import gaussian_filter
 
 from training_core.compact_networks import StationaryGenerator
 from training_core.errors import TooFewPatchesError
 from training_core.networks import NoiseGenerator
-from training_core.noise_game import made_patches, train_generator
+from training_core.noise_game import made_patches, start, train_generator
 from training_core.noise_match import NoiseMatch, compare_noise
 from training_core.noise_measurement import Measurement, measure_noise
 from training_core.noise_model import NoiseModel
@@ -73,8 +74,9 @@ def test_training_reports_every_loss_and_the_last_step():
 def test_real_patches_stand_in_for_a_generator_that_did_not_converge():
     events = []
     one_step = NoiseModelSettings(steps=1, batch=2, crop_px=16)
-    heavy = detrended(heavy_noise(200) ** 3)
-    maker, match = train(heavy, 0.0, one_step, run=Run(events.append))
+    sparse = np.random.default_rng(5).random((200, 32, 32)) < 0.02
+    blobs = gaussian_filter(sparse.astype(np.float32), (0, 1, 1))  # no bent Gaussian noise
+    maker, match = train(blobs, 1.0, one_step, run=Run(events.append))
     assert isinstance(maker, ResampledNoise)
     notes = [event for event in events if isinstance(event, Note)]
     assert len(notes) == 1
@@ -287,3 +289,22 @@ def test_statistics_in_stack_units():
     middle = NoiseCurve(Stabiliser(4.0, 100.0).forward(np.array([225.0])).astype(float), np.ones(1))
     grown = noise_model(0.0, Stabiliser(4.0, 100.0), middle)
     assert grown.stack_sigma() == pytest.approx(1000**0.5, rel=0.01)
+
+
+def test_strength_of_few_photons_follows_the_fit():
+    few = Stabiliser(20.0, 40.0)
+    level = few.forward(np.array([5.0])).astype(float)
+    left = NoiseCurve(level, np.full(1, 0.35))  # the transform leaves a third of unit noise here
+    value = float(few.inverse(level.astype(np.float32))[0])
+    assert value > 4
+    sigma = noise_model(0.0, few, left).stack_sigma()
+    assert sigma == pytest.approx((20 * value + 40) ** 0.5, rel=0.001)
+
+
+def test_the_bend_starts_at_the_measured_histogram():
+    heavy = heavy_noise(200)
+    generator = start(covariance(0.0), heavy)
+    generator.hold_scale(torch.Generator().manual_seed(1))
+    match = compare_noise(made_patches(generator, 32, torch.Generator().manual_seed(2)), heavy)
+    assert match.kurtosis < 0.1
+    assert match.correlation < 0.03

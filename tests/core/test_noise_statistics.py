@@ -117,3 +117,25 @@ def test_curve_ignores_a_masked_half():
     noisy[:, :128] = 0.0
     curve = fit_curve([noisy.astype(np.float32)], covariance())
     assert curve(np.array(150.0)) == pytest.approx(10.0, rel=0.12)
+
+
+@pytest.mark.parametrize(("blur", "size"), [(0.0, 16), (0.6, 32), (1.2, 32), (1.2, 64)])
+def test_what_the_trend_took_is_given_back(blur, size):
+    patches = blurred_noise((1500 * 256 // size**2 * 4, size, size), blur, seed=8)
+    unit = detrended(patches.astype(np.float32))
+    taken, back = (
+        c / c[LAGS, LAGS] for c in (autocovariance(unit), autocovariance(unit, trendless=True))
+    )
+    truth = covariance(blur) * fade(size)
+    assert np.abs(back - truth).max() < min(0.012, 0.7 * np.abs(taken - truth).max())
+    assert back.sum() == pytest.approx(truth.sum(), rel=0.15)
+    assert abs(taken.sum() / truth.sum() - 1) > 0.3
+
+
+def test_giving_back_is_bounded_where_whole_rows_correlate():
+    rng = np.random.default_rng(9)
+    lined = rng.standard_normal((400, 32, 1)) + rng.standard_normal((400, 32, 32))
+    back = autocovariance(detrended(lined.astype(np.float32)), trendless=True)
+    along = back[LAGS] / back[LAGS, LAGS]
+    assert along[LAGS + 5] == pytest.approx(0.5, abs=0.04)
+    assert np.abs(back).max() == back[LAGS, LAGS]
