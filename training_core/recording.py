@@ -157,18 +157,18 @@ class RecordedNoise:
         return (saturated * around <= 0.5).float()[0, 0]
 
     def put_back(self, brightness: BrightnessCurve) -> BrightnessCurve:
-        """Let the correction of brightness also undo what cutting off did, within the range."""
-        if not self._ends():
-            return brightness
-        stabiliser, limits = self.noise.stabiliser, (self.recording.lowest, self.recording.highest)
-        levels = stabiliser.inverse(self.recorded.astype(np.float32))
-        before = stabiliser.inverse((self.recorded + self.shifts).astype(np.float32))
-        shifts = np.clip(before, *limits) - levels
+        """Let the correction of brightness also lower what cutting off raised in the dark.
+
+        Not so in the bright, where few pixels tell how strong the noise was.
+        """
+        lowest = self.recording.lowest
         if not self._cut_in_the_dark():
-            shifts = np.maximum(shifts, 0.0)
-        ends = [limit for limit in limits if np.isfinite(limit)]  # which stay where they are
-        levels, order = np.unique(np.concatenate([levels, ends]), return_index=True)
-        shifts = np.concatenate([shifts, np.zeros(len(ends))])[order]
+            return brightness
+        stabiliser = self.noise.stabiliser
+        after = stabiliser.inverse(self.recorded.astype(np.float32))
+        before = stabiliser.inverse((self.recorded + self.shifts).astype(np.float32))
+        levels, order = np.unique([lowest, *after], return_index=True)
+        shifts = np.minimum([0.0, *(np.maximum(before, lowest) - after)], 0.0)[order]
         every = np.union1d(levels, brightness.levels)
         both = np.interp(every, levels, shifts)
         both += np.interp(every, brightness.levels, brightness.shifts)
@@ -176,11 +176,14 @@ class RecordedNoise:
 
     def _cut_in_the_dark(self) -> bool:
         """Whether noise was cut off at the low end; where photons end, zero is all there is."""
-        gain, read = self.noise.stabiliser.gain, self.noise.stabiliser.read_variance
-        if not gain:
-            return True
-        dark = float(self.noise.stabiliser.inverse(self.noise.curve.levels[:1].astype("f4"))[0])
-        return gain * self.recording.lowest + read > LEAST_NOISE * (gain * dark + read)
+        stabiliser, lowest = self.noise.stabiliser, self.recording.lowest
+        if not np.isfinite(lowest) or not stabiliser.gain:
+            return bool(np.isfinite(lowest))
+        dark = float(stabiliser.inverse(self.noise.curve.levels[:1].astype(np.float32))[0])
+        at_end, in_the_dark = (
+            stabiliser.gain * value + stabiliser.read_variance for value in (lowest, dark)
+        )
+        return at_end > LEAST_NOISE * in_the_dark
 
 
 def lift(u: Values) -> Values:

@@ -117,6 +117,9 @@ def test_the_dark_is_put_back_and_the_range_kept():
     expected = np.maximum(BEFORE, 0.0) + 0.01 * after
     assert back(after) == pytest.approx(expected, abs=0.35)
     assert back(np.array([0.0]))[0] == 0.0
+    bright, after = cut_model(255.0 - BEFORE, -1.0, 255.0)
+    curve = BrightnessCurve()
+    assert RecordedNoise(bright, Recording(highest=255.0)).put_back(curve) is curve
     # Where there is no noise at zero, since it is all photons, nothing was cut off there.
     photons = noise_model(
         0.0, Stabiliser(20.0, -80.0), NoiseCurve(np.array([1.0, 5.0]), np.ones(2))
