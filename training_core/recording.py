@@ -52,9 +52,13 @@ class Recording:
         found = PixelValues.of(
             [centre(part.raw_frame(index)) for part in parts for index in sampled_frames(part)]
         )
+        kind = stacks[0].dtype  # of which the ends are ends, however few pixels lie there
+        first, last = (
+            (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (None, None)
+        )
         return cls(
-            found.lowest if found.lowest_share else -np.inf,
-            found.highest if found.saturated_share else np.inf,
+            found.lowest if found.lowest_share or found.lowest == first else -np.inf,
+            found.highest if found.saturated_share or found.highest == last else np.inf,
             found.step,
             found.lowest,
         )

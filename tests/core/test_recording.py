@@ -47,6 +47,10 @@ def test_a_stack_shows_how_it_was_recorded():
     values = rng.normal(10.0, 15.0, (2, 128, 128))
     cut = stack(np.rint(values).clip(0, None).astype(np.uint8), "TYX")
     assert Recording.of([cut], 0) == Recording(0.0, np.inf, 1.0, 0.0)
+    few = np.rint(rng.normal(60.0, 15.0, (128, 128))).astype(np.uint8)
+    few[0, 0], few[0, 1] = 0, 255
+    found = Recording.of([stack(few)], 0)
+    assert (found.lowest, found.highest) == (0.0, 255.0)
     twelve_bit = 16 * np.rint(4000 + 4 * values).clip(0, 4095).astype(np.uint16)
     found = Recording.of([stack(twelve_bit, "TYX")], 0)
     assert (found.lowest, found.highest, found.step) == (-np.inf, 16 * 4095.0, 16.0)
