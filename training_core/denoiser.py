@@ -158,11 +158,7 @@ class Denoiser:
 
     @torch.no_grad()
     def estimate(
-        self,
-        noisy: Tensor,
-        channel: Channel,
-        run: Run = SILENT,
-        neighbours: Tensor | None = None,
+        self, noisy: Tensor, channel: Channel, run: Run = SILENT, neighbours: Tensor | None = None
     ) -> Tensor:
         """Denoise a stabilised frame (height, width) float32 on the denoiser's device.
 
@@ -239,7 +235,7 @@ def denoise(
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
     for index in range(kept.done // len(places), stack.frame_count):
-        raw, channel = stack.raw_frame(index), ready.channels[_channel(stack, index, ready)]
+        raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
         around = [stack.raw_frame(i) for i in frames.of(index)]
         for place in places[kept.done % len(places) :]:
             kept.check(run)
@@ -267,10 +263,6 @@ def _check_channels(stack: Stack, denoiser: Denoiser) -> None:
         )
 
 
-def _channel(stack: Stack, index: int, denoiser: Denoiser) -> int:
-    return stack.channel_of(index) if len(denoiser.channels) > 1 else 0
-
-
 def _for_inference(denoiser: Denoiser) -> Denoiser:
     """Fold the batch norm away and order memory by channels, both faster and exact."""
     network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -288,11 +280,10 @@ def _denoise_tile(
     """Denoise one tile with its halo; give its pixels and how many had to be clipped."""
     around = place.grown(denoiser.halo_px, raw.shape)
     forward = channel.noise.stabiliser.forward
-    noisy, *near = (forward(frame[around.slices]) for frame in (raw, *others))
-    tensors = torch.from_numpy(np.stack([noisy, *near])).to(denoiser.device)
+    frames = np.stack([forward(frame[around.slices]) for frame in (raw, *others)])
+    noisy, tensors = frames[0], torch.from_numpy(frames).to(denoiser.device)
     estimate = denoiser.estimate(tensors[0], channel, run, tensors[1:]).cpu().numpy()
-    inner = place.within(around)
-    original = raw[place.slices]
+    inner, original = place.within(around), raw[place.slices]
     values = to_stack_units(estimate[inner.slices], noisy[inner.slices], original, channel)
     return cast(values, original.dtype, original)
 

@@ -65,9 +65,13 @@ class NeighbourFrames:
         self.length = stack.shape[place] if self.axis else 1
         self.step = int(np.prod(stack.shape[place + 1 : -2], dtype=np.int64))
 
+    def channel_of(self, index: int) -> int:
+        """Give the channel, of those whose noise is known, that a frame belongs to."""
+        return self.stack.channel_of(index) if len(self.noises) > 1 else 0
+
     def noise_of(self, index: int) -> NoiseModel:
         """Give the noise of the channel that a frame belongs to."""
-        return self.noises[self.stack.channel_of(index) if len(self.noises) > 1 else 0]
+        return self.noises[self.channel_of(index)]
 
     def of(self, index: int) -> list[int]:
         """Give the neighbours of frame `index`, those before and then those after it."""

@@ -22,8 +22,8 @@ from made_up import (
 )
 from scipy.ndimage import gaussian_filter
 
-from training_core import noisy_pairs, pipeline, timing
-from training_core.checkpoint import NO_PART
+from training_core import neighbour_choice, noisy_pairs, pipeline, timing
+from training_core.checkpoint import NO_PART, Checkpoint
 from training_core.denoiser import denoise
 from training_core.errors import SettingsError
 from training_core.first_estimate import first_estimate
@@ -33,7 +33,7 @@ from training_core.neighbour_choice import most_neighbours, with_neighbours
 from training_core.neighbour_frames import NeighbourFrames, sequence_axis
 from training_core.noise_statistics import NoiseCurve
 from training_core.noisy_pairs import Estimate, make_pairs
-from training_core.run import Note, Run, Stage
+from training_core.run import Note, Run, Stage, StageStarted
 from training_core.settings import DenoiserSettings, preset
 from training_core.stabilise import Stabiliser
 from training_core.training_regions import choose_regions
@@ -256,7 +256,7 @@ def test_a_model_file_keeps_them(tmp_path):
 
 def chosen(noisy, **changes):
     """Let the choice be made for a stack whose noise is known; give it with what it said."""
-    made = filters(0, **changes)
+    made = filters(0, collaborate=False, **changes)
     notes = []
     run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
     regions = choose_regions([noisy], 1.0, seed=0)
@@ -340,16 +340,33 @@ def test_the_plan_counts_the_choice(monkeypatch):
     assert seconds[2] == seconds[3]
 
 
-def test_a_training_learns_with_neighbours(monkeypatch):
+class PowerCutError(Exception):
+    """Comes without a warning."""
+
+
+def test_a_training_learns_with_neighbours_and_goes_on_with_them(monkeypatch, tmp_path):
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
     monkeypatch.setattr(noisy_pairs, "MOST_COPIES", 2)
-    clean = block(64, 64, 2000, 2500)
-    noisy = stack(clean + 60.0 * unit_noise(np.zeros((4, 64, 64))), "TYX")
-    error = []
-    for asked in ("off", "automatic"):
+    clean = block(48, 64, 2000, 2500)
+    noisy = stack(clean + 60.0 * unit_noise(np.zeros((3, 48, 64))), "TYX")
+
+    def job(asked, **more):
         changed = replace(QUICKEST.denoiser, neighbours=asked, first_estimate="shrinkage")
         settings = replace(QUICKEST, denoiser=replace(changed, collaborate=False))
-        made = pipeline.denoise_stack(noisy, settings)
-        error.append(squared_error(made.denoised.pixels, clean))
+        return pipeline.denoise_stack(noisy, settings, **more)
+
+    alone, made = (job(asked) for asked in ("off", "automatic"))
     assert made.denoiser.card["neighbours"]["chosen"] == made.denoiser.neighbours > 0
+    error = [squared_error(outcome.denoised.pixels, clean) for outcome in (alone, made)]
     assert error[1] < 0.6 * error[0]
+
+    def cut_power(event):
+        if isinstance(event, StageStarted) and event.stage is Stage.ROUNDS:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        job("automatic", run=Run(cut_power), checkpoint=Checkpoint(tmp_path))
+    monkeypatch.setattr(neighbour_choice, "_scores", None)  # it must not be asked again
+    resumed = job("automatic", checkpoint=Checkpoint(tmp_path))
+    assert np.array_equal(resumed.denoised.pixels, made.denoised.pixels)
+    assert resumed.denoiser.card["neighbours"] == made.denoiser.card["neighbours"]
