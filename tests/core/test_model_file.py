@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from training_core.networks import NoiseGenerator
 from training_core.noise_match import NoiseMatch
 from training_core.noise_model import NoiseModel
 from training_core.noise_statistics import NoiseCurve
+from training_core.resampled_noise import ResampledNoise
 from training_core.stabilise import Stabiliser
 
 NOISY = stack(
@@ -220,3 +222,18 @@ def test_numbers_survive_json(tmp_path):
     again = load_denoiser(save_denoiser(made, tmp_path / "a.g2g"), device="cpu")
     assert again.card == made.card
     assert math.isclose(again.card["third"], 1 / 3, rel_tol=0)
+
+
+def test_resampled_noise_comes_back(tmp_path):
+    made = two_channels()
+    noise = made.channels[0].noise
+    patches = np.random.default_rng(1).standard_normal((9, 16, 16)).astype(np.float32)
+    real = replace(noise, generator=ResampledNoise.of(patches, (0, 2, 4, 6)))
+    made.channels = (replace(made.channels[0], noise=real), made.channels[1])
+    again = load_denoiser(save_denoiser(made, tmp_path / "noise.g2g"), device="cpu")
+    draws = [
+        n.sample(2, 20, 30, torch.Generator().manual_seed(2))
+        for n in (real, again.channels[0].noise)
+    ]
+    assert torch.equal(*draws)
+    assert isinstance(again.channels[0].noise.generator, ResampledNoise)
