@@ -108,8 +108,9 @@ class DenoiserSettings(Checked):
         "First estimate",
         "Automatic takes the best of the others by the blind score. Shrinkage: filters with the "
         "learned noise spectrum; dncnn-b is the bundled network, which knows photographs and white "
-        "noise only; g2 is the published network.",
-        choices=("automatic", "shrinkage", "dncnn-b", "g2"),
+        "noise only; noisier2noise learns from the stack with more noise against the stack; "
+        "g2 is the published network.",
+        choices=("automatic", "shrinkage", "dncnn-b", "noisier2noise", "g2"),
     )
     network: str = setting(
         "compact",
