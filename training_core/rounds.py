@@ -210,7 +210,7 @@ class _Rounds:
         """End the stage, whether or not all rounds were trained."""
         settings, last, run = self.denoiser.settings.denoiser, self.results[-1].round, self.run
         total = settings.rounds * settings.steps
-        if last < settings.rounds and self.settled():
+        if last < settings.rounds and self.settled() and not run.finish_early:
             gain, give_or_take = self.gain
             run.note(
                 f"Training ended after round {last} of {settings.rounds}: by the blind score it "

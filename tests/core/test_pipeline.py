@@ -335,8 +335,8 @@ def test_regions_of_which_crops_are_enough_stay_in_main_memory(name, place):
     settings = replace(preset(name), patches=QUICKEST.patches)
     noisy, _ = noisy_stack((72, 72))
     training = Training([noisy], settings, torch.device("meta"), Run(), NO_CHECKPOINT)
-    region, channels = training.regions[0], [Channel(noise_model())]
-    assert training._estimate(region.values, region, channels).image.device.type == place
+    made = training._estimate(training.regions[0].values, Channel(noise_model()))
+    assert made.image.device.type == place
 
 
 def test_the_published_networks_with_the_convolutional_generator():
