@@ -11,36 +11,34 @@ photographs are denoised, and the figures go into the model card `resources/dncn
 
 from __future__ import annotations
 
-import argparse
 import sys
-import threading
-import time
 from datetime import date
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from network_training import (
+    LICENCE,
+    listed,
+    run_in_time,
+    train_network,
+    training_parser,
+    write_both,
+)
 
 from training_core.benchmark_sets import TABLES, load_table
 from training_core.blind_training import FULL, SMALL, train_dncnn_b
-from training_core.checkpoint import Checkpoint
-from training_core.device import choose_device, describe_device
 from training_core.dncnn_b import save_dncnn_b
-from training_core.errors import CoreError, InputError
-from training_core.evaluation_set import pictures_in, read_gray
-from training_core.precision import native_bfloat16
-from training_core.resources import resource
-from training_core.run import Run
-from training_core.terminal import Terminal
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
+    from pathlib import Path
 
     import torch
-    from numpy.typing import NDArray
 
     from training_core.networks import DnCNN
+    from training_core.run import Run
 
 SIGMAS = (15, 25, 50)
 # Published tables on their own gray; on the usual files Zhang et al., IEEE TIP 26 (2017), Table II.
@@ -82,80 +80,25 @@ Gaussian noise, not clipped, seed {seed}; float32.
 |---|---|---|---|
 {rows}
 
-## Licence
-
-The weights come with the program under BSD-3-Clause. The photographs they were trained with are of
-the Berkeley Segmentation Dataset, which is offered for research and education, and are no part of
-the program. Whoever needs weights without that history can train them with other photographs: it
-is one command.
-"""
+{licence}"""
 
 
 def main(given: list[str] | None = None) -> int:
     """Train, or go on; write weights and card when finished."""
-    arguments = _parser().parse_args(given)
-    run = Run(Terminal(sys.stderr))
-    timer = threading.Timer(60 * (arguments.minutes or 0), run.stop_and_keep)
-    timer.daemon = True
-    if arguments.minutes is not None:
-        timer.start()
-    try:
-        return _train(arguments, run)
-    except CoreError as error:
-        print(error, file=sys.stderr)
-        return 2
-    finally:
-        timer.cancel()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photographs", type=Path, help="a folder of clean gray photographs")
-    parser.add_argument("--small", action="store_true", help="the training for a processor")
-    parser.add_argument("--data", type=Path, help="where bsd68 and cbsd68 are; beside photographs")
-    parser.add_argument("--output", type=Path, default=resource("dncnn_b.safetensors"))
-    parser.add_argument("--checkpoint", type=Path, default=Path("dncnn_b_training"))
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
-    parser.add_argument("--minutes", type=float, help="stop then, to go on later")
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    return parser
+    parser = training_parser(__doc__, "dncnn_b", "bsd68 and cbsd68 are")
+    return run_in_time(parser.parse_args(given), _train)
 
 
 def _train(arguments: argparse.Namespace, run: Run) -> int:
-    started = time.monotonic()
-    checkpoint = Checkpoint(arguments.checkpoint, run=run)
-    if checkpoint.exists and not arguments.resume:
-        raise InputError(f"{arguments.checkpoint} keeps a training; add --resume or delete it.")
     data = arguments.data or arguments.photographs.parent
     for protocol in PROTOCOLS:  # what is missing shall not show after days of training
         load_table(TABLES[f"bsd68-gaussian{SIGMAS[0]}"], data, protocol)
-    images = read_photographs(arguments.photographs)
-    settings = SMALL if arguments.small else FULL
-    device = choose_device(arguments.device, run=run)
-    training = train_dncnn_b(images, settings, device=device, checkpoint=checkpoint, run=run)
-    if training.steps_done < settings.steps:
-        print(f"{training.steps_done} of {settings.steps} steps done; go on with --resume.")
-        return 0
-    hours = (checkpoint.seconds_before + time.monotonic() - started) / 3600
-    arithmetic = "bfloat16" if native_bfloat16(device) else "float32"
-    story = {
-        "Photographs": f"{len(images)} of `{arguments.photographs.name}`, in four sizes",
-        "Steps": f"{settings.steps} of {settings.batch} crops of {settings.crop_px} x "
-        f"{settings.crop_px} pixels",
-        "Device": f"{describe_device(device)}, convolutions in {arithmetic}",
-        "Time": f"{hours:.1f} hours",
-        "Seed": str(settings.seed),
-    }
-    publish(training.settled(), arguments.output, story, data, device)
-    checkpoint.remove()
+    done = train_network(arguments, run, SMALL if arguments.small else FULL, train_dncnn_b)
+    if done is not None:
+        story = {**done.story, "Photographs": done.story["Photographs"] + ", in four sizes"}
+        publish(done.training.settled(), arguments.output, story, data, done.device)
+        done.checkpoint.remove()
     return 0
-
-
-def read_photographs(folder: Path) -> list[NDArray[np.float32]]:
-    """Read gray photographs of 8 bits, each (height, width) float32, white at 1."""
-    return [np.asarray(read_gray(path), np.float32) / 255 for path in pictures_in(folder)]
 
 
 def publish(
@@ -169,14 +112,10 @@ def publish(
         known = [f"{psnr:.2f}" for psnr in PUBLISHED[protocol]]
         rows.append(f"| published DnCNN-B, {about} | {' | '.join(known)} |")
         print("\n".join(rows[-2:]))
-    told = "\n".join(f"- {label}: {text}" for label, text in story.items())
-    text = CARD.format(today=date.today(), story=told, rows="\n".join(rows), seed=0)
-    with TemporaryDirectory(dir=output.parent) as folder:  # both are whole before either is there
-        weights, card = Path(folder, "weights"), Path(folder, "card")
-        save_dncnn_b(network, weights)
-        card.write_text(text, "utf-8")
-        weights.replace(output)
-        card.replace(output.with_suffix(".md"))
+    text = CARD.format(
+        today=date.today(), story=listed(story), rows="\n".join(rows), seed=0, licence=LICENCE
+    )
+    write_both(output, partial(save_dncnn_b, network), text)
 
 
 def evaluate(

@@ -1,4 +1,4 @@
-"""Training DnCNN-B with clean photographs; the only place where something clean is learned from.
+"""Training DnCNN-B with clean photographs and white noise.
 
 Zhang et al., Beyond a Gaussian Denoiser, IEEE TIP 26, 2017: noise of standard deviation 0 to 55 of
 255 on crops of photographs in four sizes. Here with Adam, a cosine and averaged weights.
@@ -6,10 +6,8 @@ Zhang et al., Beyond a Gaussian Denoiser, IEEE TIP 26, 2017: noise of standard d
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +15,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .checkpoint import Checkpoint
+from .averaged_training import AveragedTraining, TrainingSize, train_on
 from .dncnn_b import DEPTH
 from .errors import InputError
 from .networks import DnCNN, fold_batch_norm
-from .noise_game import follow
-from .run import SILENT, Stage
-from .training_step import TrainingStep
+from .run import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from .checkpoint import Checkpoint
     from .run import Run
     from .state_file import State
 
@@ -38,13 +35,11 @@ if TYPE_CHECKING:
 
 LARGEST_SIGMA = 55 / 255
 SCALES = (1.0, 0.9, 0.8, 0.7)
-LEAST_RATE = 1e-3  # of the first rate: the end of the cosine
-AVERAGING = 0.999
 SETTLING = 100  # batches that measure the batch norm of the averaged weights
 
 
 @dataclass(frozen=True, slots=True)
-class BlindSettings:
+class BlindSettings(TrainingSize):
     """How DnCNN-B is trained; the defaults are the size of the published training."""
 
     steps: int = 150_000
@@ -132,33 +127,18 @@ def _in_all_sizes(image: Image, smallest: int) -> list[Tensor]:
     return [made for made in sized if min(made.shape) >= smallest]
 
 
-class BlindTraining:
-    """DnCNN-B in training: its network, the average of its weights, and one step."""
+class BlindTraining(AveragedTraining[DnCNN]):
+    """DnCNN-B in training."""
 
     def __init__(
         self, photographs: Photographs, settings: BlindSettings, run: Run = SILENT
     ) -> None:
-        self.photographs, self.settings = photographs, settings
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = DnCNN(DEPTH)
-        self.trained = network.to(photographs.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.kept = deepcopy(self.trained)
-        optimiser = torch.optim.Adam(self.trained.parameters(), settings.learning_rate)
-        self.update = TrainingStep(self.trained, optimiser, bfloat16=True, longest=1.0, run=run)
-        self.steps_done = 0
+        super().__init__(lambda: DnCNN(DEPTH), settings, photographs.device, run)
+        self.photographs = photographs
 
-    def step(self) -> Tensor:
-        """Take the next step; give the loss, still on the device."""
-        done = self.steps_done / self.settings.steps
-        for group in self.update.optimiser.param_groups:
-            falling = (1 + math.cos(math.pi * done)) / 2
-            group["lr"] = self.settings.learning_rate * max(falling, LEAST_RATE)
-        loss = self.update(*self.photographs.pairs())
-        self.steps_done += 1
-        with torch.no_grad():
-            follow(self.kept, self.trained, min(AVERAGING, 1 - 10 / (self.steps_done + 10)))
-        return loss
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Draw noisy and clean crops, white at 1."""
+        return self.photographs.pairs()
 
     @torch.no_grad()
     def settled(self) -> DnCNN:
@@ -176,18 +156,11 @@ class BlindTraining:
 
     def state(self) -> State:
         """Give all that the next step depends on, for a checkpoint."""
-        return {
-            "steps_done": self.steps_done,
-            "update": self.update.state(),
-            "kept": self.kept.state_dict(),
-            "draw": self.photographs.draw.get_state(),
-        }
+        return super().state() | {"draw": self.photographs.draw.get_state()}
 
     def restore(self, state: State) -> None:
         """Go on from where `state` was given."""
-        self.steps_done = state["steps_done"]
-        self.update.restore(state["update"])
-        self.kept.load_state_dict(state["kept"])
+        super().restore(state)
         self.photographs.draw.set_state(state["draw"])
 
 
@@ -199,14 +172,12 @@ def train_dncnn_b(
     checkpoint: Checkpoint | None = None,
     run: Run = SILENT,
 ) -> BlindTraining:
-    """Train DnCNN-B, or go on where the checkpoint ends.
+    """Train DnCNN-B, or go on where the checkpoint ends; see `train_on` for what that raises.
 
     Parameters
     ----------
     images
         Clean photographs, (height, width) float32, white at 1.
-    checkpoint
-        Written when due and at the end; with `run.stop_and_keep` the end comes early.
 
     Returns
     -------
@@ -217,36 +188,7 @@ def train_dncnn_b(
     ------
     InputError
         If no photograph is as large as a crop.
-    CheckpointError
-        If the checkpoint is of another training.
-    SettingsError
-        If not even one crop of a batch fits into the memory.
-    Cancelled
-        If the run was cancelled.
     """
-    checkpoint = checkpoint or Checkpoint(None)
-    checkpoint.claim({"photographs": _digest(images), "settings": asdict(settings)})
-    part = checkpoint.part("dncnn_b")
     training = BlindTraining(Photographs(images, settings, device), settings, run)
-    before = part.load()
-    if before is not None:
-        training.restore(before)
-    run.start(Stage.ROUNDS, settings.steps)
-    told, steps_told = torch.zeros((), device=device), 0
-    while training.steps_done < settings.steps and not run.finish_early:
-        part.check(run, training.state)
-        told, steps_told = told + training.step(), steps_told + 1
-        if run.tick_due() or training.steps_done == settings.steps:
-            mean = float(told) / steps_told  # waits for the device
-            run.progress(Stage.ROUNDS, training.steps_done, settings.steps, {"denoiser": mean})
-            told, steps_told = torch.zeros_like(told), 0
-    part.save(training.state())
-    run.finish(Stage.ROUNDS)
+    train_on(training, "dncnn_b", images, checkpoint, run)
     return training
-
-
-def _digest(images: Sequence[Image]) -> str:
-    digest = sha256()
-    for image in images:
-        digest.update(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes())
-    return digest.hexdigest()

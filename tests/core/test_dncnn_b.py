@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import threading
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,8 @@ import pytest
 import tifffile
 import torch
 from made_up import CPU, blurred_noise, covariance, noise_model, scene, squared_error, stack
-from PIL import Image
+from photographs import command_line, load_script, photographs, weights
 from safetensors.torch import load_file
-from scipy.ndimage import gaussian_filter
 
 from training_core import dncnn_b
 from training_core.blind_training import BlindSettings, BlindTraining, Photographs, train_dncnn_b
@@ -42,20 +41,8 @@ from training_core.resources import resource
 from training_core.run import Cancelled, Note, Run
 from training_core.stack import Stack
 
-ROOT = Path(__file__).parents[2]
 TINY = BlindSettings(steps=8, batch=2, crop_px=24, learning_rate=3e-3)
 on_cpu = partial(look, device="cpu")
-
-
-def photographs(count=3):
-    """Give smooth made-up photographs with white at 1."""
-    rng = np.random.default_rng(0)
-    blurred = (gaussian_filter(rng.standard_normal((80, 70)), 3) for _ in range(count))
-    return [np.clip(0.5 + 2 * image, 0, 1).astype(np.float32) for image in blurred]
-
-
-def weights(network):
-    return torch.cat([value.flatten() for value in network.state_dict().values()])
 
 
 def noisy_scene(height=96, width=96, sigma=25.0, seed=1):
@@ -364,24 +351,14 @@ def test_the_command_denoises_with_the_bundled_model_and_says_so(tmp_path, monke
 
 @pytest.fixture
 def script(monkeypatch):
-    path = ROOT / "packaging" / "train_dncnn_b.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(monkeypatch, "train_dncnn_b")
     monkeypatch.setattr(module, "SMALL", TINY)
     return module
 
 
 @pytest.fixture
 def line(tmp_path):
-    """Give what the script is told, for three photographs without benchmark sets beside them."""
-    folder = tmp_path / "clean"
-    folder.mkdir()
-    for number, image in enumerate(photographs()):
-        Image.fromarray(np.rint(255 * image).astype(np.uint8)).save(folder / f"{number}.png")
-    kept, output = tmp_path / "kept", tmp_path / "dncnn_b.safetensors"
-    told = {"--device": "cpu", "--output": output, "--checkpoint": kept}
-    return [str(folder), "--small", *(str(word) for pair in told.items() for word in pair)]
+    return command_line(tmp_path, "dncnn_b")
 
 
 def test_the_script_stops_in_time_goes_on_and_writes_weights_and_card(
@@ -432,7 +409,7 @@ def test_weights_and_card_stay_as_they_were_where_publishing_fails(
 
 def test_only_who_gives_minutes_starts_a_timer(script, line, monkeypatch):
     started = []
-    monkeypatch.setattr(script.threading.Timer, "start", lambda timer: started.append(timer))
+    monkeypatch.setattr(threading.Timer, "start", lambda timer: started.append(timer))
     monkeypatch.setattr(script, "_train", lambda *_: 0)
     assert script.main(line) == 0
     assert started == []
