@@ -14,6 +14,7 @@ from . import classical, dncnn_b
 from .denoiser import BrightnessCurve, Denoiser, denoise
 from .errors import ModelError
 from .first_estimate import estimator_of
+from .noisier2noise import NAME as NOISIER2NOISE
 from .noisy_pairs import Estimate
 from .protocols import protocol_for
 
@@ -227,13 +228,13 @@ def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
     chosen = denoiser.card.get("first_estimate", {}).get("chosen", asked)
     for method in dict.fromkeys((chosen, *denoiser.first_estimates)):
         which = "" if method == chosen else f" by {method}"
-        yield Contender(
-            "first-estimate",
-            f"{name}, first estimate{which}",
-            f"Before any training: {method}, with the learned noise.",
-            partial(_estimated, denoiser, denoiser.first_estimates.get(method)),
-            competes=False,
-        )
+        how = f"Before any training: {method}, with the learned noise."
+        made = denoiser.first_estimates.get(method)
+        apply: Callable[[Trial, Run], Values] | None = partial(_estimated, denoiser, made)
+        if made is None and method == NOISIER2NOISE:  # for each image, it would be learned again
+            how, apply = "It was learned before the training was interrupted.", None
+        label = f"{name}, first estimate{which}"
+        yield Contender("first-estimate", label, how, apply, competes=False)
 
 
 def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Trial, run: Run) -> Values:

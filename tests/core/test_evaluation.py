@@ -224,6 +224,9 @@ def test_what_was_judged_and_not_chosen_has_rows_too(trial):
     for label, more in (("first estimate", 2), ("first estimate by shrinkage", 1)):
         made = rows[label].apply(trial, SILENT)
         np.testing.assert_allclose(made, trial.values + more, rtol=1e-5)
+    denoiser.first_estimates = {}  # as after an interruption: it is not learned for each image
+    resumed = next(iter(g2g_contenders(denoiser)))
+    assert (resumed.apply, "interrupted" in resumed.how) == (None, True)
     image = torch.from_numpy(trial.noisy.frame(0))
     alone = replace(denoiser, network=other).network_pass(image, denoiser.channels[0]).numpy()
     np.testing.assert_allclose(rows["round 1 look 1"].apply(trial, SILENT), alone, atol=1e-3)
