@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 AUTOMATIC, MOST = "automatic", 2
 GAIN_DB = 0.05  # it must gain, for what it costs
-SHARED = 0.25  # correlation of the noise of two frames, from which on averaging is no help
+SHARED = 0.15  # correlation of the noise of two frames, from which on averages hold too much of it
 JUDGED_MPX = 0.07  # in all crops together
 LEAST_ERROR = 1e-3  # of the noise's variance: no score can tell less
 
@@ -125,9 +125,10 @@ def _chosen(state: State, axis: str, run: Run) -> int:
             "by the blind score, too little to be sure of."
         )
         return 0
+    much = f"{gain:.1f} dB" if best.error > LEAST_ERROR else "more than can be told"
     run.note(
         f"Neighbouring frames help: {count} on each side along {SEQUENCES[axis]} are averaged "
-        f"where they match, which gains {gain:.1f} dB by the blind score."
+        f"where they match, which gains {much} by the blind score."
     )
     return count
 
