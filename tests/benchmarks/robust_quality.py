@@ -210,7 +210,7 @@ def note(given: argparse.Namespace) -> str:
         "brought to the brightness of the noisy image, on ours: 1 for the best estimate, while the "
         "slope on the reference is below 1 by its error over the variance of the image. Shifts are "
         "those of the worst image. Wall s is training and denoising of all images one after "
-        "another, core s counts all cores. Last run on "
+        "another, core s counts all cores, after an interruption only what was left. Last run on "
         f"{machine()}."
     )
 
