@@ -68,8 +68,7 @@ of the filter's error; Adam with a cosine, averaged weights.
 ## What it gains
 
 The mean squared error that the filter leaves falls by **{gain:.2f} dB** (mean over {scenes} scenes
-made in the same way of the photographs of BSD68; none of them was trained on, and nothing was
-chosen by them; float32).
+made in the same way of the photographs of BSD68, none of which was trained on; float32).
 
 {licence}"""
 

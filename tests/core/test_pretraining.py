@@ -25,7 +25,7 @@ from training_core.noisy_scenes import (
     with_even_noise,
     with_photons,
 )
-from training_core.pretrained import PretrainedDenoiser
+from training_core.pretrained import WEIGHTS, PretrainedDenoiser
 from training_core.pretraining import (
     CROPS_PER_SCENE,
     Pretraining,
@@ -35,6 +35,7 @@ from training_core.pretraining import (
     measure_gain,
     train_pretrained,
 )
+from training_core.resources import resource
 from training_core.run import Run
 
 TINY = PretrainingSettings(steps=12, batch=4, crop_px=24, learning_rate=0.02, scenes=4)
@@ -238,3 +239,12 @@ def test_the_script_writes_weights_and_card_and_looks_for_bsd68_first(
     assert gain is not None
     assert f"{gain[1]} dB less" in capsys.readouterr().out
     assert "{" not in card
+
+
+def test_the_card_beside_the_bundled_weights_names_their_gain_and_their_licence():
+    card = resource(WEIGHTS).with_suffix(".md").read_text("utf-8")
+    gain = re.search(r"falls by \*\*(\d+\.\d\d) dB\*\* \(mean over 60 scenes", card)
+    assert gain is not None
+    assert 0.5 < float(gain[1]) < 3
+    assert "Not for diagnosis" in card
+    assert "Berkeley Segmentation Dataset" in card
