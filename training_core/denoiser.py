@@ -12,17 +12,15 @@ from torch.nn import functional
 
 from .brightness import BrightnessCurve as BrightnessCurve
 from .checkpoint import NO_CHECKPOINT
-from .compact_networks import CompactDenoiser
 from .device import tile_size
 from .errors import InputError
 from .kept_frames import KeptFrames
 from .memory import give_memory_back
 from .neighbour_average import NeighbourAverage, averaged
 from .neighbour_frames import NeighbourFrames
-from .networks import fold_batch_norm, paper_network
+from .networks import fold_batch_norm
 from .orientations import turn, turn_back
 from .recording import UNTOUCHED, Recording
-from .residual_unet import ResidualUNet
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
 from .stack import cast
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from .noise_model import NoiseModel
     from .patches import PatchLocation
     from .run import Run
-    from .settings import DenoiserSettings, Settings
+    from .settings import Settings
     from .stack import Pixels, Stack
 
     Image = NDArray[np.float32]
@@ -86,6 +84,8 @@ class Denoiser:
         estimates by the name of the method. For who wants to know whether the choice was good.
     neighbours
         How many frames on each side are averaged with a frame where they match; 0 for none.
+    collaboration
+        What share of the collaborative pass is taken, the rest being the network's own result.
     """
 
     network: nn.Module
@@ -97,6 +97,7 @@ class Denoiser:
     looks: dict[str, nn.Module] = field(default_factory=dict)
     first_estimates: dict[str, Estimator] = field(default_factory=dict)
     neighbours: int = 0
+    collaboration: float = 1.0
 
     @property
     def noise_sigma(self) -> float:
@@ -104,12 +105,17 @@ class Denoiser:
         return self.channels[0].noise.stack_sigma()
 
     @property
+    def collaborates(self) -> bool:
+        """Whether the collaborative pass follows the network."""
+        return self.settings.denoiser.collaborate and self.collaboration > 0
+
+    @property
     def halo_px(self) -> int:
         """How far an output pixel sees, rounded up to the grids of all passes."""
         seen = int(self.network.halo_px)  # type: ignore[arg-type]
         if takes_estimate(self.network):
             seen += ShrinkageFilter.halo_px
-        if self.settings.denoiser.collaborate:
+        if self.collaborates:
             seen += CollaborativeFilter.halo_px
         if self.neighbours:
             seen += NeighbourAverage.halo_px
@@ -166,10 +172,11 @@ class Denoiser:
         """
         seen, strength = averaged(noisy, neighbours, channel.noise)
         pilot = self.network_pass(seen, channel, strength)
-        if not self.settings.denoiser.collaborate:
-            return torch.where(pilot == seen, noisy, pilot)
+        pilot = torch.where(pilot == seen, noisy, pilot)
+        if not self.collaborates:
+            return pilot
         together = CollaborativeFilter(channel.noise.covariance, channel.noise.curve)
-        return together(seen, pilot, run, strength)
+        return pilot.lerp(together(seen, pilot, run, strength), self.collaboration)
 
 
 def takes_estimate(network: nn.Module) -> bool:
@@ -180,15 +187,6 @@ def takes_estimate(network: nn.Module) -> bool:
 def first_look(noise: NoiseModel) -> ShrinkageFilter:
     """Give the filter whose estimate the compact network corrects."""
     return ShrinkageFilter(noise.covariance, noise.curve)
-
-
-def build_network(settings: DenoiserSettings) -> nn.Module:
-    """Build the untrained network that the settings ask for."""
-    if settings.network == "compact":
-        return CompactDenoiser(settings.width, settings.depth)
-    if settings.network == "residual-unet":
-        return ResidualUNet(settings.width)
-    return paper_network(settings.network)
 
 
 def denoise(

@@ -12,21 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
 from .blind_score import error_estimate
+from .bundled_weights import fill_with_bundled, write_weights
 from .compact_networks import StationaryGenerator
 from .denoiser import Channel, Denoiser, denoise
 from .device import choose_device
-from .errors import ModelError
 from .networks import DnCNN, fold_batch_norm
 from .noise_level import NoiseWindows, centre
 from .noise_model import NoiseModel
 from .noise_statistics import LAGS, NoiseCurve, fit_stabiliser
 from .noisy_pairs import Estimate
 from .patches import tiles
-from .resources import resource
 from .run import SILENT
 from .settings import DenoiserSettings, Settings
 from .stabilise import Stabiliser
@@ -87,8 +84,7 @@ class _Denoiser(Denoiser):
 
 def save_dncnn_b(network: DnCNN, path: Path) -> None:
     """Write a network whose batch norm is folded in, float32."""
-    weights = {name: v.detach().cpu().contiguous() for name, v in network.state_dict().items()}
-    path.write_bytes(save(weights))
+    write_weights(network, path)
 
 
 @cache
@@ -101,12 +97,7 @@ def load_dncnn_b(device: torch.device) -> DnCNN:
         If its weights are missing or damaged.
     """
     network = fold_batch_norm(DnCNN(DEPTH))
-    try:
-        network.load_state_dict(load_file(resource(WEIGHTS)))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ModelError(
-            f"The bundled denoiser {WEIGHTS} is missing or damaged; install g2g desktop again."
-        ) from error
+    fill_with_bundled(network, WEIGHTS)
     ready: DnCNN = network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return ready
 

@@ -157,10 +157,9 @@ def _judged(name: str, scene: Scene, judge: Judge, made: _Methods) -> FirstResul
     if unsuited:
         return FirstResult(name, left_out=unsuited)
     try:
-        estimator = made(name)
+        score, images = judge.judge(made(name), scene.run)
     except ModelError as error:  # bundled weights that are missing; the others do without them
         return FirstResult(name, left_out=str(error).rstrip("."))
-    score, images = judge.judge(estimator, scene.run)
     corrected = scene.settings.denoiser.keep_brightness
     vetoes = find_vetoes(judge.trials, images, score.error, corrected=corrected)
     return FirstResult(name, score.error, score.range, vetoes)

@@ -14,9 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from .compact_networks import KERNEL_PX, StationaryGenerator
-from .denoiser import BrightnessCurve, Channel, Denoiser, build_network
+from .denoiser import BrightnessCurve, Channel, Denoiser
 from .device import choose_device
 from .errors import ModelError, OutputError, SettingsError
+from .network_choice import build_network
 from .networks import NoiseGenerator
 from .noise_match import NoiseMatch
 from .noise_model import NoiseModel
@@ -57,6 +58,7 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
         "settings": denoiser.settings.to_dict(),
         "channels": channels,
         "neighbours": denoiser.neighbours,
+        "collaboration": denoiser.collaboration,
         "card": denoiser.card,
     }
     part = path.with_name(f".{path.name}.part")
@@ -116,6 +118,7 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
         settings = Settings.from_dict(card["settings"])
         network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
         neighbours = int(card.get("neighbours", 0))  # of 0.1.0 there is none
+        share = float(card.get("collaboration", 1.0))
         channels = tuple(
             channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)
             for number, part in enumerate(card["channels"] or [{}])
@@ -126,7 +129,15 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
             "Train it again or use another copy."
         ) from error
     story = card.get("card", {})
-    return Denoiser(network, channels, settings, place, story, neighbours=neighbours)
+    return Denoiser(
+        network,
+        channels,
+        settings,
+        place,
+        story,
+        neighbours=neighbours,
+        collaboration=share,
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .errors import TooFewPatchesError
+from .noise_spectrum import reshaped, without_structure
 from .noise_statistics import (
     LAGS,
     NoiseCurve,
@@ -89,8 +90,14 @@ def measure_noise(
     noise = detrended(stabilised)
     covariance = autocovariance(noise, trendless=True)
     covariance /= covariance[LAGS, LAGS]
-    curve = fit_curve([stabiliser.forward(frame) for frame in frames], covariance)
-    strengths = _strengths(stabilised, curve)
+    seen = [stabiliser.forward(frame) for frame in frames]
+    white = None if linear else without_structure(seen, covariance)
+    kept = np.ones(len(noise))
+    if white is not None:
+        covariance = white
+        noise, kept = reshaped(noise, covariance)
+    curve = fit_curve(seen, covariance)
+    strengths = kept * _strengths(stabilised, curve)
     return Measurement(stabiliser, curve, covariance, noise, strengths)
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from .denoiser import Denoiser, build_network, first_look
+from .denoiser import Denoiser, first_look
 from .neighbour_average import averaged
+from .network_choice import build_network
 from .noisy_pairs import Estimate, copies_of
 from .prepared_pairs import PreparedPairs
 from .recorruption import louder, recorrupted_pairs

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .noise_game import follow
+from .pretrained import NAME as PRETRAINED
 from .training_step import TrainingStep
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
 LONGEST_GRADIENT = 1.0
+GOING_ON = 0.05  # of the learning rate: a pretrained network shall not forget
 
 
 class RoundTraining:
@@ -119,8 +121,9 @@ def set_rate(optimiser: torch.optim.Optimizer, settings: DenoiserSettings, step:
         warm = max(1, int(WARM_UP * settings.steps))
         falling = (step - warm) / max(settings.steps - warm, 1)
         share = (step + 1) / warm if step < warm else (1 + math.cos(math.pi * falling)) / 2
+    highest = settings.learning_rate * (GOING_ON if settings.network == PRETRAINED else 1.0)
     for group in optimiser.param_groups:
-        group["lr"] = settings.learning_rate * share
+        group["lr"] = highest * share
 
 
 def _keep(kept: nn.Module, trained: nn.Module, slowness: float) -> None:

@@ -10,12 +10,13 @@ import torch
 
 from .blind_score import JUDGED_CROPS, JUDGED_PX
 from .compact_networks import StationaryGenerator
-from .denoiser import MEMORY_CHANNELS, Channel, Denoiser, build_network
+from .denoiser import MEMORY_CHANNELS, Channel, Denoiser
 from .device import tile_size
 from .first_estimate import AUTOMATIC as AUTOMATIC_FIRST
 from .first_estimate import METHODS
 from .neighbour_choice import AUTOMATIC, JUDGED_MPX, MOST, most_neighbours
 from .neighbour_frames import sequence_axis
+from .network_choice import build_network
 from .networks import GENERATED_PX, fold_batch_norm
 from .noise_game import NoiseGame
 from .noise_model import NoiseModel

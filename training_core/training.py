@@ -8,12 +8,14 @@ import numpy as np
 import torch
 
 from .blind_score import Judge, brightness_curve
-from .denoiser import Channel, Denoiser, build_network, to_stack_units
+from .denoiser import Channel, Denoiser, to_stack_units
 from .first_estimate import Scene, make_first_estimates
+from .last_pass import choose_share
 from .model_file import channel_from, channel_state
 from .neighbour_average import averaged
 from .neighbour_choice import most_neighbours, with_neighbours
 from .neighbour_frames import NeighbourFrames
+from .network_choice import build_network
 from .noise_game import train_generator
 from .noise_measurement import measure_noise
 from .noise_model import NoiseModel
@@ -22,6 +24,7 @@ from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all
 from .paper_gan import first_network, train_paper_gan
 from .patches import PatchLocation
+from .pretrained import PretrainedDenoiser, load_pretrained
 from .recording import RecordedNoise, Recording
 from .rounds import train_rounds
 from .run import PreviewReady, Region, Stage
@@ -69,7 +72,10 @@ class Training:
         """Go through all stages; give the denoiser of the best round, and all rounds."""
         learned = [self._channel(number) for number in range(len(self.patches))]
         channels = tuple(channel for channel, _ in learned)
-        network = build_network(self.settings.denoiser).to(self.device).eval()
+        network = build_network(self.settings.denoiser)
+        if isinstance(network, PretrainedDenoiser):
+            load_pretrained(network)
+        network = network.to(self.device).eval()
         denoiser = Denoiser(network, channels, self.settings, self.device)
         noisy = [
             self._estimate(channel.noise.stabiliser.forward(r.values), channel)
@@ -92,6 +98,7 @@ class Training:
             checkpoint=self.checkpoint,
             judge=judge,
         )
+        choose_share(denoiser, judge, self.run, self.checkpoint.part("last-pass"))
         if self.settings.denoiser.keep_brightness:
             self._measure_brightness(denoiser, noisy)
         return denoiser, rounds
@@ -161,6 +168,8 @@ class Training:
         model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches))
         stabilised = np.concatenate([stabiliser.forward(f).ravel() for f in frames])
         spread = float(stabilised.std())
+        if self.settings.denoiser.network == "pretrained":
+            spread = float(curve(stabilised).mean())
         channel = Channel(model, float(stabilised.mean()), spread if spread > 0 else 1.0)
         return {"channel": channel_state(channel), "g2": None}
 

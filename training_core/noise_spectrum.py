@@ -1,0 +1,165 @@
+"""Nearly white noise told apart from structure: the spectrum of noise in images without calm areas.
+
+Where structure is everywhere it leaks into the smooth patches as slow waves, and the noise seems
+correlated. But hardly any structure reaches the finest waves, since optics blur it, and a detector
+that smears noise over its neighbours shows that in the finest waves, too. So the finest waves tell
+whether the noise is nearly white, and then what the middle ones are.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from .noise_statistics import LAGS
+from .trend_loss import trend_basis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+    Values = NDArray[np.float64]
+
+SIDE_PX, STRIDE_PX = 32, 8
+MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200
+CALM = 0.03  # the share of the windows that has least power at a frequency holds noise alone there
+DEAD = 0.1  # of the usual fine power: masked, or cut off at black
+FINEST, MIDDLE = 0.3, (0.04, 0.08)  # cycles per pixel
+NEARLY_WHITE = 0.15  # rms deviation from what neighbours alone can explain, over the mean power
+
+
+def without_structure(frames: Sequence[Image], covariance: Values) -> Values | None:
+    """Give the autocovariance of nearly white noise from its finest waves.
+
+    In waves shorter than 12 px the power is that of noise whose direct neighbours alone are
+    correlated, fitted to waves under 3.3 px. In longer ones it is the lesser of what the calmest
+    windows and what the smooth patches have.
+
+    Parameters
+    ----------
+    frames
+        Stabilised noisy frames, (height, width) float32.
+    covariance
+        Autocovariance of the smooth patches, (31, 31) float64.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        (31, 31) float64 of variance 1; None where the noise is not nearly white, or the frames
+        are too small to tell.
+    """
+    calm = calm_spectrum(frames)
+    if calm is None:
+        return None
+    across, down = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
+    distance = np.hypot(across, down)
+    terms = np.stack([np.ones_like(across), *(2 * np.cos(2 * np.pi * f) for f in (across, down))])
+    fine = distance > FINEST
+    weights = np.linalg.lstsq(terms[:, fine].T, calm[fine], rcond=None)[0]
+    fitted = np.tensordot(weights, terms, 1)
+    apart = np.sqrt(np.square(calm - fitted)[fine].mean()) / weights[0]
+    if apart > NEARLY_WHITE or fitted.min() <= 0:
+        return None
+    slow = np.maximum(np.minimum(calm, _spectrum_of(covariance, fine, fitted)), fitted)
+    share = np.clip((distance - MIDDLE[0]) / (MIDDLE[1] - MIDDLE[0]), 0, 1)
+    return _covariance_of(share * fitted + (1 - share) * slow)
+
+
+def calm_spectrum(frames: Sequence[Image]) -> Values | None:
+    """Estimate the power of the noise at each frequency from the windows that are calmest there.
+
+    As speech is cleaned by the minimum statistics of its spectrum (Martin, IEEE TSAP 9, 2001).
+    Each window counts by its own finest detail.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        (32, 32) float64 as of `fft2`, 1 for white noise; None where there are too few windows.
+    """
+    area = sum(frame.size for frame in frames)
+    stride = max(STRIDE_PX, int(np.ceil(np.sqrt(area / MOST_WINDOWS))))
+    parts = [_ratios(frame, stride) for frame in frames if min(frame.shape) >= SIDE_PX]
+    ratios = np.concatenate(parts) if parts else np.empty((0, 1, 1))
+    if len(ratios) < FEWEST_WINDOWS:
+        return None
+    return np.asarray(np.quantile(ratios, CALM, axis=0), np.float64) / _calm_white()
+
+
+@cache
+def _calm_white() -> Values:
+    white = np.random.default_rng(0).standard_normal((512, 512), np.float32)
+    calm: Values = np.quantile(_ratios(white, STRIDE_PX), CALM, axis=0)
+    return calm
+
+
+def _ratios(frame: Image, stride: int) -> NDArray[np.float32]:
+    """Give the smoothed spectra of windows over their fine power, (count, 32, 32)."""
+    sides = (SIDE_PX, SIDE_PX)
+    windows = np.lib.stride_tricks.sliding_window_view(frame, sides)[::stride, ::stride]
+    flat = windows.reshape(-1, SIDE_PX**2).astype(np.float64)
+    basis = trend_basis(SIDE_PX)
+    flat -= (flat @ basis) @ basis.T
+    fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
+    power: Values = np.abs(np.fft.fft2(flat.reshape(-1, *sides) * np.outer(fade, fade))) ** 2
+    finest = np.abs(np.fft.fftfreq(SIDE_PX)) > FINEST
+    fine: Values = power[:, np.outer(finest, finest)].mean(axis=1)
+    alive = fine > DEAD * np.median(fine)
+    smooth = uniform_filter(power[alive], (0, 3, 3), mode="wrap")
+    ratios: NDArray[np.float32] = np.divide(smooth, fine[alive, None, None]).astype(np.float32)
+    return ratios
+
+
+def _spectrum_of(covariance: Values, fine: NDArray[np.bool_], fitted: Values) -> Values:
+    """Give the spectrum of an autocovariance on the grid of windows, as strong as the fit."""
+    wrapped = np.zeros((SIDE_PX, SIDE_PX))
+    lags = np.arange(-LAGS, LAGS + 1)
+    wrapped[np.ix_(lags, lags)] = covariance
+    power = np.maximum(np.fft.fft2(wrapped).real, 0.0)
+    strong: Values = power * (fitted[fine].mean() / max(float(power[fine].mean()), 1e-30))
+    return strong
+
+
+def _covariance_of(power: Values) -> Values:
+    lags = np.arange(-LAGS, LAGS + 1)
+    covariance = np.fft.ifft2(power).real[np.ix_(lags, lags)]
+    unit: Values = (covariance + covariance[::-1, ::-1]) / (2 * covariance[LAGS, LAGS])
+    return unit
+
+
+def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
+    """Take from patches of unit noise the waves that are stronger than an autocovariance has them.
+
+    Parameters
+    ----------
+    noise
+        (count, size, size) float32.
+    covariance
+        (31, 31) float64.
+
+    Returns
+    -------
+    tuple
+        The patches, each of unit std again, and what share of its std each kept, (count,).
+    """
+    size = noise.shape[1]
+    waves = np.fft.fft2(noise)
+    found = np.square(np.abs(waves)).mean(axis=0)
+    reach = min(LAGS, size // 2)
+    lags = np.arange(-reach, reach + 1)
+    wrapped = np.zeros((size, size))
+    wrapped[np.ix_(lags, lags)] = covariance[np.ix_(lags + LAGS, lags + LAGS)]
+    wanted = np.maximum(np.fft.fft2(wrapped).real, 0.0)
+    finest = np.abs(np.fft.fftfreq(size)) > FINEST
+    corner = np.outer(finest, finest)
+    wanted *= found[corner].mean() / max(float(wanted[corner].mean()), 1e-30)
+    gain = np.sqrt(np.minimum(wanted / np.maximum(found, 1e-30), 1.0))
+    kept = np.fft.ifft2(waves * gain).real
+    kept -= kept.mean(axis=(1, 2), keepdims=True)
+    share: Values = kept.std(axis=(1, 2))
+    unit: Image = (kept / np.maximum(share, 1e-30)[:, None, None]).astype(np.float32)
+    return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
