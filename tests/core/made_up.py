@@ -25,7 +25,14 @@ QUICKEST = Settings(
     patches=PatchSettings(patch_size_px=16, stride_px=4),
     noise_model=NoiseModelSettings(steps=4, batch=4),
     denoiser=DenoiserSettings(
-        first_estimate="shrinkage", width=8, depth=3, rounds=1, steps=8, batch=4, crop_px=32
+        first_estimate="shrinkage",
+        network="compact",
+        width=8,
+        depth=3,
+        rounds=1,
+        steps=8,
+        batch=4,
+        crop_px=32,
     ),
 )
 
@@ -84,7 +91,8 @@ def noise_model(blur=0.0, stabiliser=None, curve=None):
 
 def denoiser(noise, *, seed=0, mean=0.0, spread=1.0, **changes: Any):
     """Give a denoiser whose network has random weights, the last layer included."""
-    chosen = DenoiserSettings(**{"width": 8, "depth": 4, "keep_brightness": False, **changes})
+    plain = {"network": "compact", "width": 8, "depth": 4, "keep_brightness": False}
+    chosen = DenoiserSettings(**{**plain, **changes})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(chosen)

@@ -425,7 +425,7 @@ def test_rounds_can_be_cancelled():
 @pytest.mark.parametrize("schedule", ["cosine", "halving"])
 def test_learning_rate(schedule):
     optimiser = torch.optim.Adam([torch.zeros(1, requires_grad=True)], 1.0)
-    settings = DenoiserSettings(schedule=schedule, steps=90, learning_rate=0.01)
+    settings = DenoiserSettings(network="compact", schedule=schedule, steps=90, learning_rate=0.01)
     rates = []
     for step in range(90):
         round_training.set_rate(optimiser, settings, step)
