@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -15,11 +13,11 @@ FLIPS = (0, 2, 4, 6)  # those that keep rows rows: identity, half turn, and the 
 
 def turn(images: Tensor, way: int) -> Tensor:
     """Rotate (..., height, width) by way % 4 quarter turns; mirror it if way is 4 or more."""
-    turned = torch.rot90(images, way % 4, (-2, -1))
+    turned = images.rot90(way % 4, (-2, -1))
     return turned.flip(-1) if way >= 4 else turned
 
 
 def turn_back(images: Tensor, way: int) -> Tensor:
     """Undo `turn`."""
     unflipped = images.flip(-1) if way >= 4 else images
-    return torch.rot90(unflipped, -(way % 4), (-2, -1))
+    return unflipped.rot90(-(way % 4), (-2, -1))

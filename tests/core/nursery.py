@@ -127,7 +127,7 @@ def _tiny_paper() -> Settings:
 
 
 def _make_paper_narrow() -> None:
-    from training_core import denoiser, paper_gan
+    from training_core import network_choice, paper_gan
     from training_core.networks import Critic, DnCNN
 
     wide = paper_gan.paper_network
@@ -135,7 +135,7 @@ def _make_paper_narrow() -> None:
     def narrow(kind: str, depth: int = 17, *, sigmoid: bool = False) -> Any:
         return DnCNN(depth, 8, sigmoid=sigmoid) if kind == "dncnn" else wide(kind, sigmoid=sigmoid)
 
-    paper_gan.paper_network = denoiser.paper_network = narrow
+    paper_gan.paper_network = network_choice.paper_network = narrow
     paper_gan.Critic = lambda: Critic(16)
 
 

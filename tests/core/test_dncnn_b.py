@@ -17,7 +17,7 @@ from made_up import CPU, blurred_noise, covariance, noise_model, scene, squared_
 from photographs import command_line, load_script, photographs, weights
 from safetensors.torch import load_file
 
-from training_core import dncnn_b
+from training_core import bundled_weights, dncnn_b
 from training_core.blind_training import BlindSettings, BlindTraining, Photographs, train_dncnn_b
 from training_core.checkpoint import Checkpoint
 from training_core.cli import main
@@ -176,7 +176,7 @@ def test_missing_or_damaged_weights_are_one_sentence(tmp_path, monkeypatch, dama
         file.write_bytes(resource(dncnn_b.WEIGHTS).read_bytes()[:1_000_000])
     elif damage == "other":
         save_dncnn_b(fold_batch_norm(DnCNN(17)), file)
-    monkeypatch.setattr(dncnn_b, "resource", lambda name: tmp_path / name)
+    monkeypatch.setattr(bundled_weights, "resource", lambda name: tmp_path / name)
     load_dncnn_b.cache_clear()
     try:
         with pytest.raises(ModelError) as caught:
@@ -191,7 +191,7 @@ def test_missing_or_damaged_weights_are_one_sentence(tmp_path, monkeypatch, dama
 def test_saved_weights_come_back(tmp_path, monkeypatch, trained):
     network = trained.settled()
     save_dncnn_b(network, tmp_path / dncnn_b.WEIGHTS)
-    monkeypatch.setattr(dncnn_b, "resource", lambda name: tmp_path / name)
+    monkeypatch.setattr(bundled_weights, "resource", lambda name: tmp_path / name)
     load_dncnn_b.cache_clear()
     assert torch.equal(weights(load_dncnn_b(CPU)), weights(network))
     load_dncnn_b.cache_clear()
