@@ -152,6 +152,7 @@ class _Rounds:
         self.denoiser.network.load_state_dict(state["network"])
         self.draw.set_state(state["draw"])
         self._keep(number, Score(state["parts"]), [Veto(**veto) for veto in state["vetoes"]])
+        self.seen |= state["seen"]
         self.steps_taken = state["steps_taken"]
         return True
 
@@ -189,6 +190,7 @@ class _Rounds:
         self._keep(number, score, vetoes)
         state = {
             "network": self.kept[number],
+            "seen": {k: v for k, v in self.seen.items() if k.startswith(f"round {number} ")},
             "parts": score.parts,
             "vetoes": [veto.to_dict() for veto in vetoes],
             "steps_taken": self.steps_taken,

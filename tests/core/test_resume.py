@@ -15,6 +15,7 @@ from made_up import QUICKEST, block, blurred_noise, denoiser, noise_model, stack
 from training_core import (
     checkpoint,
     first_estimate,
+    network_choice,
     noisy_pairs,
     paper_gan,
     pipeline,
@@ -22,7 +23,7 @@ from training_core import (
     rounds,
     smooth_patches,
 )
-from training_core import denoiser as denoising
+from training_core import denoiser as denoiser_module
 from training_core.checkpoint import Checkpoint
 from training_core.errors import CheckpointError, InputError, OutputError
 from training_core.networks import Critic, DnCNN
@@ -80,7 +81,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noisy_pairs, "MOST_COPIES", 2)
     monkeypatch.setattr(paper_gan, "paper_network", paper_network)
     monkeypatch.setattr(paper_gan, "Critic", lambda: Critic(16))
-    monkeypatch.setattr(denoising, "paper_network", paper_network)
+    monkeypatch.setattr(network_choice, "paper_network", paper_network)
     monkeypatch.setattr(rounds, "GAIN_DB", -99.0)
     monkeypatch.setattr(round_checks, "PATIENCE", 99)
 
@@ -105,7 +106,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counted(AdversarialGame, "step")
     counted(first_estimate, "first_estimate")
     counted(RoundTraining, "step")
-    counted(denoising, "_denoise_tile")
+    counted(denoiser_module, "_denoise_tile")
     return counts
 
 
@@ -272,7 +273,7 @@ def denoise_tiles(folder: Path, run: Run, tile_px: int = 32) -> np.ndarray[Any, 
     made = denoiser(noise_model(), collaborate=False)
     kept = Checkpoint(folder, every_s=0.0, run=run)
     return np.asarray(
-        denoising.denoise(noisy, made, run=run, tile_px=tile_px, checkpoint=kept).pixels
+        denoiser_module.denoise(noisy, made, run=run, tile_px=tile_px, checkpoint=kept).pixels
     )
 
 

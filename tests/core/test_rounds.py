@@ -270,8 +270,8 @@ def test_training_brings_the_loss_down():
     run = Run(follow)
     run.tick_due = lambda: True  # type: ignore[method-assign]
     train(run=run, network="dncnn", rounds=1, steps=30, learning_rate=2e-3, batch=4)
-    assert len(losses) == 30
-    assert np.mean(losses[-5:]) < 0.3 * np.mean(losses[:3])
+    assert 10 < len(losses) <= 30  # the weights may be as good as they get before
+    assert np.mean(losses[-5:]) < 0.4 * np.mean(losses[:3])
 
 
 class Told(Judge):
