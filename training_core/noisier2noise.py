@@ -90,6 +90,8 @@ def _train(scene: Scene) -> Denoiser:
         if run.tick_due() or step == steps:
             losses = {"denoiser": training.mean_loss()}
             run.progress(Stage.FIRST_ESTIMATE, step, steps, losses)
+        if run.finish_early:
+            break
     part.save(training.state())
     network.eval()
     return denoiser
