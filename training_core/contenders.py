@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
-METHODS = ("noisy", "blur", "nlm", "tv", "wavelet", "bm3d", "dncnn-b", "first-estimate", "g2g")
+FILTERS = ("blur", "nlm", "tv", "wavelet", "bm3d")
+METHODS = ("noisy", *FILTERS, "dncnn-b", "first-estimate", "g2g", "oracle")
 BLACK_AND_WHITE = {"HU": (-1000.0, 1000.0)}  # what the bundled network gets as 0 and 1
 GREY_LEVELS = (0.0, 255.0)
 
@@ -187,13 +188,13 @@ def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:
     for look, network in denoiser.looks.items():
         apply = _by(_alone(denoiser, network))
         how = "The network alone as it was then, whether or not it was kept."
-        yield Contender("g2g", f"{name}, {look}", how, apply, competes=False)
+        yield Contender("oracle", f"{name}, {look}", how, apply, competes=False)
     if settings.denoiser.collaborate:
         how = "What the result would be, had this round been chosen; brightness as corrected now."
         for number in sorted(set(denoiser.history) - {chosen}):
             other = replace(denoiser, network=denoiser.history[number])
             label = f"{name}, round {number} with all passes"
-            yield Contender("g2g", label, how, _by(other), competes=False)
+            yield Contender("oracle", label, how, _by(other), competes=False)
     how = "What `g2g run` gives: the blindly chosen round with all passes after the network."
     yield Contender("g2g", f"{name}, result", how, _by(denoiser))
 
@@ -234,7 +235,8 @@ def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
         if made is None and method == NOISIER2NOISE:  # for each image, it would be learned again
             how, apply = "It was learned before the training was interrupted.", None
         label = f"{name}, first estimate{which}"
-        yield Contender("first-estimate", label, how, apply, competes=False)
+        kind = "first-estimate" if method == chosen else "oracle"
+        yield Contender(kind, label, how, apply, competes=False)
 
 
 def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Trial, run: Run) -> Values:

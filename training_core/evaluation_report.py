@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .contenders import METHODS
+from .contenders import FILTERS
 from .errors import OutputError
 from .evaluation_findings import findings
 from .evaluation_folder import PAGE, SCORES, check_folder, put_in_place
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 CROP_PX = 300
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")
-CLASSICAL = METHODS[1 : METHODS.index("dncnn-b")]
 BEST, SEES = "*", "(sees the reference)"
 LEGEND = (
     "best of the methods that see no reference, of G2G only the round chosen blind, the last one "
@@ -280,7 +279,7 @@ def draw_example(report: Report, example: Example, folder: Path) -> Path:
 
 def _shown(report: Report) -> list[Row]:
     main = report.protocols[0].name
-    rows = [report.best(main, methods) for methods in (("noisy",), CLASSICAL, ("dncnn-b",))]
+    rows = [report.best(main, methods) for methods in (("noisy",), FILTERS, ("dncnn-b",))]
     return [row for row in (*rows, report.ours) if row is not None]
 
 

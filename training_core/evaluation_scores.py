@@ -27,7 +27,7 @@ Source = Literal["measured", "published", "target"]
 IN_TABLE = "As published in the table of GAN2GAN."
 ELSEWHERE = "As its authors published it, by the usual protocol."
 TARGET = "What this program is to reach."
-OWN = ("first-estimate", "g2g")
+OWN = ("first-estimate", "g2g", "oracle")
 ALONE = re.compile(r", round \d+( look \d+)?( \(.*\))?$")  # rows of a network without more passes
 
 

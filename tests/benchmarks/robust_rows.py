@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = "sane"
-OURS = ("noisy", "first-estimate", "g2g")
+OURS = ("noisy", "first-estimate", "g2g", "oracle")
 # The rows that need no training, and the modules that they depend on.
 WITHOUT_TRAINING = {
     "noisy": (),

@@ -251,8 +251,9 @@ def test_paper_mode_differs_between_tables_and_keeps_seed_and_device():
     assert settings_for(TINY, "quick", seed=4, device="cpu").seed == 4
 
 
-def test_the_costly_first_estimate_is_left_out_for_photographs_only():
-    assert set(METHODS) - set(usual_methods("natural")) == {"first-estimate"}
+def test_costly_rows_are_left_out_unless_asked_for():
+    assert set(METHODS) - set(usual_methods("natural")) == {"first-estimate", "oracle"}
+    assert set(METHODS) - set(usual_methods("micrograph")) == {"oracle"}
     assert usual_methods("micrograph") == METHODS
 
 
