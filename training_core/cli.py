@@ -169,7 +169,7 @@ def _add_evaluation(commands: Any) -> None:
     parser.add_argument("--list", action="store_true", help="name the tables")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the benchmark sets")
     parser.add_argument("--protocol", choices=("published", "sane", "both"), default="both")
-    parser.add_argument("--methods", metavar="LIST", help="with commas, such as noisy,bm3d,g2g")
+    parser.add_argument("--methods", metavar="LIST", help="with commas, such as bm3d,g2g,oracle")
     parser.add_argument("--limit", type=_positive, metavar="N", help="only N test images")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the report")
     parser.add_argument(
