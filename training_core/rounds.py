@@ -94,7 +94,7 @@ def train_rounds(
     Returns
     -------
     list of RoundResult
-        One per finished round; round 0 is the untrained network where it is an estimate already.
+        One per finished round; round 0 is the network before training where that is an estimate.
         With `run.finish_early` the last may be unfinished.
 
     Raises
