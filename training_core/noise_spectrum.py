@@ -30,6 +30,8 @@ MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200
 CALM = 0.03  # the share of the windows that has least power at a frequency holds noise alone there
 DEAD = 0.1  # of the usual fine power: masked, or cut off at black
 FINEST, MIDDLE = 0.3, (0.04, 0.08)  # cycles per pixel
+BESIDE = (0.15, 0.2)  # where the fit holds and structure shows first
+PURE, LEAKY = 1.4, 1.9  # times the fit: the patches' power there
 NEARLY_WHITE = 0.15  # rms deviation from what neighbours alone can explain, over the mean power
 
 
@@ -38,7 +40,8 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
 
     In waves shorter than 12 px the power is that of noise whose direct neighbours alone are
     correlated, fitted to waves under 3.3 px. In longer ones it is the lesser of what the calmest
-    windows and what the smooth patches have.
+    windows and what the smooth patches have, unless these hold structure in waves of 5 to 7 px:
+    then their slow waves are structure, too.
 
     Parameters
     ----------
@@ -65,9 +68,13 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     apart = np.sqrt(np.square(calm - fitted)[fine].mean()) / weights[0]
     if apart > NEARLY_WHITE or fitted.min() <= 0:
         return None
-    slow = np.maximum(np.minimum(calm, _spectrum_of(covariance, fine, fitted)), fitted)
-    share = np.clip((distance - MIDDLE[0]) / (MIDDLE[1] - MIDDLE[0]), 0, 1)
-    return _covariance_of(share * fitted + (1 - share) * slow)
+    patches = _spectrum_of(covariance, fine, fitted)
+    beside = (distance >= BESIDE[0]) & (distance < BESIDE[1])
+    leak = float((patches[beside] / fitted[beside]).mean())
+    trusted = np.clip((LEAKY - leak) / (LEAKY - PURE), 0, 1)
+    slow = np.clip((MIDDLE[1] - distance) / (MIDDLE[1] - MIDDLE[0]), 0, 1)
+    more = np.maximum(np.minimum(calm, patches) - fitted, 0.0)
+    return _covariance_of(fitted + trusted * slow * more)
 
 
 def calm_spectrum(frames: Sequence[Image]) -> Values | None:
