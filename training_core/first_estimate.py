@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -184,16 +184,8 @@ def _told(result: FirstResult) -> str:
 
 
 def _state(results: Sequence[FirstResult]) -> State:
-    plain = [
-        {
-            "name": r.name,
-            "error": r.error,
-            "range": r.range,
-            "vetoes": [veto.to_dict() for veto in r.vetoes],
-            "left_out": r.left_out,
-        }
-        for r in results
-    ]
+    vetoes = [[veto.to_dict() for veto in result.vetoes] for result in results]
+    plain = [asdict(r) | {"vetoes": v} for r, v in zip(results, vetoes, strict=True)]
     return {"results": plain}
 
 

@@ -50,7 +50,6 @@ class PretrainedDenoiser(nn.Module):
 
     multiple_px = 2
     channels = 2
-    in_noise_units = True
     halo_px = 2 * (2 * BLOCKS + 2) + 2
 
     def __init__(self) -> None:

@@ -24,6 +24,7 @@ from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all
 from .paper_gan import first_network, train_paper_gan
 from .patches import PatchLocation
+from .pretrained import NAME as PRETRAINED
 from .pretrained import PretrainedDenoiser, load_pretrained
 from .recording import RecordedNoise, Recording
 from .rounds import train_rounds
@@ -168,7 +169,7 @@ class Training:
         model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches))
         stabilised = np.concatenate([stabiliser.forward(f).ravel() for f in frames])
         spread = float(stabilised.std())
-        if self.settings.denoiser.network == "pretrained":
+        if self.settings.denoiser.network == PRETRAINED:
             spread = float(curve(stabilised).mean())
         channel = Channel(model, float(stabilised.mean()), spread if spread > 0 else 1.0)
         return {"channel": channel_state(channel), "g2": None}
