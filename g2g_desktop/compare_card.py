@@ -53,6 +53,8 @@ class CompareCard(StepCard):
             return
         self._stack, self._denoised = session.stack, denoised
         self.quality.clear()
+        if denoised is not None and session.denoiser is not None:
+            self.quality.show_card(session.denoiser.card, session.model_name)
         self.take_reference(None)
         self._sum_up()
 
@@ -64,8 +66,9 @@ class CompareCard(StepCard):
 
     @Slot()
     def _sum_up(self) -> None:
-        findings = [*self.quality.blind.findings, *self.quality.reference.findings]
-        found = verdict(findings)
+        findings = self.quality.findings
+        # The figures on the result take a moment; until they are there, nothing is summed up.
+        found = verdict(findings) if self.quality.blind.findings else ""
         waiting = "Noisy against denoised" if self._denoised is not None else "After training"
         self.show_summary(found or waiting)
         self.judged.emit(warns(findings))

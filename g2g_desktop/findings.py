@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from training_core.card_words import tell_card
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from training_core.quality import BlindQuality, ReferenceQuality
 
@@ -42,6 +44,15 @@ def verdict(findings: Sequence[Finding]) -> str:
 def warns(findings: Sequence[Finding]) -> bool:
     """Whether any check was not passed."""
     return any(f.level in (Level.AMBER, Level.RED) for f in findings)
+
+
+def card_findings(card: Mapping[str, Any]) -> list[Finding]:
+    """Put into words what a denoiser learned of the noise, and what was chosen for it blind."""
+    levels = {True: Level.GREEN, False: Level.AMBER, None: Level.NEUTRAL}
+    return [
+        Finding(fact.name, fact.value, levels[fact.good], fact.meaning, "\n".join(fact.details))
+        for fact in tell_card(card)
+    ]
 
 
 def blind_findings(quality: BlindQuality, unit: str = "") -> list[Finding]:

@@ -1,9 +1,9 @@
-"""How good the result is, on two cards: without a reference, and with one."""
+"""How good the result is, without a reference and with one, and how it came about: three cards."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
@@ -16,13 +16,23 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from training_core.card_words import origin
 from training_core.errors import CoreError
 
-from .findings import Finding, Level, blind_findings, range_sentence, reference_findings
+from .findings import (
+    Finding,
+    Level,
+    blind_findings,
+    card_findings,
+    range_sentence,
+    reference_findings,
+)
 from .job import Job
 from .theme import DARK, LIGHT, Tone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from training_core.quality import BlindQuality, ReferenceQuality
     from training_core.run import Run
     from training_core.stack import Stack
@@ -121,6 +131,7 @@ class QualityCard(QFrame):
         row = QWidget(self)
         row.setAccessibleName(f"{finding.name}: {finding.value}. {finding.level.value}.")
         row.setToolTip(finding.tip)
+        row.setAccessibleDescription(finding.tip)
         value = QLabel(finding.value)
         value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         head = QHBoxLayout()
@@ -157,6 +168,7 @@ class QualityPanel(QWidget):
         self._job: Job | None = None
         self._unit = ""
         self.blind = QualityCard("Without a reference", self)
+        self.learned = QualityCard("What was learned and chosen", self)
         self.reference = QualityCard("With a reference", self)
         self.add_button = QPushButton(ADD, self.reference)
         self.add_button.clicked.connect(self.reference_requested)
@@ -166,6 +178,7 @@ class QualityPanel(QWidget):
         column.setSpacing(10)
         column.addWidget(self.blind)
         column.addWidget(self.reference)
+        column.addWidget(self.learned)
         column.addStretch(1)
         self.clear()
 
@@ -173,13 +186,28 @@ class QualityPanel(QWidget):
         """Narrow: it stands beside the picture."""
         return QSize(320, super().sizeHint().height())
 
+    @property
+    def findings(self) -> list[Finding]:
+        """All that is shown."""
+        return [*self.blind.findings, *self.reference.findings, *self.learned.findings]
+
     def clear(self) -> None:
         """Show no figures, and stop measuring."""
         self.stop()
+        self.show_card({})
         self.blind.say([], "Train and denoise first; then the result is measured here.")
         self.reference.say([], NO_REFERENCE)
         self.add_button.setEnabled(False)
         self.add_button.setText(ADD)
+
+    def show_card(self, card: Mapping[str, Any], model_name: str = "") -> None:
+        """Say what the denoiser of the result learned and what was chosen for it.
+
+        `model_name` is that of the file which it was opened from, if it was.
+        """
+        opened = f"From the model {model_name}." if model_name else ""
+        self.learned.say(card_findings(card), " ".join(filter(None, (opened, origin(card)))))
+        self.learned.setVisible(bool(self.learned.findings))
 
     def assess(self, noisy: Stack, denoised: Stack, reference: Stack | None = None) -> None:
         """Measure `denoised` in a worker; an earlier measurement is given up."""
@@ -205,8 +233,8 @@ class QualityPanel(QWidget):
 
     def set_theme(self, dark: bool) -> None:
         """Take the colours of the light or the dark theme."""
-        self.blind.set_theme(dark)
-        self.reference.set_theme(dark)
+        for card in (self.blind, self.reference, self.learned):
+            card.set_theme(dark)
 
     @Slot(object)
     def _on_succeeded(self, answer: Answer) -> None:

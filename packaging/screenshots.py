@@ -91,6 +91,9 @@ def take_all(window: MainWindow, folder: Path) -> None:
     until(lambda: session.state is State.DONE)
     until(lambda: bool(window.side.compare.quality.blind.findings))
     both(window, folder, "5_compared")
+    bar = window.side.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    both(window, folder, "5_learned_and_chosen")
     window.commands.do("side")
     both(window, folder, "6_side_by_side")
     with tempfile.TemporaryDirectory() as scratch:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .answer import DONE, answer
 from .batch import Batch, as_dicts, open_noted
+from .card_words import tell_card
 from .errors import InputError, OutputError, UsageError
 from .resume import Existing
 from .setting_options import with_options
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 INTERNAL_ERROR = 1
+CHOSEN = ("noise", "first_estimate", "neighbours", "chosen_round", "last_pass")
 
 
 def info(arguments: argparse.Namespace, run: Run) -> int:
@@ -265,6 +267,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
     """Give the stable keys of a training from the card of its denoiser."""
     kept = {key: card.get(key) for key in ("device", "seconds", "seed", "patches", "rounds")}
+    if arguments.json:
+        kept |= {key: card[key] for key in CHOSEN if key in card}
+    else:
+        del kept["rounds"]
+        told = (f"\n  {fact.name}: {fact.sentence}" for fact in tell_card(card))
+        kept["learned and chosen"] = "".join(told)
     return {"model": arguments.model, "preset": arguments.preset} | kept
 
 

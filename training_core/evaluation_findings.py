@@ -9,8 +9,17 @@ if TYPE_CHECKING:
 
 
 def findings(report: Report) -> list[str]:
-    """Say what the blind choice lost, what became of brightness and noise alone; CT in HU."""
-    return [*_choice(report), *_reduction(report), *_brightness(report), *_noise_alone(report)]
+    """Say what the blind choice lost, what became of brightness and noise alone; CT in HU.
+
+    Also say where what is bundled has seen more than the noisy images.
+    """
+    return [
+        *_choice(report),
+        *_reduction(report),
+        *_brightness(report),
+        *_noise_alone(report),
+        *_clean_seen(report),
+    ]
 
 
 def plain_findings(report: Report) -> dict[str, Any]:
@@ -86,3 +95,16 @@ def _brightness(report: Report) -> list[str]:
 def _noise_alone(report: Report) -> list[str]:
     left = report.card.get("flat_residual")
     return [] if left is None else [f"Of learned noise on a constant {100 * left:.1f} % is left."]
+
+
+def _clean_seen(report: Report) -> list[str]:
+    """Say which bundled weights were trained on the clean images of the table's training set."""
+    if report.table.kind != "natural" or report.ours is None:
+        return []
+    chosen = report.card.get("first_estimate", {}).get("chosen")
+    bundled = ["the pretrained network"] * (report.settings.denoiser.network == "pretrained")
+    bundled += ["DnCNN-B, the first estimate,"] * (chosen == "dncnn-b")
+    return [
+        f"The weights of {what} saw the clean photographs of BSD400, never those of BSD68."
+        for what in bundled
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .card_words import LAST_PASS, TAKEN
 from .checkpoint import NO_PART
 from .run import SILENT
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from .run import Run
 
 SHARES = (1.0, 0.5, 0.0)  # where two are alike, the one with more of the pass stands
-CHOICES = {
-    1.0: "the collaborative pass after the network",
-    0.5: "the mean of the network's result and the collaborative pass after it",
-    0.0: "the network alone",
-}
 
 
 def choose_share(denoiser: Denoiser, judge: Judge, run: Run = SILENT, part: Part = NO_PART) -> None:
@@ -41,8 +37,8 @@ def choose_share(denoiser: Denoiser, judge: Judge, run: Run = SILENT, part: Part
     errors = dict(zip(SHARES, state["errors"], strict=True))
     best = min(SHARES, key=errors.__getitem__)
     denoiser.collaboration = best
-    told = ", ".join(f"{CHOICES[share]} {100 * errors[share]:.1f} %" for share in SHARES)
-    run.note(f"The result is {CHOICES[best]}. Noise power left by the blind score: {told}.")
+    told = ", ".join(f"{TAKEN[share]} {100 * errors[share]:.1f} %" for share in SHARES)
+    run.note(f"{LAST_PASS[best]} Noise power left by the blind score: {told}.")
     denoiser.card["last_pass"] = {
         "share": best,
         "errors": {str(share): error for share, error in errors.items()},

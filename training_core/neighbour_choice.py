@@ -75,8 +75,10 @@ def with_neighbours(
         if state is None:
             state = _scores(denoiser, frames, regions, noisy, run)
             part.save(state)
-        count = _chosen(state, card["axis"], run)
-        card |= {"errors": [float(p.mean()) for p in state["parts"]], "shared": state["shared"]}
+        count, why = _chosen(state, card["axis"])
+        run.note(why)
+        errors = [float(parts.mean()) for parts in state["parts"]]
+        card |= {"why": why, "errors": errors, "shared": state["shared"]}
     denoiser.neighbours = count
     jumps = sum(len(sequence.jumps) for sequence in frames) if count else 0
     denoiser.card["neighbours"] = card | {"chosen": count, "jumps": jumps}
@@ -106,31 +108,28 @@ def _scores(
     return {"parts": parts, "shared": shared}
 
 
-def _chosen(state: State, axis: str, run: Run) -> int:
+def _chosen(state: State, axis: str) -> tuple[int, str]:
     """Choose by the scores, and say why in one sentence."""
     if state["shared"] > SHARED:
-        run.note(
+        return 0, (
             "Neighbouring frames are not used: their noise is correlated "
             f"({state['shared']:.2f}), so averaging would not take it off."
         )
-        return 0
     alone, *others = (Score(parts) for parts in state["parts"])
     best = min(others, key=lambda score: score.error)
     count, apart = others.index(best) + 1, Score(alone.parts - best.parts)
     least = (max(score.error, LEAST_ERROR) for score in (alone, best))
     gain = 10 * math.log10(next(least) / next(least))
     if gain < GAIN_DB or 2 * apart.error < apart.range:  # less than its standard error
-        run.note(
+        return 0, (
             f"Neighbouring frames are not used: along {SEQUENCES[axis]} they gain {gain:+.2f} dB "
             "by the blind score, too little to be sure of."
         )
-        return 0
     much = f"{gain:.1f} dB" if best.error > LEAST_ERROR else "more than can be told"
-    run.note(
+    return count, (
         f"Neighbouring frames help: {count} on each side along {SEQUENCES[axis]} are averaged "
         f"where they match, which gains {much} by the blind score."
     )
-    return count
 
 
 def _carrying(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from .blind_score import Judge, Score, estimates_of
+from .card_words import harm
 from .checkpoint import NO_CHECKPOINT
 from .denoiser import takes_estimate
 from .errors import SettingsError
@@ -254,16 +255,8 @@ def best_round(results: Sequence[RoundResult]) -> int:
 def _note_vetoes(results: Sequence[RoundResult], run: Run) -> None:
     best = best_round(results)
     for result in results:
-        if result.vetoes and result.round != best:
-            reasons = "; ".join(veto.reason for veto in result.vetoes)
-            run.note(f"Round {result.round} is not chosen: {reasons}.")
-        elif result.vetoes:
-            reasons = "; ".join(veto.reason for veto in result.vetoes)
-            run.note(
-                f"Every round does harm by the blind checks; round {best} does least: {reasons}. "
-                "Compare before and after closely.",
-                warning=True,
-            )
+        if result.vetoes:
+            run.note(harm(result.to_dict(), best), warning=result.round == best)
 
 
 def _take_steps(

@@ -257,6 +257,31 @@ def test_train_uses_all_stacks_for_one_model(
     assert facts.keys() >= {"model", "device", "seconds", "preset", "seed", "patches", "rounds"}
 
 
+def test_train_says_what_was_learned_and_chosen(
+    noisy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    from training_core import model_file, pipeline
+
+    share = {"share": 0.0, "errors": {"1.0": 0.034, "0.5": 0.031, "0.0": 0.029}}
+    card = {"chosen_round": 1, "rounds": [], "last_pass": share}
+    monkeypatch.setattr(pipeline, "train", lambda *_, **__: SimpleNamespace(card=card))
+    monkeypatch.setattr(model_file, "save_denoiser", lambda *_, **__: None)
+
+    _, out, _ = call(capsys, "train", noisy, "--model", tmp_path / "m.g2g")
+
+    lines = out.splitlines()
+    assert lines[lines.index("learned and chosen: ") + 1] == (
+        "  Round: 1 of 1. No other round is clearly better."
+    )
+    assert "  Last pass: left out. The result is the network's; filtering" in out
+
+    _, out, _ = call(capsys, "train", noisy, "--model", tmp_path / "m.g2g", "--json")
+
+    facts = json.loads(out)
+    assert (facts["last_pass"], facts["chosen_round"], facts["rounds"]) == (share, 1, [])
+    assert "learned and chosen" not in facts
+
+
 def test_an_existing_model_is_kept(
     noisy: Path, tmp_path: Path, trained: list[Any], capsys: pytest.CaptureFixture[str]
 ):

@@ -27,7 +27,7 @@ from training_core.evaluation_report import (
 from training_core.evaluation_scores import Cell, Example, Mean, Report, known_rows, measured_row
 from training_core.protocols import PUBLISHED, SANE, SANE_CT
 from training_core.published_tables import Table
-from training_core.settings import preset
+from training_core.settings import DenoiserSettings, preset
 
 TABLE = Table(
     "tiny",
@@ -178,6 +178,29 @@ def test_the_error_of_ct_is_over_all_slices_and_in_hu():
     assert error_reduction(found) == pytest.approx(1 - 10**-0.2)
     assert f"{noisy:.2f} HU noisy, {noisy * 10**-0.2:.2f} HU ours (-36.9 %)" in findings(found)[1]
     assert error_reduction(report()) is None
+
+
+def seen(kind="natural", network="pretrained", first="shrinkage", rows=None):
+    """Give what a report says of clean photographs that bundled weights saw."""
+    settings = preset("quick", denoiser=DenoiserSettings(network=network))
+    card = {"seconds": 1.0, "device": "cpu", "chosen_round": 1, "first_estimate": {"chosen": first}}
+    table = replace(TABLE, kind=kind)
+    made = replace(report(rows=rows), table=table, settings=settings, card=card)
+    sentences = [line for line in findings(made) if "BSD400" in line]
+    assert all(f"- {one}" in as_markdown(made, []) and one in as_text(made) for one in sentences)
+    return sentences
+
+
+def test_it_is_said_that_bundled_weights_saw_the_clean_training_photographs():
+    assert seen() == [
+        "The weights of the pretrained network saw the clean photographs of BSD400, "
+        "never those of BSD68."
+    ]
+    assert seen(network="compact") == []
+    assert seen(kind="micrograph") == []
+    assert seen(rows=(row("noisy", "noisy", (20.0,)),)) == []  # ours was not run
+    (sentence,) = seen(network="compact", first="dncnn-b")
+    assert sentence.startswith("The weights of DnCNN-B, the first estimate, saw the clean")
 
 
 def test_what_was_not_run_passes_nothing():

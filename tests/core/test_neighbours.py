@@ -275,6 +275,7 @@ def test_neighbours_are_chosen_where_they_help():
     assert sorted(len(region.neighbours) for region in carrying) == [2, 2, 3, 3, 4]
     assert len(notes) == 1
     assert "2 on each side along time" in notes[0]
+    assert told["why"] == notes[0]
 
 
 def test_unlike_frames_are_not_taken_for_neighbours():

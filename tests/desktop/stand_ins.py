@@ -40,6 +40,7 @@ class FakeCore:
         self.looked: list[tuple[int, str]] = []
         self.look_note = ""
         self.fits: list[Fits] = []
+        self.card: dict[str, Any] = {"patches": 12}
 
     def train(self, stack: Stack, settings: Settings, folder: Path, run: Run) -> FakeDenoiser:
         self.trained.append(settings)
@@ -56,7 +57,7 @@ class FakeCore:
         run.finish(Stage.NOISE_MODEL)
         if self.error is not None:
             raise self.error
-        return FakeDenoiser(settings)
+        return FakeDenoiser(settings, self.card)
 
     def first_look(self, stack: Stack, frame: int, device: str, fits: Fits, run: Run) -> Pixels:
         self.looked.append((frame, device))

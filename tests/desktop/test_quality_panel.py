@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QWidget
 
 from g2g_desktop.findings import (
     Level,
     blind_findings,
+    card_findings,
     range_sentence,
     reference_findings,
     verdict,
@@ -33,6 +34,23 @@ GOOD = BlindQuality(
     frc_resolution_um=0.42,
     resolution_method="frc",
 )
+
+
+CARD = {
+    "trained_on": ["cells.tif"],
+    "seconds": 100.0,
+    "preset": "quick",
+    "noise": [
+        {
+            "match": {"std_ratio": 1.0, "correlation": 0.02, "spectrum": 0.03, "kurtosis": 0.04}
+            | {"correlation_error": 0.0, "spectrum_error": 0.0, "kurtosis_error": 0.0},
+            "generator": "StationaryGenerator",
+            "patches": 262,
+        }
+    ],
+    "chosen_round": 1,
+    "rounds": [{"round": 1, "error": 0.034, "range": 0.009, "vetoes": []}],
+}
 
 
 def levels(**changes: object) -> dict[str, Level]:
@@ -113,6 +131,16 @@ def test_the_range_is_stated() -> None:
     assert range_sentence(reference(30, 0.9, 0.1)) == "Data range 255."
     ct = reference(30, 0.9, 0.1, data_range=400.0, window=(-160.0, 240.0))
     assert range_sentence(ct) == "Data range 400, both clipped to −160 to 240 HU first."
+
+
+def test_what_was_learned_is_judged_and_what_was_chosen_is_not() -> None:
+    noise, chosen = card_findings(CARD)
+    assert (noise.name, noise.value, noise.level) == ("Learned noise", "97 % match", Level.GREEN)
+    assert noise.tip.endswith("\nLearned from 262 smooth patches.")
+    assert (chosen.name, chosen.value, chosen.level) == ("Round", "1 of 1", Level.NEUTRAL)
+    assert verdict(card_findings(CARD)) == "1 of 1 checks good"
+    resampled = [CARD["noise"][0] | {"generator": "ResampledNoise"}]
+    assert card_findings(CARD | {"noise": resampled})[0].level is Level.AMBER
 
 
 @pytest.fixture
@@ -207,6 +235,23 @@ def test_a_failure_is_a_sentence(qtbot, panel: QualityPanel, stacks, monkeypatch
     assert panel.blind.note.text() == MEASURING
     qtbot.waitUntil(lambda: panel.blind.note.text() == "The stack is empty.")
     qtbot.waitUntil(lambda: not panel._job.is_running)
+
+
+def test_the_third_card_tells_of_the_training(qtbot, panel: QualityPanel) -> None:
+    assert panel.learned.isHidden()
+    panel.show_card(CARD)
+    assert panel.learned.isVisible()
+    shown = words(panel)
+    assert "97 % match" in shown
+    assert "1 of 1" in shown
+    assert panel.learned.note.text().endswith("Trained on cells.tif in 2 min, preset quick.")
+    panel.show_card(CARD, "cells.g2g")
+    assert panel.learned.note.text().startswith("From the model cells.g2g. Chosen blind, ")
+    row = next(r for r in panel.learned.findChildren(QWidget) if "Round: 1" in r.accessibleName())
+    assert "Round 1: 3.4 % ± 0.9" in row.toolTip()
+    assert row.accessibleDescription() == row.toolTip()
+    panel.clear()
+    assert panel.learned.isHidden()
 
 
 def test_marks_take_the_colours_of_the_theme(qtbot, panel: QualityPanel, stacks) -> None:

@@ -264,6 +264,86 @@ def test_an_export_that_fails_is_told_and_can_be_repeated(
     qtbot.waitUntil(lambda: loaded.session.exported is not None)
 
 
+MATCH = {"std_ratio": 1.0, "correlation": 0.02, "spectrum": 0.03, "kurtosis": 0.3}
+CARD = {
+    "trained_on": ["cells.tif"],
+    "seconds": 100.0,
+    "preset": "quick",
+    "noise": [
+        {
+            "match": MATCH
+            | dict.fromkeys(("correlation_error", "spectrum_error"), 0.0)
+            | {"kurtosis_error": 0.0},
+            "generator": "ResampledNoise",
+            "patches": 262,
+        }
+    ],
+    "first_estimate": {
+        "chosen": "noisier2noise",
+        "candidates": [
+            {"name": "shrinkage", "error": 0.05, "range": 0.004, "vetoes": []},
+            {"name": "noisier2noise", "error": 0.04, "range": 0.004, "vetoes": []},
+        ],
+    },
+    "chosen_round": 2,
+    "rounds": [
+        {"round": 1, "error": 0.035, "range": 0.009, "vetoes": []},
+        {"round": 2, "error": 0.03, "range": 0.009, "vetoes": []},
+        {"round": 3, "error": 0.02, "range": 0.009, "vetoes": ["it takes structure"]},
+    ],
+    "last_pass": {"share": 1.0, "errors": {"1.0": 0.03, "0.5": 0.031, "0.0": 0.033}},
+}
+TOLD = {
+    "Learned noise": "85 % match",
+    "First estimate": "noisier2noise",
+    "Round": "2 of 3",
+    "Last pass": "taken",
+}
+
+
+def told(window: MainWindow) -> dict[str, str]:
+    return {found.name: found.value for found in window.side.compare.quality.learned.findings}
+
+
+def test_after_training_the_window_tells_what_was_learned_and_chosen(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    quality = loaded.side.compare.quality
+    assert not quality.learned.isVisible()
+    core.card = CARD
+    trained(loaded, qtbot)
+    assert quality.learned.isVisible()
+    assert told(loaded) == TOLD
+    qtbot.waitUntil(lambda: bool(quality.blind.findings), timeout=30_000)
+    assert loaded.side.compare.header.summary.full_text() == verdict(quality.findings)
+    assert verdict(quality.findings).split()[2] == str(
+        1 + int(verdict(quality.blind.findings).split()[2])
+    )  # the match counts as a check
+    assert "re-sampled real noise stands in" in quality.learned.findings[0].meaning
+    assert "Round 3: 2.0 % ± 0.9, but it takes structure" in quality.learned.findings[2].tip
+
+
+def test_a_model_file_tells_what_was_learned_and_chosen(
+    loaded: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stand_ins import FakeDenoiser
+
+    card = {**CARD, "trained_on": ["a_stack_with_a_long_name_that_no_line_can_hold" * 2]}
+    monkeypatch.setattr(
+        tasks, "load_model", lambda _path, _run: FakeDenoiser(preset("quick"), card)
+    )
+    loaded.workflow.open_model(Path("other.g2g"))
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    assert told(loaded) == TOLD
+    learned = loaded.side.compare.quality.learned
+    assert learned.note.text().startswith("From the model other.g2g. ")
+    assert "Trained on a_stack_with_a_l..." in learned.note.text()
+    side = loaded.side
+    qtbot.waitUntil(lambda: side.widget().width() == side.viewport().width())
+    corner = learned.mapTo(side.widget(), learned.rect().bottomRight())
+    assert corner.x() < side.viewport().width()
+
+
 def test_a_model_dropped_first_waits_for_its_stack(
     window: MainWindow,
     core: FakeCore,
