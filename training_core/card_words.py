@@ -18,6 +18,10 @@ METHODS = {
     "dncnn-b": ("bundled DnCNN-B", "The bundled network for white noise"),
     "noisier2noise": ("noisier2noise", "A network that learned from this data with more noise"),
 }
+STAND_INS = {
+    "ResampledNoise": "re-sampled real noise",
+    "MeasuredGenerator": "noise with the measured spectrum and histogram",
+}
 TAKEN = {1.0: "taken", 0.5: "half taken", 0.0: "left out"}
 LAST_PASS = {
     1.0: "After the network, similar patches are filtered together (collaborative pass).",
@@ -100,12 +104,12 @@ def _noise(card: Card) -> Fact:
     judged = [match for match in matches if match is not None]
     if not judged:
         return Fact("Learned noise", "not judged", "This training did not compare it.")
-    resampled = sum(channel["generator"] == "ResampledNoise" for channel in channels)
-    if resampled:
-        where = f" in {resampled} of {len(channels)} channels" if len(channels) > 1 else ""
+    stand_ins = [STAND_INS[c["generator"]] for c in channels if c["generator"] in STAND_INS]
+    if stand_ins:
+        where = f" in {len(stand_ins)} of {len(channels)} channels" if len(channels) > 1 else ""
         meaning = (
-            f"The generator did not converge{where}; re-sampled real noise stands in for it. "
-            "More steps for the noise model may help."
+            f"The generator did not converge{where}; {' or '.join(dict.fromkeys(stand_ins))} "
+            "stands in for it. More steps for the noise model may help."
         )
     elif all(match.good for match in judged):
         meaning = "Made noise is like real noise that was kept aside to judge it."
@@ -114,7 +118,7 @@ def _noise(card: Card) -> Fact:
             "Made noise differs from real noise that was kept aside to judge it. "
             "More or better smooth patches may help."
         )
-    good = not resampled and all(match.good for match in judged)
+    good = not stand_ins and all(match.good for match in judged)
     value = f"{math.floor(min(match.score for match in judged))} % match"
     return Fact("Learned noise", value, meaning, tuple(_matches(channels, matches)), good)
 

@@ -81,6 +81,10 @@ class StationaryGenerator(nn.Module):
         self.gain.copy_(1 / sample.std())
 
 
+class MeasuredGenerator(StationaryGenerator):
+    """One that stayed as it was measured, and stands in for one that has not converged."""
+
+
 class LocalCritic(nn.Module):
     """Scores every small region of a noise crop; spectrally normalised (Miyato et al., 2018)."""
 

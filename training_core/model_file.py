@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .compact_networks import KERNEL_PX, StationaryGenerator
+from .compact_networks import KERNEL_PX, MeasuredGenerator, StationaryGenerator
 from .denoiser import BrightnessCurve, Channel, Denoiser
 from .device import choose_device
 from .errors import ModelError, OutputError, SettingsError
@@ -184,6 +184,7 @@ def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> An
     """Build the generator of a class name; a name that nobody knows is a KeyError."""
     kinds: dict[str, Callable[[], nn.Module]] = {
         "StationaryGenerator": StationaryGenerator,
+        "MeasuredGenerator": MeasuredGenerator,
         "ResampledNoise": lambda: ResampledNoise(weights["patches"], weights["ways"]),
         "NoiseGenerator": NoiseGenerator,
     }

@@ -10,8 +10,9 @@ import torch
 from scipy.special import ndtri
 from torch.nn import functional
 
+from .card_words import STAND_INS
 from .checkpoint import NO_PART
-from .compact_networks import LocalCritic, StationaryGenerator
+from .compact_networks import LocalCritic, MeasuredGenerator, StationaryGenerator
 from .noise_match import compare_noise
 from .noise_measurement import orientations
 from .noise_statistics import LAGS, autocovariance
@@ -83,17 +84,15 @@ def train_generator(
     learned = judged(game.kept)
     if learned.good:
         return game.kept.eval(), learned
-    plain = start(covariance, shown).to(device)
+    plain = start(covariance, shown, MeasuredGenerator).to(device)
     plain.hold_scale(game.draw)
     real = ResampledNoise.of(shown, orientations(measured.covariance)).to(device)
     tried: list[tuple[Maker, NoiseMatch]] = [(game.kept, learned)]
     tried += [(maker, judged(maker)) for maker in (plain, real)]
     maker, match = min(tried, key=lambda one: one[1].distance)
-    stand_in = {
-        game.kept: "it is still better than what could stand in for it",
-        plain: "noise with the measured spectrum and histogram stands in for it",
-        real: "re-sampled real noise stands in for it",
-    }[maker]
+    stand_in = "it is still better than what could stand in for it"
+    if maker is not game.kept:
+        stand_in = f"{STAND_INS[type(maker).__name__]} stands in for it"
     run.note(
         f"The noise generator did not converge ({learned.sentence}); {stand_in} "
         f"(match {match.score:.0f} %).",
@@ -214,13 +213,15 @@ class NoiseGame:
         self.losses = list(state["losses"].to(self.device))
 
 
-def start(covariance: Values, noise: Image) -> StationaryGenerator:
-    """Give a generator of the measured spectrum and histogram.
+def start(
+    covariance: Values, noise: Image, kind: type[StationaryGenerator] = StationaryGenerator
+) -> StationaryGenerator:
+    """Give a generator of a kind, of the measured spectrum and histogram.
 
     The bend's steps lie evenly over what normal numbers reach; their heights are those of the ridge
     regression that brings normal quantiles to the measured ones.
     """
-    generator = StationaryGenerator(covariance)
+    generator = kind(covariance)
     ranks = (np.arange(HISTOGRAM) + 0.5) / HISTOGRAM
     normal, places = ndtri(ranks), np.linspace(-NORMAL_REACH, NORMAL_REACH, generator.width)
     terms = np.hstack([np.tanh(normal[:, None] - places), np.ones((HISTOGRAM, 1))])

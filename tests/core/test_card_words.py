@@ -110,6 +110,12 @@ def test_the_fall_back_to_real_patches_is_said():
     assert told.details[2].startswith("Channel 2: 85 % match; std +2 %, correlation off by 12 %")
 
 
+def test_measured_noise_that_stands_in_is_said():
+    told = facts(noise=[channel(MATCH, "MeasuredGenerator")])["Learned noise"]
+    assert (told.value, told.good) == ("97 % match", False)
+    assert "; noise with the measured spectrum and histogram stands in for it." in told.meaning
+
+
 @pytest.mark.parametrize(("match", "good"), [(MATCH, True), (FAR, False)])
 def test_noise_that_is_unlike_the_real_noise_is_not_good(match, good):
     told = facts(noise=[channel(match)])["Learned noise"]

@@ -15,6 +15,7 @@ from made_up import denoiser, noise_model, scene, stack
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from training_core.compact_networks import MeasuredGenerator
 from training_core.denoiser import BrightnessCurve, Channel, denoise
 from training_core.errors import ModelError, OutputError
 from training_core.model_file import load_denoiser, save_denoiser
@@ -222,6 +223,20 @@ def test_numbers_survive_json(tmp_path):
     again = load_denoiser(save_denoiser(made, tmp_path / "a.g2g"), device="cpu")
     assert again.card == made.card
     assert math.isclose(again.card["third"], 1 / 3, rel_tol=0)
+
+
+def test_measured_noise_comes_back(tmp_path):
+    made = two_channels()
+    noise = made.channels[0].noise
+    measured = MeasuredGenerator().eval()
+    measured.load_state_dict(noise.generator.state_dict())
+    channel = replace(made.channels[0], noise=replace(noise, generator=measured))
+    made.channels = (channel, made.channels[1])
+    again = load_denoiser(save_denoiser(made, tmp_path / "noise.g2g"), device="cpu")
+    assert [type(c.noise.generator) for c in again.channels] == [
+        MeasuredGenerator,
+        type(noise.generator),
+    ]
 
 
 def test_resampled_noise_comes_back(tmp_path):

@@ -10,7 +10,8 @@ import torch
 from made_up import CPU, blurred_noise, covariance, noise_model, scene
 from scipy.ndimage import gaussian_filter
 
-from training_core.compact_networks import StationaryGenerator
+from training_core import noise_game
+from training_core.compact_networks import MeasuredGenerator, StationaryGenerator
 from training_core.errors import TooFewPatchesError
 from training_core.networks import NoiseGenerator
 from training_core.noise_game import made_patches, start, train_generator
@@ -83,6 +84,20 @@ def test_real_patches_stand_in_for_a_generator_that_did_not_converge():
     assert notes[0].warning
     assert "did not converge (std" in notes[0].text
     assert f"re-sampled real noise stands in for it (match {match.score:.0f} %)." in notes[0].text
+
+
+def test_measured_noise_stands_in_where_it_is_best(monkeypatch):
+    def ruined(game, *_):
+        with torch.no_grad():
+            game.kept.linear.weight.zero_()[0, 0, 0, 0] = 1.0  # white, whatever it is shown
+
+    monkeypatch.setattr(noise_game, "_play", ruined)
+    events = []
+    maker, match = train(unit_noise(0.7), 0.7, run=Run(events.append))
+    assert isinstance(maker, MeasuredGenerator)
+    assert match.score > 90
+    (note,) = (event.text for event in events if isinstance(event, Note))
+    assert "noise with the measured spectrum and histogram stands in for it" in note
 
 
 def test_comparison_sees_strength_correlation_and_tails():
