@@ -120,6 +120,11 @@ def _chosen(state: State, axis: str) -> tuple[int, str]:
     count, apart = others.index(best) + 1, Score(alone.parts - best.parts)
     least = (max(score.error, LEAST_ERROR) for score in (alone, best))
     gain = 10 * math.log10(next(least) / next(least))
+    if gain <= 0:
+        return 0, (
+            f"Neighbouring frames are not used: along {SEQUENCES[axis]} they gain nothing "
+            f"({gain:+.2f} dB by the blind score)."
+        )
     if gain < GAIN_DB or 2 * apart.error < apart.range:  # less than its standard error
         return 0, (
             f"Neighbouring frames are not used: along {SEQUENCES[axis]} they gain {gain:+.2f} dB "
