@@ -27,7 +27,7 @@ SMALL_SIZES = ((1024, 640), (683, 384))  # the latter is a 1366 x 768 screen at 
 SETTLE_MS = 600
 PATIENCE_MS = 900_000
 # Enough to have something to see: the pictures show the states, not the best result.
-NOISE_STEPS, DENOISER_STEPS, ROUNDS = 150, 120, 2
+NOISE_STEPS, DENOISER_STEPS, ROUNDS = 150, 60, 2
 
 
 def main(arguments: list[str]) -> int:
@@ -119,9 +119,11 @@ def take_small(window: MainWindow, folder: Path) -> None:
 
 
 def short(settings: Settings) -> Settings:
-    """Give settings for a training of about a minute."""
+    """Give settings for a training of about two minutes."""
     noise = replace(settings.noise_model, steps=NOISE_STEPS)
-    denoiser = replace(settings.denoiser, steps=DENOISER_STEPS, rounds=ROUNDS)
+    denoiser = replace(
+        settings.denoiser, steps=DENOISER_STEPS, rounds=ROUNDS, every_orientation=False
+    )
     return replace(settings, noise_model=noise, denoiser=denoiser)
 
 
