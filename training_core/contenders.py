@@ -216,7 +216,9 @@ def _values(stack: Stack) -> Values:
 def _alone(denoiser: Denoiser, network: nn.Module) -> Denoiser:
     """Give a denoiser by a network of this training, without what follows it."""
     plain = replace(denoiser.settings.denoiser, collaborate=False, keep_brightness=False)
-    channels = tuple(replace(c, brightness=BrightnessCurve()) for c in denoiser.channels)
+    channels = tuple(
+        replace(c, brightness=BrightnessCurve(), flat_areas=None) for c in denoiser.channels
+    )
     settings = replace(denoiser.settings, denoiser=plain)
     return replace(denoiser, network=network, channels=channels, settings=settings)
 

@@ -11,19 +11,20 @@ import torch
 from torch.nn import functional
 
 from .brightness import BrightnessCurve as BrightnessCurve
+from .channel import Channel as Channel  # noqa: TC001 (others import it from here)
 from .checkpoint import NO_CHECKPOINT
 from .device import tile_size
 from .errors import InputError
+from .finished_frames import finish_frame
+from .finished_frames import to_stack_units as to_stack_units
 from .kept_frames import KeptFrames
 from .memory import give_memory_back
 from .neighbour_average import NeighbourAverage, averaged
 from .neighbour_frames import NeighbourFrames
 from .networks import fold_batch_norm
 from .orientations import turn, turn_back
-from .recording import UNTOUCHED, Recording
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
-from .stack import cast
 from .tile_pieces import TilePieces
 
 if TYPE_CHECKING:
@@ -44,21 +45,6 @@ if TYPE_CHECKING:
 
 
 MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
-
-
-@dataclass(eq=False)
-class Channel:
-    """One channel of the stack: its noise, and how its values are brought to the network.
-
-    `mean` and `spread` normalise stabilised values for the network. `recording`, which only
-    training asks for, says how the file's pixels were cut off and rounded.
-    """
-
-    noise: NoiseModel
-    mean: float = 0.0
-    spread: float = 1.0
-    brightness: BrightnessCurve = field(default_factory=BrightnessCurve)
-    recording: Recording = UNTOUCHED
 
 
 @dataclass(eq=False)
@@ -111,7 +97,7 @@ class Denoiser:
 
     @property
     def halo_px(self) -> int:
-        """How far an output pixel sees, rounded up to the grids of all passes."""
+        """How far a pixel of the `passes` sees, rounded up to the grids of all of them."""
         seen = int(self.network.halo_px)  # type: ignore[arg-type]
         if takes_estimate(self.network):
             seen += ShrinkageFilter.halo_px
@@ -124,7 +110,7 @@ class Denoiser:
 
     @property
     def grid_px(self) -> int:
-        """Tiles must begin on multiples of this for a tiled result to equal the whole one."""
+        """Tiles must begin on multiples of this for tiled `passes` to equal those of the whole."""
         return max(8, int(getattr(self.network, "multiple_px", 1)))
 
     def inputs(self, noisy: Tensor, channel: Channel, strength: Tensor | None = None) -> Tensor:
@@ -170,13 +156,31 @@ class Denoiser:
 
         Its `neighbours` (count, height, width), if any, are averaged with it where they match.
         """
+        made, strength = self.passes(noisy, channel, run, neighbours)
+        return self.evened(made, channel, strength)
+
+    @torch.no_grad()
+    def passes(
+        self, noisy: Tensor, channel: Channel, run: Run = SILENT, neighbours: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give `estimate` before flat areas are evened, and what share of the noise it began with.
+
+        The share is one of the std, for each pixel; None for all of it.
+        """
         seen, strength = averaged(noisy, neighbours, channel.noise)
         pilot = self.network_pass(seen, channel, strength)
         pilot = torch.where(pilot == seen, noisy, pilot)
         if not self.collaborates:
-            return pilot
+            return pilot, strength
         together = CollaborativeFilter(channel.noise.covariance, channel.noise.curve)
-        return pilot.lerp(together(seen, pilot, run, strength), self.collaboration)
+        return pilot.lerp(together(seen, pilot, run, strength), self.collaboration), strength
+
+    @torch.no_grad()
+    def evened(self, made: Tensor, channel: Channel, strength: Tensor | None = None) -> Tensor:
+        """Even out the flat areas of what the `passes` gave, if that is asked for and learned."""
+        if channel.flat_areas is None or not self.settings.denoiser.even_flat_areas:
+            return made
+        return channel.flat_areas(made, channel.noise.curve, strength)
 
 
 def takes_estimate(network: nn.Module) -> bool:
@@ -227,7 +231,7 @@ def denoise(
     pixels = np.empty(stack.shape, stack.dtype)
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
-    kept = KeptFrames(checkpoint.part("denoised"), flat, tile)
+    kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
     frames = NeighbourFrames(stack, [c.noise for c in ready.channels], ready.neighbours, run)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total, done=kept.done)
@@ -235,12 +239,13 @@ def denoise(
     for index in range(kept.done // len(places), stack.frame_count):
         raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
         around = [stack.raw_frame(i) for i in frames.of(index)]
+        make = partial(_denoise_tile, raw, around, denoiser=ready, channel=channel, run=run)
         for place in places[kept.done % len(places) :]:
             kept.check(run)
-            make = partial(_denoise_tile, raw, around, denoiser=ready, channel=channel, run=run)
-            part, lost = pieces.work(place, make)
-            flat[index][place.slices] = part
-            kept.done, kept.clipped = kept.done + 1, kept.clipped + lost
+            kept.layers[:, *place.slices] = pieces.work(place, make)
+            if place is places[-1]:
+                kept.clipped += finish_frame(raw, kept.layers, ready, channel, flat[index])
+            kept.done += 1
             if run.tick_due() or kept.done == total:
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
@@ -274,22 +279,15 @@ def _denoise_tile(
     denoiser: Denoiser,
     channel: Channel,
     run: Run,
-) -> tuple[Pixels, int]:
-    """Denoise one tile with its halo; give its pixels and how many had to be clipped."""
+) -> Image:
+    """Denoise one tile with its halo; with neighbours, also give the share of noise there was."""
     around = place.grown(denoiser.halo_px, raw.shape)
     forward = channel.noise.stabiliser.forward
     frames = np.stack([forward(frame[around.slices]) for frame in (raw, *others)])
-    noisy, tensors = frames[0], torch.from_numpy(frames).to(denoiser.device)
-    estimate = denoiser.estimate(tensors[0], channel, run, tensors[1:]).cpu().numpy()
-    inner, original = place.within(around), raw[place.slices]
-    values = to_stack_units(estimate[inner.slices], noisy[inner.slices], original, channel)
-    return cast(values, original.dtype, original)
-
-
-def to_stack_units(
-    estimate: Image, noisy: Image, original: Pixels, channel: Channel
-) -> NDArray[np.float64]:
-    """Undo the stabilisation; a pixel that was left alone keeps its value to the last bit."""
-    values = channel.brightness(channel.noise.stabiliser.inverse(estimate))
-    exact: NDArray[np.float64] = np.where(estimate == noisy, original.astype(np.float64), values)
-    return exact
+    tensors = torch.from_numpy(frames).to(denoiser.device)
+    made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:])
+    layers = [made]
+    if denoiser.neighbours:
+        layers.append(torch.ones_like(made) if strength is None else strength)
+    inner = place.within(around)
+    return torch.stack(layers)[:, *inner.slices].cpu().numpy()

@@ -17,6 +17,7 @@ from .compact_networks import KERNEL_PX, MeasuredGenerator, StationaryGenerator
 from .denoiser import BrightnessCurve, Channel, Denoiser
 from .device import choose_device
 from .errors import ModelError, OutputError, SettingsError
+from .flat_areas import FlatAreas
 from .network_choice import build_network
 from .networks import NoiseGenerator
 from .noise_match import NoiseMatch
@@ -90,6 +91,9 @@ def channel_state(channel: Channel) -> State:
     generator = noise.generator.state_dict()
     tensors |= {f"generator.{key}": value for key, value in generator.items()}
     return {"tensors": tensors, "card": _channel_card(channel)}
+    if channel.flat_areas:
+        kept = channel.flat_areas.to_tensors()
+        tensors |= {f"flat_areas.{key}": value for key, value in kept.items()}
 
 
 def _channel_card(channel: Channel) -> dict[str, Any]:
@@ -177,7 +181,10 @@ def channel_from(state: State, place: torch.device) -> Channel:
         card["patches"],
     )
     brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
-    return Channel(noise, float(card["mean"]), float(card["spread"]), brightness)
+    made = Channel(noise, float(card["mean"]), float(card["spread"]), brightness)
+    if kept := _under(tensors, "flat_areas"):  # in models of 0.1.0 there is nothing
+        made.flat_areas = FlatAreas.from_tensors(kept)
+    return made
 
 
 def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> Any:

@@ -120,6 +120,7 @@ def _paper() -> Settings:
             averaging=0.0,
             area_mpx=1000.0,
             collaborate=False,
+            even_flat_areas=False,
             keep_brightness=False,
             neighbours="off",
         ),

@@ -14,6 +14,8 @@ from .noise_statistics import dct_variances, patch_covariance
 from .run import SILENT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -52,13 +54,11 @@ class ShrinkageFilter:
         return self._pass(noisy, first, strength)
 
     def _pass(self, noisy: Tensor, pilot: Tensor | None, strength: Tensor | None) -> Tensor:
-        height, width = noisy.shape[-2:]
-        waves = self._waves().to(noisy.device)
         coefficients = self.coefficients(noisy)
         guide = coefficients if pilot is None else self.coefficients(pilot)
         variance = self.variances(guide)
         if strength is not None:
-            power = self._pad(strength.square())
+            power = pad_for_blocks(strength.square(), self.size_px, self.step_px)
             variance = variance * functional.avg_pool2d(power, self.size_px, self.step_px)
         if pilot is None:
             kept = (guide.square() > THRESHOLD**2 * variance).float()
@@ -66,33 +66,47 @@ class ShrinkageFilter:
             kept = guide.square() / (guide.square() + variance)
         kept[:, 0] = 1  # the mean is signal
         weight = 1 / (kept.square() * variance).sum(dim=1, keepdim=True)
-        ones = torch.ones(1, 1, self.size_px, self.size_px, device=noisy.device)
-        total = functional.conv_transpose2d(coefficients * kept * weight, waves, None, self.step_px)
-        count = functional.conv_transpose2d(weight, ones, None, self.step_px)
-        edge = self.size_px
-        return (total / count)[..., edge : edge + height, edge : edge + width]
+        made = coefficients * kept
+        return lay_blocks(made, self.size_px, self.step_px, noisy.shape[-2:], weight)
 
     def coefficients(self, images: Tensor) -> Tensor:
         """Transform the blocks of (b, 1, height, width): (b, size^2, rows, columns)."""
-        waves = self._waves().to(images.device)
-        return functional.conv2d(self._pad(images), waves, stride=self.step_px)
-
-    def _pad(self, image: Tensor) -> Tensor:
-        """Mirror the border, wide enough that every pixel lies in all its blocks."""
-        size, step = self.size_px, self.step_px
-        below, right = ((-(n + size)) % step for n in image.shape[-2:])
-        return mirror(image, (size, size + right, size, size + below))
-
-    def _waves(self) -> Tensor:
-        one = dct(np.eye(self.size_px), axis=0, norm="ortho").astype(np.float32)
-        waves = np.einsum("ui,vj->uvij", one, one).reshape(-1, 1, self.size_px, self.size_px)
-        return torch.from_numpy(np.ascontiguousarray(waves))
+        return block_coefficients(images, self.size_px, self.step_px)
 
     def variances(self, guide: Tensor) -> Tensor:
         """Scale the noise's variance per coefficient by its local strength: (b, size^2, h, w)."""
         unit = torch.from_numpy(dct_variances(self.covariance, self.size_px).astype(np.float32))
         sigma = local_sigma(self.curve, guide[:, :1] / self.size_px)
         return unit.reshape(1, -1, 1, 1).to(guide.device) * sigma.square()
+
+
+def block_coefficients(images: Tensor, size_px: int, step_px: int) -> Tensor:
+    """Transform overlapping blocks of (b, 1, height, width): (b, size^2, rows, columns)."""
+    padded = pad_for_blocks(images, size_px, step_px)
+    return functional.conv2d(padded, _waves(size_px).to(images.device), stride=step_px)
+
+
+def pad_for_blocks(image: Tensor, size_px: int, step_px: int) -> Tensor:
+    """Mirror the border, wide enough that every pixel lies in all its blocks."""
+    below, right = ((-(n + size_px)) % step_px for n in image.shape[-2:])
+    return mirror(image, (size_px, size_px + right, size_px, size_px + below))
+
+
+def lay_blocks(
+    coefficients: Tensor, size_px: int, step_px: int, shape: Sequence[int], weight: Tensor
+) -> Tensor:
+    """Give the images of (height, width) whose pixels are the weighted mean of all blocks there."""
+    device, (height, width) = coefficients.device, shape
+    waves, ones = _waves(size_px).to(device), torch.ones(1, 1, size_px, size_px, device=device)
+    total = functional.conv_transpose2d(coefficients * weight, waves, None, step_px)
+    count = functional.conv_transpose2d(weight, ones, None, step_px)
+    return (total / count)[..., size_px : size_px + height, size_px : size_px + width]
+
+
+def _waves(size_px: int) -> Tensor:
+    one = dct(np.eye(size_px), axis=0, norm="ortho").astype(np.float32)
+    waves = np.einsum("ui,vj->uvij", one, one).reshape(-1, 1, size_px, size_px)
+    return torch.from_numpy(np.ascontiguousarray(waves))
 
 
 def local_sigma(curve: NoiseCurve, mean: Tensor) -> Tensor:

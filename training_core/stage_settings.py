@@ -199,6 +199,12 @@ class DenoiserSettings(Checked):
         "After the network, similar patches of the noisy image are filtered together; how much of "
         "that is taken is chosen blind.",
     )
+    even_flat_areas: bool = setting(
+        True,
+        "Even out flat areas",
+        "Areas that show only what denoising leaves of noise alone are set to their mean; all "
+        "others stay as they are.",
+    )
     keep_brightness: bool = setting(
         True,
         "Keep brightness",

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
+    from numpy.typing import NDArray
 
     from .run import Run
-    from .stack import Pixels
 
-    Work = Callable[[PatchLocation], tuple[Pixels, int]]
+    Layers = NDArray[np.float32]
+    Work = Callable[[PatchLocation], Layers]
 
 SMALLEST_PX = 32
 
@@ -36,8 +37,8 @@ class TilePieces:
         self.device, self.grid_px, self.run = device, grid_px, run
         self.side = 0  # of a piece; 0 while places are worked on whole
 
-    def work(self, place: PatchLocation, make: Work) -> tuple[Pixels, int]:
-        """Call `make` with the place or its pieces; give the joined pixels and the sum of counts.
+    def work(self, place: PatchLocation, make: Work) -> Layers:
+        """Call `make` with the place or its pieces; give its (layers, height, width), joined.
 
         Raises
         ------
@@ -52,7 +53,7 @@ class TilePieces:
                     raise
             self._halve(place)
 
-    def _joined(self, place: PatchLocation, make: Work) -> tuple[Pixels, int]:
+    def _joined(self, place: PatchLocation, make: Work) -> Layers:
         largest = max(place.height, place.width)
         if not 0 < self.side < largest:
             return make(place)
@@ -61,10 +62,10 @@ class TilePieces:
             make(PatchLocation(place.top + p.top, place.left + p.left, p.height, p.width))
             for p in inner
         ]
-        joined = np.empty((place.height, place.width), made[0][0].dtype)
-        for piece, (pixels, _) in zip(inner, made, strict=True):
-            joined[piece.slices] = pixels
-        return joined, sum(count for _, count in made)
+        joined = np.empty((len(made[0]), place.height, place.width), np.float32)
+        for piece, layers in zip(inner, made, strict=True):
+            joined[:, *piece.slices] = layers
+        return joined
 
     def _halve(self, place: PatchLocation) -> None:
         release_memory(self.device)

@@ -10,6 +10,7 @@ import torch
 from .blind_score import Judge, brightness_curve
 from .denoiser import Channel, Denoiser, to_stack_units
 from .first_estimate import Scene, make_first_estimates
+from .flat_areas import measure_flat_areas
 from .last_pass import choose_share
 from .model_file import channel_from, channel_state
 from .neighbour_average import averaged
@@ -100,6 +101,11 @@ class Training:
             judge=judge,
         )
         choose_share(denoiser, judge, self.run, self.checkpoint.part("last-pass"))
+        if self.settings.denoiser.even_flat_areas:
+            for channel in channels:
+                channel.flat_areas = measure_flat_areas(
+                    denoiser, channel, self.settings.seed, self.run
+                )
         if self.settings.denoiser.keep_brightness:
             self._measure_brightness(denoiser, noisy)
         return denoiser, rounds

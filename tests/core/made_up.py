@@ -33,6 +33,7 @@ QUICKEST = Settings(
         steps=8,
         batch=4,
         crop_px=32,
+        even_flat_areas=False,
     ),
 )
 

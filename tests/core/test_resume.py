@@ -114,7 +114,10 @@ def robust() -> tuple[Any, Any]:
     clean = np.stack([block(64, 64, 100, 300), block(64, 64, 2000, 2500)])
     noisy = clean + np.array([8.0, 60.0])[:, None, None] * blurred_noise(clean.shape, 0.0, 3)
     settings = replace(
-        QUICKEST, denoiser=replace(QUICKEST.denoiser, rounds=2, steps=5, collaborate=False)
+        QUICKEST,
+        denoiser=replace(
+            QUICKEST.denoiser, rounds=2, steps=5, collaborate=False, even_flat_areas=True
+        ),
     )
     return stack(noisy.astype(np.float32), "CYX"), settings
 
@@ -171,6 +174,9 @@ def everything_of(outcome: Outcome) -> dict[str, Any]:
         found[f"{number}.covariance"] = torch.from_numpy(channel.noise.covariance)
         found[f"{number}.sigmas"] = torch.from_numpy(channel.noise.curve.sigmas)
         found[f"{number}.shifts"] = torch.from_numpy(channel.brightness.shifts)
+        if channel.flat_areas:
+            kept = channel.flat_areas.to_tensors()
+            found |= {f"{number}.flat.{name}": values for name, values in kept.items()}
     found["pixels"] = torch.from_numpy(np.asarray(outcome.denoised.pixels, np.float64))
     return found | {key: made.card[key] for key in ("rounds", "chosen_round", "noise", "patches")}
 
