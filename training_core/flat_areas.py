@@ -30,9 +30,10 @@ BLOCK, STEP = 16, 4  # cells
 RADII = (1.9, 3.9, 7.9)  # of the DCT's index, where the next of the bands begins
 BANDS = len(RADII) + 1
 TESTS = BANDS + 3
-MOST = 3.0  # std of the noise: what stands out so far is no noise, however it was learned
 QUANTILE = 0.999  # of the blocks of noise alone that pass one of the tests
-SAMPLES, SAMPLE_PX = 4, 256
+MARGIN = 1.2  # over that quantile, for what so few blocks do not show
+MOST = 3.0  # std of the noise: what stands out so far is no noise, however it was learned
+SAMPLES, SAMPLE_PX = 6, 256
 OWN_NOISE = 0x0F1A7  # added to the seed: `flat_residual` must see other noise than what is learned
 
 
@@ -82,10 +83,11 @@ class FlatScale:
         waves = lay_blocks(coefficients, BLOCK, STEP, cells.shape[-2:], torch.ones_like(flat))
         away = torch.cat([waves, _share(flat, cells.shape[-2:])])
         slow, share = enlarged(away, self.cell_px, estimate.shape[-2:])
-        return estimate - slow - share * fine
+        made: Tensor = estimate - slow - share * fine
+        return made
 
     def tests(self, estimate: Tensor, curve: NoiseCurve, strength: Tensor | None = None) -> Tensor:
-        """Give for each block of (1, 1, height, width) what `limits` limits: (1, 6, rows, cols)."""
+        """Give for each block of (1, 1, height, width) what `limits` limits: (1, 7, rows, cols)."""
         cells, _ = in_cells(estimate, self.cell_px)
         return self._tested(cells, block_coefficients(cells[:1], BLOCK, STEP), curve, strength)
 
@@ -228,7 +230,7 @@ def _learned(images: Sequence[Tensor], curve: NoiseCurve, cell_px: int) -> FlatS
     powers = torch.stack([_unit_powers(image, curve, cell_px) for image in images]).mean(dim=0)
     even = FlatScale(cell_px, powers.cpu().numpy(), np.zeros(TESTS, np.float32))
     tested = torch.cat([even.tests(image, curve).flatten(2)[0] for image in images], dim=1)
-    limits = torch.quantile(tested, QUANTILE, dim=1)
+    limits = MARGIN * torch.quantile(tested, QUANTILE, dim=1)
     limits[-2:] = limits[-2:].clamp(max=MOST)
     return FlatScale(cell_px, even.powers, limits.cpu().numpy())
 
