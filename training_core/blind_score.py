@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from .denoiser import BrightnessCurve, first_look, to_stack_units
 from .patches import PatchLocation, tiles
+from .photon_score import PhotonTrial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,13 +75,19 @@ class Trial:
     """A noisy crop that is judged on; all images are stabilised, (height, width).
 
     `sigma` is the std of its noise, `probe` a sample of that noise, and `others` are further
-    exposures of the same place.
+    exposures of the same place. `photons` are what is tried where they are few.
     """
 
     noisy: Estimate
     sigma: Tensor
     probe: Tensor
     others: tuple[Tensor, ...]
+    photons: PhotonTrial | None = None
+
+    @property
+    def variance(self) -> Tensor:
+        """That of the noise in each pixel, in the units of the score."""
+        return self.sigma.square() if self.photons is None else self.photons.variance
 
 
 class Judge:
@@ -119,8 +126,10 @@ class Judge:
             if crop.neighbours is None and crop.strength is not None:  # averaged already
                 sigma = sigma * crop.strength
             probe = noise.sample(1, height, width, draw)[0, 0].to(device) * sigma
-            self.trials.append(Trial(crop, sigma, probe, tuple(other.image for other in more)))
-        self.power = float(torch.cat([t.sigma.square().flatten() for t in self.trials]).mean())
+            exposures = tuple(other.image for other in more)
+            photons = None if more else PhotonTrial.of(crop, guess, draw)
+            self.trials.append(Trial(crop, sigma, probe, exposures, photons))
+        self.power = float(torch.cat([t.variance.flatten() for t in self.trials]).mean())
 
     @torch.no_grad()
     def judge(self, estimator: Estimator, run: Run) -> tuple[Score, list[Tensor]]:
@@ -130,13 +139,14 @@ class Judge:
         (2 / e) mean b (f(z + e b) - f(z)), with a sample b of the learned noise as the probe, so
         that it holds for correlated noise too (Stein 1981; Ramani, Blu and Unser, IEEE TIP 17,
         2008). With one it is the loss of Noise2Noise, less the learned power of the noise (Lehtinen
-        et al., ICML 2018); with two, nothing but the exposures is needed.
+        et al., ICML 2018); with two, nothing but the exposures is needed. Where photons are few,
+        `PhotonTrial` says how.
         """
         parts, estimates = [], []
         for trial in self.trials:
             run.check()
             made = estimator(trial.noisy)
-            loss = _against_others(trial, made) if trial.others else _stein(trial, made, estimator)
+            loss = _loss(trial, made, estimator)
             parts.append(_block_means(loss / self.power))
             estimates.append(made)
         return Score(np.concatenate(parts)), estimates
@@ -160,6 +170,12 @@ def _cut(region: Estimate, place: PatchLocation, device: torch.device) -> Estima
         if (values := getattr(region, name)) is not None
     }
     return replace(region, **cut)
+
+
+def _loss(trial: Trial, made: Tensor, estimator: Estimator) -> Tensor:
+    if trial.photons is not None:
+        return trial.photons.loss(trial.noisy, made, estimator)
+    return _against_others(trial, made) if trial.others else _stein(trial, made, estimator)
 
 
 def _stein(trial: Trial, made: Tensor, estimator: Estimator) -> Tensor:

@@ -167,13 +167,28 @@ class Denoiser:
 
         The share is one of the std, for each pixel; None for all of it.
         """
-        seen, strength = averaged(noisy, neighbours, channel.noise)
-        pilot = self.network_pass(seen, channel, strength)
-        pilot = torch.where(pilot == seen, noisy, pilot)
+        seen, strength, pilot = self.first_pass(noisy, channel, neighbours)
         if not self.collaborates:
             return pilot, strength
+        together = self.last_pass(seen, pilot, channel, run, strength)
+        return pilot.lerp(together, self.collaboration), strength
+
+    @torch.no_grad()
+    def first_pass(
+        self, noisy: Tensor, channel: Channel, neighbours: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Give what the passes see, what share of the noise is in it, and the network's result."""
+        seen, strength = averaged(noisy, neighbours, channel.noise)
+        pilot = self.network_pass(seen, channel, strength)
+        return seen, strength, torch.where(pilot == seen, noisy, pilot)
+
+    @torch.no_grad()
+    def last_pass(
+        self, seen: Tensor, pilot: Tensor, channel: Channel, run: Run, strength: Tensor | None
+    ) -> Tensor:
+        """Filter similar patches together, as the network's result tells them."""
         together = CollaborativeFilter(channel.noise.covariance, channel.noise.curve)
-        return pilot.lerp(together(seen, pilot, run, strength), self.collaboration), strength
+        return together(seen, pilot, run, strength)
 
     @torch.no_grad()
     def evened(self, made: Tensor, channel: Channel, strength: Tensor | None = None) -> Tensor:

@@ -1,19 +1,20 @@
-"""How much of the collaborative pass is taken after the network, chosen blind."""
+"""How much of the collaborative pass is taken after the network, chosen blind after each round."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from .blind_score import estimates_of
 from .card_words import LAST_PASS, TAKEN
-from .checkpoint import NO_PART
-from .run import SILENT
+from .vetoes import Veto, eligible, find_vetoes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
-    from .blind_score import Judge
-    from .checkpoint import Part
+    from .blind_score import Estimator, Judge, Score
     from .denoiser import Denoiser
     from .noisy_pairs import Estimate
     from .run import Run
@@ -21,38 +22,64 @@ if TYPE_CHECKING:
 SHARES = (1.0, 0.5, 0.0)  # where two are alike, the one with more of the pass stands
 
 
-def choose_share(denoiser: Denoiser, judge: Judge, run: Run = SILENT, part: Part = NO_PART) -> None:
-    """Set `denoiser.collaboration` to the share with the best blind score; the card says why.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How good a denoiser is with the best share of the pass.
 
-    Nothing is asked where the settings do without the pass.
+    `errors` are those of all shares, by their names; none where there is no choice.
+    """
+
+    score: Score
+    vetoes: tuple[Veto, ...] = ()
+    share: float = 1.0
+    errors: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def error(self) -> float:
+        """The blind score."""
+        return self.score.error
+
+
+def judge_shares(denoiser: Denoiser, judge: Judge, run: Run) -> Judged:
+    """Set `denoiser.collaboration` to the share with the best blind score, and give that.
+
+    Nothing is chosen where the settings do without the pass, and where the published networks
+    learned, of whose noise too little is known, nothing is vetoed either.
     """
     if not denoiser.settings.denoiser.collaborate:
+        return _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
+    results = _Results(denoiser, run)
+    each = [_judged(results.with_share(share), share, denoiser, judge, run) for share in SHARES]
+    best = min(eligible(each) or each, key=lambda one: one.error)
+    denoiser.collaboration = best.share
+    return replace(best, errors={str(one.share): one.error for one in each})
+
+
+def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:
+    """Say which share was taken and why, also in the card; nothing if there was no choice."""
+    if not judged.errors:
         return
-    state = part.load()
-    if state is None:
-        results = _Results(denoiser, run)
-        judged = [judge.judge(results.with_share(share), run)[0].error for share in SHARES]
-        state = {"errors": judged}
-        part.save(state)
-    errors = dict(zip(SHARES, state["errors"], strict=True))
-    best = min(SHARES, key=errors.__getitem__)
-    denoiser.collaboration = best
-    told = ", ".join(f"{TAKEN[share]} {100 * errors[share]:.1f} %" for share in SHARES)
-    run.note(f"{LAST_PASS[best]} Noise power left by the blind score: {told}.")
-    denoiser.card["last_pass"] = {
-        "share": best,
-        "errors": {str(share): error for share, error in errors.items()},
-    }
+    told = ", ".join(f"{TAKEN[float(s)]} {100 * e:.1f} %" for s, e in judged.errors.items())
+    run.note(f"{LAST_PASS[judged.share]} Noise power left by the blind score: {told}.")
+    denoiser.card["last_pass"] = {"share": judged.share, "errors": dict(judged.errors)}
+
+
+def _judged(
+    estimator: Estimator, share: float, denoiser: Denoiser, judge: Judge, run: Run
+) -> Judged:
+    score, made = judge.judge(estimator, run)
+    if denoiser.settings.noise_model.generator == "g1":
+        return Judged(score)
+    corrected = denoiser.settings.denoiser.keep_brightness
+    vetoes = find_vetoes(judge.trials, made, score.error, corrected=corrected)
+    return Judged(score, vetoes, share)
 
 
 class _Results:
     """Both results of everything that a judge asks for, which each time is the same in order."""
 
     def __init__(self, denoiser: Denoiser, run: Run) -> None:
-        plain = replace(denoiser.settings.denoiser, collaborate=False)
-        alone = replace(denoiser, settings=replace(denoiser.settings, denoiser=plain))
-        self.pair = (alone, replace(denoiser, collaboration=1.0))
-        self.run = run
+        self.denoiser, self.run = denoiser, run
         self.known: list[tuple[Tensor, Tensor]] = []
         self.asked = 0
 
@@ -64,8 +91,9 @@ class _Results:
     def __call__(self, noisy: Estimate) -> Tensor:
         """Give the estimate of a region, (height, width)."""
         if self.asked == len(self.known):
-            given = (noisy.image, noisy.channel, self.run, noisy.neighbours)
-            pilot, together = (denoiser.estimate(*given) for denoiser in self.pair)
+            denoiser, channel = self.denoiser, noisy.channel
+            seen, strength, pilot = denoiser.first_pass(noisy.image, channel, noisy.neighbours)
+            together = denoiser.last_pass(seen, pilot, channel, self.run, strength)
             self.known.append((pilot, together))
         pilot, together = self.known[self.asked]
         self.asked += 1

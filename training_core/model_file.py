@@ -23,6 +23,7 @@ from .networks import NoiseGenerator
 from .noise_match import NoiseMatch
 from .noise_model import NoiseModel
 from .noise_statistics import NoiseCurve
+from .photons import Photons
 from .resampled_noise import ResampledNoise
 from .settings import Settings
 from .stabilise import Stabiliser
@@ -90,10 +91,10 @@ def channel_state(channel: Channel) -> State:
     tensors = {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
     generator = noise.generator.state_dict()
     tensors |= {f"generator.{key}": value for key, value in generator.items()}
-    return {"tensors": tensors, "card": _channel_card(channel)}
     if channel.flat_areas:
         kept = channel.flat_areas.to_tensors()
         tensors |= {f"flat_areas.{key}": value for key, value in kept.items()}
+    return {"tensors": tensors, "card": _channel_card(channel)}
 
 
 def _channel_card(channel: Channel) -> dict[str, Any]:
@@ -105,6 +106,7 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
         "generator": type(noise.generator).__name__,
         "match": asdict(noise.match) if noise.match else None,
         "patches": noise.patches,
+        "photons": noise.photons.to_dict() if noise.photons else None,
     }
 
 
@@ -179,6 +181,7 @@ def channel_from(state: State, place: torch.device) -> Channel:
         _generator(card["generator"], _under(tensors, "generator"), place),
         NoiseMatch.from_dict(card["match"]),
         card["patches"],
+        Photons.from_dict(card.get("photons")),  # of 0.1.0 there are none
     )
     brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
     made = Channel(noise, float(card["mean"]), float(card["spread"]), brightness)

@@ -19,6 +19,7 @@ from .noise_statistics import (
     stabilised_well,
 )
 from .orientations import ALL, FLIPS
+from .photons import Photons, fit_photons
 from .stabilise import Stabiliser
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Measurement(NamedTuple):
         The patches as unit noise, (count, size, size) float32; see `detrended`.
     strengths
         Std of each of these patches, its trend gone, over what the curve gives there, (count,).
+    photons
+        What the noise comes from where photons are few and it is nearly white; else None.
     """
 
     stabiliser: Stabiliser
@@ -56,6 +59,7 @@ class Measurement(NamedTuple):
     covariance: Values
     noise: Image
     strengths: Values
+    photons: Photons | None = None
 
 
 def measure_noise(
@@ -98,7 +102,8 @@ def measure_noise(
         noise, kept = reshaped(noise, covariance)
     curve = fit_curve(seen, covariance)
     strengths = kept * _strengths(stabilised, curve)
-    return Measurement(stabiliser, curve, covariance, noise, strengths)
+    photons = None if white is None else fit_photons(frames, stabiliser)
+    return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
 
 
 def _strengths(stabilised: Image, curve: NoiseCurve) -> Values:

@@ -12,20 +12,28 @@ from .crops import send
 from .networks import GENERATED_PX, NoiseGenerator
 from .noise_measurement import orientations
 from .noise_statistics import LAGS
+from .photons import chances
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from .compact_networks import StationaryGenerator
     from .noise_match import NoiseMatch
     from .noise_statistics import NoiseCurve, Values
+    from .photons import Photons
     from .resampled_noise import ResampledNoise
     from .stabilise import Stabiliser
+
+    Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseModel:
     """The noise of one channel: n^ = s(x^) g1(r) in stabilised units.
+
+    Where photons are few its shape changes with brightness; then g1 gives only which pixels are
+    how likely, and the photons what they are.
 
     Attributes
     ----------
@@ -41,6 +49,8 @@ class NoiseModel:
         How the generator was judged; None for the published one, which nobody judges.
     patches
         How many smooth patches it was learned from.
+    photons
+        What the noise comes from where photons are few; None where they are many.
     """
 
     stabiliser: Stabiliser
@@ -49,6 +59,7 @@ class NoiseModel:
     generator: StationaryGenerator | ResampledNoise | NoiseGenerator
     match: NoiseMatch | None
     patches: int
+    photons: Photons | None = None
 
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
@@ -61,8 +72,20 @@ class NoiseModel:
     def add_noise(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give x^ + s(x^) n^ for stabilised images x^, (count, 1, height, width)."""
         count, _, height, width = clean.shape
+        unit = self.sample(count, height, width, draw)
+        if self.photons:
+            noisy = self.counted(clean.cpu().numpy(), unit.cpu().numpy(), draw)
+            return torch.from_numpy(noisy).to(clean.device)
         sigma = torch.from_numpy(self.curve(clean.cpu().numpy())).to(clean.device)
-        return clean + sigma * self.sample(count, height, width, draw)
+        return clean + sigma * unit
+
+    def counted(self, clean: Image, unit: Image, draw: torch.Generator) -> Image:
+        """Give noisy copies of stabilised images by their `photons`, any shape; `unit` is noise."""
+        photons = self.photons
+        assert photons is not None
+        values = photons.values(self.stabiliser.inverse(clean), chances(unit))
+        values += photons.read * torch.randn(values.shape, generator=draw).numpy()
+        return self.stabiliser.forward(values)
 
     @property
     def orientations(self) -> tuple[int, ...]:

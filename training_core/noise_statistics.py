@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -49,22 +50,26 @@ class NoiseCurve:
 
 
 @dataclass(frozen=True, eq=False)
-class _Windows:
+class Windows:
     """Small windows with their slow trend removed: each a (count,) float64 statistic."""
 
     mean: Values
     fine: Values  # energy of the finest detail, where structure hardly shows
     slow: Values  # energy of block means, where structure shows most
     whole: Values
+    third: Values  # cumulant
 
     @classmethod
-    def of(cls, frames: Sequence[Image]) -> _Windows:
+    def of(cls, frames: Sequence[Image]) -> Windows:
+        """Look at windows of (height, width) frames."""
         per_frame = [_window_statistics(frame, MOST_WINDOWS // len(frames)) for frame in frames]
-        mean, fine, slow, whole = (np.concatenate(parts) for parts in zip(*per_frame, strict=True))
+        columns = zip(*per_frame, strict=True)
+        mean, fine, slow, whole, third = (np.concatenate(parts) for parts in columns)
         # Masked and saturated areas say nothing of the noise, nor does what rounding leaves there.
         alive = fine > 1e-18 * mean**2
         alive |= not alive.any()
-        return cls(mean[alive], np.maximum(fine[alive], 1e-30), slow[alive], whole[alive])
+        fine = np.maximum(fine, 1e-30)
+        return cls(*(values[alive] for values in (mean, fine, slow, whole, third)))
 
     def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:
         """Give, per brightness class, the windows with the least slow energy for their variance."""
@@ -86,7 +91,7 @@ class _Windows:
         return clean
 
 
-def _window_statistics(frame: Image, most: int) -> tuple[Values, Values, Values, Values]:
+def _window_statistics(frame: Image, most: int) -> tuple[Values, ...]:
     size = min(WINDOW_PX, *(n // BLOCK_PX * BLOCK_PX for n in frame.shape))
     stride = max(BLOCK_PX, int(np.sqrt(frame.size / max(most, 1))))
     windows = np.lib.stride_tricks.sliding_window_view(frame, (size, size))[::stride, ::stride]
@@ -99,7 +104,16 @@ def _window_statistics(frame: Image, most: int) -> tuple[Values, Values, Values,
         np.square(mixed).mean(axis=(1, 2)) / 4,
         np.square(blocks.mean(axis=(2, 4))).mean(axis=(1, 2)),
         np.square(left).sum(axis=(1, 2)) / (size * size - 6),
+        (left**3).sum(axis=(1, 2)) / _third_left(size),
     )
+
+
+@cache
+def _third_left(size: int) -> float:
+    """Give how many pixels' worth of the third cumulant a window keeps without its trend."""
+    basis = trend_basis(size)
+    kept: Values = np.eye(size * size) - basis @ basis.T
+    return float((kept**3).sum())
 
 
 def _trend(flat: Values, size: int) -> Values:
@@ -123,7 +137,7 @@ def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
         The Anscombe transform where bright areas are noisier than dark ones, else a linear map
         that brings the noise to a standard deviation of about 1.
     """
-    windows = _Windows.of(frames)
+    windows = Windows.of(frames)
     expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), 1e-30))
     gain = read = 0.0
     for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them
@@ -137,7 +151,7 @@ def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
     return Stabiliser(gain, read)
 
 
-def _fit_line(windows: _Windows, groups: list[NDArray[np.intp]]) -> tuple[float, float, float]:
+def _fit_line(windows: Windows, groups: list[NDArray[np.intp]]) -> tuple[float, float, float]:
     """Give slope, variance at 0 and median variance; groups with structure in them weigh less."""
     purity = windows.excess(groups)
     whole_to_fine = [
@@ -166,7 +180,7 @@ def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     covariance
         Autocovariance of the noise, see `autocovariance`; only its shape matters.
     """
-    windows = _Windows.of(frames)
+    windows = Windows.of(frames)
     groups = windows.smoothest(np.ones_like(windows.mean))
     levels = np.array([windows.mean[g].mean() for g in groups])
     fine = np.array([windows.fine[g].mean() for g in groups])

@@ -127,8 +127,12 @@ class RecordedNoise:
         return after, before - after
 
     def _ends(self) -> list[tuple[float, float]]:
-        """Give where something is cut off, and in which direction values lie inside."""
-        return [(e, s) for e, s in ((self.low, 1.0), (self.high, -1.0)) if np.isfinite(e)]
+        """Give where something is cut off, and in which direction values lie inside.
+
+        Where photons are few nothing is below the background that could have been.
+        """
+        ends = ((self.low, 1.0), (self.high, -1.0))[1 if self.noise.photons else 0 :]
+        return [(end, sign) for end, sign in ends if np.isfinite(end)]
 
     def _sigma(self, before: Values) -> Values:
         sigma: Values = np.interp(before, self.levels, self.sigmas)
@@ -142,7 +146,11 @@ class RecordedNoise:
         unit = self.noise.sample(count, height, width, draw).cpu().numpy()
         mean = clean.cpu().numpy()
         before = mean + np.interp(mean, self.recorded, self.shifts)
-        noisy = np.clip(before + self._sigma(before) * unit, self.low, self.high)
+        if self.noise.photons:
+            noisy = self.noise.counted(before, unit, draw)
+        else:
+            noisy = before + self._sigma(before) * unit
+        noisy = np.clip(noisy, self.low, self.high)
         stabiliser = self.noise.stabiliser
         if self.recording.step:
             exact = stabiliser.algebraic_inverse(noisy)
@@ -181,6 +189,8 @@ class RecordedNoise:
     def _cut_in_the_dark(self) -> bool:
         """Whether noise was cut off at the low end; where photons end, zero is all there is."""
         stabiliser, lowest = self.noise.stabiliser, self.recording.lowest
+        if self.noise.photons:
+            return False
         if not np.isfinite(lowest) or not stabiliser.gain:
             return bool(np.isfinite(lowest))
         dark = float(stabiliser.inverse(self.noise.curve.levels[:1].astype(np.float32))[0])

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import nn
 
-from .blind_score import Judge, Score, estimates_of
+from .blind_score import Judge, Score
 from .card_words import harm
 from .checkpoint import NO_CHECKPOINT
 from .denoiser import takes_estimate
 from .errors import SettingsError
+from .last_pass import Judged, judge_shares, tell_share
 from .noisy_pairs import Estimate, make_pairs, next_teacher
 from .round_checks import RoundChecks
 from .round_training import RoundTraining
 from .run import SILENT, PreviewReady, Stage
-from .vetoes import Veto, eligible, find_vetoes
+from .vetoes import Veto, eligible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -114,7 +115,7 @@ def train_rounds(
         if run.finish_early or rounds.settled():
             break
     rounds.finish()
-    denoiser.network.load_state_dict(rounds.kept[best_round(rounds.results)])
+    rounds.settle_on(best_round(rounds.results))
     denoiser.history, denoiser.looks = rounds.networks(rounds.kept), rounds.networks(rounds.seen)
     if isinstance(first[0], nn.Module):  # g2 of the first channel is round 0
         denoiser.history[0] = first[0]
@@ -140,7 +141,7 @@ class _Rounds:
         self.run, self.checkpoint = run, checkpoint
         self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
         self.results: list[RoundResult] = []
-        self.scores: list[Score] = []
+        self.judged: dict[int, Judged] = {}
         self.steps_taken = 0
         self.kept: dict[int, dict[str, Tensor]] = {}
         self.seen: dict[str, dict[str, Tensor]] = {}
@@ -152,7 +153,8 @@ class _Rounds:
             return False
         self.denoiser.network.load_state_dict(state["network"])
         self.draw.set_state(state["draw"])
-        self._keep(number, Score(state["parts"]), [Veto(**veto) for veto in state["vetoes"]])
+        vetoes = tuple(Veto(**veto) for veto in state["vetoes"])
+        self._keep(number, Judged(Score(state["parts"]), vetoes, state["share"], state["errors"]))
         self.seen |= state["seen"]
         self.steps_taken = state["steps_taken"]
         return True
@@ -182,18 +184,15 @@ class _Rounds:
 
     def judge(self, number: int) -> None:
         """Judge the network as it is after a round, and keep it."""
-        denoiser, run, chooser = self.denoiser, self.run, self.chooser
-        score, made = chooser.judge(estimates_of(denoiser, run), run)
-        vetoes: tuple[Veto, ...] = ()
-        if not self.published:
-            corrected = denoiser.settings.denoiser.keep_brightness
-            vetoes = find_vetoes(chooser.trials, made, score.error, corrected=corrected)
-        self._keep(number, score, vetoes)
+        judged = judge_shares(self.denoiser, self.chooser, self.run)
+        self._keep(number, judged)
         state = {
             "network": self.kept[number],
             "seen": {k: v for k, v in self.seen.items() if k.startswith(f"round {number} ")},
-            "parts": score.parts,
-            "vetoes": [veto.to_dict() for veto in vetoes],
+            "parts": judged.score.parts,
+            "vetoes": [veto.to_dict() for veto in judged.vetoes],
+            "share": judged.share,
+            "errors": dict(judged.errors),
             "steps_taken": self.steps_taken,
             "draw": self.draw.get_state(),
         }
@@ -202,8 +201,8 @@ class _Rounds:
     @property
     def gain(self) -> tuple[float, float]:
         """What the last round gained over the best before it in dB, and the range of that."""
-        before = min(self.scores[:-1], key=lambda score: score.error)
-        return self.scores[-1].gain_over(before)
+        *earlier, last = (judged.score for judged in self.judged.values())
+        return last.gain_over(min(earlier, key=lambda score: score.error))
 
     def settled(self) -> bool:
         """Whether the last round gained nothing over those before it."""
@@ -223,6 +222,13 @@ class _Rounds:
         _note_vetoes(self.results, run)
         run.finish(Stage.ROUNDS, done=self.steps_taken / total)
 
+    def settle_on(self, number: int) -> None:
+        """Let the denoiser be what it was after a round."""
+        denoiser, judged = self.denoiser, self.judged[number]
+        denoiser.network.load_state_dict(self.kept[number])
+        denoiser.collaboration = judged.share
+        tell_share(denoiser, judged, self.run)
+
     def networks(self, kept: Mapping[Key, dict[str, Tensor]]) -> dict[Key, nn.Module]:
         """Give the network with each of the weights that were kept."""
         networks = {key: deepcopy(self.denoiser.network) for key in kept}
@@ -230,9 +236,10 @@ class _Rounds:
             networks[key].load_state_dict(weights)
         return networks
 
-    def _keep(self, number: int, score: Score, vetoes: Sequence[Veto]) -> None:
-        self.results.append(RoundResult(number, score.error, score.range, tuple(vetoes)))
-        self.scores.append(score)
+    def _keep(self, number: int, judged: Judged) -> None:
+        score, self.denoiser.collaboration = judged.score, judged.share
+        self.results.append(RoundResult(number, score.error, score.range, judged.vetoes))
+        self.judged[number] = judged
         self.kept[number] = deepcopy(self.denoiser.network.state_dict())
 
 

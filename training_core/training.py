@@ -11,7 +11,6 @@ from .blind_score import Judge, brightness_curve
 from .denoiser import Channel, Denoiser, to_stack_units
 from .first_estimate import Scene, make_first_estimates
 from .flat_areas import measure_flat_areas
-from .last_pass import choose_share
 from .model_file import channel_from, channel_state
 from .neighbour_average import averaged
 from .neighbour_choice import most_neighbours, with_neighbours
@@ -100,7 +99,6 @@ class Training:
             checkpoint=self.checkpoint,
             judge=judge,
         )
-        choose_share(denoiser, judge, self.run, self.checkpoint.part("last-pass"))
         if self.settings.denoiser.even_flat_areas:
             for channel in channels:
                 channel.flat_areas = measure_flat_areas(
@@ -171,8 +169,8 @@ class Training:
             run=self.run,
             part=game,
         )
-        stabiliser, curve, covariance, *_ = measured
-        model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches))
+        stabiliser, curve, covariance, _, _, photons = measured
+        model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches), photons)
         stabilised = np.concatenate([stabiliser.forward(f).ravel() for f in frames])
         spread = float(stabilised.std())
         if self.settings.denoiser.network == PRETRAINED:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from made_up import CPU, blurred_noise, denoiser, noise_model, scene
 
-from training_core.blind_score import Judge
-from training_core.checkpoint import Checkpoint
-from training_core.last_pass import SHARES, choose_share
+from training_core import last_pass
+from training_core.blind_score import Judge, estimates_of
+from training_core.last_pass import SHARES, judge_shares, tell_share
 from training_core.model_file import load_denoiser, save_denoiser
 from training_core.noisy_pairs import Estimate
-from training_core.run import Run
+from training_core.run import SILENT, Run
+from training_core.vetoes import Veto
 
 
 def case():
@@ -31,7 +34,8 @@ def estimate(chosen, judge):
 def test_the_best_score_wins_and_is_told():
     chosen, judge = case()
     notes = []
-    choose_share(chosen, judge, Run(notes.append))
+    run = Run(notes.append)
+    tell_share(chosen, judge_shares(chosen, judge, run), run)
     errors = chosen.card["last_pass"]["errors"]
     assert chosen.collaboration == chosen.card["last_pass"]["share"] == 1.0  # it repairs most
     assert errors["1.0"] < errors["0.5"] < errors["0.0"]
@@ -40,8 +44,7 @@ def test_the_best_score_wins_and_is_told():
 
 def test_each_share_is_judged_as_it_will_be_applied():
     chosen, judge = case()
-    choose_share(chosen, judge)
-    told = chosen.card["last_pass"]["errors"]
+    told = judge_shares(chosen, judge, SILENT).errors
     for share in SHARES:
         chosen.collaboration = share
         score, _ = judge.judge(lambda n: chosen.estimate(n.image, n.channel), Run())
@@ -58,20 +61,29 @@ def test_half_is_the_mean_and_none_the_network_alone():
     assert not torch.allclose(made[0.0], made[1.0])
 
 
-def test_it_is_kept_in_checkpoint_and_model(tmp_path):
-    chosen, judge = case()
-    kept = Checkpoint(tmp_path / "kept")
-    kept.claim({})
-    choose_share(chosen, judge, part=kept.part("last-pass"))
-    again, _ = case()
-    choose_share(again, None, part=kept.part("last-pass"))  # nobody is asked again
-    assert again.card["last_pass"] == chosen.card["last_pass"]
+def test_it_is_kept_in_the_model(tmp_path):
+    chosen, _ = case()
     chosen.collaboration = 0.5
     save_denoiser(chosen, tmp_path / "model.g2g")
     assert load_denoiser(tmp_path / "model.g2g", device="cpu").collaboration == 0.5
 
 
-def test_without_the_pass_nothing_is_asked():
-    chosen = denoiser(noise_model(), collaborate=False)
-    choose_share(chosen, None)
+def test_without_the_pass_there_is_no_choice():
+    chosen, judge = case()
+    settings = chosen.settings
+    plain = replace(settings.denoiser, collaborate=False)
+    chosen.settings = replace(settings, denoiser=plain)
+    judged = judge_shares(chosen, judge, SILENT)
+    score, _ = judge.judge(estimates_of(chosen, SILENT), SILENT)
+    assert judged.error == score.error and not judged.errors
+    tell_share(chosen, judged, SILENT)
     assert "last_pass" not in chosen.card
+
+
+def test_a_share_that_does_harm_is_not_taken(monkeypatch):
+    chosen, judge = case()
+    found = iter([(Veto("it takes structure", 2.0),), (), ()])  # of shares 1, 1/2, 0
+    monkeypatch.setattr(last_pass, "find_vetoes", lambda *given, **more: next(found))
+    judged = judge_shares(chosen, judge, SILENT)
+    assert judged.errors["1.0"] < judged.errors["0.5"] < judged.errors["0.0"]
+    assert judged.share == chosen.collaboration == 0.5
