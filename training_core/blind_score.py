@@ -96,7 +96,7 @@ class Judge:
     Parameters
     ----------
     noisy
-        Stabilised noisy regions; a few crops of each channel are used, the middle ones first.
+        Stabilised noisy regions; a few crops of each channel are used.
     seed
         The same seed gives the same probes, so that scores can be compared.
     device
@@ -204,7 +204,10 @@ def _block_means(loss: Tensor) -> Values:
 
 
 def _places(noisy: Sequence[Estimate], crops: int) -> list[tuple[int, PatchLocation]]:
-    """Choose crops: as many of each channel, each region's middle before its other parts."""
+    """Choose crops: as many of each channel, of each region another part before a second one.
+
+    Regions may be exposures of one scene, and then the same part would be seen again and again.
+    """
     per_channel: dict[Channel, list[list[tuple[int, PatchLocation]]]] = {}
     for number, region in enumerate(noisy):
         mine = [(number, place) for place in _parts(*region.image.shape)]
@@ -213,7 +216,12 @@ def _places(noisy: Sequence[Estimate], crops: int) -> list[tuple[int, PatchLocat
     chosen = []
     for regions in per_channel.values():
         turns = max(map(len, regions))
-        in_turn = [parts[turn] for turn in range(turns) for parts in regions if turn < len(parts)]
+        in_turn = [
+            parts[(turn + first) % len(parts)]
+            for turn in range(turns)
+            for first, parts in enumerate(regions)
+            if turn < len(parts)
+        ]
         chosen += in_turn[:each]
     return chosen
 

@@ -90,20 +90,29 @@ def measure_noise(
         stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
     else:
         stabiliser = fit_stabiliser(frames)
-    stabilised = stabiliser.forward(patches)
-    noise = detrended(stabilised)
-    covariance = autocovariance(noise, trendless=True)
-    covariance /= covariance[LAGS, LAGS]
-    seen = [stabiliser.forward(frame) for frame in frames]
+    noise, covariance, seen = _seen(stabiliser, frames, patches)
     white = None if linear else without_structure(seen, covariance)
+    if white is not None and settings.stabilise:  # which tells noise from structure better
+        stabiliser = fit_stabiliser(frames, white)
+        noise, covariance, seen = _seen(stabiliser, frames, patches)
     kept = np.ones(len(noise))
     if white is not None:
         covariance = white
         noise, kept = reshaped(noise, covariance)
     curve = fit_curve(seen, covariance)
-    strengths = kept * _strengths(stabilised, curve)
+    strengths = kept * _strengths(stabiliser.forward(patches), curve)
     photons = None if white is None else fit_photons(frames, stabiliser)
     return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
+
+
+def _seen(
+    stabiliser: Stabiliser, frames: Sequence[Image], patches: Image
+) -> tuple[Image, Values, list[Image]]:
+    """Give unit noise from the patches, its autocovariance, and the frames, all stabilised."""
+    noise = detrended(stabiliser.forward(patches))
+    covariance = autocovariance(noise, trendless=True)
+    covariance /= covariance[LAGS, LAGS]
+    return noise, covariance, [stabiliser.forward(frame) for frame in frames]
 
 
 def _strengths(stabilised: Image, curve: NoiseCurve) -> Values:

@@ -123,13 +123,15 @@ def _trend(flat: Values, size: int) -> Values:
     return trend
 
 
-def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
+def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) -> Stabiliser:
     """Fit variance = gain * value + read variance on the smoothest windows, blind.
 
     Parameters
     ----------
     frames
         Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
+    covariance
+        Autocovariance of the noise, if it is known already; only its shape matters.
 
     Returns
     -------
@@ -141,7 +143,7 @@ def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
     expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), 1e-30))
     gain = read = 0.0
     for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them
-        gain, read, typical = _fit_line(windows, windows.smoothest(expected))
+        gain, read, typical = _fit_line(windows, windows.smoothest(expected), covariance)
         expected = np.maximum(gain * windows.mean + read, 0.05 * typical)
     dark, bright = np.percentile(windows.mean, (5, 95))
     if gain <= 0 or gain * bright + read < WORTH_STABILISING * (gain * dark + read):
@@ -151,15 +153,15 @@ def fit_stabiliser(frames: Sequence[Image]) -> Stabiliser:
     return Stabiliser(gain, read)
 
 
-def _fit_line(windows: Windows, groups: list[NDArray[np.intp]]) -> tuple[float, float, float]:
+def _fit_line(
+    windows: Windows, groups: list[NDArray[np.intp]], covariance: Values | None
+) -> tuple[float, float, float]:
     """Give slope, variance at 0 and median variance; groups with structure in them weigh less."""
     purity = windows.excess(groups)
-    whole_to_fine = [
-        windows.whole[g].mean() / windows.fine[g].mean()
-        for g, excess in zip(groups, purity, strict=True)
-        if excess < PURE
-    ]
-    variance = np.array([windows.fine[g].mean() for g in groups]) * np.median(whole_to_fine)
+    fine = np.array([windows.fine[g].mean() for g in groups])
+    whole = np.array([windows.whole[g].mean() for g in groups])
+    whole_to_fine = np.median((whole / fine)[purity < PURE])
+    variance = fine * (1 / _fine_energy(covariance) if covariance is not None else whole_to_fine)
     mean = np.array([windows.mean[g].mean() for g in groups])
     weight = 1 / (np.maximum(variance, 1e-30) * purity**2)
     terms = np.stack([mean, np.ones_like(mean)], axis=1)

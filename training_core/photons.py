@@ -28,7 +28,7 @@ FEW = 8.0  # photons in a usual pixel: with more, stabilised noise is as good as
 MANY = 60.0  # from here on pulses are not counted
 BELOW, MOST_BELOW = 0.25, 0.03  # photons under the background: of pixels there are that few
 LEAST = 0.05  # photons: of darker windows nothing is learned
-SPREAD = (0.1, 1.0)  # variance of a pulse over its squared mean; 1 is an exponential distribution
+SPREAD = (0.1, 0.5)  # variance of a pulse over its squared mean, of detectors there are
 BARE = 1e-12
 
 
@@ -93,14 +93,14 @@ class Photons:
     def _uncounted(self, counts: Values, chance: Values) -> Values:
         """Sum pulses by a gamma distribution with the same three cumulants, in units of `pulse`."""
         square, cube = 1 + self.spread, (1 + self.spread) * (1 + 2 * self.spread)
-        shape, scale = 4 * counts * square**3 / cube**2, cube / (2 * square)
+        shape, scale = counts * (4 * square**3 / cube**2), cube / (2 * square)
         total: Values = counts + scale * (gammaincinv(shape, chance) - shape)
         return total
 
     def one_more(self, chance: Values) -> Values:
         """Give pulses that are as likely as they are strong, any shape: again gamma distributed."""
-        strong: Values = self.pulse * self.spread * gammaincinv(1 / self.spread + 1, chance)
-        return strong
+        strong = self.pulse * self.spread * gammaincinv(1 / self.spread + 1, chance)
+        return np.asarray(strong, np.float64)
 
     def to_dict(self) -> dict[str, float]:
         """Give plain values for the model file."""

@@ -75,7 +75,8 @@ def test_without_the_pass_there_is_no_choice():
     chosen.settings = replace(settings, denoiser=plain)
     judged = judge_shares(chosen, judge, SILENT)
     score, _ = judge.judge(estimates_of(chosen, SILENT), SILENT)
-    assert judged.error == score.error and not judged.errors
+    assert judged.error == score.error
+    assert not judged.errors
     tell_share(chosen, judged, SILENT)
     assert "last_pass" not in chosen.card
 
