@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .brightness import BrightnessCurve
+from .errors import InputError
 from .recording import UNTOUCHED, Recording
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .flat_areas import FlatAreas
     from .noise_model import NoiseModel
+    from .stack import Stack
 
 
 @dataclass(eq=False)
@@ -28,3 +32,20 @@ class Channel:
     brightness: BrightnessCurve = field(default_factory=BrightnessCurve)
     recording: Recording = UNTOUCHED
     flat_areas: FlatAreas | None = None
+
+
+def check_channels(stack: Stack, learned: Sequence[Channel]) -> None:
+    """Refuse a stack with other channels than those that were learned; one alone fits all.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+    """
+    found = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
+    known = len(learned)
+    if found != known and known != 1:
+        raise InputError(
+            f"{stack.name} has {found} channel{'s' if found > 1 else ''}, the model learned "
+            f"{known}. Use a model that was trained on a stack with the same channels."
+        )

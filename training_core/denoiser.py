@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional
 
 from .brightness import BrightnessCurve as BrightnessCurve
-from .channel import Channel as Channel  # noqa: TC001 (others import it from here)
+from .channel import Channel as Channel
+from .channel import check_channels
 from .checkpoint import NO_CHECKPOINT
 from .device import tile_size
-from .errors import InputError
 from .finished_frames import finish_frame
 from .finished_frames import to_stack_units as to_stack_units
 from .kept_frames import KeptFrames
@@ -239,7 +239,7 @@ def denoise(
     Cancelled
         If the run was cancelled; asked before every tile.
     """
-    _check_channels(stack, denoiser)
+    check_channels(stack, denoiser.channels)
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     ready = _for_inference(denoiser)
@@ -269,16 +269,6 @@ def denoise(
     give_memory_back()
     run.finish(Stage.DENOISE)
     return stack.with_pixels(pixels)
-
-
-def _check_channels(stack: Stack, denoiser: Denoiser) -> None:
-    found = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
-    known = len(denoiser.channels)
-    if found != known and known != 1:
-        raise InputError(
-            f"{stack.name} has {found} channel{'s' if found > 1 else ''}, the model learned "
-            f"{known}. Use a model that was trained on a stack with the same channels."
-        )
 
 
 def _for_inference(denoiser: Denoiser) -> Denoiser:

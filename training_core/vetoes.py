@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -73,8 +73,8 @@ def find_vetoes(
     """Say what speaks against estimates, whatever their score.
 
     All is measured in stabilised units, where a mean is not that of a few bright pixels; a shift
-    is told in stack units. What the correction of brightness will undo is taken out before, for
-    it is not what the user gets.
+    is told in stack units, and measured there where photons are few. What the correction of
+    brightness will undo is taken out before, for it is not what the user gets.
 
     Parameters
     ----------
@@ -88,29 +88,55 @@ def find_vetoes(
     images = [_Image.of(trial, made) for trial, made in zip(trials, estimates, strict=True)]
     if corrected:
         for channel in dict.fromkeys(image.channel for image in images):
-            _correct([image for image in images if image.channel is channel])
+            _correct([image for image in images if image.channel is channel], channel)
     return (*_power(images, error), *_shifts(images), *_slope(images))
 
 
 @dataclass(eq=False)
 class _Image:
+    """What was made of a crop, and what was taken away, stabilised and in stack units.
+
+    Where photons are few, these are measured apart, since means are not the same in both.
+    """
+
     channel: Channel
     made: Values
-    left: Values  # the residual
+    left: Values
     sigma: Values
     probe: Values
+    level: Values = field(init=False)
+    change: Values = field(init=False)
 
     @classmethod
     def of(cls, trial: Trial, made: Tensor) -> _Image:
         tensors = (made, trial.noisy.image - made, trial.sigma, trial.probe)
-        return cls(trial.noisy.channel, *(t.double().cpu().numpy() for t in tensors))
+        image = cls(trial.noisy.channel, *(t.double().cpu().numpy() for t in tensors))
+        image.to_stack()
+        if trial.photons is not None:
+            image.change = trial.photons.values.double().cpu().numpy() - image.level
+        return image
+
+    def to_stack(self) -> None:
+        """Find what is in stack units by how fast these grow with the stabilised ones."""
+        step = max(0.05 * float(self.sigma.mean()), 1e-6)
+        inverse = self.channel.noise.stabiliser.inverse
+        moved = (self.made + move for move in (-step, 0.0, step))
+        below, self.level, above = (inverse(made.astype(np.float32)) for made in moved)
+        self.change = self.left * (above - below) / (2 * step)
 
 
-def _correct(images: Sequence[_Image]) -> None:
+def _correct(images: Sequence[_Image], channel: Channel) -> None:
+    """Take out what the correction of brightness will undo."""
     curve = shift_by_brightness([i.made for i in images], [i.left for i in images])
+    in_stack = shift_by_brightness([i.level for i in images], [i.change for i in images])
     for image in images:
         moved = curve(image.made) - image.made
         image.made, image.left = image.made + moved, image.left - moved
+        if channel.noise.photons is None:
+            image.to_stack()
+        else:
+            moved = in_stack(image.level) - image.level
+            image.level, image.change = image.level + moved, image.change - moved
 
 
 def _power(images: Sequence[_Image], error: float) -> Iterator[Veto]:
@@ -134,10 +160,9 @@ def _shifts(images: Sequence[_Image]) -> Iterator[Veto]:
     """Compare the mean intensity of regions before and after, in stack units above black."""
     shifts, unsure = [], []
     for image in images:
-        level, slope = _to_stack(image)
-        black = min(0.0, *(float(np.quantile(_to_stack(i)[0], 0.001)) for i in images))
+        black = min(0.0, *(float(np.quantile(i.level, 0.001)) for i in images))
         changes, levels = (
-            _regions(_means(v, FINE_PX)) for v in (image.left * slope, level - black)
+            _regions(_means(v, FINE_PX)) for v in (image.change, image.level - black)
         )
         for change, height in zip(changes, levels, strict=True):
             mean = max(float(height.mean()), 1e-30)
@@ -148,16 +173,6 @@ def _shifts(images: Sequence[_Image]) -> Iterator[Veto]:
     if sure[worst] > MOST_SHIFT:
         reason = f"a region's mean intensity moves by {-100 * shifts[worst]:+.1f} %"
         yield Veto(reason, float(sure[worst]) / MOST_SHIFT)
-
-
-def _to_stack(image: _Image) -> tuple[Values, Values]:
-    """Give the estimate in stack units, and how fast these grow with the stabilised ones."""
-    step = max(0.05 * float(image.sigma.mean()), 1e-6)
-    inverse = image.channel.noise.stabiliser.inverse
-    below, made, above = (
-        inverse((image.made + move).astype(np.float32)) for move in (-step, 0.0, step)
-    )
-    return made, (above - below) / (2 * step)
 
 
 def _slope(images: Sequence[_Image]) -> Iterator[Veto]:
