@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Estimator = Callable[[Estimate], Tensor]  # makes a clean image of a noisy region
 
 PROBE = 0.1  # strength of the probe, in std of the noise
-JUDGED_PX, JUDGED_CROPS = 192, 4
+JUDGED_PX, JUDGED_CROPS = 192, 8
 BLOCK_PX = 32  # farther apart the errors of two places have little to do with each other
 BLUR_PX = 12  # over this the noise has all but averaged out
 BANDS = 16
