@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import TooFewPatchesError
 from .noise_level import centre, sampled_frames
-from .noise_measurement import measure_noise, same_both_ways
+from .noise_measurement import Measurement, measure_noise, same_both_ways
 from .noise_patches import split_channels
 from .noise_statistics import LAGS, spectrum
 from .noise_words import Route, choose_route, describe, warn
@@ -21,9 +21,8 @@ from .smooth_patches import NEEDED, cut_patches, find_smooth_patches
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .noise_statistics import NoiseCurve, Values
+    from .noise_statistics import Values
     from .run import Run
-    from .stabilise import Stabiliser
     from .stack import Stack
 
 WHITE = 0.1  # correlation below this counts as none
@@ -40,6 +39,7 @@ FIGURES = (
     "correlation_y",
     "correlation_px",
     "power_spectrum",
+    "photons",
 )
 FAR_PX = slice(6, 9)  # lags at which only whole rows or columns still correlate
 
@@ -59,6 +59,9 @@ class MeasuredNoise:
         windows), and the noise's std there, stack units.
     covariance
         Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
+    photons
+        About how many there are in a pixel of middle brightness, where they are few enough for
+        noise to be made of single ones; else None.
     """
 
     gain: float | None
@@ -66,10 +69,12 @@ class MeasuredNoise:
     levels: tuple[float, float, float]
     sigmas: tuple[float, float, float]
     covariance: Values
+    photons: float | None = None
 
     @classmethod
-    def of(cls, stabiliser: Stabiliser, curve: NoiseCurve, covariance: Values) -> Self:
+    def of(cls, measured: Measurement) -> Self:
         """Bring what training measures, in stabilised units, to stack units."""
+        stabiliser, curve, covariance, _, _, photons = measured
         stabilised = np.quantile(curve.levels, (0.05, 0.5, 0.95))
         levels = stabiliser.inverse(stabilised.astype(np.float32))
         gain, read = stabiliser.gain, stabiliser.read_variance
@@ -84,6 +89,7 @@ class MeasuredNoise:
             (dark, middle, bright),
             (sigmas[0], sigmas[1], sigmas[2]),
             covariance,
+            float(photons.counts(levels[1:2])[0]) if photons else None,
         )
 
     @property
@@ -145,6 +151,7 @@ class MeasuredNoise:
             self.correlation_y[:SHOWN_LAGS].tolist(),
             self.correlation_px,
             self.power.tolist(),
+            self.photons,
         )
         return dict(zip(FIGURES, figures, strict=True))
 
@@ -277,9 +284,7 @@ def _measure(sample: Stack, patches: NDArray[np.float32]) -> tuple[MeasuredNoise
     frames = [sample.frame(index) for index in range(sample.frame_count)]
     linear = sample.value_unit == "HU"
     try:
-        stabiliser, curve, covariance, *_ = measure_noise(
-            frames, patches, NoiseModelSettings(), linear=linear
-        )
+        measured = measure_noise(frames, patches, NoiseModelSettings(), linear=linear)
     except TooFewPatchesError as error:
         return None, str(error)
-    return MeasuredNoise.of(stabiliser, curve, covariance), ""
+    return MeasuredNoise.of(measured), ""

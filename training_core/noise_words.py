@@ -55,10 +55,17 @@ def choose_route(analysis: NoiseAnalysis) -> Route:
         )
     else:
         first = "The noise is about equally strong everywhere, so it is learned as it is."
-    if noise.same_both_ways:
-        return Route(bool(noise.gain), 8, (first,))
-    turns = "It differs between x and y, so images are flipped but not turned by a quarter."
-    return Route(bool(noise.gain), 4, (first, turns))
+    told = [first]
+    if noise.photons is not None:
+        told.append(
+            f"A usual pixel holds about {figure(noise.photons)} photons, so noise is made of "
+            "single photons, and results are judged by what one more of them changes."
+        )
+    if not noise.same_both_ways:
+        told.append(
+            "It differs between x and y, so images are flipped but not turned by a quarter."
+        )
+    return Route(bool(noise.gain), 8 if noise.same_both_ways else 4, tuple(told))
 
 
 def tell(analysis: NoiseAnalysis) -> str:

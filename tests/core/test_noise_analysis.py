@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from training_core.noise_analysis import analyse_noise
 from training_core.noise_statistics import LAGS
+from training_core.photons import Photons
 from training_core.pixel_values import PixelValues
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack
@@ -50,6 +51,18 @@ def test_gain_and_noise_of_a_camera(gain, read_noise):
     assert found.route.stabilise
     assert "grows with intensity as photon noise does" in found.sentence
     assert "neighbouring pixels are independent" in found.sentence
+
+
+def test_few_photons_are_counted():
+    tube = Photons(background=3.5, gain=20.0, spread=0.4)
+    clean = gaussian_filter(scene(256, 256, 4.0, 60.0), 8)
+    chance = np.random.default_rng(2).random((4, *clean.shape))
+    noisy = np.rint(tube.values(np.stack([clean] * 4), chance)).astype(np.uint8)
+    (found,) = analyse_noise(Stack(noisy, "TYX"))
+    _, middle, _ = found.noise.levels
+    assert found.noise.photons == pytest.approx((middle - 3.5) / tube.pulse, rel=0.3)
+    assert any("single photons" in sentence for sentence in found.route.sentences)
+    assert found.to_dict()["photons"] == found.noise.photons
 
 
 def test_few_photons_are_as_noisy_as_they_are():
