@@ -63,8 +63,7 @@ class PhotonTrial:
             more = np.where(weights > 0, photons.one_more(chance), 0.0)
             jumped = noise.stabiliser.forward(values + more)
             added.append((_sent(jumped, crop), _sent(weights, crop)))
-        variance = photons.variance(mean) + photons.read**2
-        return cls(_sent(values, crop), _sent(variance, crop), tuple(added))
+        return cls(_sent(values, crop), _sent(photons.variance(mean), crop), tuple(added))
 
     def loss(self, noisy: Estimate, made: Tensor, estimator: Estimator) -> Tensor:
         """Estimate the squared error of a stabilised estimate `made` of the crop per pixel."""

@@ -224,10 +224,9 @@ class _Rounds:
 
     def settle_on(self, number: int) -> None:
         """Let the denoiser be what it was after a round."""
-        denoiser, judged = self.denoiser, self.judged[number]
-        denoiser.network.load_state_dict(self.kept[number])
-        denoiser.collaboration = judged.share
-        tell_share(denoiser, judged, self.run)
+        self.denoiser.network.load_state_dict(self.kept[number])
+        self.denoiser.collaboration = self.judged[number].share
+        tell_share(self.denoiser, self.judged[number], self.run)
 
     def networks(self, kept: Mapping[Key, dict[str, Tensor]]) -> dict[Key, nn.Module]:
         """Give the network with each of the weights that were kept."""
@@ -237,8 +236,8 @@ class _Rounds:
         return networks
 
     def _keep(self, number: int, judged: Judged) -> None:
-        score, self.denoiser.collaboration = judged.score, judged.share
-        self.results.append(RoundResult(number, score.error, score.range, judged.vetoes))
+        self.denoiser.collaboration = judged.share
+        self.results.append(RoundResult(number, judged.error, judged.score.range, judged.vetoes))
         self.judged[number] = judged
         self.kept[number] = deepcopy(self.denoiser.network.state_dict())
 
