@@ -26,6 +26,7 @@ from results import machine, read_results, section, with_section, write_results
 from training_core.noise_game import made_patches, train_generator
 from training_core.noise_match import NoiseMatch, NoiseShape, compare_noise
 from training_core.noise_measurement import Measurement, measure_noise
+from training_core.noise_model import NoiseModel
 from training_core.noise_statistics import detrended, residual_sigmas, stabilised_well
 from training_core.readers import open_stack
 from training_core.settings import preset
@@ -103,12 +104,37 @@ def rows(name: str, chosen: str) -> list[Row]:
     clean = forward(open_stack(DATA / "gt" / f"{name}.png").frame(0))
     kept = len(held_out.patches)
     lines = [Row(label, kept, "held-out patches", shape, held_out, match)]
+    counted = _counted(clean, measured, maker, draw)
     for where, cut in (("same places", _cut(places)), ("everywhere", _tiles)):
-        noise, strengths = _truth(cut(apart), cut(clean), measured)
+        if counted is None:
+            noise, strengths = _truth(cut(apart), cut(clean), measured)
+        else:  # of few photons, noise of this brightness alone can be compared
+            noise, strengths = detrended(cut(apart)), _ratios(cut(apart), cut(counted))
+            made = detrended(cut(counted))
+            shape = NoiseShape(made)
         real = NoiseShape(noise)
         truth = compare_noise(made, noise, strengths)
         lines.append(Row(name, len(noise), f"truth, {where}", shape, real, truth))
     return lines
+
+
+def _counted(
+    clean: np.ndarray, measured: Measurement, maker: Any, draw: torch.Generator
+) -> np.ndarray | None:
+    """Give the difference of two noisy copies of the reference / sqrt 2, where photons are few."""
+    if measured.photons is None:
+        return None
+    stabiliser, curve, covariance, _, _, photons = measured
+    noise = NoiseModel(stabiliser, curve, covariance, maker, None, 0, photons)
+    image = torch.from_numpy(clean)[None, None]
+    first, second = (noise.add_noise(image, draw)[0, 0].numpy() for _ in range(2))
+    return (first - second) / np.sqrt(2)
+
+
+def _ratios(real: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Give the std of patches of true noise over that of made noise in the same places."""
+    sigmas = residual_sigmas(real)
+    return (sigmas / residual_sigmas(made))[stabilised_well(sigmas)]
 
 
 def _cut(places: Any) -> Any:
@@ -170,7 +196,8 @@ def updated(text: str, name: str, lines: Sequence[Row], chosen: str) -> str:
         "plus the sampling error of the held-out patches (+-, 19 times of 20). All are taken of "
         "detrended patches brought to unit std. Truth: the difference of two raw frames / sqrt 2, "
         "stabilised, where the patches lie and in tiles over the whole frame; std ratio there: "
-        f"what the model gives at the reference's brightness over it. Last run on {machine()}."
+        f"what the model gives at the reference's brightness over it; where photons are few, "
+        f"made is the difference of two noisy copies of the reference. Last run on {machine()}."
     )
     return with_section(text, SECTION, f"{note}\n\n{table}")
 
