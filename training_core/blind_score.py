@@ -129,7 +129,12 @@ class Judge:
             exposures = tuple(other.image for other in more)
             photons = None if more else PhotonTrial.of(crop, guess, draw)
             self.trials.append(Trial(crop, sigma, probe, exposures, photons))
-        self.power = float(torch.cat([t.variance.flatten() for t in self.trials]).mean())
+        self.powers = {channel: self._power(channel) for channel in {n.channel for n in noisy}}
+
+    def _power(self, channel: Channel) -> float:
+        """Give the mean variance of the noise; channels may differ in unit."""
+        mine = [t.variance.flatten() for t in self.trials if t.noisy.channel is channel]
+        return float(torch.cat(mine).mean()) if mine else 1.0
 
     @torch.no_grad()
     def judge(self, estimator: Estimator, run: Run) -> tuple[Score, list[Tensor]]:
@@ -147,7 +152,7 @@ class Judge:
             run.check()
             made = estimator(trial.noisy)
             loss = _loss(trial, made, estimator)
-            parts.append(_block_means(loss / self.power))
+            parts.append(_block_means(loss / self.powers[trial.noisy.channel]))
             estimates.append(made)
         return Score(np.concatenate(parts)), estimates
 
@@ -197,7 +202,7 @@ def _block_means(loss: Tensor) -> Values:
     """Average a map over blocks, all of one size; what is left over at the border joins none."""
     height, width = loss.shape
     high, wide = min(BLOCK_PX, height), min(BLOCK_PX, width)
-    inner = loss[: height // high * high, : width // wide * wide].double().cpu().numpy()
+    inner = loss[: height // high * high, : width // wide * wide].cpu().double().numpy()
     blocks = inner.reshape(height // high, high, width // wide, wide)
     means: Values = blocks.mean(axis=(1, 3)).ravel()
     return means

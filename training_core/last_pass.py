@@ -69,7 +69,7 @@ def _judged(
 ) -> Judged:
     score, made = judge.judge(estimator, run)
     if denoiser.settings.noise_model.generator == "g1":
-        return Judged(score)
+        return Judged(score, share=share)
     corrected = denoiser.settings.denoiser.keep_brightness
     vetoes = find_vetoes(judge.trials, made, score.error, corrected=corrected)
     return Judged(score, vetoes, share)

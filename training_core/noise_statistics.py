@@ -159,9 +159,9 @@ def _fit_line(
     """Give slope, variance at 0 and median variance; groups with structure in them weigh less."""
     purity = windows.excess(groups)
     fine = np.array([windows.fine[g].mean() for g in groups])
-    whole = np.array([windows.whole[g].mean() for g in groups])
-    whole_to_fine = np.median((whole / fine)[purity < PURE])
-    variance = fine * (1 / _fine_energy(covariance) if covariance is not None else whole_to_fine)
+    measured = np.array([windows.whole[g].mean() for g in groups])
+    whole = measured if covariance is None else fine / _fine_energy(covariance)
+    variance = fine * np.median((whole / fine)[purity < PURE])
     mean = np.array([windows.mean[g].mean() for g in groups])
     weight = 1 / (np.maximum(variance, 1e-30) * purity**2)
     terms = np.stack([mean, np.ones_like(mean)], axis=1)

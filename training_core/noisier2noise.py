@@ -62,7 +62,7 @@ def _mean_of_draws(
     share = None if strength is None else strength[None, None]
     guess, noisier, looks = first_look(channel.noise)(image[None, None], share), louder(channel), []
     for _ in range(DRAWS):
-        added = channel.noise.add_noise(guess, draw) - guess
+        added = channel.noise.apart_from(guess, draw)
         added = added if share is None else share * added
         looks.append(denoiser.network_pass(image + added[0, 0], noisier, strength))
     return torch.stack(looks).mean(dim=0)

@@ -106,7 +106,7 @@ def _noisy(estimate: Estimate, recorded: RecordedNoise, draw: torch.Generator) -
     if estimate.strength is None:
         return recorded.add(clean, draw)
     # An average of frames has neither the ends nor the steps of one.
-    return clean + estimate.strength * (recorded.noise.add_noise(clean, draw) - clean)
+    return clean + estimate.strength * recorded.noise.apart_from(clean, draw)
 
 
 def copies_of(estimates: Sequence[Estimate]) -> int:

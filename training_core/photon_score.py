@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from .noise_statistics import Values
     from .noisy_pairs import Estimate
 
-CELL_PX = 8  # a photon is added to one pixel of each such cell, so far apart that each is alone
+# A photon is added to one pixel of each such cell. What one does to the pixel of another counts,
+# too: at most 2 / 64 of the noise's power, and the more the wider a result is smoothed.
+CELL_PX = 8
 TRIES = 2
 RARE = 1e-3  # photons: added to a pixel's chance of being the one
 

@@ -143,7 +143,7 @@ def fit_photons(frames: Sequence[Image], stabiliser: Stabiliser) -> Photons | No
     Returns
     -------
     Photons or None
-        None where photons are many, or where there is noise without any.
+        None where photons are many, or where there is noise without any, also if it was cut off.
     """
     if not stabiliser.gain:
         return None
@@ -151,8 +151,10 @@ def fit_photons(frames: Sequence[Image], stabiliser: Stabiliser) -> Photons | No
     windows = Windows.of(frames)
     usual = (float(np.median(windows.mean)) - background) / gain
     under = np.concatenate([frame[frame < background] - background for frame in frames])
-    far = np.count_nonzero(under < -BELOW * gain)
-    if not 0 < usual < FEW or far > MOST_BELOW * sum(frame.size for frame in frames):
+    near = under[under >= -BELOW * gain]
+    most = MOST_BELOW * sum(frame.size for frame in frames)
+    cut_off = background < min(float(frame.min()) for frame in frames) - BELOW * gain
+    if not 0 < usual < FEW or under.size - near.size > most or cut_off:
         return None
     expected = gain * np.maximum(windows.mean - background, LEAST * gain)
     groups = windows.smoothest(expected)
@@ -164,7 +166,7 @@ def fit_photons(frames: Sequence[Image], stabiliser: Stabiliser) -> Photons | No
     ]
     skew = float(np.median(ratios))
     spread = np.clip((skew - 1) / max(2 - skew, 1e-3), *SPREAD)
-    read = np.sqrt(np.square(under).mean()) if under.size else 0.0
+    read = np.sqrt(np.square(near).mean()) if near.size else 0.0
     return Photons(background, gain, float(spread), float(read))
 
 

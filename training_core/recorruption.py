@@ -50,7 +50,7 @@ def recorrupted_pairs(
         image = region.image[None, None].to(denoiser.device)
         for _ in range(copies):
             run.check()
-            noise = channel.noise.add_noise(clean, draw) - clean
+            noise = channel.noise.apart_from(clean, draw)
             source = denoiser.inputs(image + strength * noise, louder(channel, strength))
             weight = torch.full(region.image.shape, sure)
             pairs.append(Pair.of(source, image - noise / strength, channel, weight))

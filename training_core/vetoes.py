@@ -110,10 +110,12 @@ class _Image:
     @classmethod
     def of(cls, trial: Trial, made: Tensor) -> _Image:
         tensors = (made, trial.noisy.image - made, trial.sigma, trial.probe)
-        image = cls(trial.noisy.channel, *(t.double().cpu().numpy() for t in tensors))
+        channel = trial.noisy.channel
+        image = cls(channel, *(t.cpu().double().numpy() for t in tensors))
         image.to_stack()
-        if trial.photons is not None:
-            image.change = trial.photons.values.double().cpu().numpy() - image.level
+        if channel.noise.photons is not None and trial.noisy.strength is None:
+            stabilised = trial.noisy.image.cpu().numpy()
+            image.change = channel.noise.stabiliser.algebraic_inverse(stabilised) - image.level
         return image
 
     def to_stack(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from made_up import CPU, blurred_noise, denoiser, noise_model, scene
 
 from training_core import last_pass
-from training_core.blind_score import Judge, estimates_of
+from training_core.blind_score import Judge, Score, estimates_of
 from training_core.last_pass import SHARES, judge_shares, tell_share
 from training_core.model_file import load_denoiser, save_denoiser
 from training_core.noisy_pairs import Estimate
@@ -88,3 +89,17 @@ def test_a_share_that_does_harm_is_not_taken(monkeypatch):
     judged = judge_shares(chosen, judge, SILENT)
     assert judged.errors["1.0"] < judged.errors["0.5"] < judged.errors["0.0"]
     assert judged.share == chosen.collaboration == 0.5
+
+
+def test_published_noise_vetoes_nothing_and_keeps_the_best_share(monkeypatch):
+    chosen, judge = case()
+    settings = chosen.settings
+    published = replace(settings.denoiser, first_estimate="g2", network="dncnn")
+    game = replace(settings.noise_model, generator="g1")
+    chosen.settings = replace(settings, denoiser=published, noise_model=game)
+    monkeypatch.setattr(last_pass, "find_vetoes", None)
+    errors = iter([0.5, 0.3, 0.2])
+    monkeypatch.setattr(judge, "judge", lambda *_: (Score(np.full(4, next(errors))), []))
+    judged = judge_shares(chosen, judge, SILENT)
+    assert judged.share == chosen.collaboration == 0.0
+    assert judged.errors == {"1.0": 0.5, "0.5": 0.3, "0.0": 0.2}

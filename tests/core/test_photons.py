@@ -18,6 +18,7 @@ from training_core.photons import Photons, chances, fit_photons
 from training_core.recording import RecordedNoise, Recording
 from training_core.run import SILENT
 from training_core.stabilise import Stabiliser
+from training_core.vetoes import find_vetoes
 
 TUBE = Photons(background=3.5, gain=20.0, spread=0.4)
 
@@ -108,6 +109,21 @@ def test_many_photons_and_noise_without_any_are_no_case_for_it():
     assert fit_photons(many, Stabiliser(scale=2.0)) is None
 
 
+def test_read_noise_that_was_cut_off_is_no_background_light():
+    rng = np.random.default_rng(1)
+    clean = smooth_scene(2.0, 20.0)
+    cut = np.maximum(rng.poisson(clean) + rng.normal(0.0, 2.0, clean.shape), 0.0).astype("f4")
+    assert fit_photons([cut], fit_stabiliser([cut])) is None
+
+
+def test_masked_pixels_are_no_read_noise():
+    tube = Photons(100.0, 20.0, 0.4)
+    frame = exposure(smooth_scene(101.0, 150.0), 1, tube).astype(np.float32)
+    fitted = fit_stabiliser([frame])
+    frame[:2, :] = 0.0  # under 1 % of it
+    assert fit_photons([frame], fitted).read < 2.0
+
+
 def test_noisy_copies_have_the_shape_of_their_brightness():
     noise, draw = model(), torch.Generator().manual_seed(0)
     for mean in (8.0, 50.0):
@@ -131,6 +147,14 @@ def test_the_model_file_keeps_them():
     assert channel_from(channel_state(Channel(noise_model())), CPU).noise.photons is None
 
 
+def test_noise_that_is_added_again_tells_nothing_of_the_image():
+    noise, draw = model(), torch.Generator().manual_seed(0)
+    dark, bright = (torch.full((1, 1, 64, 64), level) for level in (1.0, 3.0))
+    first = noise.apart_from(dark, draw)
+    second = noise.apart_from(bright, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(first / 0.3, second / 0.8)  # alike but for how strong it is
+
+
 def blurring(noise, width):
     """Blur in stack units, where no bias comes of it."""
 
@@ -147,17 +171,50 @@ def blurring(noise, width):
 def test_the_score_is_the_true_error_where_photons_are_few():
     clean, noise = smooth_scene(4.0, 40.0), model()
     image = torch.from_numpy(noise.stabiliser.forward(exposure(clean, 3)))
-    judge = Judge([Estimate(image, Channel(noise))], 0, CPU)
+    channel = Channel(noise)
+    judge = Judge([Estimate(image, channel)], 0, CPU)
     (trial,) = judge.trials
     cut = (256 - trial.noisy.image.shape[0]) // 2
     inner = slice(cut, 256 - cut)
-    assert judge.power == pytest.approx(TUBE.variance(clean[inner, inner]).mean(), rel=0.1)
+    assert judge.powers[channel] == pytest.approx(
+        TUBE.variance(clean[inner, inner]).mean(), rel=0.1
+    )
     errors = []
     for width in (0.7, 3.0, 30.0):
         score, (made,) = judge.judge(blurring(noise, width), SILENT)
         restored = noise.stabiliser.inverse(made.numpy())
-        true = squared_error(restored, clean[inner, inner]) / judge.power
+        true = squared_error(restored, clean[inner, inner]) / judge.powers[channel]
         assert score.error == pytest.approx(true, abs=1.5 * score.range)
         errors.append(score.error)
     assert errors[1] < errors[0]
     assert errors[1] < errors[2]
+
+
+def test_channels_in_other_units_weigh_the_same():
+    clean, noise = smooth_scene(4.0, 40.0), model()
+    counted, plain = Channel(noise), Channel(noise_model())
+    few = torch.from_numpy(noise.stabiliser.forward(exposure(clean, 3)))
+    many = torch.randn(few.shape, generator=torch.Generator().manual_seed(0))
+    judge = Judge([Estimate(few, counted), Estimate(many, plain)], 0, CPU)
+    score, _ = judge.judge(lambda noisy: noisy.image, SILENT)
+    half = score.parts.size // 2
+    assert score.parts[:half].mean() == pytest.approx(1.0, abs=0.2)
+    assert score.parts[half:].mean() == pytest.approx(1.0, abs=0.2)
+
+
+@pytest.mark.parametrize("repeats", [0, 1])
+def test_the_best_estimate_of_few_photons_is_not_ruled_out(repeats):
+    clean, noise = smooth_scene(4.0, 20.0), model(Photons(3.5, 20.0, 0.5))
+    channel = Channel(noise)
+    noisy = [
+        Estimate(torch.from_numpy(noise.stabiliser.forward(exposure(clean, seed))), channel)
+        for seed in range(1 + repeats)
+    ]
+    judge = Judge(noisy[:1], 0, CPU, others=[noisy[1:]] if repeats else [])
+    grid = np.linspace(1.3, 40.0, 4000, dtype=np.float32)
+    best = np.interp(clean, noise.stabiliser.inverse(grid), grid).astype(np.float32)
+    size = judge.trials[0].noisy.image.shape[0]
+    cut = (256 - size) // 2
+    made = [torch.from_numpy(best[cut : cut + size, cut : cut + size])]
+    vetoes = find_vetoes(judge.trials, made, 0.0, corrected=False)
+    assert not [veto for veto in vetoes if "region" in veto.reason]
