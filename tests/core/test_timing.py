@@ -26,7 +26,7 @@ def test_published_rounds_estimate_no_whole_regions(monkeypatch, name, estimated
     plan = timing.expected_plan([stack(np.zeros((512, 512), np.float32))], settings, CPU)
     chosen = settings.denoiser
     assert plan[Stage.NOISE_MODEL] == settings.noise_model.steps * 3.0
-    judged = 2 * JUDGED_CROPS * JUDGED_PX**2  # with a probe and without
+    judged = 2 * min(512 * 512, JUDGED_CROPS * JUDGED_PX**2)  # with a probe and without
     robust = name == "balanced"
     learning = SHARE * chosen.steps * 2.0  # noisier2noise
     first = 1e-3 * (estimated + len(METHODS) * judged) + learning if robust else 0.0
