@@ -90,11 +90,13 @@ def measure_noise(
         stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
     else:
         stabiliser = fit_stabiliser(frames)
-    noise, covariance, seen = _seen(stabiliser, frames, patches)
+    noise, seen = _seen(stabiliser, frames, patches)
+    covariance = autocovariance(noise, trendless=True)
+    covariance /= covariance[LAGS, LAGS]
     white = None if linear else without_structure(seen, covariance)
     if white is not None and settings.stabilise:  # which tells noise from structure better
         stabiliser = fit_stabiliser(frames, white)
-        noise, covariance, seen = _seen(stabiliser, frames, patches)
+        noise, seen = _seen(stabiliser, frames, patches)
     kept = np.ones(len(noise))
     if white is not None:
         covariance = white
@@ -107,12 +109,10 @@ def measure_noise(
 
 def _seen(
     stabiliser: Stabiliser, frames: Sequence[Image], patches: Image
-) -> tuple[Image, Values, list[Image]]:
-    """Give unit noise from the patches, its autocovariance, and the frames, all stabilised."""
+) -> tuple[Image, list[Image]]:
+    """Give unit noise from the patches, and the frames, both stabilised."""
     noise = detrended(stabiliser.forward(patches))
-    covariance = autocovariance(noise, trendless=True)
-    covariance /= covariance[LAGS, LAGS]
-    return noise, covariance, [stabiliser.forward(frame) for frame in frames]
+    return noise, [stabiliser.forward(frame) for frame in frames]
 
 
 def _strengths(stabilised: Image, curve: NoiseCurve) -> Values:

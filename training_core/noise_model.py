@@ -71,12 +71,12 @@ class NoiseModel:
 
     def add_noise(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give x^ + s(x^) n^ for stabilised images x^, (count, 1, height, width)."""
+        if not self.photons:
+            return clean + self.apart_from(clean, draw)
         count, _, height, width = clean.shape
         unit = self.sample(count, height, width, draw)
-        if self.photons:
-            noisy = self.counted(clean.cpu().numpy(), unit.cpu().numpy(), draw)
-            return torch.from_numpy(noisy).to(clean.device)
-        return clean + self._sigma(clean) * unit
+        noisy = self.counted(clean.cpu().numpy(), unit.cpu().numpy(), draw)
+        return torch.from_numpy(noisy).to(clean.device)
 
     def apart_from(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give noise as strong as there is at stabilised images x^, and as if of many photons.
@@ -84,10 +84,8 @@ class NoiseModel:
         Of few photons, x^ could be told from the noise that is added to it, or from a part of it.
         """
         count, _, height, width = clean.shape
-        return self._sigma(clean) * self.sample(count, height, width, draw)
-
-    def _sigma(self, clean: Tensor) -> Tensor:
-        return torch.from_numpy(self.curve(clean.cpu().numpy())).to(clean.device)
+        sigma = torch.from_numpy(self.curve(clean.cpu().numpy())).to(clean.device)
+        return sigma * self.sample(count, height, width, draw)
 
     def counted(self, clean: Image, unit: Image, draw: torch.Generator) -> Image:
         """Give noisy copies of stabilised images by their `photons`, any shape; `unit` is noise."""

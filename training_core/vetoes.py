@@ -130,15 +130,17 @@ class _Image:
 def _correct(images: Sequence[_Image], channel: Channel) -> None:
     """Take out what the correction of brightness will undo."""
     curve = shift_by_brightness([i.made for i in images], [i.left for i in images])
-    in_stack = shift_by_brightness([i.level for i in images], [i.change for i in images])
     for image in images:
         moved = curve(image.made) - image.made
         image.made, image.left = image.made + moved, image.left - moved
-        if channel.noise.photons is None:
+    if channel.noise.photons is None:
+        for image in images:
             image.to_stack()
-        else:
-            moved = in_stack(image.level) - image.level
-            image.level, image.change = image.level + moved, image.change - moved
+        return
+    curve = shift_by_brightness([i.level for i in images], [i.change for i in images])
+    for image in images:
+        moved = curve(image.level) - image.level
+        image.level, image.change = image.level + moved, image.change - moved
 
 
 def _power(images: Sequence[_Image], error: float) -> Iterator[Veto]:
@@ -161,8 +163,8 @@ def _power(images: Sequence[_Image], error: float) -> Iterator[Veto]:
 def _shifts(images: Sequence[_Image]) -> Iterator[Veto]:
     """Compare the mean intensity of regions before and after, in stack units above black."""
     shifts, unsure = [], []
+    black = min(0.0, *(float(np.quantile(i.level, 0.001)) for i in images))
     for image in images:
-        black = min(0.0, *(float(np.quantile(i.level, 0.001)) for i in images))
         changes, levels = (
             _regions(_means(v, FINE_PX)) for v in (image.change, image.level - black)
         )
