@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from .denoiser import BrightnessCurve, first_look, to_stack_units
+from .brightness import BrightnessCurve
+from .denoiser import first_look
+from .finished_frames import to_stack_units
 from .patches import PatchLocation, tiles
 from .photon_score import PhotonTrial
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from .denoiser import Channel, Denoiser
+    from .channel import Channel
+    from .denoiser import Denoiser
     from .noise_statistics import Values
     from .noisy_pairs import Estimate
     from .run import Run

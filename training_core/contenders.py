@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from . import classical, dncnn_b
-from .denoiser import BrightnessCurve, Denoiser, denoise
+from .brightness import BrightnessCurve
+from .denoiser import Denoiser, denoise
 from .errors import ModelError
 from .first_estimate import estimator_of
 from .noisier2noise import NAME as NOISIER2NOISE

@@ -10,13 +10,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from .brightness import BrightnessCurve as BrightnessCurve
-from .channel import Channel as Channel
 from .channel import check_channels
 from .checkpoint import NO_CHECKPOINT
 from .device import tile_size
 from .finished_frames import finish_frame
-from .finished_frames import to_stack_units as to_stack_units
 from .kept_frames import KeptFrames
 from .memory import give_memory_back
 from .neighbour_average import NeighbourAverage, averaged
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .blind_score import Estimator
+    from .channel import Channel
     from .checkpoint import Checkpoint
     from .noise_model import NoiseModel
     from .patches import PatchLocation

@@ -15,8 +15,9 @@ import torch
 
 from .blind_score import error_estimate
 from .bundled_weights import fill_with_bundled, write_weights
+from .channel import Channel
 from .compact_networks import StationaryGenerator
-from .denoiser import Channel, Denoiser, denoise
+from .denoiser import Denoiser, denoise
 from .device import choose_device
 from .networks import DnCNN, fold_batch_norm
 from .noise_level import NoiseWindows, centre

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .blind_score import Estimator, Judge
+    from .channel import Channel
     from .checkpoint import Checkpoint, State
-    from .denoiser import Channel, Denoiser
+    from .denoiser import Denoiser
     from .noisy_pairs import Estimate
     from .run import Run
     from .settings import Settings

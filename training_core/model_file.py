@@ -13,8 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from .brightness import BrightnessCurve
+from .channel import Channel
 from .compact_networks import KERNEL_PX, MeasuredGenerator, StationaryGenerator
-from .denoiser import BrightnessCurve, Channel, Denoiser
+from .denoiser import Denoiser
 from .device import choose_device
 from .errors import ModelError, OutputError, SettingsError
 from .flat_areas import FlatAreas

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .blind_score import Estimator
-    from .denoiser import Channel
+    from .channel import Channel
     from .first_estimate import Scene
     from .settings import Settings
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from .channel import Channel
     from .checkpoint import Part
-    from .denoiser import Channel, Denoiser
+    from .denoiser import Denoiser
     from .run import Run
 
     Teacher = Sequence["Estimate"] | Sequence[nn.Module]

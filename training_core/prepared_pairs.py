@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from .channel import Channel
     from .checkpoint import State
-    from .denoiser import Channel
     from .settings import DenoiserSettings
 
 

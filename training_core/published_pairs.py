@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from .denoiser import Channel, Denoiser
+    from .channel import Channel
+    from .denoiser import Denoiser
     from .networks import NoiseGenerator
     from .noisy_pairs import Estimate
     from .run import Run

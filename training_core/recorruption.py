@@ -12,7 +12,8 @@ from .prepared_pairs import Pair
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .denoiser import Channel, Denoiser
+    from .channel import Channel
+    from .denoiser import Denoiser
     from .noisy_pairs import Estimate
     from .run import Run
 

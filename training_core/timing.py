@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from .blind_score import JUDGED_CROPS, JUDGED_PX
+from .channel import Channel
 from .compact_networks import StationaryGenerator
-from .denoiser import MEMORY_CHANNELS, Channel, Denoiser
+from .denoiser import MEMORY_CHANNELS, Denoiser
 from .device import tile_size
 from .first_estimate import AUTOMATIC as AUTOMATIC_FIRST
 from .first_estimate import METHODS

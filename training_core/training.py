@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from .blind_score import Judge, brightness_curve
-from .denoiser import Channel, Denoiser, to_stack_units
+from .channel import Channel
+from .denoiser import Denoiser
+from .finished_frames import to_stack_units
 from .first_estimate import Scene, make_first_estimates
 from .flat_areas import measure_flat_areas
 from .model_file import channel_from, channel_state

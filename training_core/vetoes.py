@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .blind_score import Trial
-    from .denoiser import Channel
+    from .channel import Channel
     from .noise_statistics import Values
 
 LEAST_POWER, MOST_POWER = 0.7, 1.2  # of the residual, over that of the learned noise

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
+from training_core.channel import Channel
 from training_core.compact_networks import StationaryGenerator
-from training_core.denoiser import Channel, Denoiser
+from training_core.denoiser import Denoiser
 from training_core.network_choice import build_network
 from training_core.networks import NoiseGenerator
 from training_core.noise_model import NoiseModel

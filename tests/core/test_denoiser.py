@@ -10,7 +10,9 @@ import torch
 from made_up import Identity, blurred_noise, denoiser, noise_model, scene, stack
 
 from training_core import denoiser as denoiser_module
-from training_core.denoiser import BrightnessCurve, Channel, denoise
+from training_core.brightness import BrightnessCurve
+from training_core.channel import Channel
+from training_core.denoiser import denoise
 from training_core.errors import InputError, SettingsError
 from training_core.noise_statistics import NoiseCurve
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone

@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 
 from training_core import bundled_weights, dncnn_b
 from training_core.blind_training import BlindSettings, BlindTraining, Photographs, train_dncnn_b
+from training_core.channel import Channel
 from training_core.checkpoint import Checkpoint
 from training_core.cli import main
-from training_core.denoiser import Channel, Denoiser, denoise
+from training_core.denoiser import Denoiser, denoise
 from training_core.dncnn_b import (
     ADVICE,
     SETTINGS,

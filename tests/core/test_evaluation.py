@@ -16,6 +16,7 @@ from made_up import QUICKEST, block, noise_model, stack
 from made_up import denoiser as made_up_denoiser
 
 from training_core import bias, classical, contenders, evaluation, pipeline, smooth_patches
+from training_core.channel import Channel
 from training_core.cli import main
 from training_core.contenders import (
     METHODS,
@@ -25,7 +26,7 @@ from training_core.contenders import (
     classical_contenders,
     g2g_contenders,
 )
-from training_core.denoiser import Channel, Denoiser, denoise
+from training_core.denoiser import Denoiser, denoise
 from training_core.errors import InputError, ModelError, SettingsError, TooFewPatchesError
 from training_core.evaluation import Request, choose_trials, settings_for, usual_methods
 from training_core.evaluation_set import EvaluationSet, TestImage

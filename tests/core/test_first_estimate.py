@@ -12,8 +12,8 @@ from made_up import CPU, QUICKEST, blurred_noise, noise_model, scene
 
 from training_core import first_estimate
 from training_core.blind_score import Judge
+from training_core.channel import Channel
 from training_core.checkpoint import Checkpoint
-from training_core.denoiser import Channel
 from training_core.errors import ModelError
 from training_core.first_estimate import (
     METHODS,

@@ -12,7 +12,8 @@ from made_up import blurred_noise, denoiser, noise_model, stack
 
 from training_core import finished_frames
 from training_core.bias import flat_residual
-from training_core.denoiser import Channel, denoise
+from training_core.channel import Channel
+from training_core.denoiser import denoise
 from training_core.errors import ModelError
 from training_core.flat_areas import FlatAreas, in_cells, measure_flat_areas
 from training_core.model_file import load_denoiser, save_denoiser

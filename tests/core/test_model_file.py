@@ -15,8 +15,10 @@ from made_up import denoiser, noise_model, scene, stack
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from training_core.brightness import BrightnessCurve
+from training_core.channel import Channel
 from training_core.compact_networks import MeasuredGenerator
-from training_core.denoiser import BrightnessCurve, Channel, denoise
+from training_core.denoiser import denoise
 from training_core.errors import ModelError, OutputError
 from training_core.model_file import load_denoiser, save_denoiser
 from training_core.networks import NoiseGenerator

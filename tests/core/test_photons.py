@@ -9,7 +9,7 @@ from made_up import CPU, noise_model, scene, squared_error
 from scipy.ndimage import gaussian_filter
 
 from training_core.blind_score import Judge
-from training_core.denoiser import Channel
+from training_core.channel import Channel
 from training_core.model_file import channel_from, channel_state
 from training_core.noise_model import NoiseModel
 from training_core.noise_statistics import NoiseCurve, fit_stabiliser

@@ -11,9 +11,10 @@ import torch
 from made_up import QUICKEST, block, blurred_noise, noise_model, squared_error, stack
 
 from training_core import pipeline
+from training_core.channel import Channel
 from training_core.checkpoint import NO_CHECKPOINT
 from training_core.compact_networks import StationaryGenerator
-from training_core.denoiser import Channel, denoise
+from training_core.denoiser import denoise
 from training_core.errors import InputError, TooFewPatchesError
 from training_core.networks import NoiseGenerator
 from training_core.pipeline import denoise_stack, expected_seconds, train

@@ -8,7 +8,8 @@ import torch
 from made_up import CPU, blurred_noise, noise_model, scene, squared_error, stack
 
 from training_core import bundled_weights
-from training_core.denoiser import Channel, Denoiser, denoise, takes_estimate
+from training_core.channel import Channel
+from training_core.denoiser import Denoiser, denoise, takes_estimate
 from training_core.errors import ModelError
 from training_core.network_choice import build_network
 from training_core.pretrained import PretrainedDenoiser, load_pretrained

@@ -9,7 +9,7 @@ from made_up import denoiser, noise_model, with_published_noise
 from torch import nn
 
 from training_core import paper_crops
-from training_core.denoiser import Channel
+from training_core.channel import Channel
 from training_core.networks import DnCNN
 from training_core.noisy_pairs import Estimate, make_pairs, next_teacher
 from training_core.published_pairs import PublishedPairs

@@ -9,8 +9,8 @@ import pytest
 import torch
 from made_up import CPU, QUICKEST, blurred_noise, denoiser, noise_model, scene, squared_error
 
+from training_core.channel import Channel
 from training_core.checkpoint import Checkpoint
-from training_core.denoiser import Channel
 from training_core.first_estimate import METHODS, Scene
 from training_core.noisier2noise import NAME, noisier2noise
 from training_core.noisy_pairs import Estimate, make_pairs

@@ -20,8 +20,8 @@ from made_up import (
 
 from training_core import last_pass, round_training, rounds
 from training_core.blind_score import Judge, Score, brightness_curve, error_estimate
+from training_core.channel import Channel
 from training_core.checkpoint import NO_PART
-from training_core.denoiser import Channel
 from training_core.errors import SettingsError
 from training_core.network_choice import build_network
 from training_core.noisy_pairs import Estimate, PreparedPairs, estimate_all, make_pairs

@@ -9,7 +9,7 @@ from made_up import CPU, blurred_noise, noise_model, scene
 from scipy.ndimage import gaussian_filter
 
 from training_core.blind_score import Judge
-from training_core.denoiser import Channel
+from training_core.channel import Channel
 from training_core.noisy_pairs import Estimate
 from training_core.stabilise import Stabiliser
 from training_core.vetoes import Veto, eligible, find_vetoes
