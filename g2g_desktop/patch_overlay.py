@@ -168,7 +168,8 @@ class _Worker(QObject):
         try:
             if self._scores is None or question.generation != self._generation:
                 frame = question.stack.frame(question.frame)
-                self._scores = score_windows(frame, question.settings)
+                unit = question.stack.value_unit
+                self._scores = score_windows(frame, question.settings, unit=unit)
                 self._generation = question.generation
             answer = _answer(question, self._scores)
         finally:  # whatever went wrong, the next question must not wait for ever

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 
-from .brightness import BrightnessCurve
 from .denoiser import first_look
-from .finished_frames import to_stack_units
 from .patches import PatchLocation, tiles
 from .photon_score import PhotonTrial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from .channel import Channel
@@ -26,16 +24,14 @@ if TYPE_CHECKING:
     from .noise_statistics import Values
     from .noisy_pairs import Estimate
     from .run import Run
-    from .training_regions import TrainingRegion
 
+    Mask = NDArray[np.bool_]
     Estimator = Callable[[Estimate], Tensor]  # makes a clean image of a noisy region
 
 PROBE = 0.1  # strength of the probe, in std of the noise
 JUDGED_PX, JUDGED_CROPS = 192, 8
+HALF, NEARLY_WHOLE = 0.5, 0.9
 BLOCK_PX = 32  # farther apart the errors of two places have little to do with each other
-BLUR_PX = 12  # over this the noise has all but averaged out
-BANDS = 16
-FEWEST_PX = 1000  # in a band, for its mean to be trusted
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +74,8 @@ class Trial:
     """A noisy crop that is judged on; all images are stabilised, (height, width).
 
     `sigma` is the std of its noise, `probe` a sample of that noise, and `others` are further
-    exposures of the same place. `photons` are what is tried where they are few.
+    exposures of the same place. `photons` are what is tried where they are few, `counted` says
+    which blocks of it count, (blocks,) bool; None: all.
     """
 
     noisy: Estimate
@@ -86,6 +83,7 @@ class Trial:
     probe: Tensor
     others: tuple[Tensor, ...]
     photons: PhotonTrial | None = None
+    counted: Mask | None = None
 
     @property
     def variance(self) -> Tensor:
@@ -108,6 +106,8 @@ class Judge:
         For each further exposure of the scene (one or two), its regions.
     crops
         About how many crops are judged.
+    seen
+        Where each region counts, (height, width) bool; None: everywhere.
     """
 
     def __init__(
@@ -118,10 +118,11 @@ class Judge:
         *,
         others: Sequence[Sequence[Estimate]] = (),
         crops: int = JUDGED_CROPS,
+        seen: Sequence[Mask] | None = None,
     ) -> None:
         draw = torch.Generator().manual_seed(seed)
         self.trials: list[Trial] = []
-        for number, place in _places(noisy, crops):
+        for number, place in _places(noisy, crops, seen):
             crop, *more = (_cut(of[number], place, device) for of in (noisy, *others))
             noise, (height, width) = crop.channel.noise, crop.image.shape
             guess = first_look(noise)(crop.image[None, None])[0, 0]
@@ -131,7 +132,8 @@ class Judge:
             probe = noise.sample(1, height, width, draw)[0, 0].to(device) * sigma
             exposures = tuple(other.image for other in more)
             photons = None if more else PhotonTrial.of(crop, guess, draw)
-            self.trials.append(Trial(crop, sigma, probe, exposures, photons))
+            counted = None if seen is None else _counted(seen[number][place.slices])
+            self.trials.append(Trial(crop, sigma, probe, exposures, photons, counted))
         self.powers = {channel: self._power(channel) for channel in {n.channel for n in noisy}}
 
     def _power(self, channel: Channel) -> float:
@@ -155,7 +157,8 @@ class Judge:
             run.check()
             made = estimator(trial.noisy)
             loss = _loss(trial, made, estimator)
-            parts.append(_block_means(loss / self.powers[trial.noisy.channel]))
+            means = _block_means((loss / self.powers[trial.noisy.channel]).cpu().double().numpy())
+            parts.append(means if trial.counted is None else means[trial.counted])
             estimates.append(made)
         return Score(np.concatenate(parts)), estimates
 
@@ -201,24 +204,36 @@ def _against_others(trial: Trial, made: Tensor) -> Tensor:
     return losses - (first - second).square() / 2
 
 
-def _block_means(loss: Tensor) -> Values:
+def _block_means(loss: Values) -> Values:
     """Average a map over blocks, all of one size; what is left over at the border joins none."""
     height, width = loss.shape
     high, wide = min(BLOCK_PX, height), min(BLOCK_PX, width)
-    inner = loss[: height // high * high, : width // wide * wide].cpu().double().numpy()
+    inner = loss[: height // high * high, : width // wide * wide]
     blocks = inner.reshape(height // high, high, width // wide, wide)
     means: Values = blocks.mean(axis=(1, 3)).ravel()
     return means
 
 
-def _places(noisy: Sequence[Estimate], crops: int) -> list[tuple[int, PatchLocation]]:
+def _counted(seen: Mask) -> Mask | None:
+    """Tell which blocks of a crop are seen nearly whole; all, if none is."""
+    counted: Mask = _block_means(seen.astype(np.float64)) > NEARLY_WHOLE
+    return counted if counted.any() else None
+
+
+def _places(
+    noisy: Sequence[Estimate], crops: int, seen: Sequence[Mask] | None = None
+) -> list[tuple[int, PatchLocation]]:
     """Choose crops: as many of each channel, of each region another part before a second one.
 
     Regions may be exposures of one scene, and then the same part would be seen again and again.
+    Parts of which less than half is seen are left out, unless there are no others.
     """
     per_channel: dict[Channel, list[list[tuple[int, PatchLocation]]]] = {}
     for number, region in enumerate(noisy):
-        mine = [(number, place) for place in _parts(*region.image.shape)]
+        parts = _parts(*region.image.shape)
+        if seen is not None:
+            parts = [p for p in parts if seen[number][p.slices].mean() > HALF] or parts
+        mine = [(number, place) for place in parts]
         per_channel.setdefault(region.channel, []).append(mine)
     each = -(-crops // len(per_channel))
     chosen = []
@@ -241,43 +256,3 @@ def _parts(height: int, width: int) -> list[PatchLocation]:
     if height < 2 * high and width < 2 * wide:
         return [middle]
     return [p for p in tiles((height, width), JUDGED_PX) if (p.height, p.width) == (high, wide)]
-
-
-def brightness_curve(
-    regions: Sequence[TrainingRegion], estimates: Sequence[Tensor], channel: Channel
-) -> BrightnessCurve:
-    """Measure by how much areas of each brightness have moved, and give what undoes it.
-
-    The noise has mean zero, so where the noisy and the denoised image differ on average, the
-    denoiser is off: smoothing in stabilised units takes from bright detail, for one. Averaging is
-    over areas of similar *blurred* brightness, which the noise of a single pixel cannot choose.
-
-    Parameters
-    ----------
-    regions, estimates
-        Noisy regions of one channel in stack units, and their stabilised estimates.
-    """
-    clean, change = [], []
-    for region, estimate in zip(regions, estimates, strict=True):
-        noisy = channel.noise.stabiliser.forward(region.values)
-        values = to_stack_units(estimate.cpu().numpy(), noisy, region.values, channel)
-        clean.append(values)
-        change.append(region.values - values)
-    return shift_by_brightness(clean, change)
-
-
-def shift_by_brightness(clean: Sequence[Values], change: Sequence[Values]) -> BrightnessCurve:
-    """Average changes over areas of similar brightness; both are images (height, width)."""
-    blurred = np.concatenate([gaussian_filter(values, BLUR_PX).ravel() for values in clean])
-    return _in_bands(blurred, *(np.concatenate([v.ravel() for v in of]) for of in (clean, change)))
-
-
-def _in_bands(blurred: Values, clean: Values, change: Values) -> BrightnessCurve:
-    bands = int(np.clip(blurred.size // FEWEST_PX, 1, BANDS))
-    edges = np.unique(np.quantile(blurred, np.linspace(0, 1, bands + 1)))
-    band = np.clip(np.searchsorted(edges, blurred, side="right") - 1, 0, max(len(edges) - 2, 0))
-    count = np.bincount(band)
-    levels = np.bincount(band, clean) / np.maximum(count, 1)
-    shifts = np.bincount(band, change) / np.maximum(count, 1)
-    order = np.argsort(levels[count > 0])
-    return BrightnessCurve(levels[count > 0][order], shifts[count > 0][order])

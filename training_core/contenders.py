@@ -246,7 +246,10 @@ def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Trial, ru
     """Estimate by what the training made; after a resumed one it is made again."""
     channel = denoiser.channels[0]
     stabiliser = channel.noise.stabiliser
-    stabilised = torch.from_numpy(stabiliser.forward(trial.values)).to(denoiser.device)
+    even = denoiser.even_noise
+    gain = even.gain(trial.values.astype(np.float32)) if even else 1.0
+    stabilised = torch.from_numpy(stabiliser.forward(trial.values * gain)).to(denoiser.device)
     noisy = Estimate(stabilised, channel)
     made = (estimator or estimator_of(denoiser, [noisy], run))(noisy)
-    return stabiliser.inverse(made.cpu().numpy())
+    values: Values = stabiliser.inverse(made.cpu().numpy()) / gain
+    return values

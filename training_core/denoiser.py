@@ -13,7 +13,7 @@ from torch.nn import functional
 from .channel import check_channels
 from .checkpoint import NO_CHECKPOINT
 from .device import tile_size
-from .finished_frames import finish_frame
+from .finished_frames import finish_frame, kept_share
 from .kept_frames import KeptFrames
 from .memory import give_memory_back
 from .neighbour_average import NeighbourAverage, averaged
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .blind_score import Estimator
     from .channel import Channel
     from .checkpoint import Checkpoint
+    from .even_noise import EvenNoise
     from .noise_model import NoiseModel
     from .patches import PatchLocation
     from .run import Run
@@ -70,6 +71,8 @@ class Denoiser:
         How many frames on each side are averaged with a frame where they match; 0 for none.
     collaboration
         What share of the collaborative pass is taken, the rest being the network's own result.
+    even_noise
+        Brings the noise to the same strength everywhere before anything else, for CT; or None.
     """
 
     network: nn.Module
@@ -82,6 +85,7 @@ class Denoiser:
     first_estimates: dict[str, Estimator] = field(default_factory=dict)
     neighbours: int = 0
     collaboration: float = 1.0
+    even_noise: EvenNoise | None = None
 
     @property
     def noise_sigma(self) -> float:
@@ -238,14 +242,19 @@ def denoise(
         If the run was cancelled; asked before every tile.
     """
     check_channels(stack, denoiser.channels)
+    given, even = stack, denoiser.even_noise
+    stack = even.evened(stack) if even else stack
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
-    ready = _for_inference(denoiser)
+    # The batch norm folded away and memory ordered by channels: both faster and exact.
+    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ready = replace(denoiser, network=network)
     pixels = np.empty(stack.shape, stack.dtype)
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
     frames = NeighbourFrames(stack, [c.noise for c in ready.channels], ready.neighbours, run)
+    share = kept_share(denoiser.settings.denoiser, stack)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
@@ -257,22 +266,17 @@ def denoise(
             kept.check(run)
             kept.layers[:, *place.slices] = pieces.work(place, make)
             if place is places[-1]:
-                kept.clipped += finish_frame(raw, kept.layers, ready, channel, flat[index])
+                kept.clipped += finish_frame(raw, kept.layers, ready, channel, flat[index], share)
             kept.done += 1
             if run.tick_due() or kept.done == total:
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
-    if kept.clipped:
-        run.note(f"{kept.clipped} pixels were clipped to the range of {stack.dtype}.", warning=True)
+    pixels, clipped = even.restored(pixels, given) if even else (pixels, kept.clipped)
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
     give_memory_back()
     run.finish(Stage.DENOISE)
-    return stack.with_pixels(pixels)
-
-
-def _for_inference(denoiser: Denoiser) -> Denoiser:
-    """Fold the batch norm away and order memory by channels, both faster and exact."""
-    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return replace(denoiser, network=network)
+    return given.with_pixels(pixels)
 
 
 def _denoise_tile(

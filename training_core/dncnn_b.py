@@ -57,7 +57,11 @@ CORRELATED = 0.2  # of neighbouring pixels' noise
 ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."
 SETTINGS = Settings(
     denoiser=DenoiserSettings(
-        network="dncnn", collaborate=False, keep_brightness=False, neighbours="off"
+        network="dncnn",
+        collaborate=False,
+        keep_brightness=False,
+        kept_noise=0.0,
+        neighbours="off",
     )
 )
 

@@ -19,6 +19,7 @@ from .compact_networks import KERNEL_PX, MeasuredGenerator, StationaryGenerator
 from .denoiser import Denoiser
 from .device import choose_device
 from .errors import ModelError, OutputError, SettingsError
+from .even_noise import EvenNoise
 from .flat_areas import FlatAreas
 from .network_choice import build_network
 from .networks import NoiseGenerator
@@ -63,6 +64,7 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
         "channels": channels,
         "neighbours": denoiser.neighbours,
         "collaboration": denoiser.collaboration,
+        "even_noise": denoiser.even_noise.sigma if denoiser.even_noise else None,
         "card": denoiser.card,
     }
     part = path.with_name(f".{path.name}.part")
@@ -127,6 +129,8 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
         network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
         neighbours = int(card.get("neighbours", 0))  # of 0.1.0 there is none
         share = float(card.get("collaboration", 1.0))
+        sigma = card.get("even_noise")  # nor this
+        even = EvenNoise(float(sigma)) if sigma else None
         channels = tuple(
             channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)
             for number, part in enumerate(card["channels"] or [{}])
@@ -145,6 +149,7 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
         story,
         neighbours=neighbours,
         collaboration=share,
+        even_noise=even,
     )
 
 

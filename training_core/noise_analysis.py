@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from .errors import TooFewPatchesError
+from .even_noise import EvenNoise, is_ct, local_sigma, tissue
 from .noise_level import centre, sampled_frames
 from .noise_measurement import Measurement, measure_noise, same_both_ways
 from .noise_patches import split_channels
@@ -40,6 +41,7 @@ FIGURES = (
     "correlation_px",
     "power_spectrum",
     "photons",
+    "places",
 )
 FAR_PX = slice(6, 9)  # lags at which only whole rows or columns still correlate
 
@@ -62,6 +64,9 @@ class MeasuredNoise:
     photons
         About how many there are in a pixel of middle brightness, where they are few enough for
         noise to be made of single ones; else None.
+    places
+        For CT the noise's std where it is weak and where it is strong (5 and 95 % of the tissue),
+        `sigmas` being that of its usual place; else None.
     """
 
     gain: float | None
@@ -70,6 +75,7 @@ class MeasuredNoise:
     sigmas: tuple[float, float, float]
     covariance: Values
     photons: float | None = None
+    places: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, measured: Measurement) -> Self:
@@ -152,6 +158,7 @@ class MeasuredNoise:
             self.correlation_px,
             self.power.tolist(),
             self.photons,
+            self.places,
         )
         return dict(zip(FIGURES, figures, strict=True))
 
@@ -266,8 +273,11 @@ def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> No
     chosen = find_smooth_patches(sample, settings, run=run)
     noise, refusal = None, chosen.verdict.sentence
     if chosen.count >= NEEDED // 3:
-        patches = cut_patches(sample, chosen)
-        noise, refusal = _measure(sample, patches)
+        even = EvenNoise.of([sample]) if is_ct([sample]) else None
+        evened = even.evened(sample) if even else sample
+        noise, refusal = _measure(evened, cut_patches(evened, chosen))
+        if noise and even:
+            noise = replace(noise, places=_places(sample, noise.sigmas[1] / even.sigma))
     return NoiseAnalysis(
         name,
         channel.value_unit,
@@ -282,9 +292,16 @@ def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> No
 
 def _measure(sample: Stack, patches: NDArray[np.float32]) -> tuple[MeasuredNoise | None, str]:
     frames = [sample.frame(index) for index in range(sample.frame_count)]
-    linear = sample.value_unit == "HU"
     try:
-        measured = measure_noise(frames, patches, NoiseModelSettings(), linear=linear)
+        measured = measure_noise(frames, patches, NoiseModelSettings(), linear=is_ct([sample]))
     except TooFewPatchesError as error:
         return None, str(error)
     return MeasuredNoise.of(measured), ""
+
+
+def _places(sample: Stack, ratio: float) -> tuple[float, float]:
+    """Give the std of the noise in its calm and in its loud places, from its finest detail."""
+    frames = [sample.frame(index) for index in range(sample.frame_count)]
+    found = [local_sigma(f)[tissue(f) if tissue(f).any() else ...].ravel() for f in frames]
+    calm, loud = (ratio * np.quantile(np.concatenate(found), (0.05, 0.95))).tolist()
+    return calm, loud

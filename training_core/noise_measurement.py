@@ -102,7 +102,7 @@ def measure_noise(
         covariance = white
         noise, kept = reshaped(noise, covariance)
     curve = fit_curve(seen, covariance)
-    strengths = kept * _strengths(stabiliser.forward(patches), curve)
+    strengths = kept * strengths_of(stabiliser.forward(patches), curve)
     photons = None if white is None else fit_photons(frames, stabiliser)
     return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
 
@@ -115,7 +115,7 @@ def _seen(
     return noise, [stabiliser.forward(frame) for frame in frames]
 
 
-def _strengths(stabilised: Image, curve: NoiseCurve) -> Values:
+def strengths_of(stabilised: Image, curve: NoiseCurve) -> Values:
     """Give the std of the patches that `detrended` keeps over that of the curve, (count,)."""
     sigmas = residual_sigmas(stabilised)
     expected = curve(stabilised.mean(axis=(1, 2), dtype=np.float64))

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 def cut_noise_patches(
-    stacks: Sequence[Stack], settings: PatchSettings, run: Run, checkpoint: Checkpoint
+    stacks: Sequence[Stack],
+    settings: PatchSettings,
+    run: Run,
+    checkpoint: Checkpoint,
+    evened: Sequence[Stack] | None = None,
 ) -> list[Image]:
     """Find and cut the noise patches of each channel, (count, size, size) float32 in stack units.
 
@@ -33,6 +37,9 @@ def cut_noise_patches(
     ----------
     checkpoint
         Keeps where the patches are.
+    evened
+        The same stacks with noise of the same strength everywhere, which the patches are cut from;
+        None: they are cut from where they were found.
 
     Raises
     ------
@@ -42,11 +49,12 @@ def cut_noise_patches(
     size = settings.patch_size_px
     found: dict[int, list[tuple[Stack, SmoothPatches]]] = {}
     parts = [each for stack in stacks for each in enumerate(split_channels(stack))]
-    for index, (number, channel) in enumerate(parts):
+    sources = [part for stack in evened or stacks for part in split_channels(stack)]
+    for index, ((number, channel), source) in enumerate(zip(parts, sources, strict=True)):
         part = checkpoint.part(f"patches-{index}")
         patches = find_smooth_patches(channel, settings, run=run, part=part)
         size = min(size, patches.patch_size_px)
-        found.setdefault(number, []).append((channel, patches))
+        found.setdefault(number, []).append((source, patches))
     channels = [found[number] for number in sorted(found)]
     joined = [_cut_at_most(settings.most, one, size) for one in channels]
     _refuse_too_few(joined, [one[0][1].verdict.sentence for one in channels], run)

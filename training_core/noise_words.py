@@ -47,7 +47,11 @@ def choose_route(analysis: NoiseAnalysis) -> Route:
             "bright, and back afterwards (variance stabilisation)."
         )
     elif analysis.unit == "HU":
-        first = "CT values count no photons, so the noise is learned as it is."
+        first = (
+            "CT values count no photons, so the noise does not follow intensity. It is measured "
+            "around each pixel and brought to the same strength everywhere before it is learned, "
+            "and back afterwards."
+        )
     elif not 1 / HARDLY < noise.variance_ratio < HARDLY:
         first = (
             "The noise does not grow with intensity as photon noise does, so it is learned as it "
@@ -90,12 +94,12 @@ def describe(analysis: NoiseAnalysis) -> str:
 
 
 def _range(noise: MeasuredNoise, unit: str) -> str:
+    if noise.places:
+        calm, loud = (figure(sigma) for sigma in noise.places)
+        return f" in a usual place of the body, {calm} to {loud} {unit} in others"
     if 1 / SAME < noise.variance_ratio < SAME:
         return ""
     low, high = figure(noise.sigmas[0]), figure(noise.sigmas[2])
-    if unit:  # CT knows no dark: it has air and tissue
-        low_at, high_at = (f"{level:.0f} {unit}" for level in (noise.levels[0], noise.levels[2]))
-        return f" ({low} at {low_at}, {high} at {high_at})"
     return f" ({low} in the dark, {high} in the bright)"
 
 
@@ -110,7 +114,7 @@ def _growth(noise: MeasuredNoise, unit: str) -> str:
     if 1 / HARDLY < ratio < HARDLY:
         return "hardly depends on intensity"
     if unit:
-        return "differs between air and tissue"
+        return "differs between tissues"
     if ratio < 1:
         return "gets weaker with intensity"
     if noise.gain is None:

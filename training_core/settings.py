@@ -105,7 +105,13 @@ def _paper() -> Settings:
         preset="paper",
         patches=PatchSettings(strictness=0.42, patch_size_px=96, stride_px=24),
         noise_model=NoiseModelSettings(
-            generator="g1", stabilise=False, steps=9_600, batch=64, crop_px=64, critic_steps=5
+            generator="g1",
+            stabilise=False,
+            by_place=False,
+            steps=9_600,
+            batch=64,
+            crop_px=64,
+            critic_steps=5,
         ),
         denoiser=DenoiserSettings(
             first_estimate="g2",
@@ -122,6 +128,7 @@ def _paper() -> Settings:
             collaborate=False,
             even_flat_areas=False,
             keep_brightness=False,
+            kept_noise=0.0,
             neighbours="off",
         ),
     )

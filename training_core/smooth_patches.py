@@ -15,11 +15,11 @@ from .settings import PatchSettings
 from .window_scores import (
     PER_BIN,
     WindowScores,
+    automatic_flatness,
     best_per_bin,
     coverage_map,
     fitting_size,
     score_windows,
-    usable_windows,
 )
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def find_smooth_patches(
 
     for index in range(found["frames"], frames):
         run.check() if part is None else part.check(run, partial(state, index))
-        windows = score_windows(stack.frame(index), settings)
+        windows = score_windows(stack.frame(index), settings, unit=stack.value_unit)
         chosen = windows.select(settings.strictness, floor, per_bin)
         tables.append(_table(index, windows, chosen, settings.strictness is None))
         seen += _histogram(windows)
@@ -148,8 +148,7 @@ def _noise_floor(stack: Stack, settings: PatchSettings, run: Run) -> NoiseFloor 
     for index in np.unique(np.linspace(0, stack.frame_count - 1, SAMPLED_FRAMES).astype(int)):
         run.check()
         frame = stack.frame(int(index))
-        flatness = flatness_map(frame, size, settings.stride_px)
-        sample.append(flatness[usable_windows(frame, size, settings.stride_px)])
+        sample.append(automatic_flatness(frame, size, settings.stride_px, stack.value_unit))
     pooled = np.concatenate(sample)
     return NoiseFloor.of(pooled) if pooled.size else None
 

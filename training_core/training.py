@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .blind_score import Judge, brightness_curve
+from .blind_score import Judge
+from .brightness import brightness_curve
 from .channel import Channel
 from .denoiser import Denoiser
+from .even_noise import EvenNoise, is_ct, tissue
 from .finished_frames import to_stack_units
 from .first_estimate import Scene, make_first_estimates
 from .flat_areas import measure_flat_areas
@@ -22,6 +24,7 @@ from .noise_game import train_generator
 from .noise_measurement import measure_noise
 from .noise_model import NoiseModel
 from .noise_patches import cut_noise_patches
+from .noise_refinement import refined
 from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all
 from .paper_gan import first_network, train_paper_gan
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from .run import Run
     from .settings import Settings
     from .stack import Stack
+    from .training_regions import TrainingRegion
 
     Image = NDArray[np.float32]
 
@@ -68,8 +72,14 @@ class Training:
     ) -> None:
         self.stacks, self.settings, self.device, self.run = stacks, settings, device, run
         self.checkpoint, self.repeats = checkpoint, repeats
-        self.regions = choose_regions(stacks, settings.denoiser.area_mpx, settings.seed)
-        self.patches = cut_noise_patches(stacks, settings.patches, run, checkpoint)
+        self.given, self.even = stacks, self._even_noise(stacks)
+        if self.even:
+            self.stacks = [self.even.evened(stack) for stack in stacks]
+            self.repeats = [self.even.evened(repeat, like=stacks[0]) for repeat in repeats]
+        self.regions = choose_regions(self.stacks, settings.denoiser.area_mpx, settings.seed)
+        self.patches = cut_noise_patches(
+            stacks, settings.patches, run, checkpoint, evened=self.stacks
+        )
 
     def denoiser(self) -> tuple[Denoiser, list[RoundResult]]:
         """Go through all stages; give the denoiser of the best round, and all rounds."""
@@ -79,7 +89,7 @@ class Training:
         if isinstance(network, PretrainedDenoiser):
             load_pretrained(network)
         network = network.to(self.device).eval()
-        denoiser = Denoiser(network, channels, self.settings, self.device)
+        denoiser = Denoiser(network, channels, self.settings, self.device, even_noise=self.even)
         noisy = [
             self._estimate(channel.noise.stabiliser.forward(r.values), channel)
             for r, channel in ((r, channels[r.channel]) for r in self.regions)
@@ -130,7 +140,15 @@ class Training:
             ]
             for repeat in self.repeats
         ]
-        return Judge(noisy, self.settings.seed, self.device, others=others)
+        seen = [self._tissue(region) for region in self.regions] if self.even else None
+        return Judge(noisy, self.settings.seed, self.device, others=others, seen=seen)
+
+    def _tissue(self, region: TrainingRegion) -> NDArray[np.bool_]:
+        return tissue(region.cut_from(self.given[region.stack]))
+
+    def _even_noise(self, stacks: Sequence[Stack]) -> EvenNoise | None:
+        by_place = self.settings.noise_model.by_place and not self._is_published()
+        return EvenNoise.of(stacks) if by_place and is_ct(stacks) else None
 
     def _is_published(self) -> bool:
         return self.settings.noise_model.generator == "g1"
@@ -149,7 +167,8 @@ class Training:
             game.drop()
         # Built from the state also where it was learned just now, so that nothing can differ.
         channel, g2 = channel_from(state["channel"], self.device), None
-        if self.settings.denoiser.as_recorded and not self._is_published():
+        as_recorded = self.settings.denoiser.as_recorded and not self._is_published()
+        if as_recorded and not self.even:  # which moves the ends of the values to and fro
             channel.recording = Recording.of(self.stacks, number)
         if state["g2"] is not None:
             g2 = first_network(self.settings).to(self.device).eval()
@@ -158,11 +177,14 @@ class Training:
 
     def _measured(self, number: int, game: Part) -> State:
         """Measure the noise of a channel and let the generator learn it."""
-        frames = self._frames(number)[:MEASURED_REGIONS]
+        mine = [r for r in self.regions if r.channel == number][:MEASURED_REGIONS]
+        frames = [region.values for region in mine]
         chosen = self.settings.noise_model
-        linear = any(stack.value_unit == "HU" for stack in self.stacks)
-        patches = self.patches[number]
+        linear, patches = is_ct(self.stacks), self.patches[number]
         measured = measure_noise(frames, patches, chosen, linear=linear)
+        if self.even:
+            seen = [self._tissue(region) for region in mine]
+            measured = refined(measured, frames, patches, self.run, seen)
         generator, match = train_generator(
             measured,
             chosen,
@@ -233,5 +255,8 @@ class Training:
         seen, strength = averaged(image, near, channel.noise)
         made = denoiser.network_pass(seen, channel, strength)
         values = to_stack_units(made.cpu().numpy(), stabilised, noisy, channel)
+        if self.even:
+            given = self.given[0].frame(region.frame)
+            values, noisy = values / self.even.gain(given)[place.slices], given[place.slices]
         shown = Region(region.frame, place.top, place.left, place.height, place.width)
         return PreviewReady(Stage.ROUNDS, shown, noisy, values.astype(np.float32))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from .blind_score import shift_by_brightness
+from .brightness import shift_by_brightness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .even_noise import AIR_HU, HOUNSFIELD, evened_frame
 from .flatness import NoiseFloor, flatness_map
 from .haar import homogeneity_map
 from .settings import PatchSettings, limits_of
@@ -75,22 +76,51 @@ class WindowScores:
 
 
 def score_windows(
-    frame: Frame, settings: PatchSettings, saturation: float | None = None
+    frame: Frame, settings: PatchSettings, saturation: float | None = None, unit: str = ""
 ) -> WindowScores:
-    """Score all windows of one frame, (height, width) float; `saturation` is the sensor's limit."""
+    """Score all windows of one frame.
+
+    Parameters
+    ----------
+    frame
+        (height, width), any float dtype.
+    saturation
+        The sensor's limit.
+    unit
+        That of the values. In HU the automatic choice looks at tissue, unless there is none, with
+        the noise brought to the same strength everywhere (see `EvenNoise`).
+    """
     stride = settings.stride_px
     size = fitting_size(frame.shape, settings.patch_size_px)
     if not size:
         none = np.zeros((0, 0))
         return WindowScores(none, none, none, none > 0, settings.patch_size_px, stride)
+    ct = unit == HOUNSFIELD and settings.strictness is None
     return WindowScores(
         homogeneity_map(frame, size, stride),
-        flatness_map(frame, size, stride),
-        window_moments(frame, size, stride)[0],
-        usable_windows(frame, size, stride, saturation),
+        *_flatness(frame, size, stride, saturation, ct=ct),
         size,
         stride,
     )
+
+
+def automatic_flatness(frame: Frame, size: int, stride: int, unit: str) -> Map:
+    """Give the flatness of the windows that the automatic choice is made from, (count,)."""
+    flatness, _, usable = _flatness(frame, size, stride, None, ct=unit == HOUNSFIELD)
+    return flatness[usable]
+
+
+def _flatness(
+    frame: Frame, size: int, stride: int, saturation: float | None, *, ct: bool
+) -> tuple[Map, Map, Mask]:
+    """Give flatness and brightness of all windows, and which of them are usable."""
+    brightness = window_moments(frame, size, stride)[0]
+    usable = usable_windows(frame, size, stride, saturation)
+    if not ct:
+        return flatness_map(frame, size, stride), brightness, usable
+    tissue = usable & (brightness > AIR_HU)
+    even = flatness_map(evened_frame(frame), size, stride)
+    return even, brightness, tissue if tissue.any() else usable
 
 
 def fitting_size(shape: tuple[int, ...], size: int) -> int:

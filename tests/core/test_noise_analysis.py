@@ -250,7 +250,7 @@ def test_ct_is_learned_as_it_is():
     assert "CT values" in found.route.sentences[0]
     assert " HU" in found.sentence
     assert "dark" not in found.sentence
-    assert "differs between air and tissue" in found.sentence
+    assert "HU in others" in found.sentence
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from made_up import (
 )
 
 from training_core import last_pass, round_training, rounds
-from training_core.blind_score import Judge, Score, brightness_curve, error_estimate
+from training_core.blind_score import Judge, Score, error_estimate
+from training_core.brightness import brightness_curve
 from training_core.channel import Channel
 from training_core.checkpoint import NO_PART
 from training_core.errors import SettingsError
