@@ -155,19 +155,22 @@ def _candidates(told: Mapping[str, Any]) -> Iterator[str]:
 def _round(card: Card) -> Fact:
     chosen, rounds = card["chosen_round"], [one for one in card["rounds"] if "error" in one]
     trained = max((one["round"] for one in rounds), default=chosen)
+    left_out = card.get("not_trained")
     mine: Mapping[str, Any] = next((one for one in rounds if one["round"] == chosen), {})
     if mine.get("vetoes"):
         meaning = harm(mine, chosen)
+    elif left_out:
+        meaning = f"{left_out}."
     elif chosen == 0:
         meaning = "Training made nothing better, so the network is used as it was before."
     else:
         meaning = "No other round is clearly better."
     details = [POWER, *(f"Round {one['round']}: {_left(one)}" for one in rounds)]
     planned = card.get("settings", {}).get("denoiser", {}).get("rounds", trained)
-    if trained < planned:
+    if trained < planned and not left_out:
         details.append(f"Training ended after round {trained} of {planned}.")
     good = False if mine.get("vetoes") else None
-    value = f"{chosen or 'none'} of {trained}"
+    value = "none" if left_out else f"{chosen or 'none'} of {trained}"
     return Fact("Round", value, meaning, tuple(details), good)
 
 

@@ -72,6 +72,7 @@ def train_rounds(
     preview: Preview | None = None,
     checkpoint: Checkpoint = NO_CHECKPOINT,
     judge: Judge | None = None,
+    learn: bool = True,
 ) -> list[RoundResult]:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
@@ -92,6 +93,8 @@ def train_rounds(
         Keeps finished rounds and the steps of the one that runs.
     judge
         Chooses; by default by Stein's estimate on crops of `noisy`.
+    learn
+        Whether to train at all; if not, the network before training is the only round.
 
     Returns
     -------
@@ -104,12 +107,11 @@ def train_rounds(
     Cancelled
         If the run was cancelled.
     """
-    settings = denoiser.settings.denoiser
     judge = judge or Judge(noisy, denoiser.settings.seed, denoiser.device)
     rounds = _Rounds(denoiser, noisy, judge, run, checkpoint)
     if takes_estimate(denoiser.network) and not rounds.take(0):
         rounds.judge(0)  # before training it passes the filter's estimate on
-    for number in range(1, settings.rounds + 1):
+    for number in range(1, denoiser.settings.denoiser.rounds + 1 if learn else 1):
         if not rounds.take(number):
             rounds.train(number, first, preview)
         if run.finish_early or rounds.settled():
@@ -213,10 +215,9 @@ class _Rounds:
         settings, last, run = self.denoiser.settings.denoiser, self.results[-1].round, self.run
         total = settings.rounds * settings.steps
         if last < settings.rounds and self.settled() and not run.finish_early:
-            gain, give_or_take = self.gain
             run.note(
                 f"Training ended after round {last} of {settings.rounds}: by the blind score it "
-                f"gained {gain:+.2f} dB, give or take {give_or_take:.2f}."
+                f"gained {self.gain[0]:+.2f} dB, give or take {self.gain[1]:.2f}."
             )
             run.progress(Stage.ROUNDS, total, total)
         _note_vetoes(self.results, run)

@@ -20,6 +20,7 @@ from .neighbour_average import averaged
 from .neighbour_choice import most_neighbours, with_neighbours
 from .neighbour_frames import NeighbourFrames
 from .network_choice import build_network
+from .noise_direction import WHY, turns
 from .noise_game import train_generator
 from .noise_measurement import measure_noise
 from .noise_model import NoiseModel
@@ -72,6 +73,7 @@ class Training:
     ) -> None:
         self.stacks, self.settings, self.device, self.run = stacks, settings, device, run
         self.checkpoint, self.repeats = checkpoint, repeats
+        self.turns = False  # whether the noise of a channel does
         self.given, self.even = stacks, self._even_noise(stacks)
         if self.even:
             self.stacks = [self.even.evened(stack) for stack in stacks]
@@ -110,6 +112,7 @@ class Training:
             preview=self._preview,
             checkpoint=self.checkpoint,
             judge=judge,
+            learn=self._learns(denoiser),
         )
         if self.settings.denoiser.even_flat_areas:
             for channel in channels:
@@ -119,6 +122,14 @@ class Training:
         if self.settings.denoiser.keep_brightness:
             self._measure_brightness(denoiser, noisy)
         return denoiser, rounds
+
+    def _learns(self, denoiser: Denoiser) -> bool:
+        """Tell whether rounds can better the network; say why not."""
+        if not self.turns or not isinstance(denoiser.network, PretrainedDenoiser):
+            return True
+        self.run.note(f"{WHY}.")
+        denoiser.card["not_trained"] = WHY
+        return False
 
     def _estimate(self, image: Image, channel: Channel) -> Estimate:
         # The published method takes crops of them alone, and `Crops` says where those fit.
@@ -166,6 +177,7 @@ class Training:
             part.save(state)
             game.drop()
         # Built from the state also where it was learned just now, so that nothing can differ.
+        self.turns |= state["turns"]
         channel, g2 = channel_from(state["channel"], self.device), None
         as_recorded = self.settings.denoiser.as_recorded and not self._is_published()
         if as_recorded and not self.even:  # which moves the ends of the values to and fro
@@ -180,9 +192,10 @@ class Training:
         mine = [r for r in self.regions if r.channel == number][:MEASURED_REGIONS]
         frames = [region.values for region in mine]
         chosen = self.settings.noise_model
-        linear, patches = is_ct(self.stacks), self.patches[number]
+        linear, patches, turning = is_ct(self.stacks), self.patches[number], False
         measured = measure_noise(frames, patches, chosen, linear=linear)
         if self.even:
+            turning = turns(measured.noise, measured.covariance)
             seen = [self._tissue(region) for region in mine]
             measured = refined(measured, frames, patches, self.run, seen)
         generator, match = train_generator(
@@ -200,7 +213,7 @@ class Training:
         if self.settings.denoiser.network == PRETRAINED:
             spread = float(curve(stabilised).mean())
         channel = Channel(model, float(stabilised.mean()), spread if spread > 0 else 1.0)
-        return {"channel": channel_state(channel), "g2": None}
+        return {"channel": channel_state(channel), "g2": None, "turns": turning}
 
     def _published(self, number: int, game: Part) -> State:
         """Train g1 and g2 on unit intensities, as published."""
@@ -221,7 +234,7 @@ class Training:
         sigma = float(unit.forward(patches).std(axis=(1, 2)).mean())
         curve = NoiseCurve(np.zeros(1), np.array([sigma]))
         model = NoiseModel(unit, curve, covariance, gan.g1, None, len(patches))
-        return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
+        return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict(), "turns": False}
 
     def _measure_brightness(self, denoiser: Denoiser, noisy: Sequence[Estimate]) -> None:
         """Find how far areas of each brightness moved, and have it undone from now on.

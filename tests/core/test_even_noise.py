@@ -4,17 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import QUICKEST, block, blurred_noise, denoiser, noise_model
+from made_up import QUICKEST, block, blurred_noise, covariance, denoiser, noise_model
+from scipy.ndimage import gaussian_filter1d
 
+from training_core.card_words import tell_card
 from training_core.channel import Channel
 from training_core.contenders import Trial, g2g_contenders
 from training_core.denoiser import denoise
 from training_core.even_noise import EvenNoise, evened_frame, local_sigma, tissue
 from training_core.model_file import load_denoiser, save_denoiser
 from training_core.noise_analysis import analyse_noise
-from training_core.noise_statistics import NoiseCurve
+from training_core.noise_direction import turns
+from training_core.noise_statistics import NoiseCurve, autocovariance, detrended
 from training_core.pipeline import train
-from training_core.run import SILENT, PreviewReady, Region, Run
+from training_core.run import SILENT, Note, PreviewReady, Region, Run
 from training_core.settings import PatchSettings, preset
 from training_core.smooth_patches import find_smooth_patches, score_windows
 from training_core.stack import Stack
@@ -246,3 +249,45 @@ def test_a_channel_of_one_block_still_trains():
     made = train([Stack(pixels.astype(np.int16), "YX", value_unit="HU")], QUICKEST)
     assert isinstance(made.channels[0], Channel)
     assert made.even_noise.sigma == pytest.approx(25.0, rel=0.1)
+
+
+def test_streaks_of_many_directions_teach_nothing():
+    stack, clean, _ = ct(height=256)
+    rng = np.random.default_rng(6)
+    along = [gaussian_filter1d(rng.standard_normal(stack.shape), 0.8, axis=a) for a in (0, 1)]
+    turned = np.where(np.arange(256) // 64 % 2, *(a / a.std() for a in along))
+    streaked = replace(stack, pixels=(clean + 40.0 * turned).astype(np.float32))
+    notes = []
+
+    def hear(event):
+        if isinstance(event, Note):
+            notes.append(event.text)
+
+    settings = replace(
+        QUICKEST, denoiser=replace(QUICKEST.denoiser, network="pretrained", kept_noise=0.0)
+    )
+    made = train([streaked], settings, run=Run(hear))
+    assert [one["round"] for one in made.card["rounds"]] == [0]
+    assert made.card["chosen_round"] == 0
+    assert any("another direction in each place" in note for note in notes)
+    (told,) = [fact for fact in tell_card(made.card) if fact.name == "Round"]
+    assert told.value == "none"
+    assert "another direction" in told.meaning
+    assert not any("ended after" in detail for detail in told.details)
+    plain = train([replace(stack, pixels=stack.pixels)], settings, run=Run(hear))
+    assert [one["round"] for one in plain.card["rounds"]] == [0, 1]
+    assert "not_trained" not in plain.card
+    asked = replace(settings, noise_model=replace(settings.noise_model, by_place=False))
+    assert len(train([streaked], asked).card["rounds"]) == 2
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.6, 1.0])
+def test_one_noise_does_not_turn(blur):
+    assert not turns(detrended(blurred_noise((300, 32, 32), blur, 7)), covariance(blur))
+
+
+def test_two_noises_turn():
+    rng = np.random.default_rng(8)
+    parts = [gaussian_filter1d(rng.standard_normal((100, 32, 32)), 0.7, axis=a) for a in (1, 2)]
+    noise = detrended(np.concatenate(parts))
+    assert turns(noise, autocovariance(noise, trendless=True))
