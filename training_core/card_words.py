@@ -162,7 +162,7 @@ def _round(card: Card) -> Fact:
     elif left_out:
         meaning = f"{left_out}."
     elif chosen == 0:
-        meaning = "Training made nothing better, so the network is used as it was before."
+        meaning = "Training made nothing clearly better, so the network is used as it was before."
     else:
         meaning = "No other round is clearly better."
     details = [POWER, *(f"Round {one['round']}: {_left(one)}" for one in rounds)]

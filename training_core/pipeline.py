@@ -16,7 +16,7 @@ from .device import choose_device, describe_device
 from .memory import give_memory_back
 from .precision import reproducible
 from .repeats import check_repeats
-from .rounds import best_round
+from .round_choice import best_round
 from .run import SILENT
 from .stack import check_trainable
 from .tiff_files import program
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .checkpoint import Checkpoint
-    from .rounds import RoundResult
+    from .round_choice import RoundResult
     from .run import Run
     from .settings import Settings
     from .stack import Stack

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -14,17 +12,16 @@ from .blind_score import Judge, Score
 from .card_words import harm
 from .checkpoint import NO_CHECKPOINT
 from .denoiser import takes_estimate
-from .errors import SettingsError
 from .last_pass import Judged, judge_shares, tell_share
 from .noisy_pairs import Estimate, make_pairs, next_teacher
 from .round_checks import RoundChecks
+from .round_choice import GAIN_DB, RoundResult, best_round, doubt_of
 from .round_training import RoundTraining
 from .run import SILENT, PreviewReady, Stage
-from .vetoes import Veto, eligible
+from .vetoes import Veto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
 
     from torch import Tensor
 
@@ -34,33 +31,6 @@ if TYPE_CHECKING:
     from .run import Region, Run
 
     Preview = Callable[[Denoiser, Region], PreviewReady | None]
-
-GAIN_DB = 0.02  # less than this over the rounds before is no gain
-
-
-@dataclass(frozen=True, slots=True)
-class RoundResult:
-    """One round as the user sees it.
-
-    `error` is the estimated error that is left, as a fraction of the noise's variance, give or take
-    `range`; `vetoes` say why it is not to be chosen all the same.
-    """
-
-    round: int
-    error: float
-    range: float = 0.0
-    vetoes: tuple[Veto, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values; `score` is the estimated reduction of the noise in dB."""
-        score = -10 * math.log10(self.error) if self.error > 0 else None
-        return {
-            "round": self.round,
-            "error": self.error,
-            "range": self.range,
-            "score": score,
-            "vetoes": [veto.reason for veto in self.vetoes],
-        }
 
 
 def train_rounds(
@@ -238,25 +208,11 @@ class _Rounds:
 
     def _keep(self, number: int, judged: Judged) -> None:
         self.denoiser.collaboration = judged.share
-        self.results.append(RoundResult(number, judged.error, judged.score.range, judged.vetoes))
+        doubt = doubt_of(self.chooser) if number and not self.published else 0.0
+        result = RoundResult(number, judged.error, judged.score.range, judged.vetoes, doubt)
+        self.results.append(result)
         self.judged[number] = judged
         self.kept[number] = deepcopy(self.denoiser.network.state_dict())
-
-
-def best_round(results: Sequence[RoundResult]) -> int:
-    """Give the last round that no other beats clearly; one with a veto only if all have one.
-
-    Raises
-    ------
-    SettingsError
-        If no round gave numbers at all.
-    """
-    rounds = eligible(results)
-    if not rounds:
-        raise SettingsError("The training diverged; choose a smaller learning rate.")
-    least = min(result.error for result in rounds)
-    clearly = 10 ** (GAIN_DB / 10)
-    return max(r.round for r in rounds if r.error <= max(least, least * clearly))
 
 
 def _note_vetoes(results: Sequence[RoundResult], run: Run) -> None:

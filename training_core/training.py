@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from .checkpoint import Checkpoint, Part, State
     from .noisy_pairs import Teacher
-    from .rounds import RoundResult
+    from .round_choice import RoundResult
     from .run import Run
     from .settings import Settings
     from .stack import Stack

@@ -139,7 +139,7 @@ def test_a_card_without_a_story_says_nothing():
 def test_training_that_made_nothing_better_is_said():
     told = facts(chosen_round=0)["Round"]
     assert told.value == "none of 2"
-    assert told.meaning.startswith("Training made nothing better")
+    assert told.meaning.startswith("Training made nothing clearly better")
 
 
 def test_a_chosen_round_with_a_veto_warns():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from made_up import (
+    CPU,
     Identity,
     blurred_noise,
     denoiser,
@@ -28,7 +29,8 @@ from training_core.network_choice import build_network
 from training_core.noisy_pairs import Estimate, PreparedPairs, estimate_all, make_pairs
 from training_core.orientations import ALL, FLIPS, turn, turn_back
 from training_core.round_checks import RoundChecks
-from training_core.rounds import RoundResult, best_round, train_rounds
+from training_core.round_choice import RoundResult, best_round, doubt_of
+from training_core.rounds import train_rounds
 from training_core.run import Cancelled, Note, PreviewReady, Region, Run, Stage, StepsDone
 from training_core.settings import DenoiserSettings, preset
 from training_core.stabilise import Stabiliser
@@ -405,6 +407,7 @@ def test_scores_in_decibels():
         "score": 10.0,
         "vetoes": [],
     }
+    assert "doubt" not in RoundResult(1, 0.1, doubt=0.25).to_dict()
     assert RoundResult(1, -0.01).to_dict()["score"] is None  # better than the estimate can tell
 
 
@@ -455,3 +458,28 @@ def test_previews_are_asked_for_while_training():
     train(run=run, preview=preview)
     assert asked[0] == (False, Region(0, 1, 2, 3, 4))
     assert len([event for event in events if isinstance(event, PreviewReady)]) == len(asked)
+
+
+def doubted(number, error, vetoes=()):
+    return RoundResult(number, error, 0.0, vetoes, 0.25)
+
+
+def test_small_claims_are_not_believed_where_noise_is_correlated():
+    start = RoundResult(0, 0.1)
+    assert best_round([start, doubted(1, 0.098), doubted(2, 0.0945)]) == 0
+    assert best_round([start, doubted(1, 0.094)]) == 1  # .27 dB
+    assert best_round([start, doubted(1, 0.098), doubted(2, 0.093)]) == 2
+    assert best_round([start, doubted(1, 0.0930), doubted(2, 0.0943)]) == 1
+    assert best_round([start, RoundResult(1, 0.098)]) == 1
+    # without round 0 there is nothing to go back to, and one with a veto is not
+    assert best_round([doubted(1, 0.098), doubted(2, 0.0979)]) == 2
+    assert best_round([vetoed(0, 0.1, 1.2), doubted(1, 0.099)]) == 1
+
+
+@pytest.mark.parametrize(("blur", "doubt"), [(0.0, 0.0), (0.8, 0.25)])
+def test_correlation_leaves_room_for_doubt(blur, doubt):
+    channel = Channel(noise_model(blur))
+    pixels = torch.from_numpy(scene(96, 96) + 20 * blurred_noise((96, 96), blur, 3)).float()
+    region = Estimate(pixels, channel)
+    assert doubt_of(Judge([region], 0, CPU)) == doubt
+    assert doubt_of(Judge([region], 0, CPU, others=[[region]])) == 0.0

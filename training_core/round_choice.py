@@ -1,0 +1,77 @@
+"""Which round is taken, by what the blind score and the vetoes say of each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .dncnn_b import is_correlated
+from .errors import SettingsError
+from .vetoes import Veto, eligible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from .blind_score import Judge
+
+GAIN_DB = 0.02  # less than this over the rounds before is no gain
+DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method-notes.md
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """One round as the user sees it.
+
+    `error` is the estimated error that is left, as a fraction of the noise's variance, give or take
+    `range`; `vetoes` say why it is not to be chosen all the same. By `doubt` dB it must be better
+    than round 0, the network before training, to be believed.
+    """
+
+    round: int
+    error: float
+    range: float = 0.0
+    vetoes: tuple[Veto, ...] = ()
+    doubt: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values; `score` is the estimated reduction of the noise in dB."""
+        score = -10 * math.log10(self.error) if self.error > 0 else None
+        return {
+            "round": self.round,
+            "error": self.error,
+            "range": self.range,
+            "score": score,
+            "vetoes": [veto.reason for veto in self.vetoes],
+        }
+
+
+def doubt_of(judge: Judge) -> float:
+    """Give by how many dB a judge may be misled by its noise model.
+
+    An error of the learned correlation is shared by what is trained with it and by the score. Noise
+    without correlation leaves no room for it, and another exposure knows the truth.
+    """
+    misled = any(is_correlated(t.noisy.channel.noise) and not t.others for t in judge.trials)
+    return DOUBT_DB if misled else 0.0
+
+
+def best_round(results: Sequence[RoundResult]) -> int:
+    """Give the last round that no other beats clearly; one with a veto only if all have one.
+
+    Rounds whose gain over round 0 is within their doubt do not stand against it.
+
+    Raises
+    ------
+    SettingsError
+        If no round gave numbers at all.
+    """
+    rounds = eligible(results)
+    if not rounds:
+        raise SettingsError("The training diverged; choose a smaller learning rate.")
+    start = next((result.error for result in rounds if result.round == 0), math.inf)
+    rounds = [r for r in rounds if not r.doubt or r.error * 10 ** (r.doubt / 10) < start] or rounds
+    least = min(result.error for result in rounds)
+    clearly = 10 ** (GAIN_DB / 10)
+    return max(r.round for r in rounds if r.error <= max(least, least * clearly))
