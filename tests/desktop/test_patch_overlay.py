@@ -33,9 +33,9 @@ def scored(monkeypatch) -> list[float]:
     """Note which frames are scored, by their first pixel."""
     calls: list[float] = []
 
-    def noting(frame, settings, *more):
+    def noting(frame, settings, **more):
         calls.append(float(frame[0, 0]))
-        return score_windows(frame, settings, *more)
+        return score_windows(frame, settings, **more)
 
     monkeypatch.setattr(patch_overlay, "score_windows", noting)
     return calls
@@ -83,10 +83,10 @@ def test_strictness_alone_does_not_score_again(qtbot, preview, scored: list[floa
 def test_an_answer_to_an_old_question_is_dropped(qtbot, preview, monkeypatch) -> None:
     gate, begun = threading.Event(), threading.Event()
 
-    def held(frame, settings, *more):
+    def held(frame, settings, **more):
         begun.set()
         assert gate.wait(10)
-        return score_windows(frame, settings, *more)
+        return score_windows(frame, settings, **more)
 
     monkeypatch.setattr(patch_overlay, "score_windows", held)
     heard: list[int] = []
@@ -167,3 +167,15 @@ def test_outlines_close_each_square_and_are_left_out_when_too_many() -> None:
     assert np.isnan(corners[5]).all()
     assert outline_corners(np.ones((50, 50), bool), 32, 8) is None
     assert outline_corners(np.ones((50, 40), bool), 32, 8) is not None
+
+
+def test_ct_is_searched_in_tissue(qtbot, preview) -> None:
+    rng = np.random.default_rng(7)
+    pixels = rng.normal(40, 30, (256, 256)).astype(np.float32)
+    pixels[:128] = rng.normal(-1000, 10, (128, 256))
+    with qtbot.waitSignal(preview.ready) as heard:
+        preview.set_stack(Stack(pixels, "YX", value_unit="HU"))
+    coverage = heard.args[0]
+    rows = np.flatnonzero(coverage.any(axis=1)) / len(coverage)
+    assert rows.min() > 0.4
+    assert rows.size > 0.3 * len(coverage)
