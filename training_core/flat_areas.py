@@ -32,7 +32,8 @@ BANDS = len(RADII) + 1
 TESTS = BANDS + 3
 QUANTILE = 0.999  # of the blocks of noise alone that pass one of the tests
 MARGIN = 1.2  # over that quantile, for what so few blocks do not show
-MOST = 3.0  # std of the noise: what stands out so far is no noise, however it was learned
+MOST = 3.0  # std of the noise: what stands out so far is no noise, unless much of it does
+MUCH = 0.01  # of its pixels
 SAMPLES, SAMPLE_PX = 6, 256
 OWN_NOISE = 0x0F1A7  # added to the seed: `flat_residual` must see other noise than what is learned
 
@@ -52,7 +53,7 @@ class FlatScale:
         What noise alone hardly ever exceeds, (7,) float32: four radial bands' mean square over
         `powers`, the mean square of what is finer than the cells over the noise's variance, and how
         far the brightest and the darkest pixel are from the block's mean, in std of the noise (at
-        most 3).
+        most 3, or what one pixel in a hundred of the noise itself exceeds).
     """
 
     cell_px: int
@@ -211,27 +212,33 @@ def measure_flat_areas(
     draw = torch.Generator().manual_seed(seed + OWN_NOISE)
     flat = torch.full((1, 1, SAMPLE_PX, SAMPLE_PX), channel.mean, device=denoiser.device)
     noisy = [channel.noise.add_noise(flat, draw)[0, 0].float() for _ in range(SAMPLES)]
-    return learned([denoiser.estimate(image, channel, run) for image in noisy], channel.noise.curve)
+    curve = channel.noise.curve
+    apart = (torch.stack(noisy) - channel.mean).abs() / float(curve(np.array(channel.mean)))
+    most = max(MOST, float(torch.quantile(apart, 1 - MUCH)))
+    return learned([denoiser.estimate(image, channel, run) for image in noisy], curve, most=most)
 
 
 def learned(
-    left: Iterable[Tensor], curve: NoiseCurve, cells: Sequence[int] = CELLS_PX
+    left: Iterable[Tensor],
+    curve: NoiseCurve,
+    cells: Sequence[int] = CELLS_PX,
+    most: float = MOST,
 ) -> FlatAreas:
     """Learn from denoised noise on a constant, each (height, width), scale by scale."""
     scales, images = [], [image[None, None] for image in left]
     for cell_px in cells:
-        scale = _learned(images, curve, cell_px)
+        scale = _learned(images, curve, cell_px, most)
         images = [scale(image, curve, None) for image in images]
         scales.append(scale)
     return FlatAreas(tuple(scales))
 
 
-def _learned(images: Sequence[Tensor], curve: NoiseCurve, cell_px: int) -> FlatScale:
+def _learned(images: Sequence[Tensor], curve: NoiseCurve, cell_px: int, most: float) -> FlatScale:
     powers = torch.stack([_unit_powers(image, curve, cell_px) for image in images]).mean(dim=0)
     even = FlatScale(cell_px, powers.cpu().numpy(), np.zeros(TESTS, np.float32))
     tested = torch.cat([even.tests(image, curve).flatten(2)[0] for image in images], dim=1)
     limits = MARGIN * torch.quantile(tested, QUANTILE, dim=1)
-    limits[-2:] = limits[-2:].clamp(max=MOST)
+    limits[-2:] = limits[-2:].clamp(max=most)
     return FlatScale(cell_px, even.powers, limits.cpu().numpy())
 
 

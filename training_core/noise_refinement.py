@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from .noise_measurement import Measurement, strengths_of
 from .noise_statistics import LAGS, NoiseCurve, spectrum
+from .run import Stage
 from .shrinkage import ShrinkageFilter
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def refined(
     Cancelled
         If the run was cancelled.
     """
+    run.start(Stage.NOISE_MODEL, PASSES, "the noise of whole frames")
     scenes = _scenes(measured, frames, seen)
     curve, covariance = measured.curve, measured.covariance
     level = 1.0

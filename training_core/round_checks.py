@@ -52,7 +52,7 @@ class RoundChecks:
     def look(self) -> None:
         """Judge the weights as they are now.
 
-        Nobody can interrupt this, which takes less than a second: the step before would be lost.
+        Nobody can interrupt this, which takes a second or two: the step before would be lost.
         """
         score, _ = self.judge.judge(estimates_of(self.denoiser, SILENT), SILENT)
         self.seen.append(deepcopy(self.denoiser.network.state_dict()))

@@ -18,6 +18,8 @@ from training_core.errors import ModelError
 from training_core.flat_areas import FlatAreas, in_cells, measure_flat_areas
 from training_core.model_file import load_denoiser, save_denoiser
 from training_core.noise_statistics import NoiseCurve
+from training_core.orientations import ALL
+from training_core.resampled_noise import ResampledNoise
 from training_core.stabilise import Stabiliser
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))
@@ -217,3 +219,25 @@ def test_the_noise_is_its_own_and_the_same_each_time():
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(values, mine[name]) for name, values in same.items())
     assert not torch.equal(other["limits"], mine["limits"])
+
+
+def test_rare_strong_noise_comes_out_even():
+    rng = np.random.default_rng(5)
+    shape = (400, 32, 32)
+    rare = np.where(rng.random(shape) < 0.1, rng.uniform(-1, 1, shape), 0.0)
+    patches = (rare / rare.std() + 0.05 * rng.standard_normal(shape)).astype(np.float32)
+    made = filtering()
+    noise = replace(
+        made.channels[0].noise, generator=ResampledNoise.of(patches / patches.std(), ALL).eval()
+    )
+    made.channels = (replace(made.channels[0], noise=noise),)
+    left = flat_residual(made)
+    flat_areas = measure_flat_areas(made, made.channels[0])
+    assert max(scale.limits[-2:].max() for scale in flat_areas.scales) <= 5.2
+    made.channels = (replace(made.channels[0], flat_areas=flat_areas),)
+    assert flat_residual(made) < 0.5 * left
+
+
+def test_gaussian_noise_excuses_nothing_beyond_three_std():
+    scales = evening().channels[0].flat_areas.scales
+    assert max(float(scale.limits[-2:].max()) for scale in scales) <= 3.0
