@@ -229,11 +229,11 @@ def _places(
     Parts of which less than half is seen are left out, unless there are no others.
     """
     per_channel: dict[Channel, list[list[tuple[int, PatchLocation]]]] = {}
-    for number, region in enumerate(noisy):
-        parts = _parts(*region.image.shape)
-        if seen is not None:
-            parts = [p for p in parts if seen[number][p.slices].mean() > HALF] or parts
-        mine = [(number, place) for place in parts]
+    every = [[(n, place) for place in _parts(*r.image.shape)] for n, r in enumerate(noisy)]
+    if seen is not None:
+        shown = [[p for p in parts if seen[p[0]][p[1].slices].mean() > HALF] for parts in every]
+        every = shown if any(shown) else every
+    for region, mine in zip(noisy, every, strict=True):
         per_channel.setdefault(region.channel, []).append(mine)
     each = -(-crops // len(per_channel))
     chosen = []

@@ -14,6 +14,7 @@ from . import classical, dncnn_b
 from .brightness import BrightnessCurve
 from .denoiser import Denoiser, denoise
 from .errors import ModelError
+from .finished_frames import kept_share
 from .first_estimate import estimator_of
 from .noisier2noise import NAME as NOISIER2NOISE
 from .noisy_pairs import Estimate
@@ -252,4 +253,5 @@ def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Trial, ru
     noisy = Estimate(stabilised, channel)
     made = (estimator or estimator_of(denoiser, [noisy], run))(noisy)
     values: Values = stabiliser.inverse(made.cpu().numpy()) / gain
-    return values
+    share = kept_share(denoiser.settings.denoiser, trial.noisy)  # as in every other row of ours
+    return values + share * (trial.values - values)

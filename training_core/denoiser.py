@@ -18,7 +18,7 @@ from .kept_frames import KeptFrames
 from .memory import give_memory_back
 from .neighbour_average import NeighbourAverage, averaged
 from .neighbour_frames import NeighbourFrames
-from .networks import fold_batch_norm
+from .networks import fold_batch_norm, takes_estimate
 from .orientations import turn, turn_back
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
@@ -200,11 +200,6 @@ class Denoiser:
         return channel.flat_areas(made, channel.noise.curve, strength)
 
 
-def takes_estimate(network: nn.Module) -> bool:
-    """Whether a network wants the shrinkage filter's estimate as a second channel."""
-    return getattr(network, "channels", 1) == 2
-
-
 def first_look(noise: NoiseModel) -> ShrinkageFilter:
     """Give the filter whose estimate the compact network corrects."""
     return ShrinkageFilter(noise.covariance, noise.curve)
@@ -243,7 +238,7 @@ def denoise(
     """
     check_channels(stack, denoiser.channels)
     given, even = stack, denoiser.even_noise
-    stack = even.evened(stack) if even else stack
+    stack = even.evened(stack, run=run) if even else stack
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     # The batch norm folded away and memory ordered by channels: both faster and exact.
@@ -253,15 +248,16 @@ def denoise(
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
-    frames = NeighbourFrames(stack, [c.noise for c in ready.channels], ready.neighbours, run)
+    noises = [channel.noise for channel in ready.channels]
+    frames = NeighbourFrames(stack, noises, ready.neighbours, run, given=given, even=even)
     share = kept_share(denoiser.settings.denoiser, stack)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
     for index in range(kept.done // len(places), stack.frame_count):
         raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
-        around = [stack.raw_frame(i) for i in frames.of(index)]
-        make = partial(_denoise_tile, raw, around, denoiser=ready, channel=channel, run=run)
+        near = frames.beside(index)
+        make = partial(_denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
         for place in places[kept.done % len(places) :]:
             kept.check(run)
             kept.layers[:, *place.slices] = pieces.work(place, make)
@@ -271,7 +267,7 @@ def denoise(
             if run.tick_due() or kept.done == total:
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
-    pixels, clipped = even.restored(pixels, given) if even else (pixels, kept.clipped)
+    pixels, clipped = even.restored(pixels, given, run) if even else (pixels, kept.clipped)
     if clipped:
         run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
     give_memory_back()

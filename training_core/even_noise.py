@@ -14,6 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates, median_filter
 
 from .noise_level import sampled_frames
+from .run import SILENT
 from .stack import cast
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .run import Run
     from .stack import Pixels, Stack
 
     Image = NDArray[np.float32]
@@ -36,8 +38,9 @@ LEAST = 0.2  # of the usual strength: padding has no noise at all
 def local_sigma(frame: Image) -> Values:
     """Measure how strong the finest detail is around each pixel.
 
-    The median of the absolute mixed differences in windows of 32 px, which no edge moves much;
-    the median of 5 x 5 such windows, smoothed over 16 px.
+    The median of the absolute mixed differences in windows of 32 px, which no edge moves much; of
+    that the median of 5 x 5 windows, smoothed over 16 px. Whole numbers are spread over their step
+    first, since a median of few values jumps.
 
     Parameters
     ----------
@@ -48,9 +51,14 @@ def local_sigma(frame: Image) -> Values:
     -------
     numpy.ndarray
         (height, width) float64 in units of the frame; for white noise its std, for other noise in
-        a fixed proportion to it.
+        a fixed proportion to it. 0 where a frame is too small to have detail.
     """
-    fine = np.abs(np.diff(np.diff(frame.astype(np.float64), axis=0), axis=1)) / 2
+    exact = frame.astype(np.float64)
+    if min(exact.shape) < 2:
+        return np.zeros(exact.shape)
+    if np.ptp(exact) and np.array_equal(exact, np.rint(exact)):
+        exact += np.random.default_rng(0).uniform(-0.5, 0.5, exact.shape)
+    fine = np.abs(np.diff(np.diff(exact, axis=0), axis=1)) / 2
     half = WINDOW_PX // 2
     padded = np.pad(fine, ((half, half + 1), (half, half + 1)), mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW_PX, WINDOW_PX))
@@ -72,50 +80,86 @@ class EvenNoise:
     sigma: float
 
     @classmethod
-    def of(cls, stacks: Sequence[Stack]) -> Self | None:
+    def of(cls, stacks: Sequence[Stack], run: Run = SILENT) -> Self | None:
         """Measure the usual strength in tissue; None where there is no noise at all."""
-        usual = [
-            float(np.median(values[inside] if inside.any() else values))
-            for stack in stacks
-            for frame in (stack.frame(index) for index in sampled_frames(stack))
-            for values, inside in ((local_sigma(frame), tissue(frame)),)
-        ]
+        usual = []
+        for stack in stacks:
+            for index in sampled_frames(stack):
+                run.check()
+                frame = stack.frame(index)
+                usual.append(_usual(local_sigma(frame), frame))
         sigma = float(np.median(usual))
         return cls(sigma) if sigma > 0 else None
 
     def gain(self, frame: Image) -> Values:
         """Give what each pixel is multiplied by, (height, width)."""
-        gain: Values = self.sigma / np.maximum(local_sigma(frame), LEAST * self.sigma)
-        return gain
+        return self.sigma / _bounded(frame)
 
-    def evened(self, stack: Stack, like: Stack | None = None) -> Stack:
+    def places(self, stack: Stack) -> tuple[float, float]:
+        """Give the strength in calm and in loud places of tissue (5 and 95 %), over `sigma`."""
+        frames = [stack.frame(index) for index in range(stack.frame_count)]
+        seen = [(local_sigma(frame), tissue(frame)) for frame in frames]
+        found = [sigma[inside] if inside.any() else sigma.ravel() for sigma, inside in seen]
+        calm, loud = (np.quantile(np.concatenate(found), (0.05, 0.95)) / self.sigma).tolist()
+        return calm, loud
+
+    def beside(self, frame: Image, centre: Image) -> Image:
+        """Scale a frame as its neighbour `centre` is, so that the two still match."""
+        scaled: Image = (frame * self.gain(centre)).astype(np.float32)
+        return scaled
+
+    def evened(self, stack: Stack, like: Stack | None = None, run: Run = SILENT) -> Stack:
         """Give the stack in float32 with noise of the same strength everywhere.
 
         `like` is a stack of the same shape whose noise decides; None: the stack itself.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled; asked before every frame, as in `restored`.
         """
         pixels = np.empty(stack.shape, np.float32)
         flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
         for index, frame in enumerate(flat):
+            run.check()
             frame[:] = stack.frame(index) * self.gain((like or stack).frame(index))
         return replace(stack, pixels=pixels)
 
-    def restored(self, evened: Pixels, stack: Stack) -> tuple[Pixels, int]:
-        """Bring pixels of the evened stack back; also give how many were clipped."""
+    def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> tuple[Pixels, int]:
+        """Bring pixels of the evened stack back; also give how many were clipped.
+
+        A pixel that nobody changed keeps its value to the last bit.
+        """
         pixels, clipped = np.empty(stack.shape, stack.dtype), 0
         shape = (stack.frame_count, *stack.frame_shape)
         pairs = zip(pixels.reshape(shape), evened.reshape(shape), strict=True)
         for index, (into, frame) in enumerate(pairs):
-            values = frame / self.gain(stack.frame(index))
-            into[:], lost = cast(values, stack.dtype)
+            run.check()
+            original = stack.frame(index)
+            gain = self.gain(original)
+            same = frame == (original * gain).astype(np.float32)
+            into[:], lost = cast(np.where(same, original, frame / gain), stack.dtype)
             clipped += lost
         return pixels, clipped
 
 
 def evened_frame(frame: Image) -> Image:
     """Give a frame with noise of the same strength everywhere, in units of that."""
+    evened: Image = (frame / _bounded(frame)).astype(np.float32)
+    return evened
+
+
+def _bounded(frame: Image) -> Values:
+    """Give the local strength, no less than a fifth of the usual one of the frame."""
     sigma = local_sigma(frame)
-    usual = float(np.median(sigma))
-    return frame if usual == 0 else (frame / np.maximum(sigma, LEAST * usual)).astype(np.float32)
+    least = LEAST * _usual(sigma, frame)
+    bounded: Values = np.maximum(sigma, least) if least else np.ones_like(sigma)
+    return bounded
+
+
+def _usual(sigma: Values, frame: Image) -> float:
+    inside = tissue(frame)
+    return float(np.median(sigma[inside] if inside.any() else sigma))
 
 
 def tissue(frame: Image) -> NDArray[np.bool_]:

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .even_noise import EvenNoise
     from .noise_model import NoiseModel
     from .noise_statistics import Values
     from .patches import PatchLocation
     from .run import Run
-    from .stack import Stack
+    from .stack import Pixels, Stack
 
     Image = NDArray[np.float32]
 
@@ -53,12 +54,22 @@ class NeighbourFrames:
         How many neighbours there are on each side; 0 for none, which costs nothing.
     run
         Asked before each frame that is looked at whether to go on.
+    given, even
+        The stack before its noise was brought to one strength, and what did that; or None.
     """
 
     def __init__(
-        self, stack: Stack, noises: Sequence[NoiseModel], count: int, run: Run = SILENT
+        self,
+        stack: Stack,
+        noises: Sequence[NoiseModel],
+        count: int,
+        run: Run = SILENT,
+        *,
+        given: Stack | None = None,
+        even: EvenNoise | None = None,
     ) -> None:
         self.stack, self.noises, self.run = stack, noises, run
+        self.given, self.even = given or stack, even
         self.axis = sequence_axis(stack)
         self.count = count if self.axis else 0
         place = stack.axes.index(self.axis) if self.axis else len(stack.shape) - 2
@@ -86,10 +97,17 @@ class NeighbourFrames:
                 found.append(index + direction * distance * self.step)
         return found
 
+    def beside(self, index: int) -> list[Pixels]:
+        """Give the neighbours of frame `index`, all scaled as it is."""
+        if self.even is None:
+            return [self.stack.raw_frame(i) for i in self.of(index)]
+        centre = self.given.frame(index)
+        return [self.even.beside(self.given.frame(i), centre) for i in self.of(index)]
+
     def cut(self, index: int, place: PatchLocation) -> Image:
         """Give a place of the neighbours of frame `index`, stabilised (count, height, width)."""
         stabiliser = self.noise_of(index).stabiliser
-        parts = [stabiliser.forward(self.stack.frame(i)[place.slices]) for i in self.of(index)]
+        parts = [stabiliser.forward(frame[place.slices]) for frame in self.beside(index)]
         empty = np.empty((0, place.height, place.width), np.float32)
         return np.stack(parts) if parts else empty
 

@@ -186,3 +186,8 @@ def fold_batch_norm(network: Network) -> Network:
                 chain[index] = fuse_conv_bn_eval(conv, norm, transpose=transposed)
                 chain[index + 1] = nn.Identity()
     return folded
+
+
+def takes_estimate(network: nn.Module) -> bool:
+    """Whether a network wants the shrinkage filter's estimate as a second channel."""
+    return getattr(network, "channels", 1) == 2

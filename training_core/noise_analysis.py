@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from .errors import TooFewPatchesError
-from .even_noise import EvenNoise, is_ct, local_sigma, tissue
+from .even_noise import EvenNoise, is_ct
 from .noise_level import centre, sampled_frames
 from .noise_measurement import Measurement, measure_noise, same_both_ways
 from .noise_patches import split_channels
@@ -277,7 +277,9 @@ def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> No
         evened = even.evened(sample) if even else sample
         noise, refusal = _measure(evened, cut_patches(evened, chosen))
         if noise and even:
-            noise = replace(noise, places=_places(sample, noise.sigmas[1] / even.sigma))
+            calm, loud = even.places(sample)
+            usual = noise.sigmas[1]
+            noise = replace(noise, places=(calm * usual, loud * usual))
     return NoiseAnalysis(
         name,
         channel.value_unit,
@@ -297,11 +299,3 @@ def _measure(sample: Stack, patches: NDArray[np.float32]) -> tuple[MeasuredNoise
     except TooFewPatchesError as error:
         return None, str(error)
     return MeasuredNoise.of(measured), ""
-
-
-def _places(sample: Stack, ratio: float) -> tuple[float, float]:
-    """Give the std of the noise in its calm and in its loud places, from its finest detail."""
-    frames = [sample.frame(index) for index in range(sample.frame_count)]
-    found = [local_sigma(f)[tissue(f) if tissue(f).any() else ...].ravel() for f in frames]
-    calm, loud = (ratio * np.quantile(np.concatenate(found), (0.05, 0.95))).tolist()
-    return calm, loud

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
 
 TURNS = 2.0  # times the spread that patches of one noise have; micrographs have 1.3, CT 4 to 5
-MADE_PX = 512
+MADE_PX, PART_PX = 512, 32
 WHY = (
     "The noise has another direction in each place, which no noise that is made alike everywhere "
     "can show: the pretrained network is not trained on, since it would learn streaks for structure"
@@ -36,14 +36,20 @@ def turns(noise: Image, covariance: Values) -> bool:
     covariance
         Its mean autocovariance, (31, 31) float64.
     """
-    size = noise.shape[1]
+    size = min(noise.shape[1], PART_PX)
     white = np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))
     waves = np.fft.rfft2(white) * np.sqrt(spectrum(covariance, white.shape))
     made = np.fft.irfft2(waves, white.shape).astype(np.float32)
-    across = MADE_PX // size
-    inner = made[: across * size, : across * size].reshape(across, size, across, size)
-    alike = detrended(inner.swapaxes(1, 2).reshape(-1, size, size))
-    return bool(_leaning(noise).std() > TURNS * _leaning(alike).std())
+    alike, found = (_leaning(detrended(_parts(of, size))) for of in (made[None], noise))
+    return bool(found.std() > TURNS * alike.std())
+
+
+def _parts(images: Image, size: int) -> Image:
+    """Cut (count, n, n) into squares, (more, size, size)."""
+    across = images.shape[1] // size
+    inner = images[:, : across * size, : across * size]
+    parts = inner.reshape(-1, across, size, across, size).swapaxes(2, 3)
+    return parts.reshape(-1, size, size)
 
 
 def _leaning(patches: Image) -> Values:

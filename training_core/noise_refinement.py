@@ -15,7 +15,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from .noise_measurement import Measurement, strengths_of
-from .noise_statistics import LAGS, NoiseCurve, spectrum
+from .noise_statistics import LAGS, NoiseCurve, autocovariance, spectrum
 from .run import Stage
 from .shrinkage import ShrinkageFilter
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 PASSES = 6
 SETTLED = 0.01  # largest change of the correlation that no further pass is worth
-FRAMES, LARGEST_PX = 3, 512
+FRAMES = 3  # those of which most is seen
 SOFT_PX = 4
 PROBE = 0.1  # in std of the noise
 SIDE_PX = 64  # of the grid of spectra
 LEAST = 1e-3  # of the mean power; below it a ratio says nothing
-MOST_CHANGE = 2.0  # of an amplitude: patches stay what they are beyond it
+MOST_CHANGE = 2.0  # of an amplitude
 
 
 def refined(
@@ -63,7 +63,7 @@ def refined(
     patches
         The smooth patches, (count, size, size) float32 in stack units.
     seen
-        Where the frames count, one mask each; None: everywhere.
+        Where the frames count, one mask each; None, or all of them empty: everywhere.
 
     Raises
     ------
@@ -72,15 +72,15 @@ def refined(
     """
     run.start(Stage.NOISE_MODEL, PASSES, "the noise of whole frames")
     scenes = _scenes(measured, frames, seen)
+    weights = [float(scene.weight.sum()) for scene in scenes]
     curve, covariance = measured.curve, measured.covariance
-    level = 1.0
     for _ in range(PASSES):
         run.check()
-        found = sum((scene.noise(covariance, curve, run) for scene in scenes), np.zeros(1))
-        found = found / len(scenes)
+        each = [scene.noise(covariance, curve, run) for scene in scenes]
+        found: Values = np.average(each, axis=0, weights=weights)
         before, covariance = covariance, found / found[LAGS, LAGS]
         step = float(np.sqrt(found[LAGS, LAGS]))
-        curve, level = NoiseCurve(curve.levels, curve.sigmas * step), level * step
+        curve = NoiseCurve(curve.levels, curve.sigmas * step)
         if np.abs(covariance - before).max() < SETTLED and abs(step - 1) < SETTLED:
             break
     noise, kept = reshaped_to(measured.noise, covariance)
@@ -97,12 +97,10 @@ def reshaped_to(noise: Image, covariance: Values) -> tuple[Image, Values]:
         The patches, (count, size, size) float32, each of unit std again, and by how much the std
         of each has grown, (count,).
     """
-    size = noise.shape[1]
-    waves = np.fft.fft2(noise)
-    found = np.square(np.abs(waves)).mean(axis=0) / size**2
-    wanted = _power(covariance, size)
+    own = autocovariance(noise, trendless=True)
+    found, wanted = (_power(c / c[LAGS, LAGS], noise.shape[1]) for c in (own, covariance))
     gain = np.sqrt(wanted / np.maximum(found, LEAST * found.mean()))
-    shaped = np.fft.ifft2(waves * np.clip(gain, 1 / MOST_CHANGE, MOST_CHANGE)).real
+    shaped = np.fft.ifft2(np.fft.fft2(noise) * np.clip(gain, 1 / MOST_CHANGE, MOST_CHANGE)).real
     shaped -= shaped.mean(axis=(1, 2), keepdims=True)
     grown: Values = shaped.std(axis=(1, 2))
     unit: Image = (shaped / np.maximum(grown, 1e-30)[:, None, None]).astype(np.float32)
@@ -114,14 +112,16 @@ class _Scene:
     """A frame in stabilised units, white noise of its size, and where it counts (0 to 1)."""
 
     image: Tensor
-    white: Values
+    white: Values  # no smaller than the autocovariance
     weight: Values
 
     @torch.no_grad()
     def noise(self, covariance: Values, curve: NoiseCurve, run: Run) -> Values:
         """Give the autocovariance of the noise, (31, 31), in parts of what is taken for it."""
+        height, width = self.weight.shape
         shape = self.white.shape
-        unit = np.fft.irfft2(np.fft.rfft2(self.white) * np.sqrt(spectrum(covariance, shape)), shape)
+        made_up = np.fft.rfft2(self.white) * np.sqrt(spectrum(covariance, shape))
+        unit = np.fft.irfft2(made_up, shape)[:height, :width]
         look = ShrinkageFilter(covariance, curve, size_px=16, step_px=4)
         made = look(self.image[None, None])[0, 0]
         run.check()
@@ -176,13 +176,14 @@ def _covariance_of(power: Values) -> Values:
 def _scenes(
     measured: Measurement, frames: Sequence[Image], seen: Sequence[NDArray[np.bool_]] | None
 ) -> list[_Scene]:
-    chosen = np.unique(np.linspace(0, len(frames) - 1, FRAMES).round().astype(int))
+    weights = [np.ones(frame.shape) for frame in frames]
+    if seen is not None and any(mask.any() for mask in seen):
+        weights = [gaussian_filter(mask.astype(np.float64), SOFT_PX) for mask in seen]
+    most = sorted(range(len(frames)), key=lambda number: -weights[number].sum())
     scenes = []
-    for number in chosen:
-        frame = measured.stabiliser.forward(frames[number])[:LARGEST_PX, :LARGEST_PX]
-        weight = np.ones(frame.shape)
-        if seen is not None and seen[number].any():
-            weight = gaussian_filter(seen[number][:LARGEST_PX, :LARGEST_PX].astype(float), SOFT_PX)
-        white = np.random.default_rng(number).standard_normal(frame.shape)
+    for number in [n for n in most if weights[n].any()][:FRAMES]:
+        frame, weight = measured.stabiliser.forward(frames[number]), weights[number]
+        sides = [max(n, 2 * LAGS + 1) for n in frame.shape]
+        white = np.random.default_rng(number).standard_normal(sides)
         scenes.append(_Scene(torch.from_numpy(frame), white, weight))
     return scenes

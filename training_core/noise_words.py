@@ -46,7 +46,7 @@ def choose_route(analysis: NoiseAnalysis) -> Route:
             "Intensities are transformed so that the noise is as strong in the dark as in the "
             "bright, and back afterwards (variance stabilisation)."
         )
-    elif analysis.unit == "HU":
+    elif noise.places:
         first = (
             "CT values count no photons, so the noise does not follow intensity. It is measured "
             "around each pixel and brought to the same strength everywhere before it is learned, "
@@ -100,6 +100,8 @@ def _range(noise: MeasuredNoise, unit: str) -> str:
     if 1 / SAME < noise.variance_ratio < SAME:
         return ""
     low, high = figure(noise.sigmas[0]), figure(noise.sigmas[2])
+    if unit:  # CT knows no dark
+        return f" ({low} in some tissues, {high} in others)"
     return f" ({low} in the dark, {high} in the bright)"
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from .blind_score import Judge, Score
 from .card_words import harm
 from .checkpoint import NO_CHECKPOINT
-from .denoiser import takes_estimate
 from .last_pass import Judged, judge_shares, tell_share
+from .networks import takes_estimate
 from .noisy_pairs import Estimate, make_pairs, next_teacher
 from .round_checks import RoundChecks
 from .round_choice import GAIN_DB, RoundResult, best_round, doubt_of

@@ -76,8 +76,8 @@ class Training:
         self.turns = False  # whether the noise of a channel does
         self.given, self.even = stacks, self._even_noise(stacks)
         if self.even:
-            self.stacks = [self.even.evened(stack) for stack in stacks]
-            self.repeats = [self.even.evened(repeat, like=stacks[0]) for repeat in repeats]
+            self.stacks = [self.even.evened(stack, run=run) for stack in stacks]
+            self.repeats = [self.even.evened(repeat, like=stacks[0], run=run) for repeat in repeats]
         self.regions = choose_regions(self.stacks, settings.denoiser.area_mpx, settings.seed)
         self.patches = cut_noise_patches(
             stacks, settings.patches, run, checkpoint, evened=self.stacks
@@ -139,7 +139,10 @@ class Training:
     def _with_neighbours(self, denoiser: Denoiser, noisy: Sequence[Estimate]) -> list[Estimate]:
         noises = [channel.noise for channel in denoiser.channels]
         most, part = most_neighbours(self.settings), self.checkpoint.part("neighbours")
-        self.frames = [NeighbourFrames(stack, noises, most, self.run) for stack in self.stacks]
+        self.frames = [
+            NeighbourFrames(stack, noises, most, self.run, given=given, even=self.even)
+            for stack, given in zip(self.stacks, self.given, strict=True)
+        ]
         return with_neighbours(denoiser, self.frames, self.regions, noisy, self.run, part)
 
     def _judge(self, noisy: Sequence[Estimate]) -> Judge:
@@ -159,7 +162,7 @@ class Training:
 
     def _even_noise(self, stacks: Sequence[Stack]) -> EvenNoise | None:
         by_place = self.settings.noise_model.by_place and not self._is_published()
-        return EvenNoise.of(stacks) if by_place and is_ct(stacks) else None
+        return EvenNoise.of(stacks, self.run) if by_place and is_ct(stacks) else None
 
     def _is_published(self) -> bool:
         return self.settings.noise_model.generator == "g1"

@@ -9,9 +9,10 @@ from made_up import CPU, blurred_noise, noise_model, scene, squared_error, stack
 
 from training_core import bundled_weights
 from training_core.channel import Channel
-from training_core.denoiser import Denoiser, denoise, takes_estimate
+from training_core.denoiser import Denoiser, denoise
 from training_core.errors import ModelError
 from training_core.network_choice import build_network
+from training_core.networks import takes_estimate
 from training_core.pretrained import PretrainedDenoiser, load_pretrained
 from training_core.round_training import GOING_ON, set_rate
 from training_core.settings import DenoiserSettings, Settings

@@ -10,10 +10,10 @@ import torch
 from made_up import blurred_noise, denoiser, noise_model, scene, stack
 from torch import nn
 
-from training_core.denoiser import Denoiser, denoise, takes_estimate
+from training_core.denoiser import Denoiser, denoise
 from training_core.model_file import load_denoiser, save_denoiser
 from training_core.network_choice import build_network
-from training_core.networks import DnCNN
+from training_core.networks import DnCNN, takes_estimate
 from training_core.orientations import turn, turn_back
 from training_core.residual_unet import ResidualUNet
 from training_core.settings import DenoiserSettings
