@@ -172,23 +172,23 @@ def _left_out(table: Table, found: dict[str, Found]) -> str:
 
 
 def _w2s(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
-    """Build a channel of W2S: single frames, and means of 400 brought to their brightness."""
+    """Build a field of W2S: a single frame, and the mean of 400 brought to its brightness."""
     folder = find_folder(data, ("w2s",), "The set W2S")
-    paths = sorted((folder / "avg1").glob(f"*_{table.column[-1]}.tif"))
-    if not paths:
-        raise InputError(f"There are no images of {table.title} in {folder / 'avg1'}; add them.")
-    tests = []
-    for path in paths:
-        noisy = open_stack(path)
-        seen, mean = noisy.frame(0).ravel(), open_stack(folder / "avg400" / path.name).frame(0)
-        slope, offset = np.polyfit(mean.ravel().astype(np.float64), seen.astype(np.float64), 1)
-        tests.append(TestImage(f"w2s_{path.stem}", noisy, slope * mean.astype(np.float64) + offset))
+    _, channel, field = table.name.split("-")
+    path = folder / "avg1" / f"{field}_{channel}.tif"
+    if not path.exists():
+        raise InputError(f"There is no image of {table.title} in {folder / 'avg1'}; add it.")
+    noisy = open_stack(path)
+    seen, mean = noisy.frame(0).ravel(), open_stack(folder / "avg400" / path.name).frame(0)
+    slope, offset = np.polyfit(mean.ravel().astype(np.float64), seen.astype(np.float64), 1)
+    test = TestImage(f"w2s_{path.stem}", noisy, slope * mean.astype(np.float64) + offset)
     note = (
-        "Learned from these fields themselves. Noisy images and references were stretched apart, "
-        "so a least-squares line brings each reference to the brightness of its noisy image."
+        "Learned from this image itself. Noisy images and references were stretched apart, each to "
+        "the full range, so no two have the same noise, and a least-squares line brings the "
+        "reference to the brightness of its noisy image."
     )
-    learn: Callable[[], list[Stack]] = partial(list, [test.noisy for test in tests])
-    return EvaluationSet(learn, tuple(tests), scoring, f"{_count(tuple(tests), folder)} {note}")
+    learn: Callable[[], list[Stack]] = partial(list, [noisy])
+    return EvaluationSet(learn, (test,), scoring, f"{_count((test,), folder)} {note}")
 
 
 def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:

@@ -97,6 +97,7 @@ STRICTNESS = {
 STRIDE_PX = {"Dose25": 24, "Dose50": 24, "Dose75": 24, "Dose100": 24} | {
     f"WF{n}": 8 for n in (1, 2, 4, 8, 16)
 }
+W2S_FIELDS = ("001", "002", "003")
 STRICTNESS_ELSEWHERE, STRIDE_ELSEWHERE_PX = 0.42, 4
 
 
@@ -231,8 +232,9 @@ def _other_tables() -> Iterator[Table]:
         name, title = f"fmd-confocal-bpae-b-avg{n}", f"FMD confocal BPAE, blue, {_mean(n)}"
         yield _micrograph(name, title, "Confocal_BPAE_B", n)
     for channel in range(3):
-        title = f"W2S wide-field, channel {channel}"
-        yield _micrograph(f"w2s-{channel}", title, f"w2s_{channel}")
+        for place in W2S_FIELDS:  # stretched apart, so no two have the same noise
+            title = f"W2S wide-field, channel {channel}, field {place}"
+            yield _micrograph(f"w2s-{channel}-{place}", title, f"w2s_{channel}")
     title = "Mayo CT, L096, quarter against full dose"
     yield Table("ct-mayo", title, "L096", "ct", _paper("L096", "ct"))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .alike import note_unlike
 from .blind_score import Judge
 from .brightness import brightness_curve
 from .channel import Channel
@@ -79,6 +80,8 @@ class Training:
             self.stacks = [self.even.evened(stack, run=run) for stack in stacks]
             self.repeats = [self.even.evened(repeat, like=stacks[0], run=run) for repeat in repeats]
         self.regions = choose_regions(self.stacks, settings.denoiser.area_mpx, settings.seed)
+        if not self._is_published():
+            note_unlike(stacks, self.regions, run)
         self.patches = cut_noise_patches(
             stacks, settings.patches, run, checkpoint, evened=self.stacks
         )

@@ -32,7 +32,7 @@ from robust_tables import HEADS, Outcome, updated
 
 from training_core.benchmark_sets import load_table
 from training_core.evaluation import Request, evaluate, settings_for
-from training_core.published_tables import TABLES
+from training_core.published_tables import TABLES, W2S_FIELDS
 from training_core.resume import Existing
 from training_core.run import Run
 from training_core.settings import PRESETS
@@ -65,7 +65,7 @@ SETS = {
     "mice": Set(("fmd-twophoton-mice",), 34.2),
     "confocal-bpae": Set(("fmd-confocal-bpae",), 34.5),
     "twophoton-bpae": Set(("fmd-twophoton-bpae",), 33.8),
-    "w2s": Set(("w2s-0", "w2s-1", "w2s-2")),
+    "w2s": Set(tuple(f"w2s-{channel}-{field}" for channel in range(3) for field in W2S_FIELDS)),
     "ct": Set(("ct-mayo",)),
     "bsd-gaussian25": Set(("bsd68-gaussian25",)),
     "bsd-mixture25": Set(("bsd68-mixture25",)),

@@ -10,6 +10,7 @@ from PIL import Image
 
 from training_core.benchmark_sets import TABLES, load_table
 from training_core.errors import InputError, SettingsError
+from training_core.published_tables import W2S_FIELDS
 from training_core.smooth_patches import find_smooth_patches
 from training_core.stack import IntensityRange
 
@@ -250,15 +251,16 @@ def test_the_references_of_w2s_are_brought_to_the_brightness_of_the_noisy_images
         noisy = np.rint(0.5 * mean + 20 + rng.normal(0, 5, mean.shape)).astype(np.uint8)
         tifffile.imwrite(tmp_path / "w2s" / "avg400" / f"{field}_1.tif", mean)
         tifffile.imwrite(tmp_path / "w2s" / "avg1" / f"{field}_1.tif", noisy)
-    found = load_table(TABLES["w2s-1"], tmp_path, "sane")
-    assert [test.name for test in found.tests] == ["w2s_001_1", "w2s_002_1"]
-    for test in found.tests:
+    for field in ("001", "002"):
+        found = load_table(TABLES[f"w2s-1-{field}"], tmp_path, "sane")
+        (test,) = found.tests
+        assert test.name == f"w2s_{field}_1"
         mean = tifffile.imread(tmp_path / "w2s" / "avg400" / f"{test.name[4:]}.tif")
         np.testing.assert_allclose(test.clean, 0.5 * mean + 20, atol=2)
-    assert [stack.axes for stack in found.train] == ["YX", "YX"]
+    assert [stack.axes for stack in found.train] == ["YX"]
     assert "least-squares line" in found.note
-    with pytest.raises(InputError, match="no images of W2S wide-field, channel 2 in"):
-        load_table(TABLES["w2s-2"], tmp_path, "sane")
+    with pytest.raises(InputError, match="no image of W2S wide-field, channel 2, field 001 in"):
+        load_table(TABLES["w2s-2-001"], tmp_path, "sane")
 
 
 @pytest.fixture
@@ -472,7 +474,8 @@ def test_noisy_rows_of_w2s_after_the_line(shared_data):
     scores = {
         test.name: found.protocol.score(test.noisy.frame(0), test.clean).psnr
         for channel in range(3)
-        for found in [load_table(TABLES[f"w2s-{channel}"], shared_data, "sane")]
+        for field in W2S_FIELDS
+        for found in [load_table(TABLES[f"w2s-{channel}-{field}"], shared_data, "sane")]
         for test in found.tests
     }
     assert len(scores) == 9
