@@ -71,7 +71,8 @@ def best_round(results: Sequence[RoundResult]) -> int:
     if not rounds:
         raise SettingsError("The training diverged; choose a smaller learning rate.")
     start = next((result.error for result in rounds if result.round == 0), math.inf)
-    start = max(start, 0.0)  # better than the estimate can tell, so nothing beats it
+    if start <= 0:  # better than the estimate can tell, so nothing doubtful beats it
+        start = -math.inf
     rounds = [r for r in rounds if not r.doubt or r.error < start * 10 ** (-r.doubt / 10)] or rounds
     least = min(result.error for result in rounds)
     clearly = 10 ** (GAIN_DB / 10)

@@ -14,7 +14,7 @@ from training_core.blind_score import JUDGED_PX, Judge, Score
 from training_core.channel import Channel
 from training_core.noise_statistics import NoiseCurve
 from training_core.noisy_pairs import Estimate
-from training_core.run import Run
+from training_core.run import SILENT, Run
 
 SIZE = 128
 
@@ -126,3 +126,20 @@ def test_neighbours_are_cut_as_the_region_and_are_not_probed():
     assert all(torch.equal(noisy.neighbours, near[:, middle, middle]) for noisy in seen)
     assert torch.equal(seen[0].image, image[middle, middle])
     assert not torch.equal(seen[1].image, seen[0].image)
+
+
+def test_only_what_is_seen_is_judged():
+    channel = Channel(noise_model())
+    pixels = torch.zeros(192, 384)
+    pixels[:, :192] = 30.0 * torch.randn(192, 192, generator=torch.Generator().manual_seed(1))
+    region = Estimate(pixels, channel)
+    right = np.broadcast_to(np.arange(384) >= 192, (192, 384))
+    judge = Judge([region, region], 0, CPU, seen=[right, np.zeros_like(right)])
+    (trial,) = judge.trials
+    assert float(trial.noisy.image.abs().max()) == 0.0
+    assert len(Judge([region], 0, CPU).trials) == 2
+    nowhere = Judge([region], 0, CPU, seen=[np.zeros_like(right)])
+    assert len(nowhere.trials) == 2
+    half = np.broadcast_to(np.arange(384) % 192 >= 64, (192, 384))
+    score, _ = Judge([region], 0, CPU, seen=[half]).judge(lambda noisy: noisy.image, SILENT)
+    assert score.parts.size == 2 * 6 * 4  # of blocks of 32 px, a third less

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from training_core import noise_refinement
 from training_core.noise_measurement import measure_noise
 from training_core.noise_refinement import refined, reshaped_to
-from training_core.noise_statistics import LAGS, autocovariance
+from training_core.noise_statistics import LAGS, autocovariance, detrended, spectrum
 from training_core.run import SILENT, Cancelled, Run
 from training_core.settings import NoiseModelSettings
 
@@ -98,7 +98,7 @@ def test_where_nothing_is_seen_everything_counts(streaked):
     assert np.array_equal(blind.covariance, plain.covariance)
 
 
-@pytest.mark.parametrize("shape", [(40, 70), (33, 33)])
+@pytest.mark.parametrize("shape", [(40, 70), (33, 33), (24, 24)])
 def test_small_frames_are_no_trouble(shape):
     frame = (130.0 + streaks(shape, 8)).astype(np.float32)
     patches = (130.0 + streaks((60, 16, 16), 9)).astype(np.float32)
@@ -122,6 +122,30 @@ def test_it_can_be_cancelled(streaked):
     run.cancel()
     with pytest.raises(Cancelled):
         refined(start, frames, patches, run)
+
+
+@pytest.mark.parametrize("blur", [0.0, 0.6])
+def test_patches_that_are_right_keep_every_wave(blur):
+    noise = detrended(blurred_noise((600, 32, 32), blur, 11))
+    aim = autocovariance(noise, trendless=True)
+    shaped, _ = reshaped_to(noise, aim / aim[LAGS, LAGS])
+    before, after = (
+        spectrum(autocovariance(of, trendless=True), (64, 64)) for of in (noise, shaped)
+    )
+    slow = np.s_[:3, :3]
+    assert after[slow].mean() == pytest.approx(before[slow].mean(), rel=0.1)
+    assert after == pytest.approx(before, rel=0.2, abs=0.02)
+
+
+def test_frames_without_anything_to_see_do_not_count(streaked):
+    frames, patches, start = streaked
+    loud = (130.0 + 4 * SIGMA * blurred_noise((192, 192), 0.0, 12)).astype(np.float32)
+    whole, nothing = np.ones((192, 192), bool), np.zeros((192, 192), bool)
+    plain = refined(start, frames[:1], patches, SILENT)
+    mixed = [frames[0], loud, loud, loud]
+    found = refined(start, mixed, patches, SILENT, [whole, nothing, nothing, nothing])
+    assert found.covariance == pytest.approx(plain.covariance, abs=0.03)
+    assert stack_sigma(found) == pytest.approx(stack_sigma(plain), rel=0.03)
 
 
 def test_reshaped_patches_never_change_beyond_twice():

@@ -471,6 +471,7 @@ def test_small_claims_are_not_believed_where_noise_is_correlated():
     assert best_round([start, doubted(1, 0.098), doubted(2, 0.093)]) == 2
     assert best_round([start, doubted(1, 0.0930), doubted(2, 0.0943)]) == 1
     assert best_round([start, RoundResult(1, 0.098)]) == 1
+    assert best_round([RoundResult(0, -0.01), doubted(1, -0.0101)]) == 0
     # without round 0 there is nothing to go back to, and one with a veto is not
     assert best_round([doubted(1, 0.098), doubted(2, 0.0979)]) == 2
     assert best_round([vetoed(0, 0.1, 1.2), doubted(1, 0.099)]) == 1
