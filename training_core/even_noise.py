@@ -95,13 +95,13 @@ class EvenNoise:
         """Give what each pixel is multiplied by, (height, width)."""
         return self.sigma / _bounded(frame)
 
-    def places(self, stack: Stack) -> tuple[float, float]:
-        """Give the strength in calm and in loud places of tissue (5 and 95 %), over `sigma`."""
+    def places(self, stack: Stack, usual: float) -> tuple[float, float]:
+        """Give the std in calm and in loud tissue (5 and 95 %), from that in a usual place."""
         frames = [stack.frame(index) for index in range(stack.frame_count)]
         seen = [(local_sigma(frame), tissue(frame)) for frame in frames]
         found = [sigma[inside] if inside.any() else sigma.ravel() for sigma, inside in seen]
-        calm, loud = (np.quantile(np.concatenate(found), (0.05, 0.95)) / self.sigma).tolist()
-        return calm, loud
+        calm, loud = np.quantile(np.concatenate(found), (0.05, 0.95)) * usual / self.sigma
+        return float(calm), float(loud)
 
     def beside(self, frame: Image, centre: Image) -> Image:
         """Scale a frame as its neighbour `centre` is, so that the two still match."""

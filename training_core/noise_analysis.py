@@ -277,9 +277,7 @@ def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> No
         evened = even.evened(sample) if even else sample
         noise, refusal = _measure(evened, cut_patches(evened, chosen))
         if noise and even:
-            calm, loud = even.places(sample)
-            usual = noise.sigmas[1]
-            noise = replace(noise, places=(calm * usual, loud * usual))
+            noise = replace(noise, places=even.places(sample, noise.sigmas[1]))
     return NoiseAnalysis(
         name,
         channel.value_unit,
