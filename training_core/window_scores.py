@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BINS = 8  # brightness classes; dark windows alone would hide how the noise grows with the signal
 PER_BIN = 60
+FEWEST = 60  # windows of tissue in a slice; of fewer there is too little to choose from
 CLIPPED = 0.02  # of a window's pixels may lie at the ends of the frame's values
 CONSTANT = 0.25  # of a window's pixels may equal their neighbours
 
@@ -87,7 +88,7 @@ def score_windows(
     saturation
         The sensor's limit.
     unit
-        That of the values. In HU the automatic choice looks at tissue, unless there is none, with
+        That of the values. In HU the automatic choice looks at tissue, if there is enough, with
         the noise brought to the same strength everywhere (see `EvenNoise`).
     """
     stride = settings.stride_px
@@ -120,7 +121,7 @@ def _flatness(
         return flatness_map(frame, size, stride), brightness, usable
     tissue = usable & (brightness > AIR_HU)
     even = flatness_map(evened_frame(frame), size, stride)
-    return even, brightness, tissue if tissue.any() else usable
+    return even, brightness, tissue if np.count_nonzero(tissue) >= FEWEST else usable
 
 
 def fitting_size(shape: tuple[int, ...], size: int) -> int:

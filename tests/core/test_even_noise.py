@@ -334,3 +334,11 @@ def test_two_noises_turn():
     parts = [gaussian_filter1d(rng.standard_normal((100, 32, 32)), 0.7, axis=a) for a in (1, 2)]
     noise = detrended(np.concatenate(parts))
     assert turns(noise, autocovariance(noise, trendless=True))
+
+
+def test_too_little_tissue_is_not_searched_alone():
+    stack, _, _ = ct()
+    stack.pixels[60:] = AIR + 20.0 * blurred_noise((132, 256), 0.0, 14)
+    found = find_smooth_patches(stack)
+    assert found.count > 60
+    assert (found.locations[:, 1] > 70).any()
