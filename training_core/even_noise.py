@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
     Values = NDArray[np.float64]
 
-HOUNSFIELD = "HU"
 AIR_HU = -300.0  # below it are air, lungs and padding, whose noise has another spectrum
 WINDOW_PX, STRIDE_PX = 32, 8
 NORMAL_MAD = 0.6745  # median of |x| for unit Gaussian noise
@@ -103,11 +102,6 @@ class EvenNoise:
         calm, loud = np.quantile(np.concatenate(found), (0.05, 0.95)) * usual / self.sigma
         return float(calm), float(loud)
 
-    def beside(self, frame: Image, centre: Image) -> Image:
-        """Scale a frame as its neighbour `centre` is, so that the two still match."""
-        scaled: Image = (frame * self.gain(centre)).astype(np.float32)
-        return scaled
-
     def evened(self, stack: Stack, like: Stack | None = None, run: Run = SILENT) -> Stack:
         """Give the stack in float32 with noise of the same strength everywhere.
 
@@ -170,4 +164,4 @@ def tissue(frame: Image) -> NDArray[np.bool_]:
 
 def is_ct(stacks: Sequence[Stack]) -> bool:
     """Tell whether values are in Hounsfield units."""
-    return any(stack.value_unit == HOUNSFIELD for stack in stacks)
+    return any(stack.value_unit == "HU" for stack in stacks)

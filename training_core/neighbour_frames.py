@@ -98,11 +98,12 @@ class NeighbourFrames:
         return found
 
     def beside(self, index: int) -> list[Pixels]:
-        """Give the neighbours of frame `index`, all scaled as it is."""
+        """Give the neighbours of frame `index`, scaled as it is so that they still match."""
         if self.even is None:
             return [self.stack.raw_frame(i) for i in self.of(index)]
-        centre = self.given.frame(index)
-        return [self.even.beside(self.given.frame(i), centre) for i in self.of(index)]
+        others = [self.given.frame(i) for i in self.of(index)]
+        gain = self.even.gain(self.given.frame(index)) if others else 1.0
+        return [(frame * gain).astype(np.float32) for frame in others]
 
     def cut(self, index: int, place: PatchLocation) -> Image:
         """Give a place of the neighbours of frame `index`, stabilised (count, height, width)."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .even_noise import AIR_HU, HOUNSFIELD, evened_frame
 from .flatness import NoiseFloor, flatness_map
 from .haar import homogeneity_map
 from .settings import PatchSettings, limits_of
@@ -96,7 +95,7 @@ def score_windows(
     if not size:
         none = np.zeros((0, 0))
         return WindowScores(none, none, none, none > 0, settings.patch_size_px, stride)
-    ct = unit == HOUNSFIELD and settings.strictness is None
+    ct = unit == "HU" and settings.strictness is None
     return WindowScores(
         homogeneity_map(frame, size, stride),
         *_flatness(frame, size, stride, saturation, ct=ct),
@@ -107,7 +106,7 @@ def score_windows(
 
 def automatic_flatness(frame: Frame, size: int, stride: int, unit: str) -> Map:
     """Give the flatness of the windows that the automatic choice is made from, (count,)."""
-    flatness, _, usable = _flatness(frame, size, stride, None, ct=unit == HOUNSFIELD)
+    flatness, _, usable = _flatness(frame, size, stride, None, ct=unit == "HU")
     return flatness[usable]
 
 
@@ -119,6 +118,8 @@ def _flatness(
     usable = usable_windows(frame, size, stride, saturation)
     if not ct:
         return flatness_map(frame, size, stride), brightness, usable
+    from .even_noise import AIR_HU, evened_frame  # loads scipy
+
     tissue = usable & (brightness > AIR_HU)
     even = flatness_map(evened_frame(frame), size, stride)
     return even, brightness, tissue if np.count_nonzero(tissue) >= FEWEST else usable
