@@ -9,11 +9,12 @@ whether the noise is nearly white, and then what the middle ones are.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from .calm_windows import calmest
 from .noise_statistics import LAGS
 from .trend_loss import trend_basis
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Image = NDArray[np.float32]
+    Mask = NDArray[np.bool_]
     Values = NDArray[np.float64]
 
 SIDE_PX, STRIDE_PX = 32, 8
@@ -30,8 +32,10 @@ MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200
 CALM = 0.03  # the share of the windows that has least power at a frequency holds noise alone there
 DEAD = 0.1  # of the usual fine power: masked, or cut off at black
 FINEST, MIDDLE = 0.3, (0.04, 0.08)  # cycles per pixel
+VERY_FINE, TEXTURE = 0.36, (0.1, 0.22)
 BESIDE = (0.15, 0.2)  # where the fit holds and structure shows first
 PURE, LEAKY = 1.4, 1.9  # times the fit: the patches' power there
+NONE = 0.03  # correlation with the next pixel that texture may leave and noise seldom has
 NEARLY_WHITE = 0.15  # rms deviation from what neighbours alone can explain, over the mean power
 
 
@@ -39,9 +43,9 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     """Give the autocovariance of nearly white noise from its finest waves.
 
     In waves shorter than 12 px the power is that of noise whose direct neighbours alone are
-    correlated, fitted to waves under 3.3 px. In longer ones it is the lesser of what the calmest
-    windows and what the smooth patches have, unless these hold structure in waves of 5 to 7 px:
-    then their slow waves are structure, too.
+    correlated, fitted to waves under 2.8 px of windows without texture. In longer ones it is the
+    lesser of what the calmest windows and what the smooth patches have, unless these hold structure
+    in waves of 5 to 7 px: then their slow waves are structure, too.
 
     Parameters
     ----------
@@ -56,18 +60,22 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
         (31, 31) float64 of variance 1; None where the noise is not nearly white, or the frames
         are too small to tell.
     """
-    calm = calm_spectrum(frames)
-    if calm is None:
+    windows = _windows(frames)
+    if windows is None:
         return None
+    calm = _calm(windows)
     across, down = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
     distance = np.hypot(across, down)
     terms = np.stack([np.ones_like(across), *(2 * np.cos(2 * np.pi * f) for f in (across, down))])
     fine = distance > FINEST
-    weights = np.linalg.lstsq(terms[:, fine].T, calm[fine], rcond=None)[0]
-    fitted = np.tensordot(weights, terms, 1)
-    apart = np.sqrt(np.square(calm - fitted)[fine].mean()) / weights[0]
-    if apart > NEARLY_WHITE or fitted.min() <= 0:
+    explained = np.tensordot(_fit(terms, calm, fine), terms, 1)
+    apart = np.sqrt(np.square(calm - explained)[fine].mean()) / explained.mean()
+    if apart > NEARLY_WHITE:
         return None
+    fitted: Values = np.tensordot(_neighbours(windows, terms, distance), terms, 1)
+    if fitted.min() <= 0:
+        return None
+    fitted *= float(calm[fine].mean() / fitted[fine].mean())
     patches = _spectrum_of(covariance, fine, fitted)
     beside = (distance >= BESIDE[0]) & (distance < BESIDE[1])
     leak = float((patches[beside] / fitted[beside]).mean())
@@ -75,6 +83,24 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     slow = np.clip((MIDDLE[1] - distance) / (MIDDLE[1] - MIDDLE[0]), 0, 1)
     more = np.maximum(np.minimum(calm, patches) - fitted, 0.0)
     return _covariance_of(fitted + trusted * slow * more)
+
+
+def _neighbours(windows: _Windows, terms: Values, distance: Values) -> Values:
+    """Give the variance of nearly white noise and its covariance with the next pixels, (3,).
+
+    Taken from the finest waves of windows that are calm in waves of 5 to 10 px: texture has those,
+    too, while those of the noise tell nothing of its finest.
+    """
+    texture = windows.power[:, (distance > TEXTURE[0]) & (distance < TEXTURE[1])].mean(axis=1)
+    calm = np.concatenate(calmest(windows.mean, texture))
+    fitted = _fit(terms, windows.power[calm].mean(axis=0), distance > VERY_FINE)
+    alike = np.abs(fitted[1:]) < NONE * fitted[0]
+    fitted[1:][alike] = 0.0
+    return fitted
+
+
+def _fit(terms: Values, power: Values, where: Mask) -> Values:
+    return np.asarray(np.linalg.lstsq(terms[:, where].T, power[where], rcond=None)[0], np.float64)
 
 
 def calm_spectrum(frames: Sequence[Image]) -> Values | None:
@@ -88,37 +114,68 @@ def calm_spectrum(frames: Sequence[Image]) -> Values | None:
     numpy.ndarray or None
         (32, 32) float64 as of `fft2`, 1 for white noise; None where there are too few windows.
     """
-    area = sum(frame.size for frame in frames)
-    stride = max(STRIDE_PX, int(np.ceil(np.sqrt(area / MOST_WINDOWS))))
-    parts = [_ratios(frame, stride) for frame in frames if min(frame.shape) >= SIDE_PX]
-    ratios = np.concatenate(parts) if parts else np.empty((0, 1, 1))
-    if len(ratios) < FEWEST_WINDOWS:
-        return None
-    return np.asarray(np.quantile(ratios, CALM, axis=0), np.float64) / _calm_white()
+    windows = _windows(frames)
+    return None if windows is None else _calm(windows)
+
+
+def _calm(windows: _Windows) -> Values:
+    calm: Values = _least(windows) / _calm_white()
+    return calm
+
+
+def _least(windows: _Windows) -> Values:
+    """Give at each frequency the power that few windows are below, by their finest detail."""
+    smooth = uniform_filter(windows.power, (0, 3, 3), mode="wrap")
+    ratios = (smooth / windows.fine[:, None, None]).astype(np.float32)
+    return np.asarray(np.quantile(ratios, CALM, axis=0), np.float64)
 
 
 @cache
 def _calm_white() -> Values:
     white = np.random.default_rng(0).standard_normal((512, 512), np.float32)
-    calm: Values = np.quantile(_ratios(white, STRIDE_PX), CALM, axis=0)
-    return calm
+    return _least(_Windows.of([white], STRIDE_PX))
 
 
-def _ratios(frame: Image, stride: int) -> NDArray[np.float32]:
-    """Give the smoothed spectra of windows over their fine power, (count, 32, 32)."""
+class _Windows(NamedTuple):
+    """Windows of frames, faded out towards their borders and without their slow trend.
+
+    Masked ones and those cut off at black are left out. `mean` is their brightness, (count,),
+    `power` of each frequency, (count, 32, 32), and `fine` its mean in the finest detail, (count,).
+    """
+
+    mean: Values
+    power: Values
+    fine: Values
+
+    @classmethod
+    def of(cls, frames: Sequence[Image], stride: int) -> _Windows:
+        """Cut frames into windows, every `stride` pixels."""
+        parts = [_cut(frame, stride) for frame in frames]
+        mean, power = (np.concatenate(values) for values in zip(*parts, strict=True))
+        finest = np.abs(np.fft.fftfreq(SIDE_PX)) > FINEST
+        fine: Values = power[:, np.outer(finest, finest)].mean(axis=1)
+        alive = fine > DEAD * np.median(fine)
+        return cls(mean[alive], power[alive], fine[alive])
+
+
+def _windows(frames: Sequence[Image]) -> _Windows | None:
+    """Cut as many windows as are enough; None where there are too few."""
+    stride = max(STRIDE_PX, int(np.ceil(np.sqrt(sum(f.size for f in frames) / MOST_WINDOWS))))
+    large = [frame for frame in frames if min(frame.shape) >= SIDE_PX]
+    found = _Windows.of(large, stride) if large else None
+    return found if found and len(found.fine) >= FEWEST_WINDOWS else None
+
+
+def _cut(frame: Image, stride: int) -> tuple[Values, Values]:
+    """Give mean and power spectrum of the windows of a frame."""
     sides = (SIDE_PX, SIDE_PX)
     windows = np.lib.stride_tricks.sliding_window_view(frame, sides)[::stride, ::stride]
     flat = windows.reshape(-1, SIDE_PX**2).astype(np.float64)
+    mean = flat.mean(axis=1)
     basis = trend_basis(SIDE_PX)
     flat -= (flat @ basis) @ basis.T
     fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
-    power: Values = np.abs(np.fft.fft2(flat.reshape(-1, *sides) * np.outer(fade, fade))) ** 2
-    finest = np.abs(np.fft.fftfreq(SIDE_PX)) > FINEST
-    fine: Values = power[:, np.outer(finest, finest)].mean(axis=1)
-    alive = fine > DEAD * np.median(fine)
-    smooth = uniform_filter(power[alive], (0, 3, 3), mode="wrap")
-    ratios: NDArray[np.float32] = np.divide(smooth, fine[alive, None, None]).astype(np.float32)
-    return ratios
+    return mean, np.abs(np.fft.fft2(flat.reshape(-1, *sides) * np.outer(fade, fade))) ** 2
 
 
 def _spectrum_of(covariance: Values, fine: NDArray[np.bool_], fitted: Values) -> Values:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import dct
 
+from .calm_windows import calmest
 from .stabilise import Stabiliser
 from .trend_loss import trend_basis, trend_restored
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 WINDOW_PX, BLOCK_PX = 16, 4
 MOST_WINDOWS = 20_000
-BINS = 16
-SMOOTHEST = 0.1  # share of a brightness class that is looked at
 PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
 EDGES = 1.2  # times the strongest pure class: where there are only edges, more is structure
 WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
@@ -73,16 +71,7 @@ class Windows:
 
     def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:
         """Give, per brightness class, the windows with the least slow energy for their variance."""
-        edges = np.unique(np.quantile(self.mean, np.linspace(0, 1, BINS + 1)))
-        if len(edges) < 2:
-            return [np.arange(self.mean.size)]
-        chosen = []
-        for low, high in pairwise(edges):
-            here = np.flatnonzero((self.mean >= low) & (self.mean <= high))
-            count = max(int(SMOOTHEST * here.size), min(20, here.size))
-            order = np.argsort(self.slow[here] / expected[here], kind="stable")
-            chosen.append(here[order[:count]])
-        return chosen
+        return calmest(self.mean, self.slow / expected)
 
     def excess(self, groups: list[NDArray[np.intp]]) -> Values:
         """Give each class's slow energy over that of pure noise, (classes,), 1 or more."""

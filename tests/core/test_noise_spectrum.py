@@ -8,7 +8,7 @@ from made_up import blurred_noise, covariance
 from scipy.ndimage import gaussian_filter
 
 from training_core.noise_spectrum import calm_spectrum, reshaped, without_structure
-from training_core.noise_statistics import LAGS, autocovariance, detrended
+from training_core.noise_statistics import LAGS, autocovariance, detrended, fit_curve
 
 SIDE = 256
 
@@ -77,3 +77,24 @@ def test_patches_lose_what_is_too_strong():
     assert abs(lag_1(autocovariance(made))) < 0.12
     assert ((share > 0.2) & (share < 0.95)).all()
     np.testing.assert_allclose(made.std(axis=(1, 2)), 1, rtol=1e-4)
+
+
+def textured(neighbours, seed, side=384):
+    """Give noise of variance 1 on texture as fine as photographs have, but for a third of it."""
+    rng = np.random.default_rng(seed)
+    texture = gaussian_filter(rng.standard_normal((side, side)), 1.0)
+    wide = gaussian_filter(rng.standard_normal((side, side)), 30)
+    amount = np.clip((wide - np.quantile(wide, 0.35)) / wide.std() * 2, 0, None)
+    white = rng.standard_normal((side, side))
+    noise = (white + neighbours * np.roll(white, 1, axis=1)) / np.hypot(1, neighbours)
+    return (amount * texture / texture.std() + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("neighbours", "near"), [(0.0, 0.001), (0.06, 0.012)])
+def test_fine_texture_makes_white_noise_neither_correlated_nor_stronger(neighbours, near, seed):
+    frame = textured(neighbours, seed)
+    found = without_structure([frame], covariance())
+    assert lag_1(found) == pytest.approx(neighbours, abs=near)
+    assert found[LAGS + 1, LAGS] == pytest.approx(0.0, abs=0.001)
+    assert fit_curve([frame], found).sigmas.mean() == pytest.approx(1.0, abs=0.02)
