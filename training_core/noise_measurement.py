@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
+STRUCTURE = 2.0  # times the strength of the usual patch, which noise of its brightness never has
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
 
 
@@ -47,7 +48,8 @@ class Measurement(NamedTuple):
     covariance
         Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
     noise
-        The patches as unit noise, (count, size, size) float32; see `detrended`.
+        The patches as unit noise, (count, size, size) float32, without those that hold structure;
+        see `detrended`.
     strengths
         Std of each of these patches, its trend gone, over what the curve gives there, (count,).
     photons
@@ -103,6 +105,9 @@ def measure_noise(
         noise, kept = reshaped(noise, covariance)
     curve = fit_curve(seen, covariance)
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
+    if not linear:  # that of CT follows the place
+        usual = strengths < STRUCTURE * np.median(strengths)
+        noise, strengths = noise[usual], strengths[usual]
     photons = None if white is None else fit_photons(frames, stabiliser)
     return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
 

@@ -58,8 +58,9 @@ def doubt_of(judge: Judge) -> float:
 
 
 def best_round(results: Sequence[RoundResult]) -> int:
-    """Give the last round that no other beats clearly; one with a veto only if all have one.
+    """Give the first round that no other beats clearly; one with a veto only if all have one.
 
+    Where the score cannot tell two rounds apart, references prefer the earlier (docs/method-notes.md).
     Rounds whose gain over round 0 is within their doubt do not stand against it.
 
     Raises
@@ -76,4 +77,4 @@ def best_round(results: Sequence[RoundResult]) -> int:
     rounds = [r for r in rounds if not r.doubt or r.error < start * 10 ** (-r.doubt / 10)] or rounds
     least = min(result.error for result in rounds)
     clearly = 10 ** (GAIN_DB / 10)
-    return max(r.round for r in rounds if r.error <= max(least, least * clearly))
+    return min(r.round for r in rounds if r.error <= max(least, least * clearly))

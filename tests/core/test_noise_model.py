@@ -222,6 +222,19 @@ def test_gaussian_noise_is_measured_in_full():
     assert unit.shape == (80, 32, 32)
 
 
+def test_patches_that_hold_structure_make_no_noise():
+    noise = 20.0 * blurred_noise((80, 32, 32), 0, seed=6)
+    textured = noise.copy()
+    textured[[7, 30, 61]] += 60.0 * blurred_noise((3, 32, 32), 1.0, seed=8)
+    frame = (130.0 + 20.0 * blurred_noise((256, 256), 0, seed=5)).astype(np.float32)
+    patches = (130.0 + textured).astype(np.float32)
+    measured = measure_noise([frame], patches, NoiseModelSettings(), linear=False)
+    assert len(measured.noise) == len(measured.strengths) == 77
+    assert np.square(measured.strengths).mean() == pytest.approx(1.0, abs=0.08)
+    linear = measure_noise([frame], patches, NoiseModelSettings(), linear=True)
+    assert len(linear.noise) == 80  # the noise of CT follows the place
+
+
 def test_ct_noise_is_never_stabilised():
     rng = np.random.default_rng(7)
     clean = scene(128, 128, 100, 2000)
