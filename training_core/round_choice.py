@@ -60,7 +60,7 @@ def doubt_of(judge: Judge) -> float:
 def best_round(results: Sequence[RoundResult]) -> int:
     """Give the first round that no other beats clearly; one with a veto only if all have one.
 
-    Where the score cannot tell two rounds apart, references prefer the earlier (docs/method-notes.md).
+    Of two that the score cannot tell apart, references prefer the earlier (docs/method-notes.md).
     Rounds whose gain over round 0 is within their doubt do not stand against it.
 
     Raises
