@@ -31,6 +31,7 @@ LAST_PASS = {
     "pass) makes it no better.",
 }
 MOST_LETTERS = 32  # of a file name: a word cannot be wrapped
+TURNING = "since it learns from the noise as it is in each place"
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
 
@@ -136,7 +137,8 @@ def _first_estimate(card: Card) -> Fact:
     value, meaning = METHODS.get(told["chosen"], (told["chosen"], "The method"))
     tried = [one for one in told["candidates"] if "left_out" not in one]
     why = f", the best of {len(tried)}" if len(tried) > 1 else ""
-    why = why if told["candidates"] else ", as asked for"
+    if not told["candidates"]:
+        why = f", {TURNING}" if told.get("turning") else ", as asked for"
     return Fact("First estimate", value, f"{meaning}{why}.", tuple(_candidates(told)))
 
 
@@ -155,22 +157,24 @@ def _candidates(told: Mapping[str, Any]) -> Iterator[str]:
 def _round(card: Card) -> Fact:
     chosen, rounds = card["chosen_round"], [one for one in card["rounds"] if "error" in one]
     trained = max((one["round"] for one in rounds), default=chosen)
-    left_out = card.get("not_trained")
+    recorded = card.get("recorded_pairs")
     mine: Mapping[str, Any] = next((one for one in rounds if one["round"] == chosen), {})
     if mine.get("vetoes"):
         meaning = harm(mine, chosen)
-    elif left_out:
-        meaning = f"{left_out}."
+    elif recorded:
+        meaning = f"{recorded}."
     elif chosen == 0:
         meaning = "Training made nothing clearly better, so the network is used as it was before."
     else:
         meaning = "No other round is clearly better."
-    details = [POWER, *(f"Round {one['round']}: {_left(one)}" for one in rounds)]
+    # A blind score that does not know the noise is not told.
+    told = [] if recorded else [f"Round {one['round']}: {_left(one)}" for one in rounds]
+    details = [POWER, *told] if told else []
     planned = card.get("settings", {}).get("denoiser", {}).get("rounds", trained)
-    if trained < planned and not left_out:
+    if trained < planned and not recorded:
         details.append(f"Training ended after round {trained} of {planned}.")
     good = False if mine.get("vetoes") else None
-    value = "none" if left_out else f"{chosen or 'none'} of {trained}"
+    value = "one" if recorded else f"{chosen or 'none'} of {trained}"
     return Fact("Round", value, meaning, tuple(details), good)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .card_words import TURNING
 from .checkpoint import NO_CHECKPOINT
 from .denoiser import first_look
 from .dncnn_b import NAME, fit_to_noise, is_correlated
@@ -41,13 +42,18 @@ CORRELATED = "it knows white noise only, and the noise of this stack is correlat
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What first estimates are made from: stabilised noisy regions, and where to work."""
+    """What first estimates are made from: stabilised noisy regions, and where to work.
+
+    Where the noise `turns` from place to place, neither a filter that takes it for alike everywhere
+    nor the blind score can be trusted.
+    """
 
     settings: Settings
     noisy: Sequence[Estimate]
     device: torch.device
     run: Run = SILENT
     checkpoint: Checkpoint = NO_CHECKPOINT
+    turns: bool = False
 
     def images(self, channel: Channel) -> list[Tensor]:
         """Give the noisy regions of a channel."""
@@ -87,17 +93,22 @@ class FirstResult:
 
 @dataclass(frozen=True, slots=True)
 class FirstChoice:
-    """Which method makes the first estimates, why, what the others were like, and all of them."""
+    """Which method makes the first estimates, why, what the others were like, and all of them.
+
+    `turning`: it was not chosen by the blind score, since the noise is another one in each place.
+    """
 
     name: str
     why: str
     results: tuple[FirstResult, ...] = ()
     made: Mapping[str, Estimator] = field(default_factory=dict, compare=False)
+    turning: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for the card."""
         candidates = [result.to_dict() for result in self.results]
-        return {"chosen": self.name, "why": self.why, "candidates": candidates}
+        told = {"chosen": self.name, "why": self.why, "candidates": candidates}
+        return told | {"turning": True} if self.turning else told
 
 
 def make_first_estimates(scene: Scene, judge: Judge) -> tuple[list[Estimate], FirstChoice]:
@@ -107,11 +118,11 @@ def make_first_estimates(scene: Scene, judge: Judge) -> tuple[list[Estimate], Fi
     made = _Methods(scene)
     choice = _choose(scene, judge, made)
     run.note(choice.why)
+    estimator = made(choice.name)
 
     @torch.no_grad()
     def make(number: int) -> Tensor:
-        region = scene.noisy[number]
-        image = made(choice.name)(region)
+        image = estimator(scene.noisy[number])
         run.progress(Stage.FIRST_ESTIMATE, number + 1, count)
         return image
 
@@ -144,6 +155,9 @@ def _choose(scene: Scene, judge: Judge, made: _Methods) -> FirstChoice:
                 warning=True,
             )
         return FirstChoice(asked, f"First estimate: {asked}, as asked for.")
+    if scene.turns:
+        why = f"First estimate: {NOISIER2NOISE}, {TURNING}."
+        return FirstChoice(NOISIER2NOISE, why, turning=True)
     part = scene.checkpoint.part("first-choice")
     state = part.load()
     if state is None:

@@ -10,7 +10,7 @@ from .card_words import LAST_PASS, TAKEN
 from .vetoes import Veto, eligible, find_vetoes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -40,7 +40,9 @@ class Judged:
         return self.score.error
 
 
-def judge_shares(denoiser: Denoiser, judge: Judge, run: Run) -> Judged:
+def judge_shares(
+    denoiser: Denoiser, judge: Judge, run: Run, shares: Sequence[float] = SHARES
+) -> Judged:
     """Set `denoiser.collaboration` to the share with the best blind score, and give that.
 
     Nothing is chosen where the settings do without the pass, and where the published networks
@@ -49,10 +51,10 @@ def judge_shares(denoiser: Denoiser, judge: Judge, run: Run) -> Judged:
     if not denoiser.settings.denoiser.collaborate:
         return _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
     results = _Results(denoiser, run)
-    each = [_judged(results.with_share(share), share, denoiser, judge, run) for share in SHARES]
+    each = [_judged(results.with_share(share), share, denoiser, judge, run) for share in shares]
     best = min(eligible(each) or each, key=lambda one: one.error)
     denoiser.collaboration = best.share
-    return replace(best, errors={str(one.share): one.error for one in each})
+    return replace(best, errors={str(o.share): o.error for o in each} if len(each) > 1 else {})
 
 
 def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:

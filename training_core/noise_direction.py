@@ -19,7 +19,7 @@ TURNS = 2.0  # times the spread that patches of one noise have; micrographs have
 MADE_PX, PART_PX = 512, 32
 WHY = (
     "The noise has another direction in each place, which no noise that is made alike everywhere "
-    "can show: the pretrained network is not trained on, since it would learn streaks for structure"
+    "can show, so the network learns from the noisy images themselves and their first estimates"
 )
 
 

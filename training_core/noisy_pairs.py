@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from .checkpoint import NO_PART
+from .neighbour_average import averaged
 from .networks import NoiseGenerator
 from .prepared_pairs import Pair
 from .prepared_pairs import PreparedPairs as PreparedPairs
@@ -98,6 +99,22 @@ def synthetic_pairs(
             if twice:
                 target = _noisy(estimate, recorded, draw)
             pairs.append(Pair.of(source, target, channel, weight))
+    return pairs
+
+
+def recorded_pairs(
+    denoiser: Denoiser, noisy: Sequence[Estimate], estimates: Sequence[Estimate]
+) -> list[Pair]:
+    """Pair the noisy regions themselves with their estimates, where made noise is not like theirs.
+
+    What the network sees is what it will see, down to the averaging of neighbouring frames.
+    """
+    pairs = []
+    for region, estimate in zip(noisy, estimates, strict=True):
+        channel = region.channel
+        seen, strength = averaged(region.image, region.neighbours, channel.noise)
+        source = denoiser.inputs(seen[None, None], channel, strength)
+        pairs.append(Pair.of(source, estimate.image, channel, None))
     return pairs
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import nn
@@ -11,9 +11,9 @@ from torch import nn
 from .blind_score import Judge, Score
 from .card_words import harm
 from .checkpoint import NO_CHECKPOINT
-from .last_pass import Judged, judge_shares, tell_share
+from .last_pass import SHARES, Judged, judge_shares, tell_share
 from .networks import takes_estimate
-from .noisy_pairs import Estimate, make_pairs, next_teacher
+from .noisy_pairs import Estimate, PreparedPairs, make_pairs, next_teacher, recorded_pairs
 from .round_checks import RoundChecks
 from .round_choice import GAIN_DB, RoundResult, best_round, doubt_of
 from .round_training import RoundTraining
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint, Part
     from .denoiser import Denoiser
     from .noisy_pairs import Teacher
+    from .published_pairs import PublishedPairs
     from .run import Region, Run
 
     Preview = Callable[[Denoiser, Region], PreviewReady | None]
@@ -42,7 +43,7 @@ def train_rounds(
     preview: Preview | None = None,
     checkpoint: Checkpoint = NO_CHECKPOINT,
     judge: Judge | None = None,
-    learn: bool = True,
+    recorded: bool = False,
 ) -> list[RoundResult]:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
@@ -63,8 +64,9 @@ def train_rounds(
         Keeps finished rounds and the steps of the one that runs.
     judge
         Chooses; by default by Stein's estimate on crops of `noisy`.
-    learn
-        Whether to train at all; if not, the network before training is the only round.
+    recorded
+        Whether to learn from the noisy regions themselves and their first estimates, in one round;
+        for noise that cannot be made, of which the blind score knows too little to choose.
 
     Returns
     -------
@@ -78,10 +80,10 @@ def train_rounds(
         If the run was cancelled.
     """
     judge = judge or Judge(noisy, denoiser.settings.seed, denoiser.device)
-    rounds = _Rounds(denoiser, noisy, judge, run, checkpoint)
-    if takes_estimate(denoiser.network) and not rounds.take(0):
+    rounds = _Rounds(denoiser, noisy, judge, run, checkpoint, recorded=recorded)
+    if takes_estimate(denoiser.network) and not recorded and not rounds.take(0):
         rounds.judge(0)  # before training it passes the filter's estimate on
-    for number in range(1, denoiser.settings.denoiser.rounds + 1 if learn else 1):
+    for number in range(1, rounds.planned + 1):
         if not rounds.take(number):
             rounds.train(number, first, preview)
         if run.finish_early or rounds.settled():
@@ -107,8 +109,12 @@ class _Rounds:
         judge: Judge,
         run: Run,
         checkpoint: Checkpoint,
+        *,
+        recorded: bool,
     ) -> None:
         self.denoiser, self.noisy, self.chooser = denoiser, noisy, judge
+        self.recorded = recorded
+        self.planned = 1 if recorded else denoiser.settings.denoiser.rounds
         self.published = denoiser.settings.noise_model.generator == "g1"
         self.run, self.checkpoint = run, checkpoint
         self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
@@ -137,16 +143,16 @@ class _Rounds:
         estimates, steps = (self.checkpoint.part(f"{k}-{number}") for k in ("estimates", "steps"))
         teacher = first if number == 1 else next_teacher(denoiser, self.noisy, run, estimates)
         kept = steps.load()
-        total, done = settings.rounds * settings.steps, (number - 1) * settings.steps
+        total, done = self.planned * settings.steps, (number - 1) * settings.steps
         done += 0 if kept is None else kept["steps"]
-        run.start(Stage.ROUNDS, total, f"round {number} of {settings.rounds}", done=done)
-        anchor = settings.anchor if number > 1 else 0.0
-        pairs = make_pairs(denoiser, self.noisy, teacher, self.draw, run, anchor=anchor)
-        checks = None if self.published else RoundChecks(denoiser, self.chooser)
+        run.start(Stage.ROUNDS, total, f"round {number} of {self.planned}", done=done)
+        pairs = self._pairs(number, teacher)
+        blindly = not (self.published or self.recorded)
+        checks = RoundChecks(denoiser, self.chooser) if blindly else None
         training = RoundTraining(denoiser, pairs, run, checks)
         if kept is not None:
             training.restore(kept)
-        _take_steps(training, denoiser, number, run, preview, steps)
+        _take_steps(training, denoiser, (number - 1, self.planned), run, preview, steps)
         self.steps_taken += training.steps
         for look, weights in enumerate(checks.seen if checks else (), start=1):
             self.seen[f"round {number} look {look}"] = weights
@@ -154,9 +160,19 @@ class _Rounds:
         estimates.drop()
         steps.drop()
 
+    def _pairs(self, number: int, teacher: Teacher) -> PreparedPairs | PublishedPairs:
+        """Make what a round learns from."""
+        denoiser = self.denoiser
+        if self.recorded:
+            pairs = recorded_pairs(denoiser, self.noisy, cast("Sequence[Estimate]", teacher))
+            return PreparedPairs(pairs, self.draw, denoiser.device)
+        anchor = denoiser.settings.denoiser.anchor if number > 1 else 0.0
+        return make_pairs(denoiser, self.noisy, teacher, self.draw, self.run, anchor=anchor)
+
     def judge(self, number: int) -> None:
         """Judge the network as it is after a round, and keep it."""
-        judged = judge_shares(self.denoiser, self.chooser, self.run)
+        shares = SHARES[:1] if self.recorded else SHARES
+        judged = judge_shares(self.denoiser, self.chooser, self.run, shares)
         self._keep(number, judged)
         state = {
             "network": self.kept[number],
@@ -182,11 +198,11 @@ class _Rounds:
 
     def finish(self) -> None:
         """End the stage, whether or not all rounds were trained."""
-        settings, last, run = self.denoiser.settings.denoiser, self.results[-1].round, self.run
-        total = settings.rounds * settings.steps
-        if last < settings.rounds and self.settled() and not run.finish_early:
+        last, run = self.results[-1].round, self.run
+        total = self.planned * self.denoiser.settings.denoiser.steps
+        if last < self.planned and self.settled() and not run.finish_early:
             run.note(
-                f"Training ended after round {last} of {settings.rounds}: by the blind score it "
+                f"Training ended after round {last} of {self.planned}: by the blind score it "
                 f"gained {self.gain[0]:+.2f} dB, give or take {self.gain[1]:.2f}."
             )
             run.progress(Stage.ROUNDS, total, total)
@@ -225,19 +241,22 @@ def _note_vetoes(results: Sequence[RoundResult], run: Run) -> None:
 def _take_steps(
     training: RoundTraining,
     denoiser: Denoiser,
-    number: int,
+    rounds: tuple[int, int],
     run: Run,
     preview: Preview | None,
     part: Part,
 ) -> None:
-    """Take the steps of one round; the network ends with its best averaged weights, in eval."""
-    settings = denoiser.settings.denoiser
-    before, total = (number - 1) * settings.steps, settings.rounds * settings.steps
+    """Take the steps of one round; the network ends with its best averaged weights, in eval.
+
+    `rounds` are those that were taken before and all that are planned.
+    """
+    steps = denoiser.settings.denoiser.steps
+    before, total = (n * steps for n in rounds)
     while not training.over:
         part.check(run, training.state)
         training.step()
         if training.over or run.finish_early or run.tick_due():
-            done = number * settings.steps if training.over else before + training.steps
+            done = before + (steps if training.over else training.steps)
             run.progress(Stage.ROUNDS, done, total, {"denoiser": training.mean_loss()})
             _show(denoiser, run, preview)
         if run.finish_early:

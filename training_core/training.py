@@ -100,10 +100,10 @@ class Training:
             for r, channel in ((r, channels[r.channel]) for r in self.regions)
         ]
         noisy = self._with_neighbours(denoiser, noisy)
-        judge = self._judge(noisy)
+        judge, recorded = self._judge(noisy), self._learns_from_recorded(denoiser)
         first: Teacher = [g2 for _, g2 in learned if g2 is not None]
         if not first:
-            scene = Scene(self.settings, noisy, self.device, self.run, self.checkpoint)
+            scene = Scene(self.settings, noisy, self.device, self.run, self.checkpoint, recorded)
             first, choice = make_first_estimates(scene, judge)
             denoiser.card["first_estimate"] = choice.to_dict()
             denoiser.first_estimates = dict(choice.made)
@@ -115,7 +115,7 @@ class Training:
             preview=self._preview,
             checkpoint=self.checkpoint,
             judge=judge,
-            learn=self._learns(denoiser),
+            recorded=recorded,
         )
         if self.settings.denoiser.even_flat_areas:
             for channel in channels:
@@ -126,13 +126,13 @@ class Training:
             self._measure_brightness(denoiser, noisy)
         return denoiser, rounds
 
-    def _learns(self, denoiser: Denoiser) -> bool:
-        """Tell whether rounds can better the network; say why not."""
-        if not self.turns or not isinstance(denoiser.network, PretrainedDenoiser):
-            return True
-        self.run.note(f"{WHY}.")
-        denoiser.card["not_trained"] = WHY
-        return False
+    def _learns_from_recorded(self, denoiser: Denoiser) -> bool:
+        """Tell whether no pairs can be made that are like the recorded images; say why."""
+        recorded = self.turns and isinstance(denoiser.network, PretrainedDenoiser)
+        if recorded:
+            self.run.note(f"{WHY}.")
+            denoiser.card["recorded_pairs"] = WHY
+        return recorded
 
     def _estimate(self, image: Image, channel: Channel) -> Estimate:
         # The published method takes crops of them alone, and `Crops` says where those fit.

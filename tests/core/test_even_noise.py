@@ -294,7 +294,7 @@ def test_a_channel_of_one_block_still_trains():
     assert made.even_noise.sigma == pytest.approx(25.0, rel=0.1)
 
 
-def test_streaks_of_many_directions_teach_nothing():
+def test_streaks_of_many_directions_are_learned_as_they_were_recorded():
     stack, clean, _ = ct(height=256)
     rng = np.random.default_rng(6)
     along = [gaussian_filter1d(rng.standard_normal(stack.shape), 0.8, axis=a) for a in (0, 1)]
@@ -307,19 +307,25 @@ def test_streaks_of_many_directions_teach_nothing():
             notes.append(event.text)
 
     settings = replace(
-        QUICKEST, denoiser=replace(QUICKEST.denoiser, network="pretrained", kept_noise=0.0)
+        QUICKEST,
+        denoiser=replace(
+            QUICKEST.denoiser, network="pretrained", first_estimate="automatic", kept_noise=0.0
+        ),
     )
     made = train([streaked], settings, run=Run(hear))
-    assert [one["round"] for one in made.card["rounds"]] == [0]
-    assert made.card["chosen_round"] == 0
+    assert [one["round"] for one in made.card["rounds"]] == [1]
+    assert made.card["chosen_round"] == 1
+    assert made.collaboration == 1.0
+    assert made.card["first_estimate"]["chosen"] == "noisier2noise"
     assert any("another direction in each place" in note for note in notes)
-    (told,) = [fact for fact in tell_card(made.card) if fact.name == "Round"]
-    assert told.value == "none"
-    assert "another direction" in told.meaning
-    assert not any("ended after" in detail for detail in told.details)
+    facts = {fact.name: fact for fact in tell_card(made.card)}
+    assert facts["Round"].value == "one"
+    assert "another direction" in facts["Round"].meaning
+    assert not facts["Round"].details
+    assert "in each place" in facts["First estimate"].meaning
     plain = train([replace(stack, pixels=stack.pixels)], settings, run=Run(hear))
     assert [one["round"] for one in plain.card["rounds"]] == [0, 1]
-    assert "not_trained" not in plain.card
+    assert "recorded_pairs" not in plain.card
     asked = replace(settings, noise_model=replace(settings.noise_model, by_place=False))
     assert len(train([streaked], asked).card["rounds"]) == 2
 

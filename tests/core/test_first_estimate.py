@@ -77,11 +77,21 @@ def test_the_best_by_the_blind_score_is_taken_and_told():
     assert errors["less"] < errors["some"] < errors["other"]
 
 
-def test_the_one_asked_for_is_taken_unjudged():
-    scene = made_scene("shrinkage")
+@pytest.mark.parametrize("asked", ["shrinkage", "noisier2noise"])
+def test_the_one_asked_for_is_taken_unjudged(asked):
+    scene = made_scene(asked)
     (made,), choice = make_first_estimates(scene, None)
+    assert choice.name == asked
     assert choice.to_dict()["candidates"] == []
     assert float(np.square(made.image.numpy() - CLEAN).mean()) < 0.1
+
+
+def test_noise_that_turns_is_left_to_what_learns_from_it():
+    scene = made_scene(turns=True)
+    _, choice = make_first_estimates(scene, None)
+    assert choice.name == "noisier2noise"
+    assert choice.why.endswith("it learns from the noise as it is in each place.")
+    assert choice.to_dict()["turning"]
 
 
 def test_the_bundled_network_is_not_asked_about_correlated_noise(monkeypatch):

@@ -13,7 +13,7 @@ from training_core.channel import Channel
 from training_core.checkpoint import Checkpoint
 from training_core.first_estimate import METHODS, Scene
 from training_core.noisier2noise import NAME, noisier2noise
-from training_core.noisy_pairs import Estimate, make_pairs
+from training_core.noisy_pairs import Estimate, make_pairs, recorded_pairs
 from training_core.recorruption import louder, recorrupted_pairs
 from training_core.run import Cancelled, Run
 from training_core.settings import DenoiserSettings
@@ -51,6 +51,23 @@ def test_noise_of_source_and_target_is_independent(strength, blur):
     together = float(((source - clean) * (target - clean)).mean())
     assert together == pytest.approx(0.0, abs=0.08)
     assert float(pairs[0].weight.unique()) == pytest.approx(1 / (1 + strength**-2))
+
+
+@pytest.mark.parametrize("neighbours", [0, 2])
+def test_recorded_pairs_are_the_image_as_the_network_sees_it_and_its_estimate(neighbours):
+    chosen = denoiser(noise_model(), network="compact")
+    noisy, estimates = regions(0.0, chosen.channels[0])
+    if neighbours:
+        near = CLEAN + blurred_noise((neighbours, *CLEAN.shape), 0.0, 4)
+        more = torch.from_numpy(near.astype(np.float32))
+        noisy = [replace(noisy[0], neighbours=more)]
+    (pair,) = recorded_pairs(chosen, noisy, estimates)
+    channel, region = chosen.channels[0], noisy[0]
+    seen, strength, _ = chosen.first_pass(region.image, channel, region.neighbours)
+    assert torch.equal(pair.images[:-1], chosen.inputs(seen[None, None], channel, strength)[0])
+    target = pair.images[-1] * channel.spread + channel.mean
+    torch.testing.assert_close(target, torch.from_numpy(CLEAN))
+    assert (float((seen - region.image).abs().max()) > 0.1) == bool(neighbours)
 
 
 def test_a_louder_channel_has_more_noise_and_nothing_else():
