@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .blind_score import estimates_of
+from .calm_residual import calm_residual
 from .card_words import LAST_PASS, TAKEN
 from .vetoes import Veto, eligible, find_vetoes
 
@@ -26,13 +27,15 @@ SHARES = (1.0, 0.5, 0.0)  # where two are alike, the one with more of the pass s
 class Judged:
     """How good a denoiser is with the best share of the pass.
 
-    `errors` are those of all shares, by their names; none where there is no choice.
+    `errors` are those of all shares, by their names; none where there is no choice. `residual` is
+    the network's own in calm places, over the learned noise, as `calm_residual` measures it.
     """
 
     score: Score
     vetoes: tuple[Veto, ...] = ()
     share: float = 1.0
     errors: Mapping[str, float] = field(default_factory=dict)
+    residual: float = 1.0
 
     @property
     def error(self) -> float:
@@ -54,7 +57,8 @@ def judge_shares(
     each = [_judged(results.with_share(share), share, denoiser, judge, run) for share in shares]
     best = min(eligible(each) or each, key=lambda one: one.error)
     denoiser.collaboration = best.share
-    return replace(best, errors={str(o.share): o.error for o in each} if len(each) > 1 else {})
+    errors = {str(one.share): one.error for one in each} if len(each) > 1 else {}
+    return replace(best, errors=errors, residual=each[-1].residual)
 
 
 def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:
@@ -74,7 +78,7 @@ def _judged(
         return Judged(score, share=share)
     corrected = denoiser.settings.denoiser.keep_brightness
     vetoes = find_vetoes(judge.trials, made, score.error, corrected=corrected)
-    return Judged(score, vetoes, share)
+    return Judged(score, vetoes, share, residual=calm_residual(judge.trials, made))
 
 
 class _Results:

@@ -150,7 +150,7 @@ class _Windows(NamedTuple):
     @classmethod
     def of(cls, frames: Sequence[Image], stride: int) -> _Windows:
         """Cut frames into windows, every `stride` pixels."""
-        parts = [_cut(frame, stride) for frame in frames]
+        parts = [window_spectra(frame, stride) for frame in frames]
         mean, power = (np.concatenate(values) for values in zip(*parts, strict=True))
         finest = np.abs(np.fft.fftfreq(SIDE_PX)) > FINEST
         fine: Values = power[:, np.outer(finest, finest)].mean(axis=1)
@@ -166,8 +166,11 @@ def _windows(frames: Sequence[Image]) -> _Windows | None:
     return found if found and len(found.fine) >= FEWEST_WINDOWS else None
 
 
-def _cut(frame: Image, stride: int) -> tuple[Values, Values]:
-    """Give mean and power spectrum of the windows of a frame."""
+def window_spectra(frame: Image, stride: int) -> tuple[Values, Values]:
+    """Give mean and power spectrum of the windows of a frame, (count,) and (count, 32, 32).
+
+    They lie every `stride` pixels, fade out towards their borders and have lost their slow trend.
+    """
     sides = (SIDE_PX, SIDE_PX)
     windows = np.lib.stride_tricks.sliding_window_view(frame, sides)[::stride, ::stride]
     flat = windows.reshape(-1, SIDE_PX**2).astype(np.float64)

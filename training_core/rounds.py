@@ -97,6 +97,7 @@ def train_rounds(
 
 
 Key = TypeVar("Key")
+KEPT = ("share", "errors", "residual")  # of what was judged, beside its score and vetoes
 
 
 class _Rounds:
@@ -132,7 +133,7 @@ class _Rounds:
         self.denoiser.network.load_state_dict(state["network"])
         self.draw.set_state(state["draw"])
         vetoes = tuple(Veto(**veto) for veto in state["vetoes"])
-        self._keep(number, Judged(Score(state["parts"]), vetoes, state["share"], state["errors"]))
+        self._keep(number, Judged(Score(state["parts"]), vetoes, *(state[k] for k in KEPT)))
         self.seen |= state["seen"]
         self.steps_taken = state["steps_taken"]
         return True
@@ -179,8 +180,7 @@ class _Rounds:
             "seen": {k: v for k, v in self.seen.items() if k.startswith(f"round {number} ")},
             "parts": judged.score.parts,
             "vetoes": [veto.to_dict() for veto in judged.vetoes],
-            "share": judged.share,
-            "errors": dict(judged.errors),
+            **{name: getattr(judged, name) for name in KEPT},
             "steps_taken": self.steps_taken,
             "draw": self.draw.get_state(),
         }
@@ -224,7 +224,7 @@ class _Rounds:
 
     def _keep(self, number: int, judged: Judged) -> None:
         self.denoiser.collaboration = judged.share
-        doubt = doubt_of(self.chooser) if number and not self.published else 0.0
+        doubt = doubt_of(self.chooser, judged.residual) if number and not self.published else 0.0
         result = RoundResult(number, judged.error, judged.score.range, judged.vetoes, doubt)
         self.results.append(result)
         self.judged[number] = judged

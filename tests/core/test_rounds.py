@@ -482,5 +482,7 @@ def test_correlation_leaves_room_for_doubt(blur, doubt):
     channel = Channel(noise_model(blur))
     pixels = torch.from_numpy(scene(96, 96) + 20 * blurred_noise((96, 96), blur, 3)).float()
     region = Estimate(pixels, channel)
-    assert doubt_of(Judge([region], 0, CPU)) == doubt
-    assert doubt_of(Judge([region], 0, CPU, others=[[region]])) == 0.0
+    judge = Judge([region], 0, CPU)
+    assert doubt_of(judge, 1.0) == doubt
+    assert doubt_of(judge, 1.1) == 0.0  # the learned noise is too weak, so claims are too small
+    assert doubt_of(Judge([region], 0, CPU, others=[[region]]), 1.0) == 0.0
