@@ -174,6 +174,10 @@ class Run:
         """State how long each coming stage is expected to take, for the time left."""
         self._clock.plan(seconds)
 
+    def shorten(self, stage: Stage, share: float) -> None:
+        """State that a coming stage will take only this share of what was planned for it."""
+        self._clock.shorten(stage, share)
+
     def start(self, stage: Stage, steps: int, detail: str = "", *, done: int = 0) -> None:
         """Begin a stage (a stage begun again, as each round is, goes on where it was).
 
@@ -218,6 +222,10 @@ class _Clock:
         self._started.clear()
         self._spent.clear()
         self._before.clear()
+
+    def shorten(self, stage: Stage, share: float) -> None:
+        if stage in self._planned:
+            self._planned[stage] *= share
 
     def start(self, stage: Stage, before: float) -> None:
         if stage in self._started:

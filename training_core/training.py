@@ -132,6 +132,7 @@ class Training:
         if recorded:
             self.run.note(f"{WHY}.")
             denoiser.card["recorded_pairs"] = WHY
+            self.run.shorten(Stage.ROUNDS, 1 / self.settings.denoiser.rounds)
         return recorded
 
     def _estimate(self, image: Image, channel: Channel) -> Estimate:

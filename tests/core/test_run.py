@@ -148,6 +148,17 @@ def test_a_stage_that_never_began_is_not_counted(clock, watched):
     assert last_seconds(events) == pytest.approx(8)
 
 
+def test_a_stage_that_needs_less_than_planned_leaves_less_time(clock, watched):
+    run, events = watched
+    run.plan({Stage.NOISE_MODEL: 10.0, Stage.ROUNDS: 50.0})
+    run.shorten(Stage.ROUNDS, 0.2)
+    run.shorten(Stage.DENOISE, 0.2)  # nobody planned it
+    run.start(Stage.NOISE_MODEL, 10)
+    clock.now += 5.0
+    run.progress(Stage.NOISE_MODEL, 5, 10)
+    assert events[-1].seconds_left == pytest.approx(5.0 + 10.0)
+
+
 def test_without_a_plan_the_time_left_is_that_of_the_stage(clock, watched):
     run, events = watched
     run.start(Stage.DENOISE, 4)
