@@ -73,14 +73,15 @@ def _range(parts: Values) -> float:
 class Trial:
     """A noisy crop that is judged on; all images are stabilised, (height, width).
 
-    `sigma` is the std of its noise, `probe` a sample of that noise, and `others` are further
-    exposures of the same place. `photons` are what is tried where they are few, `counted` says
-    which blocks of it count, (blocks,) bool; None: all.
+    `sigma` is the std of its noise, `probe` a sample of that noise, `guess` a first look at what is
+    below it, and `others` are further exposures of the same place. `photons` are what is tried
+    where they are few, `counted` says which blocks of it count, (blocks,) bool; None: all.
     """
 
     noisy: Estimate
     sigma: Tensor
     probe: Tensor
+    guess: Tensor
     others: tuple[Tensor, ...]
     photons: PhotonTrial | None = None
     counted: Mask | None = None
@@ -133,7 +134,7 @@ class Judge:
             exposures = tuple(other.image for other in more)
             photons = None if more else PhotonTrial.of(crop, guess, draw)
             counted = None if seen is None else _counted(seen[number][place.slices])
-            self.trials.append(Trial(crop, sigma, probe, exposures, photons, counted))
+            self.trials.append(Trial(crop, sigma, probe, guess, exposures, photons, counted))
         self.powers = {channel: self._power(channel) for channel in {n.channel for n in noisy}}
 
     def _power(self, channel: Channel) -> float:

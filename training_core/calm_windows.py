@@ -16,15 +16,17 @@ CLASSES = 16  # of equally many windows
 CALMEST, FEWEST = 0.1, 20  # of a class: this share, and no fewer
 
 
-def calmest(brightness: Values, restless: Values) -> list[NDArray[np.intp]]:
+def calmest(brightness: Values, restless: Values, classes: int = CLASSES) -> list[NDArray[np.intp]]:
     """Give the windows of each brightness class that are least restless, as their numbers.
 
     Parameters
     ----------
     brightness, restless
         Of each window, (count,) float64.
+    classes
+        At most so many.
     """
-    edges = np.unique(np.quantile(brightness, np.linspace(0, 1, CLASSES + 1)))
+    edges = np.unique(np.quantile(brightness, np.linspace(0, 1, classes + 1)))
     if len(edges) < 2:
         return [np.arange(brightness.size)]
     chosen = []

@@ -80,6 +80,8 @@ def origin(card: Card) -> str:
     what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"
     repeats = card.get("repeats")
     how = "Chosen blind, by an estimate of the error that is left."
+    if card.get("recorded_pairs"):
+        how = "Learned from the noise as it was recorded."
     if repeats:
         how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
     return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."

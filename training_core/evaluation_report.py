@@ -175,7 +175,8 @@ def as_markdown(report: Report, pictures: list[str]) -> str:
     """Give the page; `pictures` are the files of the examples, beside it."""
     card = report.card
     trained = f"{card['seconds']:.0f} s on {card['device']}" if card else "not trained"
-    chosen = f", round {card['chosen_round']} chosen blind" if card else ""
+    blindly = "" if card.get("recorded_pairs") else " chosen blind"
+    chosen = f", round {card['chosen_round']}{blindly}" if card else ""
     lines = [
         f"# {report.table.title}",
         "",

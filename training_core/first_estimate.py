@@ -118,11 +118,11 @@ def make_first_estimates(scene: Scene, judge: Judge) -> tuple[list[Estimate], Fi
     made = _Methods(scene)
     choice = _choose(scene, judge, made)
     run.note(choice.why)
-    estimator = made(choice.name)
 
-    @torch.no_grad()
     def make(number: int) -> Tensor:
-        image = estimator(scene.noisy[number])
+        estimator = made(choice.name)
+        with torch.no_grad():
+            image = estimator(scene.noisy[number])
         run.progress(Stage.FIRST_ESTIMATE, number + 1, count)
         return image
 

@@ -28,7 +28,7 @@ class Judged:
     """How good a denoiser is with the best share of the pass.
 
     `errors` are those of all shares, by their names; none where there is no choice. `residual` is
-    the network's own in calm places, over the learned noise, as `calm_residual` measures it.
+    that of the least share in calm places, over the learned noise; see `calm_residual`.
     """
 
     score: Score

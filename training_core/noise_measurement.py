@@ -105,9 +105,10 @@ def measure_noise(
         noise, kept = reshaped(noise, covariance)
     curve = fit_curve(seen, covariance)
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
-    if not linear:  # that of CT follows the place
-        usual = strengths < STRUCTURE * np.median(strengths)
-        noise, strengths = noise[usual], strengths[usual]
+    usual = strengths < STRUCTURE * np.median(strengths)
+    if not linear and not usual.all():  # the strength of CT follows the place
+        alive = stabilised_well(residual_sigmas(stabiliser.forward(patches)))
+        return measure_noise(frames, patches[alive][usual], settings, linear=linear)
     photons = None if white is None else fit_photons(frames, stabiliser)
     return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from .calm_windows import calmest
+from .calm_windows import CALMEST, CLASSES, FEWEST, calmest
 from .noise_statistics import LAGS
 from .trend_loss import trend_basis
 
@@ -92,8 +92,11 @@ def _neighbours(windows: _Windows, terms: Values, distance: Values) -> Values:
     too, while those of the noise tell nothing of its finest.
     """
     texture = windows.power[:, (distance > TEXTURE[0]) & (distance < TEXTURE[1])].mean(axis=1)
-    calm = np.concatenate(calmest(windows.mean, texture))
-    fitted = _fit(terms, windows.power[calm].mean(axis=0), distance > VERY_FINE)
+    classes = int(np.clip(len(texture) * CALMEST / FEWEST, 1, CLASSES))  # that leave a choice
+    groups = calmest(windows.mean, texture, classes)
+    # Each brightness counts alike, however loud its noise.
+    spectra = [windows.power[g].mean(axis=0) / windows.fine[g].mean() for g in groups]
+    fitted = _fit(terms, np.mean(spectra, axis=0), distance > VERY_FINE)
     alike = np.abs(fitted[1:]) < NONE * fitted[0]
     fitted[1:][alike] = 0.0
     return fitted

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GAIN_DB = 0.02  # less than this over the rounds before is no gain
 DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method-notes.md
-TOO_WEAK = 1.05  # times the learned noise: what a network takes from calm places
+TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ def doubt_of(judge: Judge, residual: float) -> float:
     """Give by how many dB a judge may be misled by its noise model.
 
     An error of the learned correlation is shared by what is trained with it and by the score. Noise
-    without correlation leaves no room for it, and another exposure knows the truth. Where the
-    `residual` in calm places is stronger than the learned noise, that is too weak, and then the
-    score claims too little and not too much.
+    without correlation leaves no room for it, and another exposure knows the truth. Where a
+    network takes more than the learned noise from calm places (`residual`, see `calm_residual`),
+    that is too weak, and then the score claims too little and not too much.
     """
     misled = any(is_correlated(t.noisy.channel.noise) and not t.others for t in judge.trials)
     return DOUBT_DB if misled and residual < TOO_WEAK else 0.0

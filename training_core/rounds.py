@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
@@ -48,7 +49,7 @@ def train_rounds(
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
     Rounds end when the last one gained nothing, and a round when its weights get no better; with
-    the published generator all steps of all rounds are taken.
+    the published generator all steps of all rounds are taken, and of recorded pairs all of one.
 
     Parameters
     ----------
@@ -71,7 +72,8 @@ def train_rounds(
     Returns
     -------
     list of RoundResult
-        One per finished round; round 0 is the network before training where that is an estimate.
+        One per finished round; round 0 is the network before training where that is an estimate
+        and can be judged.
         With `run.finish_early` the last may be unfinished.
 
     Raises
@@ -174,6 +176,8 @@ class _Rounds:
         """Judge the network as it is after a round, and keep it."""
         shares = SHARES[:1] if self.recorded else SHARES
         judged = judge_shares(self.denoiser, self.chooser, self.run, shares)
+        if self.recorded:  # the checks know the noise no better than the score does
+            judged = replace(judged, vetoes=())
         self._keep(number, judged)
         state = {
             "network": self.kept[number],

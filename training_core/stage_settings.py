@@ -108,7 +108,8 @@ class DenoiserSettings(Checked):
     first_estimate: str = setting(
         "automatic",
         "First estimate",
-        "Automatic takes the best of the others by the blind score. Shrinkage: filters with the "
+        "Automatic takes the best of the others by the blind score, in CT with streaks "
+        "noisier2noise. Shrinkage: filters with the "
         "learned noise spectrum; dncnn-b is the bundled network, which knows photographs and white "
         "noise only; noisier2noise learns from the stack with more noise against the stack; "
         "g2 is the published network.",
@@ -203,7 +204,7 @@ class DenoiserSettings(Checked):
         True,
         "Collaborative pass",
         "After the network, similar patches of the noisy image are filtered together; how much of "
-        "that is taken is chosen blind.",
+        "that is taken is chosen blind (in CT with streaks all).",
     )
     even_flat_areas: bool = setting(
         True,

@@ -127,8 +127,12 @@ class Training:
         return denoiser, rounds
 
     def _learns_from_recorded(self, denoiser: Denoiser) -> bool:
-        """Tell whether no pairs can be made that are like the recorded images; say why."""
-        recorded = self.turns and isinstance(denoiser.network, PretrainedDenoiser)
+        """Tell whether no pairs can be made that are like the recorded images; say why.
+
+        With repeats what is chosen is chosen by them, and no noise need be known for that.
+        """
+        pretrained = isinstance(denoiser.network, PretrainedDenoiser)
+        recorded = self.turns and pretrained and not self.repeats
         if recorded:
             self.run.note(f"{WHY}.")
             denoiser.card["recorded_pairs"] = WHY
