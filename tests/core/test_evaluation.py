@@ -330,7 +330,8 @@ def test_the_command_from_end_to_end(tiny, tmp_path, capsys):
     assert means["noisy"] == pytest.approx(20 * math.log10(255 / 20), abs=0.3)
     assert means["NLM"] > means["noisy"] + 5
     assert means["G2G quick, result"] > means["noisy"] + 5
-    assert {"G2G quick, round 0", "G2G quick, first estimate"} <= set(means)
+    assert "G2G quick, first estimate" in means
+    assert any(label.startswith("G2G quick, round 0") for label in means)
     assert "The best of our rows, picked by the reference, is G2G quick, " in text
     assert "Our result moves the mean of an image by at most" in text
     left = float(text.partition("Of learned noise on a constant ")[2].partition(" %")[0])
