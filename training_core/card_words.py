@@ -176,7 +176,7 @@ def _round(card: Card) -> Fact:
     if trained < planned and not recorded:
         details.append(f"Training ended after round {trained} of {planned}.")
     good = False if mine.get("vetoes") else None
-    value = "one" if recorded else f"{chosen or 'none'} of {trained}"
+    value = f"{chosen or 'none'} of {trained}"
     return Fact("Round", value, meaning, tuple(details), good)
 
 

@@ -319,7 +319,7 @@ def test_streaks_of_many_directions_are_learned_as_they_were_recorded():
     assert made.card["first_estimate"]["chosen"] == "noisier2noise"
     assert any("another direction in each place" in note for note in notes)
     facts = {fact.name: fact for fact in tell_card(made.card)}
-    assert facts["Round"].value == "one"
+    assert facts["Round"].value == "1 of 1"
     assert "another direction" in facts["Round"].meaning
     assert not facts["Round"].details
     assert "in each place" in facts["First estimate"].meaning
