@@ -23,7 +23,7 @@ from training_core import last_pass, round_training, rounds
 from training_core.blind_score import Judge, Score, error_estimate
 from training_core.brightness import brightness_curve
 from training_core.channel import Channel
-from training_core.checkpoint import NO_PART
+from training_core.checkpoint import NO_PART, Checkpoint
 from training_core.errors import SettingsError
 from training_core.network_choice import build_network
 from training_core.noisy_pairs import Estimate, PreparedPairs, estimate_all, make_pairs
@@ -212,7 +212,7 @@ def test_brightness_of_an_even_image():
     assert curve(np.array([45.0]))[0] == pytest.approx(values.mean(), abs=0.01)
 
 
-def train(seed=0, run=None, preview=None, judge=None, published=False, **changes):
+def train(seed=0, run=None, preview=None, judge=None, published=False, more=None, **changes):
     clean, noisy = images(shape=(64, 64) if judge else (96, 96))
     chosen = denoiser(noise_model(), mean=5.0, spread=4.0, seed=seed, **{**SHORT, **changes})
     chosen.settings = type(chosen.settings)(
@@ -228,6 +228,7 @@ def train(seed=0, run=None, preview=None, judge=None, published=False, **changes
         run=run or Run(),
         preview=preview,
         judge=judge,
+        **(more or {}),
     )
     return chosen, results
 
@@ -425,6 +426,58 @@ def test_rounds_can_be_cancelled():
     run = Run(lambda event: run.cancel() if isinstance(event, StepsDone) else None)
     with pytest.raises(Cancelled):
         train(run=run)
+
+
+def test_recorded_pairs_are_learned_in_one_round_that_nothing_judges():
+    events = []
+    run = Run(events.append)
+    chosen, results = train(run=run, more={"recorded": True}, rounds=3, steps=20)
+    assert [result.round for result in results] == [1]
+    assert list(chosen.history) == [1]
+    assert not chosen.looks
+    assert chosen.collaboration == 1.0
+    assert {e.total for e in events if isinstance(e, StepsDone)} == {20}
+    early = Run()
+    early.stop_and_keep()
+    _, results = train(run=early, more={"recorded": True}, rounds=3, steps=20)
+    assert [result.round for result in results] == [1]
+
+
+def test_recorded_pairs_bring_the_image_to_its_estimate():
+    clean, noisy = images()
+    untrained, learned = (
+        train(more={"recorded": recorded}, rounds=1, steps=steps, learning_rate=3e-3)[0]
+        for recorded, steps in ((False, 1), (True, 60))
+    )
+    image = torch.from_numpy(noisy).float()
+    before, after = (
+        squared_error(one.network_pass(image, one.channels[0]).numpy(), clean)
+        for one in (untrained, learned)
+    )
+    assert after < 0.9 * before
+
+
+def test_recorded_pairs_go_on_where_they_were(tmp_path):
+    class Stopped(Run):
+        left = 9
+
+        def check(self):
+            self.left -= 1
+            if self.left < 0:
+                raise Cancelled
+
+    def kept():
+        made = Checkpoint(tmp_path)
+        made.claim({"job": 1})
+        return {"recorded": True, "checkpoint": made}
+
+    whole, _ = train(more={"recorded": True}, rounds=3, steps=12)
+    with pytest.raises(Cancelled):
+        train(run=Stopped(), more=kept(), rounds=3, steps=12)
+    for _ in range(2):  # from the middle, and once it is finished
+        again, results = train(more=kept(), rounds=3, steps=12)
+        assert torch.equal(weights(again), weights(whole))
+        assert [result.round for result in results] == [1]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "halving"])
