@@ -68,11 +68,13 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     distance = np.hypot(across, down)
     terms = np.stack([np.ones_like(across), *(2 * np.cos(2 * np.pi * f) for f in (across, down))])
     fine = distance > FINEST
-    explained = np.tensordot(_fit(terms, calm, fine), terms, 1)
+    weights = _fit(terms, calm, fine)
+    explained = np.tensordot(weights, terms, 1)
     apart = np.sqrt(np.square(calm - explained)[fine].mean()) / explained.mean()
     if apart > NEARLY_WHITE:
         return None
-    fitted: Values = np.tensordot(_neighbours(windows, terms, distance), terms, 1)
+    nearer = _nearer_none(weights / weights[0], _neighbours(windows, terms, distance))
+    fitted: Values = np.tensordot(nearer, terms, 1)
     if fitted.min() <= 0:
         return None
     fitted *= float(calm[fine].mean() / fitted[fine].mean())
@@ -86,7 +88,7 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
 
 
 def _neighbours(windows: _Windows, terms: Values, distance: Values) -> Values:
-    """Give the variance of nearly white noise and its covariance with the next pixels, (3,).
+    """Give 1 and the correlation of nearly white noise with the next pixels, (3,).
 
     Taken from the finest waves of windows that are calm in waves of 5 to 10 px: texture has those,
     too, while those of the noise tell nothing of its finest.
@@ -97,9 +99,19 @@ def _neighbours(windows: _Windows, terms: Values, distance: Values) -> Values:
     # Each brightness counts alike, however loud its noise.
     spectra = [windows.power[g].mean(axis=0) / windows.fine[g].mean() for g in groups]
     fitted = _fit(terms, np.mean(spectra, axis=0), distance > VERY_FINE)
-    alike = np.abs(fitted[1:]) < NONE * fitted[0]
-    fitted[1:][alike] = 0.0
-    return fitted
+    correlation: Values = fitted / fitted[0]
+    return correlation
+
+
+def _nearer_none(one: Values, other: Values) -> Values:
+    """Give of two estimates of the same correlations those nearer to none, to which texture adds.
+
+    The calmest windows of all are more than those without texture, so they are surer where no
+    texture is.
+    """
+    least = np.minimum(np.abs(one), np.abs(other))
+    agreed: Values = np.where((one * other > 0) & (least >= NONE), np.sign(one) * least, 0.0)
+    return agreed
 
 
 def _fit(terms: Values, power: Values, where: Mask) -> Values:
