@@ -33,7 +33,7 @@ TESTS = BANDS + 3
 QUANTILE = 0.999  # of the blocks of noise alone that pass one of the tests
 MARGIN = 1.2  # over that quantile, for what so few blocks do not show
 MOST = 3.0  # std of the noise: what stands out so far is no noise, unless much of it does
-MUCH = 0.01  # of its pixels
+MUCH = 0.003  # of its pixels; of Gaussian noise 2.97 std
 SAMPLES, SAMPLE_PX = 6, 256
 OWN_NOISE = 0x0F1A7  # added to the seed: `flat_residual` must see other noise than what is learned
 
@@ -53,7 +53,7 @@ class FlatScale:
         What noise alone hardly ever exceeds, (7,) float32: four radial bands' mean square over
         `powers`, the mean square of what is finer than the cells over the noise's variance, and how
         far the brightest and the darkest pixel are from the block's mean, in std of the noise (at
-        most 3, or what one pixel in a hundred of the noise itself exceeds).
+        most 3, or what three pixels in a thousand of the noise itself exceed).
     """
 
     cell_px: int
