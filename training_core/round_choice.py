@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .dncnn_b import is_correlated
 from .errors import SettingsError
+from .relearned_noise import TOO_WEAK
 from .vetoes import Veto, eligible
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 GAIN_DB = 0.02  # less than this over the rounds before is no gain
 DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method-notes.md
-TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
 
 
 @dataclass(frozen=True, slots=True)

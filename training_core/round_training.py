@@ -10,18 +10,23 @@ import torch
 
 from .noise_game import follow
 from .pretrained import NAME as PRETRAINED
+from .run import PreviewReady, Stage
 from .training_step import TrainingStep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
-    from .checkpoint import State
+    from .checkpoint import Part, State
     from .denoiser import Denoiser
     from .noisy_pairs import PreparedPairs
     from .published_pairs import PublishedPairs
     from .round_checks import RoundChecks
-    from .run import Run
+    from .run import Region, Run
     from .settings import DenoiserSettings
+
+    Preview = Callable[[Denoiser, Region], PreviewReady | None]
 
 WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
 LONGEST_GRADIENT = 1.0
@@ -131,3 +136,40 @@ def _keep(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
     follow(kept, trained, slowness)
     for mine, theirs in zip(kept.buffers(), trained.buffers(), strict=True):
         mine.copy_(theirs)
+
+
+def take_steps(
+    training: RoundTraining,
+    denoiser: Denoiser,
+    rounds: tuple[int, int],
+    run: Run,
+    preview: Preview | None,
+    part: Part,
+) -> None:
+    """Take the steps of one round; the network ends with its best averaged weights, in eval.
+
+    `rounds` are those that were taken before and all that are planned.
+    """
+    steps = denoiser.settings.denoiser.steps
+    before, total = (n * steps for n in rounds)
+    while not training.over:
+        part.check(run, training.state)
+        training.step()
+        if training.over or run.finish_early or run.tick_due():
+            done = before + (steps if training.over else training.steps)
+            run.progress(Stage.ROUNDS, done, total, {"denoiser": training.mean_loss()})
+            _show(denoiser, run, preview)
+        if run.finish_early:
+            break
+    part.save(training.state())  # judging takes a while, too
+    training.finish()
+
+
+def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:
+    region = run.region
+    if preview is None or region is None or not run.preview_due():
+        return
+    denoiser.network.eval()
+    picture = preview(denoiser, region)
+    if picture is not None:
+        run.emit(picture)

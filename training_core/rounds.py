@@ -15,24 +15,24 @@ from .checkpoint import NO_CHECKPOINT
 from .last_pass import SHARES, Judged, judge_shares, tell_share
 from .networks import takes_estimate
 from .noisy_pairs import Estimate, PreparedPairs, make_pairs, next_teacher, recorded_pairs
+from .relearned_noise import is_too_weak, relearn
 from .round_checks import RoundChecks
 from .round_choice import GAIN_DB, RoundResult, best_round, doubt_of
-from .round_training import RoundTraining
-from .run import SILENT, PreviewReady, Stage
+from .round_training import RoundTraining, take_steps
+from .run import SILENT, Stage
 from .vetoes import Veto
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
-    from .checkpoint import Checkpoint, Part
+    from .checkpoint import Checkpoint
     from .denoiser import Denoiser
     from .noisy_pairs import Teacher
     from .published_pairs import PublishedPairs
-    from .run import Region, Run
-
-    Preview = Callable[[Denoiser, Region], PreviewReady | None]
+    from .round_training import Preview
+    from .run import Run
 
 
 def train_rounds(
@@ -50,6 +50,7 @@ def train_rounds(
 
     Rounds end when the last one gained nothing, and a round when its weights get no better; with
     the published generator all steps of all rounds are taken, and of recorded pairs all of one.
+    Where a round shows that the learned noise is too weak, the rest learns from stronger noise.
 
     Parameters
     ----------
@@ -88,7 +89,10 @@ def train_rounds(
     for number in range(1, rounds.planned + 1):
         if not rounds.take(number):
             rounds.train(number, first, preview)
-        if run.finish_early or rounds.settled():
+        if run.finish_early:
+            break
+        rounds.know_noise_better()
+        if rounds.settled():
             break
     rounds.finish()
     rounds.settle_on(best_round(rounds.results))
@@ -123,6 +127,7 @@ class _Rounds:
         self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
         self.results: list[RoundResult] = []
         self.judged: dict[int, Judged] = {}
+        self.relearned = False
         self.steps_taken = 0
         self.kept: dict[int, dict[str, Tensor]] = {}
         self.seen: dict[str, dict[str, Tensor]] = {}
@@ -155,7 +160,7 @@ class _Rounds:
         training = RoundTraining(denoiser, pairs, run, checks)
         if kept is not None:
             training.restore(kept)
-        _take_steps(training, denoiser, (number - 1, self.planned), run, preview, steps)
+        take_steps(training, denoiser, (number - 1, self.planned), run, preview, steps)
         self.steps_taken += training.steps
         for look, weights in enumerate(checks.seen if checks else (), start=1):
             self.seen[f"round {number} look {look}"] = weights
@@ -174,10 +179,7 @@ class _Rounds:
 
     def judge(self, number: int) -> None:
         """Judge the network as it is after a round, and keep it."""
-        shares = SHARES[:1] if self.recorded else SHARES
-        judged = judge_shares(self.denoiser, self.chooser, self.run, shares)
-        if self.recorded:  # the checks know the noise no better than the score does
-            judged = replace(judged, vetoes=())
+        judged = self._judged()
         self._keep(number, judged)
         state = {
             "network": self.kept[number],
@@ -189,6 +191,29 @@ class _Rounds:
             "draw": self.draw.get_state(),
         }
         self.checkpoint.part(f"round-{number}").save(state)
+
+    def _judged(self) -> Judged:
+        shares = SHARES[:1] if self.recorded else SHARES
+        judged = judge_shares(self.denoiser, self.chooser, self.run, shares)
+        # With recorded pairs the checks know the noise no better than the score does.
+        return replace(judged, vetoes=()) if self.recorded else judged
+
+    def know_noise_better(self) -> None:
+        """Learn the noise again if the last round shows that it is too weak; judge all rounds anew.
+
+        A checkpoint keeps nothing of this: from the same weights it comes out the same.
+        """
+        residual = self.judged[self.results[-1].round].residual
+        known = self.relearned or self.recorded or self.denoiser.even_noise is not None
+        if known or not is_too_weak(self.chooser, residual):
+            return
+        denoiser, rounds = self.denoiser, [result.round for result in self.results]
+        relearn(denoiser, self.chooser, self.run)
+        self.relearned, self.results = True, []
+        self.chooser = Judge(self.noisy, denoiser.settings.seed, denoiser.device)
+        for number in rounds:
+            denoiser.network.load_state_dict(self.kept[number])
+            self._keep(number, self._judged())
 
     @property
     def gain(self) -> tuple[float, float]:
@@ -228,7 +253,8 @@ class _Rounds:
 
     def _keep(self, number: int, judged: Judged) -> None:
         self.denoiser.collaboration = judged.share
-        doubt = doubt_of(self.chooser, judged.residual) if number and not self.published else 0.0
+        sure = number == 0 or self.published or self.relearned
+        doubt = 0.0 if sure else doubt_of(self.chooser, judged.residual)
         result = RoundResult(number, judged.error, judged.score.range, judged.vetoes, doubt)
         self.results.append(result)
         self.judged[number] = judged
@@ -240,40 +266,3 @@ def _note_vetoes(results: Sequence[RoundResult], run: Run) -> None:
     for result in results:
         if result.vetoes:
             run.note(harm(result.to_dict(), best), warning=result.round == best)
-
-
-def _take_steps(
-    training: RoundTraining,
-    denoiser: Denoiser,
-    rounds: tuple[int, int],
-    run: Run,
-    preview: Preview | None,
-    part: Part,
-) -> None:
-    """Take the steps of one round; the network ends with its best averaged weights, in eval.
-
-    `rounds` are those that were taken before and all that are planned.
-    """
-    steps = denoiser.settings.denoiser.steps
-    before, total = (n * steps for n in rounds)
-    while not training.over:
-        part.check(run, training.state)
-        training.step()
-        if training.over or run.finish_early or run.tick_due():
-            done = before + (steps if training.over else training.steps)
-            run.progress(Stage.ROUNDS, done, total, {"denoiser": training.mean_loss()})
-            _show(denoiser, run, preview)
-        if run.finish_early:
-            break
-    part.save(training.state())  # judging takes a while, too
-    training.finish()
-
-
-def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:
-    region = run.region
-    if preview is None or region is None or not run.preview_due():
-        return
-    denoiser.network.eval()
-    picture = preview(denoiser, region)
-    if picture is not None:
-        run.emit(picture)
