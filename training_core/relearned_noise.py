@@ -104,6 +104,7 @@ def _ratio(noise: Values, probe: Values) -> Values:
     return np.clip(ratio, 1 / MOST_CHANGE, MOST_CHANGE)
 
 
+@torch.no_grad()
 def changed(noise: NoiseModel, ratio: Values) -> NoiseModel:
     """Give a noise model whose power in each wave is `ratio` times what it was.
 
@@ -128,7 +129,7 @@ def changed(noise: NoiseModel, ratio: Values) -> NoiseModel:
         there = generator.patches.device
         generator = ResampledNoise.of(patches, generator.ways.tolist()).to(there).eval()
     elif isinstance(generator, StationaryGenerator):
-        kernel = generator.linear.weight[0, 0].double().cpu().numpy()
+        kernel = generator.linear.weight.detach()[0, 0].double().cpu().numpy()
         filtered = _filtered(kernel, np.sqrt(ratio)) / np.sqrt(power)
         generator.linear.weight.copy_(torch.from_numpy(filtered.astype(np.float32)))
         generator.hold_scale(torch.Generator().manual_seed(SEED))

@@ -1,0 +1,221 @@
+"""Noise that proves to be stronger than it was learned, and rounds that go on with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_up import CPU, Identity, blurred_noise, covariance, denoiser, noise_model, scene
+
+from training_core import last_pass
+from training_core.blind_score import Judge
+from training_core.channel import Channel
+from training_core.checkpoint import Checkpoint
+from training_core.noisy_pairs import Estimate
+from training_core.orientations import ALL
+from training_core.relearned_noise import changed, is_too_weak, relearn
+from training_core.resampled_noise import ResampledNoise
+from training_core.rounds import train_rounds
+from training_core.run import Cancelled, Note, Run
+
+LAGS = 15
+STRENGTH = 1.2
+
+
+class Average(Identity):
+    """Gives the mean of 9 x 9 pixels: linear, so that what it does to noise is known."""
+
+    halo_px = 4
+
+    def forward(self, images):
+        return torch.nn.functional.avg_pool2d(images[:, :1], 9, 1, 4)
+
+
+def known(blur, kind="stationary"):
+    """Give a model of blurred noise of std 1."""
+    model = noise_model(blur)
+    model.generator.hold_scale(torch.Generator().manual_seed(0))
+    if kind == "patches":
+        patches = blurred_noise((300, 32, 32), blur, 5).astype(np.float32)
+        model = replace(model, generator=ResampledNoise.of(patches, ALL).eval())
+    return model
+
+
+def judged(model, blur, side=400, seed=2, clean=0.0, channel=None):
+    """Give a judge that knows `model`, of noise of other blur and strength."""
+    noisy = clean + STRENGTH * blurred_noise((side, side), blur, seed)
+    region = Estimate(torch.from_numpy(noisy).float(), channel or Channel(model))
+    return Judge([region], 0, CPU)
+
+
+def averaging(judge, *more):
+    chosen = denoiser(noise_model(), network="dncnn", collaborate=False)
+    chosen.network = Average()
+    chosen.channels = tuple(j.trials[0].noisy.channel for j in (judge, *more))
+    return chosen
+
+
+def next_pixel(image):
+    return float((image[:, 1:] * image[:, :-1]).mean() / image.square().mean())
+
+
+@pytest.mark.parametrize("kind", ["stationary", "patches"])
+def test_strength_and_correlation_are_found(kind):
+    judge = judged(known(0.6, kind), 0.9)
+    events = []
+    relearn(averaging(judge), judge, Run(events.append))
+    channel = judge.trials[0].noisy.channel
+    true = covariance(0.9)[LAGS, LAGS + 1]
+    found = channel.noise.covariance
+    assert found[LAGS, LAGS] == pytest.approx(1.0)
+    assert found == pytest.approx(found[::-1, ::-1], abs=1e-6)
+    assert found[LAGS, LAGS + 1] == pytest.approx(true, abs=0.05)
+    assert found[LAGS + 1, LAGS] == pytest.approx(true, abs=0.05)
+    assert abs(covariance(0.6)[LAGS, LAGS + 1] - true) > 0.2
+    assert channel.noise.curve.sigmas == pytest.approx([STRENGTH], rel=0.03)
+    made = channel.noise.sample(1, 400, 400, torch.Generator().manual_seed(1))[0, 0]
+    assert float(made.std()) == pytest.approx(1.0, abs=0.03)
+    assert next_pixel(made) == pytest.approx(true, abs=0.06)
+    (note,) = events
+    assert isinstance(note, Note)
+    assert not note.warning
+    assert f"with a correlation of {found[LAGS, LAGS + 1]:.2f} with the next pixel" in note.text
+
+
+@pytest.mark.parametrize("kind", ["stationary", "patches"])
+def test_nothing_changes_where_the_noise_was_known(kind):
+    model = known(0.8, kind)
+    same = changed(model, np.ones((32, 32)))
+    assert same.covariance == pytest.approx(model.covariance, abs=1e-9)
+    assert same.curve.sigmas == pytest.approx(model.curve.sigmas)
+    before, after = (
+        next_pixel(m.sample(1, 300, 300, torch.Generator().manual_seed(1))[0, 0])
+        for m in (model, same)
+    )
+    assert after == pytest.approx(before, abs=0.02)
+
+
+def test_the_model_that_was_given_stays_as_it_was():
+    model = known(0.8)
+    kernel = model.generator.linear.weight.clone()
+    changed(model, np.full((32, 32), 4.0))
+    assert torch.equal(model.generator.linear.weight, kernel)
+
+
+def test_every_channel_learns_its_own():
+    judges = [judged(known(0.6), blur, seed=seed) for blur, seed in ((0.9, 2), (0.7, 3))]
+    regions = [judge.trials[0].noisy for judge in judges]
+    whole = [replace(judges[n].trials[0].noisy, image=r.image) for n, r in enumerate(regions)]
+    both = Judge(whole, 0, CPU)
+    relearn(averaging(*judges), both, Run())
+    for region, blur in zip(whole, (0.9, 0.7), strict=True):
+        found = region.channel.noise.covariance[LAGS, LAGS + 1]
+        assert found == pytest.approx(covariance(blur)[LAGS, LAGS + 1], abs=0.08)
+
+
+def test_images_without_a_window_leave_the_noise_as_it_is():
+    judge = judged(known(0.8), 0.8, side=24)
+    noise = judge.trials[0].noisy.channel.noise
+    relearn(averaging(judge), judge, Run())
+    assert judge.trials[0].noisy.channel.noise is noise
+
+
+def test_only_correlated_noise_of_single_frames_can_be_too_weak():
+    judge = judged(known(0.8), 0.8)
+    assert is_too_weak(judge, 1.03)
+    assert not is_too_weak(judge, 1.01)
+    assert not is_too_weak(judged(known(0.0), 0.0), 1.03)
+    region = judge.trials[0].noisy
+    others = [[Estimate(region.image, region.channel)]]
+    assert not is_too_weak(Judge([region], 0, CPU, others=others), 1.03)
+    near = replace(region, neighbours=region.image[None])
+    assert not is_too_weak(Judge([near], 0, CPU), 1.03)
+    share = replace(region, strength=torch.full_like(region.image, 0.7))
+    assert not is_too_weak(Judge([share], 0, CPU), 1.03)
+    seen = [np.arange(region.image.shape[1]) < np.full(region.image.shape, 100)]
+    assert not is_too_weak(Judge([region], 0, CPU, seen=seen), 1.03)
+
+
+def train(run=None, more=None, **changes):
+    clean = scene(96, 96, 0.0, 15.0)
+    noisy = clean + STRENGTH * blurred_noise((96, 96), 0.9, 1)
+    short = {"collaborate": False, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}
+    chosen = denoiser(known(0.7), mean=5.0, spread=4.0, **{**short, **changes})
+    channel = chosen.channels[0]
+    regions, first = (
+        [Estimate(torch.from_numpy(image).float(), channel)] for image in (noisy, clean)
+    )
+    results = train_rounds(chosen, regions, first, run=run or Run(), **(more or {}))
+    return chosen, results
+
+
+def weights(chosen):
+    return torch.cat([p.detach().flatten() for p in chosen.network.parameters()])
+
+
+@pytest.fixture
+def too_weak(monkeypatch):
+    """Let the network take more than the learned noise from calm places, whatever it learned."""
+    monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.1)
+    monkeypatch.setattr(last_pass, "find_vetoes", lambda *_, **__: ())
+
+
+def told(events):
+    return [e.text for e in events if isinstance(e, Note) and "stronger than in the" in e.text]
+
+
+@pytest.mark.usefixtures("too_weak")
+def test_rounds_go_on_with_the_stronger_noise_and_are_all_judged_by_it():
+    events, first = [], []
+
+    def follow(event):
+        events.append(event)
+        if told([event]):
+            first.append(True)
+
+    judge = Judge.judge
+    scores = {False: [], True: []}
+
+    def watched(self, estimator, run):
+        score, made = judge(self, estimator, run)
+        scores[bool(first)].append(score.error)
+        return score, made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Judge, "judge", watched)
+        chosen, results = train(Run(follow), rounds=3)
+    assert len(told(events)) == 1  # once, though it never seems strong enough
+    assert chosen.channels[0].noise.curve.sigmas[0] > 1.05
+    assert [result.round for result in results][:2] == [0, 1]
+    assert [result.error for result in results][:2] == scores[True][:2]
+    assert scores[True][0] not in scores[False]
+
+
+def test_rounds_keep_noise_that_is_strong_enough(monkeypatch):
+    monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.0)
+    events = []
+    chosen, _ = train(Run(events.append))
+    assert not told(events)
+    assert chosen.channels[0].noise.curve.sigmas[0] == 1.0
+
+
+@pytest.mark.usefixtures("too_weak")
+def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path):
+    def kept():
+        made = Checkpoint(tmp_path)
+        made.claim({"job": 1})
+        return {"checkpoint": made}
+
+    run = Run(lambda event: run.cancel() if told([event]) else None)
+    whole, results = train()
+    with pytest.raises(Cancelled):
+        train(run, more=kept())
+    for _ in range(2):  # after the first round, and once all is finished
+        again, found = train(more=kept())
+        assert torch.equal(weights(again), weights(whole))
+        assert found == results
+        noise, mine = (one.channels[0].noise for one in (again, whole))
+        assert np.array_equal(noise.covariance, mine.covariance)
+        assert np.array_equal(noise.curve.sigmas, mine.curve.sigmas)
