@@ -118,22 +118,12 @@ def _fit(terms: Values, power: Values, where: Mask) -> Values:
     return np.asarray(np.linalg.lstsq(terms[:, where].T, power[where], rcond=None)[0], np.float64)
 
 
-def calm_spectrum(frames: Sequence[Image]) -> Values | None:
+def _calm(windows: _Windows) -> Values:
     """Estimate the power of the noise at each frequency from the windows that are calmest there.
 
     As speech is cleaned by the minimum statistics of its spectrum (Martin, IEEE TSAP 9, 2001).
-    Each window counts by its own finest detail.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        (32, 32) float64 as of `fft2`, 1 for white noise; None where there are too few windows.
+    Each window counts by its own finest detail; (32, 32) as of `fft2`, 1 for white noise.
     """
-    windows = _windows(frames)
-    return None if windows is None else _calm(windows)
-
-
-def _calm(windows: _Windows) -> Values:
     calm: Values = _least(windows) / _calm_white()
     return calm
 

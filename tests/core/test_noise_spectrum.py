@@ -7,7 +7,7 @@ import pytest
 from made_up import blurred_noise, covariance
 from scipy.ndimage import gaussian_filter
 
-from training_core.noise_spectrum import calm_spectrum, reshaped, without_structure
+from training_core.noise_spectrum import reshaped, without_structure
 from training_core.noise_statistics import LAGS, autocovariance, detrended, fit_curve
 
 SIDE = 256
@@ -57,15 +57,16 @@ def test_correlated_noise_is_left_to_the_patches():
 
 def test_small_frames_say_nothing():
     frame = blurred_noise((40, 40), 0, 4).astype(np.float32)
-    assert calm_spectrum([frame]) is None
+    assert without_structure([frame], covariance()) is None
     assert without_structure([frame, frame], covariance()) is None
 
 
 def test_masked_windows_do_not_count():
     frame = blurred_noise((SIDE, SIDE), 0, 5).astype(np.float32)
-    whole = calm_spectrum([frame])
+    patches = leaked(frame)
+    whole = without_structure([frame], patches)
     frame[: SIDE // 2] = 0
-    np.testing.assert_allclose(calm_spectrum([frame]), whole, rtol=0.35)
+    np.testing.assert_allclose(without_structure([frame], patches), whole, atol=0.02)
 
 
 def test_patches_lose_what_is_too_strong():
