@@ -27,7 +27,8 @@ class RoundResult:
 
     `error` is the estimated error that is left, as a fraction of the noise's variance, give or take
     `range`; `vetoes` say why it is not to be chosen all the same. By `doubt` dB it must be better
-    than round 0, the network before training, to be believed.
+    than round 0, the network before training, to be believed. `as_good` says that it is as good as
+    the best as far as the score can tell, and learned from noise that was known better than before.
     """
 
     round: int
@@ -35,6 +36,7 @@ class RoundResult:
     range: float = 0.0
     vetoes: tuple[Veto, ...] = ()
     doubt: float = 0.0
+    as_good: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values; `score` is the estimated reduction of the noise in dB."""
@@ -63,7 +65,8 @@ def doubt_of(judge: Judge, residual: float) -> float:
 def best_round(results: Sequence[RoundResult]) -> int:
     """Give the first round that no other beats clearly; one with a veto only if all have one.
 
-    Of two that the score cannot tell apart, references prefer the earlier (docs/method-notes.md).
+    Of two that the score cannot tell apart, references prefer the earlier (docs/method-notes.md),
+    but the later where the noise was learned again.
     Rounds whose gain over round 0 is within their doubt do not stand against it.
 
     Raises
@@ -80,4 +83,5 @@ def best_round(results: Sequence[RoundResult]) -> int:
     rounds = [r for r in rounds if not r.doubt or r.error < start * 10 ** (-r.doubt / 10)] or rounds
     least = min(result.error for result in rounds)
     clearly = 10 ** (GAIN_DB / 10)
-    return min(r.round for r in rounds if r.error <= max(least, least * clearly))
+    first = min(r.round for r in rounds if r.error <= max(least, least * clearly))
+    return max((r.round for r in rounds if r.as_good), default=first)

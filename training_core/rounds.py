@@ -94,6 +94,7 @@ def train_rounds(
         rounds.know_noise_better()
         if rounds.settled():
             break
+    rounds.compare()
     rounds.finish()
     rounds.settle_on(best_round(rounds.results))
     denoiser.history, denoiser.looks = rounds.networks(rounds.kept), rounds.networks(rounds.seen)
@@ -218,12 +219,34 @@ class _Rounds:
     @property
     def gain(self) -> tuple[float, float]:
         """What the last round gained over the best before it in dB, and the range of that."""
+        best, last = self._last_two()
+        return last.gain_over(best)
+
+    def _last_two(self) -> tuple[Score, Score]:
+        """Give the scores of the best round before the last one, and of that."""
         *earlier, last = (judged.score for judged in self.judged.values())
-        return last.gain_over(min(earlier, key=lambda score: score.error))
+        return min(earlier, key=lambda score: score.error), last
 
     def settled(self) -> bool:
-        """Whether the last round gained nothing over those before it."""
-        return not self.published and len(self.results) > 1 and self.gain[0] < GAIN_DB
+        """Whether the last round gained nothing over those before it.
+
+        Noise that was learned again leaves so little by the score that gains cannot be told in dB:
+        then only a round that is clearly worse ends them.
+        """
+        if self.published or len(self.results) < 2:
+            return False
+        best, last = self._last_two()
+        return best.beats(last) if self.relearned else self.gain[0] < GAIN_DB
+
+    def compare(self) -> None:
+        """Mark the rounds that are as good as the best, where the noise was learned again."""
+        if not self.relearned:
+            return
+        best = self.judged[best_round(self.results)].score
+        self.results = [
+            replace(result, as_good=not best.beats(self.judged[result.round].score))
+            for result in self.results
+        ]
 
     def finish(self) -> None:
         """End the stage, whether or not all rounds were trained."""

@@ -10,15 +10,18 @@ import torch
 from made_up import CPU, Identity, blurred_noise, covariance, denoiser, noise_model, scene
 
 from training_core import last_pass
-from training_core.blind_score import Judge
+from training_core.blind_score import Judge, Score
 from training_core.channel import Channel
 from training_core.checkpoint import Checkpoint
 from training_core.noisy_pairs import Estimate
 from training_core.orientations import ALL
 from training_core.relearned_noise import changed, is_too_weak, relearn
 from training_core.resampled_noise import ResampledNoise
+from training_core.round_checks import RoundChecks
+from training_core.round_choice import RoundResult, best_round
 from training_core.rounds import train_rounds
 from training_core.run import Cancelled, Note, Run
+from training_core.vetoes import Veto
 
 LAGS = 15
 STRENGTH = 1.2
@@ -219,3 +222,46 @@ def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path):
         noise, mine = (one.channels[0].noise for one in (again, whole))
         assert np.array_equal(noise.covariance, mine.covariance)
         assert np.array_equal(noise.curve.sigmas, mine.curve.sigmas)
+
+
+def test_of_rounds_that_are_alike_the_last_is_taken_once_the_noise_is_known_better():
+    results = [RoundResult(0, 0.1), RoundResult(1, 0.05), RoundResult(2, 0.051)]
+    assert best_round(results) == 1
+    alike = [replace(result, as_good=result.round > 0) for result in results]
+    assert best_round(alike) == 2
+    harmful = replace(alike[2], vetoes=(Veto("it takes structure", 2.0),))
+    assert best_round([*alike[:2], harmful]) == 1
+
+
+@pytest.mark.parametrize(
+    ("parts", "better"),
+    [((0.2, 0.3), True), ((0.1, 0.1), False), ((0.05, 0.2), False), ((-0.3, -0.2), False)],
+)
+def test_a_score_beats_another_where_it_is_better_by_more_than_chance(parts, better):
+    mine, other = np.tile([0.1, 0.1], 8), np.tile(parts, 8)
+    assert Score(mine).beats(Score(other)) == better
+    assert Score(mine - 1.0).beats(Score(other - 1.0)) == better  # whatever their zero is
+
+
+@pytest.mark.usefixtures("too_weak")
+@pytest.mark.parametrize(
+    ("errors", "chosen", "trained"),
+    [
+        (((0.2, 0.3), (0.15, 0.25), (0.1, 0.3), (0.14, 0.27)), 3, 3),
+        (((0.2, 0.3), (0.15, 0.25), (0.2, 0.35), (0.1, 0.1)), 1, 2),  # clearly worse: it ends
+    ],
+)
+def test_rounds_with_stronger_noise_end_when_one_is_clearly_worse(errors, chosen, trained):
+    told_of, judge = iter(errors[:2] + errors), Judge.judge
+
+    def known(self, estimator, run):
+        _, made = judge(self, estimator, run)
+        return Score(np.tile(next(told_of), 8)), made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoundChecks, "look", lambda self: None)
+        patch.setattr(Judge, "judge", known)
+        made, results = train(rounds=3)
+    assert [result.round for result in results] == list(range(trained + 1))
+    assert best_round(results) == chosen
+    assert torch.equal(weights(made), weights(replace(made, network=made.history[chosen])))
