@@ -122,16 +122,33 @@ def _noise(card: Card) -> Fact:
             "More or better smooth patches may help."
         )
     good = not stand_ins and all(match.good for match in judged)
+    details = tuple(_matches(channels, matches, card.get("noise_again", {})))
     value = f"{math.floor(min(match.score for match in judged))} % match"
-    return Fact("Learned noise", value, meaning, tuple(_matches(channels, matches)), good)
+    return Fact("Learned noise", value, meaning, details, good)
 
 
-def _matches(channels: Sequence[Mapping[str, Any]], matches: Sequence[Any]) -> Iterator[str]:
+def again(told: Mapping[str, float]) -> str:
+    """Say how the noise that was learned again differs from that of the smooth patches."""
+    more = told["stronger"]
+    return (
+        f"The network found the noise {100 * abs(more):.0f} % {'stronger' if more > 0 else 'weaker'} "
+        f"than in the smooth patches; its correlation with the next pixel is {told['now']:.2f}, "
+        f"there it is {told['patches']:.2f}."
+    )
+
+
+def _matches(
+    channels: Sequence[Mapping[str, Any]],
+    matches: Sequence[Any],
+    later: Mapping[str, Mapping[str, float]],
+) -> Iterator[str]:
     for number, (channel, match) in enumerate(zip(channels, matches, strict=True), start=1):
         named = f"Channel {number}: " if len(channels) > 1 else ""
         if match is not None:
             yield f"{named}{match.score:.0f} % match; {match.sentence}."
         yield f"{named}Learned from {channel['patches']} smooth patches."
+        if (told := later.get(str(number - 1))) is not None:
+            yield f"{named}{again(told)}"
 
 
 def _first_estimate(card: Card) -> Fact:

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 INTERNAL_ERROR = 1
-CHOSEN = ("noise", "first_estimate", "neighbours", "recorded_pairs", "chosen_round", "last_pass")
+CHOSEN = (
+    "noise",
+    "noise_again",
+    "first_estimate",
+    "neighbours",
+    "recorded_pairs",
+    "chosen_round",
+    "last_pass",
+)
 
 
 def info(arguments: argparse.Namespace, run: Run) -> int:

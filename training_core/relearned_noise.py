@@ -16,6 +16,7 @@ import torch
 from scipy.ndimage import map_coordinates, uniform_filter
 
 from .blind_score import PROBE
+from .card_words import again
 from .compact_networks import StationaryGenerator
 from .dncnn_b import is_correlated
 from .noise_refinement import reshaped_to
@@ -76,7 +77,9 @@ def relearn(denoiser: Denoiser, judge: Judge, run: Run) -> None:
         )
         before = channel.noise
         channel.noise = changed(before, _ratio(noise, probe))
-        run.note(_sentence(before, channel.noise))
+        told = _told(before, channel.noise)
+        denoiser.card.setdefault("noise_again", {})[str(denoiser.channels.index(channel))] = told
+        run.note(f"{again(told)} Training goes on with it.")
 
 
 def _taken(denoiser: Denoiser, trial: Trial, run: Run) -> tuple[Values, Values]:
@@ -151,11 +154,8 @@ def _filtered(lags: Values, gain: Values) -> Values:
     return filtered
 
 
-def _sentence(before: NoiseModel, after: NoiseModel) -> str:
-    stronger = float(np.mean(after.curve.sigmas) / np.mean(before.curve.sigmas)) - 1
+def _told(before: NoiseModel, after: NoiseModel) -> dict[str, float]:
+    """Say what changed, in plain values."""
+    sigmas = [float(np.mean(noise.curve.sigmas)) for noise in (before, after)]
     lags = [float(noise.covariance[LAGS, LAGS + 1]) for noise in (before, after)]
-    return (
-        f"Noise proved to be {100 * stronger:+.0f} % stronger than in the smooth patches, with a "
-        f"correlation of {lags[1]:.2f} with the next pixel (there {lags[0]:.2f}). "
-        "Training goes on with it."
-    )
+    return {"stronger": sigmas[1] / sigmas[0] - 1, "patches": lags[0], "now": lags[1]}

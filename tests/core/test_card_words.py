@@ -103,6 +103,18 @@ def test_the_figures_are_in_the_details():
     )
 
 
+def test_noise_that_was_learned_again_is_told_with_its_channel():
+    told = {"stronger": 0.046, "patches": 0.61, "now": 0.65}
+    noise = [channel(MATCH), channel(MATCH)]
+    (fact,) = tell_card({"noise": noise, "noise_again": {"1": told}})
+    assert fact.details[-1] == (
+        "Channel 2: The network found the noise 5 % stronger than in the smooth patches; its "
+        "correlation with the next pixel is 0.65, there it is 0.61."
+    )
+    weaker = {"noise": noise[:1], "noise_again": {"0": {**told, "stronger": -0.03}}}
+    assert "3 % weaker" in tell_card(weaker)[0].details[-1]
+
+
 def test_the_fall_back_to_real_patches_is_said():
     told = facts(noise=[channel(MATCH), channel(FAR, "ResampledNoise")])["Learned noise"]
     assert (told.value, told.good) == ("85 % match", False)

@@ -84,7 +84,10 @@ def test_strength_and_correlation_are_found(kind):
     (note,) = events
     assert isinstance(note, Note)
     assert not note.warning
-    assert f"with a correlation of {found[LAGS, LAGS + 1]:.2f} with the next pixel" in note.text
+    stronger = 100 * (float(channel.noise.curve.sigmas[0]) - 1)
+    assert f"{stronger:.0f} % stronger than in the smooth patches" in note.text
+    lags = (found[LAGS, LAGS + 1], covariance(0.6)[LAGS, LAGS + 1])
+    assert "next pixel is {:.2f}, there it is {:.2f}.".format(*lags) in note.text
 
 
 @pytest.mark.parametrize("kind", ["stationary", "patches"])
@@ -166,7 +169,7 @@ def too_weak(monkeypatch):
 
 
 def told(events):
-    return [e.text for e in events if isinstance(e, Note) and "stronger than in the" in e.text]
+    return [e.text for e in events if isinstance(e, Note) and "% stronger than" in e.text]
 
 
 @pytest.mark.usefixtures("too_weak")
