@@ -130,10 +130,10 @@ def _noise(card: Card) -> Fact:
 def again(told: Mapping[str, float]) -> str:
     """Say how the noise that was learned again differs from that of the smooth patches."""
     more = told["stronger"]
+    how = f"{100 * abs(more):.0f} % {'stronger' if more > 0 else 'weaker'}"
     return (
-        f"The network found the noise {100 * abs(more):.0f} % {'stronger' if more > 0 else 'weaker'} "
-        f"than in the smooth patches; its correlation with the next pixel is {told['now']:.2f}, "
-        f"there it is {told['patches']:.2f}."
+        f"The network found the noise {how} than in the smooth patches; its correlation with the "
+        f"next pixel is {told['now']:.2f}, there it is {told['patches']:.2f}."
     )
 
 
