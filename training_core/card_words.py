@@ -121,6 +121,8 @@ def _noise(card: Card) -> Fact:
             "Made noise differs from real noise that was kept aside to judge it. "
             "More or better smooth patches may help."
         )
+    if card.get("noise_again"):
+        meaning += " It was learned again later, from what the network takes away."
     good = not stand_ins and all(match.good for match in judged)
     details = tuple(_matches(channels, matches, card.get("noise_again", {})))
     value = f"{math.floor(min(match.score for match in judged))} % match"
@@ -129,11 +131,15 @@ def _noise(card: Card) -> Fact:
 
 def again(told: Mapping[str, float]) -> str:
     """Say how the noise that was learned again differs from that of the smooth patches."""
-    more = told["stronger"]
-    how = f"{100 * abs(more):.0f} % {'stronger' if more > 0 else 'weaker'}"
+    percent = round(100 * told["stronger"])
+    how = (
+        f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
+        if percent
+        else "as strong as"
+    )
     return (
-        f"The network found the noise {how} than in the smooth patches; its correlation with the "
-        f"next pixel is {told['now']:.2f}, there it is {told['patches']:.2f}."
+        f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
+        f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."
     )
 
 

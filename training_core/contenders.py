@@ -233,7 +233,8 @@ def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
     chosen = denoiser.card.get("first_estimate", {}).get("chosen", asked)
     for method in dict.fromkeys((chosen, *denoiser.first_estimates)):
         which = "" if method == chosen else f" by {method}"
-        how = f"Before any training: {method}, with the learned noise."
+        again = ", as it was known in the end" if denoiser.card.get("noise_again") else ""
+        how = f"Before any training: {method}, with the learned noise{again}."
         made = denoiser.first_estimates.get(method)
         apply: Callable[[Trial, Run], Values] | None = partial(_estimated, denoiser, made)
         if made is None and method == NOISIER2NOISE:  # for each image, it would be learned again

@@ -46,7 +46,8 @@ class NoiseModel:
     generator
         A `StationaryGenerator`, real patches in its place, or the published g1, in eval mode.
     match
-        How the generator was judged; None for the published one, which nobody judges.
+        How the generator was judged, before its noise was learned again if it was; None for the
+        published one, which nobody judges.
     patches
         How many smooth patches it was learned from.
     photons

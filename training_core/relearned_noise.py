@@ -7,6 +7,7 @@ the noise everywhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,13 +20,17 @@ from .blind_score import PROBE
 from .card_words import again
 from .compact_networks import StationaryGenerator
 from .dncnn_b import is_correlated
+from .noise_measurement import orientations
 from .noise_refinement import reshaped_to
 from .noise_spectrum import SIDE_PX, window_spectra
 from .noise_statistics import LAGS, NoiseCurve
 from .resampled_noise import ResampledNoise
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .blind_score import Judge, Trial
+    from .channel import Channel
     from .denoiser import Denoiser
     from .noise_model import NoiseModel
     from .noise_statistics import Values
@@ -33,27 +38,35 @@ if TYPE_CHECKING:
 
 TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
 STRIDE_PX = SIDE_PX // 2
+FEWEST = 100  # windows of a channel
 TREND = 1.5 / SIDE_PX  # cycles per pixel: slower waves are taken out of windows with their trend
 MOST_CHANGE = 4.0  # of the power in one wave
 SEED = 0x5EE7
+NEXT = ((LAGS, LAGS + 1), (LAGS + 1, LAGS))  # pixels, across and down
 
 
 def is_too_weak(judge: Judge, residual: float) -> bool:
     """Tell whether a network takes more than the learned noise from calm places, and that can be.
 
     `residual` is that of `calm_residual`. Where photons are few the noise is known by their number,
-    averaged frames bring noise of their own along, and another exposure needs no learned noise.
+    where not all counts it is that of CT, averaged frames bring noise of their own along, another
+    exposure needs no learned noise, and in small images chance alone exceeds the limit.
     """
-    plain = all(
-        is_correlated(trial.noisy.channel.noise)
-        and trial.photons is None
-        and trial.counted is None
-        and trial.noisy.neighbours is None
-        and trial.noisy.strength is None
-        and not trial.others
-        for trial in judge.trials
-    )
-    return plain and residual >= TOO_WEAK
+    windows: Counter[Channel] = Counter()
+    for trial in judge.trials:
+        region = trial.noisy
+        averaged = region.neighbours is not None or region.strength is not None
+        counted_apart = trial.photons is not None or trial.counted is not None
+        if averaged or counted_apart or trial.others or not is_correlated(region.channel.noise):
+            return False
+        windows[region.channel] += _windows(region.image)
+    return residual >= TOO_WEAK and min(windows.values(), default=0) >= FEWEST
+
+
+def _windows(image: Tensor) -> int:
+    """Count the windows of an image, (height, width)."""
+    down, across = (max((side - SIDE_PX) // STRIDE_PX + 1, 0) for side in image.shape)
+    return down * across
 
 
 @torch.no_grad()
@@ -63,14 +76,16 @@ def relearn(denoiser: Denoiser, judge: Judge, run: Run) -> None:
     With z the noisy image, C the learned covariance, b a probe of it and J the derivative of the
     network f, what f takes away is z - f(z), about (I - J) n of noise n. Of the probe it would take
     (I - J) b. So in every wave the power of n is that of b times the ratio of these two.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled.
     """
     alone = replace(denoiser, collaboration=0.0)
-    for channel in dict.fromkeys(trial.noisy.channel for trial in judge.trials):
+    for number, channel in enumerate(denoiser.channels):
         mine = [trial for trial in judge.trials if trial.noisy.channel is channel]
-        spectra = [_taken(alone, trial, run) for trial in mine]
-        windows = [len(taken) for taken, _ in spectra]
-        if not sum(windows):
-            continue
+        spectra = [_taken(alone, trial, run) for trial in mine if _windows(trial.noisy.image)]
         noise, probe = (
             uniform_filter(np.concatenate(each).mean(axis=0), 3, mode="wrap")
             for each in zip(*spectra, strict=True)
@@ -78,15 +93,15 @@ def relearn(denoiser: Denoiser, judge: Judge, run: Run) -> None:
         before = channel.noise
         channel.noise = changed(before, _ratio(noise, probe))
         told = _told(before, channel.noise)
-        denoiser.card.setdefault("noise_again", {})[str(denoiser.channels.index(channel))] = told
-        run.note(f"{again(told)} Training goes on with it.")
+        denoiser.card.setdefault("noise_again", {})[str(number)] = told
+        named = f"Channel {number + 1}: " if len(denoiser.channels) > 1 else ""
+        run.note(f"{named}{again(told)}")
 
 
 def _taken(denoiser: Denoiser, trial: Trial, run: Run) -> tuple[Values, Values]:
     """Give the spectra of what is taken from a crop, and from its probe, each (windows, 32, 32)."""
+    run.check()
     image, channel = trial.noisy.image, trial.noisy.channel
-    if min(image.shape) < SIDE_PX:
-        return np.zeros((0, SIDE_PX, SIDE_PX)), np.zeros((0, SIDE_PX, SIDE_PX))
     made = denoiser.estimate(image, channel, run)
     moved = denoiser.estimate(image + PROBE * trial.probe, channel, run)
     followed = trial.probe - (moved - made) / PROBE
@@ -116,7 +131,8 @@ def changed(noise: NoiseModel, ratio: Values) -> NoiseModel:
     noise
         With a generator that is no published g1.
     ratio
-        (n, n) float64 on the grid of `fft2`, symmetric.
+        (n, n) float64 on the grid of `fft2`, symmetric. That of the generator's noise is taken for
+        that of `covariance`, which it matches within what `match` says.
 
     Returns
     -------
@@ -130,9 +146,9 @@ def changed(noise: NoiseModel, ratio: Values) -> NoiseModel:
     if isinstance(generator, ResampledNoise):
         patches, _ = reshaped_to(generator.patches.cpu().numpy(), covariance)
         there = generator.patches.device
-        generator = ResampledNoise.of(patches, generator.ways.tolist()).to(there).eval()
+        generator = ResampledNoise.of(patches, orientations(covariance)).to(there).eval()
     elif isinstance(generator, StationaryGenerator):
-        kernel = generator.linear.weight.detach()[0, 0].double().cpu().numpy()
+        kernel = generator.linear.weight.detach()[0, 0].cpu().double().numpy()
         filtered = _filtered(kernel, np.sqrt(ratio)) / np.sqrt(power)
         generator.linear.weight.copy_(torch.from_numpy(filtered.astype(np.float32)))
         generator.hold_scale(torch.Generator().manual_seed(SEED))
@@ -155,7 +171,10 @@ def _filtered(lags: Values, gain: Values) -> Values:
 
 
 def _told(before: NoiseModel, after: NoiseModel) -> dict[str, float]:
-    """Say what changed, in plain values."""
+    """Say what changed, in plain values: strength and correlation, the larger of both ways."""
     sigmas = [float(np.mean(noise.curve.sigmas)) for noise in (before, after)]
-    lags = [float(noise.covariance[LAGS, LAGS + 1]) for noise in (before, after)]
+    lags = [
+        max((float(noise.covariance[place]) for place in NEXT), key=abs)
+        for noise in (before, after)
+    ]
     return {"stronger": sigmas[1] / sigmas[0] - 1, "patches": lags[0], "now": lags[1]}

@@ -65,7 +65,8 @@ def train_rounds(
     checkpoint
         Keeps finished rounds and the steps of the one that runs.
     judge
-        Chooses; by default by Stein's estimate on crops of `noisy`.
+        Chooses; by default by Stein's estimate on crops of `noisy`, as always once the noise is
+        learned again.
     recorded
         Whether to learn from the noisy regions themselves and their first estimates, in one round;
         for noise that cannot be made, of which the blind score knows too little to choose.
@@ -89,10 +90,8 @@ def train_rounds(
     for number in range(1, rounds.planned + 1):
         if not rounds.take(number):
             rounds.train(number, first, preview)
-        if run.finish_early:
-            break
         rounds.know_noise_better()
-        if rounds.settled():
+        if run.finish_early or rounds.settled():
             break
     rounds.compare()
     rounds.finish()
@@ -128,7 +127,8 @@ class _Rounds:
         self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
         self.results: list[RoundResult] = []
         self.judged: dict[int, Judged] = {}
-        self.relearned = False
+        self.relearned = 0  # the round that showed that the learned noise was too weak
+        self.cut_short = 0
         self.steps_taken = 0
         self.kept: dict[int, dict[str, Tensor]] = {}
         self.seen: dict[str, dict[str, Tensor]] = {}
@@ -162,6 +162,7 @@ class _Rounds:
         if kept is not None:
             training.restore(kept)
         take_steps(training, denoiser, (number - 1, self.planned), run, preview, steps)
+        self.cut_short = 0 if training.over else number
         self.steps_taken += training.steps
         for look, weights in enumerate(checks.seen if checks else (), start=1):
             self.seen[f"round {number} look {look}"] = weights
@@ -204,13 +205,14 @@ class _Rounds:
 
         A checkpoint keeps nothing of this: from the same weights it comes out the same.
         """
-        residual = self.judged[self.results[-1].round].residual
-        known = self.relearned or self.recorded or self.denoiser.even_noise is not None
-        if known or not is_too_weak(self.chooser, residual):
+        last, run = self.results[-1], self.run
+        if self.relearned or self.recorded or run.finish_early or last.vetoes:
+            return  # what a round with vetoes takes away may be structure
+        if not is_too_weak(self.chooser, self.judged[last.round].residual):
             return
         denoiser, rounds = self.denoiser, [result.round for result in self.results]
-        relearn(denoiser, self.chooser, self.run)
-        self.relearned, self.results = True, []
+        relearn(denoiser, self.chooser, run)
+        self.relearned, self.results = last.round, []
         self.chooser = Judge(self.noisy, denoiser.settings.seed, denoiser.device)
         for number in rounds:
             denoiser.network.load_state_dict(self.kept[number])
@@ -231,9 +233,9 @@ class _Rounds:
         """Whether the last round gained nothing over those before it.
 
         Noise that was learned again leaves so little by the score that gains cannot be told in dB:
-        then only a round that is clearly worse ends them.
+        then only a round that learned from it and is clearly worse ends them.
         """
-        if self.published or len(self.results) < 2:
+        if self.published or len(self.results) < 2 or self.results[-1].round == self.relearned:
             return False
         best, last = self._last_two()
         return best.beats(last) if self.relearned else self.gain[0] < GAIN_DB
@@ -244,8 +246,10 @@ class _Rounds:
             return
         best = self.judged[best_round(self.results)].score
         self.results = [
-            replace(result, as_good=not best.beats(self.judged[result.round].score))
-            for result in self.results
+            replace(
+                r, as_good=r.round != self.cut_short and not best.beats(self.judged[r.round].score)
+            )
+            for r in self.results
         ]
 
     def finish(self) -> None:
@@ -253,9 +257,11 @@ class _Rounds:
         last, run = self.results[-1].round, self.run
         total = self.planned * self.denoiser.settings.denoiser.steps
         if last < self.planned and self.settled() and not run.finish_early:
+            why = "it was clearly worse than the best one"
+            if not self.relearned:
+                why = f"it gained {self.gain[0]:+.2f} dB, give or take {self.gain[1]:.2f}"
             run.note(
-                f"Training ended after round {last} of {self.planned}: by the blind score it "
-                f"gained {self.gain[0]:+.2f} dB, give or take {self.gain[1]:.2f}."
+                f"Training ended after round {last} of {self.planned}: by the blind score {why}."
             )
             run.progress(Stage.ROUNDS, total, total)
         _note_vetoes(self.results, run)

@@ -14,17 +14,18 @@ from training_core.blind_score import Judge, Score
 from training_core.channel import Channel
 from training_core.checkpoint import Checkpoint
 from training_core.noisy_pairs import Estimate
-from training_core.orientations import ALL
+from training_core.orientations import ALL, FLIPS
 from training_core.relearned_noise import changed, is_too_weak, relearn
 from training_core.resampled_noise import ResampledNoise
 from training_core.round_checks import RoundChecks
 from training_core.round_choice import RoundResult, best_round
 from training_core.rounds import train_rounds
-from training_core.run import Cancelled, Note, Run
+from training_core.run import Cancelled, Note, Run, StepsDone
 from training_core.vetoes import Veto
 
 LAGS = 15
 STRENGTH = 1.2
+SIDE = 192
 
 
 class Average(Identity):
@@ -86,8 +87,8 @@ def test_strength_and_correlation_are_found(kind):
     assert not note.warning
     stronger = 100 * (float(channel.noise.curve.sigmas[0]) - 1)
     assert f"{stronger:.0f} % stronger than in the smooth patches" in note.text
-    lags = (found[LAGS, LAGS + 1], covariance(0.6)[LAGS, LAGS + 1])
-    assert "next pixel is {:.2f}, there it is {:.2f}.".format(*lags) in note.text
+    lags = (found[LAGS, LAGS + 1], found[LAGS + 1, LAGS], covariance(0.6)[LAGS, LAGS + 1])
+    assert f"neighbouring pixels {max(lags[:2]):.2f} instead of {lags[2]:.2f}" in note.text
 
 
 @pytest.mark.parametrize("kind", ["stationary", "patches"])
@@ -111,21 +112,31 @@ def test_the_model_that_was_given_stays_as_it_was():
 
 
 def test_every_channel_learns_its_own():
-    judges = [judged(known(0.6), blur, seed=seed) for blur, seed in ((0.9, 2), (0.7, 3))]
-    regions = [judge.trials[0].noisy for judge in judges]
-    whole = [replace(judges[n].trials[0].noisy, image=r.image) for n, r in enumerate(regions)]
-    both = Judge(whole, 0, CPU)
-    relearn(averaging(*judges), both, Run())
-    for region, blur in zip(whole, (0.9, 0.7), strict=True):
+    blurs = (0.9, 0.7)
+    regions = [judged(known(0.6), b, seed=n).trials[0].noisy for n, b in enumerate(blurs, 2)]
+    judge = Judge(regions, 0, CPU)
+    chosen = averaging(judge)
+    chosen.channels = tuple(region.channel for region in regions)
+    events = []
+    relearn(chosen, judge, Run(events.append))
+    for region, blur in zip(regions, blurs, strict=True):
         found = region.channel.noise.covariance[LAGS, LAGS + 1]
         assert found == pytest.approx(covariance(blur)[LAGS, LAGS + 1], abs=0.08)
+    assert [event.text[:10] for event in events] == ["Channel 1:", "Channel 2:"]
+    assert sorted(chosen.card["noise_again"]) == ["0", "1"]
 
 
-def test_images_without_a_window_leave_the_noise_as_it_is():
-    judge = judged(known(0.8), 0.8, side=24)
-    noise = judge.trials[0].noisy.channel.noise
-    relearn(averaging(judge), judge, Run())
-    assert judge.trials[0].noisy.channel.noise is noise
+def test_re_sampled_patches_are_turned_as_the_new_noise_allows():
+    ratio = np.ones((32, 32))
+    ratio[:, 8:25] = 4.0  # fine waves along x, not along y
+    made = changed(known(0.8, "patches"), ratio)
+    assert made.orientations == FLIPS
+    assert made.generator.ways.tolist() == list(FLIPS)
+
+
+@pytest.mark.parametrize("side", [24, 64, 150])
+def test_small_images_cannot_tell(side):
+    assert not is_too_weak(judged(known(0.8), 0.8, side=side), 1.5)
 
 
 def test_only_correlated_noise_of_single_frames_can_be_too_weak():
@@ -145,8 +156,8 @@ def test_only_correlated_noise_of_single_frames_can_be_too_weak():
 
 
 def train(run=None, more=None, **changes):
-    clean = scene(96, 96, 0.0, 15.0)
-    noisy = clean + STRENGTH * blurred_noise((96, 96), 0.9, 1)
+    clean = scene(SIDE, SIDE, 0.0, 15.0)
+    noisy = clean + STRENGTH * blurred_noise((SIDE, SIDE), 0.9, 1)
     short = {"collaborate": False, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}
     chosen = denoiser(known(0.7), mean=5.0, spread=4.0, **{**short, **changes})
     channel = chosen.channels[0]
@@ -208,23 +219,75 @@ def test_rounds_keep_noise_that_is_strong_enough(monkeypatch):
 
 
 @pytest.mark.usefixtures("too_weak")
-def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path):
+@pytest.mark.parametrize("when", ["told", "in round 2"])
+def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path, when):
     def kept():
         made = Checkpoint(tmp_path)
         made.claim({"job": 1})
         return {"checkpoint": made}
 
-    run = Run(lambda event: run.cancel() if told([event]) else None)
+    def follow(event):
+        here = told([event]) if when == "told" else isinstance(event, StepsDone) and event.done == 8
+        if here:
+            run.cancel()
+
+    run = Run(follow)
+    run.tick_due = lambda: True  # type: ignore[method-assign]
     whole, results = train()
     with pytest.raises(Cancelled):
         train(run, more=kept())
-    for _ in range(2):  # after the first round, and once all is finished
+    for _ in range(2):  # from where it was, and once all is finished
         again, found = train(more=kept())
         assert torch.equal(weights(again), weights(whole))
         assert found == results
+        assert again.card == whole.card
         noise, mine = (one.channels[0].noise for one in (again, whole))
         assert np.array_equal(noise.covariance, mine.covariance)
         assert np.array_equal(noise.curve.sigmas, mine.curve.sigmas)
+
+
+def test_what_a_round_with_vetoes_takes_is_no_noise(monkeypatch):
+    monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.5)
+    monkeypatch.setattr(last_pass, "find_vetoes", lambda *_, **__: (Veto("takes structure", 2.0),))
+    events = []
+    chosen, results = train(Run(events.append))
+    assert not told(events)
+    assert chosen.channels[0].noise.curve.sigmas[0] == 1.0
+    assert not any(result.as_good for result in results)
+
+
+@pytest.mark.usefixtures("too_weak")
+def test_a_round_trained_before_never_ends_the_rounds():
+    errors = iter([0.1, 0.2, 0.1, 0.3, 0.12])  # rounds 0 and 1, both anew, and round 2
+
+    def worse(self, estimator, run):
+        return Score(np.tile([next(errors), 0.1], 8)), [t.guess for t in self.trials]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoundChecks, "look", lambda self: None)
+        patch.setattr(Judge, "judge", worse)
+        _, results = train(rounds=2)
+    assert [result.round for result in results] == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("too_weak")
+def test_a_round_cut_short_does_not_stand_in_for_a_whole_one():
+    def follow(event):
+        if isinstance(event, StepsDone) and event.done == 8:  # in round 2
+            run.stop_and_keep()
+
+    run = Run(follow)
+    run.tick_due = lambda: True  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoundChecks, "look", lambda self: None)
+        patch.setattr(Judge, "judge", lambda self, *_: (Score(np.full(8, 0.1)), []))
+        _, results = train(run, rounds=3)
+    assert [(result.round, result.as_good) for result in results] == [
+        (0, True),
+        (1, True),
+        (2, False),
+    ]
+    assert best_round(results) == 1
 
 
 def test_of_rounds_that_are_alike_the_last_is_taken_once_the_noise_is_known_better():
