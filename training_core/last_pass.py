@@ -52,13 +52,16 @@ def judge_shares(
     learned, of whose noise too little is known, nothing is vetoed either.
     """
     if not denoiser.settings.denoiser.collaborate:
-        return _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
-    results = _Results(denoiser, run)
-    each = [_judged(results.with_share(share), share, denoiser, judge, run) for share in shares]
+        judged, made = _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
+        return replace(judged, residual=_residual(denoiser, judge, made))
+    results, each, made = _Results(denoiser, run), [], []
+    for share in shares:
+        judged, made = _judged(results.with_share(share), share, denoiser, judge, run)
+        each.append(judged)
     best = min(eligible(each) or each, key=lambda one: one.error)
     denoiser.collaboration = best.share
     errors = {str(one.share): one.error for one in each} if len(each) > 1 else {}
-    return replace(best, errors=errors, residual=each[-1].residual)
+    return replace(best, errors=errors, residual=_residual(denoiser, judge, made))
 
 
 def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:
@@ -72,13 +75,22 @@ def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:
 
 def _judged(
     estimator: Estimator, share: float, denoiser: Denoiser, judge: Judge, run: Run
-) -> Judged:
+) -> tuple[Judged, list[Tensor]]:
+    """Judge an estimator; also give what it made of the trials."""
     score, made = judge.judge(estimator, run)
-    if denoiser.settings.noise_model.generator == "g1":
-        return Judged(score, share=share)
+    if _is_published(denoiser):
+        return Judged(score, share=share), made
     corrected = denoiser.settings.denoiser.keep_brightness
     vetoes = find_vetoes(judge.trials, made, score.error, corrected=corrected)
-    return Judged(score, vetoes, share, residual=calm_residual(judge.trials, made))
+    return Judged(score, vetoes, share), made
+
+
+def _residual(denoiser: Denoiser, judge: Judge, made: Sequence[Tensor]) -> float:
+    return 1.0 if _is_published(denoiser) else calm_residual(judge.trials, made)
+
+
+def _is_published(denoiser: Denoiser) -> bool:
+    return denoiser.settings.noise_model.generator == "g1"
 
 
 class _Results:
