@@ -52,6 +52,8 @@ def is_too_weak(judge: Judge, residual: float) -> bool:
     where not all counts it is that of CT, averaged frames bring noise of their own along, another
     exposure needs no learned noise, and in small images chance alone exceeds the limit.
     """
+    if residual < TOO_WEAK:
+        return False
     windows: Counter[Channel] = Counter()
     for trial in judge.trials:
         region = trial.noisy
@@ -60,7 +62,7 @@ def is_too_weak(judge: Judge, residual: float) -> bool:
         if averaged or counted_apart or trial.others or not is_correlated(region.channel.noise):
             return False
         windows[region.channel] += _windows(region.image)
-    return residual >= TOO_WEAK and min(windows.values(), default=0) >= FEWEST
+    return min(windows.values(), default=0) >= FEWEST
 
 
 def _windows(image: Tensor) -> int:

@@ -28,7 +28,7 @@ class RoundResult:
     `error` is the estimated error that is left, as a fraction of the noise's variance, give or take
     `range`; `vetoes` say why it is not to be chosen all the same. By `doubt` dB it must be better
     than round 0, the network before training, to be believed. `as_good` says that it is as good as
-    the best as far as the score can tell, and learned from noise that was known better than before.
+    the best as far as the score can tell, and that of such the later is to be preferred.
     """
 
     round: int
@@ -66,7 +66,7 @@ def best_round(results: Sequence[RoundResult]) -> int:
     """Give the first round that no other beats clearly; one with a veto only if all have one.
 
     Of two that the score cannot tell apart, references prefer the earlier (docs/method-notes.md),
-    but the later where the noise was learned again.
+    but for those that are marked as good.
     Rounds whose gain over round 0 is within their doubt do not stand against it.
 
     Raises
@@ -81,7 +81,12 @@ def best_round(results: Sequence[RoundResult]) -> int:
     if start <= 0:  # better than the estimate can tell, so nothing doubtful beats it
         start = -math.inf
     rounds = [r for r in rounds if not r.doubt or r.error < start * 10 ** (-r.doubt / 10)] or rounds
+    return max((r.round for r in rounds if r.as_good), default=min(alike_in_db(rounds)))
+
+
+def alike_in_db(results: Sequence[RoundResult]) -> set[int]:
+    """Give the rounds that no other beats clearly, whatever speaks against them but vetoes."""
+    rounds = eligible(results)
     least = min(result.error for result in rounds)
     clearly = 10 ** (GAIN_DB / 10)
-    first = min(r.round for r in rounds if r.error <= max(least, least * clearly))
-    return max((r.round for r in rounds if r.as_good), default=first)
+    return {r.round for r in rounds if r.error <= max(least, least * clearly)}

@@ -17,7 +17,7 @@ from .networks import takes_estimate
 from .noisy_pairs import Estimate, PreparedPairs, make_pairs, next_teacher, recorded_pairs
 from .relearned_noise import is_too_weak, relearn
 from .round_checks import RoundChecks
-from .round_choice import GAIN_DB, RoundResult, best_round, doubt_of
+from .round_choice import GAIN_DB, RoundResult, alike_in_db, best_round, doubt_of
 from .round_training import RoundTraining, take_steps
 from .run import SILENT, Stage
 from .vetoes import Veto
@@ -218,12 +218,6 @@ class _Rounds:
             denoiser.network.load_state_dict(self.kept[number])
             self._keep(number, self._judged())
 
-    @property
-    def gain(self) -> tuple[float, float]:
-        """What the last round gained over the best before it in dB, and the range of that."""
-        best, last = self._last_two()
-        return last.gain_over(best)
-
     def _last_two(self) -> tuple[Score, Score]:
         """Give the scores of the best round before the last one, and of that."""
         *earlier, last = (judged.score for judged in self.judged.values())
@@ -238,19 +232,22 @@ class _Rounds:
         if self.published or len(self.results) < 2 or self.results[-1].round == self.relearned:
             return False
         best, last = self._last_two()
-        return best.beats(last) if self.relearned else self.gain[0] < GAIN_DB
+        return best.beats(last) if self.relearned else last.gain_over(best)[0] < GAIN_DB
 
     def compare(self) -> None:
-        """Mark the rounds that are as good as the best, where the noise was learned again."""
-        if not self.relearned:
-            return
+        """Mark the rounds that are as good as the best, where the later of such is the better one.
+
+        That is so where the noise was learned again, which earlier rounds did not know, and where
+        photons are few, whose noise the network did not meet before these rounds.
+        """
         best = self.judged[best_round(self.results)].score
-        self.results = [
-            replace(
-                r, as_good=r.round != self.cut_short and not best.beats(self.judged[r.round].score)
-            )
-            for r in self.results
-        ]
+        alike = alike_in_db(self.results)
+        if self.relearned:
+            alike = {n for n, judged in self.judged.items() if not best.beats(judged.score)}
+        elif all(trial.photons is None for trial in self.chooser.trials):
+            return
+        alike.discard(self.cut_short)
+        self.results = [replace(r, as_good=r.round in alike) for r in self.results]
 
     def finish(self) -> None:
         """End the stage, whether or not all rounds were trained."""
@@ -259,7 +256,8 @@ class _Rounds:
         if last < self.planned and self.settled() and not run.finish_early:
             why = "it was clearly worse than the best one"
             if not self.relearned:
-                why = f"it gained {self.gain[0]:+.2f} dB, give or take {self.gain[1]:.2f}"
+                best, score = self._last_two()
+                why = "it gained {:+.2f} dB, give or take {:.2f}".format(*score.gain_over(best))
             run.note(
                 f"Training ended after round {last} of {self.planned}: by the blind score {why}."
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -309,6 +310,19 @@ def test_the_best_round_is_kept():
     assert torch.equal(weights(chosen), kept[2])
     assert not torch.equal(kept[2], kept[1])
     assert not torch.equal(kept[2], kept[3])
+
+
+@pytest.mark.usefixtures("without_checks")
+@pytest.mark.parametrize(("photons", "chosen"), [(None, 1), (object(), 2)])
+def test_of_equal_rounds_the_later_is_kept_where_photons_are_few(photons, chosen):
+    judge = Told(0.5, 0.2, 0.1999)
+    judge.trials = [SimpleNamespace(photons=photons, noisy=estimate(0, Channel(noise_model())))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(last_pass, "calm_residual", lambda *_: 1.0)
+        made, results = train(rounds=3, judge=judge)
+    assert [result.round for result in results] == [0, 1, 2]
+    assert best_round(results) == chosen
+    assert torch.equal(weights(made), weights(replace(made, network=made.history[chosen])))
 
 
 @pytest.mark.usefixtures("without_checks")
