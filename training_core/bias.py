@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 BINS = 16
+SLOPES = ("reference_slope", "slope", "calibration", "calibration_by_place")  # of a Bias
 FLAT_PX = 256
+PLACE_PX = 32  # std of the windows in which brightness is compared by place
+HELD = 1e-3  # of the variance of the image: where there is less, the line of the whole counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ class Bias:
     calibration
         Slope of that reference on the denoised image: 1 for the posterior mean. Over 1: contrast
         was lost; under 1: noise was kept or contrast added.
+    calibration_by_place
+        The same with a line of its own at each place: not all of a scene bleaches alike, and a
+        reference from later exposures then differs from what was there to be seen.
     worst_bin_percent
         As `shift_percent`, in the sixteenth of the pixels, by brightness of the reference, where
         the mean moved most. The mean of the noise there is in it.
@@ -49,23 +56,23 @@ class Bias:
     reference_slope: float
     slope: float
     calibration: float
+    calibration_by_place: float
     worst_bin_percent: float
 
     @classmethod
     def of(cls, images: Sequence[Bias]) -> Bias:
         """Sum up images, at least one: their mean slopes, and the largest of their shifts."""
-        reference_slope, slope, calibration = (
-            float(np.mean([getattr(one, name) for one in images]))
-            for name in ("reference_slope", "slope", "calibration")
-        )
+        slopes = {name: float(np.mean([getattr(one, name) for one in images])) for name in SLOPES}
         shift = max((one.shift_percent for one in images), key=abs)
         worst = max((one.worst_bin_percent for one in images), key=abs)
-        return cls(shift, reference_slope, slope, calibration, worst)
+        return cls(shift_percent=shift, worst_bin_percent=worst, **slopes)
 
 
 def measure_bias(noisy: Image, denoised: Image, clean: Image) -> Bias:
     """Measure the bias of a denoised image; all three are (height, width), in the same units."""
-    z, made, x = (np.asarray(image, np.float64).ravel() for image in (noisy, denoised, clean))
+    images = [np.asarray(image, np.float64) for image in (noisy, denoised, clean)]
+    seen = _by_place(images[0], images[2]).ravel()
+    z, made, x = (image.ravel() for image in images)
     change = made - z
     one_percent = _brightness(x) / 100
     parts = np.array_split(change[np.argsort(x, kind="stable")], BINS)
@@ -76,8 +83,27 @@ def measure_bias(noisy: Image, denoised: Image, clean: Image) -> Bias:
         _slope(made, x),
         _slope(made, x) / exposed if exposed else 1.0,
         _slope(x, made) * exposed,
+        _slope(seen, made),
         worst / one_percent,
     )
+
+
+def _by_place(noisy: Values, clean: Values) -> Values:
+    """Bring a reference (height, width) to the brightness of the noisy image around each pixel."""
+
+    def mean(values: Values) -> Values:
+        averaged: Values = gaussian_filter(values, PLACE_PX)
+        return averaged
+
+    z, x = noisy - noisy.mean(), clean - clean.mean()
+    power = HELD * float(np.square(x).mean())
+    if not power:
+        return mean(noisy)
+    level, exposed = mean(x), mean(z)
+    together = mean(x * z) - level * exposed + power * _slope(z.ravel(), x.ravel())
+    slope = together / (mean(x * x) - level**2 + power)
+    brought: Values = noisy.mean() + exposed + slope * (x - level)
+    return brought
 
 
 def _brightness(clean: Values) -> float:

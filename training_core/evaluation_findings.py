@@ -36,6 +36,7 @@ def plain_findings(report: Report) -> dict[str, Any]:
         "slope_on_reference": bias.reference_slope if bias else None,
         "slope": bias.slope if bias else None,
         "calibration": bias.calibration if bias else None,
+        "calibration_by_place": bias.calibration_by_place if bias else None,
         "worst_bin_percent": bias.worst_bin_percent if bias else None,
         "flat_residual": report.card.get("flat_residual"),
         "error_reduction": error_reduction(report),
@@ -88,7 +89,8 @@ def _brightness(report: Report) -> list[str]:
         f"Our result moves the mean of an image by at most {bias.shift_percent:+.2f} %, the mean "
         f"of a sixteenth by brightness by at most {bias.worst_bin_percent:+.2f} %; its slope on "
         f"the reference is {bias.reference_slope:.3f}, without bleaching {bias.slope:.3f}, that of "
-        f"the reference on it {bias.calibration:.3f}."
+        f"the reference on it {bias.calibration:.3f}, with brightness compared place by place "
+        f"{bias.calibration_by_place:.3f}."
     ]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .bias import SLOPES
 from .contenders import FILTERS
 from .errors import OutputError
 from .evaluation_findings import findings
@@ -50,6 +51,7 @@ COLUMNS = (
     "slope_on_reference",
     "slope",
     "calibration",
+    "calibration_by_place",
     "worst_bin_percent",
 )
 
@@ -152,9 +154,9 @@ def _bias(cell: Cell) -> dict[str, str]:
     bias = cell.bias
     if bias is None:
         return {}
-    slopes = (bias.reference_slope, bias.slope, bias.calibration)
+    slopes = (getattr(bias, name) for name in SLOPES)
     values = (bias.shift_percent, *slopes, bias.worst_bin_percent)
-    return dict(zip(COLUMNS[-5:], map(_exact, values), strict=True))
+    return dict(zip(COLUMNS[-6:], map(_exact, values), strict=True))
 
 
 def _means(mean: Mean) -> dict[str, str]:

@@ -208,10 +208,11 @@ def note() -> str:
         "brightness of the noisy images by a line. WideField_BPAE_B: frame 2 repeats frame 1 and "
         "counts once. Only the blur sees the reference. Calibration is the slope of the reference, "
         "brought to the brightness of the noisy image, on ours: 1 for the best estimate, while the "
-        "slope on the reference is below 1 by its error over the variance of the image. Shifts are "
-        "those of the worst image. Wall s is training and denoising of all images one after "
-        "another, core s counts all cores, after an interruption only what was left. Last run on "
-        f"{machine()}."
+        "slope on the reference is below 1 by its error over the variance of the image. By place: "
+        "with a line of its own around each pixel, since not all of a scene bleaches alike; that "
+        "has to be within 1 +- .02 (docs/method-notes.md). Shifts are those of the worst image. "
+        "Wall s is training and denoising of all images one after another, core s counts all "
+        f"cores, after an interruption only what was left. Last run on {machine()}."
     )
 
 

@@ -144,11 +144,8 @@ def means(rows: Iterable[Row], name: Callable[[Row], str]) -> dict[str, tuple[fl
 
 
 def row_from(plain: dict[str, Any]) -> Row:
-    """Read a row back that was written as plain values."""
-    cells = tuple(
-        Cell(**{**cell, "bias": Bias(**cell["bias"]) if cell["bias"] else None})
-        for cell in plain["cells"]
-    )
+    """Read a row back that was written as plain values, without bias: the tables show only ours."""
+    cells = tuple(Cell(**{**cell, "bias": None}) for cell in plain["cells"])
     known = {name: Mean(**mean) for name, mean in plain["means"].items()}
     return Row(**{**plain, "cells": cells, "means": known})
 

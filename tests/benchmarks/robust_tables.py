@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from results import section, with_section
 
+from training_core.bias import SLOPES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,8 +32,8 @@ CHOICE = (
 )
 BIAS = (
     "| set | mean shift % | worst bin % | slope on the reference | without bleaching | "
-    "calibration | noise alone % | met: shift | calibration | noise alone | wall s | core s | "
-    "within the time |"
+    "calibration | by place | noise alone % | met: shift | calibration | noise alone | "
+    "wall s | core s | within the time |"
 )
 HEADS = {"Quality": QUALITY, "The blind choice": CHOICE, "Brightness, noise alone, time": BIAS}
 
@@ -118,7 +120,7 @@ class Outcome:
         """Whether mean, calibration and noise alone are within their limits."""
         if not self.bias:
             return None, None, None
-        shift, calibration = self.bias["shift_percent"], self.bias["calibration"]
+        shift, calibration = self.bias["shift_percent"], self.bias["calibration_by_place"]
         return (
             abs(shift) <= MOST_SHIFT,
             abs(calibration - 1) <= MOST_SLOPE,
@@ -197,7 +199,7 @@ class Outcome:
 
     def _bias(self) -> str:
         bias = self.bias
-        slopes = (bias[name] for name in ("reference_slope", "slope", "calibration"))
+        slopes = (bias[name] for name in SLOPES)
         return line(
             self.name,
             f"{bias['shift_percent']:+.2f}",

@@ -9,6 +9,8 @@ from training_core.bias import Bias, flat_residual, measure_bias
 from training_core.denoiser import Denoiser
 
 CLEAN = scene(96, 96)
+WIDE = scene(256, 256)
+BLEACHED = np.linspace(0.7, 1.3, WIDE.shape[1]) * WIDE  # more and more to the left
 NOISE = 20 * blurred_noise((96, 96), 0.0, seed=1)
 
 
@@ -23,7 +25,9 @@ def test_a_bleached_reference_is_no_bias_of_the_denoiser():
     bright = 1.1 * CLEAN + 5
     bias = measure_bias(bright, bright, CLEAN)
     assert bias.reference_slope == pytest.approx(1.1)
-    assert (bias.slope, bias.calibration) == (pytest.approx(1), pytest.approx(1))
+    assert bias.slope == pytest.approx(1)
+    assert bias.calibration == pytest.approx(1)
+    assert bias.calibration_by_place == pytest.approx(1)
     assert (bias.shift_percent, bias.worst_bin_percent) == (0, 0)
 
 
@@ -32,6 +36,7 @@ def test_lost_contrast_is_under_1_in_the_slope_and_over_1_in_the_calibration():
     bias = measure_bias(CLEAN, flat, CLEAN)
     assert bias.slope == pytest.approx(0.9)
     assert bias.calibration == pytest.approx(1 / 0.9)
+    assert bias.calibration_by_place == pytest.approx(1 / 0.9)
     brightest = np.sort(CLEAN.ravel())[-CLEAN.size // 16 :].mean()
     expected = -10 * (brightest - CLEAN.mean()) / CLEAN.mean()
     assert bias.worst_bin_percent == pytest.approx(expected)
@@ -44,6 +49,20 @@ def test_the_posterior_mean_is_calibrated_though_its_slope_is_below_1():
     bias = measure_bias(noisy, 100 + 0.8 * (noisy - 100), clean)
     assert bias.slope == pytest.approx(0.8, abs=0.01)
     assert bias.calibration == pytest.approx(1, abs=0.01)
+    assert bias.calibration_by_place == pytest.approx(1, abs=0.01)
+
+
+def test_what_bleached_in_one_place_only_is_no_bias_of_the_denoiser():
+    bias = measure_bias(BLEACHED, BLEACHED, WIDE)
+    assert bias.calibration < 0.95
+    assert bias.calibration_by_place == pytest.approx(1, abs=0.015)
+
+
+@pytest.mark.parametrize("kept", [0.8, 1.2])
+def test_contrast_is_missed_by_place_where_it_bleached_too(kept):
+    made = BLEACHED.mean() + kept * (BLEACHED - BLEACHED.mean())
+    bias = measure_bias(BLEACHED, made, WIDE)
+    assert bias.calibration_by_place == pytest.approx(1 / kept, rel=0.015)
 
 
 def test_shifts_are_in_percent_of_the_mean_or_of_the_range():
@@ -55,13 +74,13 @@ def test_shifts_are_in_percent_of_the_mean_or_of_the_range():
 
 def test_a_flat_image_divides_by_nothing():
     flat = np.full((8, 8), 5.0)
-    assert measure_bias(flat, flat, flat) == Bias(0.0, 1.0, 1.0, 1.0, 0.0)
+    assert measure_bias(flat, flat, flat) == Bias(0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
     assert measure_bias(0 * flat, 0 * flat, 0 * flat).shift_percent == 0
 
 
 def test_images_together_have_the_worst_shift_and_the_mean_slope():
-    together = Bias.of([Bias(0.1, 1.0, 0.9, 1.2, -3.0), Bias(-0.2, 0.8, 1.0, 1.0, 1.0)])
-    assert together == Bias(-0.2, *(pytest.approx(v) for v in (0.9, 0.95, 1.1)), -3.0)
+    together = Bias.of([Bias(0.1, 1.0, 0.9, 1.2, 1.1, -3.0), Bias(-0.2, 0.8, 1.0, 1.0, 0.9, 1.0)])
+    assert together == Bias(-0.2, *(pytest.approx(v) for v in (0.9, 0.95, 1.1, 1.0)), -3.0)
 
 
 class Half(torch.nn.Module):
