@@ -12,6 +12,7 @@ import torch
 from .denoiser import first_look
 from .patches import PatchLocation, tiles
 from .photon_score import PhotonTrial
+from .tail_score import TailTrial, is_heavy_tailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +81,8 @@ class Trial:
 
     `sigma` is the std of its noise, `probe` a sample of that noise, `guess` a first look at what is
     below it, and `others` are further exposures of the same place. `photons` are what is tried
-    where they are few, `counted` says which blocks of it count, (blocks,) bool; None: all.
+    where they are few, `tails` where noise has heavy tails. `counted` says which blocks of it
+    count, (blocks,) bool; None: all.
     """
 
     noisy: Estimate
@@ -89,6 +91,7 @@ class Trial:
     guess: Tensor
     others: tuple[Tensor, ...]
     photons: PhotonTrial | None = None
+    tails: TailTrial | None = None
     counted: Mask | None = None
 
     @property
@@ -127,6 +130,8 @@ class Judge:
         seen: Sequence[Mask] | None = None,
     ) -> None:
         draw = torch.Generator().manual_seed(seed)
+        channels = {region.channel for region in noisy}
+        tailed = {channel for channel in channels if is_heavy_tailed(channel.noise)}
         self.trials: list[Trial] = []
         for number, place in _places(noisy, crops, seen):
             crop, *more = (_cut(of[number], place, device) for of in (noisy, *others))
@@ -138,9 +143,11 @@ class Judge:
             probe = noise.sample(1, height, width, draw)[0, 0].to(device) * sigma
             exposures = tuple(other.image for other in more)
             photons = None if more else PhotonTrial.of(crop, guess, draw)
+            apart = crop.channel in tailed and not more
+            tails = TailTrial.of(crop, sigma, draw) if apart else None
             counted = None if seen is None else _counted(seen[number][place.slices])
-            self.trials.append(Trial(crop, sigma, probe, guess, exposures, photons, counted))
-        self.powers = {channel: self._power(channel) for channel in {n.channel for n in noisy}}
+            self.trials.append(Trial(crop, sigma, probe, guess, exposures, photons, tails, counted))
+        self.powers = {channel: self._power(channel) for channel in channels}
 
     def _power(self, channel: Channel) -> float:
         """Give the mean variance of the noise; channels may differ in unit."""
@@ -155,8 +162,8 @@ class Judge:
         (2 / e) mean b (f(z + e b) - f(z)), with a sample b of the learned noise as the probe, so
         that it holds for correlated noise too (Stein 1981; Ramani, Blu and Unser, IEEE TIP 17,
         2008). With one it is the loss of Noise2Noise, less the learned power of the noise (Lehtinen
-        et al., ICML 2018); with two, nothing but the exposures is needed. Where photons are few,
-        `PhotonTrial` says how.
+        et al., ICML 2018); with two, nothing but the exposures is needed. Where photons are few or
+        the noise has heavy tails, `PhotonTrial` and `TailTrial` say how.
         """
         parts, estimates = [], []
         for trial in self.trials:
@@ -192,6 +199,8 @@ def _cut(region: Estimate, place: PatchLocation, device: torch.device) -> Estima
 def _loss(trial: Trial, made: Tensor, estimator: Estimator) -> Tensor:
     if trial.photons is not None:
         return trial.photons.loss(trial.noisy, made, estimator)
+    if trial.tails is not None:
+        return trial.tails.loss(trial.noisy, made, estimator)
     return _against_others(trial, made) if trial.others else _stein(trial, made, estimator)
 
 

@@ -31,6 +31,7 @@ LAST_PASS = {
     "pass) makes it no better.",
 }
 MOST_LETTERS = 32  # of a file name: a word cannot be wrapped
+HELD_BY_FEW = "A few pixels hold most of the noise."
 TURNING = "since it learns from the noise as it is in each place"
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
@@ -123,6 +124,8 @@ def _noise(card: Card) -> Fact:
         )
     if card.get("noise_again"):
         meaning += " It was learned again later, from what the network takes away."
+    if card.get("heavy_tails"):
+        meaning += f" {HELD_BY_FEW}"
     good = not stand_ins and all(match.good for match in judged)
     details = tuple(_matches(channels, matches, card.get("noise_again", {})))
     value = f"{math.floor(min(match.score for match in judged))} % match"

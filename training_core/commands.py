@@ -31,6 +31,7 @@ INTERNAL_ERROR = 1
 CHOSEN = (
     "noise",
     "noise_again",
+    "heavy_tails",
     "first_estimate",
     "neighbours",
     "recorded_pairs",

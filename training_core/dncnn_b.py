@@ -21,7 +21,7 @@ from .denoiser import Denoiser, denoise
 from .device import choose_device
 from .networks import DnCNN, fold_batch_norm
 from .noise_level import NoiseWindows, centre
-from .noise_model import NoiseModel
+from .noise_model import CORRELATED, NoiseModel
 from .noise_statistics import LAGS, NoiseCurve, fit_stabiliser
 from .noisy_pairs import Estimate
 from .patches import tiles
@@ -53,7 +53,6 @@ JUDGED_PX = 128
 GOOD = 0.5  # of the noise's variance is left: above, less of the network may be more
 WEAKER = (0.5, 0.25, 0.0)
 SAMPLED_FRAMES = 4
-CORRELATED = 0.2  # of neighbouring pixels' noise
 ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."
 SETTINGS = Settings(
     denoiser=DenoiserSettings(
@@ -290,9 +289,3 @@ def fit_to_noise(
     channel = fit_scale(noise, images, device, run)
     chosen = replace(SETTINGS, denoiser=replace(SETTINGS.denoiser, collaborate=collaborate))
     return _Denoiser(load_dncnn_b(device), (channel,), chosen, device)
-
-
-def is_correlated(noise: NoiseModel) -> bool:
-    """Tell whether learned noise is more correlated than the network can make sense of."""
-    unit = noise.covariance / noise.covariance[LAGS, LAGS]
-    return bool(max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) > CORRELATED)

@@ -12,7 +12,7 @@ import torch
 from .card_words import TURNING
 from .checkpoint import NO_CHECKPOINT
 from .denoiser import first_look
-from .dncnn_b import NAME, fit_to_noise, is_correlated
+from .dncnn_b import NAME, fit_to_noise
 from .errors import ModelError
 from .neighbour_average import averaged
 from .noisier2noise import NAME as NOISIER2NOISE
@@ -253,7 +253,7 @@ def _bundled(scene: Scene) -> Estimator:
 
 def _is_correlated(scene: Scene) -> str:
     channels = dict.fromkeys(region.channel for region in scene.noisy)
-    return CORRELATED if any(is_correlated(channel.noise) for channel in channels) else ""
+    return CORRELATED if any(channel.noise.is_correlated for channel in channels) else ""
 
 
 # In the order in which they are tried.

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
 
 
+CORRELATED = 0.2  # of neighbouring pixels' noise
+
+
 @dataclass(frozen=True, eq=False)
 class NoiseModel:
     """The noise of one channel: n^ = s(x^) g1(r) in stabilised units.
@@ -95,6 +98,17 @@ class NoiseModel:
         values = photons.values(self.stabiliser.inverse(clean), chances(unit))
         values += photons.read * torch.randn(values.shape, generator=draw).numpy()
         return self.stabiliser.forward(values)
+
+    @property
+    def correlation(self) -> float:
+        """That of neighbouring pixels, in the direction in which it is larger; 0 to 1."""
+        unit = self.covariance / self.covariance[LAGS, LAGS]
+        return float(max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])))
+
+    @property
+    def is_correlated(self) -> bool:
+        """Whether neighbouring pixels share more noise than what knows white noise can bear."""
+        return self.correlation > CORRELATED
 
     @property
     def orientations(self) -> tuple[int, ...]:

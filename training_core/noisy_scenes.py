@@ -32,6 +32,11 @@ BACKGROUNDS = (0.0, 0.02, 0.1)  # photons in black, of those in white
 MOST_READ = 1.5  # photons: std of the read noise
 UNCERTAIN = 0.1  # by how much the std is off that even noise is thought to have
 KERNEL_PX = 15
+TAILS = (0.003, 0.3)  # share of the pixels that hold most of the power, where tails are heavy
+FAR = (4.0, 300.0)  # how many times as strong their noise is as that of the others
+CALMER = (0.03, 1.0)  # how strong the noise of the calmer ones among the others is
+LEAST_KURTOSIS = 7.0
+TAIL_SPANS = (5.0, 150.0)  # stds of such noise from black to white
 LEVELS, SAMPLES = 48, 3000  # of brightness, at which the std of stabilised photons is counted out
 
 
@@ -55,15 +60,21 @@ class NoisyScene:
     curve: NoiseCurve
 
 
-def draw_scene(photographs: Sequence[Image], rng: np.random.Generator) -> NoisyScene:
+def draw_scene(
+    photographs: Sequence[Image], rng: np.random.Generator, *, heavy_tails: bool = False
+) -> NoisyScene:
     """Draw a scene.
 
     Parameters
     ----------
     photographs
         Clean images, (height, width) float32, any range of values.
+    heavy_tails
+        Whether to draw only noise whose power is in a few pixels, which else there is none of.
     """
     view = draw_view(photographs[int(rng.integers(len(photographs)))], rng)
+    if heavy_tails:
+        return with_heavy_tails(view, rng)
     return with_photons(view, rng) if rng.random() < PHOTONS else with_even_noise(view, rng)
 
 
@@ -97,6 +108,31 @@ def with_even_noise(view: Values, rng: np.random.Generator) -> NoisyScene:
     off = rng.uniform(1 - UNCERTAIN, 1 + UNCERTAIN)
     curve = NoiseCurve(np.zeros(1), np.ones(1))
     return _scene(clean + off * noise, clean, kernel_covariance(kernel), curve)
+
+
+def with_heavy_tails(view: Values, rng: np.random.Generator) -> NoisyScene:
+    """Add white noise whose power is in a few pixels; its std is known but to a tenth."""
+    clean = view * _log_uniform(TAIL_SPANS, rng)
+    off = rng.uniform(1 - UNCERTAIN, 1 + UNCERTAIN)
+    noise = off * draw_tails(view.shape, rng)
+    curve = NoiseCurve(np.zeros(1), np.ones(1))
+    return _scene(clean + noise, clean, _impulse(2 * LAGS + 1), curve)
+
+
+def draw_tails(shape: tuple[int, ...], rng: np.random.Generator) -> Values:
+    """Draw noise of std 1 and a kurtosis of 7 or more: a few pixels far off, among calm ones."""
+    while True:
+        noise = rng.standard_normal(shape)
+        if rng.random() < 0.5:
+            calm = rng.random(shape) < rng.uniform(0.1, 0.9)
+            noise *= np.where(calm, _log_uniform(CALMER, rng), 1.0)
+        even = rng.random() < 0.5
+        tail = rng.uniform(-(3**0.5), 3**0.5, shape) if even else rng.standard_normal(shape)
+        few = rng.random(shape) < _log_uniform(TAILS, rng)
+        noise = np.where(few, _log_uniform(FAR, rng) * tail, noise)
+        unit: Values = noise / noise.std()
+        if np.mean(unit**4) >= LEAST_KURTOSIS:
+            return unit
 
 
 def draw_kernel(rng: np.random.Generator) -> Values:

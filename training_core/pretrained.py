@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "pretrained"
 WEIGHTS = "pretrained.safetensors"
+HEAVY_TAILS = "pretrained_heavy_tails.safetensors"  # for noise whose power is in a few pixels
 WIDTH, BLOCKS = 64, 5
 CONTEXT = 0.1  # the estimate may be a hundred times the noise, what is to be corrected is not
 
@@ -73,15 +74,15 @@ class PretrainedDenoiser(nn.Module):
         return estimate + correction[..., :height, :width]
 
 
-def load_pretrained(network: PretrainedDenoiser) -> None:
-    """Give a network the bundled weights.
+def load_pretrained(network: PretrainedDenoiser, weights: str = WEIGHTS) -> None:
+    """Give a network the bundled weights of this name.
 
     Raises
     ------
     ModelError
         If they are missing or damaged.
     """
-    fill_with_bundled(network, WEIGHTS)
+    fill_with_bundled(network, weights)
 
 
 def save_pretrained(network: PretrainedDenoiser, path: Path) -> None:

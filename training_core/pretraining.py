@@ -18,7 +18,7 @@ from .averaged_training import AveragedTraining, TrainingSize, train_on
 from .errors import InputError
 from .noisy_scenes import SCALES, draw_scene
 from .orientations import ALL, turn
-from .pretrained import NAME, PretrainedDenoiser
+from .pretrained import NAME, PretrainedDenoiser, load_pretrained
 from .run import SILENT
 from .shrinkage import ShrinkageFilter
 
@@ -48,6 +48,8 @@ class PretrainingSettings(TrainingSize):
     ----------
     scenes
         How many are at hand at a time; the oldest makes way for a new one.
+    heavy_tails
+        Whether to go on from the bundled weights, with noise whose power is in a few pixels.
     """
 
     steps: int = 200_000
@@ -56,10 +58,12 @@ class PretrainingSettings(TrainingSize):
     learning_rate: float = 8e-4
     seed: int = 0
     scenes: int = 300
+    heavy_tails: bool = False
 
 
 FULL = PretrainingSettings()
 SMALL = PretrainingSettings(steps=50_000, batch=8)
+HEAVY_TAILED = PretrainingSettings(steps=20_000, batch=8, learning_rate=4e-4, heavy_tails=True)
 
 
 class ScenePool:
@@ -110,7 +114,9 @@ class ScenePool:
     def _scene(self, number: int) -> tuple[Tensor, float]:
         """Make a scene, and how much it counts: a dim one must not vanish beside a bright one."""
         self.run.check()
-        images = make_images(self.images, (self.settings.seed, TO_LEARN, number), self.device)
+        seed = (self.settings.seed, TO_LEARN, number)
+        tails = self.settings.heavy_tails
+        images = make_images(self.images, seed, self.device, heavy_tails=tails)
         error = float((images[1] - images[2]).square().mean())
         return images.cpu(), (error + LEAST_ERROR) ** -0.5
 
@@ -122,10 +128,14 @@ class ScenePool:
 
 @torch.no_grad()
 def make_images(
-    photographs: Sequence[Image], seed: tuple[int, ...], device: torch.device
+    photographs: Sequence[Image],
+    seed: tuple[int, ...],
+    device: torch.device,
+    *,
+    heavy_tails: bool = False,
 ) -> Tensor:
     """Draw a scene: noisy, the filter's estimate and clean, minus the mean, (3, h, w) float32."""
-    scene = draw_scene(photographs, np.random.default_rng(seed))
+    scene = draw_scene(photographs, np.random.default_rng(seed), heavy_tails=heavy_tails)
     noisy, clean = (torch.from_numpy(image).to(device) for image in (scene.noisy, scene.clean))
     estimate = ShrinkageFilter(scene.covariance, scene.curve)(noisy[None, None])[0, 0]
     return torch.stack([noisy, estimate, clean]) - noisy.mean()
@@ -135,7 +145,8 @@ class Pretraining(AveragedTraining[PretrainedDenoiser]):
     """The network in training."""
 
     def __init__(self, pool: ScenePool, run: Run = SILENT) -> None:
-        super().__init__(PretrainedDenoiser, pool.settings, pool.device, run, warm_up=WARM_UP)
+        make = _bundled if pool.settings.heavy_tails else PretrainedDenoiser
+        super().__init__(make, pool.settings, pool.device, run, warm_up=WARM_UP)
         self.pool = pool
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -145,6 +156,12 @@ class Pretraining(AveragedTraining[PretrainedDenoiser]):
     def settled(self) -> PretrainedDenoiser:
         """Give the averaged network."""
         return deepcopy(self.kept).eval()
+
+
+def _bundled() -> PretrainedDenoiser:
+    network = PretrainedDenoiser()
+    load_pretrained(network)
+    return network
 
 
 def train_pretrained(
@@ -184,6 +201,7 @@ def measure_gain(
     *,
     device: torch.device,
     scenes: int = MEASURED,
+    heavy_tails: bool = False,
 ) -> float:
     """Give by how many dB the network lowers the error of the filter's estimate, on the mean.
 
@@ -195,7 +213,8 @@ def measure_gain(
     """
     gains = []
     for number in range(scenes):
-        images = make_images(photographs, (0, TO_MEASURE, number), device)
+        seed = (0, TO_MEASURE, number)
+        images = make_images(photographs, seed, device, heavy_tails=heavy_tails)
         made = torch.cat([images[1:2], network(images[None, :2])[0]])
         before, after = (made - images[2]).square().mean(dim=(1, 2)).tolist()
         gains.append(10 * math.log10(before / after))

@@ -19,7 +19,6 @@ from scipy.ndimage import map_coordinates, uniform_filter
 from .blind_score import PROBE
 from .card_words import again
 from .compact_networks import StationaryGenerator
-from .dncnn_b import is_correlated
 from .noise_measurement import orientations
 from .noise_refinement import reshaped_to
 from .noise_spectrum import SIDE_PX, window_spectra
@@ -59,7 +58,7 @@ def is_too_weak(judge: Judge, residual: float) -> bool:
         region = trial.noisy
         averaged = region.neighbours is not None or region.strength is not None
         counted_apart = trial.photons is not None or trial.counted is not None
-        if averaged or counted_apart or trial.others or not is_correlated(region.channel.noise):
+        if averaged or counted_apart or trial.others or not region.channel.noise.is_correlated:
             return False
         windows[region.channel] += _windows(region.image)
     return min(windows.values(), default=0) >= FEWEST

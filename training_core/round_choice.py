@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .dncnn_b import is_correlated
 from .errors import SettingsError
 from .relearned_noise import TOO_WEAK
 from .vetoes import Veto, eligible
@@ -58,7 +57,7 @@ def doubt_of(judge: Judge, residual: float) -> float:
     network takes more than the learned noise from calm places (`residual`, see `calm_residual`),
     that is too weak, and then the score claims too little and not too much.
     """
-    misled = any(is_correlated(t.noisy.channel.noise) and not t.others for t in judge.trials)
+    misled = any(t.noisy.channel.noise.is_correlated and not t.others for t in judge.trials)
     return DOUBT_DB if misled and residual < TOO_WEAK else 0.0
 
 

@@ -10,6 +10,7 @@ import torch
 from .alike import note_unlike
 from .blind_score import Judge
 from .brightness import brightness_curve
+from .card_words import HELD_BY_FEW
 from .channel import Channel
 from .denoiser import Denoiser
 from .even_noise import EvenNoise, is_ct, tissue
@@ -31,13 +32,14 @@ from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all
 from .paper_gan import first_network, train_paper_gan
 from .patches import PatchLocation
+from .pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
 from .pretrained import NAME as PRETRAINED
-from .pretrained import PretrainedDenoiser, load_pretrained
 from .recording import RecordedNoise, Recording
 from .rounds import train_rounds
 from .run import PreviewReady, Region, Stage
 from .stabilise import Stabiliser
 from .stack import IntensityRange
+from .tail_score import is_heavy_tailed
 from .training_regions import choose_regions
 
 if TYPE_CHECKING:
@@ -90,11 +92,15 @@ class Training:
         """Go through all stages; give the denoiser of the best round, and all rounds."""
         learned = [self._channel(number) for number in range(len(self.patches))]
         channels = tuple(channel for channel, _ in learned)
+        tails = all(is_heavy_tailed(channel.noise) for channel in channels)
         network = build_network(self.settings.denoiser)
         if isinstance(network, PretrainedDenoiser):
-            load_pretrained(network)
+            load_pretrained(network, HEAVY_TAILS if tails else WEIGHTS)
         network = network.to(self.device).eval()
         denoiser = Denoiser(network, channels, self.settings, self.device, even_noise=self.even)
+        if tails:
+            self.run.note(f"{HELD_BY_FEW} The blind score tries what such a pixel changes.")
+            denoiser.card["heavy_tails"] = True
         noisy = [
             self._estimate(channel.noise.stabiliser.forward(r.values), channel)
             for r, channel in ((r, channels[r.channel]) for r in self.regions)

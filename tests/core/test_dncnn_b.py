@@ -29,7 +29,6 @@ from training_core.dncnn_b import (
     bundled_denoiser,
     fit_scale,
     fit_to_noise,
-    is_correlated,
     load_dncnn_b,
     look,
     network_scales,
@@ -309,7 +308,7 @@ def test_correlated_noise_is_said_so_in_one_sentence():
         ask = partial(bundled_denoiser, correlated, device="cpu", fits=fits)
         assert notes_of(lambda run, ask=ask: ask(run=run)) == [ADVICE]
     assert notes_of(lambda run: bundled_denoiser(white, device="cpu", run=run)) == []
-    assert [is_correlated(noise_model(blur)) for blur in (1.0, 0.0)] == [True, False]
+    assert [noise_model(blur).is_correlated for blur in (1.0, 0.0)] == [True, False]
     assert covariance(1.0)[15, 16] > 0.2
 
 

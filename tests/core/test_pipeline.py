@@ -18,6 +18,7 @@ from training_core.denoiser import denoise
 from training_core.errors import InputError, TooFewPatchesError
 from training_core.networks import NoiseGenerator
 from training_core.pipeline import denoise_stack, expected_seconds, train
+from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
 from training_core.run import (
     Cancelled,
     Note,
@@ -119,6 +120,20 @@ def test_several_stacks_train_one_denoiser():
     assert made.card["patches"] > alone.card["patches"]
     denoised = denoise(other, made)
     assert squared_error(denoised.pixels, clean) < 0.2 * squared_error(other.pixels, clean)
+
+
+@pytest.mark.parametrize(("spikes", "weights"), [(0.05, HEAVY_TAILS), (0.0, WEIGHTS)])
+def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it(spikes, weights):
+    settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, network="pretrained", steps=1))
+    rng, clean = np.random.default_rng(0), block(96, 96, 200.0, 800.0)
+    few = rng.random(clean.shape) < spikes
+    noise = np.where(few, 60.0, 4.0) * rng.standard_normal(clean.shape)
+    chosen = train([stack((clean + noise).astype(np.float32))], settings)
+    assert chosen.card.get("heavy_tails", False) == (spikes > 0)
+    bundled = PretrainedDenoiser()
+    load_pretrained(bundled, weights)
+    before = chosen.history[0].state_dict()
+    assert all(torch.equal(before[name], w) for name, w in bundled.state_dict().items())
 
 
 def test_hounsfield_units_stay_linear():

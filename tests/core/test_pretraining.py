@@ -23,9 +23,10 @@ from training_core.noisy_scenes import (
     draw_view,
     kernel_covariance,
     with_even_noise,
+    with_heavy_tails,
     with_photons,
 )
-from training_core.pretrained import WEIGHTS, PretrainedDenoiser
+from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
 from training_core.pretraining import (
     CROPS_PER_SCENE,
     Pretraining,
@@ -101,6 +102,25 @@ def test_photons_have_the_std_and_the_mean_that_the_scene_says(flat):
         assert scene.covariance.sum() == scene.covariance[LAGS, LAGS] == 1
 
 
+def test_heavy_tails_have_most_of_the_power_in_a_few_pixels(flat):
+    shares, sigmas = [], []
+    for seed in range(20):
+        scene = with_heavy_tails(flat, np.random.default_rng(seed))
+        noise = (scene.noisy - scene.clean).astype(np.float64).ravel()
+        sigmas.append(noise.std())
+        assert np.mean((noise / noise.std()) ** 4) >= 6.9
+        strongest = np.sort(noise**2)[::-1]
+        shares.append(strongest[: noise.size // 3].sum() / strongest.sum())
+        assert scene.covariance.sum() == scene.covariance[LAGS, LAGS] == 1
+        assert 5 / 2 <= scene.clean[0, 0] <= 150 / 2
+    assert min(shares) > 0.7
+    assert 0.85 < min(sigmas) < 0.95
+    assert 1.05 < max(sigmas) < 1.15
+    drawn = draw_scene(photographs(), np.random.default_rng(5), heavy_tails=True)
+    noise = drawn.noisy.astype(np.float64) - drawn.clean
+    assert np.mean((noise / noise.std()) ** 4) >= 6.9
+
+
 def test_views_are_stretched_from_black_to_white_in_three_sizes_and_turned():
     ramp = np.linspace(0.2, 0.6, 80 * 70, dtype=np.float32).reshape(80, 70)
     views = [draw_view(ramp, np.random.default_rng(seed)) for seed in range(40)]
@@ -164,6 +184,18 @@ def test_training_lowers_the_loss_and_is_the_same_for_the_same_seed(trained):
     losses = [float(learning.step()) for _ in range(TINY.steps)]
     assert losses[0] == pytest.approx(before)  # without weights it changes nothing
     assert losses[-1] < 0.9 * before
+
+
+def test_heavy_tails_are_learned_on_top_of_the_bundled_weights():
+    bundled = PretrainedDenoiser()
+    load_pretrained(bundled)
+    pool = ScenePool(photographs(), replace(TINY, heavy_tails=True), CPU)
+    training = Pretraining(pool)
+    assert torch.equal(weights(training.trained), weights(bundled))
+    source, target, counts = pool.batch(0)
+    pool.batch = lambda _step: (source, target, counts)
+    losses = [float(training.step()) for _ in range(TINY.steps)]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 def test_the_gain_is_in_decibels_of_the_error_of_the_filter():
@@ -239,12 +271,29 @@ def test_the_script_writes_weights_and_card_and_looks_for_bsd68_first(
     assert gain is not None
     assert f"{gain[1]} dB less" in capsys.readouterr().out
     assert "{" not in card
+    assert "photons with read noise" in card
 
 
-def test_the_card_beside_the_bundled_weights_names_their_gain_and_their_licence():
-    card = resource(WEIGHTS).with_suffix(".md").read_text("utf-8")
+def test_the_script_goes_on_from_the_bundled_weights_for_heavy_tails(tmp_path, monkeypatch):
+    script = load_script(monkeypatch, "train_pretrained")
+    monkeypatch.setattr(script, "HEAVY_TAILED", replace(TINY, steps=2, heavy_tails=True))
+    monkeypatch.setattr(script, "MEASURED", 2)
+    line, output = command_line(tmp_path, "made"), tmp_path / "made.safetensors"
+    write_photographs(tmp_path / "bsd68", 1)
+    assert script.main([*line, "--heavy-tails"]) == 0
+    assert load_file(output).keys() == load_file(resource(WEIGHTS)).keys()
+    card = output.with_suffix(".md").read_text("utf-8")
+    assert "`made.safetensors`" in card
+    assert "a few pixels hold most of the power" in card
+    assert "{" not in card
+
+
+@pytest.mark.parametrize(("name", "most"), [(WEIGHTS, 3), (HEAVY_TAILS, 12)])
+def test_the_card_beside_bundled_weights_names_their_gain_and_their_licence(name, most):
+    card = resource(name).with_suffix(".md").read_text("utf-8")
+    assert f"`{name}`" in card
     gain = re.search(r"falls by \*\*(\d+\.\d\d) dB\*\* \(mean over 60 scenes", card)
     assert gain is not None
-    assert 0.5 < float(gain[1]) < 3
+    assert 0.5 < float(gain[1]) < most
     assert "Not for diagnosis" in card
     assert "Berkeley Segmentation Dataset" in card
