@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from network_training import (
@@ -45,10 +46,11 @@ from training_core.resources import resource
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from training_core.run import Run
 
+TITLE = "Pretrained, the bundled start of the rounds"
+FOR_TAILS = " where a few pixels hold the noise"
 MANY = """one of two kinds of noise: photons with read noise, made even by the generalised Anscombe
 transform, or Gaussian noise of a random spectrum (white, blurred, or with little of the slow waves,
 as in CT), 2.5 to 80 standard deviations from black to white. The filter knows the spectrum, and how
@@ -58,7 +60,7 @@ times as far off as the others, uniformly or normally distributed, and the other
 one strength or of two; kurtosis 7 or more, 5 to 150 standard deviations from black to white. The
 filter knows how strong the noise is but to a tenth. The training went on from the bundled weights
 for other noise."""
-CARD = """# Pretrained, the bundled start of the rounds
+CARD = """# {title}
 
 `{name}`: five residual blocks of two 3 x 3 convolutions
 with 64 channels on 2 x 2 pixel blocks, float32. It corrects the estimate of the shrinkage filter,
@@ -93,10 +95,13 @@ def main(given: list[str] | None = None) -> int:
     """Train, or go on; write weights and card when finished."""
     parser = training_parser(__doc__, "pretrained", "bsd68 is")
     parser.add_argument("--heavy-tails", action="store_true", help="go on, for such noise")
-    parser.set_defaults(output=None)
+    parser.set_defaults(output=None, checkpoint=None)
     arguments = parser.parse_args(given)
     name = HEAVY_TAILS if arguments.heavy_tails else WEIGHTS
+    if arguments.small and arguments.heavy_tails:
+        parser.error("--heavy-tails has one size; leave out --small")
     arguments.output = arguments.output or resource(name)
+    arguments.checkpoint = arguments.checkpoint or Path(f"{resource(name).stem}_training")
     return run_in_time(arguments, _train)
 
 
@@ -117,11 +122,7 @@ def find_bsd68(data: Path) -> Path:
     return find_folder(data, ["bsd68", "BSD68"], "The test set BSD68")
 
 
-def publish(
-    done: Trained,
-    output: Path,
-    data: Path,
-) -> None:
+def publish(done: Trained, output: Path, data: Path) -> None:
     """Measure the network, then write its weights and the card beside them."""
     network, tails = done.training.settled(), done.training.settings.heavy_tails
     gain = measure_gain(
@@ -133,6 +134,7 @@ def publish(
     )
     print(f"{gain:.2f} dB less error than the filter's")
     text = CARD.format(
+        title=TITLE + (FOR_TAILS if tails else ""),
         name=output.name,
         today=date.today(),
         story=listed(done.story),

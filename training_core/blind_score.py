@@ -131,20 +131,19 @@ class Judge:
     ) -> None:
         draw = torch.Generator().manual_seed(seed)
         channels = {region.channel for region in noisy}
-        tailed = {channel for channel in channels if is_heavy_tailed(channel.noise)}
+        tailed = {c for c in channels if not others and is_heavy_tailed(c.noise)}
         self.trials: list[Trial] = []
         for number, place in _places(noisy, crops, seen):
             crop, *more = (_cut(of[number], place, device) for of in (noisy, *others))
             noise, (height, width) = crop.channel.noise, crop.image.shape
             guess = first_look(noise)(crop.image[None, None])[0, 0]
             sigma = torch.from_numpy(noise.curve(guess.cpu().numpy())).to(device)
-            if crop.neighbours is None and crop.strength is not None:  # averaged already
+            if crop.averaged and crop.strength is not None:
                 sigma = sigma * crop.strength
             probe = noise.sample(1, height, width, draw)[0, 0].to(device) * sigma
             exposures = tuple(other.image for other in more)
             photons = None if more else PhotonTrial.of(crop, guess, draw)
-            apart = crop.channel in tailed and not more
-            tails = TailTrial.of(crop, sigma, draw) if apart else None
+            tails = TailTrial.of(crop, sigma, draw) if crop.channel in tailed else None
             counted = None if seen is None else _counted(seen[number][place.slices])
             self.trials.append(Trial(crop, sigma, probe, guess, exposures, photons, tails, counted))
         self.powers = {channel: self._power(channel) for channel in channels}

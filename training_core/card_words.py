@@ -17,6 +17,7 @@ METHODS = {
     "shrinkage": ("classical filters", "Filters that know the learned noise"),
     "dncnn-b": ("bundled DnCNN-B", "The bundled network for white noise"),
     "noisier2noise": ("noisier2noise", "A network that learned from this data with more noise"),
+    "pretrained": ("bundled network", "The network as the rounds begin with it"),
 }
 STAND_INS = {
     "ResampledNoise": "re-sampled real noise",
@@ -31,7 +32,6 @@ LAST_PASS = {
     "pass) makes it no better.",
 }
 MOST_LETTERS = 32  # of a file name: a word cannot be wrapped
-HELD_BY_FEW = "A few pixels hold most of the noise."
 TURNING = "since it learns from the noise as it is in each place"
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
@@ -124,12 +124,23 @@ def _noise(card: Card) -> Fact:
         )
     if card.get("noise_again"):
         meaning += " It was learned again later, from what the network takes away."
-    if card.get("heavy_tails"):
-        meaning += f" {HELD_BY_FEW}"
+    if tailed := card.get("heavy_tails"):
+        meaning += f" {held_by_few(tailed, len(channels))}"
     good = not stand_ins and all(match.good for match in judged)
     details = tuple(_matches(channels, matches, card.get("noise_again", {})))
     value = f"{math.floor(min(match.score for match in judged))} % match"
     return Fact("Learned noise", value, meaning, details, good)
+
+
+def held_by_few(tailed: Sequence[int], channels: int) -> str:
+    """Say in which channels, counted from 1, the noise has heavy tails, and what was done."""
+    where = ""
+    if len(tailed) < channels:
+        where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))}: "
+    return (
+        f"{where}A few pixels hold most of the noise; what they are like was learned again from "
+        "what the bundled network takes from calm places."
+    )
 
 
 def again(told: Mapping[str, float]) -> str:

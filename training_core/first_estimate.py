@@ -14,10 +14,13 @@ from .checkpoint import NO_CHECKPOINT
 from .denoiser import first_look
 from .dncnn_b import NAME, fit_to_noise
 from .errors import ModelError
+from .heavy_tails import bundled_start, weights_for
 from .neighbour_average import averaged
 from .noisier2noise import NAME as NOISIER2NOISE
 from .noisier2noise import noisier2noise
 from .noisy_pairs import with_channels
+from .pretrained import HEAVY_TAILS
+from .pretrained import NAME as PRETRAINED
 from .run import SILENT, Stage
 from .shrinkage import CollaborativeFilter, ShrinkageFilter
 from .vetoes import Veto, eligible, find_vetoes
@@ -55,6 +58,11 @@ class Scene:
     checkpoint: Checkpoint = NO_CHECKPOINT
     turns: bool = False
 
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Give the channels of the regions, each once."""
+        return tuple(dict.fromkeys(region.channel for region in self.noisy))
+
     def images(self, channel: Channel) -> list[Tensor]:
         """Give the noisy regions of a channel."""
         return [region.image for region in self.noisy if region.channel is channel]
@@ -66,11 +74,13 @@ class Method:
 
     `make` may learn from the scene, in parts of its checkpoint and with random numbers of its own
     generators: after an interruption it is asked again, and must give the same. `unsuited` says
-    why it is not worth asking, or nothing.
+    why it is not worth asking, or nothing. Where it is not `usual`, it is tried for heavy-tailed
+    noise alone.
     """
 
     make: Callable[[Scene], Estimator]
     unsuited: Callable[[Scene], str] = lambda scene: ""
+    usual: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +171,9 @@ def _choose(scene: Scene, judge: Judge, made: _Methods) -> FirstChoice:
     part = scene.checkpoint.part("first-choice")
     state = part.load()
     if state is None:
-        results = [_judged(name, scene, judge, made) for name in METHODS]
+        tails = weights_for(scene.channels) == HEAVY_TAILS
+        tried = [name for name, method in METHODS.items() if tails or method.usual]
+        results = [_judged(name, scene, judge, made) for name in tried]
         state = _state(results)
         part.save(state)
     return best_choice([_from_state(kept) for kept in state["results"]])
@@ -252,8 +264,16 @@ def _bundled(scene: Scene) -> Estimator:
 
 
 def _is_correlated(scene: Scene) -> str:
-    channels = dict.fromkeys(region.channel for region in scene.noisy)
-    return CORRELATED if any(channel.noise.is_correlated for channel in channels) else ""
+    return CORRELATED if any(channel.noise.is_correlated for channel in scene.channels) else ""
+
+
+def _pretrained(scene: Scene) -> Estimator:
+    """Give what the rounds begin with, before any of them."""
+    start = bundled_start(scene.settings, scene.channels, scene.device)
+    known = dict(zip(scene.channels, start.channels, strict=True))
+    return lambda noisy: start.estimate(
+        noisy.image, known[noisy.channel], scene.run, noisy.neighbours
+    )
 
 
 # In the order in which they are tried.
@@ -261,4 +281,5 @@ METHODS: dict[str, Method] = {
     "shrinkage": Method(_shrinkage),
     NAME: Method(_bundled, _is_correlated),
     NOISIER2NOISE: Method(noisier2noise),
+    PRETRAINED: Method(_pretrained, usual=False),
 }

@@ -45,6 +45,11 @@ class Estimate:
     neighbours: Tensor | None = None
     strength: Tensor | None = None
 
+    @property
+    def averaged(self) -> bool:
+        """Whether neighbouring frames were averaged with it already."""
+        return self.neighbours is None and self.strength is not None
+
 
 def make_pairs(
     denoiser: Denoiser,

@@ -112,8 +112,9 @@ class DenoiserSettings(Checked):
         "noisier2noise. Shrinkage: filters with the "
         "learned noise spectrum; dncnn-b is the bundled network, which knows photographs and white "
         "noise only; noisier2noise learns from the stack with more noise against the stack; "
-        "g2 is the published network.",
-        choices=("automatic", "shrinkage", "dncnn-b", "noisier2noise", "g2"),
+        "pretrained is the network as the rounds begin with it, which automatic tries where a few "
+        "pixels hold most of the noise; g2 is the published network.",
+        choices=("automatic", "shrinkage", "dncnn-b", "noisier2noise", "pretrained", "g2"),
     )
     network: str = setting(
         "pretrained",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
+from .networks import NoiseGenerator
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -15,26 +17,35 @@ if TYPE_CHECKING:
     from .noisy_pairs import Estimate
 
 HEAVY = 7.0  # kurtosis, 3 for Gaussian noise
-MOST_SHARED = 0.1  # correlation of neighbouring pixels: spots have more than .2
+MOST_SHARED = 0.1  # correlation of neighbouring pixels
+EACH_WAY = 0.25  # of the fourth moment is darker than the mean, and as much brighter
 SAMPLE_PX = 512  # side of the noise that is looked at
-CELL_PX = 8  # one pixel of each such cell is replaced
-TRIES = 2
+CELLS_PX = {8: 2, 16: 3, 32: 4}  # sides of cells of which one pixel is drawn anew, and how often
 
 
 def is_heavy_tailed(noise: NoiseModel) -> bool:
     """Tell whether a few pixels hold most of the power of learned noise, and each for itself.
 
-    A small thing that the optics have seen is never of one pixel: what would be taken for tails
-    then is correlated.
+    Spots that a microscope shows may be as small as a pixel, and hot pixels look like them in one
+    frame. Both are bright, so only noise that goes both ways is taken for such.
     """
-    if noise.photons is not None or noise.correlation > MOST_SHARED:
+    published = isinstance(noise.generator, NoiseGenerator)
+    if published or noise.photons is not None or noise.correlation > MOST_SHARED:
         return False
     unit = _sample(noise, torch.Generator().manual_seed(0))
-    return float(unit.pow(4).mean() / unit.square().mean().square()) > HEAVY
+    fourth = unit.pow(4)
+    darker = float(fourth[unit < 0].sum() / fourth.sum())
+    return EACH_WAY < darker < 1 - EACH_WAY and _kurtosis(unit) > HEAVY
 
 
 def _sample(noise: NoiseModel, draw: torch.Generator) -> Tensor:
-    return noise.sample(1, SAMPLE_PX, SAMPLE_PX, draw).flatten().cpu()
+    """Draw unit noise of mean 0, (512^2,) float64."""
+    unit = noise.sample(1, SAMPLE_PX, SAMPLE_PX, draw).flatten().cpu().double()
+    return unit - unit.mean()
+
+
+def _kurtosis(unit: Tensor) -> float:
+    return float(unit.pow(4).mean() / unit.square().mean().square())
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +57,15 @@ class TailTrial:
     well be moved a little (Stein's lemma); what a little noise changes says nothing of a denoiser
     that leaves alone what is little and takes away what is much. x is taken from the estimate.
 
+    It holds for one pixel drawn anew at a time. Several at a time must be no more than there are
+    far values anyway, so cells have at least as many pixels as the kurtosis of the noise.
+
     Attributes
     ----------
     sigma
         Std of the noise, (height, width), stabilised like the rest.
+    cell
+        Side of the cells, in pixels.
     picked
         Which pixels are drawn anew in each try, (height, width) bool.
     noise
@@ -57,6 +73,7 @@ class TailTrial:
     """
 
     sigma: Tensor
+    cell: int
     picked: tuple[Tensor, ...]
     noise: tuple[Tensor, ...]
 
@@ -66,17 +83,19 @@ class TailTrial:
 
         None where frames were averaged, whose noise has other tails.
         """
-        if crop.neighbours is None and crop.strength is not None:
+        if crop.averaged:
             return None
         unit, (height, width) = _sample(crop.channel.noise, draw), crop.image.shape
+        kurtosis = _kurtosis(unit)
+        cell = next((side for side in CELLS_PX if side**2 >= kurtosis), max(CELLS_PX))
         picked, noise = [], []
-        for _ in range(TRIES):
-            where = _one_of_each_cell(height, width, draw).to(sigma.device)
+        for _ in range(CELLS_PX[cell]):
+            where = _one_of_each_cell(height, width, cell, draw).to(sigma.device)
             chosen = torch.multinomial(unit.square(), where.numel(), True, generator=draw)
-            drawn = sigma * unit[chosen].view(height, width).to(sigma.device)
+            drawn = sigma * unit[chosen].view(height, width).to(sigma)
             picked.append(where)
             noise.append(torch.where(where, drawn, 1.0))
-        return cls(sigma, tuple(picked), tuple(noise))
+        return cls(sigma, cell, tuple(picked), tuple(noise))
 
     def loss(self, noisy: Estimate, made: Tensor, estimator: Estimator) -> Tensor:
         """Estimate the squared error of a stabilised estimate `made` of the crop per pixel."""
@@ -84,15 +103,15 @@ class TailTrial:
         for picked, noise in zip(self.picked, self.noise, strict=True):
             image = torch.where(picked, made + noise, noisy.image)
             change = (estimator(replace(noisy, image=image)) - made) / noise
-            freedom = self.sigma.square() * change * picked * CELL_PX**2
+            freedom = self.sigma.square() * change * picked * self.cell**2
             loss = loss + 2 / len(self.picked) * freedom
         return loss
 
 
-def _one_of_each_cell(height: int, width: int, draw: torch.Generator) -> Tensor:
+def _one_of_each_cell(height: int, width: int, cell: int, draw: torch.Generator) -> Tensor:
     """Pick a pixel of each cell, (height, width) bool; of cells at the border perhaps none."""
-    rows, columns = torch.arange(0, height, CELL_PX), torch.arange(0, width, CELL_PX)
-    down, across = torch.randint(CELL_PX, (2, len(rows), len(columns)), generator=draw)
+    rows, columns = torch.arange(0, height, cell), torch.arange(0, width, cell)
+    down, across = torch.randint(cell, (2, len(rows), len(columns)), generator=draw)
     y, x = (rows[:, None] + down).flatten(), (columns + across).flatten()
     inside = (y < height) & (x < width)
     picked = torch.zeros(height, width, dtype=torch.bool)

@@ -64,7 +64,7 @@ def expected_plan(
     choosing = 2 * (MOST + 1) * _pixels_to_choose_neighbours(stacks, settings)
     learning = 0.0
     if chosen.first_estimate == AUTOMATIC_FIRST:
-        choosing += len(METHODS) * judged
+        choosing += sum(method.usual for method in METHODS.values()) * judged
     if chosen.first_estimate in (AUTOMATIC_FIRST, NOISIER2NOISE):
         learning = SHARE * chosen.steps * step
     return {

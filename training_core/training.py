@@ -10,13 +10,14 @@ import torch
 from .alike import note_unlike
 from .blind_score import Judge
 from .brightness import brightness_curve
-from .card_words import HELD_BY_FEW
+from .card_words import held_by_few
 from .channel import Channel
 from .denoiser import Denoiser
 from .even_noise import EvenNoise, is_ct, tissue
 from .finished_frames import to_stack_units
 from .first_estimate import Scene, make_first_estimates
 from .flat_areas import measure_flat_areas
+from .heavy_tails import learn_tails, weights_for
 from .model_file import channel_from, channel_state
 from .neighbour_average import averaged
 from .neighbour_choice import most_neighbours, with_neighbours
@@ -32,8 +33,8 @@ from .noise_statistics import NoiseCurve
 from .noisy_pairs import Estimate, estimate_all
 from .paper_gan import first_network, train_paper_gan
 from .patches import PatchLocation
-from .pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
 from .pretrained import NAME as PRETRAINED
+from .pretrained import PretrainedDenoiser, load_pretrained
 from .recording import RecordedNoise, Recording
 from .rounds import train_rounds
 from .run import PreviewReady, Region, Stage
@@ -92,19 +93,21 @@ class Training:
         """Go through all stages; give the denoiser of the best round, and all rounds."""
         learned = [self._channel(number) for number in range(len(self.patches))]
         channels = tuple(channel for channel, _ in learned)
-        tails = all(is_heavy_tailed(channel.noise) for channel in channels)
         network = build_network(self.settings.denoiser)
         if isinstance(network, PretrainedDenoiser):
-            load_pretrained(network, HEAVY_TAILS if tails else WEIGHTS)
+            load_pretrained(network, weights_for(channels))
         network = network.to(self.device).eval()
         denoiser = Denoiser(network, channels, self.settings, self.device, even_noise=self.even)
-        if tails:
-            self.run.note(f"{HELD_BY_FEW} The blind score tries what such a pixel changes.")
-            denoiser.card["heavy_tails"] = True
         noisy = [
             self._estimate(channel.noise.stabiliser.forward(r.values), channel)
             for r, channel in ((r, channels[r.channel]) for r in self.regions)
         ]
+        tailed = [n for n, c in enumerate(channels, start=1) if is_heavy_tailed(c.noise)]
+        if tailed:
+            few = [region for region in noisy if is_heavy_tailed(region.channel.noise)]
+            learn_tails(self.settings, few, self.device, self.run)
+            self.run.note(held_by_few(tailed, len(channels)))
+            denoiser.card["heavy_tails"] = tailed
         noisy = self._with_neighbours(denoiser, noisy)
         judge, recorded = self._judge(noisy), self._learns_from_recorded(denoiser)
         first: Teacher = [g2 for _, g2 in learned if g2 is not None]

@@ -264,6 +264,6 @@ def _lines(body: str) -> dict[str, dict[str, str]]:
     for text in body.splitlines():
         if text.startswith("### "):
             heading = text.removeprefix("### ")
-        elif heading in HEADS and text.startswith("| ") and text != HEADS[heading]:
+        elif heading in HEADS and text.startswith("| ") and not text.startswith("| set |"):
             found[heading][text.split("|")[1].strip()] = text
     return found

@@ -122,14 +122,20 @@ def test_several_stacks_train_one_denoiser():
     assert squared_error(denoised.pixels, clean) < 0.2 * squared_error(other.pixels, clean)
 
 
-@pytest.mark.parametrize(("spikes", "weights"), [(0.05, HEAVY_TAILS), (0.0, WEIGHTS)])
-def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it(spikes, weights):
+@pytest.mark.parametrize(
+    ("spikes", "bright", "weights"),
+    [(0.05, False, HEAVY_TAILS), (0.0, False, WEIGHTS), (0.05, True, WEIGHTS)],
+)
+def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it(
+    spikes, bright, weights
+):
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, network="pretrained", steps=1))
     rng, clean = np.random.default_rng(0), block(96, 96, 200.0, 800.0)
     few = rng.random(clean.shape) < spikes
-    noise = np.where(few, 60.0, 4.0) * rng.standard_normal(clean.shape)
+    drawn = rng.standard_normal(clean.shape)
+    noise = np.where(few, 60.0 * (np.abs(drawn) if bright else drawn), 4.0 * drawn)
     chosen = train([stack((clean + noise).astype(np.float32))], settings)
-    assert chosen.card.get("heavy_tails", False) == (spikes > 0)
+    assert ("heavy_tails" in chosen.card) == (weights == HEAVY_TAILS)
     bundled = PretrainedDenoiser()
     load_pretrained(bundled, weights)
     before = chosen.history[0].state_dict()

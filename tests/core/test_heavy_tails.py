@@ -1,0 +1,117 @@
+"""Noise of which a few pixels hold most, learned again from what the bundled network takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_up import CPU, noise_model, scene
+
+from training_core import first_estimate
+from training_core.blind_score import Judge
+from training_core.channel import Channel
+from training_core.first_estimate import METHODS, Scene, make_first_estimates
+from training_core.heavy_tails import bundled_start, learn_tails, weights_for
+from training_core.noise_statistics import NoiseCurve
+from training_core.noisy_pairs import Estimate
+from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
+from training_core.recording import Recording
+from training_core.resampled_noise import ResampledNoise
+from training_core.run import SILENT
+from training_core.settings import Settings
+from training_core.synthetic_noise import mixture
+
+STRENGTH = 25.0
+TRUTH = mixture((1000, 1000), STRENGTH, 9).ravel()
+QUANTILES = [0.0005, 0.005, 0.02, 0.05, 0.1]
+
+
+def patchy(sigma=5.2):
+    """Give the noise that smooth patches tell of: its core is as wide as their texture."""
+    values = TRUTH + 1.5 * np.random.default_rng(0).standard_normal(TRUTH.shape)
+    unit = torch.from_numpy((values / values.std()).astype(np.float32)).reshape(-1, 1, 1)
+    generator = ResampledNoise(unit, torch.zeros(1, dtype=torch.long))
+    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
+    return replace(noise_model(curve=curve), generator=generator)
+
+
+def channel():
+    return Channel(patchy(), 200.0, 5.2)
+
+
+def regions(of, count=3, size=160):
+    clean = scene(size, size)
+    noisy = [clean + mixture(clean.shape, STRENGTH, seed) for seed in range(count)]
+    return [Estimate(torch.from_numpy(image.astype(np.float32)), of) for image in noisy]
+
+
+def drawn(noise):
+    unit = noise.sample(2, 400, 400, torch.Generator().manual_seed(1)).numpy()
+    return np.quantile(unit * noise.curve.sigmas.mean(), QUANTILES)
+
+
+def test_calm_places_tell_what_the_noise_is_like():
+    learned, truth = channel(), np.quantile(TRUTH, QUANTILES)
+    before = np.abs(drawn(learned.noise) - truth)
+    learn_tails(Settings(), regions(learned), CPU, SILENT)
+    assert np.abs(drawn(learned.noise) - truth).sum() < 0.5 * before.sum()
+    sigma = float(learned.noise.curve.sigmas.mean())
+    assert sigma == pytest.approx(TRUTH.std(), rel=0.06)
+    assert learned.spread == pytest.approx(sigma)  # the unit of the network
+    unit = learned.noise.sample(1, 300, 300, torch.Generator().manual_seed(2))
+    assert float(unit.std()) == pytest.approx(1.0, abs=0.03)
+
+
+def test_what_was_cut_off_tells_nothing():
+    learned = channel()
+    learned.recording = Recording(lowest=100.0)
+    noisy = regions(learned)
+    for region in noisy:
+        region.image[:80] = 100.0  # calm, and without noise
+    learn_tails(Settings(), noisy, CPU, SILENT)
+    assert learned.noise.curve.sigmas.mean() == pytest.approx(TRUTH.std(), rel=0.1)
+
+
+def test_too_few_calm_pixels_leave_the_noise_as_it_is():
+    learned = channel()
+    before = learned.noise
+    learn_tails(Settings(), regions(learned, count=1, size=48), CPU, SILENT)
+    assert learned.noise is before
+
+
+def test_a_network_of_its_own_units_keeps_them():
+    settings = Settings()
+    settings = replace(settings, denoiser=replace(settings.denoiser, network="compact"))
+    learned = replace(channel(), spread=60.0)
+    start = bundled_start(settings, [learned], CPU)
+    assert start.channels[0].spread == 5.2
+    learn_tails(settings, regions(learned), CPU, SILENT)
+    assert learned.spread == 60.0
+    assert learned.noise.curve.sigmas.mean() == pytest.approx(TRUTH.std(), rel=0.06)
+
+
+@pytest.mark.parametrize("tails", [True, False])
+def test_the_bundled_start_has_the_weights_that_know_the_noise(tails):
+    known = channel() if tails else Channel(noise_model(), 200.0, 1.0)
+    assert weights_for([known]) == (HEAVY_TAILS if tails else WEIGHTS)
+    assert weights_for([known, Channel(noise_model())]) == WEIGHTS
+    network = PretrainedDenoiser()
+    load_pretrained(network, weights_for([known]))
+    start = bundled_start(Settings(), [known], CPU).network.state_dict()
+    assert all(torch.equal(start[name], value) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("tails", [True, False])
+def test_the_blind_score_tries_it_for_the_first_estimate_where_tails_are_heavy(monkeypatch, tails):
+    usual = {name: METHODS[name] for name in ("shrinkage", "pretrained")}
+    monkeypatch.setattr(first_estimate, "METHODS", usual)
+    known = channel() if tails else Channel(noise_model(), 200.0, 1.0)
+    noisy = regions(known, count=1)
+    made, choice = make_first_estimates(Scene(Settings(), noisy, CPU), Judge(noisy, 0, CPU))
+    assert [result.name for result in choice.results] == ["shrinkage", *["pretrained"] * tails]
+    asked = replace(Settings(), denoiser=replace(Settings().denoiser, first_estimate="pretrained"))
+    made, _ = make_first_estimates(Scene(asked, noisy, CPU), Judge(noisy, 0, CPU))
+    start = bundled_start(asked, [known], CPU)
+    assert torch.equal(made[0].image, start.estimate(noisy[0].image, known))
