@@ -105,31 +105,37 @@ def _noise(card: Card) -> Fact:
 
     channels: Sequence[Mapping[str, Any]] = card["noise"]
     matches = [NoiseMatch.from_dict(channel["match"]) for channel in channels]
-    judged = [match for match in matches if match is not None]
-    if not judged:
+    if not any(matches):
         return Fact("Learned noise", "not judged", "This training did not compare it.")
-    stand_ins = [STAND_INS[c["generator"]] for c in channels if c["generator"] in STAND_INS]
-    if stand_ins:
-        where = f" in {len(stand_ins)} of {len(channels)} channels" if len(channels) > 1 else ""
-        meaning = (
-            f"The generator did not converge{where}; {' or '.join(dict.fromkeys(stand_ins))} "
-            "stands in for it. More steps for the noise model may help."
-        )
-    elif all(match.good for match in judged):
-        meaning = "Made noise is like real noise that was kept aside to judge it."
-    else:
-        meaning = (
-            "Made noise differs from real noise that was kept aside to judge it. "
-            "More or better smooth patches may help."
-        )
+    details = tuple(_matches(channels, matches, card.get("noise_again", {})))
+    tailed: Sequence[int] = card.get("heavy_tails", ())
+    pairs = enumerate(zip(channels, matches, strict=True), start=1)
+    usual = [pair for number, pair in pairs if number not in tailed]
+    few = held_by_few(tailed, len(channels)) if tailed else ""
+    if not usual:
+        return Fact("Learned noise", "learned again", few, details)
+    value = f"{math.floor(min(match.score for _, match in usual if match))} % match"
+    meaning, good = _alike(usual, len(channels))
     if card.get("noise_again"):
         meaning += " It was learned again later, from what the network takes away."
-    if tailed := card.get("heavy_tails"):
-        meaning += f" {held_by_few(tailed, len(channels))}"
-    good = not stand_ins and all(match.good for match in judged)
-    details = tuple(_matches(channels, matches, card.get("noise_again", {})))
-    value = f"{math.floor(min(match.score for match in judged))} % match"
-    return Fact("Learned noise", value, meaning, details, good)
+    return Fact("Learned noise", value, f"{meaning} {few}".rstrip(), details, good)
+
+
+def _alike(judged: Sequence[tuple[Mapping[str, Any], Any]], count: int) -> tuple[str, bool]:
+    """Say what makes the noise of channels, each with its match, and whether it is as it should."""
+    stand_ins = [STAND_INS[c["generator"]] for c, _ in judged if c["generator"] in STAND_INS]
+    if stand_ins:
+        where = f" in {len(stand_ins)} of {count} channels" if count > 1 else ""
+        return (
+            f"The generator did not converge{where}; {' or '.join(dict.fromkeys(stand_ins))} "
+            "stands in for it. More steps for the noise model may help."
+        ), False
+    if all(match.good for _, match in judged if match):
+        return "Made noise is like real noise that was kept aside to judge it.", True
+    return (
+        "Made noise differs from real noise that was kept aside to judge it. "
+        "More or better smooth patches may help."
+    ), False
 
 
 def held_by_few(tailed: Sequence[int], channels: int) -> str:
