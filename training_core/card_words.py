@@ -113,7 +113,7 @@ def _noise(card: Card) -> Fact:
     usual = [pair for number, pair in pairs if number not in tailed]
     few = held_by_few(tailed, len(channels)) if tailed else ""
     if not usual:
-        return Fact("Learned noise", "learned again", few, details)
+        return Fact("Learned noise", "from calm places", few, details)
     value = f"{math.floor(min(match.score for _, match in usual if match))} % match"
     meaning, good = _alike(usual, len(channels))
     if card.get("noise_again"):
@@ -144,7 +144,7 @@ def held_by_few(tailed: Sequence[int], channels: int) -> str:
     if len(tailed) < channels:
         where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))}: "
     return (
-        f"{where}A few pixels hold most of the noise; what they are like was learned again from "
+        f"{where}A few pixels hold most of the noise; what they are like was learned from "
         "what the bundled network takes from calm places."
     )
 
