@@ -2,7 +2,7 @@
 
     python packaging/train_pretrained.py ../shared/data/bsd400            the full one, for a GPU
     python packaging/train_pretrained.py ../shared/data/bsd400 --small    an hour on a processor
-    python packaging/train_pretrained.py ../shared/data/bsd400 --heavy-tails    a quarter of that
+    python packaging/train_pretrained.py ../shared/data/bsd400 --heavy-tails    as long as that
 
 The last goes on from the bundled weights and gives those for noise whose power is in a few pixels,
 `resources/pretrained_heavy_tails.safetensors`.

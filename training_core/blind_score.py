@@ -138,7 +138,7 @@ class Judge:
             noise, (height, width) = crop.channel.noise, crop.image.shape
             guess = first_look(noise)(crop.image[None, None])[0, 0]
             sigma = torch.from_numpy(noise.curve(guess.cpu().numpy())).to(device)
-            if crop.averaged and crop.strength is not None:
+            if crop.is_averaged and crop.strength is not None:
                 sigma = sigma * crop.strength
             probe = noise.sample(1, height, width, draw)[0, 0].to(device) * sigma
             exposures = tuple(other.image for other in more)

@@ -17,7 +17,7 @@ METHODS = {
     "shrinkage": ("classical filters", "Filters that know the learned noise"),
     "dncnn-b": ("bundled DnCNN-B", "The bundled network for white noise"),
     "noisier2noise": ("noisier2noise", "A network that learned from this data with more noise"),
-    "pretrained": ("bundled network", "The network as the rounds begin with it"),
+    "pretrained": ("bundled network", "The bundled network before any training"),
 }
 STAND_INS = {
     "ResampledNoise": "re-sampled real noise",
@@ -113,7 +113,7 @@ def _noise(card: Card) -> Fact:
     usual = [pair for number, pair in pairs if number not in tailed]
     few = held_by_few(tailed, len(channels)) if tailed else ""
     if not usual:
-        return Fact("Learned noise", "from calm places", few, details)
+        return Fact("Learned noise", "from even areas", few, details)
     value = f"{math.floor(min(match.score for _, match in usual if match))} % match"
     meaning, good = _alike(usual, len(channels))
     if card.get("noise_again"):
@@ -140,12 +140,12 @@ def _alike(judged: Sequence[tuple[Mapping[str, Any], Any]], count: int) -> tuple
 
 def held_by_few(tailed: Sequence[int], channels: int) -> str:
     """Say in which channels, counted from 1, the noise has heavy tails, and what was done."""
-    where = ""
+    where = "A"
     if len(tailed) < channels:
-        where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))}: "
+        where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))} a"
     return (
-        f"{where}A few pixels hold most of the noise; what they are like was learned from "
-        "what the bundled network takes from calm places."
+        f"{where} few pixels hold most of the noise. How far off they are was learned from what "
+        "the bundled network takes from even areas."
     )
 
 

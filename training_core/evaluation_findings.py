@@ -104,7 +104,8 @@ def _clean_seen(report: Report) -> list[str]:
     if report.table.kind != "natural" or report.ours is None:
         return []
     chosen = report.card.get("first_estimate", {}).get("chosen")
-    bundled = ["the pretrained network"] * (report.settings.denoiser.network == "pretrained")
+    used = (report.settings.denoiser.network, chosen)
+    bundled = ["the pretrained network"] * ("pretrained" in used)
     bundled += ["DnCNN-B, the first estimate,"] * (chosen == "dncnn-b")
     return [
         f"The weights of {what} saw the clean photographs of BSD400, never those of BSD68."

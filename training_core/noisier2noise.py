@@ -74,8 +74,7 @@ def _train(scene: Scene) -> Denoiser:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = build_network(settings.denoiser).to(scene.device).eval()
-    channels = tuple(dict.fromkeys(region.channel for region in scene.noisy))
-    denoiser = Denoiser(network, channels, settings, scene.device)
+    denoiser = Denoiser(network, scene.channels, settings, scene.device)
     steps, kept = settings.denoiser.steps, part.load()
     if kept is not None and kept["steps"] == steps:
         network.load_state_dict(kept["kept"])

@@ -46,7 +46,7 @@ class Estimate:
     strength: Tensor | None = None
 
     @property
-    def averaged(self) -> bool:
+    def is_averaged(self) -> bool:
         """Whether neighbouring frames were averaged with it already."""
         return self.neighbours is None and self.strength is not None
 

@@ -50,7 +50,7 @@ class PhotonTrial:
     def of(cls, crop: Estimate, guess: Tensor, draw: torch.Generator) -> Self | None:
         """Choose where photons are added; None where they are many or frames were averaged."""
         noise, photons = crop.channel.noise, crop.channel.noise.photons
-        if photons is None or crop.averaged:
+        if photons is None or crop.is_averaged:
             return None
         values = noise.stabiliser.algebraic_inverse(crop.image.cpu().numpy())
         mean = noise.stabiliser.inverse(guess.cpu().numpy())

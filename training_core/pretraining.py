@@ -63,7 +63,7 @@ class PretrainingSettings(TrainingSize):
 
 FULL = PretrainingSettings()
 SMALL = PretrainingSettings(steps=50_000, batch=8)
-HEAVY_TAILED = PretrainingSettings(steps=20_000, batch=8, learning_rate=4e-4, heavy_tails=True)
+HEAVY_TAILED = PretrainingSettings(steps=60_000, batch=8, learning_rate=4e-4, heavy_tails=True)
 
 
 class ScenePool:

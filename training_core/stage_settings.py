@@ -112,7 +112,7 @@ class DenoiserSettings(Checked):
         "noisier2noise. Shrinkage: filters with the "
         "learned noise spectrum; dncnn-b is the bundled network, which knows photographs and white "
         "noise only; noisier2noise learns from the stack with more noise against the stack; "
-        "pretrained is the network as the rounds begin with it, which automatic tries where a few "
+        "pretrained is the bundled network before any training, which automatic tries where a few "
         "pixels hold most of the noise; g2 is the published network.",
         choices=("automatic", "shrinkage", "dncnn-b", "noisier2noise", "pretrained", "g2"),
     )

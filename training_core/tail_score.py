@@ -32,19 +32,20 @@ def is_heavy_tailed(noise: NoiseModel) -> bool:
     published = isinstance(noise.generator, NoiseGenerator)
     if published or noise.photons is not None or noise.correlation > MOST_SHARED:
         return False
-    unit = _sample(noise, torch.Generator().manual_seed(0))
+    unit = noise_sample(noise, torch.Generator().manual_seed(0))
     fourth = unit.pow(4)
     darker = float(fourth[unit < 0].sum() / fourth.sum())
-    return EACH_WAY < darker < 1 - EACH_WAY and _kurtosis(unit) > HEAVY
+    return EACH_WAY < darker < 1 - EACH_WAY and kurtosis(unit) > HEAVY
 
 
-def _sample(noise: NoiseModel, draw: torch.Generator) -> Tensor:
+def noise_sample(noise: NoiseModel, draw: torch.Generator) -> Tensor:
     """Draw unit noise of mean 0, (512^2,) float64."""
     unit = noise.sample(1, SAMPLE_PX, SAMPLE_PX, draw).flatten().cpu().double()
     return unit - unit.mean()
 
 
-def _kurtosis(unit: Tensor) -> float:
+def kurtosis(unit: Tensor) -> float:
+    """Give the fourth moment of values of mean 0 over their squared variance."""
     return float(unit.pow(4).mean() / unit.square().mean().square())
 
 
@@ -83,11 +84,11 @@ class TailTrial:
 
         None where frames were averaged, whose noise has other tails.
         """
-        if crop.averaged:
+        if crop.is_averaged:
             return None
-        unit, (height, width) = _sample(crop.channel.noise, draw), crop.image.shape
-        kurtosis = _kurtosis(unit)
-        cell = next((side for side in CELLS_PX if side**2 >= kurtosis), max(CELLS_PX))
+        unit, (height, width) = noise_sample(crop.channel.noise, draw), crop.image.shape
+        least = kurtosis(unit)
+        cell = next((side for side in CELLS_PX if side**2 >= least), max(CELLS_PX))
         picked, noise = [], []
         for _ in range(CELLS_PX[cell]):
             where = _one_of_each_cell(height, width, cell, draw).to(sigma.device)

@@ -91,8 +91,8 @@ class Training:
 
     def denoiser(self) -> tuple[Denoiser, list[RoundResult]]:
         """Go through all stages; give the denoiser of the best round, and all rounds."""
-        learned = [self._channel(number) for number in range(len(self.patches))]
-        channels = tuple(channel for channel, _ in learned)
+        known = [self._channel(number) for number in range(len(self.patches))]
+        channels = tuple(channel for channel, _ in known)
         network = build_network(self.settings.denoiser)
         if isinstance(network, PretrainedDenoiser):
             load_pretrained(network, weights_for(channels))
@@ -102,15 +102,15 @@ class Training:
             self._estimate(channel.noise.stabiliser.forward(r.values), channel)
             for r, channel in ((r, channels[r.channel]) for r in self.regions)
         ]
-        tailed = [n for n, c in enumerate(channels, start=1) if is_heavy_tailed(c.noise)]
-        if tailed:
-            few = [region for region in noisy if is_heavy_tailed(region.channel.noise)]
-            learn_tails(self.settings, few, self.device, self.run)
-            self.run.note(held_by_few(tailed, len(channels)))
-            denoiser.card["heavy_tails"] = tailed
+        tailed = [channel for channel in channels if is_heavy_tailed(channel.noise)]
+        few = [region for region in noisy if region.channel in tailed]
+        if learned := learn_tails(self.settings, few, self.device, self.run):
+            numbers = [n for n, channel in enumerate(channels, start=1) if channel in learned]
+            self.run.note(held_by_few(numbers, len(channels)))
+            denoiser.card["heavy_tails"] = numbers
         noisy = self._with_neighbours(denoiser, noisy)
         judge, recorded = self._judge(noisy), self._learns_from_recorded(denoiser)
-        first: Teacher = [g2 for _, g2 in learned if g2 is not None]
+        first: Teacher = [g2 for _, g2 in known if g2 is not None]
         if not first:
             scene = Scene(self.settings, noisy, self.device, self.run, self.checkpoint, recorded)
             first, choice = make_first_estimates(scene, judge)

@@ -127,11 +127,11 @@ def test_the_fall_back_to_real_patches_is_said():
 def test_noise_of_few_far_values_is_said_and_no_stand_in_for_what_was_learned_again():
     resampled = channel(FAR, "ResampledNoise")
     told = facts(noise=[resampled], heavy_tails=[1])["Learned noise"]
-    assert (told.value, told.good) == ("from calm places", None)
-    assert told.meaning.startswith("A few pixels hold most of the noise; what they are like was")
+    assert (told.value, told.good) == ("from even areas", None)
+    assert told.meaning.startswith("A few pixels hold most of the noise. How far off they are was")
     told = facts(noise=[channel(MATCH), resampled], heavy_tails=[2])["Learned noise"]
     assert (told.value, told.good) == ("97 % match", True)
-    assert "aside to judge it. In channel 2: A few pixels hold most of the noise;" in told.meaning
+    assert "aside to judge it. In channel 2 a few pixels hold most of the noise." in told.meaning
 
 
 def test_measured_noise_that_stands_in_is_said():

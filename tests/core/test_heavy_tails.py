@@ -28,20 +28,22 @@ TRUTH = mixture((1000, 1000), STRENGTH, 9).ravel()
 QUANTILES = [0.0005, 0.005, 0.02, 0.05, 0.1]
 
 
-def patchy(sigma=5.2):
-    """Give the noise that smooth patches tell of: its core is as wide as their texture."""
-    values = TRUTH + 1.5 * np.random.default_rng(0).standard_normal(TRUTH.shape)
+def noise_of(values, sigma):
+    """Give noise of which every pixel is one of these values, said to be `sigma` strong."""
     unit = torch.from_numpy((values / values.std()).astype(np.float32)).reshape(-1, 1, 1)
     generator = ResampledNoise(unit, torch.zeros(1, dtype=torch.long))
     curve = NoiseCurve(np.zeros(1), np.array([sigma]))
     return replace(noise_model(curve=curve), generator=generator)
 
 
-def channel():
-    return Channel(patchy(), 200.0, 5.2)
+def channel(texture=1.5):
+    """Give what smooth patches tell of the noise: its core is as wide as their texture."""
+    values = TRUTH + texture * np.random.default_rng(0).standard_normal(TRUTH.shape)
+    sigma = float(values.std())
+    return Channel(noise_of(values, sigma), 200.0, sigma)
 
 
-def regions(of, count=3, size=160):
+def regions(of, count=2, size=128):
     clean = scene(size, size)
     noisy = [clean + mixture(clean.shape, STRENGTH, seed) for seed in range(count)]
     return [Estimate(torch.from_numpy(image.astype(np.float32)), of) for image in noisy]
@@ -52,11 +54,11 @@ def drawn(noise):
     return np.quantile(unit * noise.curve.sigmas.mean(), QUANTILES)
 
 
-def test_calm_places_tell_what_the_noise_is_like():
+def test_what_the_network_takes_from_calm_places_tells_what_the_noise_is_like():
     learned, truth = channel(), np.quantile(TRUTH, QUANTILES)
     before = np.abs(drawn(learned.noise) - truth)
-    learn_tails(Settings(), regions(learned), CPU, SILENT)
-    assert np.abs(drawn(learned.noise) - truth).sum() < 0.5 * before.sum()
+    assert learn_tails(Settings(), regions(learned), CPU, SILENT) == [learned]
+    assert np.abs(drawn(learned.noise) - truth)[-2:].sum() < 0.5 * before[-2:].sum()
     sigma = float(learned.noise.curve.sigmas.mean())
     assert sigma == pytest.approx(TRUTH.std(), rel=0.06)
     assert learned.spread == pytest.approx(sigma)  # the unit of the network
@@ -64,20 +66,44 @@ def test_calm_places_tell_what_the_noise_is_like():
     assert float(unit.std()) == pytest.approx(1.0, abs=0.03)
 
 
-def test_what_was_cut_off_tells_nothing():
+def test_noise_that_is_known_already_stays_what_it_is():
+    rng = np.random.default_rng(0)
+    broad = np.where(rng.random(10**6) < 0.05, 30.0, 5.0) * rng.standard_normal(10**6)
+    clean, known = scene(160, 160), Channel(noise_of(broad, float(broad.std())), 200.0, 8.0)
+    few = np.where(rng.random((2, 160, 160)) < 0.05, 30.0, 5.0)
+    noisy = [clean + each * rng.standard_normal(clean.shape) for each in few]
+    images = [Estimate(torch.from_numpy(image.astype(np.float32)), known) for image in noisy]
+    learn_tails(Settings(), images, CPU, SILENT)
+    assert known.noise.curve.sigmas.mean() == pytest.approx(broad.std(), rel=0.06)
+    assert drawn(known.noise) == pytest.approx(np.quantile(broad, QUANTILES), rel=0.15)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_areas_without_noise_tell_nothing_of_it(recorded):
     learned = channel()
-    learned.recording = Recording(lowest=100.0)
+    if recorded:
+        learned.recording = Recording(lowest=100.0)
     noisy = regions(learned)
     for region in noisy:
-        region.image[:80] = 100.0  # calm, and without noise
-    learn_tails(Settings(), noisy, CPU, SILENT)
+        region.image[:32] = 100.0  # cut off, or padding: calm, and without noise
+    assert learn_tails(Settings(), noisy, CPU, SILENT) == [learned]
     assert learned.noise.curve.sigmas.mean() == pytest.approx(TRUTH.std(), rel=0.1)
 
 
-def test_too_few_calm_pixels_leave_the_noise_as_it_is():
+def test_channels_are_learned_each_for_itself():
+    few, known = channel(), channel()
+    noisy = [*regions(few, size=32), *regions(known)]
+    before = few.noise
+    assert learn_tails(Settings(), noisy, CPU, SILENT) == [known]
+    assert few.noise is before
+    assert learn_tails(Settings(), [], CPU, SILENT) == []
+
+
+def test_noise_that_would_be_twice_as_strong_is_not_believed():
     learned = channel()
+    learned.noise = noise_of(TRUTH, TRUTH.std() / 3)
     before = learned.noise
-    learn_tails(Settings(), regions(learned, count=1, size=48), CPU, SILENT)
+    assert learn_tails(Settings(), regions(learned), CPU, SILENT) == []
     assert learned.noise is before
 
 
@@ -86,7 +112,7 @@ def test_a_network_of_its_own_units_keeps_them():
     settings = replace(settings, denoiser=replace(settings.denoiser, network="compact"))
     learned = replace(channel(), spread=60.0)
     start = bundled_start(settings, [learned], CPU)
-    assert start.channels[0].spread == 5.2
+    assert start.channels[0].spread == pytest.approx(learned.noise.curve.sigmas.mean())
     learn_tails(settings, regions(learned), CPU, SILENT)
     assert learned.spread == 60.0
     assert learned.noise.curve.sigmas.mean() == pytest.approx(TRUTH.std(), rel=0.06)
@@ -114,4 +140,4 @@ def test_the_blind_score_tries_it_for_the_first_estimate_where_tails_are_heavy(m
     asked = replace(Settings(), denoiser=replace(Settings().denoiser, first_estimate="pretrained"))
     made, _ = make_first_estimates(Scene(asked, noisy, CPU), Judge(noisy, 0, CPU))
     start = bundled_start(asked, [known], CPU)
-    assert torch.equal(made[0].image, start.estimate(noisy[0].image, known))
+    assert torch.equal(made[0].image, start.estimate(noisy[0].image, start.channels[0]))
