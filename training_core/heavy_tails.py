@@ -14,6 +14,7 @@ import torch
 from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
 from .denoiser import Denoiser
+from .errors import ModelError
 from .noise_statistics import NoiseCurve
 from .pretrained import HEAVY_TAILS, NAME, WEIGHTS, PretrainedDenoiser, load_pretrained
 from .recording import RecordedNoise
@@ -94,12 +95,10 @@ def learn_tails(
     -------
     list of Channel
         Those that changed. One keeps its noise where calm pixels are too few, or what is found in
-        them is twice or half as strong or not heavy-tailed.
+        them is twice or half as strong or not heavy-tailed, and all do without the weights.
 
     Raises
     ------
-    ModelError
-        If the bundled weights are missing or damaged.
     Cancelled
         If the run was cancelled.
     """
@@ -107,7 +106,11 @@ def learn_tails(
     if not channels:
         return []
     plain = replace(settings, denoiser=replace(settings.denoiser, every_orientation=False))
-    start = bundled_start(plain, channels, device)
+    try:
+        start = bundled_start(plain, channels, device)
+    except ModelError as error:
+        run.note(f"{error} The noise stays as the smooth patches have it.", warning=True)
+        return []
     changed = []
     for channel, known in zip(channels, start.channels, strict=True):
         images = [region.image for region in noisy if region.channel is channel]

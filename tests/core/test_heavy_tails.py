@@ -9,9 +9,10 @@ import pytest
 import torch
 from made_up import CPU, noise_model, scene
 
-from training_core import first_estimate
+from training_core import first_estimate, heavy_tails
 from training_core.blind_score import Judge
 from training_core.channel import Channel
+from training_core.errors import ModelError
 from training_core.first_estimate import METHODS, Scene, make_first_estimates
 from training_core.heavy_tails import bundled_start, learn_tails, weights_for
 from training_core.noise_statistics import NoiseCurve
@@ -19,7 +20,7 @@ from training_core.noisy_pairs import Estimate
 from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
 from training_core.recording import Recording
 from training_core.resampled_noise import ResampledNoise
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
 from training_core.settings import Settings
 from training_core.synthetic_noise import mixture
 
@@ -105,6 +106,16 @@ def test_noise_that_would_be_twice_as_strong_is_not_believed():
     before = learned.noise
     assert learn_tails(Settings(), regions(learned), CPU, SILENT) == []
     assert learned.noise is before
+
+
+def test_without_the_weights_the_noise_stays_as_it_is(monkeypatch):
+    def missing(*_):
+        raise ModelError("pretrained_heavy_tails.safetensors is missing.")
+
+    monkeypatch.setattr(heavy_tails, "load_pretrained", missing)
+    told = []
+    assert learn_tails(Settings(), regions(channel()), CPU, Run(told.append)) == []
+    assert "is missing. The noise stays as the smooth patches have it." in told[0].text
 
 
 def test_a_network_of_its_own_units_keeps_them():

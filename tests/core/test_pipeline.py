@@ -19,6 +19,7 @@ from training_core.errors import InputError, TooFewPatchesError
 from training_core.networks import NoiseGenerator
 from training_core.pipeline import denoise_stack, expected_seconds, train
 from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
+from training_core.resampled_noise import ResampledNoise
 from training_core.run import (
     Cancelled,
     Note,
@@ -130,12 +131,15 @@ def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it
     spikes, bright, weights
 ):
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, network="pretrained", steps=1))
-    rng, clean = np.random.default_rng(0), block(96, 96, 200.0, 800.0)
+    rng, clean = np.random.default_rng(0), block(192, 192, 200.0, 800.0)
     few = rng.random(clean.shape) < spikes
     drawn = rng.standard_normal(clean.shape)
     noise = np.where(few, 60.0 * (np.abs(drawn) if bright else drawn), 4.0 * drawn)
     chosen = train([stack((clean + noise).astype(np.float32))], settings)
-    assert ("heavy_tails" in chosen.card) == (weights == HEAVY_TAILS)
+    assert chosen.card.get("heavy_tails", []) == [1] * (weights == HEAVY_TAILS)
+    generator = chosen.channels[0].noise.generator
+    again = isinstance(generator, ResampledNoise) and generator.patches.shape[1:] == (1, 1)
+    assert again == (weights == HEAVY_TAILS)
     bundled = PretrainedDenoiser()
     load_pretrained(bundled, weights)
     before = chosen.history[0].state_dict()

@@ -240,6 +240,24 @@ def test_what_was_chosen_blind_is_chosen_again(
     assert len(cards[0]["candidates"]) == 2
 
 
+def test_noise_of_few_far_values_is_learned_again_to_the_same(tmp_path: Path) -> None:
+    rng, clean = np.random.default_rng(0), block(128, 128, 200.0, 800.0)
+    few = rng.random(clean.shape) < 0.1
+    noisy = clean + np.where(few, rng.uniform(-80.0, 80.0, clean.shape), rng.normal(size=few.shape))
+    given = stack(noisy.astype(np.float32))
+    network = replace(QUICKEST.denoiser, network="pretrained", rounds=2, steps=4)
+    settings = replace(QUICKEST, denoiser=network)
+    whole = denoise_stack(given, settings)
+    assert whole.denoiser.card["heavy_tails"] == [1]
+    run = Interrupted("round 2 of 2", 3, PowerCutError)
+    with pytest.raises(PowerCutError):
+        denoise_stack(given, settings, run=run, checkpoint=Checkpoint(tmp_path / "cut"))
+    made = denoise_stack(given, settings, checkpoint=Checkpoint(tmp_path / "cut"))
+    assert_same(made, whole)
+    noises = [outcome.denoiser.channels[0].noise.generator for outcome in (made, whole)]
+    assert torch.equal(*(noise.state_dict()["patches"] for noise in noises))
+
+
 def claim(output: Path, existing: Existing, seed: int, error: Exception | None = None) -> None:
     """Begin a job, which fails before it has done anything where there is an error."""
     with existing.checkpoint(output, Run()) as kept:
