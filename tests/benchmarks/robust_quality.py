@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,8 +104,8 @@ class Benchmark:
     def _key(self, name: str) -> dict[str, Any]:
         """Give all that decides about the figures, but for the code."""
         settings = [self._settings(TABLES[table]).to_dict() for table in SETS[name].tables]
-        more = {"images": self.given.images, "paper_steps": self.given.paper_steps}
-        return json.loads(json.dumps({"settings": settings, **more}))  # as it is read back
+        kept = {"settings": settings, "images": self.given.images}
+        return json.loads(json.dumps(kept))  # as it is read back
 
     def _settings(self, table: Table) -> Any:
         given = self.given
@@ -130,9 +130,6 @@ class Benchmark:
         if self.given.classical:
             return outcome
         reports = [self._trained(table, limit) for table in tables]
-        if self.given.paper_steps:
-            paper = [self._paper(table, limit) for table in tables]
-            outcome = replace(outcome, rows={**figures, **means(paper, lambda _: "paper mode")})
         return with_ours(outcome, reports)
 
     def _without_training(self, table: Table, limit: int | None) -> list[Row]:
@@ -157,21 +154,6 @@ class Benchmark:
         place = given.output / f"{table.name}-{given.preset}"
         with existing.checkpoint(place, self.run) as checkpoint:
             return evaluate(request, run=self.run, checkpoint=checkpoint)
-
-    def _paper(self, table: Table, limit: int | None) -> Row:
-        """Give the result of paper mode with so few steps that it ends."""
-        given, steps = self.given, self.given.paper_steps
-        paper = settings_for(table, "paper", seed=given.seed, device=given.device)
-        shortened = replace(
-            paper,
-            noise_model=replace(paper.noise_model, steps=steps),
-            denoiser=replace(paper.denoiser, steps=steps),
-        )
-        request = Request(table, given.data, shortened, (PROTOCOL,), ("g2g",), limit)
-        found = evaluate(request, run=self.run).ours
-        if found is None:
-            raise SystemExit(f"Paper mode could not be trained on {table.name}.")
-        return found
 
     def _tests(self, table: Table) -> Sequence[Any]:
         return load_table(table, self.given.data, PROTOCOL, seed=self.given.seed).tests
@@ -222,7 +204,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default=",".join(SETS), help="sets, separated by commas")
     parser.add_argument("--preset", default="balanced", choices=PRESETS)
     parser.add_argument("--images", type=int, metavar="N", help="test only so many of each table")
-    parser.add_argument("--paper-steps", type=int, metavar="N", help="paper mode, so shortened")
     parser.add_argument("--classical", action="store_true", help="only rows without training")
     parser.add_argument("--resume", action="store_true", help="keep the sets that are done")
     parser.add_argument("--seed", type=int, default=0)

@@ -128,7 +128,7 @@ def test_ct_is_judged_by_its_error_alone():
 def test_the_lines_of_a_set():
     lines = outcome(lost=(0.12, 0.0)).lines()
     assert lines["Quality"] == (
-        "| fish | 4 | 22.86/.454 | 35.00/.990 | 30.00/.890 | - | - | 29.00/.900 | - | - | - | - | "
+        "| fish | 4 | 22.86/.454 | 35.00/.990 | 30.00/.890 | - | - | 29.00/.900 | - | - | - | "
         "32.55/.901 | 32.50/.900 | yes | yes | yes | yes | 39.13 | FBI-Net 32.29 |"
     )
     assert lines["The blind choice"] == (
