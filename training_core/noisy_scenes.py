@@ -12,6 +12,7 @@ from scipy import ndimage, signal
 from .noise_statistics import LAGS, NoiseCurve
 from .stabilise import STABILISED_FLOOR, Stabiliser
 from .synthetic_noise import poisson_gaussian
+from .tail_score import HEAVY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ KERNEL_PX = 15
 TAILS = (0.003, 0.3)  # share of the pixels that hold most of the power, where tails are heavy
 FAR = (4.0, 300.0)  # how many times as strong their noise is as that of the others
 CALMER = (0.03, 1.0)  # how strong the noise of the calmer ones among the others is
-LEAST_KURTOSIS = 7.0
 TAIL_SPANS = (5.0, 150.0)  # stds of such noise from black to white
 LEVELS, SAMPLES = 48, 3000  # of brightness, at which the std of stabilised photons is counted out
 
@@ -131,7 +131,7 @@ def draw_tails(shape: tuple[int, ...], rng: np.random.Generator) -> Values:
         few = rng.random(shape) < _log_uniform(TAILS, rng)
         noise = np.where(few, _log_uniform(FAR, rng) * tail, noise)
         unit: Values = noise / noise.std()
-        if np.mean(unit**4) >= LEAST_KURTOSIS:
+        if np.mean(unit**4) >= HEAVY:
             return unit
 
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from results import machine, read_results, section, with_section, write_results
-from robust_quality import DATA, SETS
+from robust_quality import DATA, SETS, chosen_sets
 from robust_rows import PROTOCOL, means
-from robust_tables import HEADS, Figures, figures, line, lines_of
+from robust_tables import HEADS, SECTION, Figures, figures, line, lines_of
 
 from training_core.evaluation import Request, evaluate, settings_for
 from training_core.published_tables import TABLES
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from training_core.published_tables import Table
     from training_core.settings import Settings
 
-TITLE, ROBUST = "Paper mode in the time of robust mode", "Robust mode"
+TITLE = "Paper mode in the time of robust mode"
 HEAD = "| set | images | steps | noisy | paper mode | ours | wall s |"
 BATCH = 8  # crops of a step
 ROUND_STEPS = 2  # of each round for one of the game
@@ -76,7 +76,7 @@ def line_of(name: str, steps: int, reports: Sequence[Report], ours: Figures | No
 
 def ours_in(text: str, name: str) -> Figures | None:
     """Read what robust mode reached with its defaults; None where it was not measured."""
-    known = lines_of(section(text, ROBUST))["Quality"].get(name)
+    known = lines_of(section(text, SECTION))["Quality"].get(name)
     if known is None:
         return None
     column = [cell.strip() for cell in HEADS["Quality"].split("|")].index("ours")
@@ -112,12 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=12, help="photographs that are tested")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the benchmark sets")
     given = parser.parse_args(arguments)
-    names = given.only.split(",")
-    unknown = [name for name in names if name not in SETS]
-    if unknown:
-        parser.error(f"there is no set {unknown[0]!r}; choose from {', '.join(SETS)}")
     beaten = False
-    for name in names:
+    for name in chosen_sets(parser, given):
         reports = reports_of(name, given)
         text = read_results()
         new = line_of(name, given.steps, reports, ours_in(text, name))
@@ -130,11 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def updated(body: str, name: str, new: str) -> str:
     """Put a line into the table of a section; those of other sets stay."""
-    kept = {
-        text.split("|")[1].strip(): text
-        for text in body.splitlines()
-        if text.startswith("| ") and text != HEAD
-    }
+    kept = {text.split("|")[1].strip(): text for text in body.splitlines() if text.startswith("| ")}
     kept[name] = new
     lines = [kept[each] for each in SETS if each in kept]
     rule = "|" + "---|" * (HEAD.count("|") - 1)

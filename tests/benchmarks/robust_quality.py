@@ -212,13 +212,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder of the records")
     parser.add_argument("--cache", type=Path, help="of classical rows [OUTPUT/classical]")
     given = parser.parse_args(arguments)
-    names = given.only.split(",")
+    return go_through(chosen_sets(parser, given), given)
+
+
+def chosen_sets(parser: argparse.ArgumentParser, given: argparse.Namespace) -> list[str]:
+    """Give the names of `--only`; an unknown one, or no folder of the sets, ends the program."""
+    names: list[str] = given.only.split(",")
     unknown = [name for name in names if name not in SETS]
     if unknown:
         parser.error(f"there is no set {unknown[0]!r}; choose from {', '.join(SETS)}")
     if not given.data.is_dir():
         parser.error(f"there is no folder {given.data}; add --data FOLDER")
-    return go_through(names, given)
+    return names
 
 
 def go_through(names: Sequence[str], given: argparse.Namespace) -> int:
