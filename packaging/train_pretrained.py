@@ -2,10 +2,11 @@
 
     python packaging/train_pretrained.py ../shared/data/bsd400            the full one, for a GPU
     python packaging/train_pretrained.py ../shared/data/bsd400 --small    an hour on a processor
-    python packaging/train_pretrained.py ../shared/data/bsd400 --heavy-tails    as long as that
+    python packaging/train_pretrained.py ../shared/data/bsd400 --noise white    as long as that
 
-The last goes on from the bundled weights and gives those for noise whose power is in a few pixels,
-`resources/pretrained_heavy_tails.safetensors`.
+The last goes on from the bundled weights and gives those for white noise,
+`resources/pretrained_white.safetensors`; with `--noise heavy-tailed`, those for noise whose power
+is in a few pixels, `resources/pretrained_heavy_tails.safetensors`.
 
 As with `train_dncnn_b.py`, `--minutes 9` ends a turn and `--resume` begins the next, to the same
 weights on a processor. Then `resources/pretrained.safetensors` is written, scenes are made of the
@@ -33,11 +34,12 @@ from network_training import (
 )
 
 from training_core.evaluation_set import find_folder
-from training_core.pretrained import HEAVY_TAILS, WEIGHTS, save_pretrained
+from training_core.noisy_scenes import Kind
+from training_core.pretrained import HEAVY_TAILS, WEIGHTS, WHITE, save_pretrained
 from training_core.pretraining import (
     FULL,
-    HEAVY_TAILED,
     MEASURED,
+    ON_TOP,
     SMALL,
     measure_gain,
     train_pretrained,
@@ -50,16 +52,26 @@ if TYPE_CHECKING:
     from training_core.run import Run
 
 TITLE = "Pretrained, the bundled start of the rounds"
-FOR_TAILS = " where a few pixels hold the noise"
+NAMES = {Kind.ANY: WEIGHTS, Kind.WHITE: WHITE, Kind.HEAVY_TAILED: HEAVY_TAILS}
+WHERE = {
+    Kind.ANY: "",
+    Kind.WHITE: " where noise is white",
+    Kind.HEAVY_TAILED: " where a few pixels hold the noise",
+}
 MANY = """one of two kinds of noise: photons with read noise, made even by the generalised Anscombe
 transform, or Gaussian noise of a random spectrum (white, blurred, or with little of the slow waves,
 as in CT), 2.5 to 80 standard deviations from black to white. The filter knows the spectrum, and how
 strong the Gaussian noise is but to a tenth."""
+ALONE = """white noise of one of two kinds: photons with read noise, made even by the generalised
+Anscombe transform, or Gaussian noise, 2.5 to 80 standard deviations from black to white. The filter
+knows how strong the Gaussian noise is but to a tenth. The training went on from the bundled weights
+for any noise."""
 TAILS = """white noise of which a few pixels hold most of the power: .3 to 30 % of them are 4 to 300
 times as far off as the others, uniformly or normally distributed, and the others may be Gaussian of
 one strength or of two; kurtosis 7 or more, 5 to 150 standard deviations from black to white. The
 filter knows how strong the noise is but to a tenth. The training went on from the bundled weights
-for other noise."""
+for any noise."""
+NOISES = {Kind.ANY: MANY, Kind.WHITE: ALONE, Kind.HEAVY_TAILED: TAILS}
 CARD = """# {title}
 
 `{name}`: five residual blocks of two 3 x 3 convolutions
@@ -94,12 +106,18 @@ made in the same way of the photographs of BSD68, none of which was trained on; 
 def main(given: list[str] | None = None) -> int:
     """Train, or go on; write weights and card when finished."""
     parser = training_parser(__doc__, "pretrained", "bsd68 is")
-    parser.add_argument("--heavy-tails", action="store_true", help="go on, for such noise")
+    parser.add_argument(
+        "--noise",
+        type=Kind,
+        choices=list(Kind),
+        default=Kind.ANY,
+        help="what noise to learn; all but any on top of the bundled weights",
+    )
     parser.set_defaults(output=None, checkpoint=None)
     arguments = parser.parse_args(given)
-    name = HEAVY_TAILS if arguments.heavy_tails else WEIGHTS
-    if arguments.small and arguments.heavy_tails:
-        parser.error("--heavy-tails has one size; leave out --small")
+    name = NAMES[arguments.noise]
+    if arguments.small and arguments.noise in ON_TOP:
+        parser.error(f"--noise {arguments.noise} has one size; leave out --small")
     arguments.output = arguments.output or resource(name)
     arguments.checkpoint = arguments.checkpoint or Path(f"{resource(name).stem}_training")
     return run_in_time(arguments, _train)
@@ -109,7 +127,7 @@ def _train(arguments: argparse.Namespace, run: Run) -> int:
     data = arguments.data or arguments.photographs.parent
     find_bsd68(data)  # what is missing shall not show after days of training
     settings = SMALL if arguments.small else FULL
-    settings = HEAVY_TAILED if arguments.heavy_tails else settings
+    settings = ON_TOP.get(arguments.noise, settings)
     done = train_network(arguments, run, settings, train_pretrained)
     if done is not None:
         publish(done, arguments.output, data)
@@ -124,21 +142,21 @@ def find_bsd68(data: Path) -> Path:
 
 def publish(done: Trained, output: Path, data: Path) -> None:
     """Measure the network, then write its weights and the card beside them."""
-    network, tails = done.training.settled(), done.training.settings.heavy_tails
+    network, kind = done.training.settled(), done.training.settings.noise
     gain = measure_gain(
         network,
         read_photographs(find_bsd68(data)),
         device=done.device,
         scenes=MEASURED,
-        heavy_tails=tails,
+        kind=kind,
     )
     print(f"{gain:.2f} dB less error than the filter's")
     text = CARD.format(
-        title=TITLE + (FOR_TAILS if tails else ""),
+        title=TITLE + WHERE[kind],
         name=output.name,
         today=date.today(),
         story=listed(done.story),
-        noise=TAILS if tails else MANY,
+        noise=NOISES[kind],
         gain=gain,
         scenes=MEASURED,
         licence=LICENCE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,14 @@ TAIL_SPANS = (5.0, 150.0)  # stds of such noise from black to white
 LEVELS, SAMPLES = 48, 3000  # of brightness, at which the std of stabilised photons is counted out
 
 
+class Kind(StrEnum):
+    """What noise scenes have: that of which a few pixels hold most of the power is on its own."""
+
+    ANY = "any"
+    WHITE = "white"
+    HEAVY_TAILED = "heavy-tailed"
+
+
 @dataclass(frozen=True, eq=False)
 class NoisyScene:
     """A scene and what is known of its noise, all in units in which the noise's std is about 1.
@@ -61,21 +70,21 @@ class NoisyScene:
 
 
 def draw_scene(
-    photographs: Sequence[Image], rng: np.random.Generator, *, heavy_tails: bool = False
+    photographs: Sequence[Image], rng: np.random.Generator, kind: Kind = Kind.ANY
 ) -> NoisyScene:
-    """Draw a scene.
+    """Draw a scene; any noise is white, blurred or lacks slow waves, but no few pixels hold it.
 
     Parameters
     ----------
     photographs
         Clean images, (height, width) float32, any range of values.
-    heavy_tails
-        Whether to draw only noise whose power is in a few pixels, which else there is none of.
     """
     view = draw_view(photographs[int(rng.integers(len(photographs)))], rng)
-    if heavy_tails:
+    if kind == Kind.HEAVY_TAILED:
         return with_heavy_tails(view, rng)
-    return with_photons(view, rng) if rng.random() < PHOTONS else with_even_noise(view, rng)
+    if rng.random() < PHOTONS:
+        return with_photons(view, rng)
+    return with_even_noise(view, rng, white=kind == Kind.WHITE)
 
 
 def draw_view(image: Image, rng: np.random.Generator) -> Values:
@@ -99,12 +108,12 @@ def _stretched(view: Values) -> Values:
     return stretched
 
 
-def with_even_noise(view: Values, rng: np.random.Generator) -> NoisyScene:
-    """Add Gaussian noise of a random spectrum; its std is known but to a tenth."""
+def with_even_noise(view: Values, rng: np.random.Generator, *, white: bool = False) -> NoisyScene:
+    """Add Gaussian noise, white or of a random spectrum; its std is known but to a tenth."""
     clean = view * _log_uniform(SPANS, rng)
-    kernel = draw_kernel(rng)
-    white = rng.standard_normal([n + KERNEL_PX - 1 for n in view.shape])
-    noise = signal.oaconvolve(white, kernel, mode="valid")
+    kernel = _impulse(KERNEL_PX) if white else draw_kernel(rng)
+    drawn = rng.standard_normal([n + KERNEL_PX - 1 for n in view.shape])
+    noise = signal.oaconvolve(drawn, kernel, mode="valid")
     off = rng.uniform(1 - UNCERTAIN, 1 + UNCERTAIN)
     curve = NoiseCurve(np.zeros(1), np.ones(1))
     return _scene(clean + off * noise, clean, kernel_covariance(kernel), curve)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "pretrained"
 WEIGHTS = "pretrained.safetensors"
+WHITE = "pretrained_white.safetensors"
 HEAVY_TAILS = "pretrained_heavy_tails.safetensors"  # for noise whose power is in a few pixels
 WIDTH, BLOCKS = 64, 5
 CONTEXT = 0.1  # the estimate may be a hundred times the noise, what is to be corrected is not

@@ -16,7 +16,7 @@ import torch
 
 from .averaged_training import AveragedTraining, TrainingSize, train_on
 from .errors import InputError
-from .noisy_scenes import SCALES, draw_scene
+from .noisy_scenes import SCALES, Kind, draw_scene
 from .orientations import ALL, turn
 from .pretrained import NAME, PretrainedDenoiser, load_pretrained
 from .run import SILENT
@@ -48,8 +48,8 @@ class PretrainingSettings(TrainingSize):
     ----------
     scenes
         How many are at hand at a time; the oldest makes way for a new one.
-    heavy_tails
-        Whether to go on from the bundled weights, with noise whose power is in a few pixels.
+    noise
+        What noise the scenes have; all but any is learned on top of the bundled weights for any.
     """
 
     steps: int = 200_000
@@ -58,12 +58,15 @@ class PretrainingSettings(TrainingSize):
     learning_rate: float = 8e-4
     seed: int = 0
     scenes: int = 300
-    heavy_tails: bool = False
+    noise: Kind = Kind.ANY
 
 
 FULL = PretrainingSettings()
 SMALL = PretrainingSettings(steps=50_000, batch=8)
-HEAVY_TAILED = PretrainingSettings(steps=60_000, batch=8, learning_rate=4e-4, heavy_tails=True)
+ON_TOP = {
+    kind: PretrainingSettings(steps=60_000, batch=8, learning_rate=4e-4, noise=kind)
+    for kind in (Kind.WHITE, Kind.HEAVY_TAILED)
+}
 
 
 class ScenePool:
@@ -115,8 +118,7 @@ class ScenePool:
         """Make a scene, and how much it counts: a dim one must not vanish beside a bright one."""
         self.run.check()
         seed = (self.settings.seed, TO_LEARN, number)
-        tails = self.settings.heavy_tails
-        images = make_images(self.images, seed, self.device, heavy_tails=tails)
+        images = make_images(self.images, seed, self.device, self.settings.noise)
         error = float((images[1] - images[2]).square().mean())
         return images.cpu(), (error + LEAST_ERROR) ** -0.5
 
@@ -131,11 +133,10 @@ def make_images(
     photographs: Sequence[Image],
     seed: tuple[int, ...],
     device: torch.device,
-    *,
-    heavy_tails: bool = False,
+    kind: Kind = Kind.ANY,
 ) -> Tensor:
     """Draw a scene: noisy, the filter's estimate and clean, minus the mean, (3, h, w) float32."""
-    scene = draw_scene(photographs, np.random.default_rng(seed), heavy_tails=heavy_tails)
+    scene = draw_scene(photographs, np.random.default_rng(seed), kind)
     noisy, clean = (torch.from_numpy(image).to(device) for image in (scene.noisy, scene.clean))
     estimate = ShrinkageFilter(scene.covariance, scene.curve)(noisy[None, None])[0, 0]
     return torch.stack([noisy, estimate, clean]) - noisy.mean()
@@ -145,7 +146,7 @@ class Pretraining(AveragedTraining[PretrainedDenoiser]):
     """The network in training."""
 
     def __init__(self, pool: ScenePool, run: Run = SILENT) -> None:
-        make = _bundled if pool.settings.heavy_tails else PretrainedDenoiser
+        make = PretrainedDenoiser if pool.settings.noise == Kind.ANY else _bundled
         super().__init__(make, pool.settings, pool.device, run, warm_up=WARM_UP)
         self.pool = pool
 
@@ -201,7 +202,7 @@ def measure_gain(
     *,
     device: torch.device,
     scenes: int = MEASURED,
-    heavy_tails: bool = False,
+    kind: Kind = Kind.ANY,
 ) -> float:
     """Give by how many dB the network lowers the error of the filter's estimate, on the mean.
 
@@ -214,7 +215,7 @@ def measure_gain(
     gains = []
     for number in range(scenes):
         seed = (0, TO_MEASURE, number)
-        images = make_images(photographs, seed, device, heavy_tails=heavy_tails)
+        images = make_images(photographs, seed, device, kind)
         made = torch.cat([images[1:2], network(images[None, :2])[0]])
         before, after = (made - images[2]).square().mean(dim=(1, 2)).tolist()
         gains.append(10 * math.log10(before / after))

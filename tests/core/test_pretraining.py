@@ -18,6 +18,7 @@ from training_core.checkpoint import Checkpoint
 from training_core.errors import CheckpointError, InputError
 from training_core.noise_statistics import LAGS
 from training_core.noisy_scenes import (
+    Kind,
     draw_kernel,
     draw_scene,
     draw_view,
@@ -116,9 +117,24 @@ def test_heavy_tails_have_most_of_the_power_in_a_few_pixels(flat):
     assert min(shares) > 0.75  # of Gaussian noise .65
     assert 0.85 < min(sigmas) < 0.95
     assert 1.05 < max(sigmas) < 1.15
-    drawn = draw_scene(photographs(), np.random.default_rng(5), heavy_tails=True)
+    drawn = draw_scene(photographs(), np.random.default_rng(5), Kind.HEAVY_TAILED)
     noise = drawn.noisy.astype(np.float64) - drawn.clean
     assert np.mean((noise / noise.std()) ** 4) >= 6.9
+
+
+def test_white_scenes_have_neither_correlated_noise_nor_that_of_few_pixels():
+    correlated = 0
+    for seed in range(12):
+        white, any_noise = (
+            draw_scene(photographs(), np.random.default_rng(seed), kind)
+            for kind in (Kind.WHITE, Kind.ANY)
+        )
+        assert white.covariance.sum() == white.covariance[LAGS, LAGS] == 1
+        noise = white.noisy.astype(np.float64) - white.clean
+        beside = (noise[:, 1:] * noise[:, :-1]).mean() / noise.var()
+        assert abs(beside) < 0.1
+        correlated += not np.array_equal(any_noise.covariance, white.covariance)
+    assert correlated > 3
 
 
 def test_views_are_stretched_from_black_to_white_in_three_sizes_and_turned():
@@ -186,10 +202,11 @@ def test_training_lowers_the_loss_and_is_the_same_for_the_same_seed(trained):
     assert losses[-1] < 0.9 * before
 
 
-def test_heavy_tails_are_learned_on_top_of_the_bundled_weights():
+@pytest.mark.parametrize("kind", [Kind.WHITE, Kind.HEAVY_TAILED])
+def test_noise_of_one_kind_is_learned_on_top_of_the_bundled_weights(kind):
     bundled = PretrainedDenoiser()
     load_pretrained(bundled)
-    pool = ScenePool(photographs(), replace(TINY, heavy_tails=True), CPU)
+    pool = ScenePool(photographs(), replace(TINY, noise=kind), CPU)
     training = Pretraining(pool)
     assert torch.equal(weights(training.trained), weights(bundled))
     source, target, counts = pool.batch(0)
@@ -274,26 +291,36 @@ def test_the_script_writes_weights_and_card_and_looks_for_bsd68_first(
     assert "photons with read noise" in card
 
 
-def test_the_script_goes_on_from_the_bundled_weights_for_heavy_tails(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (Kind.WHITE, "white noise of one of two kinds: photons"),
+        (Kind.HEAVY_TAILED, "a few pixels hold most of the power"),
+    ],
+)
+def test_the_script_goes_on_from_the_bundled_weights_for_one_kind_of_noise(
+    kind, told, tmp_path, monkeypatch
+):
     script = load_script(monkeypatch, "train_pretrained")
-    monkeypatch.setattr(script, "HEAVY_TAILED", replace(TINY, steps=2, heavy_tails=True))
+    monkeypatch.setattr(script, "ON_TOP", {kind: replace(TINY, steps=2, noise=kind)})
     monkeypatch.setattr(script, "MEASURED", 2)
     line, output = command_line(tmp_path, "made"), tmp_path / "made.safetensors"
     write_photographs(tmp_path / "bsd68", 1)
     line.remove("--small")
-    assert script.main([*line, "--heavy-tails"]) == 0
+    assert script.main([*line, "--noise", kind]) == 0
     assert load_file(output).keys() == load_file(resource(WEIGHTS)).keys()
     card = output.with_suffix(".md").read_text("utf-8")
     assert "`made.safetensors`" in card
-    assert card.startswith(f"# {script.TITLE}{script.FOR_TAILS}")
-    assert "a few pixels hold most of the power" in card
+    assert card.startswith(f"# {script.TITLE}{script.WHERE[kind]}\n")
+    assert told in card
+    assert "The training went on from the bundled weights" in " ".join(card.split())
     assert "{" not in card
 
 
-def test_heavy_tails_have_no_small_size(tmp_path, monkeypatch, capsys):
+def test_one_kind_of_noise_has_no_small_size(tmp_path, monkeypatch, capsys):
     script = load_script(monkeypatch, "train_pretrained")
     with pytest.raises(SystemExit):
-        script.main([*command_line(tmp_path, "made"), "--small", "--heavy-tails"])
+        script.main([*command_line(tmp_path, "made"), "--small", "--noise", "white"])
     assert "leave out --small" in capsys.readouterr().err
 
 
