@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .bundled_start import bundled_start, weights_for
 from .card_words import TURNING
 from .checkpoint import NO_CHECKPOINT
 from .denoiser import first_look
 from .dncnn_b import NAME, fit_to_noise
 from .errors import ModelError
-from .heavy_tails import bundled_start, weights_for
 from .neighbour_average import averaged
 from .noisier2noise import NAME as NOISIER2NOISE
 from .noisier2noise import noisier2noise

@@ -1,4 +1,4 @@
-"""Noise of which a few pixels hold most of the power: the weights that know it, and its values.
+"""The values of noise of which a few pixels hold most of the power.
 
 Smooth patches hold texture that is stronger than what most pixels of such noise have, so they tell
 the far values well and the others not at all. A network that knows such noise tells both.
@@ -13,21 +13,22 @@ import numpy as np
 import torch
 from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
-from .denoiser import Denoiser
+from .bundled_start import bundled_start
 from .errors import ModelError
 from .noise_statistics import NoiseCurve
-from .pretrained import HEAVY_TAILS, NAME, WEIGHTS, PretrainedDenoiser, load_pretrained
+from .pretrained import NAME
 from .recording import RecordedNoise
 from .resampled_noise import ResampledNoise
 from .tail_score import is_heavy_tailed, kurtosis, noise_sample
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from .channel import Channel
+    from .denoiser import Denoiser
     from .noise_model import NoiseModel
     from .noise_statistics import Values
     from .noisy_pairs import Estimate
@@ -46,32 +47,6 @@ VALUES = 65_536  # that are kept of all
 TURNS = 3
 MOST_CHANGE = 2.0  # of the strength
 SEED = 0x7A11
-
-
-def weights_for(channels: Collection[Channel]) -> str:
-    """Name the bundled weights that know the noise of all these channels."""
-    tails = all(is_heavy_tailed(channel.noise) for channel in channels)
-    return HEAVY_TAILS if tails else WEIGHTS
-
-
-def bundled_start(
-    settings: Settings, channels: Collection[Channel], device: torch.device
-) -> Denoiser:
-    """Give the bundled network as a denoiser: what the rounds begin with, and no last pass.
-
-    Its channels are those given, in their order, as this network needs their values.
-
-    Raises
-    ------
-    ModelError
-        If the weights are missing or damaged.
-    """
-    network = PretrainedDenoiser()
-    load_pretrained(network, weights_for(channels))
-    given = tuple(replace(c, flat_areas=None) for c in channels)
-    if settings.denoiser.network != NAME:
-        given = tuple(replace(c, spread=float(c.noise.curve.sigmas.mean())) for c in given)
-    return Denoiser(network.to(device).eval(), given, settings, device, collaboration=0.0)
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 CORRELATED = 0.2  # of neighbouring pixels' noise
+WHITE = 0.02  # correlation at any lag below this counts as none
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,13 @@ class NoiseModel:
     def is_correlated(self) -> bool:
         """Whether neighbouring pixels share more noise than what knows white noise can bear."""
         return self.correlation > CORRELATED
+
+    @property
+    def is_white(self) -> bool:
+        """Whether each pixel has noise of its own, as far as can be measured."""
+        unit = np.abs(self.covariance) / self.covariance[LAGS, LAGS]
+        unit[LAGS, LAGS] = 0
+        return bool(unit.max() < WHITE)
 
     @property
     def orientations(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import torch
 from .alike import note_unlike
 from .blind_score import Judge
 from .brightness import brightness_curve
+from .bundled_start import weights_for
 from .card_words import held_by_few
 from .channel import Channel
 from .denoiser import Denoiser
@@ -17,7 +18,7 @@ from .even_noise import EvenNoise, is_ct, tissue
 from .finished_frames import to_stack_units
 from .first_estimate import Scene, make_first_estimates
 from .flat_areas import measure_flat_areas
-from .heavy_tails import learn_tails, weights_for
+from .heavy_tails import learn_tails
 from .model_file import channel_from, channel_state
 from .neighbour_average import averaged
 from .neighbour_choice import most_neighbours, with_neighbours

@@ -9,15 +9,15 @@ import pytest
 import torch
 from made_up import CPU, noise_model, scene
 
-from training_core import first_estimate, heavy_tails
+from training_core import first_estimate
 from training_core.blind_score import Judge
+from training_core.bundled_start import bundled_start
 from training_core.channel import Channel
 from training_core.errors import ModelError
 from training_core.first_estimate import METHODS, Scene, make_first_estimates
-from training_core.heavy_tails import bundled_start, learn_tails, weights_for
+from training_core.heavy_tails import learn_tails
 from training_core.noise_statistics import NoiseCurve
 from training_core.noisy_pairs import Estimate
-from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
 from training_core.recording import Recording
 from training_core.resampled_noise import ResampledNoise
 from training_core.run import SILENT, Run
@@ -112,7 +112,7 @@ def test_without_the_weights_the_noise_stays_as_it_is(monkeypatch):
     def missing(*_):
         raise ModelError("pretrained_heavy_tails.safetensors is missing.")
 
-    monkeypatch.setattr(heavy_tails, "load_pretrained", missing)
+    monkeypatch.setattr("training_core.bundled_start.load_pretrained", missing)
     told = []
     assert learn_tails(Settings(), regions(channel()), CPU, Run(told.append)) == []
     assert "is missing. The noise stays as the smooth patches have it." in told[0].text
@@ -127,17 +127,6 @@ def test_a_network_of_its_own_units_keeps_them():
     learn_tails(settings, regions(learned), CPU, SILENT)
     assert learned.spread == 60.0
     assert learned.noise.curve.sigmas.mean() == pytest.approx(TRUTH.std(), rel=0.06)
-
-
-@pytest.mark.parametrize("tails", [True, False])
-def test_the_bundled_start_has_the_weights_that_know_the_noise(tails):
-    known = channel() if tails else Channel(noise_model(), 200.0, 1.0)
-    assert weights_for([known]) == (HEAVY_TAILS if tails else WEIGHTS)
-    assert weights_for([known, Channel(noise_model())]) == WEIGHTS
-    network = PretrainedDenoiser()
-    load_pretrained(network, weights_for([known]))
-    start = bundled_start(Settings(), [known], CPU).network.state_dict()
-    assert all(torch.equal(start[name], value) for name, value in network.state_dict().items())
 
 
 @pytest.mark.parametrize("tails", [True, False])

@@ -18,7 +18,7 @@ from training_core.denoiser import denoise
 from training_core.errors import InputError, TooFewPatchesError
 from training_core.networks import NoiseGenerator
 from training_core.pipeline import denoise_stack, expected_seconds, train
-from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
+from training_core.pretrained import HEAVY_TAILS, WHITE, PretrainedDenoiser, load_pretrained
 from training_core.resampled_noise import ResampledNoise
 from training_core.run import (
     Cancelled,
@@ -125,7 +125,7 @@ def test_several_stacks_train_one_denoiser():
 
 @pytest.mark.parametrize(
     ("spikes", "bright", "weights"),
-    [(0.05, False, HEAVY_TAILS), (0.0, False, WEIGHTS), (0.05, True, WEIGHTS)],
+    [(0.05, False, HEAVY_TAILS), (0.0, False, WHITE), (0.05, True, WHITE)],
 )
 def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it(
     spikes, bright, weights

@@ -27,7 +27,13 @@ from training_core.noisy_scenes import (
     with_heavy_tails,
     with_photons,
 )
-from training_core.pretrained import HEAVY_TAILS, WEIGHTS, PretrainedDenoiser, load_pretrained
+from training_core.pretrained import (
+    HEAVY_TAILS,
+    WEIGHTS,
+    WHITE,
+    PretrainedDenoiser,
+    load_pretrained,
+)
 from training_core.pretraining import (
     CROPS_PER_SCENE,
     Pretraining,
@@ -324,7 +330,7 @@ def test_one_kind_of_noise_has_no_small_size(tmp_path, monkeypatch, capsys):
     assert "leave out --small" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "most"), [(WEIGHTS, 3), (HEAVY_TAILS, 12)])
+@pytest.mark.parametrize(("name", "most"), [(WEIGHTS, 3), (WHITE, 3), (HEAVY_TAILS, 12)])
 def test_the_card_beside_bundled_weights_names_their_gain_and_their_licence(name, most):
     card = resource(name).with_suffix(".md").read_text("utf-8")
     assert f"`{name}`" in card

@@ -1,0 +1,70 @@
+"""Which bundled weights the rounds begin with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_up import CPU, noise_model
+
+from training_core.bundled_start import bundled_start, weights_for
+from training_core.channel import Channel
+from training_core.noise_statistics import LAGS
+from training_core.pretrained import (
+    HEAVY_TAILS,
+    WEIGHTS,
+    WHITE,
+    PretrainedDenoiser,
+    load_pretrained,
+)
+from training_core.resampled_noise import ResampledNoise
+from training_core.settings import Settings
+from training_core.synthetic_noise import mixture
+
+
+def tailed():
+    """Give white noise most of which few pixels hold."""
+    values = mixture((300, 300), 25.0, 9).astype(np.float32).ravel()
+    unit = torch.from_numpy(values / values.std()).reshape(-1, 1, 1)
+    return replace(noise_model(), generator=ResampledNoise(unit, torch.zeros(1, dtype=torch.long)))
+
+
+def with_lag(value, lag):
+    """Give noise of which pixels this far apart share so much."""
+    covariance = noise_model().covariance.copy()
+    for sign in (1, -1):
+        covariance[LAGS, LAGS + sign * lag] = value * covariance[LAGS, LAGS]
+    return replace(noise_model(), covariance=covariance)
+
+
+KNOWN = {HEAVY_TAILS: tailed(), WHITE: noise_model(), WEIGHTS: noise_model(blur=0.6)}
+
+
+@pytest.mark.parametrize("weights", KNOWN)
+def test_the_start_has_the_weights_that_know_the_noise(weights):
+    known = Channel(KNOWN[weights], 200.0, 1.0)
+    assert weights_for([known]) == weights
+    network = PretrainedDenoiser()
+    load_pretrained(network, weights)
+    start = bundled_start(Settings(), [known], CPU).network.state_dict()
+    assert all(torch.equal(start[name], value) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("several", "taken"),
+    [
+        ((HEAVY_TAILS, WEIGHTS), WEIGHTS),
+        ((WHITE, WEIGHTS), WEIGHTS),
+        ((HEAVY_TAILS, WHITE), WHITE),  # both are
+    ],
+)
+def test_channels_that_differ_have_weights_that_know_all_of_their_noise(several, taken):
+    assert weights_for([Channel(KNOWN[name]) for name in several]) == taken
+
+
+@pytest.mark.parametrize(("value", "lag"), [(0.05, 1), (-0.05, 1), (0.03, 9)])
+def test_a_little_correlation_at_any_lag_is_not_white(value, lag):
+    assert not with_lag(value, lag).is_white
+    assert with_lag(value / 5, lag).is_white
