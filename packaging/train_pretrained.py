@@ -126,8 +126,7 @@ def main(given: list[str] | None = None) -> int:
 def _train(arguments: argparse.Namespace, run: Run) -> int:
     data = arguments.data or arguments.photographs.parent
     find_bsd68(data)  # what is missing shall not show after days of training
-    settings = SMALL if arguments.small else FULL
-    settings = ON_TOP.get(arguments.noise, settings)
+    settings = ON_TOP.get(arguments.noise, SMALL if arguments.small else FULL)
     done = train_network(arguments, run, settings, train_pretrained)
     if done is not None:
         publish(done, arguments.output, data)

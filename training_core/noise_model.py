@@ -101,9 +101,15 @@ class NoiseModel:
         return self.stabiliser.forward(values)
 
     @property
+    def autocorrelation(self) -> Values:
+        """The covariance with 1 in the middle, (31, 31) float64."""
+        unit: Values = self.covariance / self.covariance[LAGS, LAGS]
+        return unit
+
+    @property
     def correlation(self) -> float:
         """That of neighbouring pixels, in the direction in which it is larger; 0 to 1."""
-        unit = self.covariance / self.covariance[LAGS, LAGS]
+        unit = self.autocorrelation
         return float(max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])))
 
     @property
@@ -114,9 +120,9 @@ class NoiseModel:
     @property
     def is_white(self) -> bool:
         """Whether each pixel has noise of its own, as far as can be measured."""
-        unit = np.abs(self.covariance) / self.covariance[LAGS, LAGS]
-        unit[LAGS, LAGS] = 0
-        return bool(unit.max() < WHITE)
+        apart = np.abs(self.autocorrelation)
+        apart[LAGS, LAGS] = 0
+        return bool(apart.max() < WHITE)
 
     @property
     def orientations(self) -> tuple[int, ...]:
@@ -125,7 +131,7 @@ class NoiseModel:
 
     def statistics(self) -> dict[str, Any]:
         """Give what a person wants to know of the noise, as plain values."""
-        unit = self.covariance / self.covariance[LAGS, LAGS]
+        unit = self.autocorrelation
         return {
             "gain": self.stabiliser.gain,
             "read_variance": self.stabiliser.read_variance,

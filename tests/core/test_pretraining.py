@@ -139,6 +139,7 @@ def test_white_scenes_have_neither_correlated_noise_nor_that_of_few_pixels():
         noise = white.noisy.astype(np.float64) - white.clean
         beside = (noise[:, 1:] * noise[:, :-1]).mean() / noise.var()
         assert abs(beside) < 0.1
+        assert np.mean((noise / noise.std()) ** 4) < 7
         correlated += not np.array_equal(any_noise.covariance, white.covariance)
     assert correlated > 3
 
