@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from training_core.network_choice import build_network
 from training_core.networks import NoiseGenerator
 from training_core.noise_model import NoiseModel
 from training_core.noise_statistics import LAGS, NoiseCurve
+from training_core.resampled_noise import ResampledNoise
 from training_core.settings import DenoiserSettings, NoiseModelSettings, PatchSettings, Settings
 from training_core.stabilise import Stabiliser
 from training_core.stack import Stack
@@ -89,6 +91,14 @@ def noise_model(blur=0.0, stabiliser=None, curve=None):
         generator = StationaryGenerator(exact)
     curve = curve or NoiseCurve(np.array([20.0]), np.ones(1))
     return NoiseModel(stabiliser or Stabiliser(), curve, exact, generator.eval(), None, 100)
+
+
+def noise_of(values, sigma):
+    """Give noise of which every pixel is one of these values, said to be `sigma` strong."""
+    unit = torch.from_numpy((values / values.std()).astype(np.float32)).reshape(-1, 1, 1)
+    generator = ResampledNoise(unit, torch.zeros(1, dtype=torch.long))
+    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
+    return replace(noise_model(curve=curve), generator=generator)
 
 
 def denoiser(noise, *, seed=0, mean=0.0, spread=1.0, **changes: Any):

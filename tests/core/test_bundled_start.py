@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from made_up import CPU, noise_model
+from made_up import CPU, noise_model, noise_of
 
 from training_core.bundled_start import bundled_start, weights_for
 from training_core.channel import Channel
@@ -19,16 +18,8 @@ from training_core.pretrained import (
     PretrainedDenoiser,
     load_pretrained,
 )
-from training_core.resampled_noise import ResampledNoise
 from training_core.settings import Settings
 from training_core.synthetic_noise import mixture
-
-
-def tailed():
-    """Give white noise most of which few pixels hold."""
-    values = mixture((300, 300), 25.0, 9).astype(np.float32).ravel()
-    unit = torch.from_numpy(values / values.std()).reshape(-1, 1, 1)
-    return replace(noise_model(), generator=ResampledNoise(unit, torch.zeros(1, dtype=torch.long)))
 
 
 def with_lag(value, lag):
@@ -39,7 +30,11 @@ def with_lag(value, lag):
     return replace(noise_model(), covariance=covariance)
 
 
-KNOWN = {HEAVY_TAILS: tailed(), WHITE: noise_model(), WEIGHTS: noise_model(blur=0.6)}
+KNOWN = {
+    HEAVY_TAILS: noise_of(mixture((300, 300), 25.0, 9).ravel(), 1.0),
+    WHITE: noise_model(),
+    WEIGHTS: noise_model(blur=0.6),
+}
 
 
 @pytest.mark.parametrize("weights", KNOWN)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up import CPU, noise_model, scene
+from made_up import CPU, noise_model, noise_of, scene
 
 from training_core import first_estimate
 from training_core.blind_score import Judge
@@ -16,10 +16,8 @@ from training_core.channel import Channel
 from training_core.errors import ModelError
 from training_core.first_estimate import METHODS, Scene, make_first_estimates
 from training_core.heavy_tails import learn_tails
-from training_core.noise_statistics import NoiseCurve
 from training_core.noisy_pairs import Estimate
 from training_core.recording import Recording
-from training_core.resampled_noise import ResampledNoise
 from training_core.run import SILENT, Run
 from training_core.settings import Settings
 from training_core.synthetic_noise import mixture
@@ -27,14 +25,6 @@ from training_core.synthetic_noise import mixture
 STRENGTH = 25.0
 TRUTH = mixture((1000, 1000), STRENGTH, 9).ravel()
 QUANTILES = [0.0005, 0.005, 0.02, 0.05, 0.1]
-
-
-def noise_of(values, sigma):
-    """Give noise of which every pixel is one of these values, said to be `sigma` strong."""
-    unit = torch.from_numpy((values / values.std()).astype(np.float32)).reshape(-1, 1, 1)
-    generator = ResampledNoise(unit, torch.zeros(1, dtype=torch.long))
-    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
-    return replace(noise_model(curve=curve), generator=generator)
 
 
 def channel(texture=1.5):
