@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, QTimer, QtMsgType, Signal, qInstallMessageHa
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from training_core.memory import keep_memory
+from training_core.compute.memory import keep_memory
 
 from . import dialogs
 from .job import Job

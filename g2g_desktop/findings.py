@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from training_core.card_words import tell_card
+from training_core.reporting.words import tell_card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from training_core.quality import BlindQuality, ReferenceQuality
+    from training_core.quality.measures import BlindQuality, ReferenceQuality
 
 
 class Level(StrEnum):

@@ -18,7 +18,7 @@ from .step_card import GAP, ToneLabel, paragraph
 from .theme import Tone
 
 if TYPE_CHECKING:
-    from training_core.dncnn_b import Fits
+    from training_core.first_look import Fits
     from training_core.stack import Pixels, Stack
 
     from .stack_view import StackView

@@ -47,7 +47,7 @@ def find_interrupted(stack: Stack, run: Run) -> Interrupted | None:
         remove_unused(folder)
     if not folders:
         return None  # the usual case, in which neither torch nor the pixels are needed
-    from training_core.checkpoint import FORMAT, JOB, Checkpoint, describe_job
+    from training_core.compute.checkpoint import FORMAT, JOB, Checkpoint, describe_job
 
     run.check()
     wanted = describe_job([stack], Settings())["stacks"]

@@ -16,7 +16,7 @@ from .theme import Tone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training_core.noise_analysis import NoiseAnalysis
+    from training_core.noise.analysis import NoiseAnalysis
     from training_core.run import Run
     from training_core.stack import Stack
 
@@ -82,6 +82,6 @@ def _named(analysis: NoiseAnalysis, text: str) -> str:
 
 
 def _analyse(stack: Stack, run: Run) -> list[NoiseAnalysis]:
-    from training_core.noise_analysis import analyse_noise  # here, for it loads scipy
+    from training_core.noise.analysis import analyse_noise  # here, for it loads scipy
 
     return analyse_noise(stack, run=run)

@@ -17,7 +17,7 @@ from .theme import Tone
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QLabel
 
-    from training_core.smooth_patches import SmoothPatches
+    from training_core.patches.smooth_patches import SmoothPatches
 
     from .theme import Theme
 

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from training_core.card_words import origin
 from training_core.errors import CoreError
+from training_core.reporting.words import origin
 
 from .findings import (
     Finding,
@@ -33,7 +33,7 @@ from .theme import DARK, LIGHT, Tone
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from training_core.quality import BlindQuality, ReferenceQuality
+    from training_core.quality.measures import BlindQuality, ReferenceQuality
     from training_core.run import Run
     from training_core.stack import Stack
 
@@ -259,7 +259,7 @@ class QualityPanel(QWidget):
 
 def _measure(noisy: Stack, denoised: Stack, reference: Stack | None, run: Run) -> Answer:
     """Take all figures; a reference that does not fit leaves those without one standing."""
-    from training_core import quality  # here, for it loads scipy, which takes a second
+    from training_core.quality import measures as quality
 
     blind = quality.assess(noisy, denoised)
     run.check()

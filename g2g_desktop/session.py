@@ -15,9 +15,9 @@ from training_core.settings import Settings, preset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training_core.denoiser import Denoiser
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.patches.smooth_patches import SmoothPatches
     from training_core.settings import PatchSettings
-    from training_core.smooth_patches import SmoothPatches
     from training_core.stack import PixelSize, Stack
 
     from .interrupted import Interrupted

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtGui import QImage
 
-from training_core.smooth_patches import find_smooth_patches
+from training_core.patches.smooth_patches import find_smooth_patches
 
 from .contrast import SATURATED_PERCENT, IntensitySample
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from training_core.denoiser import Denoiser
-    from training_core.dncnn_b import Fits
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.first_look import Fits
+    from training_core.patches.smooth_patches import SmoothPatches
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
-    from training_core.smooth_patches import SmoothPatches
     from training_core.stack import Pixels, Stack
 
 
@@ -38,7 +38,7 @@ class ExportChoice:
 
 def read_stack(paths: Sequence[Path], run: Run) -> Stack:
     """Open what was dropped: a file, several files of one shape, or a folder."""
-    from training_core.readers import open_stack
+    from training_core.io.readers import open_stack
 
     return open_stack(paths if len(paths) > 1 else paths[0], run=run)
 
@@ -50,7 +50,7 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
 
 def start_engine(run: Run) -> str:
     """Import torch ahead of its use, and name the device it will compute on."""
-    from training_core.device import choose_device, describe_device, limit_threads
+    from training_core.compute.device import choose_device, describe_device, limit_threads
 
     limit_threads()
     return describe_device(choose_device("auto", run=run))
@@ -58,7 +58,8 @@ def start_engine(run: Run) -> str:
 
 def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
     """Measure how long training and denoising will take."""
-    from training_core import device, pipeline
+    from training_core import pipeline
+    from training_core.compute import device
 
     run.check()
     device.limit_threads()
@@ -67,7 +68,8 @@ def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
 
 def first_look(stack: Stack, frame: int, device_name: str, fits: Fits, run: Run) -> Pixels:
     """Denoise one frame with the bundled network, fitted to the stack as `fits` keeps."""
-    from training_core import device, dncnn_b
+    from training_core import first_look as dncnn_b
+    from training_core.compute import device
 
     device.limit_threads()
     return dncnn_b.look(stack, frame=frame, device=device_name, fits=fits, run=run).pixels
@@ -75,7 +77,8 @@ def first_look(stack: Stack, frame: int, device_name: str, fits: Fits, run: Run)
 
 def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
     """Learn a denoiser from the stack, going on from what `folder` keeps and keeping it there."""
-    from training_core import checkpoint, device, pipeline
+    from training_core import pipeline
+    from training_core.compute import checkpoint, device
 
     device.limit_threads()
     kept = checkpoint.Checkpoint(folder, run=run, save_cancelled=False)  # it is discarded
@@ -84,8 +87,8 @@ def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
 
 def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     """Denoise the stack."""
-    from training_core import denoiser as core
-    from training_core import device
+    from training_core.compute import device
+    from training_core.denoise import denoiser as core
 
     device.limit_threads()
     return core.denoise(stack, denoiser, run=run)
@@ -93,7 +96,7 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
 
 def load_model(path: Path, run: Run) -> Denoiser:
     """Open a model file."""
-    from training_core.model_file import load_denoiser
+    from training_core.denoise.model_file import load_denoiser
 
     run.check()
     return load_denoiser(path)
@@ -101,7 +104,7 @@ def load_model(path: Path, run: Run) -> Denoiser:
 
 def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
     """Write a model file; that an existing one may be replaced was asked before."""
-    from training_core.model_file import save_denoiser
+    from training_core.denoise.model_file import save_denoiser
 
     run.check()
     return save_denoiser(denoiser, path, overwrite=True)
@@ -115,7 +118,7 @@ def export(
     `denoised` is already rounded to the data type of the input; fractions of a grey value are to be
     had only by denoising once more.
     """
-    from training_core.tiff_files import write_stack
+    from training_core.io.tiff_writer import write_stack
 
     if choice.dtype == "float32":
         as_float = noisy.with_pixels(np.asarray(noisy.pixels, dtype=np.float32))
@@ -127,7 +130,7 @@ def export(
 
 def thumbnail(path: Path, run: Run) -> QImage:
     """Draw the first frame of a stack, as the viewer would, for a button."""
-    from training_core.readers import open_stack
+    from training_core.io.readers import open_stack
 
     stack = open_stack(path, run=run)
     frame = stack.raw_frame(0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from training_core.denoiser import Denoiser
+    from training_core.denoise.denoiser import Denoiser
     from training_core.run import Event, Region, Run
     from training_core.stack import Stack
 

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from sample_scenes import PIXEL_CM, Pair, ct, fluorescence, sem
 
+from training_core.io.tiff_writer import write_stack
 from training_core.stack import PixelSize, Stack
-from training_core.tiff_files import write_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training_core.checkpoint import Checkpoint
-from training_core.device import choose_device, describe_device
+from training_core.cli.terminal import Terminal
+from training_core.compute.checkpoint import Checkpoint
+from training_core.compute.device import choose_device, describe_device, native_bfloat16
 from training_core.errors import CoreError, InputError
-from training_core.evaluation_set import pictures_in, read_gray
-from training_core.precision import native_bfloat16
+from training_core.evaluation.dataset import pictures_in, read_gray
 from training_core.resources import resource
 from training_core.run import Run
-from training_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from training_core.averaged_training import AveragedTraining, TrainingSize
+    from training_core.pretraining.averaged_training import AveragedTraining, TrainingSize
 
 LICENCE = """## Licence
 

@@ -26,9 +26,9 @@ from network_training import (
     write_both,
 )
 
-from training_core.benchmark_sets import TABLES, load_table
-from training_core.blind_training import FULL, SMALL, train_dncnn_b
-from training_core.dncnn_b import save_dncnn_b
+from training_core.evaluation.datasets import TABLES, load_table
+from training_core.first_look import save_dncnn_b
+from training_core.pretraining.dncnn_b import FULL, SMALL, train_dncnn_b
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from training_core.networks import DnCNN
+    from training_core.networks.published import DnCNN
     from training_core.run import Run
 
 SIGMAS = (15, 25, 50)

@@ -33,10 +33,10 @@ from network_training import (
     write_both,
 )
 
-from training_core.evaluation_set import find_folder
-from training_core.noisy_scenes import Kind
-from training_core.pretrained import HEAVY_TAILS, WEIGHTS, WHITE, save_pretrained
-from training_core.pretraining import (
+from training_core.evaluation.dataset import find_folder
+from training_core.networks.pretrained import HEAVY_TAILS, WEIGHTS, WHITE, save_pretrained
+from training_core.pretraining.scenes import Kind
+from training_core.pretraining.start_network import (
     FULL,
     MEASURED,
     ON_TOP,

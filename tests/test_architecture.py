@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 IMPORT_ALL = """
 import importlib, pkgutil, {package} as package
-for module in pkgutil.iter_modules(package.__path__, "{package}."):
+for module in pkgutil.walk_packages(package.__path__, "{package}."):
     if not module.name.endswith(".__main__"):
         importlib.import_module(module.name)
 """
@@ -37,7 +37,9 @@ def test_importing_the_core_loads_neither_qt_nor_torch() -> None:
     assert not loaded & {"PySide6", "torch"}
 
 
-@pytest.mark.parametrize("name", ["stack", "settings", "readers", "smooth_patches", "quality"])
+@pytest.mark.parametrize(
+    "name", ["stack", "settings", "io.readers", "patches.smooth_patches", "quality.measures"]
+)
 def test_what_the_live_preview_needs_does_not_wait_for_torch(name: str) -> None:
     loaded = loaded_after(f"import training_core.{name}")
     assert "numpy" in loaded or name == "settings"

@@ -233,5 +233,10 @@ def test_the_wheel_carries_every_resource(tmp_path: Path) -> None:
     }
     assert any(name.endswith("_noisy.tif") for name in resources)
     assert resources == {name for name in names if name.startswith("g2g_desktop/resources/")}
-    assert {"training_core/py.typed", "g2g_desktop/paths.py"} <= names
+    modules = {
+        path.relative_to(source).as_posix()
+        for package in ("training_core", "g2g_desktop")
+        for path in (source / package).rglob("*.py")
+    }
+    assert modules | {"training_core/py.typed"} <= names
     assert not any(name.startswith("tests/") for name in names)

@@ -20,7 +20,7 @@ from g2g_desktop.paths import checkpoints_dir
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.session import State
 from g2g_desktop.theme import Theme
-from training_core.readers import open_stack
+from training_core.io.readers import open_stack
 from training_core.run import Cancelled, Run, Stage
 from training_core.settings import preset
 

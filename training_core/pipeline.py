@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .checkpoint import NO_CHECKPOINT, describe_job
-from .ct_variant import for_stacks
-from .denoiser import Denoiser, denoise
-from .device import choose_device, describe_device
-from .memory import give_memory_back
-from .precision import reproducible
-from .repeats import check_repeats
-from .round_choice import best_round
+from training_core.compute.checkpoint import NO_CHECKPOINT, describe_job
+from training_core.compute.device import choose_device, describe_device, reproducible
+from training_core.compute.memory import give_memory_back
+from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.io.tiff_writer import program
+from training_core.selection.choice import best_round
+from training_core.selection.repeats import check_repeats
+from training_core.training.expected_time import expected_plan
+from training_core.training.training_job import Training
+from training_core.training.variant import for_stacks
+
 from .run import SILENT
 from .stack import check_trainable
-from .tiff_files import program
-from .timing import expected_plan
-from .training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .checkpoint import Checkpoint
-    from .round_choice import RoundResult
+    from training_core.compute.checkpoint import Checkpoint
+    from training_core.selection.choice import RoundResult
+
     from .run import Run
     from .settings import Settings
     from .stack import Stack

@@ -9,9 +9,243 @@ from .errors import SettingsError
 from .setting_fields import Checked, setting
 from .setting_fields import Limits as Limits
 from .setting_fields import limits_of as limits_of
-from .stage_settings import DenoiserSettings as DenoiserSettings
-from .stage_settings import NoiseModelSettings as NoiseModelSettings
-from .stage_settings import PatchSettings as PatchSettings
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSettings(Checked):
+    """Where the noise is learned from (METHOD: Eqn (4), and the automatic choice)."""
+
+    strictness: float | None = setting(
+        None,
+        "Strictness",
+        "How even a patch must be to count as smooth. Smaller is stricter. Automatic ranks all "
+        "patches by flatness; a number applies the published rule, Eqn (4), with that limit.",
+        minimum=0.01,
+        maximum=1.0,
+        step=0.01,
+        advanced=False,
+    )
+    patch_size_px: int = setting(
+        32,
+        "Patch size",
+        "Width and height of a smooth patch. The published rule uses 96.",
+        minimum=16,
+        maximum=256,
+        step=2,
+        unit="px",
+        advanced=False,
+    )
+    stride_px: int = setting(
+        8,
+        "Stride",
+        "Distance between neighbouring patches that are looked at. Smaller finds more.",
+        minimum=1,
+        maximum=256,
+        step=1,
+        unit="px",
+        advanced=False,
+    )
+    most: int = setting(
+        40_000, "Most patches", "No more patches than this are used.", minimum=1, maximum=1_000_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseModelSettings(Checked):
+    """The adversarial stage (METHOD 2 and 5.3)."""
+
+    generator: str = setting(
+        "convolutional",
+        "Generator",
+        "Convolutional makes noise of any size with even statistics; g1 is the published one.",
+        choices=("convolutional", "g1"),
+    )
+    stabilise: bool = setting(
+        True,
+        "Stabilise variance",
+        "Make the noise independent of brightness before learning, where the stack asks for it "
+        "(convolutional generator only).",
+    )
+    by_place: bool = setting(
+        True,
+        "Noise by place",
+        "In CT, measure around each pixel how strong the noise is and bring it to the same "
+        "strength everywhere before learning (convolutional generator only).",
+    )
+    steps: int = setting(
+        400, "Steps", "Generator updates.", minimum=1, maximum=1_000_000, unit="steps"
+    )
+    batch: int = setting(16, "Batch", "Noise crops per step.", minimum=1, maximum=1024)
+    crop_px: int = setting(
+        32, "Crop", "Side of a noise crop.", minimum=16, maximum=64, step=4, unit="px"
+    )
+    critic_steps: int = setting(
+        1, "Critic steps", "Critic updates per generator update.", minimum=1, maximum=20
+    )
+    noise_weight: float = setting(
+        5.0,
+        "Noise weight",
+        "How much g1 cares that its noise looks real (alpha of the paper; g1 only).",
+        minimum=0.0,
+        maximum=1000.0,
+    )
+    image_weight: float = setting(
+        1.0,
+        "Image weight",
+        "How much g1 and g2 care that estimate plus noise looks like the stack (beta; g1 only).",
+        minimum=0.0,
+        maximum=1000.0,
+    )
+    cycle_weight: float = setting(
+        10.0,
+        "Cycle weight",
+        "How much g2 cares that the noisy image can be told from its estimate (gamma; g1 only).",
+        minimum=0.0,
+        maximum=1000.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiserSettings(Checked):
+    """The first estimate and the rounds (METHOD 2 and 5)."""
+
+    first_estimate: str = setting(
+        "automatic",
+        "First estimate",
+        "Automatic takes the best of the others by the blind score, in CT with streaks "
+        "noisier2noise. Shrinkage: filters with the "
+        "learned noise spectrum; dncnn-b is the bundled network, which knows photographs and white "
+        "noise only; noisier2noise learns from the stack with more noise against the stack; "
+        "pretrained is the bundled network before any training, which automatic tries where a few "
+        "pixels hold most of the noise; g2 is the published network.",
+        choices=("automatic", "shrinkage", "dncnn-b", "noisier2noise", "pretrained", "g2"),
+    )
+    network: str = setting(
+        "pretrained",
+        "Network",
+        "Pretrained is the bundled network: it corrects the shrinkage filter and has seen many "
+        "kinds of noise, on photographs; training goes on from it. Compact starts from nothing; "
+        "both work on 2 x 2 pixel blocks and are fast on a processor; "
+        "residual-unet does so on four scales and is meant for a GPU (4.3 million weights at width "
+        "32; a processor core takes 0.9 s for 512 x 512 pixels, and 13 times as long to train); "
+        "dncnn is the published 17-layer network; unet the published one for CT.",
+        choices=("pretrained", "compact", "residual-unet", "dncnn", "unet"),
+    )
+    width: int = setting(
+        32,
+        "Width",
+        "Channels of the compact network; of residual-unet at full resolution.",
+        minimum=4,
+        maximum=256,
+        step=4,
+    )
+    depth: int = setting(8, "Depth", "Layers of the compact network.", minimum=3, maximum=32)
+    targets: str = setting(
+        "estimate",
+        "Targets",
+        "What a noisy copy is compared with: the estimate itself, or a second noisy copy as "
+        "published.",
+        choices=("estimate", "noisy"),
+    )
+    as_recorded: bool = setting(
+        True,
+        "As recorded",
+        "Noisy copies are rounded, and cut off at either end, as the pixels of the stack were; "
+        "saturated areas teach nothing.",
+    )
+    anchor: float = setting(
+        0.0,
+        "Anchor",
+        "Share of each batch, from the second round on, that is made of the noisy image itself, "
+        "with more noise against less (recorruption), so that lost detail can return.",
+        minimum=0.0,
+        maximum=0.9,
+        step=0.05,
+    )
+    rounds: int = setting(
+        3,
+        "Rounds",
+        "How often the denoiser teaches its successor.",
+        minimum=1,
+        maximum=20,
+        advanced=False,
+    )
+    steps: int = setting(
+        300, "Steps per round", "Updates in each round.", minimum=1, maximum=1_000_000, unit="steps"
+    )
+    batch: int = setting(8, "Batch", "Noisy pairs per step.", minimum=1, maximum=1024)
+    crop_px: int = setting(
+        64, "Crop", "Side of a noisy pair.", minimum=16, maximum=256, step=2, unit="px"
+    )
+    learning_rate: float = setting(
+        2e-3,
+        "Learning rate",
+        "Size of the first updates; the pretrained network takes a twentieth of it.",
+        minimum=1e-6,
+        maximum=0.1,
+    )
+    schedule: str = setting(
+        "cosine",
+        "Schedule",
+        "How the learning rate falls in a round: by a cosine to zero, or halved every third.",
+        choices=("cosine", "halving"),
+    )
+    averaging: float = setting(
+        0.98,
+        "Weight averaging",
+        "How slowly the kept weights follow the trained ones; 0 keeps the last.",
+        minimum=0.0,
+        maximum=0.9999,
+    )
+    area_mpx: float = setting(
+        1.2,
+        "Training area",
+        "How much of the stack the first estimate and the rounds work on.",
+        minimum=0.001,
+        maximum=1000.0,
+        unit="megapixels",
+    )
+    collaborate: bool = setting(
+        True,
+        "Collaborative pass",
+        "After the network, similar patches of the noisy image are filtered together; how much of "
+        "that is taken is chosen blind (in CT with streaks all).",
+    )
+    even_flat_areas: bool = setting(
+        True,
+        "Even out flat areas",
+        "Areas that show only what denoising leaves of noise alone are set to their mean; all "
+        "others stay as they are.",
+    )
+    keep_brightness: bool = setting(
+        True,
+        "Keep brightness",
+        "Correct what denoising adds to or takes from the mean of dark and bright areas.",
+    )
+    kept_noise: float | None = setting(
+        None,
+        "Noise that is kept",
+        "How much of what denoising removes is left in the result, so that it keeps its grain. "
+        "Automatic leaves a fifth in CT, where readers are used to it, and nothing elsewhere.",
+        minimum=0.0,
+        maximum=0.9,
+        step=0.05,
+        advanced=False,
+    )
+    neighbours: str = setting(
+        "automatic",
+        "Neighbouring frames",
+        "How many frames on each side in time or depth are averaged with a frame wherever they "
+        "match. Automatic estimates blind whether they help.",
+        choices=("automatic", "off", "1", "2"),
+        advanced=False,
+    )
+    every_orientation: bool = setting(
+        False,
+        "Every orientation",
+        "Average the network's result over the eight flips and rotations; eight times slower.",
+    )
+
 
 PRESETS = ("quick", "balanced", "paper")
 

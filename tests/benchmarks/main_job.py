@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from results import machine, read_results, section, with_section, write_results
 
-from training_core.quality import SOFT_TISSUE_HU, assess, compare_with_reference
-from training_core.readers import open_stack
+from training_core.io.readers import open_stack
+from training_core.noise.synthetic import gaussian
+from training_core.quality.measures import SOFT_TISSUE_HU, assess, compare_with_reference
 from training_core.stack import Stack
-from training_core.synthetic_noise import gaussian
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

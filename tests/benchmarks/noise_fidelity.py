@@ -23,14 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from results import machine, read_results, section, with_section, write_results
 
-from training_core.noise_game import made_patches, train_generator
-from training_core.noise_match import NoiseMatch, NoiseShape, compare_noise
-from training_core.noise_measurement import Measurement, measure_noise
-from training_core.noise_model import NoiseModel
-from training_core.noise_statistics import detrended, residual_sigmas, stabilised_well
-from training_core.readers import open_stack
+from training_core.io.readers import open_stack
+from training_core.noise.adversarial import made_patches, train_generator
+from training_core.noise.covariance import detrended, residual_sigmas, stabilised_well
+from training_core.noise.match import NoiseMatch, NoiseShape, compare_noise
+from training_core.noise.measurement import Measurement, measure_noise
+from training_core.noise.model import NoiseModel
+from training_core.patches.smooth_patches import cut_patches, find_smooth_patches
 from training_core.settings import preset
-from training_core.smooth_patches import cut_patches, find_smooth_patches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,16 +24,16 @@ from robust_quality import DATA, SETS, chosen_sets
 from robust_rows import PROTOCOL, means
 from robust_tables import HEADS, SECTION, Figures, figures, line, lines_of
 
-from training_core.evaluation import Request, evaluate, settings_for
-from training_core.published_tables import TABLES
+from training_core.cli.terminal import Terminal
+from training_core.evaluation.benchmark import Request, evaluate, settings_for
+from training_core.evaluation.published_tables import TABLES
 from training_core.run import Run
-from training_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training_core.evaluation_scores import Report
-    from training_core.published_tables import Table
+    from training_core.evaluation.published_tables import Table
+    from training_core.evaluation.scores import Report
     from training_core.settings import Settings
 
 TITLE = "Paper mode in the time of robust mode"

@@ -28,23 +28,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from results import machine, read_results, with_section, write_results
 
-from training_core.benchmark_sets import TABLES, load_table
-from training_core.denoiser import denoise
-from training_core.device import describe_device
+from training_core.cli.resume import Existing
+from training_core.cli.terminal import Terminal, duration
+from training_core.compute.device import describe_device
+from training_core.denoise.denoiser import denoise
+from training_core.denoise.model_file import save_denoiser
 from training_core.errors import CoreError
-from training_core.evaluation_set import EvaluationSet, TestImage
-from training_core.model_file import save_denoiser
+from training_core.evaluation.dataset import EvaluationSet, TestImage
+from training_core.evaluation.datasets import TABLES, load_table
+from training_core.evaluation.protocols import PUBLISHED
 from training_core.pipeline import train
-from training_core.protocols import PUBLISHED
-from training_core.resume import Existing
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 from training_core.stack import Stack
-from training_core.terminal import Terminal, duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training_core.denoiser import Denoiser
+    from training_core.denoise.denoiser import Denoiser
     from training_core.run import Event
     from training_core.settings import Settings
 

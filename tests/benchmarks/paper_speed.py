@@ -26,23 +26,23 @@ from made_up import denoiser, noise_model, with_published_noise
 from results import machine, read_results, with_section, write_results
 from turns import clocked, most_memory, peaks, precisions, products, take_turns, tera
 
-from training_core.denoiser import denoise
-from training_core.device import choose_device, describe_device
-from training_core.networks import paper_network
-from training_core.noisy_pairs import Estimate
-from training_core.paper_gan import AdversarialGame
-from training_core.published_pairs import PublishedPairs
+from training_core.compute.device import choose_device, describe_device
+from training_core.compute.optimiser_step import TrainingStep
+from training_core.denoise.denoiser import denoise
+from training_core.networks.published import paper_network
+from training_core.paper.gan import AdversarialGame
+from training_core.paper.pairs import PublishedPairs
 from training_core.run import SILENT
 from training_core.settings import preset
 from training_core.stack import Stack
-from training_core.training_step import TrainingStep
+from training_core.training.pairs import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from turns import Clocked, Work
 
-    from training_core.denoiser import Denoiser
+    from training_core.denoise.denoiser import Denoiser
     from training_core.settings import Settings
 
 PLAIN = "as written"

@@ -30,19 +30,19 @@ from results import machine, read_results, write_results
 from robust_rows import OURS, PROTOCOL, brightness_psnr, kept_rows, means, with_ours, write
 from robust_tables import HEADS, Outcome, updated
 
-from training_core.benchmark_sets import load_table
-from training_core.evaluation import Request, evaluate, settings_for
-from training_core.published_tables import TABLES, W2S_FIELDS
-from training_core.resume import Existing
+from training_core.cli.resume import Existing
+from training_core.cli.terminal import Terminal
+from training_core.evaluation.benchmark import Request, evaluate, settings_for
+from training_core.evaluation.datasets import load_table
+from training_core.evaluation.published_tables import TABLES, W2S_FIELDS
 from training_core.run import Run
 from training_core.settings import PRESETS
-from training_core.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from training_core.evaluation_scores import Report, Row
-    from training_core.published_tables import Table
+    from training_core.evaluation.published_tables import Table
+    from training_core.evaluation.scores import Report, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pywt
 
+from training_core.patches.smooth_patches import flatness_map, homogeneity_map, score_windows
 from training_core.settings import PatchSettings
-from training_core.smooth_patches import flatness_map, homogeneity_map, score_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

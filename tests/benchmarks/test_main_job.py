@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from training_core.readers import open_stack
+from training_core.io.readers import open_stack
 
 JOB = runpy.run_path(str(Path(__file__).with_name("main_job.py")))
 

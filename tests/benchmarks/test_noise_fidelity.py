@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training_core.noise_match import NoiseShape, compare_noise
+from training_core.noise.match import NoiseShape, compare_noise
 
 JOB = runpy.run_path(str(Path(__file__).with_name("noise_fidelity.py")))
 

@@ -8,8 +8,8 @@ from robust_quality import SETS
 from robust_tables import updated
 from test_robust_quality import outcome, row
 
-from training_core.evaluation_scores import Report
-from training_core.published_tables import TABLES
+from training_core.evaluation.published_tables import TABLES
+from training_core.evaluation.scores import Report
 from training_core.settings import preset
 
 TABLE = TABLES["fmd-confocal-fish"]

@@ -7,7 +7,7 @@ import turns
 from paper_speed import PLAIN, Row
 from results import RESULTS
 
-from training_core.networks import DnCNN
+from training_core.networks.published import DnCNN
 
 CPU = torch.device("cpu")
 

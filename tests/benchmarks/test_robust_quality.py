@@ -10,13 +10,15 @@ from robust_quality import Set
 from robust_rows import kept_rows, means, row_from, short_label
 from robust_tables import HEADS, SECTION, Outcome, updated
 
-from training_core import bias, classical, contenders, evaluation, pipeline
-from training_core.bias import Bias
+from training_core import pipeline
 from training_core.errors import ModelError
-from training_core.evaluation_scores import Cell, Mean, Row
-from training_core.evaluation_set import EvaluationSet, TestImage
-from training_core.protocols import SANE_MICROGRAPH
-from training_core.published_tables import TABLES, Table
+from training_core.evaluation import benchmark as evaluation
+from training_core.evaluation import bias, classical, contenders
+from training_core.evaluation.bias import Bias
+from training_core.evaluation.dataset import EvaluationSet, TestImage
+from training_core.evaluation.protocols import SANE_MICROGRAPH
+from training_core.evaluation.published_tables import TABLES, Table
+from training_core.evaluation.scores import Cell, Mean, Row
 from training_core.settings import preset
 from training_core.stack import Stack
 

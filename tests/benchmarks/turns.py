@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from training_core.precision import native_bfloat16
+from training_core.compute.device import native_bfloat16
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from training_core.channel import Channel
-from training_core.compact_networks import StationaryGenerator
-from training_core.denoiser import Denoiser
-from training_core.network_choice import build_network
-from training_core.networks import NoiseGenerator
-from training_core.noise_model import NoiseModel
-from training_core.noise_statistics import LAGS, NoiseCurve
-from training_core.resampled_noise import ResampledNoise
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
+from training_core.networks.build import build_network
+from training_core.networks.compact import StationaryGenerator
+from training_core.networks.published import NoiseGenerator
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import LAGS, NoiseCurve
+from training_core.noise.generator import ResampledNoise
+from training_core.noise.model import NoiseModel
 from training_core.settings import DenoiserSettings, NoiseModelSettings, PatchSettings, Settings
-from training_core.stabilise import Stabiliser
 from training_core.stack import Stack
 
 CPU = torch.device("cpu")

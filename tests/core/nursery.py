@@ -89,10 +89,15 @@ class _Log:
 def _make_tiny(log: _Log) -> None:
     from made_up import QUICKEST
 
-    from training_core import checkpoint, commands, denoiser, first_estimate, noisy_pairs, pipeline
-    from training_core.noise_game import NoiseGame
-    from training_core.paper_gan import AdversarialGame
-    from training_core.round_training import RoundTraining
+    from training_core import pipeline
+    from training_core.cli import commands
+    from training_core.compute import checkpoint
+    from training_core.denoise import denoiser
+    from training_core.noise.adversarial import NoiseGame
+    from training_core.paper.gan import AdversarialGame
+    from training_core.training import first_estimate
+    from training_core.training import pairs as noisy_pairs
+    from training_core.training.round import RoundTraining
 
     tiny = replace(
         QUICKEST,
@@ -127,8 +132,9 @@ def _tiny_paper() -> Settings:
 
 
 def _make_paper_narrow() -> None:
-    from training_core import network_choice, paper_gan
-    from training_core.networks import Critic, DnCNN
+    from training_core.networks import build as network_choice
+    from training_core.networks.published import Critic, DnCNN
+    from training_core.paper import gan as paper_gan
 
     wide = paper_gan.paper_network
 
@@ -141,7 +147,7 @@ def _make_paper_narrow() -> None:
 
 def _run(argv: Sequence[str], path: str, log: _Log) -> int:
     """Run a command; what it says goes into files beside the log, not to who gave the order."""
-    from training_core.cli import main
+    from training_core.cli.main import main
 
     log.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     with (

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from made_up import QUICKEST, scene
 
-from training_core.alike import note_unlike
+from training_core.noise.measurement import note_unlike
 from training_core.pipeline import train
+from training_core.regions import choose_regions
 from training_core.run import Note, Run
 from training_core.stack import Stack
-from training_core.training_regions import choose_regions
 
 
 def photons(gain, seed, size=192):

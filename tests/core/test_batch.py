@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import tifffile
 
-from training_core.batch import Batch, target_paths
+from training_core.cli.batch import Batch, target_paths
+from training_core.cli.resume import Existing
 from training_core.errors import InputError, OutputError, TooFewPatchesError, UsageError
-from training_core.readers import open_stack
-from training_core.resume import Existing
+from training_core.io.readers import open_stack
 from training_core.run import Cancelled, Note, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from training_core.checkpoint import Checkpoint
+    from training_core.compute.checkpoint import Checkpoint
     from training_core.stack import Stack
 
 

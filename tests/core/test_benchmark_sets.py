@@ -8,10 +8,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from training_core.benchmark_sets import TABLES, load_table
 from training_core.errors import InputError, SettingsError
-from training_core.published_tables import W2S_FIELDS
-from training_core.smooth_patches import find_smooth_patches
+from training_core.evaluation.datasets import TABLES, load_table
+from training_core.evaluation.published_tables import W2S_FIELDS
+from training_core.patches.smooth_patches import find_smooth_patches
 from training_core.stack import IntensityRange
 
 HAS_H5PY = importlib.util.find_spec("h5py") is not None

@@ -5,8 +5,8 @@ import pytest
 import torch
 from made_up import blurred_noise, denoiser, noise_model, scene
 
-from training_core.bias import Bias, flat_residual, measure_bias
-from training_core.denoiser import Denoiser
+from training_core.denoise.denoiser import Denoiser
+from training_core.evaluation.bias import Bias, flat_residual, measure_bias
 
 CLEAN = scene(96, 96)
 WIDE = scene(256, 256)

@@ -10,11 +10,11 @@ import torch
 from made_up import CPU, blurred_noise, noise_model, scene, squared_error
 from scipy.ndimage import gaussian_filter
 
-from training_core.blind_score import JUDGED_PX, Judge, Score
-from training_core.channel import Channel
-from training_core.noise_statistics import NoiseCurve
-from training_core.noisy_pairs import Estimate
+from training_core.denoise.channel import Channel
+from training_core.noise.covariance import NoiseCurve
 from training_core.run import SILENT, Run
+from training_core.selection.sure import JUDGED_PX, Judge, Score
+from training_core.training.pairs import Estimate
 
 SIZE = 128
 

@@ -8,18 +8,18 @@ import pytest
 import torch
 from made_up import CPU, noise_model, noise_of
 
-from training_core.bundled_start import bundled_start, weights_for
-from training_core.channel import Channel
-from training_core.noise_statistics import LAGS
-from training_core.pretrained import (
+from training_core.denoise.channel import Channel
+from training_core.networks.pretrained import (
     HEAVY_TAILS,
     WEIGHTS,
     WHITE,
     PretrainedDenoiser,
     load_pretrained,
 )
+from training_core.noise.covariance import LAGS
+from training_core.noise.synthetic import mixture
 from training_core.settings import Settings
-from training_core.synthetic_noise import mixture
+from training_core.training.start import bundled_start, weights_for
 
 
 def with_lag(value, lag):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training_core.calibration import (
+from training_core.io.tiff_calibration import (
     imagej_calibration,
     ome_calibration,
     plain_calibration,

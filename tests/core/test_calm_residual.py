@@ -9,10 +9,10 @@ import pytest
 import torch
 from made_up import CPU, blurred_noise, noise_model
 
-from training_core.blind_score import Judge
-from training_core.calm_residual import calm_residual
-from training_core.channel import Channel
-from training_core.noisy_pairs import Estimate
+from training_core.denoise.channel import Channel
+from training_core.selection.sure import Judge
+from training_core.training.calm_residual import calm_residual
+from training_core.training.pairs import Estimate
 
 SIDE = 192
 

@@ -11,8 +11,8 @@ import pytest
 from made_up import QUICKEST, block, blurred_noise, stack
 
 from training_core import pipeline
-from training_core.card_words import harm, origin, tell_card
-from training_core.noise_match import NoiseMatch
+from training_core.noise.match import NoiseMatch
+from training_core.reporting.words import harm, origin, tell_card
 from training_core.run import Note, Run
 
 MATCH = NoiseMatch(1.01, 0.02, 0.03, 0.04)
@@ -211,6 +211,6 @@ def test_a_real_training_tells_it_all(monkeypatch):
 
 
 def test_the_words_need_no_torch():
-    code = "import sys, training_core.card_words; print('torch' in sys.modules)"
+    code = "import sys, training_core.reporting.words; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

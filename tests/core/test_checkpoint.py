@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from training_core import checkpoint as checkpoints
-from training_core.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
+from training_core.compute import checkpoint as checkpoints
+from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job, difference
 from training_core.errors import CheckpointError
-from training_core.job_description import difference
 from training_core.run import Cancelled, Note, Run
 from training_core.settings import preset
 from training_core.stack import Stack

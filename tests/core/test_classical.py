@@ -12,7 +12,7 @@ import pytest
 from made_up import blurred_noise, scene, squared_error
 from scipy.ndimage import gaussian_filter
 
-from training_core import classical
+from training_core.evaluation import classical
 
 FILTERS = [classical.non_local_means, classical.total_variation, classical.wavelet]
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from training_core.cli import main
-from training_core.readers import open_stack
-from training_core.repeats import check_repeats
+from training_core.cli.main import main
+from training_core.io.readers import open_stack
+from training_core.io.tiff_writer import write_stack
 from training_core.run import Run, Stage
-from training_core.tiff_files import write_stack
+from training_core.selection.repeats import check_repeats
 
 if TYPE_CHECKING:
     from training_core.stack import Stack
@@ -42,7 +42,8 @@ def noisy(tmp_path: Path, small_stack: Stack) -> Path:
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Replace the minutes of training by a subtraction of 1; give the settings asked for."""
-    from training_core import model_file, pipeline
+    from training_core import pipeline
+    from training_core.denoise import model_file
 
     asked: list[Any] = []
     card = {"device": "cpu", "seconds": 1.5, "seed": 4, "patches": 77, "rounds": [{"round": 1}]}
@@ -125,7 +126,7 @@ def test_info_is_readable_without_json(noisy: Path, capsys: pytest.CaptureFixtur
 
 def test_info_does_not_load_torch(noisy: Path):
     code = (
-        "import sys\nfrom training_core.cli import main\n"
+        "import sys\nfrom training_core.cli.main import main\n"
         "assert main(sys.argv[1:]) == 0\nassert 'torch' not in sys.modules"
     )
 
@@ -260,7 +261,8 @@ def test_train_uses_all_stacks_for_one_model(
 def test_train_says_what_was_learned_and_chosen(
     noisy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    from training_core import model_file, pipeline
+    from training_core import pipeline
+    from training_core.denoise import model_file
 
     share = {"share": 0.0, "errors": {"1.0": 0.034, "0.5": 0.031, "0.0": 0.029}}
     card = {"chosen_round": 1, "rounds": [], "last_pass": share}
@@ -301,7 +303,7 @@ def test_resuming_keeps_a_model_that_is_finished(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    from training_core import model_file
+    from training_core.denoise import model_file
 
     model = tmp_path / "m.g2g"
     model.write_text("mine")

@@ -7,8 +7,8 @@ import pytest
 import torch
 from made_up import covariance
 
-from training_core.compact_networks import CompactDenoiser, LocalCritic, StationaryGenerator
-from training_core.noise_statistics import LAGS, autocovariance
+from training_core.networks.compact import CompactDenoiser, LocalCritic, StationaryGenerator
+from training_core.noise.covariance import LAGS, autocovariance
 
 
 @pytest.mark.parametrize("blur", [0.0, 0.5, 0.8])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from training_core import crops as module
-from training_core.crops import Crops, Epochs
+from training_core.compute import crops as module
+from training_core.compute.crops import Crops, Epochs
 
 CPU = torch.device("cpu")
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from made_up import Identity, blurred_noise, denoiser, noise_model, scene, stack
 
-from training_core import denoiser as denoiser_module
-from training_core.brightness import BrightnessCurve
-from training_core.channel import Channel
-from training_core.denoiser import denoise
+from training_core.denoise import denoiser as denoiser_module
+from training_core.denoise.brightness import BrightnessCurve
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import denoise
 from training_core.errors import InputError, SettingsError
-from training_core.noise_statistics import NoiseCurve
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import NoiseCurve
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone
-from training_core.stabilise import Stabiliser
 from training_core.stack import PixelSize
 
 PHOTONS = Stabiliser(2.0, 9.0)

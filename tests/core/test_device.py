@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from training_core import device as devices
-from training_core import self_test as checks
-from training_core.device import (
+from training_core.cli import self_test as checks
+from training_core.compute import device as devices
+from training_core.compute.device import (
     choose_device,
     describe_device,
     free_bytes,

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from training_core.errors import InputError
-from training_core.readers import list_inputs, open_stack
+from training_core.io.readers import list_inputs, open_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize
 

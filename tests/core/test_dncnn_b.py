@@ -17,13 +17,13 @@ from made_up import CPU, blurred_noise, covariance, noise_model, scene, squared_
 from photographs import command_line, load_script, photographs, weights
 from safetensors.torch import load_file
 
-from training_core import bundled_weights, dncnn_b
-from training_core.blind_training import BlindSettings, BlindTraining, Photographs, train_dncnn_b
-from training_core.channel import Channel
-from training_core.checkpoint import Checkpoint
-from training_core.cli import main
-from training_core.denoiser import Denoiser, denoise
-from training_core.dncnn_b import (
+from training_core import first_look as dncnn_b
+from training_core.cli.main import main
+from training_core.compute.checkpoint import Checkpoint
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.errors import CheckpointError, InputError, ModelError
+from training_core.first_look import (
     ADVICE,
     SETTINGS,
     bundled_denoiser,
@@ -34,9 +34,15 @@ from training_core.dncnn_b import (
     network_scales,
     save_dncnn_b,
 )
-from training_core.errors import CheckpointError, InputError, ModelError
-from training_core.networks import DnCNN, fold_batch_norm
-from training_core.noise_statistics import NoiseCurve
+from training_core.networks import weights as bundled_weights
+from training_core.networks.published import DnCNN, fold_batch_norm
+from training_core.noise.covariance import NoiseCurve
+from training_core.pretraining.dncnn_b import (
+    BlindSettings,
+    BlindTraining,
+    Photographs,
+    train_dncnn_b,
+)
 from training_core.resources import resource
 from training_core.run import Cancelled, Note, Run
 from training_core.stack import Stack

@@ -15,10 +15,15 @@ import torch
 from made_up import QUICKEST, block, noise_model, stack
 from made_up import denoiser as made_up_denoiser
 
-from training_core import bias, classical, contenders, evaluation, pipeline, smooth_patches
-from training_core.channel import Channel
-from training_core.cli import main
-from training_core.contenders import (
+from training_core import pipeline
+from training_core.cli.main import main
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.errors import InputError, ModelError, SettingsError, TooFewPatchesError
+from training_core.evaluation import benchmark as evaluation
+from training_core.evaluation import bias, classical, contenders
+from training_core.evaluation.benchmark import Request, choose_trials, settings_for, usual_methods
+from training_core.evaluation.contenders import (
     METHODS,
     Contender,
     Trial,
@@ -26,17 +31,15 @@ from training_core.contenders import (
     classical_contenders,
     g2g_contenders,
 )
-from training_core.denoiser import Denoiser, denoise
-from training_core.errors import InputError, ModelError, SettingsError, TooFewPatchesError
-from training_core.evaluation import Request, choose_trials, settings_for, usual_methods
-from training_core.evaluation_set import EvaluationSet, TestImage
-from training_core.networks import paper_network
-from training_core.protocols import PUBLISHED, SANE
-from training_core.published_tables import TABLES, Table
-from training_core.round_training import RoundTraining
+from training_core.evaluation.dataset import EvaluationSet, TestImage
+from training_core.evaluation.protocols import PUBLISHED, SANE
+from training_core.evaluation.published_tables import TABLES, Table
+from training_core.evaluation.runner import Tryout
+from training_core.networks.published import paper_network
+from training_core.noise.anscombe import Stabiliser
+from training_core.patches import smooth_patches
 from training_core.run import SILENT, Note, Run, Stage, StageStarted, StepsDone
-from training_core.stabilise import Stabiliser
-from training_core.tryout import Tryout
+from training_core.training.round import RoundTraining
 
 CPU = torch.device("cpu")
 TINY = Table(
@@ -478,7 +481,7 @@ def test_what_cannot_be_asked_for_is_said_in_a_sentence(arguments, sentence, cap
 
 
 def test_without_the_shared_images_the_data_folder_is_asked_for(monkeypatch, tmp_path, capsys):
-    from training_core import evaluation_command
+    from training_core.cli import evaluate as evaluation_command
 
     monkeypatch.setattr(evaluation_command, "DATA", tmp_path / "nowhere")
     assert main(["evaluate", "bsd68-gaussian25"]) == 2

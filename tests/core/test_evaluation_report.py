@@ -12,21 +12,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training_core import evaluation_folder, evaluation_report
-from training_core.contenders import Contender
 from training_core.errors import OutputError
-from training_core.evaluation_findings import error_reduction, findings
-from training_core.evaluation_folder import check_folder
-from training_core.evaluation_report import (
+from training_core.evaluation import report as evaluation_folder
+from training_core.evaluation import report as evaluation_report
+from training_core.evaluation.contenders import Contender
+from training_core.evaluation.findings import error_reduction, findings
+from training_core.evaluation.protocols import PUBLISHED, SANE, SANE_CT
+from training_core.evaluation.published_tables import Table
+from training_core.evaluation.report import (
     as_csv,
     as_markdown,
     as_text,
+    check_folder,
     verdicts,
     write_report,
 )
-from training_core.evaluation_scores import Cell, Example, Mean, Report, known_rows, measured_row
-from training_core.protocols import PUBLISHED, SANE, SANE_CT
-from training_core.published_tables import Table
+from training_core.evaluation.scores import Cell, Example, Mean, Report, known_rows, measured_row
 from training_core.settings import DenoiserSettings, preset
 
 TABLE = Table(

@@ -7,21 +7,20 @@ import pytest
 from made_up import QUICKEST, block, blurred_noise, covariance, denoiser, noise_model
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from training_core.card_words import tell_card
-from training_core.channel import Channel
-from training_core.contenders import Trial, g2g_contenders
-from training_core.denoiser import denoise
-from training_core.even_noise import EvenNoise, evened_frame, local_sigma, tissue
-from training_core.model_file import load_denoiser, save_denoiser
-from training_core.neighbour_frames import NeighbourFrames
-from training_core.noise_analysis import analyse_noise
-from training_core.noise_direction import turns
-from training_core.noise_statistics import NoiseCurve, autocovariance, detrended
-from training_core.patches import PatchLocation
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import denoise
+from training_core.denoise.model_file import load_denoiser, save_denoiser
+from training_core.denoise.neighbours import NeighbourFrames
+from training_core.evaluation.contenders import Trial, g2g_contenders
+from training_core.noise.analysis import analyse_noise
+from training_core.noise.covariance import NoiseCurve, autocovariance, detrended
+from training_core.noise.local_strength import EvenNoise, evened_frame, local_sigma, tissue, turns
+from training_core.patches.smooth_patches import find_smooth_patches, score_windows
 from training_core.pipeline import train
+from training_core.place import PatchLocation
+from training_core.reporting.words import tell_card
 from training_core.run import SILENT, Note, PreviewReady, Region, Run
 from training_core.settings import PatchSettings, preset
-from training_core.smooth_patches import find_smooth_patches, score_windows
 from training_core.stack import Stack
 
 CALM, LOUD = 20.0, 80.0

@@ -2,17 +2,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training_core import figures
 from training_core.errors import InputError, OutputError
-from training_core.figures import (
+from training_core.patches.smooth_patches import SmoothPatches, Verdict
+from training_core.reporting import figures
+from training_core.reporting.figures import (
+    GAP_PX,
+    HEAD_PX,
+    MARGIN_PX,
+    PANEL_PX,
     comparison_figure,
     contrast_window,
     detail_place,
     patches_figure,
     scale_bar_um,
+    to_grey,
 )
-from training_core.sheets import GAP_PX, HEAD_PX, MARGIN_PX, PANEL_PX, to_grey
-from training_core.smooth_patches import SmoothPatches, Verdict
 from training_core.stack import PixelSize, Stack
 
 

@@ -10,12 +10,14 @@ import pytest
 import torch
 from made_up import CPU, QUICKEST, blurred_noise, noise_model, scene
 
-from training_core import first_estimate
-from training_core.blind_score import Judge
-from training_core.channel import Channel
-from training_core.checkpoint import Checkpoint
+from training_core.compute.checkpoint import Checkpoint
+from training_core.denoise.channel import Channel
 from training_core.errors import ModelError
-from training_core.first_estimate import (
+from training_core.run import Note, Run
+from training_core.selection.sure import Judge
+from training_core.selection.warnings import Veto
+from training_core.training import first_estimate
+from training_core.training.first_estimate import (
     METHODS,
     FirstResult,
     Method,
@@ -24,9 +26,7 @@ from training_core.first_estimate import (
     estimator_of,
     make_first_estimates,
 )
-from training_core.noisy_pairs import Estimate
-from training_core.run import Note, Run
-from training_core.vetoes import Veto
+from training_core.training.pairs import Estimate
 
 CLEAN = scene(96, 96, 0.0, 15.0)
 

@@ -10,17 +10,17 @@ import pytest
 import torch
 from made_up import blurred_noise, denoiser, noise_model, stack
 
-from training_core import finished_frames
-from training_core.bias import flat_residual
-from training_core.channel import Channel
-from training_core.denoiser import denoise
+from training_core.denoise import tiled as finished_frames
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import denoise
+from training_core.denoise.flat_areas import FlatAreas, in_cells, measure_flat_areas
+from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.errors import ModelError
-from training_core.flat_areas import FlatAreas, in_cells, measure_flat_areas
-from training_core.model_file import load_denoiser, save_denoiser
-from training_core.noise_statistics import NoiseCurve
-from training_core.orientations import ALL
-from training_core.resampled_noise import ResampledNoise
-from training_core.stabilise import Stabiliser
+from training_core.evaluation.bias import flat_residual
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import NoiseCurve
+from training_core.noise.generator import ResampledNoise
+from training_core.place import ALL
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))
 MEAN = 20.0

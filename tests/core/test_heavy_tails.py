@@ -9,18 +9,18 @@ import pytest
 import torch
 from made_up import CPU, noise_model, noise_of, scene
 
-from training_core import first_estimate
-from training_core.blind_score import Judge
-from training_core.bundled_start import bundled_start
-from training_core.channel import Channel
+from training_core.denoise.channel import Channel
 from training_core.errors import ModelError
-from training_core.first_estimate import METHODS, Scene, make_first_estimates
-from training_core.heavy_tails import learn_tails
-from training_core.noisy_pairs import Estimate
-from training_core.recording import Recording
+from training_core.noise.clipping import Recording
+from training_core.noise.synthetic import mixture
 from training_core.run import SILENT, Run
+from training_core.selection.sure import Judge
 from training_core.settings import Settings
-from training_core.synthetic_noise import mixture
+from training_core.training import first_estimate
+from training_core.training.first_estimate import METHODS, Scene, make_first_estimates
+from training_core.training.heavy_tails import learn_tails
+from training_core.training.pairs import Estimate
+from training_core.training.start import bundled_start
 
 STRENGTH = 25.0
 TRUTH = mixture((1000, 1000), STRENGTH, 9).ravel()
@@ -102,7 +102,7 @@ def test_without_the_weights_the_noise_stays_as_it_is(monkeypatch):
     def missing(*_):
         raise ModelError("pretrained_heavy_tails.safetensors is missing.")
 
-    monkeypatch.setattr("training_core.bundled_start.load_pretrained", missing)
+    monkeypatch.setattr("training_core.training.start.load_pretrained", missing)
     told = []
     assert learn_tails(Settings(), regions(channel()), CPU, Run(told.append)) == []
     assert "is missing. The noise stays as the smooth patches have it." in told[0].text

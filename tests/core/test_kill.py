@@ -18,7 +18,7 @@ from made_up import block, blurred_noise
 from nursery import INTERVAL, ROOT, Nursery, open_nursery
 from safetensors import safe_open
 
-from training_core.cli import main
+from training_core.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

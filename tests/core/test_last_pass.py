@@ -9,13 +9,13 @@ import pytest
 import torch
 from made_up import CPU, blurred_noise, denoiser, noise_model, scene
 
-from training_core import last_pass
-from training_core.blind_score import Judge, Score, estimates_of
-from training_core.last_pass import SHARES, judge_shares, tell_share
-from training_core.model_file import load_denoiser, save_denoiser
-from training_core.noisy_pairs import Estimate
+from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.run import SILENT, Run
-from training_core.vetoes import Veto
+from training_core.selection import last_pass
+from training_core.selection.last_pass import SHARES, judge_shares, tell_share
+from training_core.selection.sure import Judge, Score, estimates_of
+from training_core.selection.warnings import Veto
+from training_core.training.pairs import Estimate
 
 
 def case():

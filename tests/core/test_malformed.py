@@ -22,7 +22,7 @@ import json, resource, sys, time, warnings
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
 warnings.simplefilter("error")
 from training_core.errors import InputError
-from training_core.readers import open_stack
+from training_core.io.readers import open_stack
 for path in json.load(sys.stdin):
     started = time.monotonic()
     try:

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from training_core import memory
-from training_core.memory import keep_memory
+from training_core.compute import memory
+from training_core.compute.memory import keep_memory
 
 MEASURE = """
 import resource, sys, threading
-from training_core.memory import give_memory_back, keep_memory
+from training_core.compute.memory import give_memory_back, keep_memory
 
 PAGES = (100 << 20) // resource.getpagesize()
 

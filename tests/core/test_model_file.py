@@ -15,18 +15,18 @@ from made_up import denoiser, noise_model, scene, stack
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from training_core.brightness import BrightnessCurve
-from training_core.channel import Channel
-from training_core.compact_networks import MeasuredGenerator
-from training_core.denoiser import denoise
+from training_core.denoise.brightness import BrightnessCurve
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import denoise
+from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.errors import ModelError, OutputError
-from training_core.model_file import load_denoiser, save_denoiser
-from training_core.networks import NoiseGenerator
-from training_core.noise_match import NoiseMatch
-from training_core.noise_model import NoiseModel
-from training_core.noise_statistics import NoiseCurve
-from training_core.resampled_noise import ResampledNoise
-from training_core.stabilise import Stabiliser
+from training_core.networks.compact import MeasuredGenerator
+from training_core.networks.published import NoiseGenerator
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import NoiseCurve
+from training_core.noise.generator import ResampledNoise
+from training_core.noise.match import NoiseMatch
+from training_core.noise.model import NoiseModel
 
 NOISY = stack(
     np.random.default_rng(0).poisson(scene(48, 40, 20.0, 90.0), (2, 48, 40)).astype(np.uint16),
@@ -126,7 +126,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*_args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("training_core.model_file.os.replace", fail)
+    monkeypatch.setattr("training_core.denoise.model_file.os.replace", fail)
     with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         save_denoiser(two_channels(), path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["noise.g2g"]

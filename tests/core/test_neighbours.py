@@ -22,21 +22,23 @@ from made_up import (
 )
 from scipy.ndimage import gaussian_filter
 
-from training_core import neighbour_choice, noisy_pairs, pipeline, timing
-from training_core.checkpoint import NO_PART, Checkpoint
-from training_core.denoiser import denoise
+from training_core import pipeline
+from training_core.compute.checkpoint import NO_PART, Checkpoint
+from training_core.denoise.denoiser import denoise
+from training_core.denoise.model_file import load_denoiser, save_denoiser
+from training_core.denoise.neighbours import NeighbourAverage, NeighbourFrames, sequence_axis
 from training_core.errors import SettingsError
-from training_core.first_estimate import first_estimate
-from training_core.model_file import load_denoiser, save_denoiser
-from training_core.neighbour_average import NeighbourAverage
-from training_core.neighbour_choice import most_neighbours, with_neighbours
-from training_core.neighbour_frames import NeighbourFrames, sequence_axis
-from training_core.noise_statistics import NoiseCurve
-from training_core.noisy_pairs import Estimate, make_pairs
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import NoiseCurve
+from training_core.regions import choose_regions
 from training_core.run import Note, Run, Stage, StageStarted
+from training_core.selection import neighbours as neighbour_choice
+from training_core.selection.neighbours import most_neighbours, with_neighbours
 from training_core.settings import DenoiserSettings, preset
-from training_core.stabilise import Stabiliser
-from training_core.training_regions import choose_regions
+from training_core.training import expected_time as timing
+from training_core.training import pairs as noisy_pairs
+from training_core.training.first_estimate import first_estimate
+from training_core.training.pairs import Estimate, make_pairs
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))
 NOISE = noise_model(0.0, Stabiliser(scale=20.0))

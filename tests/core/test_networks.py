@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from training_core.networks import (
+from training_core.networks.published import (
     Critic,
     DnCNN,
     NoiseGenerator,

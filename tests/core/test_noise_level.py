@@ -7,7 +7,12 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from training_core.noise_level import NoiseWindows, centre, estimate_noise_sigma, sampled_frames
+from training_core.noise.noise_level import (
+    NoiseWindows,
+    centre,
+    estimate_noise_sigma,
+    sampled_frames,
+)
 from training_core.stack import Stack
 
 SAMPLES = Path(__file__).parents[2] / "resources" / "samples"

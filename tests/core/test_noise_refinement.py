@@ -7,12 +7,12 @@ import pytest
 from made_up import blurred_noise, covariance, scene
 from scipy.ndimage import gaussian_filter1d
 
-from training_core import noise_refinement
-from training_core.noise_measurement import measure_noise
-from training_core.noise_refinement import refined, reshaped_to
-from training_core.noise_statistics import LAGS, autocovariance, detrended, spectrum
+from training_core.noise.covariance import LAGS, autocovariance, detrended, spectrum
+from training_core.noise.measurement import measure_noise
 from training_core.run import SILENT, Cancelled, Run
 from training_core.settings import NoiseModelSettings
+from training_core.training import remeasure_refined as noise_refinement
+from training_core.training.remeasure_refined import refined, reshaped_to
 
 SIGMA = 40.0
 

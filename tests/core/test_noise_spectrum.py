@@ -7,8 +7,8 @@ import pytest
 from made_up import blurred_noise, covariance
 from scipy.ndimage import gaussian_filter
 
-from training_core.noise_spectrum import reshaped, without_structure
-from training_core.noise_statistics import LAGS, autocovariance, detrended, fit_curve
+from training_core.noise.covariance import LAGS, autocovariance, detrended, fit_curve
+from training_core.noise.white_covariance import reshaped, without_structure
 
 SIDE = 256
 

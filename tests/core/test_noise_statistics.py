@@ -7,7 +7,7 @@ import pytest
 from made_up import blurred_noise, covariance, scene
 from scipy.fft import dctn
 
-from training_core.noise_statistics import (
+from training_core.noise.covariance import (
     LAGS,
     NoiseCurve,
     autocovariance,

@@ -28,13 +28,16 @@ from paper_reference import (
 )
 from torch import nn
 
-from training_core import noisy_pairs, paper_gan, round_training, rounds
-from training_core.networks import Critic, DnCNN, NoiseGenerator, paper_network
-from training_core.noisy_pairs import Estimate
-from training_core.paper_gan import AdversarialGame
-from training_core.published_pairs import PublishedPairs
+from training_core.networks.published import Critic, DnCNN, NoiseGenerator, paper_network
+from training_core.paper import gan as paper_gan
+from training_core.paper.gan import AdversarialGame
+from training_core.paper.pairs import PublishedPairs
 from training_core.run import SILENT
 from training_core.settings import NoiseModelSettings, preset
+from training_core.training import pairs as noisy_pairs
+from training_core.training import round as round_training
+from training_core.training import rounds
+from training_core.training.pairs import Estimate
 
 CPU = torch.device("cpu")
 WIDTH, CRITIC_WIDTH = 8, 16  # of the thin networks

@@ -10,12 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from training_core import paper_gan
-from training_core.checkpoint import Checkpoint
+from training_core.compute.checkpoint import Checkpoint
 from training_core.errors import InputError
-from training_core.networks import Critic, DnCNN, UNet
-from training_core.paper_crops import CropSource
-from training_core.paper_gan import NETWORKS, AdversarialGame, _rate, train_paper_gan
+from training_core.networks.published import Critic, DnCNN, UNet
+from training_core.paper import gan as paper_gan
+from training_core.paper.gan import NETWORKS, AdversarialGame, CropSource, _rate, train_paper_gan
 from training_core.run import Cancelled, Run, Stage, StageFinished, StepsDone
 from training_core.settings import DenoiserSettings, NoiseModelSettings, Settings, preset
 

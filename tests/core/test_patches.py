@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training_core.patches import PatchLocation, tiles
+from training_core.place import PatchLocation, tiles
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (65, 31), (5, 200), (16, 16)])

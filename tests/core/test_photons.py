@@ -8,17 +8,17 @@ import torch
 from made_up import CPU, noise_model, scene, squared_error
 from scipy.ndimage import gaussian_filter
 
-from training_core.blind_score import Judge
-from training_core.channel import Channel
-from training_core.model_file import channel_from, channel_state
-from training_core.noise_model import NoiseModel
-from training_core.noise_statistics import NoiseCurve, fit_stabiliser
-from training_core.noisy_pairs import Estimate
-from training_core.photons import Photons, chances, fit_photons
-from training_core.recording import RecordedNoise, Recording
+from training_core.denoise.channel import Channel
+from training_core.denoise.model_file import channel_from, channel_state
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.clipping import RecordedNoise, Recording
+from training_core.noise.compound_poisson import Photons, chances, fit_photons
+from training_core.noise.covariance import NoiseCurve, fit_stabiliser
+from training_core.noise.model import NoiseModel
 from training_core.run import SILENT
-from training_core.stabilise import Stabiliser
-from training_core.vetoes import find_vetoes
+from training_core.selection.sure import Judge
+from training_core.selection.warnings import find_vetoes
+from training_core.training.pairs import Estimate
 
 TUBE = Photons(background=3.5, gain=20.0, spread=0.4)
 

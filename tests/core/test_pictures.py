@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from training_core.errors import InputError
-from training_core.pictures import read_array, read_picture
+from training_core.io.pictures import read_array, read_picture
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,15 +11,21 @@ import torch
 from made_up import QUICKEST, block, blurred_noise, noise_model, squared_error, stack
 
 from training_core import pipeline
-from training_core.channel import Channel
-from training_core.checkpoint import NO_CHECKPOINT
-from training_core.compact_networks import StationaryGenerator
-from training_core.denoiser import denoise
+from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import denoise
 from training_core.errors import InputError, TooFewPatchesError
-from training_core.networks import NoiseGenerator
+from training_core.networks.compact import StationaryGenerator
+from training_core.networks.pretrained import (
+    HEAVY_TAILS,
+    WHITE,
+    PretrainedDenoiser,
+    load_pretrained,
+)
+from training_core.networks.published import NoiseGenerator
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.generator import ResampledNoise
 from training_core.pipeline import denoise_stack, expected_seconds, train
-from training_core.pretrained import HEAVY_TAILS, WHITE, PretrainedDenoiser, load_pretrained
-from training_core.resampled_noise import ResampledNoise
 from training_core.run import (
     Cancelled,
     Note,
@@ -32,9 +38,8 @@ from training_core.run import (
     StepsDone,
 )
 from training_core.settings import PatchSettings, preset
-from training_core.stabilise import Stabiliser
 from training_core.stack import PixelSize
-from training_core.training import Training
+from training_core.training.training_job import Training
 
 STAGES = [
     Stage.PATCHES,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training_core import precision
-from training_core.precision import mixed, native_bfloat16, reproducible
+from training_core.compute import device as precision
+from training_core.compute.device import mixed, native_bfloat16, reproducible
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

@@ -7,16 +7,16 @@ import pytest
 import torch
 from made_up import CPU, blurred_noise, noise_model, scene, squared_error, stack
 
-from training_core import bundled_weights
-from training_core.channel import Channel
-from training_core.denoiser import Denoiser, denoise
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser, denoise
 from training_core.errors import ModelError
-from training_core.network_choice import build_network
-from training_core.networks import takes_estimate
-from training_core.pretrained import PretrainedDenoiser, load_pretrained
-from training_core.round_training import GOING_ON, set_rate
+from training_core.networks import weights as bundled_weights
+from training_core.networks.build import build_network
+from training_core.networks.pretrained import PretrainedDenoiser, load_pretrained
+from training_core.networks.published import takes_estimate
+from training_core.noise.anscombe import Stabiliser
 from training_core.settings import DenoiserSettings, Settings
-from training_core.stabilise import Stabiliser
+from training_core.training.round import GOING_ON, set_rate
 
 
 def pretrained(sigma=20.0, blur=0.0, **changes) -> Denoiser:

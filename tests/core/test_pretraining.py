@@ -14,10 +14,17 @@ from photographs import command_line, load_script, photographs, weights, write_p
 from safetensors.torch import load_file
 from scipy.ndimage import shift
 
-from training_core.checkpoint import Checkpoint
+from training_core.compute.checkpoint import Checkpoint
 from training_core.errors import CheckpointError, InputError
-from training_core.noise_statistics import LAGS
-from training_core.noisy_scenes import (
+from training_core.networks.pretrained import (
+    HEAVY_TAILS,
+    WEIGHTS,
+    WHITE,
+    PretrainedDenoiser,
+    load_pretrained,
+)
+from training_core.noise.covariance import LAGS
+from training_core.pretraining.scenes import (
     Kind,
     draw_kernel,
     draw_scene,
@@ -27,14 +34,7 @@ from training_core.noisy_scenes import (
     with_heavy_tails,
     with_photons,
 )
-from training_core.pretrained import (
-    HEAVY_TAILS,
-    WEIGHTS,
-    WHITE,
-    PretrainedDenoiser,
-    load_pretrained,
-)
-from training_core.pretraining import (
+from training_core.pretraining.start_network import (
     CROPS_PER_SCENE,
     Pretraining,
     PretrainingSettings,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training_core.errors import SettingsError
-from training_core.protocols import PROTOCOLS, protocol_for
+from training_core.evaluation.protocols import PROTOCOLS, protocol_for
 
 KINDS = ("natural", "micrograph", "ct")
 

@@ -8,13 +8,13 @@ import torch
 from made_up import denoiser, noise_model, with_published_noise
 from torch import nn
 
-from training_core import paper_crops
-from training_core.channel import Channel
-from training_core.networks import DnCNN
-from training_core.noisy_pairs import Estimate, make_pairs, next_teacher
-from training_core.published_pairs import PublishedPairs
+from training_core.denoise.channel import Channel
+from training_core.networks.published import DnCNN
+from training_core.paper import gan as paper_crops
+from training_core.paper.pairs import PublishedPairs
 from training_core.run import Run
 from training_core.settings import DenoiserSettings
+from training_core.training.pairs import Estimate, make_pairs, next_teacher
 
 
 class Halving(nn.Module):

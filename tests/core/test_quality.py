@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from training_core.errors import InputError
-from training_core.quality import assess, compare_with_reference
+from training_core.quality.measures import assess, compare_with_reference
 from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize, Stack
 

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from training_core.errors import InputError
-from training_core.readers import list_inputs, open_stack
+from training_core.io.readers import list_inputs, open_stack
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 
 if TYPE_CHECKING:

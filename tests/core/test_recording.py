@@ -7,13 +7,13 @@ import pytest
 import torch
 from made_up import denoiser, noise_model, scene, stack
 
-from training_core.brightness import BrightnessCurve
-from training_core.noise_statistics import NoiseCurve
-from training_core.noisy_pairs import Estimate, make_pairs
-from training_core.recording import UNTOUCHED, RecordedNoise, Recording, cut_spread, lift
+from training_core.denoise.brightness import BrightnessCurve
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.clipping import UNTOUCHED, RecordedNoise, Recording, cut_spread, lift
+from training_core.noise.covariance import NoiseCurve
 from training_core.run import Run
 from training_core.settings import DenoiserSettings
-from training_core.stabilise import Stabiliser
+from training_core.training.pairs import Estimate, make_pairs
 
 SIGMA = 15.0
 BEFORE = np.linspace(-12.0, 120.0, 12)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from made_up import CPU, QUICKEST, blurred_noise, denoiser, noise_model, scene, squared_error
 
-from training_core.channel import Channel
-from training_core.checkpoint import Checkpoint
-from training_core.first_estimate import METHODS, Scene
-from training_core.noisier2noise import NAME, noisier2noise
-from training_core.noisy_pairs import Estimate, make_pairs, recorded_pairs
-from training_core.recorruption import louder, recorrupted_pairs
+from training_core.compute.checkpoint import Checkpoint
+from training_core.denoise.channel import Channel
 from training_core.run import Cancelled, Run
 from training_core.settings import DenoiserSettings
+from training_core.training.first_estimate import METHODS, Scene
+from training_core.training.noisier2noise import NAME, noisier2noise
+from training_core.training.pairs import Estimate, make_pairs, recorded_pairs
+from training_core.training.recorruption import louder, recorrupted_pairs
 
 CLEAN = scene(96, 96, 0.0, 15.0).astype(np.float32)
 

@@ -9,19 +9,19 @@ import pytest
 import torch
 from made_up import CPU, Identity, blurred_noise, covariance, denoiser, noise_model, scene
 
-from training_core import last_pass
-from training_core.blind_score import Judge, Score
-from training_core.channel import Channel
-from training_core.checkpoint import Checkpoint
-from training_core.noisy_pairs import Estimate
-from training_core.orientations import ALL, FLIPS
-from training_core.relearned_noise import changed, is_too_weak, relearn
-from training_core.resampled_noise import ResampledNoise
-from training_core.round_checks import RoundChecks
-from training_core.round_choice import RoundResult, best_round
-from training_core.rounds import train_rounds
+from training_core.compute.checkpoint import Checkpoint
+from training_core.denoise.channel import Channel
+from training_core.noise.generator import ResampledNoise
+from training_core.place import ALL, FLIPS
 from training_core.run import Cancelled, Note, Run, StepsDone
-from training_core.vetoes import Veto
+from training_core.selection import last_pass
+from training_core.selection.choice import RoundResult, best_round
+from training_core.selection.sure import Judge, Score
+from training_core.selection.warnings import Veto
+from training_core.training.pairs import Estimate
+from training_core.training.remeasure import changed, is_too_weak, relearn
+from training_core.training.round_checks import RoundChecks
+from training_core.training.rounds import train_rounds
 
 LAGS = 15
 STRENGTH = 1.2

@@ -12,8 +12,8 @@ from made_up import QUICKEST, block, blurred_noise, stack
 from training_core import pipeline
 from training_core.errors import InputError
 from training_core.pipeline import train
-from training_core.repeats import check_repeats
 from training_core.run import Note, Run
+from training_core.selection.repeats import check_repeats
 
 
 def exposure(seed, shape=(72, 72), factor=1.0):

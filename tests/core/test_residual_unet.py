@@ -10,15 +10,15 @@ import torch
 from made_up import blurred_noise, denoiser, noise_model, scene, stack
 from torch import nn
 
-from training_core.denoiser import Denoiser, denoise
-from training_core.model_file import load_denoiser, save_denoiser
-from training_core.network_choice import build_network
-from training_core.networks import DnCNN, takes_estimate
-from training_core.orientations import turn, turn_back
-from training_core.residual_unet import ResidualUNet
+from training_core.compute.optimiser_step import TrainingStep
+from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.denoise.model_file import load_denoiser, save_denoiser
+from training_core.networks.build import build_network
+from training_core.networks.published import DnCNN, takes_estimate
+from training_core.networks.residual_unet import ResidualUNet
+from training_core.noise.anscombe import Stabiliser
+from training_core.place import turn, turn_back
 from training_core.settings import DenoiserSettings
-from training_core.stabilise import Stabiliser
-from training_core.training_step import TrainingStep
 
 
 def shaken(width=4, seed=0) -> ResidualUNet:

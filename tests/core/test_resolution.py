@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training_core.resolution import decorrelation_frequency, resolution_um, ring_correlation
+from training_core.quality.frc import decorrelation_frequency, resolution_um, ring_correlation
 from training_core.stack import PixelSize, Stack
 
 SIDE = 256

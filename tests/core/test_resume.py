@@ -12,28 +12,24 @@ import pytest
 import torch
 from made_up import QUICKEST, block, blurred_noise, denoiser, noise_model, stack
 
-from training_core import (
-    checkpoint,
-    first_estimate,
-    network_choice,
-    noisy_pairs,
-    paper_gan,
-    pipeline,
-    round_checks,
-    rounds,
-    smooth_patches,
-)
-from training_core import denoiser as denoiser_module
-from training_core.checkpoint import Checkpoint
+from training_core import pipeline
+from training_core.cli.resume import Existing
+from training_core.compute import checkpoint
+from training_core.compute.checkpoint import Checkpoint
+from training_core.denoise import denoiser as denoiser_module
 from training_core.errors import CheckpointError, InputError, OutputError
-from training_core.networks import Critic, DnCNN
-from training_core.noise_game import NoiseGame
-from training_core.paper_gan import AdversarialGame
+from training_core.networks import build as network_choice
+from training_core.networks.published import Critic, DnCNN
+from training_core.noise.adversarial import NoiseGame
+from training_core.paper import gan as paper_gan
+from training_core.paper.gan import AdversarialGame
+from training_core.patches import smooth_patches
 from training_core.pipeline import denoise_stack
-from training_core.resume import Existing
-from training_core.round_training import RoundTraining
 from training_core.run import Cancelled, Note, Run, Stage, StageStarted
 from training_core.settings import PatchSettings, preset
+from training_core.training import first_estimate, round_checks, rounds
+from training_core.training import pairs as noisy_pairs
+from training_core.training.round import RoundTraining
 
 if TYPE_CHECKING:
     from pathlib import Path

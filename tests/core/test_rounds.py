@@ -20,23 +20,25 @@ from made_up import (
     with_published_noise,
 )
 
-from training_core import last_pass, round_training, rounds
-from training_core.blind_score import Judge, Score, error_estimate
-from training_core.brightness import brightness_curve
-from training_core.channel import Channel
-from training_core.checkpoint import NO_PART, Checkpoint
+from training_core.compute.checkpoint import NO_PART, Checkpoint
+from training_core.denoise.brightness import brightness_curve
+from training_core.denoise.channel import Channel
 from training_core.errors import SettingsError
-from training_core.network_choice import build_network
-from training_core.noisy_pairs import Estimate, PreparedPairs, estimate_all, make_pairs
-from training_core.orientations import ALL, FLIPS, turn, turn_back
-from training_core.round_checks import RoundChecks
-from training_core.round_choice import RoundResult, best_round, doubt_of
-from training_core.rounds import train_rounds
+from training_core.networks.build import build_network
+from training_core.noise.anscombe import Stabiliser
+from training_core.place import ALL, FLIPS, turn, turn_back
+from training_core.regions import TrainingRegion
 from training_core.run import Cancelled, Note, PreviewReady, Region, Run, Stage, StepsDone
+from training_core.selection import last_pass
+from training_core.selection.choice import RoundResult, best_round, doubt_of
+from training_core.selection.sure import Judge, Score, error_estimate
+from training_core.selection.warnings import Veto
 from training_core.settings import DenoiserSettings, preset
-from training_core.stabilise import Stabiliser
-from training_core.training_regions import TrainingRegion
-from training_core.vetoes import Veto
+from training_core.training import round as round_training
+from training_core.training import rounds
+from training_core.training.pairs import Estimate, PreparedPairs, estimate_all, make_pairs
+from training_core.training.round_checks import RoundChecks
+from training_core.training.rounds import train_rounds
 
 PLAIN = {"collaborate": False}
 SHORT = {**PLAIN, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}

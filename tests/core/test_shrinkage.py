@@ -7,9 +7,9 @@ import pytest
 import torch
 from made_up import blurred_noise, covariance, scene, squared_error
 
-from training_core.noise_statistics import NoiseCurve
+from training_core.denoise.dct_filter import CollaborativeFilter, ShrinkageFilter, mirror
+from training_core.noise.covariance import NoiseCurve
 from training_core.run import Cancelled, Run
-from training_core.shrinkage import CollaborativeFilter, ShrinkageFilter, mirror
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))
 

@@ -7,22 +7,22 @@ import pytest
 import pywt
 from PIL import Image
 
-from training_core.checkpoint import NO_CHECKPOINT
+from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.errors import SettingsError
-from training_core.flatness import NoiseFloor
-from training_core.noise_patches import cut_noise_patches
-from training_core.run import SILENT, Cancelled, Run, StageFinished, StepsDone
-from training_core.settings import PatchSettings
-from training_core.smooth_patches import (
+from training_core.patches.flatness import NoiseFloor
+from training_core.patches.smooth_patches import (
     coverage_map,
+    cut_noise_patches,
     cut_patches,
     find_smooth_patches,
     flatness_map,
     homogeneity_map,
     score_windows,
 )
+from training_core.patches.window_moments import window_moments
+from training_core.run import SILENT, Cancelled, Run, StageFinished, StepsDone
+from training_core.settings import PatchSettings
 from training_core.stack import Stack
-from training_core.windows import window_moments
 
 
 def per_window(frame, size, stride):

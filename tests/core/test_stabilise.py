@@ -7,8 +7,8 @@ import pytest
 from made_up import blurred_noise, scene
 from scipy.stats import poisson
 
-from training_core.noise_statistics import fit_stabiliser
-from training_core.stabilise import Stabiliser
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import fit_stabiliser
 
 
 def test_linear_map_is_exact():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training_core.errors import SettingsError
-from training_core.synthetic_noise import (
+from training_core.noise.synthetic import (
     correlated,
     gaussian,
     mixture,

@@ -10,14 +10,14 @@ import torch
 from made_up import CPU, noise_model, scene
 from scipy.ndimage import gaussian_filter, median_filter
 
-from training_core.blind_score import Judge
-from training_core.channel import Channel
-from training_core.networks import NoiseGenerator
-from training_core.noise_statistics import NoiseCurve
-from training_core.noisy_pairs import Estimate
-from training_core.photons import Photons
+from training_core.denoise.channel import Channel
+from training_core.networks.published import NoiseGenerator
+from training_core.noise.compound_poisson import Photons
+from training_core.noise.covariance import NoiseCurve
+from training_core.noise.heavy_tails import CELLS_PX, TailTrial, is_heavy_tailed
 from training_core.run import SILENT
-from training_core.tail_score import CELLS_PX, TailTrial, is_heavy_tailed
+from training_core.selection.sure import Judge
+from training_core.training.pairs import Estimate
 
 SIGMA = 8.0
 

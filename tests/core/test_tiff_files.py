@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tifffile
 
-import training_core.tiff_files as module
+import training_core.io.tiff_writer as module
 from training_core.errors import OutputError
-from training_core.readers import open_stack
+from training_core.io.readers import open_stack
+from training_core.io.tiff_writer import write_stack
 from training_core.run import Cancelled, Run, StepsDone
 from training_core.stack import PixelSize, Stack
-from training_core.tiff_files import write_stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
-import training_core.tiff_planes as module
+import training_core.io.tiff_reader as module
 from training_core.errors import InputError
+from training_core.io.tiff_reader import read_tiff
 from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize
-from training_core.tiff_reader import read_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path

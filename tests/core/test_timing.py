@@ -7,11 +7,11 @@ import pytest
 import torch
 from made_up import stack
 
-from training_core import timing
-from training_core.blind_score import JUDGED_CROPS, JUDGED_PX
-from training_core.noisier2noise import SHARE
 from training_core.run import Stage
+from training_core.selection.sure import JUDGED_CROPS, JUDGED_PX
 from training_core.settings import preset
+from training_core.training import expected_time as timing
+from training_core.training.noisier2noise import SHARE
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up import stack
 
-from training_core.training_regions import choose_regions
+from training_core.regions import choose_regions
 
 
 def total_px(regions):

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from training_core.device import out_of_memory
+from training_core.compute.device import out_of_memory
+from training_core.compute.optimiser_step import TrainingStep
 from training_core.errors import SettingsError
 from training_core.run import Note, Run
-from training_core.training_step import TrainingStep
 
 MESSAGES = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),

@@ -8,11 +8,11 @@ import torch
 from made_up import CPU, blurred_noise, noise_model, scene
 from scipy.ndimage import gaussian_filter
 
-from training_core.blind_score import Judge
-from training_core.channel import Channel
-from training_core.noisy_pairs import Estimate
-from training_core.stabilise import Stabiliser
-from training_core.vetoes import Veto, eligible, find_vetoes
+from training_core.denoise.channel import Channel
+from training_core.noise.anscombe import Stabiliser
+from training_core.selection.sure import Judge
+from training_core.selection.warnings import Veto, eligible, find_vetoes
+from training_core.training.pairs import Estimate
 
 SIZE = 192
 

@@ -13,7 +13,7 @@ from training_core.run import PreviewReady, Region, Run, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training_core.dncnn_b import Fits
+    from training_core.first_look import Fits
     from training_core.settings import Settings
     from training_core.stack import Pixels, Stack
 

@@ -22,6 +22,7 @@ from g2g_desktop.progress_panel import ProgressPanel, Stepper
 from g2g_desktop.step_card import ElidedLabel, ToneLabel
 from g2g_desktop.theme import Theme, Tone
 from g2g_desktop.train_card import TrainCard
+from training_core.patches.smooth_patches import SmoothPatches, Verdict
 from training_core.run import (
     Note,
     PreviewReady,
@@ -32,7 +33,6 @@ from training_core.run import (
     StepsDone,
 )
 from training_core.settings import Settings, preset
-from training_core.smooth_patches import SmoothPatches, Verdict
 from training_core.stack import PixelSize, Stack
 
 if TYPE_CHECKING:

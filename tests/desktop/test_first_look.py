@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from g2g_desktop.main_window import MainWindow
     from g2g_desktop.stack_view import StackView
-    from training_core.dncnn_b import Fits
+    from training_core.first_look import Fits
     from training_core.run import Run
     from training_core.stack import Pixels, Stack
 
@@ -336,7 +336,7 @@ def test_a_window_closed_meanwhile_leaves_nothing_running(
 def test_the_window_asks_the_core_for_one_frame(
     small_stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training_core import dncnn_b
+    from training_core import first_look as dncnn_b
 
     asked: list[dict[str, object]] = []
 

@@ -11,8 +11,8 @@ import pytest
 from g2g_desktop import patch_overlay
 from g2g_desktop.patch_overlay import PatchPreview, outline_corners
 from g2g_desktop.stack_view import StackView
+from training_core.patches.smooth_patches import coverage_map, score_windows
 from training_core.settings import PatchSettings
-from training_core.smooth_patches import coverage_map, score_windows
 from training_core.stack import Stack
 
 if TYPE_CHECKING:

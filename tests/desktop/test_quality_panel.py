@@ -18,8 +18,8 @@ from g2g_desktop.findings import (
     verdict,
 )
 from g2g_desktop.quality_panel import MEASURING, QualityPanel
-from training_core import quality
-from training_core.quality import BlindQuality, ReferenceQuality
+from training_core.quality import measures as quality
+from training_core.quality.measures import BlindQuality, ReferenceQuality
 from training_core.stack import PixelSize, Stack
 
 GOOD = BlindQuality(

@@ -18,7 +18,7 @@ from g2g_desktop.interrupted import MOST_KEPT, Interrupted, find_interrupted, lo
 from g2g_desktop.paths import checkpoints_dir, user_data_dir
 from g2g_desktop.session import State, Step
 from g2g_desktop.tasks import ExportChoice
-from training_core.checkpoint import Checkpoint, describe_job
+from training_core.compute.checkpoint import Checkpoint, describe_job
 from training_core.errors import InputError
 from training_core.run import SILENT
 from training_core.settings import preset

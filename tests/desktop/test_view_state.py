@@ -8,8 +8,8 @@ from stand_ins import FakeDenoiser
 
 from g2g_desktop.session import Activity, Failure, Session, State, Step
 from g2g_desktop.view_state import Badge, Page, duration_text, view_state
+from training_core.patches.smooth_patches import SmoothPatches, Verdict
 from training_core.settings import preset
-from training_core.smooth_patches import SmoothPatches, Verdict
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -210,7 +210,7 @@ def commands() -> Digests:
     """Run `g2g run` and, with the model that `g2g train` kept, `g2g denoise`."""
     import tifffile
 
-    from training_core.cli import main
+    from training_core.cli.main import main
 
     options = ["--preset", "quick", "--device", "cpu", "--json"]
     for name, value in SHORT.items():

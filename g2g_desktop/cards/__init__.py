@@ -1,0 +1,1 @@
+"""The cards of the side panel: data, patches, training, result."""

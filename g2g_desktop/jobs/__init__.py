@@ -1,0 +1,1 @@
+"""Work beside the window: threads, their progress and what an interruption left."""

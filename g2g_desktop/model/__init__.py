@@ -1,0 +1,1 @@
+"""What the window knows, without Qt: the session, what can be done, what is shown."""

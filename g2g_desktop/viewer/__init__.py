@@ -1,0 +1,1 @@
+"""Frames on the screen: panes, contrast, overlays and comparison."""

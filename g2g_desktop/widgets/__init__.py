@@ -1,0 +1,1 @@
+"""Parts of windows that know nothing of stacks: labels, steps, the theme."""

@@ -1,0 +1,1 @@
+"""The command `g2g`: arguments in, exit codes out."""

@@ -1,0 +1,192 @@
+"""Many stacks, one after another: a bad one is named with its reason and the rest go on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from training_core.errors import CoreError, OutputError
+from training_core.io.readers import list_inputs, open_stack
+from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
+from training_core.stack import check_trainable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from training_core.compute.checkpoint import Checkpoint
+    from training_core.run import Run
+    from training_core.stack import Stack
+
+    from .resume import Existing
+
+    # Gives the denoised stack and how it was made.
+    Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one input; `output` is None where `error` says why."""
+
+    input: str
+    output: str | None
+    seconds: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The inputs of a command, and those that are none, with the reason."""
+
+    paths: tuple[Path, ...]
+    refused: tuple[Result, ...]
+
+    @classmethod
+    def of(cls, given: Sequence[Path]) -> Batch:
+        """Expand folders; a path that is nothing raises alone and is refused among others.
+
+        Raises
+        ------
+        InputError
+            When the only path given cannot be used.
+        """
+        paths: list[Path] = []
+        refused: list[Result] = []
+        for path in given:
+            try:
+                paths += list_inputs(path)
+            except CoreError as error:
+                if len(given) == 1:
+                    raise
+                refused.append(Result(str(path), None, 0.0, str(error)))
+        # A file given twice, or with its folder, is denoised once.
+        return cls(tuple(dict.fromkeys(paths)), tuple(refused))
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one stack only, whose failure is that of the command."""
+        return len(self.paths) + len(self.refused) == 1
+
+    def open_all(self, run: Run) -> tuple[list[Stack], list[Result]]:
+        """Open every stack to learn from; also give those that cannot be used."""
+        stacks: list[Stack] = []
+        failed = list(self.refused)
+        for path in self.paths:
+            try:
+                stack = open_noted(path, run)
+                check_trainable(stack)
+                stacks.append(stack)
+            except CoreError as error:
+                if self.alone:
+                    raise
+                failed.append(_failure(path, error, 0.0, run))
+        return stacks, failed
+
+    def denoise(
+        self, output: Path, work: Work, *, run: Run, existing: Existing, as_float: bool
+    ) -> list[Result]:
+        """Open, denoise and write each stack.
+
+        Parameters
+        ----------
+        output
+            A file for one stack, else a folder, made when the first result is there.
+        work
+            Called with each stack and the checkpoint of its output.
+        existing
+            What to do with outputs that are there, whole or interrupted.
+        as_float
+            Whether to write float32 instead of the dtype of the input.
+        """
+        targets = target_paths(self.paths, output)
+        results = list(self.refused)
+        for number, (path, target) in enumerate(zip(self.paths, targets, strict=True), 1):
+            if not self.alone:
+                run.note(f"Stack {number} of {len(self.paths)}: {path.name}")
+            started = time.monotonic()
+            try:
+                self._denoise_one(path, target, work, run, existing, as_float)
+            except (CoreError, MemoryError) as error:
+                if self.alone:
+                    raise
+                results.append(_failure(path, error, time.monotonic() - started, run))
+            else:
+                seconds = time.monotonic() - started
+                results.append(Result(str(path), str(target), seconds, None))
+        return results
+
+    def _denoise_one(
+        self, path: Path, target: Path, work: Work, run: Run, existing: Existing, as_float: bool
+    ) -> None:
+        if existing.is_finished(target):
+            run.note(f"{target.name} is finished already and kept.")
+            return
+        with existing.checkpoint(target, run) as checkpoint:
+            stack = open_noted(path, run)
+            overwrite = existing.overwrite or checkpoint.exists
+            if target.parent.exists():
+                check_target(stack, target, overwrite=overwrite)  # before the long part
+            if as_float:
+                stack = replace(stack, pixels=np.asarray(stack.pixels, dtype=np.float32))
+            denoised, made = work(stack, checkpoint)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            description = {"input": path.name, **made}
+            write_stack(denoised, target, overwrite=overwrite, description=description, run=run)
+
+
+def open_noted(path: Path, run: Run) -> Stack:
+    """Open a stack and pass its warnings on."""
+    stack = open_stack(path, run=run)
+    for warning in stack.warnings:
+        run.note(f"{stack.name}: {warning}", warning=True)
+    return stack
+
+
+def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
+    """Name the outputs: `output` itself for one stack, else NAME_denoised.tif in that folder.
+
+    Raises
+    ------
+    OutputError
+        When there is one file name for several stacks, or two results would have one name.
+    """
+    is_file = bool(output.suffix) and not output.is_dir()
+    if len(paths) == 1 and is_file:
+        return [output]
+    if output.is_file() or (is_file and output.suffix.lower() in SUFFIXES):
+        raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
+    # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
+    for naming in (_stem, _full_name, _name_with_folder):
+        names = [naming(path) for path in paths]
+        if len(set(names)) == len(names):
+            return [output / f"{name}_denoised.tif" for name in names]
+    raise OutputError("Two of the stacks have the same name and folder name; denoise them apart.")
+
+
+def _stem(path: Path) -> str:
+    if path.is_dir():
+        return path.name
+    stem = path.stem
+    return stem[:-4] if stem.lower().endswith(".ome") else stem
+
+
+def _full_name(path: Path) -> str:
+    return path.name.replace(".", "_")
+
+
+def _name_with_folder(path: Path) -> str:
+    return f"{path.resolve().parent.name}_{_full_name(path)}"
+
+
+def _failure(path: Path, error: BaseException, seconds: float, run: Run) -> Result:
+    reason = str(error) or "There is not enough memory for it."
+    run.note(f"{path.name} is left out: {reason}", warning=True)
+    return Result(str(path), None, seconds, reason)
+
+
+def as_dicts(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Give results as plain values, for JSON."""
+    return [asdict(result) for result in results]

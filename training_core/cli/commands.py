@@ -1,0 +1,292 @@
+"""What each subcommand of `g2g` does; torch is imported only where it is needed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training_core.errors import InputError, OutputError, UsageError
+from training_core.reporting.words import tell_card
+from training_core.settings import PatchSettings, preset
+from training_core.stack import check_trainable
+
+from .answer import DONE, answer
+from .batch import Batch, as_dicts, open_noted
+from .resume import Existing
+from .setting_options import with_options
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from training_core.compute.checkpoint import Checkpoint
+    from training_core.run import Run
+    from training_core.settings import Settings
+    from training_core.stack import Stack
+
+    from .batch import Work
+
+INTERNAL_ERROR = 1
+CHOSEN = (
+    "noise",
+    "noise_again",
+    "heavy_tails",
+    "first_estimate",
+    "neighbours",
+    "recorded_pairs",
+    "chosen_round",
+    "last_pass",
+)
+
+
+def info(arguments: argparse.Namespace, run: Run) -> int:
+    """Say what a stack holds."""
+    from training_core.noise.analysis import analyse_noise
+    from training_core.noise.analysis_words import tell
+    from training_core.noise.noise_level import estimate_noise_sigma
+
+    stack = open_noted(arguments.stack, run)
+    size = stack.pixel_size
+    noise = analyse_noise(stack)
+    facts = {
+        "path": arguments.stack,
+        "axes": stack.axes,
+        "shape": stack.shape,
+        "dtype": stack.dtype.name,
+        "pixel_size_um": {"x": size.x_um, "y": size.y_um, "z": size.z_um},
+        "time_step_s": stack.time_step_s,
+        "channels": stack.channels,
+        "value_unit": stack.value_unit,
+        "kind": stack.kind,
+        "frames": stack.frame_count,
+        "noise_sigma": estimate_noise_sigma(stack),
+        "noise": [n.to_dict() for n in noise] if arguments.json else "\n  ".join(map(tell, noise)),
+        "would_be_used": _use(stack),
+        "warnings": stack.warnings,
+    }
+    return answer(facts, arguments.json)
+
+
+def _use(stack: Stack) -> str:
+    height, width = stack.frame_shape
+    try:
+        check_trainable(stack)
+    except InputError as error:
+        return f"nothing: {error}"
+    frames = "the frame" if stack.frame_count == 1 else f"all {stack.frame_count} frames"
+    return f"{frames} of {width} x {height} pixels"
+
+
+def patches(arguments: argparse.Namespace, run: Run) -> int:
+    """Find the smooth patches of a stack."""
+    from training_core.patches.smooth_patches import find_smooth_patches
+
+    settings = _patch_settings(arguments)
+    stack = open_noted(arguments.stack, run)
+    found = find_smooth_patches(stack, settings, run=run)
+    if arguments.figure:
+        from training_core.reporting.figures import patches_figure
+
+        patches_figure(stack, found, arguments.figure, overwrite=arguments.overwrite)
+    facts = {
+        "count": found.count,
+        "strictness": "auto" if found.strictness is None else found.strictness,
+        "target": found.target,
+        "patch_size": found.patch_size_px,
+        "stride": found.stride_px,
+        "coverage": found.coverage,
+        "verdict": found.verdict.level,
+        "advice": found.verdict.sentence,
+    }
+    return answer(facts, arguments.json)
+
+
+def _patch_settings(arguments: argparse.Namespace) -> PatchSettings:
+    """Give the settings asked for; with a strictness the published patch size and stride."""
+    automatic = arguments.strictness == "auto"
+    try:
+        strictness = None if automatic else float(arguments.strictness)
+    except ValueError:
+        raise UsageError(
+            f"Strictness is {arguments.strictness!r}; give auto or a number such as 0.05."
+        ) from None
+    size, stride = (32, 8) if automatic else (96, 24)
+    return PatchSettings(
+        strictness,
+        size if arguments.size is None else arguments.size,
+        stride if arguments.stride is None else arguments.stride,
+    )
+
+
+def compare(arguments: argparse.Namespace, run: Run) -> int:
+    """Measure what a denoiser did, against a reference where there is one."""
+    from training_core.quality.measures import assess, compare_with_reference
+
+    if arguments.window and not arguments.reference:
+        raise UsageError("--window is for the comparison with a clean stack; add --reference.")
+    noisy, denoised = open_noted(arguments.noisy, run), open_noted(arguments.denoised, run)
+    facts: dict[str, Any] = dict.fromkeys(("psnr", "ssim", "nrmse", "data_range"))
+    reference = None
+    if arguments.reference:
+        reference = open_noted(arguments.reference, run)
+        window = tuple(arguments.window) if arguments.window else None
+        facts |= asdict(compare_with_reference(denoised, reference, window=window, run=run))
+    facts |= asdict(assess(noisy, denoised))
+    if arguments.figure:
+        from training_core.reporting.figures import comparison_figure
+
+        overwrite = arguments.overwrite
+        comparison_figure(noisy, denoised, reference, arguments.figure, overwrite=overwrite)
+    return answer(facts, arguments.json)
+
+
+def train(arguments: argparse.Namespace, run: Run) -> int:
+    """Train one denoiser on all stacks that can be opened."""
+    existing = _existing(arguments)
+    if existing.is_finished(arguments.model):
+        return _kept(arguments, run)
+    with existing.checkpoint(arguments.model, run) as checkpoint:
+        overwrite = existing.overwrite or checkpoint.exists
+        _refuse_existing(arguments.model, overwrite)
+        stacks, failed = Batch.of(arguments.stacks).open_all(run)
+        if not stacks:
+            raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
+
+        from training_core.denoise.model_file import save_denoiser
+        from training_core.pipeline import train as train_on
+
+        repeats = [open_noted(path, run) for path in arguments.repeats]
+        settings = _settings(arguments)
+        denoiser = train_on(stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats)
+        save_denoiser(denoiser, arguments.model, overwrite=overwrite)
+    facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
+    return answer(facts, arguments.json, failed)
+
+
+def _kept(arguments: argparse.Namespace, run: Run) -> int:
+    """Tell of a model that an earlier command finished."""
+    from training_core.denoise.model_file import load_denoiser
+
+    run.note(f"{arguments.model} is finished already and kept.")
+    card = load_denoiser(arguments.model, device="cpu").card
+    facts = _training_facts(card, arguments) | {"preset": card.get("preset"), "failed": []}
+    return answer(facts, arguments.json)
+
+
+def run_all(arguments: argparse.Namespace, run: Run) -> int:
+    """Train on each stack and denoise it: the main job."""
+    settings, batch = _settings(arguments), Batch.of(arguments.stacks)
+    if arguments.model and not batch.alone:
+        raise UsageError("With several stacks each has its own model; leave --model out.")
+    if arguments.repeats and not batch.alone:
+        raise UsageError("Repeats are exposures of one scene; give one stack with --repeats.")
+
+    from training_core.denoise.model_file import save_denoiser
+    from training_core.pipeline import denoise_stack
+
+    # The training of each stack; the stable keys at the top are those of the last one.
+    facts = _training_facts({"seed": settings.seed}, arguments) | {"trainings": []}
+
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
+        check_trainable(stack)
+        overwrite = arguments.overwrite or checkpoint.exists
+        if arguments.model:
+            _refuse_existing(arguments.model, overwrite)
+        repeats = [open_noted(path, run) for path in arguments.repeats]
+        outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
+        if arguments.model:
+            save_denoiser(outcome.denoiser, arguments.model, overwrite=overwrite)
+        made = _training_facts(outcome.denoiser.card, arguments)
+        facts.update(made)
+        facts["trainings"].append({"input": stack.source} | made)
+        return outcome.denoised, outcome.denoiser.card
+
+    return _batch(arguments, batch, work, run, facts)
+
+
+def denoise(arguments: argparse.Namespace, run: Run) -> int:
+    """Denoise stacks with a trained model, or with the bundled one that has seen none of them."""
+    batch = Batch.of(arguments.stacks)
+
+    from training_core.compute.checkpoint import describe_denoising
+    from training_core.denoise.denoiser import denoise as apply
+    from training_core.denoise.model_file import load_denoiser
+    from training_core.first_look import NAME, bundled_denoiser
+
+    bundled = arguments.model == Path(NAME) and not arguments.model.exists()
+    trained = None if bundled else load_denoiser(arguments.model, device=arguments.device)
+
+    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
+        denoiser = trained or bundled_denoiser(stack, device=arguments.device, run=run)
+        checkpoint.claim(describe_denoising(stack, arguments.model))
+        return apply(stack, denoiser, run=run, checkpoint=checkpoint), denoiser.card
+
+    return _batch(arguments, batch, work, run, {})
+
+
+def evaluate(arguments: argparse.Namespace, run: Run) -> int:
+    """Run published benchmarks again, with our figures beside the published ones."""
+    from .evaluate import evaluate_tables, list_tables
+
+    if arguments.list or arguments.tables == ["list"]:
+        tables = list_tables()
+        lines = [f"{name.ljust(max(map(len, tables)))}  {about}" for name, about in tables.items()]
+        return answer({"tables": tables}, arguments.json, text="\n".join(lines))
+    facts, texts, failed = evaluate_tables(arguments, run)
+    told = {"tables": facts, "failed": as_dicts(failed)}
+    return answer(told, arguments.json, failed, text="\n\n".join(texts))
+
+
+def self_test(arguments: argparse.Namespace, run: Run) -> int:
+    """Check the installation and the device."""
+    from training_core.compute.device import self_test as check
+
+    results = check(run=run)
+    for name, passed, detail in results:
+        sys.stdout.write(f"{'ok    ' if passed else 'FAILED'}  {name}: {detail}\n")
+    return DONE if all(passed for _, passed, _ in results) else INTERNAL_ERROR
+
+
+def _batch(
+    arguments: argparse.Namespace, batch: Batch, work: Work, run: Run, facts: dict[str, Any]
+) -> int:
+    """Denoise a batch; `facts` are completed while it works."""
+    started = time.monotonic()
+    results = batch.denoise(
+        arguments.output,
+        work,
+        run=run,
+        existing=_existing(arguments),
+        as_float=arguments.dtype == "float32",
+    )
+    facts |= {"seconds": time.monotonic() - started, "outputs": as_dicts(results)}
+    return answer(facts, arguments.json, results)
+
+
+def _existing(arguments: argparse.Namespace) -> Existing:
+    return Existing(arguments.overwrite, arguments.resume)
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    chosen = preset(arguments.preset, seed=arguments.seed, device=arguments.device)
+    return with_options(chosen, getattr(arguments, "set", []))
+
+
+def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
+    """Give the stable keys of a training from the card of its denoiser."""
+    kept = {key: card.get(key) for key in ("device", "seconds", "seed", "patches", "rounds")}
+    if arguments.json:
+        kept |= {key: card[key] for key in CHOSEN if key in card}
+    else:
+        del kept["rounds"]
+        told = (f"\n  {fact.name}: {fact.sentence}" for fact in tell_card(card))
+        kept["learned and chosen"] = "".join(told)
+    return {"model": arguments.model, "preset": arguments.preset} | kept
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; choose another name or add --overwrite.")

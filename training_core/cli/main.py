@@ -1,0 +1,197 @@
+"""The command `g2g`: everything the window does, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from training_core.errors import CoreError, UsageError
+from training_core.io.tiff_writer import program
+from training_core.run import Cancelled, Run
+from training_core.settings import Settings, limits_of
+
+from . import commands as work
+from .terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+BAD_INPUT, CANCELLED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers a wrong command line in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; give its exit code (0, 2 bad input, 3 some of a batch failed, 130)."""
+    # Read when torch is imported: its threads then sleep between two steps instead of spinning,
+    # which on a busy machine is several times faster.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    terminal = Terminal(sys.stderr)
+    run = Run(terminal)
+    try:
+        arguments = _parser().parse_args(argv)
+        with _interruptible(run):
+            code: int = arguments.command(arguments, run)
+    except CoreError as error:
+        terminal.close()
+        terminal.say(f"g2g: {error}")
+        return BAD_INPUT
+    except MemoryError:
+        terminal.close()
+        terminal.say("g2g: There is not enough memory for this stack; try a smaller part of it.")
+        return BAD_INPUT
+    except (Cancelled, KeyboardInterrupt):
+        terminal.close()
+        terminal.say("g2g: Cancelled.")
+        return CANCELLED
+    return code
+
+
+@contextmanager
+def _interruptible(run: Run) -> Iterator[None]:
+    """Let Ctrl-C cancel the run between two steps, so that nothing is left half-written."""
+
+    def cancel(signum: int, frame: object) -> None:
+        run.cancel()
+        signal.signal(signum, signal.default_int_handler)  # asked twice: stop at once
+
+    # SIGTERM too: batch systems send it before they kill.
+    previous = {s: signal.signal(s, cancel) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="g2g", description="Blind denoising, learned from the noisy stack alone.")
+    parser.add_argument("--version", action="version", version=program())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_looking(commands)
+    _add_training(commands)
+    _add_comparison(commands)
+    _add_evaluation(commands)
+    _add(commands, "self-test", work.self_test, "check the installation and the device, offline")
+    return parser
+
+
+def _add(
+    commands: Any, name: str, command: Callable[..., int], about: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    parser.set_defaults(command=command)
+    if name != "self-test":
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    if name not in ("self-test", "info"):
+        parser.add_argument("--overwrite", action="store_true", help="replace existing files")
+    return parser
+
+
+def _add_looking(commands: Any) -> None:
+    parser = _add(commands, "info", work.info, "say what a stack holds")
+    parser.add_argument("stack", type=Path)
+
+    parser = _add(commands, "patches", work.patches, "find the smooth patches of a stack")
+    parser.add_argument("stack", type=Path)
+    parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
+    parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
+    parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
+    parser.add_argument("--figure", type=Path, help="draw them into a PNG file")
+
+
+def _add_training(commands: Any) -> None:
+    for name, command, about in (
+        ("train", work.train, "train one denoiser on one or more stacks"),
+        ("denoise", work.denoise, "denoise stacks with a trained model"),
+        ("run", work.run_all, "train on each stack and denoise it: the main job"),
+    ):
+        parser = _add(commands, name, command, about)
+        parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK")
+        model = "a .g2g file" + ", or dncnn-b for the bundled model" * (name == "denoise")
+        parser.add_argument("--model", type=Path, required=name != "run", help=model)
+        parser.add_argument(
+            "--resume", action="store_true", help="go on where the same command was interrupted"
+        )
+        _add_setting(parser, "device")
+        if name != "denoise":
+            _add_setting(parser, "preset")
+            _add_setting(parser, "seed")
+            parser.add_argument(
+                "--set",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="any other setting, such as denoiser.every_orientation=true; again for more",
+            )
+            parser.add_argument(
+                "--repeats",
+                type=Path,
+                nargs="+",
+                default=[],
+                metavar="STACK",
+                help="one or two further exposures of the only stack's scene, of the same shape: "
+                "the best weights are chosen by them instead of the blind score, and nothing is "
+                "learned from them",
+            )
+        if name != "train":
+            parser.add_argument("--output", type=Path, required=True, metavar="FILE_OR_FOLDER")
+            parser.add_argument("--dtype", choices=("same", "float32"), default="same")
+
+
+def _add_comparison(commands: Any) -> None:
+    parser = _add(commands, "compare", work.compare, "measure what a denoiser did")
+    parser.add_argument("noisy", type=Path)
+    parser.add_argument("denoised", type=Path)
+    parser.add_argument("--reference", type=Path, help="a clean stack of the same field")
+    parser.add_argument("--figure", type=Path, help="draw before and after into a PNG file")
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="clip both to these values first",
+    )
+
+
+def _add_evaluation(commands: Any) -> None:
+    parser = _add(commands, "evaluate", work.evaluate, "run published benchmarks again")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="such as bsd68-gaussian25")
+    parser.add_argument("--list", action="store_true", help="name the tables")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the benchmark sets")
+    parser.add_argument("--protocol", choices=("published", "sane", "both"), default="both")
+    parser.add_argument("--methods", metavar="LIST", help="with commas, such as bm3d,g2g,oracle")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="only N test images")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the report")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a training that was interrupted"
+    )
+    for name in ("preset", "seed", "device"):
+        _add_setting(parser, name)
+
+
+def _positive(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _add_setting(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add an option for a setting, with the choices, the default and the help it declares."""
+    limits = limits_of(Settings, name)
+    default = getattr(Settings(), name)
+    choices = limits.choices or None
+    parser.add_argument(
+        f"--{name}", type=type(default), default=default, choices=choices, help=limits.help
+    )

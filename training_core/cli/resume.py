@@ -1,0 +1,84 @@
+"""Going on with an interrupted command: the checkpoint that lies beside each output."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from training_core.errors import (
+    CheckpointError,
+    CoreError,
+    OutputError,
+    TooFewPatchesError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from training_core.compute.checkpoint import Checkpoint
+    from training_core.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What to do with what is there already: replace it, go on with it, or (neither) refuse."""
+
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.resume:
+            raise UsageError(
+                "--overwrite starts anew and --resume goes on with what was interrupted; "
+                "choose one of them."
+            )
+
+    def is_finished(self, output: Path) -> bool:
+        """Whether nothing is left to do for an output."""
+        return self.resume and output.exists() and not _folder(output).exists()
+
+    @contextmanager
+    def checkpoint(self, output: Path, run: Run) -> Iterator[Checkpoint]:
+        """Give the checkpoint of an output; it is removed at the end, unless that is an exception.
+
+        Raises
+        ------
+        OutputError
+            If an interrupted job is kept there and may neither be replaced nor gone on with.
+        """
+        from training_core.compute.checkpoint import Checkpoint  # only now, since it loads torch
+
+        checkpoint = Checkpoint(_folder(output), run=run, anew=self.overwrite)
+        if checkpoint.exists and not self.resume and not self.overwrite:
+            raise OutputError(
+                f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
+                "or --overwrite to start anew."
+            )
+        if self.resume and not checkpoint.exists:
+            run.note(f"There is nothing to resume for {output.name}; it is started anew.")
+        with _kept_when_interrupted(checkpoint, run):
+            yield checkpoint
+        checkpoint.remove()
+
+
+@contextmanager
+def _kept_when_interrupted(checkpoint: Checkpoint, run: Run) -> Iterator[None]:
+    new = not checkpoint.exists
+    try:
+        yield
+    except CheckpointError:  # says itself what can be done
+        raise
+    except BaseException as error:
+        hopeless = isinstance(error, TooFewPatchesError)  # the same again would fail again
+        if hopeless or (new and isinstance(error, CoreError) and not checkpoint.begun):
+            checkpoint.remove()
+        elif checkpoint.exists:
+            run.note(f"{checkpoint.folder} keeps what was done so far; --resume goes on with it.")
+        raise
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f"{output.name}.checkpoint")

@@ -1,0 +1,100 @@
+"""Show a run on a terminal as a bar with the time left, elsewhere as a line every few seconds."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from training_core.run import Event, Note, StageFinished, StageStarted, StepsDone
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+LINE_SECONDS = 5.0
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+
+tqdm.monitor_interval = 0  # no thread of its own: events come often enough
+
+
+class Terminal:
+    """Writes events to a stream; pass it to `Run`.
+
+    Parameters
+    ----------
+    stream
+        Where to write, usually stderr; it gets bars where it is a terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bars = stream.isatty()
+        self._bar: tqdm[object] | None = None
+        self._detail = ""
+        self._next_line = time.monotonic() + LINE_SECONDS
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case StageStarted(detail=detail):
+                self._detail = detail
+                self.close()
+            case StepsDone() if self._bars:
+                self._move_bar(event)
+            case StepsDone():
+                self._write_line(event)
+            case Note(text, warning):
+                self.say(f"Warning: {text}" if warning else text)
+            case StageFinished():
+                self.close()
+            case _:
+                pass
+
+    def say(self, text: str) -> None:
+        """Write one line, above the bar where there is one."""
+        encoding = self._stream.encoding or "utf-8"
+        tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding), file=self._stream)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _move_bar(self, event: StepsDone) -> None:
+        if self._bar is None:
+            self._bar = tqdm(
+                total=event.total,
+                desc=self._title(event),
+                file=self._stream,
+                leave=False,
+                bar_format=BAR,
+            )
+        self._bar.set_postfix_str(_left(event), refresh=False)
+        self._bar.n = event.done
+        self._bar.refresh()
+
+    def _write_line(self, event: StepsDone) -> None:
+        if time.monotonic() < self._next_line:
+            return
+        self._next_line = time.monotonic() + LINE_SECONDS
+        left = _left(event)
+        self.say(f"{self._title(event)}: {event.done} of {event.total}{', ' if left else ''}{left}")
+
+    def _title(self, event: StepsDone) -> str:
+        return f"{event.stage} ({self._detail})" if self._detail else str(event.stage)
+
+
+def _left(event: StepsDone) -> str:
+    return "" if event.seconds_left is None else f"about {duration(event.seconds_left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes: "8 s", "3 min", "2 h 10 min", "12 days"."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes >= 48 * 60:
+        return f"{round(minutes / (24 * 60))} days"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,333 @@
+"""Checkpoints: what a long job has done so far, kept so that it goes on after an interruption.
+
+A checkpoint is a folder with one file per part of the job. A part that is finished is written once,
+so only the running one is written again and again; each file is whole at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from training_core.errors import CheckpointError
+from training_core.run import SILENT, Cancelled
+
+from .state_file import UNREADABLE, UNWRITABLE, State, read_state, write_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from training_core.run import Run
+    from training_core.settings import Settings
+    from training_core.stack import Stack
+
+
+__all__ = [
+    "NO_CHECKPOINT",
+    "NO_PART",
+    "Checkpoint",
+    "Part",
+    "State",
+    "describe_denoising",
+    "describe_job",
+]
+
+FORMAT = 9  # to be raised whenever the same settings make other parts or other numbers
+EVERY_SECONDS = 30.0
+PART, PIXELS = ".part", ".pixels"  # how the names of the files end
+JOB = "job"
+
+
+class Checkpoint:
+    """A folder with the parts of one job.
+
+    Parameters
+    ----------
+    folder
+        Made when a job claims it; None keeps nothing.
+    every_s
+        How often a running part is written at most, in seconds.
+    run
+        Told when a part cannot be written or read; the job goes on.
+    anew
+        Whether to forget what is kept once a job claims the folder.
+    save_cancelled
+        Whether a cancelled job will be gone on with, so that the step it left at is worth a save.
+
+    Attributes
+    ----------
+    working
+        Whether parts can be written.
+    seconds_before
+        How long earlier attempts have worked on the job.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        every_s: float = EVERY_SECONDS,
+        run: Run = SILENT,
+        anew: bool = False,
+        save_cancelled: bool = True,
+    ) -> None:
+        self.folder, self.every_s, self.run, self.anew = folder, every_s, run, anew
+        self.save_cancelled = save_cancelled
+        self.working = folder is not None
+        self.seconds_before, self._since = 0.0, time.monotonic()
+        self._job: dict[str, Any] = {}
+
+    @property
+    def exists(self) -> bool:
+        """Whether something of a job is kept."""
+        return bool(self._files())
+
+    @property
+    def begun(self) -> bool:
+        """Whether more is kept than what the job is about."""
+        return any(path.stem != JOB for path in self._files())
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what the job is about; parts of another one are never used."""
+        return sha256(json.dumps([FORMAT, self._job], sort_keys=True).encode()).hexdigest()
+
+    def claim(self, job: Mapping[str, Any]) -> None:
+        """Say what the job is about, in plain JSON values, before any part is used; keep that.
+
+        Raises
+        ------
+        CheckpointError
+            If the folder keeps parts of another job.
+        """
+        if self.anew:
+            self.remove()
+        self._job, self._since = json.loads(json.dumps(job)), time.monotonic()
+        kept = self.read(JOB)
+        if kept is None:
+            self.write(JOB, {})  # killed before its first part, it must not look as if never begun
+            return
+        differs = "" if kept["format"] == FORMAT else "another version of the program made it"
+        differs = differs or difference(kept["job"], self._job)
+        if differs:
+            raise CheckpointError(
+                f"{self.folder} keeps an interrupted job that cannot be resumed so: {differs}. "
+                "Give the same stacks and settings, or start anew with --overwrite."
+            )
+        self.seconds_before = kept["seconds"]
+
+    def part(self, name: str) -> Part:
+        """Give the part of that name; nothing may be kept of it yet."""
+        return Part(self, name)
+
+    def pixels_path(self, name: str) -> Path:
+        """Give the path of the file beside a part, for a checkpoint that has a folder."""
+        assert self.folder is not None
+        return self.folder / f"{name}{PIXELS}"
+
+    def remove(self) -> None:
+        """Take the parts away, and the folder where nothing else is in it."""
+        if self.folder is not None:
+            # The job last, so that what is left by a power cut in between is known for what it is.
+            for path in sorted(self._files(), key=lambda path: path.stem == JOB):
+                with suppress(OSError):
+                    path.unlink()
+            with suppress(OSError):
+                self.folder.rmdir()
+
+    def _files(self) -> list[Path]:
+        if self.folder is None or not self.folder.is_dir():
+            return []
+        return [path for path in self.folder.iterdir() if path.suffix in (PART, PIXELS)]
+
+    def forget(self, name: str) -> None:
+        """Remove a part; not on a full disk, where what was to replace it was not written."""
+        if self.folder is not None and self.working:
+            with suppress(OSError):  # at worst it lies there until the whole folder is removed
+                (self.folder / f"{name}{PART}").unlink(missing_ok=True)
+
+    def read(self, name: str) -> State | None:
+        """Read a part; None, with a note where it is damaged, if there is none of this job."""
+        if self.folder is None or not (path := self.folder / f"{name}{PART}").exists():
+            return None
+        fingerprint = "" if name == JOB else self.fingerprint
+        try:
+            return read_state(path, fingerprint)
+        except UNREADABLE as error:
+            self.note_damage(path, error)
+            return None
+
+    def note_damage(self, path: Path, error: Exception) -> None:
+        """Tell that a file is left out."""
+        self.run.note(
+            f"The checkpoint {path} is damaged and left out ({error}); what it kept is computed "
+            "again.",
+            warning=True,
+        )
+
+    def write(self, name: str, state: State, pixels: Callable[[Path], None] | None = None) -> None:
+        """Write a part, and the job; after a first failure the job goes on without checkpoints."""
+        if self.folder is None or not self.working:
+            return
+        seconds = self.seconds_before + time.monotonic() - self._since
+        job = {"format": FORMAT, "job": self._job, "seconds": seconds}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if pixels is not None:
+                pixels(self.pixels_path(name))
+            write_state(self.folder / f"{JOB}{PART}", job)
+            if name != JOB:
+                write_state(self.folder / f"{name}{PART}", state, self.fingerprint)
+        except UNWRITABLE as error:
+            self.working = False
+            self.run.note(
+                f"There are no more checkpoints, since {self.folder} cannot be written: {error}.",
+                warning=True,
+            )
+
+
+class Part:
+    """One stage of a job, or what one stage made, with torch's global random state."""
+
+    def __init__(self, checkpoint: Checkpoint, name: str) -> None:
+        self.checkpoint, self.name = checkpoint, name
+        self._next = time.monotonic() + checkpoint.every_s
+
+    def load(self) -> State | None:
+        """Give what was saved last, tensors on the processor; None where nothing is kept.
+
+        The global random state becomes what it was then, so load parts in the order of the job.
+        """
+        kept = self.checkpoint.read(self.name)
+        if kept is None:
+            return None
+        torch.set_rng_state(kept["random"])
+        state: State = kept["state"]
+        return state
+
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return self.checkpoint.working and time.monotonic() >= self._next
+
+    def save(self, state: State, pixels: Callable[[Path], None] | None = None) -> None:
+        """Replace what is kept, in one step; where that fails the old part stays.
+
+        Parameters
+        ----------
+        pixels
+            Called before with the path of a file for what is too large to be written each time.
+        """
+        kept, began = {"state": state, "random": torch.get_rng_state()}, time.monotonic()
+        self.checkpoint.write(self.name, kept, pixels)
+        ended = time.monotonic()
+        # A slow disk must not take more than a tenth of the time.
+        self._next = ended + max(self.checkpoint.every_s, 9 * (ended - began))
+
+    @property
+    def pixels_path(self) -> Path:
+        """Where `pixels` of `save` writes to."""
+        return self.checkpoint.pixels_path(self.name)
+
+    def drop(self) -> None:
+        """Forget what is kept, which nothing needs any more."""
+        self.checkpoint.forget(self.name)
+
+    def check(
+        self,
+        run: Run,
+        state: Callable[[], State],
+        pixels: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Ask before each step whether to go on; save the state when it is due or before leaving.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled.
+        """
+        try:
+            run.check()
+        except Cancelled:
+            if self.checkpoint.save_cancelled:
+                self.save(state(), pixels)
+            raise
+        if self.due():
+            self.save(state(), pixels)
+
+    def collect(self, count: int, make: Callable[[int], Tensor], run: Run) -> list[Tensor]:
+        """Give `make(0)` to `make(count - 1)`; those that are kept already are not made again.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled; what was made until then is kept.
+        """
+        made: list[Tensor] = (self.load() or {"made": []})["made"]
+        if len(made) == count:
+            return made
+        for number in range(len(made), count):
+            self.check(run, lambda: {"made": made})
+            try:
+                image = make(number)
+            except Cancelled:
+                if self.checkpoint.save_cancelled:
+                    self.save({"made": made})
+                raise
+            # Contiguous, as it will be when it is read: sums depend on the order in memory.
+            made.append(image.contiguous())
+        self.save({"made": made})
+        return made
+
+
+NO_CHECKPOINT = Checkpoint(None)
+NO_PART = NO_CHECKPOINT.part("nothing")
+
+
+def describe_job(
+    stacks: Sequence[Stack], settings: Settings, repeats: Sequence[Stack] = ()
+) -> dict[str, Any]:
+    """Give what decides the result of a training, for `Checkpoint.claim`."""
+    digests = {"stacks": [_digest(stack) for stack in stacks], "settings": settings.to_dict()}
+    return digests | {"repeats": [_digest(repeat) for repeat in repeats]}
+
+
+def describe_denoising(stack: Stack, model: Path) -> dict[str, Any]:
+    """Give what decides the result of denoising with a model file, or with a bundled model."""
+    digest = sha256(model.read_bytes()).hexdigest() if model.is_file() else str(model)
+    return {"stacks": [_digest(stack)], "model": digest}
+
+
+def _digest(stack: Stack) -> str:
+    """Give a digest of the pixels and of what else of a stack training looks at."""
+    about = [stack.axes, stack.shape, stack.dtype.str, stack.value_unit]
+    digest = sha256(json.dumps(about).encode())
+    for index in range(stack.frame_count):
+        digest.update(np.ascontiguousarray(stack.raw_frame(index)).data)
+    return digest.hexdigest()
+
+
+ABSENT = "absent"  # stands for what only the other job has, which is not None
+
+
+def difference(kept: Any, asked: Any, name: str = "") -> str:
+    """Name the first difference between two jobs; empty if there is none."""
+    if kept == asked:
+        return ""
+    if name in ("stacks", "model", "repeats"):
+        return f"it is about another {name.rstrip('s')}"
+    if not (isinstance(kept, dict) and isinstance(asked, dict)):
+        return f"{name} was {kept}, not {asked}"
+    each = (
+        difference(kept.get(key, ABSENT), asked.get(key, ABSENT), key.replace("_", " "))
+        for key in {**kept, **asked}
+    )
+    return next(filter(None, each), f"{name or 'it'} differs")

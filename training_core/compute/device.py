@@ -1,0 +1,199 @@
+"""Where to compute: a device is trusted only after a real convolution and its gradient."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import warnings
+from contextlib import contextmanager
+from math import isqrt
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from training_core.cli.self_test import self_test
+from training_core.run import SILENT
+
+from .memory import give_memory_back, keep_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from training_core.run import Run
+
+
+__all__ = [
+    "choose_device",
+    "describe_device",
+    "free_bytes",
+    "limit_threads",
+    "out_of_memory",
+    "release_memory",
+    "self_test",
+    "tile_size",
+]
+
+GIB = 1 << 30
+TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
+# What PyTorch's allocators, cuBLAS and cuDNN say when they get no memory.
+NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
+NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
+
+
+def choose_device(name: str = "auto", *, run: Run = SILENT) -> torch.device:
+    """Give the first device that really computes; the processor always does.
+
+    Parameters
+    ----------
+    name
+        "auto", "cpu", "cuda" or "mps".
+    run
+        Receives a note with the exact reason when a device was asked for, or is there, but fails.
+    """
+    for candidate in TRIED[name]:
+        reason = _missing(candidate) or _failure(torch.device(candidate))
+        if not reason:
+            return torch.device(candidate)
+        if name != "auto" or reason != "there is none":
+            run.note(
+                f"The {NAMES[candidate]} cannot be used: {reason}. Computing on the processor.",
+                warning=True,
+            )
+    keep_memory()
+    return torch.device("cpu")
+
+
+def _missing(name: str) -> str:
+    """Say why PyTorch does not offer a device; empty if it does."""
+    if name == "mps":
+        return "" if torch.backends.mps.is_available() else "there is none"
+    with warnings.catch_warnings(record=True) as caught:  # a driver too old is only a warning
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return ""
+    return str(caught[0].message).split("\n")[0].rstrip(".") if caught else "there is none"
+
+
+def _failure(device: torch.device) -> str:
+    """Say why a convolution or its gradient fails or differs on a device; empty if they do not."""
+    try:
+        apart = float((_convolve(device) - _convolve(torch.device("cpu"))).abs().max())
+    except (RuntimeError, AssertionError) as error:  # drivers, kernels and memory raise these
+        return str(error).split("\n")[0].rstrip(".")
+    return "" if apart < 0.01 else f"its convolution is wrong by {apart:.2g}"
+
+
+def _convolve(device: torch.device) -> torch.Tensor:
+    """Give the gradient of a small convolution, computed on `device`."""
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 3, 16, 16, generator=draw).to(device).requires_grad_()
+    kernels = torch.randn(4, 3, 3, 3, generator=draw).to(device).requires_grad_()
+    energy = functional.conv2d(images, kernels, padding=1).square().mean()
+    gradients = torch.autograd.grad(energy, (images, kernels))
+    return torch.cat([values.flatten().cpu() for values in gradients])
+
+
+def describe_device(device: torch.device) -> str:
+    """Name a device for the user: "NVIDIA H100, 79 GB" or "processor, 2 threads"."""
+    if device.type == "cuda":
+        seen = torch.cuda.get_device_properties(device)
+        return f"{seen.name}, {seen.total_memory / GIB:.0f} GB"
+    if device.type == "mps":
+        return f"Apple GPU, {platform.machine()}"
+    threads = torch.get_num_threads()
+    return f"processor, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def limit_threads() -> int:
+    """Leave one core to the window where there are more than two; give the number of threads.
+
+    An OMP_NUM_THREADS of the user stands.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
+    threads = int(chosen) if chosen.isdecimal() and int(chosen) else max(cores - (cores > 2), 1)
+    torch.set_num_threads(threads)
+    return threads
+
+
+def free_bytes(device: torch.device) -> int:
+    """Measure the memory that is free for tiles, in bytes; half of it all where unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if os.path.exists("/proc/meminfo"):
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            free = [line.split()[1] for line in lines if line.startswith("MemAvailable")]
+        if free:
+            return int(free[0]) * 1024
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return 2 * GIB
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory is used up, on whichever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what PyTorch keeps for later, so that smaller pieces find room."""
+    gc.collect()
+    give_memory_back()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def tile_size(device: torch.device, halo_px: int, channels: int = 64) -> int:
+    """Give the side of a tile without its halo, in pixels, a multiple of 32.
+
+    A network holds about nine bytes per pixel and channel (2.4 GB for 64 channels on 2048 x 2048);
+    tiles take a quarter of the free memory at most. On a processor more than 512 px gains nothing.
+    """
+    fits = isqrt(free_bytes(device) // 4 // (9 * channels)) - 2 * halo_px
+    largest = 512 if device.type == "cpu" else 2048
+    return max(64, min(largest, fits) // 32 * 32)
+
+
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 in hardware; emulated, it is up to 19 times slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    # An older torch cannot tell.
+    known: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+def mixed(device: torch.device, *, wanted: bool = True) -> torch.autocast:
+    """Give the context in which convolutions run in bfloat16 where `wanted` and native.
+
+    Weights, losses and optimisers stay float32.
+    """
+    usable = wanted and native_bfloat16(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=usable)
+
+
+@contextmanager
+def reproducible(device: torch.device, *, fast: bool) -> Iterator[None]:
+    """Let training on a GPU give the same numbers every time; convolve in TF32 only if `fast`.
+
+    TF32 rounds the factors of float32 convolutions to 10 bits and is several times as fast.
+    cuDNN's settings hold for the process; they are as before afterwards.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=fast
+    ):
+        yield

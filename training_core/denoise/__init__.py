@@ -1,0 +1,1 @@
+"""A noisy region or stack in, a clean one out."""

@@ -1,0 +1,53 @@
+"""A channel of a stack: what is known of its noise, and how its values meet the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from training_core.errors import InputError
+from training_core.noise.clipping import UNTOUCHED, Recording
+
+from .brightness import BrightnessCurve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training_core.noise.model import NoiseModel
+    from training_core.stack import Stack
+
+    from .flat_areas import FlatAreas
+
+
+@dataclass(eq=False)
+class Channel:
+    """One channel of the stack: its noise, and how its values are brought to the network.
+
+    `mean` and `spread` normalise stabilised values for the network. `recording`, which only
+    training asks for, says how the file's pixels were cut off and rounded. `flat_areas` evens out
+    what is left of noise alone; None until it is learned.
+    """
+
+    noise: NoiseModel
+    mean: float = 0.0
+    spread: float = 1.0
+    brightness: BrightnessCurve = field(default_factory=BrightnessCurve)
+    recording: Recording = UNTOUCHED
+    flat_areas: FlatAreas | None = None
+
+
+def check_channels(stack: Stack, learned: Sequence[Channel]) -> None:
+    """Refuse a stack with other channels than those that were learned; one alone fits all.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+    """
+    found = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
+    known = len(learned)
+    if found != known and known != 1:
+        raise InputError(
+            f"{stack.name} has {found} channel{'s' if found > 1 else ''}, the model learned "
+            f"{known}. Use a model that was trained on a stack with the same channels."
+        )

@@ -1,0 +1,296 @@
+"""The denoiser: a network with what it needs to know of the noise, applied to whole stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.compute.device import tile_size
+from training_core.compute.memory import give_memory_back
+from training_core.compute.tiles import TilePieces
+from training_core.networks.published import fold_batch_norm, takes_estimate
+from training_core.place import turn, turn_back
+from training_core.run import SILENT, Stage
+
+from .channel import check_channels
+from .dct_filter import CollaborativeFilter, ShrinkageFilter
+from .neighbours import NeighbourAverage, NeighbourFrames, averaged
+from .tiled import KeptFrames, finish_frame, kept_share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from training_core.compute.checkpoint import Checkpoint
+    from training_core.noise.local_strength import EvenNoise
+    from training_core.noise.model import NoiseModel
+    from training_core.place import PatchLocation
+    from training_core.run import Run
+    from training_core.selection.sure import Estimator
+    from training_core.settings import Settings
+    from training_core.stack import Pixels, Stack
+
+    from .channel import Channel
+
+    Image = NDArray[np.float32]
+
+
+MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
+
+
+@dataclass(eq=False)
+class Denoiser:
+    """Everything that turns a noisy frame into a clean one.
+
+    Attributes
+    ----------
+    network
+        Shared by all channels; maps (1, inputs, height, width) normalised to (1, 1, ...).
+    channels
+        One per channel of the training stack.
+    settings
+        What it was trained with.
+    card
+        The story of the training, plain values for JSON.
+    device
+        Where the network is.
+    history
+        The network after each round, for who trained it; a model file keeps the best alone.
+    looks, first_estimates
+        What else was judged in this process: networks within the rounds, and what makes first
+        estimates by the name of the method. For who wants to know whether the choice was good.
+    neighbours
+        How many frames on each side are averaged with a frame where they match; 0 for none.
+    collaboration
+        What share of the collaborative pass is taken, the rest being the network's own result.
+    even_noise
+        Brings the noise to the same strength everywhere before anything else, for CT; or None.
+    """
+
+    network: nn.Module
+    channels: tuple[Channel, ...]
+    settings: Settings
+    device: torch.device
+    card: dict[str, Any] = field(default_factory=dict)
+    history: dict[int, nn.Module] = field(default_factory=dict)
+    looks: dict[str, nn.Module] = field(default_factory=dict)
+    first_estimates: dict[str, Estimator] = field(default_factory=dict)
+    neighbours: int = 0
+    collaboration: float = 1.0
+    even_noise: EvenNoise | None = None
+
+    @property
+    def noise_sigma(self) -> float:
+        """Standard deviation of the noise at middle brightness, first channel, stack units."""
+        return self.channels[0].noise.stack_sigma()
+
+    @property
+    def collaborates(self) -> bool:
+        """Whether the collaborative pass follows the network."""
+        return self.settings.denoiser.collaborate and self.collaboration > 0
+
+    @property
+    def halo_px(self) -> int:
+        """How far a pixel of the `passes` sees, rounded up to the grids of all of them."""
+        seen = int(self.network.halo_px)  # type: ignore[arg-type]
+        if takes_estimate(self.network):
+            seen += ShrinkageFilter.halo_px
+        if self.collaborates:
+            seen += CollaborativeFilter.halo_px
+        if self.neighbours:
+            seen += NeighbourAverage.halo_px
+        grid = self.grid_px
+        return -(-seen // grid) * grid
+
+    @property
+    def grid_px(self) -> int:
+        """Tiles must begin on multiples of this for tiled `passes` to equal those of the whole."""
+        return max(8, int(getattr(self.network, "multiple_px", 1)))
+
+    def inputs(self, noisy: Tensor, channel: Channel, strength: Tensor | None = None) -> Tensor:
+        """Give what the network sees of stabilised frames (batch, 1, height, width).
+
+        `strength` (height, width) is the share of the noise's std in each pixel; None for 1.
+        """
+        seen = noisy
+        if takes_estimate(self.network):
+            share = None if strength is None else strength[None, None]
+            seen = torch.cat([noisy, first_look(channel.noise)(noisy, share)], dim=1)
+        return (seen - channel.mean) / channel.spread
+
+    @torch.no_grad()
+    def network_pass(
+        self, noisy: Tensor, channel: Channel, strength: Tensor | None = None
+    ) -> Tensor:
+        """Give the network's estimate of a stabilised frame (height, width); see `inputs`."""
+        height, width = noisy.shape
+        images = self._padded(self.inputs(noisy[None, None], channel, strength))
+        seen = images[0, 0]
+        if self.settings.denoiser.every_orientation:
+            ways = channel.noise.orientations
+            turned = [turn_back(self.network(turn(images, way)), way)[0, 0] for way in ways]
+            made = seen + (torch.stack(turned) - seen).mean(dim=0)
+        else:
+            made = self.network(images)[0, 0]
+        restored = (made * channel.spread + channel.mean)[:height, :width]
+        # A pixel that the network left alone keeps its value to the last bit.
+        return torch.where((made == seen)[:height, :width], noisy, restored)
+
+    def _padded(self, images: Tensor) -> Tensor:
+        """Fill up to the network's grid, which then lies alike however the image is turned."""
+        multiple = int(getattr(self.network, "multiple_px", 1))
+        below, right = (-n % multiple for n in images.shape[-2:])
+        return functional.pad(images, (0, right, 0, below), mode="replicate")
+
+    @torch.no_grad()
+    def estimate(
+        self, noisy: Tensor, channel: Channel, run: Run = SILENT, neighbours: Tensor | None = None
+    ) -> Tensor:
+        """Denoise a stabilised frame (height, width) float32 on the denoiser's device.
+
+        Its `neighbours` (count, height, width), if any, are averaged with it where they match.
+        """
+        made, strength = self.passes(noisy, channel, run, neighbours)
+        return self.evened(made, channel, strength)
+
+    @torch.no_grad()
+    def passes(
+        self, noisy: Tensor, channel: Channel, run: Run = SILENT, neighbours: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Give `estimate` before flat areas are evened, and what share of the noise it began with.
+
+        The share is one of the std, for each pixel; None for all of it.
+        """
+        seen, strength, pilot = self.first_pass(noisy, channel, neighbours)
+        if not self.collaborates:
+            return pilot, strength
+        together = self.last_pass(seen, pilot, channel, run, strength)
+        return pilot.lerp(together, self.collaboration), strength
+
+    @torch.no_grad()
+    def first_pass(
+        self, noisy: Tensor, channel: Channel, neighbours: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Give what the passes see, what share of the noise is in it, and the network's result."""
+        seen, strength = averaged(noisy, neighbours, channel.noise)
+        pilot = self.network_pass(seen, channel, strength)
+        return seen, strength, torch.where(pilot == seen, noisy, pilot)
+
+    @torch.no_grad()
+    def last_pass(
+        self, seen: Tensor, pilot: Tensor, channel: Channel, run: Run, strength: Tensor | None
+    ) -> Tensor:
+        """Filter similar patches together, as the network's result tells them."""
+        together = CollaborativeFilter(channel.noise.covariance, channel.noise.curve)
+        return together(seen, pilot, run, strength)
+
+    @torch.no_grad()
+    def evened(self, made: Tensor, channel: Channel, strength: Tensor | None = None) -> Tensor:
+        """Even out the flat areas of what the `passes` gave, if that is asked for and learned."""
+        if channel.flat_areas is None or not self.settings.denoiser.even_flat_areas:
+            return made
+        return channel.flat_areas(made, channel.noise.curve, strength)
+
+
+def first_look(noise: NoiseModel) -> ShrinkageFilter:
+    """Give the filter whose estimate the compact network corrects."""
+    return ShrinkageFilter(noise.covariance, noise.curve)
+
+
+def denoise(
+    stack: Stack,
+    denoiser: Denoiser,
+    *,
+    run: Run = SILENT,
+    tile_px: int = 0,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+) -> Stack:
+    """Denoise every frame of a stack, tile by tile.
+
+    Parameters
+    ----------
+    stack
+        Any size; the same axes, dtype and pixel size come back.
+    denoiser
+        Trained on this stack or on one like it.
+    tile_px
+        Side of a tile without its halo; 0 chooses by the free memory. Where that runs out after
+        all, smaller ones are used, with the same result.
+    checkpoint
+        Keeps the tiles that are done, for a job that it was told of before.
+
+    Raises
+    ------
+    InputError
+        If the stack has channels that the denoiser has not learned.
+    SettingsError
+        If the memory is too small even for small tiles.
+    Cancelled
+        If the run was cancelled; asked before every tile.
+    """
+    check_channels(stack, denoiser.channels)
+    given, even = stack, denoiser.even_noise
+    stack = even.evened(stack, run=run) if even else stack
+    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
+    tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
+    # The batch norm folded away and memory ordered by channels: both faster and exact.
+    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ready = replace(denoiser, network=network)
+    pixels = np.empty(stack.shape, stack.dtype)
+    flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
+    pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
+    kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
+    noises = [channel.noise for channel in ready.channels]
+    frames = NeighbourFrames(stack, noises, ready.neighbours, run, given=given, even=even)
+    share = kept_share(denoiser.settings.denoiser, stack)
+    places, total = kept.places, stack.frame_count * len(kept.places)
+    run.start(Stage.DENOISE, total, done=kept.done)
+    frames.note_jumps()
+    for index in range(kept.done // len(places), stack.frame_count):
+        raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
+        near = frames.beside(index)
+        make = partial(_denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
+        for place in places[kept.done % len(places) :]:
+            kept.check(run)
+            kept.layers[:, *place.slices] = pieces.work(place, make)
+            if place is places[-1]:
+                kept.clipped += finish_frame(raw, kept.layers, ready, channel, flat[index], share)
+            kept.done += 1
+            if run.tick_due() or kept.done == total:
+                run.progress(Stage.DENOISE, kept.done, total)
+    kept.save()
+    pixels, clipped = even.restored(pixels, given, run) if even else (pixels, kept.clipped)
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
+    give_memory_back()
+    run.finish(Stage.DENOISE)
+    return given.with_pixels(pixels)
+
+
+def _denoise_tile(
+    raw: Pixels,
+    others: Sequence[Pixels],
+    place: PatchLocation,
+    denoiser: Denoiser,
+    channel: Channel,
+    run: Run,
+) -> Image:
+    """Denoise one tile with its halo; with neighbours, also give the share of noise there was."""
+    around = place.grown(denoiser.halo_px, raw.shape)
+    forward = channel.noise.stabiliser.forward
+    frames = np.stack([forward(frame[around.slices]) for frame in (raw, *others)])
+    tensors = torch.from_numpy(frames).to(denoiser.device)
+    made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:])
+    layers = [made]
+    if denoiser.neighbours:
+        layers.append(torch.ones_like(made) if strength is None else strength)
+    inner = place.within(around)
+    return torch.stack(layers)[:, *inner.slices].cpu().numpy()

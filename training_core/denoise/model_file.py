@@ -1,0 +1,209 @@
+"""The .g2g model file: weights as safetensors, everything else as a JSON card. Never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from training_core.compute.device import choose_device
+from training_core.errors import ModelError, OutputError, SettingsError
+from training_core.networks.build import build_network
+from training_core.networks.compact import KERNEL_PX, MeasuredGenerator, StationaryGenerator
+from training_core.networks.published import NoiseGenerator
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.compound_poisson import Photons
+from training_core.noise.covariance import NoiseCurve
+from training_core.noise.generator import ResampledNoise
+from training_core.noise.local_strength import EvenNoise
+from training_core.noise.match import NoiseMatch
+from training_core.noise.model import NoiseModel
+from training_core.settings import Settings
+
+from .brightness import BrightnessCurve
+from .channel import Channel
+from .denoiser import Denoiser
+from .flat_areas import FlatAreas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from training_core.compute.state_file import State
+
+FORMAT = "g2g-1"
+
+
+def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) -> Path:
+    """Write a denoiser as one file, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or cannot be written.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; choose another name.")
+    tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
+    channels = []
+    for number, channel in enumerate(denoiser.channels):
+        state = channel_state(channel)
+        tensors |= {f"channel{number}.{name}": v for name, v in state["tensors"].items()}
+        channels.append(state["card"])
+    card = {
+        "format": FORMAT,
+        "settings": denoiser.settings.to_dict(),
+        "channels": channels,
+        "neighbours": denoiser.neighbours,
+        "collaboration": denoiser.collaboration,
+        "even_noise": denoiser.even_noise.sigma if denoiser.even_noise else None,
+        "card": denoiser.card,
+    }
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        # Not `save_file`, which lets nobody but the user read the file.
+        part.write_bytes(save(plain, metadata={"g2g": json.dumps(card, default=str)}))
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"{path} cannot be written: {error}.") from error
+    finally:
+        with suppress(OSError):  # the folder itself may be what is wrong
+            part.unlink(missing_ok=True)
+    return path
+
+
+def channel_state(channel: Channel) -> State:
+    """Give a channel as tensors and a card of plain values."""
+    noise = channel.noise
+    arrays = {
+        "covariance": noise.covariance,
+        "curve.levels": noise.curve.levels,
+        "curve.sigmas": noise.curve.sigmas,
+        "brightness.levels": channel.brightness.levels,
+        "brightness.shifts": channel.brightness.shifts,
+    }
+    tensors = {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+    generator = noise.generator.state_dict()
+    tensors |= {f"generator.{key}": value for key, value in generator.items()}
+    if channel.flat_areas:
+        kept = channel.flat_areas.to_tensors()
+        tensors |= {f"flat_areas.{key}": value for key, value in kept.items()}
+    return {"tensors": tensors, "card": _channel_card(channel)}
+
+
+def _channel_card(channel: Channel) -> dict[str, Any]:
+    noise = channel.noise
+    return {
+        "mean": channel.mean,
+        "spread": channel.spread,
+        "stabiliser": noise.stabiliser.to_dict(),
+        "generator": type(noise.generator).__name__,
+        "match": asdict(noise.match) if noise.match else None,
+        "patches": noise.patches,
+        "photons": noise.photons.to_dict() if noise.photons else None,
+    }
+
+
+def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
+    """Read a model file; nothing in it is ever executed.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or not a model of this program.
+    """
+    card, tensors = _read(path)
+    place = choose_device(device)
+    try:
+        settings = Settings.from_dict(card["settings"])
+        network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
+        neighbours = int(card.get("neighbours", 0))  # of 0.1.0 there is none
+        share = float(card.get("collaboration", 1.0))
+        sigma = card.get("even_noise")  # nor this
+        even = EvenNoise(float(sigma)) if sigma else None
+        channels = tuple(
+            channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)
+            for number, part in enumerate(card["channels"] or [{}])
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, SettingsError) as error:
+        raise ModelError(
+            f"{path.name} cannot be used: a part of the model is missing or damaged. "
+            "Train it again or use another copy."
+        ) from error
+    story = card.get("card", {})
+    return Denoiser(
+        network,
+        channels,
+        settings,
+        place,
+        story,
+        neighbours=neighbours,
+        collaboration=share,
+        even_noise=even,
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.exists():
+        raise ModelError(f"There is no model file {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {}).get("g2g", "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path.name} is damaged or is no model file (.g2g).") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ModelError(f"{path.name} is no model of this version of g2g desktop.")
+    return card, tensors
+
+
+def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+    start = f"{name}."
+    return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}
+
+
+def _filled(network: nn.Module, weights: dict[str, Tensor], place: torch.device) -> Any:
+    network.load_state_dict(weights)
+    return network.to(place).eval()
+
+
+def channel_from(state: State, place: torch.device) -> Channel:
+    """Build a channel from its `channel_state`, with its generator on a device."""
+    card, tensors = state["card"], state["tensors"]
+    arrays = {name: value.numpy() for name, value in tensors.items() if "generator" not in name}
+    noise = NoiseModel(
+        Stabiliser.from_dict(card["stabiliser"]),
+        NoiseCurve(arrays["curve.levels"], arrays["curve.sigmas"]),
+        arrays["covariance"].reshape(KERNEL_PX, KERNEL_PX),
+        _generator(card["generator"], _under(tensors, "generator"), place),
+        NoiseMatch.from_dict(card["match"]),
+        card["patches"],
+        Photons.from_dict(card.get("photons")),  # of 0.1.0 there are none
+    )
+    brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
+    made = Channel(noise, float(card["mean"]), float(card["spread"]), brightness)
+    if kept := _under(tensors, "flat_areas"):  # in models of 0.1.0 there is nothing
+        made.flat_areas = FlatAreas.from_tensors(kept)
+    return made
+
+
+def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> Any:
+    """Build the generator of a class name; a name that nobody knows is a KeyError."""
+    kinds: dict[str, Callable[[], nn.Module]] = {
+        "StationaryGenerator": StationaryGenerator,
+        "MeasuredGenerator": MeasuredGenerator,
+        "ResampledNoise": lambda: ResampledNoise(weights["patches"], weights["ways"]),
+        "NoiseGenerator": NoiseGenerator,
+    }
+    return _filled(kinds[kind](), weights, place)

@@ -1,0 +1,178 @@
+"""The last of denoising a frame: flat areas are evened out, and its values are the file's again."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training_core.noise.local_strength import is_ct
+from training_core.place import tiles
+from training_core.stack import cast
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training_core.settings import DenoiserSettings
+    from training_core.stack import Pixels, Stack
+
+    from .channel import Channel
+    from .denoiser import Denoiser
+
+    Image = NDArray[np.float32]
+    from pathlib import Path
+
+    from training_core.compute.checkpoint import Part, State
+    from training_core.run import Run
+
+
+TILE_PX = 2048
+KEPT_IN_CT = 0.2  # so that quarter dose becomes like full dose, which has half of its noise
+
+
+def finish_frame(
+    raw: Pixels,
+    layers: Image,
+    denoiser: Denoiser,
+    channel: Channel,
+    into: Pixels,
+    kept_noise: float = 0.0,
+) -> int:
+    """Write a frame whose tiles are made, with flat areas even; give how many pixels were clipped.
+
+    Not tile by tile as they are made: to tell what is flat takes a wide halo, which is cheap here.
+
+    Parameters
+    ----------
+    raw, into
+        The noisy frame and its place in the result, (height, width), of the file's dtype.
+    layers
+        What the denoiser's `passes` gave, (1 or 2, height, width) float32.
+    kept_noise
+        How much of what was removed is put back, 0 to 1.
+    """
+    clipped = 0
+    for place in tiles(raw.shape, TILE_PX):
+        around = place.grown(channel.flat_areas.halo_px if channel.flat_areas else 0, raw.shape)
+        seen = torch.from_numpy(layers[:, *around.slices]).to(denoiser.device)
+        made = denoiser.evened(seen[0], channel, seen[1] if len(seen) > 1 else None)
+        original = raw[place.slices]
+        noisy = channel.noise.stabiliser.forward(original)
+        estimate = made.cpu().numpy()[place.within(around).slices]
+        values = to_stack_units(estimate, noisy, original, channel)
+        if kept_noise:
+            values += kept_noise * (original - values)
+        into[place.slices], lost = cast(values, original.dtype, original)
+        clipped += lost
+    return clipped
+
+
+def kept_share(settings: DenoiserSettings, stack: Stack) -> float:
+    """Give how much of the noise of a stack stays in the result."""
+    if settings.kept_noise is not None:
+        return settings.kept_noise
+    return KEPT_IN_CT if is_ct([stack]) else 0.0
+
+
+def to_stack_units(
+    estimate: Image, noisy: Image, original: Pixels, channel: Channel
+) -> NDArray[np.float64]:
+    """Undo the stabilisation; a pixel that was left alone keeps its value to the last bit."""
+    values = channel.brightness(channel.noise.stabiliser.inverse(estimate))
+    exact: NDArray[np.float64] = np.where(estimate == noisy, original.astype(np.float64), values)
+    return exact
+
+
+class KeptFrames:
+    """Keeps the pixels of a growing result, each frame written once.
+
+    Parameters
+    ----------
+    part
+        Keeps how far the result is; its pixels lie in a file of their own.
+    frames
+        The result, (frames, height, width); filled by whoever denoises.
+    tile_px
+        Side of the tiles; an interrupted job goes on with those that it had.
+    layers
+        How many images of float32 the tiles of a frame are gathered in before it is finished.
+
+    Attributes
+    ----------
+    places
+        The tiles of a frame, in the order in which they are denoised.
+    layers
+        The tiles of the unfinished frame, (layers, height, width) float32.
+    done
+        Tiles that are made, over all frames; `frames` has those of whole frames.
+    clipped
+        How many of the pixels in `frames` were clipped.
+    """
+
+    def __init__(self, part: Part, frames: Pixels, tile_px: int, layers: int = 1) -> None:
+        self.part, self.frames = part, frames
+        self.layers = np.zeros((layers, *frames.shape[1:]), np.float32)
+        self.done = self.clipped = 0
+        self._use_tiles(tile_px)
+        self._load()
+        self._written = self._whole  # frames that are in the file
+
+    def _use_tiles(self, tile_px: int) -> None:
+        self.tile_px, self.places = tile_px, tiles(self.frames.shape[1:], tile_px)
+
+    def _load(self) -> None:
+        """Fill in what is kept, if anything is."""
+        state = self.part.load()
+        if state is None:
+            return
+        try:
+            with self.part.pixels_path.open("rb") as file:
+                for frame in self.frames[: state["whole"]]:
+                    frame[:] = np.fromfile(file, frame.dtype, frame.size).reshape(frame.shape)
+        except (OSError, ValueError) as error:
+            self.part.checkpoint.note_damage(self.part.pixels_path, error)
+            return
+        self._use_tiles(state["tile_px"])
+        self.done, self.clipped = state["done"], state["clipped"]
+        if state["layers"] is not None:
+            self.layers[:] = state["layers"]
+
+    def check(self, run: Run) -> None:
+        """Ask before each tile whether to go on; save when it is due or before leaving.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled.
+        """
+        self.part.check(run, self._state, self._write)
+
+    def save(self) -> None:
+        """Keep everything that is done."""
+        self.part.save(self._state(), self._write)
+
+    @property
+    def _whole(self) -> int:
+        """How many frames are in the result."""
+        return self.done // len(self.places)
+
+    def _state(self) -> State:
+        return {
+            "tile_px": self.tile_px,
+            "done": self.done,
+            "whole": self._whole,
+            "layers": self.layers if self.done % len(self.places) else None,
+            "clipped": self.clipped,
+        }
+
+    def _write(self, path: Path) -> None:
+        """Write the frames that are new."""
+        with path.open("r+b" if path.exists() else "wb") as file:
+            file.seek(self._written * self.frames[0].nbytes)
+            for frame in self.frames[self._written : self._whole]:
+                file.write(frame.data)
+            file.flush()
+            os.fsync(file.fileno())
+        self._written = self._whole

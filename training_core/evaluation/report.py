@@ -1,0 +1,340 @@
+"""An evaluation as it is read: a table on the terminal, a CSV file, a page with example crops."""
+
+from __future__ import annotations
+
+import csv
+import io
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+import numpy as np
+from .bias import SLOPES
+from .contenders import FILTERS
+from training_core.errors import OutputError
+from .findings import findings
+from training_core.reporting.figures import detail_place
+from training_core.reporting.figures import enlarged, save_png, sheet, to_grey
+from training_core.cli.terminal import duration
+from training_core.io.tiff_writer import program
+import os
+import re
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from .scores import Cell, Example, Mean, Report, Row
+
+
+
+CROP_PX = 300
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")
+BEST, SEES = "*", "(sees the reference)"
+LEGEND = (
+    "best of the methods that see no reference, of G2G only the round chosen blind, the last one "
+    "and the result; +- is the standard error over images (se)."
+)
+SHOWN_PERCENT = 0.35
+COLUMNS = (
+    "table",
+    "protocol",
+    "method",
+    "source",
+    "sees_reference",
+    "image",
+    "images",
+    "psnr_db",
+    "psnr_standard_error",
+    "ssim",
+    "ssim_standard_error",
+    "mean_shift_percent",
+    "slope_on_reference",
+    "slope",
+    "calibration",
+    "calibration_by_place",
+    "worst_bin_percent",
+)
+
+
+def as_text(report: Report) -> str:
+    """Give the table for a terminal, aligned, in ASCII."""
+    names = [_label(row) for row in report.rows]
+    wide = max(len(name) for name in names)
+    heads = [f"{protocol.name} protocol" for protocol in report.protocols]
+    lines = [
+        headline(report),
+        "",
+        " " * wide + "".join(f"  {head:^27}" for head in heads),
+        "method".ljust(wide) + "  PSNR (dB) +- se       SSIM " * len(heads),
+    ]
+    for name, row in zip(names, report.rows, strict=True):
+        lines.append((name.ljust(wide) + "".join(_cell(report, row))).rstrip())
+    lines += ["", f"{BEST} {LEGEND}"]
+    lines += [p.describes[:1].upper() + p.describes[1:] + "." for p in report.protocols]
+    lines += [*report.notes, *_empty_rows(report), *verdicts(report), *findings(report)]
+    return "\n".join(lines).encode("ascii", "replace").decode()
+
+
+def headline(report: Report) -> str:
+    """Say which table, on how many of its images, with which preset and seed."""
+    count = f"{len(report.images)} of {report.available} test images"
+    training = f"preset {report.settings.preset}, seed {report.settings.seed}"
+    return f"{report.table.name}: {report.table.title}; {count}, {training}, on {report.device}"
+
+
+def verdicts(report: Report) -> list[str]:
+    """Say whether our result passes the published G2G and the target, a sentence for each."""
+    ours = report.ours
+    if ours is None:
+        return []
+    if len(report.images) < report.available:
+        return ["A part of the images says nothing of the whole table, so there is no verdict."]
+    sentences = []
+    for row in report.rows:
+        passed = report.passes(row)
+        if passed is None or not (row.source == "target" or row.label == "G2G"):
+            continue
+        protocol = next(p.name for p in report.protocols if p.name in row.means)
+        mine, known = _figures(ours.means[protocol]), _figures(row.means[protocol])
+        name = "the target" if row.source == "target" else f"published {row.label}"
+        word = "passes" if passed else "does not pass"
+        if not passed and report.passes(row, psnr_alone=True):
+            word = "passes in PSNR, but not in SSIM,"
+        sentences.append(f"{ours.label} ({mine}) {word} {name} ({known}), {protocol} protocol.")
+    return sentences
+
+
+def _figures(mean: Mean) -> str:
+    parts = [f"{mean.psnr:.2f} dB" if mean.psnr is not None else ""]
+    parts += [f"SSIM {mean.ssim:.3f}" if mean.ssim is not None else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def _empty_rows(report: Report) -> list[str]:
+    return [f"{r.label}: {r.how}" for r in report.rows if r.source == "measured" and not r.cells]
+
+
+def _label(row: Row) -> str:
+    before = "published " * (row.source == "published")
+    return f"{before}{row.label}{f' {SEES}' * row.sees_reference}"
+
+
+def _cell(report: Report, row: Row) -> Iterator[str]:
+    for protocol in report.protocols:
+        mean = row.means.get(protocol.name)
+        mark = BEST if row is report.best(protocol.name) else " "
+        psnr = f"{mean.psnr:.2f}" if mean and mean.psnr is not None else "-"
+        error = f" +- {mean.psnr_error:.2f} " if mean and mean.psnr_error is not None else ""
+        ssim = f"{mean.ssim:.4f}" if mean and mean.ssim is not None else "-"
+        yield f"  {psnr:>7}{error:<9}{mark} {ssim:>8} "
+
+
+def as_csv(report: Report) -> str:
+    """Give a line for each image, method and protocol, and one for each mean."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in report.rows:
+        start = {
+            "table": report.table.name,
+            "method": row.label,
+            "source": row.source,
+            "sees_reference": row.sees_reference,
+        }
+        for cell in row.cells:
+            scores = {"psnr_db": _exact(cell.psnr), "ssim": _exact(cell.ssim), **_bias(cell)}
+            writer.writerow({**start, "protocol": cell.protocol, "image": cell.image, **scores})
+        for protocol, mean in row.means.items():
+            writer.writerow({**start, "protocol": protocol, "image": "mean", **_means(mean)})
+    return file.getvalue()
+
+
+def _bias(cell: Cell) -> dict[str, str]:
+    """Give the last columns."""
+    bias = cell.bias
+    if bias is None:
+        return {}
+    slopes = (getattr(bias, name) for name in SLOPES)
+    values = (bias.shift_percent, *slopes, bias.worst_bin_percent)
+    return dict(zip(COLUMNS[-6:], map(_exact, values), strict=True))
+
+
+def _means(mean: Mean) -> dict[str, str]:
+    return {
+        "images": "" if mean.images is None else str(mean.images),
+        "psnr_db": _exact(mean.psnr),
+        "psnr_standard_error": _exact(mean.psnr_error),
+        "ssim": _exact(mean.ssim),
+        "ssim_standard_error": _exact(mean.ssim_error),
+    }
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
+
+
+def as_markdown(report: Report, pictures: list[str]) -> str:
+    """Give the page; `pictures` are the files of the examples, beside it."""
+    card = report.card
+    trained = f"{card['seconds']:.0f} s on {card['device']}" if card else "not trained"
+    blindly = "" if card.get("recorded_pairs") else " chosen blind"
+    chosen = f", round {card['chosen_round']}{blindly}" if card else ""
+    lines = [
+        f"# {report.table.title}",
+        "",
+        f"{headline(report)}.",
+        "",
+        *(f"- {sentence}" for sentence in (*verdicts(report), *findings(report))),
+        "",
+        *_markdown_table(report),
+        "",
+        f"\\{BEST} {LEGEND}",
+        "",
+        *(f"- {p.describes[:1].upper()}{p.describes[1:]}." for p in report.protocols),
+        "",
+        "## Images",
+        "",
+        *(f"- {note}" for note in report.notes),
+        "",
+        "## How each row was made",
+        "",
+        *(f"- **{_label(row)}**: {row.how}" for row in report.rows),
+        "",
+        "## Settings",
+        "",
+        f"- Training: {trained}{chosen}. Everything: {duration(report.seconds)}.",
+        f"- Versions: {_versions()}.",
+        f"- `{report.settings.to_dict()}`",
+        "",
+        "## Examples",
+        "",
+        *(f"![{name}]({name})\n" for name in pictures),
+    ]
+    return "\n".join(lines)
+
+
+def _markdown_table(report: Report) -> Iterator[str]:
+    heads = [f"{p.name}: PSNR (dB) | SSIM" for p in report.protocols]
+    yield f"| method | {' | '.join(heads)} | s / image |"
+    yield "|---|" + "---:|" * (2 * len(heads) + 1)
+    for row in report.rows:
+        seconds = "" if row.seconds is None else f"{row.seconds:.2f}"
+        cells = (" | ".join(_words(cell)) for cell in _cell(report, row))
+        yield f"| {_label(row)} | {' | '.join(cells)} | {seconds} |"
+
+
+def _words(cell: str) -> tuple[str, str]:
+    psnr, _, ssim = cell.strip().rpartition(" ")
+    return " ".join(psnr.split()), ssim
+
+
+def _versions() -> str:
+    found = [program(), f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def write_report(report: Report, folder: Path, *, overwrite: bool = False) -> Path:
+    """Write page, scores and crops into a folder that appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists and may not be replaced, or cannot be written.
+    """
+    check_folder(folder, overwrite=overwrite)
+    partial = folder.with_name(f".{folder.name}.part")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        pictures = [draw_example(report, e, partial).name for e in report.examples]
+        (partial / SCORES).write_text(as_csv(report), encoding="utf-8")
+        (partial / PAGE).write_text(as_markdown(report, pictures), encoding="utf-8")
+        put_in_place(partial, folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def draw_example(report: Report, example: Example, folder: Path) -> Path:
+    """Draw the part richest in detail: noisy, best classical, DnCNN-B, ours and clean."""
+    protocol = report.protocols[0].name
+    clean = example.references[protocol]
+    low, high = (float(v) for v in np.percentile(clean, (SHOWN_PERCENT, 100 - SHOWN_PERCENT)))
+    window = (low, max(high, low + 1e-9))
+    top, left, side = detail_place(to_grey(clean, window))
+    cut = (slice(top, top + side), slice(left, left + side))
+    titled = [
+        (r.label, example.made[r.label], _score(r, example, protocol)) for r in _shown(report)
+    ]
+    titled.append(("clean", clean, "reference"))
+    headings = [(title, score) for title, _, score in titled]
+    tiles = [[enlarged(to_grey(image[cut], window), CROP_PX)] for _, image, _ in titled]
+    caption = f"{example.name}: {side} px, same contrast in all views, {low:.4g} to {high:.4g}"
+    return save_png(sheet(headings, tiles, [f"{caption}."]), folder / f"{_file_name(example)}.png")
+
+
+def _shown(report: Report) -> list[Row]:
+    main = report.protocols[0].name
+    rows = [report.best(main, methods) for methods in (("noisy",), FILTERS, ("dncnn-b",))]
+    return [row for row in (*rows, report.ours) if row is not None]
+
+
+def _score(row: Row, example: Example, protocol: str) -> str:
+    mine = (c for c in row.cells if (c.image, c.protocol) == (example.name, protocol))
+    return " ".join(f"PSNR {c.psnr:.2f} dB   SSIM {c.ssim:.3f}" for c in mine)
+
+
+def _file_name(example: Example) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in example.name)
+
+
+
+PAGE, SCORES = "report.md", "scores.csv"
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Raise `OutputError` unless the folder may be made, or replaced as an earlier evaluation."""
+    if not folder.exists():
+        return
+    inside = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
+    # Replaced as a whole: a folder with anything else in it, such as a data set, never is.
+    if inside and not {PAGE, SCORES} <= inside <= _files_of_report(folder):
+        raise OutputError(f"{folder} holds more than an evaluation; choose another folder.")
+    if inside and not overwrite:
+        raise OutputError(f"{folder} exists already; choose another folder or add --overwrite.")
+
+
+def _files_of_report(folder: Path) -> set[str]:
+    """Name what was written together with the page, which lists its pictures; empty without it."""
+    page = folder / PAGE
+    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    return {PAGE, SCORES, *re.findall(r"^!\[.*\]\((.*)\)$", text, re.MULTILINE)}
+
+
+def put_in_place(partial: Path, folder: Path) -> None:
+    """Move a finished folder to where an earlier one may be, which comes back if that fails.
+
+    Raises
+    ------
+    OSError
+        If it cannot be moved.
+    """
+    old = folder.with_name(f".{folder.name}.old")
+    earlier = folder.exists()
+    if earlier:
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(folder, old)
+    try:
+        os.replace(partial, folder)
+    except OSError:
+        if earlier:
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

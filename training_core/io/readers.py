@@ -1,0 +1,297 @@
+"""Open a file, a folder of slices or several files as one stack; refuse the rest in a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training_core.errors import InputError
+from training_core.run import SILENT, Run, Stage
+
+from .dicom import is_dicom, read_dicom
+from .pictures import read_array, read_picture
+from .tiff_reader import read_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+
+    from training_core.stack import Stack
+
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
+TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8")
+PICTURE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg")
+DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
+SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *DICOM_SUFFIXES, ".npy")
+
+# What other programs write, and from which program a TIFF can be had.
+FOREIGN = {
+    ".czi": ("Zeiss CZI", "ZEN or Fiji"),
+    ".nd2": ("Nikon ND2", "NIS-Elements or Fiji"),
+    ".lif": ("Leica LIF", "LAS X or Fiji"),
+    ".lof": ("Leica LOF", "LAS X or Fiji"),
+    ".oif": ("Olympus OIF", "FluoView or Fiji"),
+    ".oib": ("Olympus OIB", "FluoView or Fiji"),
+    ".oir": ("Olympus OIR", "FluoView or Fiji"),
+    ".vsi": ("Olympus VSI", "cellSens or QuPath"),
+    ".ims": ("Imaris", "Imaris or Fiji"),
+    ".dv": ("DeltaVision", "softWoRx or Fiji"),
+    ".dm3": ("Gatan DM3", "DigitalMicrograph or Fiji"),
+    ".dm4": ("Gatan DM4", "DigitalMicrograph or Fiji"),
+    ".ser": ("FEI TIA", "TIA or Fiji"),
+    ".mrc": ("MRC", "IMOD or Fiji"),
+    ".map": ("CCP4 map", "IMOD or Fiji"),
+    ".rec": ("MRC", "IMOD or Fiji"),
+    ".txrm": ("Zeiss TXRM", "XMReconstructor"),
+    ".h5": ("HDF5", "Fiji"),
+    ".hdf5": ("HDF5", "Fiji"),
+    ".nii": ("NIfTI", "Fiji"),
+    ".nii.gz": ("NIfTI", "Fiji"),
+    ".nrrd": ("NRRD", "Fiji"),
+    ".fits": ("FITS", "Fiji"),
+    ".spe": ("Princeton Instruments SPE", "LightField or Fiji"),
+    ".zarr": ("OME-Zarr", "Fiji"),
+}
+
+
+def open_stack(
+    source: str | PathLike[str] | Sequence[str | PathLike[str]], *, run: Run = SILENT
+) -> Stack:
+    """Open a stack.
+
+    A file is one stack. A folder of DICOM slices, or several files of one shape (in a folder or
+    given as a list), is one stack too; files are sorted by name, DICOM slices by position.
+
+    Returns
+    -------
+    Stack
+        Pixels in their own dtype and values; uncompressed TIFF is mapped, not read. Black-and-white
+        pixels become uint8; NaN and infinity become the median of their frame. What was missing or
+        changed is said in `warnings`.
+
+    Raises
+    ------
+    InputError
+        For anything that cannot be opened, with what to do about it.
+    """
+    many = isinstance(source, Sequence) and not isinstance(source, str)
+    paths = [Path(p) for p in source] if many else [Path(source)]  # type: ignore[union-attr,arg-type]
+    if not paths:
+        raise InputError("No file was given.")
+    run.start(Stage.READ, len(paths))
+    with _readable(*paths):
+        stack = _usable(_open(paths, run), run)
+    run.finish(Stage.READ)
+    return stack
+
+
+def list_inputs(path: str | PathLike[str]) -> list[Path]:
+    """List the stacks at a path: the file itself, a folder of DICOM slices, or a folder's files.
+
+    Files of formats that cannot be read are listed too, so that they are not passed over in
+    silence; sub-folders count where they hold DICOM slices.
+    """
+    folder = Path(path)
+    with _readable(folder):
+        if not folder.is_dir() or _foreign(folder) or _series_files(folder):
+            return [folder]
+        inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
+        inputs = [p for p in inside if _lists(p)]
+    if not inputs:
+        raise InputError(f"The folder {folder.name} holds no images that can be opened.")
+    return inputs
+
+
+def _lists(path: Path) -> bool:
+    if path.is_dir():
+        return bool(_foreign(path) or _series_files(path))
+    return path.suffix.lower() in SUFFIXES or bool(_foreign(path))
+
+
+def _open(paths: list[Path], run: Run) -> Stack:
+    if len(paths) > 1:
+        return _open_several(paths, paths[0].parent, run)
+    if paths[0].is_dir() and not _foreign(paths[0]):
+        return _open_folder(paths[0], run)
+    return _open_file(paths[0], run)
+
+
+def _open_folder(folder: Path, run: Run) -> Stack:
+    slices = _series_files(folder)
+    if slices:
+        return read_dicom(slices, folder, run=run)
+    files = [p for p in list_inputs(folder) if p.is_file() and not _foreign(p)]
+    if not files:
+        raise InputError(f"The folder {folder.name} holds several stacks; open them one by one.")
+    return _open_several(files, folder, run) if len(files) > 1 else _open_file(files[0], run)
+
+
+def _open_file(path: Path, run: Run) -> Stack:
+    """Open one file by what it is, not by what it is called."""
+    foreign = _foreign(path)
+    if foreign:
+        raise InputError(
+            f"{path.name} is in {foreign[0]} format, which this version does not read; export it "
+            f"as OME-TIFF from {foreign[1]}."
+        )
+    if not path.is_file():  # a pipe would be waited for, a device never ends
+        raise InputError(f"{path} is no file.")
+    with path.open("rb") as file:
+        head = file.read(8)
+    if not head:
+        raise InputError(f"{path.name} is empty (0 bytes).")
+    if is_dicom(path):
+        return read_dicom([path], path, run=run)
+    if head.startswith(TIFF_SIGNATURES):
+        return read_tiff(path, run=run)
+    if head.startswith(PICTURE_SIGNATURES):
+        return read_picture(path)
+    if head.startswith(b"\x93NUMPY"):
+        return read_array(path)
+    raise _unknown(path)
+
+
+def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
+    """Join files of one shape along a new axis; damaged ones are left out and named."""
+    paths = sorted(paths, key=_natural)
+    if all(is_dicom(p) for p in paths):
+        return read_dicom(paths, folder, run=run)
+    stacks: list[Stack] = []
+    left_out: list[str] = []
+    for done, path in enumerate(paths, 1):
+        run.check()
+        try:
+            stacks.append(_open_file(path, SILENT))
+        except InputError as error:
+            left_out.append(str(error))
+        run.progress(Stage.READ, done, len(paths))
+    if not stacks:
+        raise InputError(left_out[0])
+    return _join(stacks, folder, left_out)
+
+
+def _join(stacks: list[Stack], folder: Path, left_out: list[str]) -> Stack:
+    first = stacks[0]
+    for other in stacks[1:]:
+        if (other.shape, other.dtype) != (first.shape, first.dtype):
+            raise InputError(
+                f"{other.name} is {_describe(other)} but {first.name} is {_describe(first)}; "
+                "only files of one size and type make one stack."
+            )
+    if "I" in first.axes:
+        # A second unnamed axis could not be told from the first in any file.
+        raise InputError(f"{first.name} is a stack itself; open one such file at a time.")
+    notes = _shared_notes(stacks)
+    if left_out:
+        notes.insert(0, f"{len(left_out)} files are left out: {left_out[0]}")
+    return replace(
+        first,
+        pixels=np.stack([s.pixels for s in stacks]) if len(stacks) > 1 else first.pixels,
+        axes=f"I{first.axes}" if len(stacks) > 1 else first.axes,
+        source=folder,
+        warnings=tuple(notes),
+    )
+
+
+def _shared_notes(stacks: list[Stack]) -> list[str]:
+    """Say once what holds for all files, and of which file the rest holds."""
+    files: dict[str, list[str]] = {}
+    for stack in stacks:
+        for note in stack.warnings:
+            files.setdefault(note, []).append(stack.name)
+    return [
+        note if len(names) == len(stacks) else f"{', '.join(names[:3])}: {note}"
+        for note, names in files.items()
+    ]
+
+
+def _describe(stack: Stack) -> str:
+    return f"{' x '.join(str(n) for n in reversed(stack.shape))} pixels of {stack.dtype}"
+
+
+def _usable(stack: Stack, run: Run) -> Stack:
+    """Give real, finite pixels; refuse what has none."""
+    kind = stack.dtype.kind
+    if kind == "b":
+        note = "Its pixels are black or white (1 bit) and are read as 0 and 1."
+        pixels = np.asarray(stack.pixels).astype(np.uint8)
+        return replace(stack, pixels=pixels, warnings=(*stack.warnings, note))
+    if kind == "c":
+        raise InputError(
+            f"{stack.name} has complex pixels; save their magnitude as an image and open that."
+        )
+    if kind not in "uif":
+        raise InputError(f"{stack.name} has pixels of type {stack.dtype}; numbers are needed.")
+    return _finite(stack, run) if kind == "f" else stack
+
+
+def _finite(stack: Stack, run: Run) -> Stack:
+    """Replace NaN and infinity by the median of the finite pixels of their frame."""
+    pixels = stack.pixels
+    replaced = 0
+    for index in range(stack.frame_count):
+        run.check()
+        frame = stack.raw_frame(index)
+        bad = ~np.isfinite(frame)
+        if not bad.any():
+            continue
+        if bad.all():
+            raise InputError(f"{stack.name} has a frame ({index + 1}) without any finite pixel.")
+        if not replaced:  # only now: most files are finite and stay mapped
+            pixels = np.array(stack.pixels, dtype=stack.dtype)
+        replaced += int(bad.sum())
+        pixels[np.unravel_index(index, stack.shape[:-2])][bad] = np.median(frame[~bad])
+    if not replaced:
+        return stack
+    note = f"{replaced} pixels that are NaN or infinite are replaced by the median of their frame."
+    return replace(stack, pixels=pixels, warnings=(*stack.warnings, note))
+
+
+@contextmanager
+def _readable(*paths: Path) -> Iterator[None]:
+    """Say in a sentence what the system refuses: no such file, no permission, a bad disk."""
+    try:
+        for path in paths:
+            if not path.exists():
+                raise InputError(f"There is no file or folder {path}.")
+        yield
+    except OSError as error:
+        name = str(error.filename or paths[0])[-80:]
+        raise InputError(f"{name} cannot be opened ({error.strerror or error}).") from error
+
+
+def _foreign(path: Path) -> tuple[str, str] | None:
+    name = path.name.lower()
+    return next((known for suffix, known in FOREIGN.items() if name.endswith(suffix)), None)
+
+
+def _unknown(path: Path) -> InputError:
+    if path.suffix.lower() in SUFFIXES:
+        return InputError(
+            f"{path.name} is not the {path.suffix[1:].upper()} file that its name says, or its "
+            "beginning is damaged."
+        )
+    return InputError(
+        f"{path.name} is no image that can be opened; TIFF, PNG, BMP, JPEG, DICOM and .npy can."
+    )
+
+
+def _series_files(folder: Path) -> list[Path]:
+    """List the DICOM files of a folder, where they are what it holds and not a few among others."""
+    files = sorted((p for p in folder.iterdir() if p.is_file()), key=_natural)
+    dicom = [p for p in files if is_dicom(p) and p.name.upper() != "DICOMDIR"]
+    others = sum(map(_lists, set(files).difference(dicom)))
+    return dicom if len(dicom) >= others else []
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sort t2 before t10."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts]

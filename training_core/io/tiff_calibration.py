@@ -1,0 +1,184 @@
+"""What a TIFF file says about its pixels: size, frame interval, channel names."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from training_core.stack import PixelSize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Micrometres per unit, as ImageJ, OME and TIFF spell it.
+UNITS_UM = {
+    "µm": 1.0,
+    "μm": 1.0,  # Greek mu, where the line above has the micro sign
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "micrometre": 1.0,
+    "nm": 1e-3,
+    "pm": 1e-6,
+    "å": 1e-4,
+    "angstrom": 1e-4,
+    "mm": 1e3,
+    "cm": 1e4,
+    "centimeter": 1e4,
+    "inch": 25_400.0,
+    "in": 25_400.0,
+    "m": 1e6,
+}
+SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "μs": 1e-6, "min": 60.0, "h": 3600.0}
+
+# A resolution in the bare TIFF tags is nearly always meant for print (72 to 600 dpi); only pixels
+# smaller than at 1000 dpi are taken for a microscope's.
+LARGEST_PRINTED_UM = 25.4
+# ImageJ with its defaults (1 pixel per cm or inch) means "not calibrated".
+LARGEST_BELIEVED_UM = 5000.0
+
+CHANNEL_ATTRIBUTES = (
+    "Name",
+    "Color",
+    "Fluor",
+    "EmissionWavelength",
+    "EmissionWavelengthUnit",
+    "ExcitationWavelength",
+    "ExcitationWavelengthUnit",
+)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the metadata say; `extra` is kept to be written again."""
+
+    pixel_size: PixelSize = field(default_factory=PixelSize)
+    time_step_s: float | None = None
+    channels: tuple[str, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def value_unit_of(tif: Any) -> str:
+    """Give the unit of the values, "HU" or "", as `write_stack` notes it inside its files."""
+    text = f"{tif.pages[0].description} {(tif.imagej_metadata or {}).get('Info', '')}"
+    noted = re.search(r'\\?"value_unit\\?": \\?"(HU)', html.unescape(text))
+    return noted[1] if noted else ""
+
+
+def calibration_of(tif: Any) -> tuple[str, Calibration]:
+    """Give the family of an open TIFF file ("imagej", "ome" or "tiff") and its calibration."""
+    page = tif.pages[0]
+    resolution, unit = tuple(page.resolution), int(page.resolutionunit)
+    plain = plain_calibration(resolution, unit)
+    # Micro-Manager writes both texts; the axes then come from OME, so the sizes must too.
+    if tif.is_imagej and tif.series[0].kind != "ome":
+        return "imagej", imagej_calibration(tif.imagej_metadata or {}, resolution)
+    if "<OME" in page.description[:2000]:
+        try:
+            return "ome", ome_calibration(page.description)
+        except ElementTree.ParseError:
+            lost = "Its OME metadata are damaged: pixel size and channel names are not known."
+            return "tiff", replace(plain, warnings=(lost,))
+    if tif.is_shaped and tif.shaped_metadata:
+        shaped = shaped_calibration(tif.shaped_metadata[0])
+        if shaped.pixel_size.x_um is not None:
+            return "tiff", shaped
+        return "tiff", replace(shaped, pixel_size=plain.pixel_size)
+    return "tiff", plain
+
+
+def plain_calibration(resolution: tuple[float, float], unit: int) -> Calibration:
+    """Read the resolution tags (pixels per `unit`: 2 inch, 3 cm), where they are plausible."""
+    um_per_unit = {2: 25_400.0, 3: 1e4}.get(unit)
+    sizes = [um_per_unit / r if um_per_unit and r > 0 else None for r in resolution]
+    x_um, y_um = (s if s is not None and s < LARGEST_PRINTED_UM else None for s in sizes)
+    return Calibration(PixelSize(x_um, y_um))
+
+
+def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, float]) -> Calibration:
+    """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution."""
+    factor = UNITS_UM.get(_plain(str(metadata.get("unit", ""))))
+    x_um, y_um = (factor / r if factor and r > 0 else None for r in resolution)
+    # Without a calibration `spacing` counts pixels, whatever the unit says.
+    believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
+    z_um = _positive(metadata.get("spacing"), factor) if believed else None
+    size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
+    seconds = SECONDS.get(str(metadata.get("tunit", "sec")), 1.0)
+    return Calibration(
+        size,
+        _positive(metadata.get("finterval"), seconds),
+        extra={"imagej": dict(metadata)},
+    )
+
+
+def ome_calibration(xml: str) -> Calibration:
+    """Read the first image of an OME-XML text.
+
+    Raises
+    ------
+    xml.etree.ElementTree.ParseError
+        For text that is not XML.
+    """
+    # Encoded again, because ElementTree refuses text that declares its own encoding.
+    root = ElementTree.fromstring(xml.encode())
+    pixels = root.find(".//{*}Pixels")
+    if pixels is None:
+        spread = "It is one file of an image that is spread over several; only this one is read."
+        return Calibration(warnings=(spread,) if root.find("{*}BinaryOnly") is not None else ())
+    channels = pixels.findall("{*}Channel")
+    return _ome_attributes(
+        pixels.attrib,
+        tuple(c.get("Name", "") for c in channels),
+        {"ome_channels": _shared_attributes(channels)},
+    )
+
+
+def shaped_calibration(metadata: Mapping[str, Any]) -> Calibration:
+    """Read what tifffile stores as JSON in a plain TIFF; the names are those of OME."""
+    channels = metadata.get("Channel")
+    names = channels.get("Name", ()) if isinstance(channels, dict) else ()
+    return _ome_attributes(metadata, tuple(names), {})
+
+
+def _ome_attributes(
+    attributes: Mapping[str, Any], names: tuple[str, ...], extra: dict[str, Any]
+) -> Calibration:
+    sizes = [
+        _positive(attributes.get(f"PhysicalSize{axis}"), _ome_unit(attributes, axis))
+        for axis in "XYZ"
+    ]
+    seconds = SECONDS.get(attributes.get("TimeIncrementUnit", "s"), 1.0)
+    step = _positive(attributes.get("TimeIncrement"), seconds)
+    return Calibration(PixelSize(*sizes), step, names if any(names) else (), extra)
+
+
+def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[str]]:
+    """Give the attributes that every channel has, which is what can be written again."""
+    return {
+        name: [c.attrib[name] for c in channels]
+        for name in CHANNEL_ATTRIBUTES
+        if channels and all(name in c.attrib for c in channels)
+    }
+
+
+def _ome_unit(attributes: Mapping[str, Any], axis: str) -> float | None:
+    return UNITS_UM.get(_plain(str(attributes.get(f"PhysicalSize{axis}Unit", "µm"))))
+
+
+def _plain(unit: str) -> str:
+    """Undo the escape that ImageJ writes for the micro sign."""
+    return unit.replace("\\u00B5", "µ").strip().lower()
+
+
+def _positive(value: Any, factor: float | None) -> float | None:
+    """Give `value` times `factor` where both are known and positive."""
+    try:
+        number = float(value) * (factor or 0.0)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None

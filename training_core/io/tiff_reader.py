@@ -1,0 +1,352 @@
+"""Read TIFF, BigTIFF, OME-TIFF and ImageJ files: axes, calibration, planes that are whole."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from training_core.errors import InputError
+from training_core.run import SILENT, Run, Stage
+from training_core.stack import Stack
+
+from .axes import arrange
+from .damaged_files import DAMAGE, brief
+from .tiff_calibration import calibration_of, value_unit_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from training_core.run import Run
+    from training_core.stack import Pixels
+
+
+def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
+    """Read the first image of a TIFF file.
+
+    Uncompressed pixels are mapped, not read.
+
+    Raises
+    ------
+    InputError
+        When no whole image is in the file.
+    """
+    with _tiff_log() as log, _opened(path) as tif:
+        try:
+            return _Reader(path, tif, log).read(run)
+        except DAMAGE as error:
+            raise InputError(
+                f"{path.name} is damaged and cannot be read ({brief(error)})."
+            ) from error
+
+
+@contextmanager
+def _tiff_log() -> Iterator[list[str]]:
+    """Collect what tifffile logs instead of printing it."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("tifffile")  # it logs what it should raise, to stderr by default
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        tif = tifffile.TiffFile(path)
+    except DAMAGE as error:
+        raise InputError(
+            f"{path.name} is damaged: its list of images cannot be read ({brief(error)})."
+        ) from error
+    with tif:
+        yield tif
+
+
+class _Reader:
+    """One open TIFF file on its way to a stack."""
+
+    def __init__(self, path: Path, tif: Any, log: list[str]) -> None:
+        self.path = path
+        self.tif = tif
+        self.log = log
+        self.warnings: list[str] = []
+        if not tif.series or not all(tif.series[0].shape) or not tif.series[0].shape:
+            raise InputError(f"{path.name} holds no image: its list of pages is empty or damaged.")
+        self.series = tif.series[0]
+        self.page = self.series.keyframe
+        plain = tif.is_imagej and self.series.kind in ("imagej", "generic", "uniform")
+        self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if plain else {}
+
+    def read(self, run: Run) -> Stack:
+        planes = PlaneReader(self.path, self.tif, self.imagej, self.log).read(run)
+        pixels, axes = self._assemble(planes)
+        self._explain()
+        kind, calibration = calibration_of(self.tif)
+        arranged = arrange(pixels, axes, self._colours(), self._opacity())
+        # A Z-stack saved by ImageJ often has a frame interval that means nothing.
+        axes, timed = arranged.axes, set("TI") & set(arranged.axes)
+        count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
+        named = len(calibration.channels) == count
+        return Stack(
+            arranged.pixels,
+            axes,
+            calibration.pixel_size,
+            calibration.channels if named else arranged.channels,
+            calibration.time_step_s if timed else None,
+            value_unit=value_unit_of(self.tif),
+            kind=kind,
+            source=self.path,
+            warnings=(*self.warnings, *calibration.warnings, *arranged.warnings),
+            metadata=calibration.extra | self._display(),
+        )
+
+    def _colours(self) -> str:
+        """Name what the samples of a pixel are; "" where they are no colours."""
+        photometric = getattr(self.page.photometric, "name", "")
+        if photometric in ("MINISBLACK", "MINISWHITE", "PALETTE"):
+            return ""
+        # tifffile gives RGB for the YCbCr of JPEG.
+        return {"YCBCR": "RGB", "SEPARATED": "CMYK"}.get(photometric, photometric)
+
+    def _opacity(self) -> int:
+        """Count the samples that say how transparent a pixel is."""
+        return sum(1 for extra in self.page.extrasamples if int(extra) in (1, 2))
+
+    def _display(self) -> dict[str, Any]:
+        """Give what is needed to show and print the result as the file was."""
+        kept: dict[str, Any] = {
+            "resolution": tuple(self.page.resolution),
+            "resolutionunit": int(self.page.resolutionunit),
+        }
+        if int(self.page.photometric) == 0:
+            kept["photometric"] = "miniswhite"
+        if self.page.colormap is not None and self.imagej:
+            kept["colormap"] = self.page.colormap
+        return kept
+
+    def _assemble(self, planes: Planes) -> tuple[Pixels, str]:
+        """Give the planes their axes again, as far as all are there."""
+        page_axes = self.page.axes
+        lead = self.series.axes[: len(self.series.axes) - len(page_axes)]
+        shape = tuple(self.series.shape[: len(lead)])
+        declared, count = planes.declared, len(planes.whole)
+        if declared > int(np.prod(shape)):
+            lead, shape = self._imagej_axis(), (declared,)
+        if count < declared:
+            self.warnings.append(
+                f"It declares {declared} planes but only {count} of them are whole; "
+                f"{declared - count} are missing."
+            )
+            lead, shape = _remaining(lead, shape, planes.whole)
+        return planes.pixels.reshape(*shape, *self.page.shape), lead + page_axes
+
+    def _imagej_axis(self) -> str:
+        """Name the axis of an ImageJ file from its header when its counts do not fit its planes."""
+        counts = {"T": "frames", "Z": "slices", "C": "channels"}
+        named = [axis for axis, key in counts.items() if int(self.imagej.get(key, 1)) > 1]
+        return named[0] if len(named) == 1 else "I"
+
+    def _explain(self) -> None:
+        """Say what was odd: what tifffile logged, a palette, further images."""
+        text = "\n".join(self.log)
+        if "circular reference" in text:
+            self.warnings.append("Its list of pages runs in a circle; each page is read once.")
+        elif "invalid page offset" in text and not self.warnings:
+            self.warnings.append("The file is cut off; pages after the last whole one are missing.")
+        elif "TiffTag" in text or "incorrect" in text or "estimating" in text:
+            self.warnings.append("Some of its TIFF tags are damaged and are not used.")
+        if self.page.colormap is not None and not self.imagej:
+            self.warnings.append("Its colours are a lookup table; the index is read as intensity.")
+        others = len(self.tif.series) - 1
+        if others:
+            self.warnings.append(
+                f"It holds {others + 1} images of different kinds; only the first is read."
+            )
+
+
+def _remaining(axes: str, shape: tuple[int, ...], whole: list[int]) -> tuple[str, tuple[int, ...]]:
+    """Give axes and lengths for the planes that are left: shorter first axis, or one unnamed."""
+    inner = int(np.prod(shape[1:]))
+    count = len(whole)
+    if axes and whole == list(range(count)) and count % inner == 0:
+        return axes, (count // inner, *shape[1:])
+    return "I", (count,)
+
+
+# Nothing unpacks to more than this many times its size (LZW and zstd of a constant come closest).
+MOST_EXPANSION = {5: 4_000, 8: 1_100, 32946: 1_100, 32773: 130}
+MOST_EXPANSION_OTHERWISE = 50_000
+SMALL_BYTES = 64 * 2**20  # no danger, whatever the header says
+PADDING_BYTES = 16  # writers align what follows the pixels
+MOST_PLANES = 1_000_000
+
+
+def memory_bytes() -> float:
+    """Give the memory of this machine; infinity where the system does not say."""
+    if not hasattr(os, "sysconf"):
+        return float("inf")
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The planes of an image that are whole.
+
+    Attributes
+    ----------
+    pixels
+        (planes, *shape of a page), in the dtype and, where mapped, the byte order of the file.
+    declared
+        How many planes the file says it has.
+    whole
+        Which of them are in `pixels`.
+    """
+
+    pixels: Pixels
+    declared: int
+    whole: list[int]
+
+
+class PlaneReader:
+    """Finds the whole planes of the first image of an open TIFF file.
+
+    Parameters
+    ----------
+    path, tif
+        The file, and tifffile's view of it.
+    imagej
+        Its ImageJ header; empty for others.
+    log
+        What tifffile logged while it looked for pages.
+    """
+
+    def __init__(self, path: Path, tif: Any, imagej: Mapping[str, Any], log: list[str]) -> None:
+        self.path = path
+        self.tif = tif
+        self.log = log
+        self.size = path.stat().st_size
+        self.series = tif.series[0]
+        self.page = self.series.keyframe
+        # Bio-Formats counts the samples of a colour page as images.
+        alone = self.page.samplesperpixel == 1
+        self.imagej_count = int(imagej.get("images", 1)) if alone else 1
+
+    def read(self, run: Run) -> Planes:
+        """Give the whole planes, or raise `InputError` where there is none."""
+        mapped = self.series.dataoffset is not None
+        planes = self._mapped() if mapped else self._decoded(run)
+        return Planes(planes.pixels, max(planes.declared, self.imagej_count), planes.whole)
+
+    def _mapped(self) -> Planes:
+        """Map the planes of uncompressed data that lies in one piece."""
+        shape, dtype = self.page.shape, self._file_dtype
+        count = int(np.prod(self.series.shape, dtype=object) // np.prod(shape, dtype=object))
+        offset = self.series.dataoffset
+        plane_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        # Mapping beyond the end of a cut file would crash the process at the first access.
+        there = (self.size - offset) // plane_bytes
+        if there < 1:
+            raise self._too_short()
+        declared = count
+        if len(self.tif.pages) == 1:  # behind several pages there is no image data
+            declared = max(count, self.imagej_count, self._count_up_to_lost_page(plane_bytes))
+        whole = min(declared, there)
+        pixels = np.memmap(self.path, dtype, "r", offset, (whole, *shape))
+        return Planes(pixels, declared, list(range(whole)))
+
+    def _count_up_to_lost_page(self, plane_bytes: int) -> int:
+        """Count the planes before the second page of a cut file, which lies behind all pixels."""
+        lost = re.search(r"invalid page offset (\d+)", "\n".join(self.log))
+        if lost is None:
+            return 1
+        planes, rest = divmod(int(lost[1]) - self.series.dataoffset, plane_bytes)
+        return planes if rest < PADDING_BYTES and planes < MOST_PLANES else 1
+
+    @property
+    def _file_dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = np.dtype(self.series.dtype)
+        return dtype.newbyteorder(self.tif.byteorder)
+
+    def _decoded(self, run: Run) -> Planes:
+        """Read the planes one by one and keep those that are whole."""
+        pages = list(self.series.pages)
+        self._refuse_impossible(pages)
+        pixels = np.empty((len(pages), *self.page.shape), self.series.dtype)
+        whole: list[int] = []
+        for index, page in enumerate(pages):
+            run.check()
+            if self._stored(page):
+                self._decode(page, index, pixels, whole)
+            if run.tick_due():
+                run.progress(Stage.READ, index + 1, len(pages))
+        if not whole:
+            raise self._too_short()
+        # Most files are whole: no second copy for them.
+        kept = pixels if len(whole) == len(pages) else pixels[whole]
+        return Planes(kept, len(pages), whole)
+
+    def _decode(self, page: Any, index: int, pixels: Pixels, whole: list[int]) -> None:
+        file = page.parent.filehandle
+        elsewhere = file.closed  # in another file of a set of OME-TIFFs
+        try:
+            if elsewhere:
+                file.open()
+            pixels[index] = page.asarray()
+        except DAMAGE as error:
+            if len(self.series.pages) == 1:
+                raise InputError(
+                    f"The image in {self.path.name} is damaged and cannot be decoded "
+                    f"({brief(error)})."
+                ) from error
+        else:
+            whole.append(index)
+        finally:
+            if elsewhere:
+                file.close()
+
+    def _stored(self, page: Any) -> bool:
+        """Whether the bytes of a page lie inside its file."""
+        if page is None or not page.dataoffsets:
+            return False
+        size = page.parent.filehandle.size
+        # tifffile would fill a missing piece with zeros, which look like a black image.
+        pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
+        return all(offset + count <= size for offset, count in pieces)
+
+    def _refuse_impossible(self, pages: list[Any]) -> None:
+        """Refuse a header that declares more than its file can hold, before memory is taken."""
+        declared = int(np.prod((len(pages), *self.page.shape), dtype=object))
+        declared *= np.dtype(self.series.dtype).itemsize
+        stored = sum(
+            min(sum(p.databytecounts), p.parent.filehandle.size) for p in pages if p is not None
+        )
+        compression = int(self.page.compression)
+        most = 8 if compression == 1 else MOST_EXPANSION.get(compression, MOST_EXPANSION_OTHERWISE)
+        if declared > SMALL_BYTES and declared > most * stored:
+            raise self._too_short()
+        if declared > memory_bytes():
+            raise InputError(
+                f"{self.path.name} needs {declared / 2**30:.0f} GB of memory, which this machine "
+                "does not have; save it as an uncompressed ImageJ or OME-TIFF, which is read in "
+                "pieces."
+            )
+
+    def _too_short(self) -> InputError:
+        shape = " x ".join(str(n) for n in reversed(self.series.shape))
+        return InputError(
+            f"{self.path.name} declares an image of {shape} pixels ({self.series.dtype}), but the "
+            f"file is cut off or damaged: in its {self.size:,} bytes no plane is whole."
+        )

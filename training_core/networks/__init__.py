@@ -1,0 +1,1 @@
+"""The networks and their bundled weights; nothing but `nn.Module`."""

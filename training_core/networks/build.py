@@ -1,0 +1,26 @@
+"""Which network the settings ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .compact import CompactDenoiser
+from .pretrained import PretrainedDenoiser
+from .published import paper_network
+from .residual_unet import ResidualUNet
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from training_core.settings import DenoiserSettings
+
+
+def build_network(settings: DenoiserSettings) -> nn.Module:
+    """Build the network that the settings ask for, without any weights learned."""
+    if settings.network == "compact":
+        return CompactDenoiser(settings.width, settings.depth)
+    if settings.network == "pretrained":
+        return PretrainedDenoiser()
+    if settings.network == "residual-unet":
+        return ResidualUNet(settings.width)
+    return paper_network(settings.network)

@@ -1,0 +1,91 @@
+"""The bundled start of the rounds: a network that has seen many kinds of noise on photographs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .weights import fill_with_bundled, write_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+NAME = "pretrained"
+WEIGHTS = "pretrained.safetensors"
+WHITE = "pretrained_white.safetensors"
+HEAVY_TAILS = "pretrained_heavy_tails.safetensors"  # for noise whose power is in a few pixels
+WIDTH, BLOCKS = 64, 5
+CONTEXT = 0.1  # the estimate may be a hundred times the noise, what is to be corrected is not
+
+
+class _Block(nn.Module):
+    """Adds to its input what two convolutions make of it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.a = nn.Conv2d(width, width, 3, padding=1)
+        self.b = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.kaiming_normal_(self.a.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.b.weight)
+        with torch.no_grad():
+            self.b.weight.mul_(0.1)
+        for layer in (self.a, self.b):
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        corrected: Tensor = x + self.b(functional.relu(self.a(x)))
+        return corrected
+
+
+class PretrainedDenoiser(nn.Module):
+    """Corrects a filter's estimate on 2 x 2 pixel blocks; without weights it changes nothing.
+
+    Input channels: the noisy image and the filter's estimate of it, in units of the noise's std.
+    What the filter took away and what it left are given apart, since bfloat16 would round the
+    noise off on top of a bright image.
+    """
+
+    multiple_px = 2
+    channels = 2
+    halo_px = 2 * (2 * BLOCKS + 2) + 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(4 * self.channels, WIDTH, 3, padding=1)
+        self.body = nn.Sequential(*(_Block(WIDTH) for _ in range(BLOCKS)))
+        self.tail = nn.Conv2d(WIDTH, 4, 3, padding=1)
+        nn.init.kaiming_normal_(self.head.weight)
+        nn.init.zeros_(self.tail.weight)
+        for layer in (self.head, self.tail):
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (batch, 2, height, width) to (batch, 1, height, width); any size."""
+        height, width = images.shape[-2:]
+        estimate = images[:, 1:]
+        seen = torch.cat([images[:, :1] - estimate, CONTEXT * estimate], dim=1)
+        padded = functional.pad(seen, (0, width % 2, 0, height % 2), mode="replicate")
+        features = self.body(self.head(functional.pixel_unshuffle(padded, 2)))
+        correction = functional.pixel_shuffle(self.tail(features), 2)
+        return estimate + correction[..., :height, :width]
+
+
+def load_pretrained(network: PretrainedDenoiser, weights: str = WEIGHTS) -> None:
+    """Give a network the bundled weights of this name.
+
+    Raises
+    ------
+    ModelError
+        If they are missing or damaged.
+    """
+    fill_with_bundled(network, weights)
+
+
+def save_pretrained(network: PretrainedDenoiser, path: Path) -> None:
+    """Write the weights, float32."""
+    write_weights(network, path)

@@ -1,0 +1,220 @@
+"""What a file's pixels passed on their way: cut off at the ends, rounded to whole numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+from torch.nn import functional
+
+from training_core.patches.smooth_patches import split_channels
+
+from .noise_level import centre, sampled_frames
+from .pixel_values import PixelValues
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from training_core.denoise.brightness import BrightnessCurve
+    from training_core.stack import Stack
+
+    from .covariance import Values
+    from .model import NoiseModel
+
+LOOKED_AT = 8  # stacks
+REACH = 5.0  # std from an end: farther away nothing is cut off
+MOST_CUT = 1.0  # std beyond an end: of more than that too little is left to be measured
+FINE = 200  # entries of a table per end
+ROUNDING = 1e-4  # of float32, in stabilised units
+AROUND_PX = 5
+LEAST_NOISE = 0.25  # of the variance in the dark: with less at the end, no noise was cut off there
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The ends at which pixels were cut off, infinite where none were, and their least step.
+
+    All in stack units; `step` is 0 for values without a grid, which else goes through `origin`.
+    """
+
+    lowest: float = -np.inf
+    highest: float = np.inf
+    step: float = 0.0
+    origin: float = 0.0
+
+    @classmethod
+    def of(cls, stacks: Sequence[Stack], channel: int) -> Self:
+        """Look at some frames of a channel, which were all taken alike."""
+        parts = [split_channels(stack)[channel] for stack in stacks[:LOOKED_AT]]
+        found = PixelValues.of(
+            [centre(part.raw_frame(index)) for part in parts for index in sampled_frames(part)]
+        )
+        kind = stacks[0].dtype  # of which the ends are ends, however few pixels lie there
+        first, last = (
+            (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (None, None)
+        )
+        return cls(
+            found.lowest if found.lowest_share or found.lowest == first else -np.inf,
+            found.highest if found.saturated_share or found.highest == last else np.inf,
+            found.step,
+            found.lowest,
+        )
+
+    def rounded(self, values: Values) -> Values:
+        """Put values on the grid, any shape."""
+        if not self.step:
+            return values
+        on_grid: Values = np.rint((values - self.origin) / self.step) * self.step + self.origin
+        return on_grid
+
+
+UNTOUCHED = Recording()
+
+
+class RecordedNoise:
+    """Noise that is cut off and rounded as the file's pixels were; the mean stays what it was.
+
+    Estimates are of the mean *after* recording, for that is what averages of a file are. The mean
+    and std before are found from those after by the moments of a normal distribution that is cut
+    off (Foi, Signal Processing 89, 2009, section 3); all in stabilised units.
+
+    Parameters
+    ----------
+    noise
+        As it was measured in the file.
+    """
+
+    def __init__(self, noise: NoiseModel, recording: Recording) -> None:
+        self.noise, self.recording = noise, recording
+        limits = (recording.lowest, recording.highest)
+        ends = noise.stabiliser.forward(np.array(limits))
+        self.low, self.high = (
+            float(end) if np.isfinite(limit) else limit
+            for end, limit in zip(ends, limits, strict=True)
+        )
+        self.levels, self.sigmas = self._before()
+        self.recorded, self.shifts = self._shifts()
+
+    def _before(self) -> tuple[Values, Values]:
+        """Give the mean and std of the noise before recording, for each level of the curve."""
+        measured, spread = self.noise.curve.levels, self.noise.curve.sigmas
+        levels, sigmas = measured.copy(), spread.copy()
+        u = np.linspace(-MOST_CUT, REACH, FINE)
+        mean, sigma = u + lift(u), cut_spread(u)
+        for end, sign in self._ends():
+            found = np.interp(sign * (measured - end) / spread, mean / sigma, u)
+            near = found < REACH
+            sigmas[near] = (spread / np.interp(found, u, sigma))[near]
+            levels[near] = end + sign * (found * sigmas)[near]
+        order = np.argsort(levels)
+        return levels[order], sigmas[order]
+
+    def _shifts(self) -> tuple[Values, Values]:
+        """Give for means after recording how far they lay from there before, ascending."""
+        if not self._ends():
+            return np.zeros(1), np.zeros(1)
+        steps = np.linspace(-MOST_CUT, REACH, FINE)
+        around = [end + sign * steps * self._sigma(np.array(end)) for end, sign in self._ends()]
+        before = np.unique(np.concatenate(around))
+        sigma = self._sigma(before)
+        after = before
+        for end, sign in self._ends():
+            after = after + sign * sigma * lift(sign * (before - end) / sigma)
+        after = np.maximum.accumulate(after)
+        return after, before - after
+
+    def _ends(self) -> list[tuple[float, float]]:
+        """Give where something is cut off, and in which direction values lie inside.
+
+        Where photons are few nothing is below the background that could have been.
+        """
+        ends = ((self.low, 1.0), (self.high, -1.0))[1 if self.noise.photons else 0 :]
+        return [(end, sign) for end, sign in ends if np.isfinite(end)]
+
+    def _sigma(self, before: Values) -> Values:
+        sigma: Values = np.interp(before, self.levels, self.sigmas)
+        return sigma
+
+    def add(self, clean: Tensor, draw: torch.Generator) -> Tensor:
+        """Give noisy copies of stabilised images, (count, 1, height, width), as a file has them."""
+        if self.recording == UNTOUCHED:
+            return self.noise.add_noise(clean, draw)
+        count, _, height, width = clean.shape
+        unit = self.noise.sample(count, height, width, draw).cpu().numpy()
+        mean = clean.cpu().numpy()
+        before = mean + np.interp(mean, self.recorded, self.shifts)
+        if self.noise.photons:
+            noisy = self.noise.counted(before, unit, draw)
+        else:
+            noisy = before + self._sigma(before) * unit
+        noisy = np.clip(noisy, self.low, self.high)
+        stabiliser = self.noise.stabiliser
+        if self.recording.step:
+            exact = stabiliser.algebraic_inverse(noisy)
+            noisy = stabiliser.forward(self.recording.rounded(exact))
+        return torch.from_numpy(noisy.astype(np.float32)).to(clean.device)
+
+    def known(self, noisy: Tensor) -> Tensor | None:
+        """Give 0 for the pixels of a stabilised image of whose brightness nothing is known, else 1.
+
+        Those are saturated, as are most around them. None, or (height, width) float32.
+        """
+        saturated = (noisy >= self.high - ROUNDING).float()[None, None]
+        if not saturated.any():
+            return None
+        around = functional.avg_pool2d(saturated, AROUND_PX, 1, AROUND_PX // 2)
+        return (saturated * around <= 0.5).float()[0, 0]
+
+    def put_back(self, brightness: BrightnessCurve) -> BrightnessCurve:
+        """Let the correction of brightness also lower what cutting off raised in the dark.
+
+        Not so in the bright, where few pixels tell how strong the noise was.
+        """
+        lowest = self.recording.lowest
+        if not self._cut_in_the_dark():
+            return brightness
+        stabiliser = self.noise.stabiliser
+        after = stabiliser.inverse(self.recorded.astype(np.float32))
+        before = stabiliser.inverse((self.recorded + self.shifts).astype(np.float32))
+        levels, order = np.unique([lowest, *after], return_index=True)
+        shifts = np.minimum([0.0, *(np.maximum(before, lowest) - after)], 0.0)[order]
+        every = np.union1d(levels, brightness.levels)
+        both = np.interp(every, levels, shifts)
+        both += np.interp(every, brightness.levels, brightness.shifts)
+        return replace(brightness, levels=every, shifts=both)
+
+    def _cut_in_the_dark(self) -> bool:
+        """Whether noise was cut off at the low end; where photons end, zero is all there is."""
+        stabiliser, lowest = self.noise.stabiliser, self.recording.lowest
+        if self.noise.photons:
+            return False
+        if not np.isfinite(lowest) or not stabiliser.gain:
+            return bool(np.isfinite(lowest))
+        dark = float(stabiliser.inverse(self.noise.curve.levels[:1].astype(np.float32))[0])
+        at_end, in_the_dark = (
+            stabiliser.gain * value + stabiliser.read_variance for value in (lowest, dark)
+        )
+        return at_end > LEAST_NOISE * in_the_dark
+
+
+def lift(u: Values) -> Values:
+    """Give by how much cutting off below 0 raises the mean of normal values, mean u and std 1."""
+    raised: Values = _density(u) - u * ndtr(-u)
+    return raised
+
+
+def cut_spread(u: Values) -> Values:
+    """Give the std of such values once they are cut off."""
+    square = (1 + u**2) * ndtr(u) + u * _density(u)
+    spread: Values = np.sqrt(np.maximum(square - (u + lift(u)) ** 2, 1e-12))
+    return spread
+
+
+def _density(u: Values) -> Values:
+    density: Values = np.exp(-(u**2) / 2) / np.sqrt(2 * np.pi)
+    return density

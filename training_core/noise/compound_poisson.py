@@ -1,0 +1,178 @@
+"""Noise of few photons, of which each is seen: pulses of random strength on a background.
+
+Where most pixels hold no photon or a few, no transform makes the noise Gaussian: its shape changes
+with brightness. So its shape is told by what it comes from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from scipy.special import gammaincinv
+
+from .covariance import PURE, Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .anscombe import Stabiliser
+    from .covariance import Values
+
+    Image = NDArray[np.float32]
+
+FEW = 8.0  # photons in a usual pixel: with more, stabilised noise is as good as Gaussian
+MANY = 60.0  # from here on pulses are not counted
+BELOW, MOST_BELOW = 0.25, 0.03  # photons under the background: of pixels there are that few
+LEAST = 0.05  # photons: of darker windows nothing is learned
+SPREAD = (0.1, 0.5)  # variance of a pulse over its squared mean, of detectors there are
+BARE = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Photons:
+    """A compound Poisson distribution: a pixel is the background and a pulse for each photon.
+
+    The number of photons is Poisson distributed, the strength of a pulse gamma distributed, as that
+    of a photomultiplier about is (Tan, Phys. Med. Biol. 27, 1982). All in stack units.
+
+    Attributes
+    ----------
+    background
+        What a pixel without a photon has.
+    gain
+        Variance over mean above the background: a pulse's mean times (1 + `spread`).
+    spread
+        Variance of a pulse over its squared mean.
+    read
+        Std of what is added to every pixel.
+    """
+
+    background: float
+    gain: float
+    spread: float
+    read: float = 0.0
+
+    @property
+    def pulse(self) -> float:
+        """Mean strength of a pulse."""
+        return self.gain / (1 + self.spread)
+
+    def counts(self, mean: Values) -> Values:
+        """Give the mean number of photons of pixels of this mean, any shape."""
+        counts: Values = np.maximum(mean - self.background, 0.0) / self.pulse
+        return counts
+
+    def variance(self, mean: Values) -> Values:
+        """Give the variance of pixels of this mean, any shape."""
+        variance: Values = np.maximum(mean - self.background, 0.0) * self.gain
+        return variance
+
+    def values(self, mean: Values, chance: Values) -> Values:
+        """Give noisy pixels of this mean, still without what `read` adds.
+
+        Parameters
+        ----------
+        mean, chance
+            Any shape; pixels follow from the random numbers, 0 to 1, and on the whole rise with
+            them.
+        """
+        counts, chance = self.counts(mean).ravel(), np.clip(chance.ravel(), BARE, 1 - BARE)
+        pulses: Values = np.zeros(counts.shape)
+        many = counts > MANY
+        pulses[many] = self._uncounted(counts[many], chance[many])
+        number, left = _photons(np.where(many, 0.0, counts), chance)
+        some = (number > 0) & ~many
+        pulses[some] = self.spread * gammaincinv(number[some] / self.spread, left[some])
+        values: Values = self.background + self.pulse * pulses.reshape(mean.shape)
+        return values
+
+    def _uncounted(self, counts: Values, chance: Values) -> Values:
+        """Sum pulses by a gamma distribution with the same three cumulants, in units of `pulse`."""
+        square, cube = 1 + self.spread, (1 + self.spread) * (1 + 2 * self.spread)
+        shape, scale = counts * (4 * square**3 / cube**2), cube / (2 * square)
+        total: Values = counts + scale * (gammaincinv(shape, chance) - shape)
+        return total
+
+    def one_more(self, chance: Values) -> Values:
+        """Give pulses that are as likely as they are strong, any shape: again gamma distributed."""
+        strong = self.pulse * self.spread * gammaincinv(1 / self.spread + 1, chance)
+        return np.asarray(strong, np.float64)
+
+    def to_dict(self) -> dict[str, float]:
+        """Give plain values for the model file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any] | None) -> Self | None:
+        """Rebuild from `to_dict`; None stays None."""
+        return cls(**{k: float(v) for k, v in values.items()}) if values else None
+
+
+def _photons(counts: Values, chance: Values) -> tuple[Values, Values]:
+    """Give Poisson numbers (n,) and, of what chance there was within each, how much was used."""
+    number, share = np.zeros_like(counts), np.exp(-counts)
+    below, left = np.zeros_like(counts), chance.copy()
+    open_ = np.flatnonzero(chance > share)
+    while open_.size:
+        below[open_] += share[open_]
+        number[open_] += 1
+        share[open_] *= counts[open_] / number[open_]
+        far = number[open_] > counts[open_] + 12 * np.sqrt(counts[open_]) + 12
+        open_ = open_[(chance[open_] > below[open_] + share[open_]) & ~far]
+    left = np.clip((chance - below) / np.maximum(share, 1e-300), BARE, 1 - BARE)
+    return number, left
+
+
+def fit_photons(frames: Sequence[Image], stabiliser: Stabiliser) -> Photons | None:
+    """Tell whether photons are few and, if so, how far their pulses spread, blind.
+
+    The third cumulant of compound Poisson noise is gain^2 (1 + 2 s) / (1 + s) (x - background) for
+    pulses of the relative variance s; it is taken from the smoothest windows.
+
+    Parameters
+    ----------
+    frames
+        Noisy frames of one channel, (height, width) float32 in stack units.
+    stabiliser
+        Fitted to them, see `fit_stabiliser`.
+
+    Returns
+    -------
+    Photons or None
+        None where photons are many, or where there is noise without any, also if it was cut off.
+    """
+    if not stabiliser.gain:
+        return None
+    gain, background = stabiliser.gain, -stabiliser.read_variance / stabiliser.gain
+    windows = Windows.of(frames)
+    usual = (float(np.median(windows.mean)) - background) / gain
+    under = np.concatenate([frame[frame < background] - background for frame in frames])
+    near = under[under >= -BELOW * gain]
+    most = MOST_BELOW * sum(frame.size for frame in frames)
+    cut_off = background < min(float(frame.min()) for frame in frames) - BELOW * gain
+    if not 0 < usual < FEW or under.size - near.size > most or cut_off:
+        return None
+    expected = gain * np.maximum(windows.mean - background, LEAST * gain)
+    groups = windows.smoothest(expected)
+    pure = windows.excess(groups) < PURE
+    ratios = [
+        windows.third[g].mean() / (gain * expected[g].mean())
+        for g, calm in zip(groups, pure, strict=True)
+        if calm
+    ]
+    skew = float(np.median(ratios))
+    spread = np.clip((skew - 1) / max(2 - skew, 1e-3), *SPREAD)
+    read = np.sqrt(np.square(near).mean()) if near.size else 0.0
+    return Photons(background, gain, float(spread), float(read))
+
+
+def chances(noise: Image) -> Values:
+    """Give the rank of each value of learned noise among all, 0 to 1, the same shape."""
+    order = np.empty(noise.size)
+    order[np.argsort(noise, axis=None)] = np.arange(noise.size)
+    ranks: Values = (order + 0.5).reshape(noise.shape) / noise.size
+    return ranks

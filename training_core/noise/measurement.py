@@ -1,0 +1,185 @@
+"""What is measured of the noise of one channel: the same for the analysis and for training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from training_core.errors import TooFewPatchesError
+from training_core.place import ALL, FLIPS
+
+from .analysis_words import figure
+from .anscombe import Stabiliser
+from .compound_poisson import Photons, fit_photons
+from .covariance import (
+    LAGS,
+    NoiseCurve,
+    autocovariance,
+    detrended,
+    fit_curve,
+    fit_stabiliser,
+    residual_sigmas,
+    stabilised_well,
+)
+from .white_covariance import reshaped, without_structure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from training_core.settings import NoiseModelSettings
+
+    from .covariance import Values
+
+    Image = NDArray[np.float32]
+    from training_core.regions import TrainingRegion
+    from training_core.run import Run
+    from training_core.stack import Stack
+
+
+STRUCTURE = 2.0  # times the strength of the usual patch, which noise of its brightness never has
+SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
+
+
+class Measurement(NamedTuple):
+    """What is known of the noise of one channel before anything is trained.
+
+    Attributes
+    ----------
+    stabiliser
+        To the units in which the noise hardly depends on brightness, and back.
+    curve
+        Std of the noise against the local mean, in stabilised units.
+    covariance
+        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
+    noise
+        The patches as unit noise, (count, size, size) float32, without those that hold structure;
+        see `detrended`.
+    strengths
+        Std of each of these patches, its trend gone, over what the curve gives there, (count,).
+    photons
+        What the noise comes from where photons are few and it is nearly white; else None.
+    """
+
+    stabiliser: Stabiliser
+    curve: NoiseCurve
+    covariance: Values
+    noise: Image
+    strengths: Values
+    photons: Photons | None = None
+
+
+def measure_noise(
+    frames: Sequence[Image], patches: Image, settings: NoiseModelSettings, *, linear: bool
+) -> Measurement:
+    """Measure the noise of one channel before anything is trained.
+
+    Parameters
+    ----------
+    frames
+        Noisy frames, (height, width) float32 in stack units.
+    patches
+        Smooth patches, (count, size, size) float32 in stack units.
+    linear
+        Whether the noise cannot grow with the signal, as in CT.
+
+    Raises
+    ------
+    TooFewPatchesError
+        If the patches hold no noise at all.
+    """
+    if not np.ptp(patches, axis=(1, 2)).any():
+        raise TooFewPatchesError(
+            "The smooth patches hold no noise at all: every pixel is equal. "
+            "Use an image that was not smoothed or masked."
+        )
+    if linear or not settings.stabilise:
+        stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
+    else:
+        stabiliser = fit_stabiliser(frames)
+    noise, seen = _seen(stabiliser, frames, patches)
+    covariance = autocovariance(noise, trendless=True)
+    covariance /= covariance[LAGS, LAGS]
+    white = None if linear else without_structure(seen, covariance)
+    if white is not None and settings.stabilise:  # which tells noise from structure better
+        stabiliser = fit_stabiliser(frames, white)
+        noise, seen = _seen(stabiliser, frames, patches)
+    kept = np.ones(len(noise))
+    if white is not None:
+        covariance = white
+        noise, kept = reshaped(noise, covariance)
+    curve = fit_curve(seen, covariance)
+    strengths = kept * strengths_of(stabiliser.forward(patches), curve)
+    usual = strengths < STRUCTURE * np.median(strengths)
+    if not linear and not usual.all():  # the strength of CT follows the place
+        alive = stabilised_well(residual_sigmas(stabiliser.forward(patches)))
+        return measure_noise(frames, patches[alive][usual], settings, linear=linear)
+    photons = None if white is None else fit_photons(frames, stabiliser)
+    return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
+
+
+def _seen(
+    stabiliser: Stabiliser, frames: Sequence[Image], patches: Image
+) -> tuple[Image, list[Image]]:
+    """Give unit noise from the patches, and the frames, both stabilised."""
+    noise = detrended(stabiliser.forward(patches))
+    return noise, [stabiliser.forward(frame) for frame in frames]
+
+
+def strengths_of(stabilised: Image, curve: NoiseCurve) -> Values:
+    """Give the std of the patches that `detrended` keeps over that of the curve, (count,)."""
+    sigmas = residual_sigmas(stabilised)
+    expected = curve(stabilised.mean(axis=(1, 2), dtype=np.float64))
+    ratio: Values = sigmas / np.maximum(expected, 1e-12)
+    return ratio[stabilised_well(sigmas)]
+
+
+def same_both_ways(covariance: Values) -> bool:
+    """Tell whether noise with this autocovariance, (31, 31), may be turned by a quarter."""
+    middle = slice(LAGS - 3, LAGS + 4)
+    near = covariance[middle, middle] / covariance[LAGS, LAGS]
+    return bool(np.abs(near - near.T).max() < SAME_BOTH_WAYS)
+
+
+def orientations(covariance: Values) -> tuple[int, ...]:
+    """Give the flips and rotations that leave noise with this autocovariance what it is."""
+    return ALL if same_both_ways(covariance) else FLIPS
+
+
+def _spread(patches: Image) -> float:
+    """Give the median std of the patches, a scale for the linear map."""
+    sigma = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
+    return sigma if sigma > 0 else 1.0
+
+
+MOST = 16  # stacks; of more, each has too little to measure
+FEWEST_PX = 128 * 128
+APART = 1.5  # times: gains of one camera agree within a fifth
+
+
+def note_unlike(stacks: Sequence[Stack], regions: Sequence[TrainingRegion], run: Run) -> None:
+    """Tell where one model cannot suit all stacks, since photons count more in one of them.
+
+    So it is where each file was stretched to the full range on its own.
+    """
+    if not 2 <= len(stacks) <= MOST:
+        return
+    for channel in sorted({region.channel for region in regions}):
+        gains = []
+        for number, stack in enumerate(stacks):
+            run.check()
+            mine = [r.values for r in regions if (r.stack, r.channel) == (number, channel)]
+            if sum(values.size for values in mine) >= FEWEST_PX:
+                gains.append((fit_stabiliser(mine).gain, stack.name))
+        grown = sorted(one for one in gains if one[0] > 0)
+        if grown and grown[-1][0] > APART * grown[0][0]:
+            (least, calm), (most, loud) = grown[0], grown[-1]
+            run.note(
+                f"The noise of {loud} and {calm} differs: {figure(most)} and {figure(least)} "
+                "grey levels per photon. One model cannot suit both; "
+                "train one for each.",
+                warning=True,
+            )
+            return

@@ -1,0 +1,199 @@
+"""The standard deviation of a stack's noise, measured blind, be it white or correlated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training_core.stack import Stack
+
+Image = NDArray[np.floating]
+Values = NDArray[np.float64]
+
+SAMPLED_PIXELS = 2048 * 2048
+WINDOW_PX = 16
+MOST_WINDOWS = 8192
+SMALLEST_WINDOW_PX = 4
+BRIGHTNESS_GROUPS = 8
+
+
+def sampled_frames(stack: Stack) -> list[int]:
+    """Give up to 8 frame numbers spread over the stack, about four million pixels together."""
+    height, width = stack.frame_shape
+    count = min(8, max(1, SAMPLED_PIXELS // (height * width)), stack.frame_count)
+    return [int(i) for i in np.linspace(0, stack.frame_count - 1, count).round()]
+
+
+def centre(frame: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Cut the middle out of a frame of more than 2048 pixels a side: this bounds the cost."""
+    side = int(SAMPLED_PIXELS**0.5)
+    top, left = (max(0, (length - side) // 2) for length in frame.shape)
+    return frame[top : top + side, left : left + side]
+
+
+def estimate_noise_sigma(stack: Stack) -> float:
+    """Estimate the standard deviation of the noise, in the units of the stack.
+
+    See `NoiseWindows` for the method; a stack with less than 4 pixels a side, or constant, gives 0.
+    """
+    frames = [centre(stack.frame(i)) for i in sampled_frames(stack)]
+    return NoiseWindows.choose(frames).sigma(frames)
+
+
+@dataclass(frozen=True)
+class NoiseWindows:
+    """Small windows in which what varies is noise, grouped by brightness.
+
+    A window is believed where its slow waves are not stronger against its fine grain than in the
+    calmest tenth of all windows: structure raises that ratio, while noise, white or correlated,
+    has the same one everywhere. Within each of 8 groups of equal brightness the less
+    varying of those count, and a line through the groups' variances gives the noise at every
+    brightness, as shot noise needs. Differences of neighbouring pixels, the usual shortcut, would
+    halve correlated noise. Within 5 % of the truth on even images with white noise or noise of a
+    correlation length up to a pixel, within 12 % on the real images it was tried on where smooth
+    windows exist; too high on textures without any.
+
+    Attributes
+    ----------
+    size
+        Side of a window in pixels: 16, or 32 or 64 where the noise is found to be correlated
+        along both axes.
+    groups
+        Indices of the chosen windows, one array per brightness group.
+    """
+
+    size: int
+    groups: tuple[NDArray[np.intp], ...]
+
+    @classmethod
+    def choose(cls, frames: Sequence[Image]) -> NoiseWindows:
+        """Choose windows on frames (height, width) of equal shape."""
+        side = min(frames[0].shape)
+        chosen = cls._of_size(frames, min(WINDOW_PX, side))
+        for size, correlation in ((32, 0.3), (64, 0.7)):
+            if side < 4 * size or min(chosen.correlation(frames)) <= correlation:
+                break
+            larger = cls._of_size(frames, size)
+            # More than correlated noise can add is structure: no smooth window is that large.
+            if larger.sigma(frames) > 1.6 * chosen.sigma(frames):
+                break
+            chosen = larger
+        return chosen
+
+    @classmethod
+    def _of_size(cls, frames: Sequence[Image], size: int) -> NoiseWindows:
+        if size < SMALLEST_WINDOW_PX:
+            return cls(size, ())
+        tiles = _tiles(frames, size)
+        spectra = _spectra(tiles)
+        varied = spectra.mean(axis=(1, 2)) > 0
+        usable = np.flatnonzero(varied & _unclipped(tiles, frames))
+        if len(usable) < BRIGHTNESS_GROUPS:
+            # So few photons that most pixels hold the least value, or a stretched contrast.
+            usable = np.flatnonzero(varied)
+        if not len(usable):
+            return cls(size, ())
+        slowness = _slowness(spectra[usable])
+        calm = usable[slowness <= 2 * np.quantile(slowness, 0.1)]
+        brightness = tiles.mean(axis=(1, 2))
+        edges = np.quantile(brightness[usable], np.linspace(0, 1, BRIGHTNESS_GROUPS + 1)[1:-1])
+        member = np.searchsorted(edges, brightness[calm])
+        variance = _variance(spectra)
+        groups = (calm[member == group] for group in range(BRIGHTNESS_GROUPS))
+        least = [_least_varying(group, variance) for group in groups if len(group)]
+        return cls(size, tuple(_plausible(least, variance)))
+
+    def sigma(self, frames: Sequence[Image]) -> float:
+        """Measure the noise of frames (also of the denoised ones) in these windows."""
+        if not self.groups:
+            return 0.0
+        tiles = _tiles(frames, self.size)
+        brightness = tiles.mean(axis=(1, 2))
+        variance = _variance(_spectra(tiles))
+        levels = np.array([brightness[group].mean() for group in self.groups])
+        measured = np.array([variance[group].mean() for group in self.groups])
+        weights = np.sqrt([len(group) for group in self.groups])
+        if len(levels) < 3 or np.ptp(levels) == 0:
+            return float(np.sqrt(np.average(measured, weights=weights**2)))
+        middle = levels.mean()
+        slope, height = np.polyfit(levels - middle, measured, 1, w=weights)
+        everywhere = np.maximum(height + slope * (brightness - middle), measured.min())
+        return float(np.sqrt(everywhere.mean()))
+
+    def correlation(self, frames: Sequence[Image]) -> tuple[float, float]:
+        """Measure the correlation of neighbouring pixels' noise in these windows, along x and y."""
+        if not self.groups:
+            return 0.0, 0.0
+        chosen = _tiles(frames, self.size)[np.concatenate(self.groups)]
+        power = _spectra(chosen).mean(axis=0)
+        wave = np.cos(2 * np.pi * np.fft.fftfreq(self.size))
+        x, y = (power * wave).sum(), (power * wave[:, None]).sum()
+        return float(x / power.sum()), float(y / power.sum())
+
+
+def _tiles(frames: Sequence[Image], size: int) -> Values:
+    """Cut frames into (windows, size, size) float64, side by side; every third of very many."""
+    rows, columns = (length // size for length in frames[0].shape)
+    cut = np.stack([frame[: rows * size, : columns * size] for frame in frames]).astype(np.float64)
+    tiles = cut.reshape(-1, rows, size, columns, size).swapaxes(2, 3).reshape(-1, size, size)
+    return tiles if len(tiles) <= MOST_WINDOWS else tiles[::3]
+
+
+def _spectra(tiles: Values) -> Values:
+    """Give the power spectra of windows whose second-order polynomial has been removed."""
+    count, size, _ = tiles.shape
+    y, x = (np.mgrid[:size, :size].reshape(2, -1) * 2.0 / (size - 1)) - 1
+    terms, _ = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1))
+    flat = tiles.reshape(count, -1)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    flat -= (flat @ terms) @ terms.T
+    power: Values = np.abs(np.fft.fft2(flat.reshape(tiles.shape))) ** 2 / size**2
+    # What float64 rounding leaves of a constant window is not noise.
+    power[power.mean(axis=(1, 2)) < 1e-18 * np.square(tiles).mean(axis=(1, 2))] = 0
+    return power
+
+
+def _waves(size: int) -> Values:
+    """Give the number of waves per window of each Fourier coefficient, (2, size, size)."""
+    waves = np.abs(np.fft.fftfreq(size) * size)
+    return np.stack(np.meshgrid(waves, waves, indexing="ij"))
+
+
+def _variance(spectra: Values) -> Values:
+    """Add up spectra; the slowest waves, which the polynomial took, count as the next ones do."""
+    ring = _waves(spectra.shape[-1]).max(axis=0)
+    slowest = ring <= 1
+    filled = spectra[:, ~slowest].sum(axis=1) + slowest.sum() * spectra[:, ring == 2].mean(axis=1)
+    result: Values = filled / ring.size
+    return result
+
+
+def _slowness(spectra: Values) -> Values:
+    size = spectra.shape[-1]
+    distance = np.hypot(*_waves(size))
+    slow = spectra[:, (distance >= 1.5) & (distance <= max(2, size / 8 + 0.5))].mean(axis=1)
+    fine = spectra[:, distance > size / 4].mean(axis=1)
+    return np.asarray(slow / np.maximum(fine, np.finfo(float).tiny))
+
+
+def _unclipped(tiles: Values, frames: Sequence[Image]) -> NDArray[np.bool_]:
+    """Tell which windows have under 5 % of their pixels at the least or greatest value."""
+    low, high = min(frame.min() for frame in frames), max(frame.max() for frame in frames)
+    return np.asarray(((tiles <= low) | (tiles >= high)).mean(axis=(1, 2)) < 0.05)
+
+
+def _least_varying(group: NDArray[np.intp], variance: Values) -> NDArray[np.intp]:
+    # Windows of one noise differ by less than this factor; beyond it lies fine texture.
+    return group[variance[group] <= 1.5 * np.quantile(variance[group], 0.1)]
+
+
+def _plausible(groups: list[NDArray[np.intp]], variance: Values) -> list[NDArray[np.intp]]:
+    """Drop groups four times as noisy as the median window: they lie on edges, as in CT."""
+    limit = 16 * np.median(variance[np.concatenate(groups)])
+    return [group for group in groups if variance[group].mean() <= limit]

@@ -1,0 +1,236 @@
+"""Nearly white noise told apart from structure: the spectrum of noise in images without calm areas.
+
+Where structure is everywhere it leaks into the smooth patches as slow waves, and the noise seems
+correlated. But hardly any structure reaches the finest waves, since optics blur it, and a detector
+that smears noise over its neighbours shows that in the finest waves, too. So the finest waves tell
+whether the noise is nearly white, and then what the middle ones are.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from .covariance import LAGS, trend_basis
+from .even_windows import CALMEST, CLASSES, FEWEST, calmest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+    Mask = NDArray[np.bool_]
+    Values = NDArray[np.float64]
+
+SIDE_PX, STRIDE_PX = 32, 8
+MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200
+CALM = 0.03  # the share of the windows that has least power at a frequency holds noise alone there
+DEAD = 0.1  # of the usual fine power: masked, or cut off at black
+FINEST, MIDDLE = 0.3, (0.04, 0.08)  # cycles per pixel
+VERY_FINE, TEXTURE = 0.36, (0.1, 0.22)
+BESIDE = (0.15, 0.2)  # where the fit holds and structure shows first
+PURE, LEAKY = 1.4, 1.9  # times the fit: the patches' power there
+NONE = 0.03  # correlation with the next pixel that texture may leave and noise seldom has
+NEARLY_WHITE = 0.15  # rms deviation from what neighbours alone can explain, over the mean power
+
+
+def without_structure(frames: Sequence[Image], covariance: Values) -> Values | None:
+    """Give the autocovariance of nearly white noise from its finest waves.
+
+    In waves shorter than 12 px the power is that of noise whose direct neighbours alone are
+    correlated, fitted to waves under 2.8 px of windows without texture. In longer ones it is the
+    lesser of what the calmest windows and what the smooth patches have, unless these hold structure
+    in waves of 5 to 7 px: then their slow waves are structure, too.
+
+    Parameters
+    ----------
+    frames
+        Stabilised noisy frames, (height, width) float32.
+    covariance
+        Autocovariance of the smooth patches, (31, 31) float64.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        (31, 31) float64 of variance 1; None where the noise is not nearly white, or the frames
+        are too small to tell.
+    """
+    windows = _windows(frames)
+    if windows is None:
+        return None
+    calm = _calm(windows)
+    across, down = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
+    distance = np.hypot(across, down)
+    terms = np.stack([np.ones_like(across), *(2 * np.cos(2 * np.pi * f) for f in (across, down))])
+    fine = distance > FINEST
+    weights = _fit(terms, calm, fine)
+    explained = np.tensordot(weights, terms, 1)
+    apart = np.sqrt(np.square(calm - explained)[fine].mean()) / explained.mean()
+    if apart > NEARLY_WHITE:
+        return None
+    nearer = _nearer_none(weights / weights[0], _neighbours(windows, terms, distance))
+    fitted: Values = np.tensordot(nearer, terms, 1)
+    if fitted.min() <= 0:
+        return None
+    fitted *= float(calm[fine].mean() / fitted[fine].mean())
+    patches = _spectrum_of(covariance, fine, fitted)
+    beside = (distance >= BESIDE[0]) & (distance < BESIDE[1])
+    leak = float((patches[beside] / fitted[beside]).mean())
+    trusted = np.clip((LEAKY - leak) / (LEAKY - PURE), 0, 1)
+    slow = np.clip((MIDDLE[1] - distance) / (MIDDLE[1] - MIDDLE[0]), 0, 1)
+    more = np.maximum(np.minimum(calm, patches) - fitted, 0.0)
+    return _covariance_of(fitted + trusted * slow * more)
+
+
+def _neighbours(windows: _Windows, terms: Values, distance: Values) -> Values:
+    """Give 1 and the correlation of nearly white noise with the next pixels, (3,).
+
+    Taken from the finest waves of windows that are calm in waves of 5 to 10 px: texture has those,
+    too, while those of the noise tell nothing of its finest.
+    """
+    texture = windows.power[:, (distance > TEXTURE[0]) & (distance < TEXTURE[1])].mean(axis=1)
+    classes = int(np.clip(len(texture) * CALMEST / FEWEST, 1, CLASSES))  # that leave a choice
+    groups = calmest(windows.mean, texture, classes)
+    # Each brightness counts alike, however loud its noise.
+    spectra = [windows.power[g].mean(axis=0) / windows.fine[g].mean() for g in groups]
+    fitted = _fit(terms, np.mean(spectra, axis=0), distance > VERY_FINE)
+    correlation: Values = fitted / fitted[0]
+    return correlation
+
+
+def _nearer_none(one: Values, other: Values) -> Values:
+    """Give of two estimates of the same correlations those nearer to none, to which texture adds.
+
+    The calmest windows of all are more than those without texture, so they are surer where no
+    texture is.
+    """
+    least = np.minimum(np.abs(one), np.abs(other))
+    agreed: Values = np.where((one * other > 0) & (least >= NONE), np.sign(one) * least, 0.0)
+    return agreed
+
+
+def _fit(terms: Values, power: Values, where: Mask) -> Values:
+    return np.asarray(np.linalg.lstsq(terms[:, where].T, power[where], rcond=None)[0], np.float64)
+
+
+def _calm(windows: _Windows) -> Values:
+    """Estimate the power of the noise at each frequency from the windows that are calmest there.
+
+    As speech is cleaned by the minimum statistics of its spectrum (Martin, IEEE TSAP 9, 2001).
+    Each window counts by its own finest detail; (32, 32) as of `fft2`, 1 for white noise.
+    """
+    calm: Values = _least(windows) / _calm_white()
+    return calm
+
+
+def _least(windows: _Windows) -> Values:
+    """Give at each frequency the power that few windows are below, by their finest detail."""
+    smooth = uniform_filter(windows.power, (0, 3, 3), mode="wrap")
+    ratios = (smooth / windows.fine[:, None, None]).astype(np.float32)
+    return np.asarray(np.quantile(ratios, CALM, axis=0), np.float64)
+
+
+@cache
+def _calm_white() -> Values:
+    white = np.random.default_rng(0).standard_normal((512, 512), np.float32)
+    return _least(_Windows.of([white], STRIDE_PX))
+
+
+class _Windows(NamedTuple):
+    """Windows of frames, faded out towards their borders and without their slow trend.
+
+    Masked ones and those cut off at black are left out. `mean` is their brightness, (count,),
+    `power` of each frequency, (count, 32, 32), and `fine` its mean in the finest detail, (count,).
+    """
+
+    mean: Values
+    power: Values
+    fine: Values
+
+    @classmethod
+    def of(cls, frames: Sequence[Image], stride: int) -> _Windows:
+        """Cut frames into windows, every `stride` pixels."""
+        parts = [window_spectra(frame, stride) for frame in frames]
+        mean, power = (np.concatenate(values) for values in zip(*parts, strict=True))
+        finest = np.abs(np.fft.fftfreq(SIDE_PX)) > FINEST
+        fine: Values = power[:, np.outer(finest, finest)].mean(axis=1)
+        alive = fine > DEAD * np.median(fine)
+        return cls(mean[alive], power[alive], fine[alive])
+
+
+def _windows(frames: Sequence[Image]) -> _Windows | None:
+    """Cut as many windows as are enough; None where there are too few."""
+    stride = max(STRIDE_PX, int(np.ceil(np.sqrt(sum(f.size for f in frames) / MOST_WINDOWS))))
+    large = [frame for frame in frames if min(frame.shape) >= SIDE_PX]
+    found = _Windows.of(large, stride) if large else None
+    return found if found and len(found.fine) >= FEWEST_WINDOWS else None
+
+
+def window_spectra(frame: Image, stride: int) -> tuple[Values, Values]:
+    """Give mean and power spectrum of the windows of a frame, (count,) and (count, 32, 32).
+
+    They lie every `stride` pixels, fade out towards their borders and have lost their slow trend.
+    """
+    sides = (SIDE_PX, SIDE_PX)
+    windows = np.lib.stride_tricks.sliding_window_view(frame, sides)[::stride, ::stride]
+    flat = windows.reshape(-1, SIDE_PX**2).astype(np.float64)
+    mean = flat.mean(axis=1)
+    basis = trend_basis(SIDE_PX)
+    flat -= (flat @ basis) @ basis.T
+    fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
+    return mean, np.abs(np.fft.fft2(flat.reshape(-1, *sides) * np.outer(fade, fade))) ** 2
+
+
+def _spectrum_of(covariance: Values, fine: NDArray[np.bool_], fitted: Values) -> Values:
+    """Give the spectrum of an autocovariance on the grid of windows, as strong as the fit."""
+    wrapped = np.zeros((SIDE_PX, SIDE_PX))
+    lags = np.arange(-LAGS, LAGS + 1)
+    wrapped[np.ix_(lags, lags)] = covariance
+    power = np.maximum(np.fft.fft2(wrapped).real, 0.0)
+    strong: Values = power * (fitted[fine].mean() / max(float(power[fine].mean()), 1e-30))
+    return strong
+
+
+def _covariance_of(power: Values) -> Values:
+    lags = np.arange(-LAGS, LAGS + 1)
+    covariance = np.fft.ifft2(power).real[np.ix_(lags, lags)]
+    unit: Values = (covariance + covariance[::-1, ::-1]) / (2 * covariance[LAGS, LAGS])
+    return unit
+
+
+def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
+    """Take from patches of unit noise the waves that are stronger than an autocovariance has them.
+
+    Parameters
+    ----------
+    noise
+        (count, size, size) float32.
+    covariance
+        (31, 31) float64.
+
+    Returns
+    -------
+    tuple
+        The patches, each of unit std again, and what share of its std each kept, (count,).
+    """
+    size = noise.shape[1]
+    waves = np.fft.fft2(noise)
+    found = np.square(np.abs(waves)).mean(axis=0)
+    reach = min(LAGS, size // 2)
+    lags = np.arange(-reach, reach + 1)
+    wrapped = np.zeros((size, size))
+    wrapped[np.ix_(lags, lags)] = covariance[np.ix_(lags + LAGS, lags + LAGS)]
+    wanted = np.maximum(np.fft.fft2(wrapped).real, 0.0)
+    finest = np.abs(np.fft.fftfreq(size)) > FINEST
+    corner = np.outer(finest, finest)
+    wanted *= found[corner].mean() / max(float(wanted[corner].mean()), 1e-30)
+    gain = np.sqrt(np.minimum(wanted / np.maximum(found, 1e-30), 1.0))
+    kept = np.fft.ifft2(waves * gain).real
+    kept -= kept.mean(axis=(1, 2), keepdims=True)
+    share: Values = kept.std(axis=(1, 2))
+    unit: Image = (kept / np.maximum(share, 1e-30)[:, None, None]).astype(np.float32)
+    return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)

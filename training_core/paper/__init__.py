@@ -1,0 +1,1 @@
+"""The method as published: its networks' game and its pairs."""

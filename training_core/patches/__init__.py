@@ -1,0 +1,1 @@
+"""Where nothing but noise varies: the smooth patches of a stack."""

@@ -1,0 +1,346 @@
+"""Where the noise can be learned from: the smooth patches of a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from training_core.errors import TooFewPatchesError
+from training_core.run import SILENT, Stage
+from training_core.settings import PatchSettings
+
+from .flatness import NoiseFloor, flatness_map
+from .homogeneity import homogeneity_map
+from .window_scores import (
+    PER_BIN,
+    WindowScores,
+    automatic_flatness,
+    best_per_bin,
+    coverage_map,
+    fitting_size,
+    score_windows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from training_core.compute.checkpoint import Checkpoint, Part, State
+    from training_core.run import Run
+    from training_core.stack import Stack
+
+    from .window_moments import Map
+
+    Image = NDArray[np.float32]
+
+
+__all__ = [
+    "SmoothPatches",
+    "Verdict",
+    "WindowScores",
+    "coverage_map",
+    "cut_patches",
+    "find_smooth_patches",
+    "flatness_map",
+    "homogeneity_map",
+    "score_windows",
+    "spread_evenly",
+]
+
+NEEDED = 60  # patches of 32 px, which give the std of the noise within about 1 %
+RECOMMENDED = 10_000  # the authors' advice for the published rule
+SAMPLED_FRAMES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether there are enough smooth patches, and what to do if not."""
+
+    level: Literal["green", "amber", "red"]
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothPatches:
+    """The chosen patches of a stack.
+
+    Attributes
+    ----------
+    locations
+        Frame, top and left of each patch in pixels, (count, 3) int32, ordered by frame.
+    scores
+        The statistic it was chosen by, (count,): Eqn (4), or flatness for the automatic choice.
+    patch_size_px, stride_px, strictness
+        How they were searched for; `strictness` is None for the automatic choice.
+    target
+        How many patches make the verdict green.
+    coverage
+        Fraction of the searched pixels that lie inside a chosen patch.
+    verdict
+        Whether they are enough, in a sentence.
+    """
+
+    locations: NDArray[np.int32]
+    scores: Map
+    patch_size_px: int
+    stride_px: int
+    strictness: float | None
+    target: int
+    coverage: float
+    verdict: Verdict
+
+    @property
+    def count(self) -> int:
+        """How many patches were chosen."""
+        return len(self.locations)
+
+
+def find_smooth_patches(
+    stack: Stack,
+    settings: PatchSettings | None = None,
+    *,
+    run: Run = SILENT,
+    part: Part | None = None,
+) -> SmoothPatches:
+    """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
+
+    Too few of them, or none, is no error but a verdict that says what to do.
+
+    Parameters
+    ----------
+    part
+        Where an interrupted search is kept and gone on with.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled; it is asked once per frame.
+    """
+    settings = settings or PatchSettings()
+    frames = stack.frame_count
+    kept = part.load() if part else None
+    found = kept or {"frames": 0, "table": np.empty((0, 5)), "seen": np.zeros(102, np.int64)}
+    run.start(Stage.PATCHES, frames, done=found["frames"])
+    floor = _noise_floor(stack, settings, run)
+    per_bin = PER_BIN if frames == 1 else -(-2 * PER_BIN // frames)  # the best half is kept below
+    tables, seen = [found["table"]], found["seen"]
+
+    def state(done: int) -> State:
+        return {"frames": done, "table": np.concatenate(tables), "seen": seen}
+
+    for index in range(found["frames"], frames):
+        run.check() if part is None else part.check(run, partial(state, index))
+        windows = score_windows(stack.frame(index), settings, unit=stack.value_unit)
+        chosen = windows.select(settings.strictness, floor, per_bin)
+        tables.append(_table(index, windows, chosen, settings.strictness is None))
+        seen += _histogram(windows)
+        if run.tick_due() or index == frames - 1:
+            run.progress(Stage.PATCHES, index + 1, frames)
+    if part is not None:
+        part.save(state(frames))
+    table = _limited(np.concatenate(tables), floor, settings.most)
+    run.finish(Stage.PATCHES)
+    return _report(stack, settings, table, seen)
+
+
+def _noise_floor(stack: Stack, settings: PatchSettings, run: Run) -> NoiseFloor | None:
+    """Measure what pure noise scores on frames spread over the stack; one frame does it itself."""
+    size = fitting_size(stack.frame_shape, settings.patch_size_px)
+    if settings.strictness is not None or stack.frame_count == 1 or not size:
+        return None
+    sample = []
+    for index in np.unique(np.linspace(0, stack.frame_count - 1, SAMPLED_FRAMES).astype(int)):
+        run.check()
+        frame = stack.frame(int(index))
+        sample.append(automatic_flatness(frame, size, settings.stride_px, stack.value_unit))
+    pooled = np.concatenate(sample)
+    return NoiseFloor.of(pooled) if pooled.size else None
+
+
+def _table(index: int, windows: WindowScores, chosen: NDArray[np.bool_], automatic: bool) -> Map:
+    """Give frame, top, left, score and brightness of the chosen windows, (count, 5)."""
+    tops, lefts = np.nonzero(chosen) * np.array([[windows.stride_px]])
+    scores = (windows.flatness if automatic else windows.scores)[chosen]
+    return np.stack([np.full(tops.size, index), tops, lefts, scores, windows.brightness[chosen]], 1)
+
+
+def _histogram(windows: WindowScores) -> NDArray[np.int64]:
+    """Count the usable windows by Eqn (4) in steps of 0.01; the last step takes all above 1."""
+    steps = np.minimum(np.ceil(windows.scores[windows.usable] * 100), 101).astype(int)
+    counts: NDArray[np.int64] = np.bincount(steps, minlength=102)
+    return counts
+
+
+def _limited(table: Map, floor: NoiseFloor | None, most: int) -> Map:
+    """Keep the best of each brightness class over all frames, then no more than `most`, evenly."""
+    if floor:
+        table = table[best_per_bin(floor.distance(table[:, 3]), table[:, 4], PER_BIN)]
+    kept: Map = table[spread_evenly(len(table), most)]
+    return kept
+
+
+def spread_evenly(count: int, most: int) -> NDArray[np.intp]:
+    """Give the indices of at most `most` of `count` things, evenly spaced."""
+    return np.linspace(0, count - 1, min(most, count)).round().astype(np.intp)
+
+
+def _report(
+    stack: Stack, settings: PatchSettings, table: Map, seen: NDArray[np.int64]
+) -> SmoothPatches:
+    size = fitting_size(stack.frame_shape, settings.patch_size_px) or settings.patch_size_px
+    locations = table[:, :3].astype(np.int32)
+    searched = int(seen.sum())
+    target = NEEDED
+    if settings.strictness is not None:
+        target = max(NEEDED, min(RECOMMENDED, searched // 10))
+    return SmoothPatches(
+        locations,
+        table[:, 3],
+        size,
+        settings.stride_px,
+        settings.strictness,
+        target,
+        _coverage(locations, size, settings.stride_px, stack),
+        _verdict(stack, settings, len(table), target, seen),
+    )
+
+
+def _coverage(locations: NDArray[np.int32], size: int, stride: int, stack: Stack) -> float:
+    height, width = stack.frame_shape
+    covered = 0
+    for index in np.unique(locations[:, 0]):
+        places = locations[locations[:, 0] == index, 1:] // stride
+        selected = np.zeros(((height - size) // stride + 1, (width - size) // stride + 1), bool)
+        selected[places[:, 0], places[:, 1]] = True
+        covered += int(np.count_nonzero(coverage_map(selected, size, stride, (height, width))))
+    return covered / (height * width * stack.frame_count)
+
+
+def _verdict(
+    stack: Stack, settings: PatchSettings, count: int, target: int, seen: NDArray[np.int64]
+) -> Verdict:
+    impossible = _impossible(stack, settings, int(seen.sum()))
+    if impossible:
+        return Verdict("red", impossible)
+    found = f"Found {_spaced(count)} smooth patches"
+    if count >= target:
+        return Verdict("green", f"{found}: enough to learn the noise.")
+    remedy = _remedy(settings, target, seen)
+    if settings.strictness is not None and count >= NEEDED:
+        return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {remedy}")
+    level: Literal["amber", "red"] = "amber" if count >= NEEDED // 3 else "red"
+    return Verdict(level, f"{found}; at least {NEEDED} are needed. {remedy}")
+
+
+def _impossible(stack: Stack, settings: PatchSettings, usable: int) -> str:
+    """Say why no window could be searched at all; empty if some could."""
+    height, width = stack.frame_shape
+    if not fitting_size(stack.frame_shape, settings.patch_size_px):
+        return f"The frames are {width} × {height} px; smooth patches need at least 16 × 16 px."
+    if not usable:
+        return (
+            "Every part of the stack holds saturated, zero or constant pixels. Use images that "
+            "were not clipped or masked, or choose a smaller patch."
+        )
+    return ""
+
+
+def _remedy(settings: PatchSettings, target: int, seen: NDArray[np.int64]) -> str:
+    """Say what would give enough patches, by trying every strictness on what was seen."""
+    if settings.strictness is None:
+        return "Choose a smaller patch or a smaller stride, or add frames."
+    enough = int(np.searchsorted(np.cumsum(seen), target)) / 100
+    if settings.strictness < enough <= 1:
+        return f"Raise the strictness value to {enough:g} or choose a smaller patch."
+    return "Choose a smaller patch or a smaller stride, or add frames."
+
+
+def _spaced(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def cut_patches(stack: Stack, patches: SmoothPatches) -> NDArray[np.float32]:
+    """Cut the patches out of the stack.
+
+    Returns
+    -------
+    numpy.ndarray
+        (count, size, size) float32 in stack units, in the order of `patches.locations`.
+    """
+    size = patches.patch_size_px
+    cut = np.empty((patches.count, size, size), np.float32)
+    for index in np.unique(patches.locations[:, 0]):
+        here = np.flatnonzero(patches.locations[:, 0] == index)
+        windows = np.lib.stride_tricks.sliding_window_view(stack.frame(int(index)), (size, size))
+        cut[here] = windows[patches.locations[here, 1], patches.locations[here, 2]]
+    return cut
+
+
+def cut_noise_patches(
+    stacks: Sequence[Stack],
+    settings: PatchSettings,
+    run: Run,
+    checkpoint: Checkpoint,
+    evened: Sequence[Stack] | None = None,
+) -> list[Image]:
+    """Find and cut the noise patches of each channel, (count, size, size) float32 in stack units.
+
+    Parameters
+    ----------
+    checkpoint
+        Keeps where the patches are.
+    evened
+        The same stacks with noise of the same strength everywhere, which the patches are cut from;
+        None: they are cut from where they were found.
+
+    Raises
+    ------
+    TooFewPatchesError
+        If a channel has too few of them to learn from.
+    """
+    size = settings.patch_size_px
+    found: dict[int, list[tuple[Stack, SmoothPatches]]] = {}
+    parts = [each for stack in stacks for each in enumerate(split_channels(stack))]
+    sources = [part for stack in evened or stacks for part in split_channels(stack)]
+    for index, ((number, channel), source) in enumerate(zip(parts, sources, strict=True)):
+        part = checkpoint.part(f"patches-{index}")
+        patches = find_smooth_patches(channel, settings, run=run, part=part)
+        size = min(size, patches.patch_size_px)
+        found.setdefault(number, []).append((source, patches))
+    channels = [found[number] for number in sorted(found)]
+    joined = [_cut_at_most(settings.most, one, size) for one in channels]
+    _refuse_too_few(joined, [one[0][1].verdict.sentence for one in channels], run)
+    return joined
+
+
+def _cut_at_most(most: int, found: Sequence[tuple[Stack, SmoothPatches]], size: int) -> Image:
+    """Cut no more than `most` of the patches of all stacks, evenly; memory is taken for no more."""
+    ends = np.cumsum([patches.count for _, patches in found])
+    kept = spread_evenly(int(ends[-1]), most)
+    parts = np.split(kept, np.searchsorted(kept, ends[:-1]))
+    cut = []
+    for (stack, patches), end, part in zip(found, ends, parts, strict=True):
+        locations = patches.locations[part - (end - patches.count)]
+        cut.append(cut_patches(stack, replace(patches, locations=locations))[:, :size, :size])
+    return np.concatenate(cut)
+
+
+def split_channels(stack: Stack) -> list[Stack]:
+    """Part a stack by its channels: the smoothest of one would crowd out those of another."""
+    if "C" not in stack.axes:
+        return [stack]
+    parts = np.moveaxis(stack.pixels, stack.axes.index("C"), 0)
+    return [replace(stack, pixels=part, axes=stack.axes.replace("C", "")) for part in parts]
+
+
+def _refuse_too_few(joined: Sequence[Image], sentences: Sequence[str], run: Run) -> None:
+    for number, (patches, sentence) in enumerate(zip(joined, sentences, strict=True), start=1):
+        told = f"Channel {number}: {sentence}" if len(joined) > 1 else sentence
+        if len(patches) < NEEDED // 3:
+            raise TooFewPatchesError(told)
+        if len(patches) < NEEDED:
+            run.note(told, warning=True)

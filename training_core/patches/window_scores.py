@@ -1,0 +1,194 @@
+"""The scores of all windows of one frame, and the choice among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training_core.settings import PatchSettings, limits_of
+
+from .flatness import NoiseFloor, flatness_map
+from .homogeneity import homogeneity_map
+from .window_moments import window_moments
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .window_moments import Frame, Map
+
+    Mask = NDArray[np.bool_]
+
+BINS = 8  # brightness classes; dark windows alone would hide how the noise grows with the signal
+PER_BIN = 60
+FEWEST = 60  # windows of tissue in a slice; of fewer there is too little to choose from
+CLIPPED = 0.02  # of a window's pixels may lie at the ends of the frame's values
+CONSTANT = 0.25  # of a window's pixels may equal their neighbours
+
+
+@dataclass(frozen=True, eq=False)
+class WindowScores:
+    """What is known of all windows of one frame; choosing from it is instant.
+
+    Attributes
+    ----------
+    scores
+        Eqn (4) of the paper, (rows, cols) float64; smaller is more even.
+    flatness
+        Low-pass over high-pass variance, (rows, cols) float64; see `flatness_map`.
+    brightness
+        Mean value of each window, (rows, cols) float64 in stack units.
+    usable
+        False where a window is clipped, masked or constant, (rows, cols) bool.
+    patch_size_px, stride_px
+        Size and distance of the windows; the size is smaller than asked for on a small frame.
+    """
+
+    scores: Map
+    flatness: Map
+    brightness: Map
+    usable: Mask
+    patch_size_px: int
+    stride_px: int
+
+    def select(
+        self, strictness: float | None, floor: NoiseFloor | None = None, per_bin: int = PER_BIN
+    ) -> Mask:
+        """Choose windows, (rows, cols) bool.
+
+        Parameters
+        ----------
+        strictness
+            Limit of Eqn (4), or None for the automatic choice.
+        floor
+            What pure noise scores, measured on the whole stack; None measures it on this frame.
+        per_bin
+            How many windows the automatic choice takes in each of 8 brightness classes.
+        """
+        if strictness is not None:
+            return self.usable & (self.scores <= strictness)
+        chosen = np.zeros(self.usable.shape, bool)
+        if self.usable.any():
+            floor = floor or NoiseFloor.of(self.flatness[self.usable])
+            cost = np.where(self.usable, floor.distance(self.flatness), np.inf)
+            chosen.flat[best_per_bin(cost.ravel(), self.brightness.ravel(), per_bin)] = True
+        return chosen
+
+
+def score_windows(
+    frame: Frame, settings: PatchSettings, saturation: float | None = None, unit: str = ""
+) -> WindowScores:
+    """Score all windows of one frame.
+
+    Parameters
+    ----------
+    frame
+        (height, width), any float dtype.
+    saturation
+        The sensor's limit.
+    unit
+        That of the values. In HU the automatic choice looks at tissue, if there is enough, with
+        the noise brought to the same strength everywhere (see `EvenNoise`).
+    """
+    stride = settings.stride_px
+    size = fitting_size(frame.shape, settings.patch_size_px)
+    if not size:
+        none = np.zeros((0, 0))
+        return WindowScores(none, none, none, none > 0, settings.patch_size_px, stride)
+    ct = unit == "HU" and settings.strictness is None
+    return WindowScores(
+        homogeneity_map(frame, size, stride),
+        *_flatness(frame, size, stride, saturation, ct=ct),
+        size,
+        stride,
+    )
+
+
+def automatic_flatness(frame: Frame, size: int, stride: int, unit: str) -> Map:
+    """Give the flatness of the windows that the automatic choice is made from, (count,)."""
+    flatness, _, usable = _flatness(frame, size, stride, None, ct=unit == "HU")
+    return flatness[usable]
+
+
+def _flatness(
+    frame: Frame, size: int, stride: int, saturation: float | None, *, ct: bool
+) -> tuple[Map, Map, Mask]:
+    """Give flatness and brightness of all windows, and which of them are usable."""
+    brightness = window_moments(frame, size, stride)[0]
+    usable = usable_windows(frame, size, stride, saturation)
+    if not ct:
+        return flatness_map(frame, size, stride), brightness, usable
+    from training_core.noise.local_strength import AIR_HU, evened_frame  # loads scipy
+
+    tissue = usable & (brightness > AIR_HU)
+    even = flatness_map(evened_frame(frame), size, stride)
+    return even, brightness, tissue if np.count_nonzero(tissue) >= FEWEST else usable
+
+
+def fitting_size(shape: tuple[int, ...], size: int) -> int:
+    """Give the largest even patch up to `size` that fits; 0 if below the least setting."""
+    fits = min(size, *shape) // 2 * 2
+    return fits if fits >= (limits_of(PatchSettings, "patch_size_px").minimum or 0) else 0
+
+
+def usable_windows(frame: Frame, size: int, stride: int, saturation: float | None = None) -> Mask:
+    """Tell windows of noise from padding, saturation and burnt-in labels."""
+    clipped = (frame <= frame.min()) | (frame >= frame.max())
+    if saturation is not None:
+        clipped |= frame >= saturation
+    constant = np.zeros(frame.shape, bool)
+    constant[:-1, :-1] = (frame[:-1, :-1] == frame[1:, :-1]) & (frame[:-1, :-1] == frame[:-1, 1:])
+    share = [window_moments(m.astype(np.float32), size, stride)[0] for m in (clipped, constant)]
+    return (share[0] <= CLIPPED) & (share[1] <= CONSTANT)
+
+
+def best_per_bin(cost: Map, brightness: Map, per_bin: int) -> NDArray[np.intp]:
+    """Give the indices of the `per_bin` windows of least finite cost in each brightness class.
+
+    Classes are even in the square root of the brightness, in which shot noise is even.
+    """
+    possible = np.flatnonzero(np.isfinite(cost))
+    if not possible.size:
+        return possible
+    above = brightness[possible] - brightness[possible].min()
+    classes = np.sqrt(above / max(above.max(), np.finfo(np.float64).tiny)) * (BINS - 1e-9)
+    order = possible[np.lexsort((cost[possible], classes.astype(int)))]
+    sizes = np.bincount(classes.astype(int), minlength=BINS)
+    rank = np.arange(order.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[rank < per_bin])
+
+
+def coverage_map(
+    selected: Mask, patch_size_px: int, stride_px: int, shape: tuple[int, int], shrink: int = 1
+) -> NDArray[np.uint8]:
+    """Count how many selected windows cover each pixel, up to 255.
+
+    Parameters
+    ----------
+    selected
+        (rows, cols) bool, as given by `WindowScores.select`.
+    shape
+        Height and width of the frame in pixels.
+    shrink
+        One pixel of the map stands for `shrink` x `shrink` pixels of the frame.
+
+    Returns
+    -------
+    numpy.ndarray
+        (ceil(height / shrink), ceil(width / shrink)) uint8.
+    """
+    covered = selected.astype(np.int32)
+    for length in shape:  # rows first; the transposition brings the columns forward
+        covered = _spread(covered, patch_size_px, stride_px, -(-length // shrink), shrink).T
+    return np.minimum(covered, 255).astype(np.uint8)
+
+
+def _spread(
+    counts: NDArray[np.int32], size: int, stride: int, length: int, shrink: int
+) -> NDArray[np.int32]:
+    first = np.arange(len(counts)) * stride
+    change = np.zeros((length + 1, counts.shape[1]), np.int32)
+    np.add.at(change, first // shrink, counts)
+    np.subtract.at(change, -(-(first + size) // shrink), counts)
+    return np.cumsum(change[:-1], axis=0, dtype=np.int32)

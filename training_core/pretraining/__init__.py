@@ -1,0 +1,1 @@
+"""The training of what is bundled with the program."""

@@ -1,0 +1,223 @@
+"""Training the network that the rounds start from, on photographs with many kinds of noise.
+
+With DnCNN-B's (`blind_training`) the only training that sees something clean. Every scene and every
+crop follows from the seed and its number, so that a checkpoint needs to keep none of them.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training_core.denoise.dct_filter import ShrinkageFilter
+from training_core.errors import InputError
+from training_core.networks.pretrained import NAME, PretrainedDenoiser, load_pretrained
+from training_core.place import ALL, turn
+from training_core.run import SILENT
+
+from .averaged_training import AveragedTraining, TrainingSize, train_on
+from .scenes import SCALES, Kind, draw_scene
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from training_core.compute.checkpoint import Checkpoint
+    from training_core.run import Run
+
+    Image = NDArray[np.float32]
+
+CROPS_PER_SCENE = 32  # that many crops are taken for each new scene
+WARM_UP = 200
+LEAST_ERROR = 0.02  # of the filter, in units of the noise's variance: below it scenes weigh alike
+TO_LEARN, TO_CUT, TO_MEASURE = range(3)  # what random numbers are for
+MEASURED = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainingSettings(TrainingSize):
+    """How the network is trained; the defaults are the size for a GPU.
+
+    Attributes
+    ----------
+    scenes
+        How many are at hand at a time; the oldest makes way for a new one.
+    noise
+        What noise the scenes have; all but any is learned on top of the bundled weights for any.
+    """
+
+    steps: int = 200_000
+    batch: int = 32
+    crop_px: int = 64
+    learning_rate: float = 8e-4
+    seed: int = 0
+    scenes: int = 300
+    noise: Kind = Kind.ANY
+
+
+FULL = PretrainingSettings()
+SMALL = PretrainingSettings(steps=50_000, batch=8)
+ON_TOP = {
+    kind: PretrainingSettings(steps=60_000, batch=8, learning_rate=4e-4, noise=kind)
+    for kind in (Kind.WHITE, Kind.HEAVY_TAILED)
+}
+
+
+class ScenePool:
+    """Gives crops of made-up scenes; the same for the same seed and step.
+
+    Raises
+    ------
+    InputError
+        If no photograph is as large as a crop in the smallest scale.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Image],
+        settings: PretrainingSettings,
+        device: torch.device,
+        run: Run = SILENT,
+    ) -> None:
+        self.settings, self.device, self.run = settings, device, run
+        least = math.ceil(settings.crop_px / min(SCALES))
+        self.images = [image for image in images if min(image.shape) >= least]
+        if not self.images:
+            raise InputError(
+                f"None of the {len(images)} photographs is {least} x {least} pixels or larger; "
+                "choose another folder."
+            )
+        self.at_hand: dict[int, tuple[Tensor, float]] = {}
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Give crops for a step, on the device.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Noisy and estimate (batch, 2, crop, crop), clean (batch, 1, crop, crop), both in units
+            of the noise's std, and how much each counts, (batch, 1, 1, 1); float32.
+        """
+        rng = np.random.default_rng((self.settings.seed, TO_CUT, step))
+        first = step * self.settings.batch // CROPS_PER_SCENE
+        numbers = range(first, first + self.settings.scenes)
+        self.at_hand = {n: self.at_hand.get(n) or self._scene(n) for n in numbers}
+        chosen = [self.at_hand[int(n)] for n in rng.choice(numbers, self.settings.batch)]
+        crops = torch.stack([self._crop(images, rng) for images, _ in chosen])
+        counts = torch.tensor([count for _, count in chosen]).reshape(-1, 1, 1, 1)
+        crops, counts = crops.to(self.device), counts.to(self.device)
+        return crops[:, :2], crops[:, 2:], counts
+
+    def _scene(self, number: int) -> tuple[Tensor, float]:
+        """Make a scene, and how much it counts: a dim one must not vanish beside a bright one."""
+        self.run.check()
+        seed = (self.settings.seed, TO_LEARN, number)
+        images = make_images(self.images, seed, self.device, self.settings.noise)
+        error = float((images[1] - images[2]).square().mean())
+        return images.cpu(), (error + LEAST_ERROR) ** -0.5
+
+    def _crop(self, images: Tensor, rng: np.random.Generator) -> Tensor:
+        size = self.settings.crop_px
+        top, left = (int(rng.integers(length - size + 1)) for length in images.shape[1:])
+        return turn(images[:, top : top + size, left : left + size], int(rng.choice(ALL)))
+
+
+@torch.no_grad()
+def make_images(
+    photographs: Sequence[Image],
+    seed: tuple[int, ...],
+    device: torch.device,
+    kind: Kind = Kind.ANY,
+) -> Tensor:
+    """Draw a scene: noisy, the filter's estimate and clean, minus the mean, (3, h, w) float32."""
+    scene = draw_scene(photographs, np.random.default_rng(seed), kind)
+    noisy, clean = (torch.from_numpy(image).to(device) for image in (scene.noisy, scene.clean))
+    estimate = ShrinkageFilter(scene.covariance, scene.curve)(noisy[None, None])[0, 0]
+    return torch.stack([noisy, estimate, clean]) - noisy.mean()
+
+
+class Pretraining(AveragedTraining[PretrainedDenoiser]):
+    """The network in training."""
+
+    def __init__(self, pool: ScenePool, run: Run = SILENT) -> None:
+        make = PretrainedDenoiser if pool.settings.noise == Kind.ANY else _bundled
+        super().__init__(make, pool.settings, pool.device, run, warm_up=WARM_UP)
+        self.pool = pool
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut crops from the scenes of the next step."""
+        return self.pool.batch(self.steps_done)
+
+    def settled(self) -> PretrainedDenoiser:
+        """Give the averaged network."""
+        return deepcopy(self.kept).eval()
+
+
+def _bundled() -> PretrainedDenoiser:
+    network = PretrainedDenoiser()
+    load_pretrained(network)
+    return network
+
+
+def train_pretrained(
+    images: Sequence[Image],
+    settings: PretrainingSettings = FULL,
+    *,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    run: Run = SILENT,
+) -> Pretraining:
+    """Train the network, or go on where the checkpoint ends; see `train_on` for what that raises.
+
+    Parameters
+    ----------
+    images
+        Clean photographs, (height, width) float32.
+
+    Returns
+    -------
+    Pretraining
+        `settled()` of it is the network; finished when `steps_done` is `settings.steps`.
+
+    Raises
+    ------
+    InputError
+        If no photograph is large enough.
+    """
+    training = Pretraining(ScenePool(images, settings, device, run), run)
+    train_on(training, NAME, images, checkpoint, run)
+    return training
+
+
+@torch.no_grad()
+def measure_gain(
+    network: PretrainedDenoiser,
+    photographs: Sequence[Image],
+    *,
+    device: torch.device,
+    scenes: int = MEASURED,
+    kind: Kind = Kind.ANY,
+) -> float:
+    """Give by how many dB the network lowers the error of the filter's estimate, on the mean.
+
+    Parameters
+    ----------
+    photographs
+        Clean images that the network was not trained with, (height, width) float32; the scenes
+        that are made of them are always the same.
+    """
+    gains = []
+    for number in range(scenes):
+        seed = (0, TO_MEASURE, number)
+        images = make_images(photographs, seed, device, kind)
+        made = torch.cat([images[1:2], network(images[None, :2])[0]])
+        before, after = (made - images[2]).square().mean(dim=(1, 2)).tolist()
+        gains.append(10 * math.log10(before / after))
+    return float(np.mean(gains))

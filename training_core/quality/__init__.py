@@ -1,0 +1,1 @@
+"""Figures of a result, with and without a reference."""

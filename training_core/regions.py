@@ -1,0 +1,104 @@
+"""The parts of the stacks that training works on: enough to learn from, few enough to wait for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .place import PatchLocation, tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .stack import Stack
+
+LARGEST_PX = 512
+SMALLEST_PX = 64  # a sliver at the end of a frame teaches nothing
+LOOKED_AT = 200  # candidates whose contrast is measured
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRegion:
+    """A part of one frame.
+
+    `values` is (height, width) float32 in stack units, `channel` the channel it belongs to; it was
+    cut at `place` from a `frame` of a stack.
+    """
+
+    channel: int
+    values: NDArray[np.float32]
+    stack: int = 0
+    frame: int = 0
+    place: PatchLocation | None = None
+
+    def cut_from(self, stack: Stack) -> NDArray[np.float32]:
+        """Give the same part of another stack of the same shape."""
+        frame = stack.frame(self.frame)
+        return frame if self.place is None else np.ascontiguousarray(frame[self.place.slices])
+
+
+def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[TrainingRegion]:
+    """Choose regions of at most 512 x 512 px that add up to about `area_mpx` megapixels.
+
+    Half are those with the most contrast, where there is structure to learn; the others are drawn
+    at random, so that background is seen as well. Each channel gets the same share.
+    """
+    rng = np.random.default_rng(seed)
+    candidates = _candidates(stacks)
+    channels = sorted({channel for *_, channel in candidates})
+    chosen = []
+    for channel in channels:
+        mine = [candidate for candidate in candidates if candidate[3] == channel]
+        mine = [mine[i] for i in rng.permutation(len(mine))]
+        mine, others = mine[:LOOKED_AT], mine[LOOKED_AT:]
+        share = area_mpx * 1e6 / len(channels)
+        if sum(place.height * place.width for _, _, place, _ in mine) > share:
+            mine.sort(key=lambda candidate: -_contrast(stacks, candidate))
+            mine = [
+                c
+                for pair in zip(mine, rng.permutation(len(mine)), strict=True)
+                for c in (pair[0], mine[pair[1]])
+            ]
+        chosen += _until(mine + others, share)
+    return [TrainingRegion(c[3], _cut(stacks, c), *c[:3]) for c in chosen]
+
+
+Candidate = tuple[int, int, PatchLocation, int]  # stack, frame, place, channel
+
+
+def _candidates(stacks: Sequence[Stack]) -> list[Candidate]:
+    return [
+        (number, index, place, stack.channel_of(index))
+        for number, stack in enumerate(stacks)
+        for index in range(stack.frame_count)
+        for place in tiles(stack.frame_shape, LARGEST_PX)
+        if min(place.height, place.width) >= min(SMALLEST_PX, *stack.frame_shape)
+    ]
+
+
+def _cut(stacks: Sequence[Stack], candidate: Candidate) -> NDArray[np.float32]:
+    number, index, place, _ = candidate
+    part: NDArray[np.float32] = np.ascontiguousarray(stacks[number].frame(index)[place.slices])
+    return part
+
+
+def _contrast(stacks: Sequence[Stack], candidate: Candidate) -> float:
+    """Give the std of 8 px block means, in which noise hardly shows."""
+    part = _cut(stacks, candidate)
+    height, width = (n // 8 * 8 for n in part.shape)
+    blocks = part[:height, :width].reshape(height // 8, 8, width // 8, 8)
+    return float(blocks.mean(axis=(1, 3)).std())
+
+
+def _until(candidates: Sequence[Candidate], area: float) -> list[Candidate]:
+    """Take candidates in order, each once, until they cover `area` pixels; at least one."""
+    taken: dict[tuple[int, int, PatchLocation], Candidate] = {}
+    for candidate in candidates:
+        if sum(p.height * p.width for _, _, p in taken) >= area:
+            break
+        taken.setdefault(candidate[:3], candidate)
+    return list(taken.values())

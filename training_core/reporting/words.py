@@ -1,0 +1,256 @@
+"""The card of a denoiser in plain words: how well the noise was learned, what was chosen blind."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from training_core.cli.terminal import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Card = Mapping[str, Any]
+
+METHODS = {
+    "shrinkage": ("classical filters", "Filters that know the learned noise"),
+    "dncnn-b": ("bundled DnCNN-B", "The bundled network for white noise"),
+    "noisier2noise": ("noisier2noise", "A network that learned from this data with more noise"),
+    "pretrained": ("bundled network", "The bundled network before any training"),
+}
+STAND_INS = {
+    "ResampledNoise": "re-sampled real noise",
+    "MeasuredGenerator": "noise with the measured spectrum and histogram",
+}
+TAKEN = {1.0: "taken", 0.5: "half taken", 0.0: "left out"}
+LAST_PASS = {
+    1.0: "After the network, similar patches are filtered together (collaborative pass).",
+    0.5: "The result is the mean of the network's and of filtering similar patches together after "
+    "it (collaborative pass).",
+    0.0: "The result is the network's; filtering similar patches together after it (collaborative "
+    "pass) makes it no better.",
+}
+MOST_LETTERS = 32  # of a file name: a word cannot be wrapped
+TURNING = "since it learns from the noise as it is in each place"
+POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that was learned or chosen.
+
+    Attributes
+    ----------
+    good
+        Whether it is as it should be; None where there is nothing to judge.
+    details
+        Lines with the figures behind it, for who asks.
+    """
+
+    name: str
+    value: str
+    meaning: str
+    details: tuple[str, ...] = ()
+    good: bool | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Give value and meaning in one line."""
+        return f"{self.value}. {self.meaning}"
+
+
+def tell_card(card: Card) -> list[Fact]:
+    """Say what a card tells; of what an older or the published training did not do, nothing."""
+    parts = {
+        "noise": _noise,
+        "first_estimate": _first_estimate,
+        "neighbours": _neighbours,
+        "chosen_round": _round,
+        "last_pass": _last_pass,
+    }
+    return [tell(card) for key, tell in parts.items() if card.get(key) is not None]
+
+
+def origin(card: Card) -> str:
+    """Say how it was chosen, and on what, how long and with which preset it was trained."""
+    names = card.get("trained_on")
+    if not names:
+        return ""
+    first = _short(names[0])
+    what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"
+    repeats = card.get("repeats")
+    how = "Chosen blind, by an estimate of the error that is left."
+    if card.get("recorded_pairs"):
+        how = "Learned from the noise as it was recorded."
+    if repeats:
+        how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
+    return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
+
+
+def harm(result: Mapping[str, Any], chosen: int) -> str:
+    """Say why a round with vetoes was not chosen, or was for want of a better one."""
+    number, reasons = result["round"], "; ".join(result["vetoes"])
+    if number != chosen:
+        return f"Round {number} is not chosen: {reasons}."
+    return (
+        f"Every round does harm by the blind checks; round {number} does least: {reasons}. "
+        "Compare before and after closely."
+    )
+
+
+def _noise(card: Card) -> Fact:
+    """Say how the learned noise was judged; of several channels, the worst one counts."""
+    from training_core.noise.match import NoiseMatch  # loads scipy
+
+    channels: Sequence[Mapping[str, Any]] = card["noise"]
+    matches = [NoiseMatch.from_dict(channel["match"]) for channel in channels]
+    if not any(matches):
+        return Fact("Learned noise", "not judged", "This training did not compare it.")
+    details = tuple(_matches(channels, matches, card.get("noise_again", {})))
+    tailed: Sequence[int] = card.get("heavy_tails", ())
+    pairs = enumerate(zip(channels, matches, strict=True), start=1)
+    usual = [pair for number, pair in pairs if number not in tailed]
+    few = held_by_few(tailed, len(channels)) if tailed else ""
+    if not usual:
+        return Fact("Learned noise", "from even areas", few, details)
+    value = f"{math.floor(min(match.score for _, match in usual if match))} % match"
+    meaning, good = _alike(usual, len(channels))
+    if card.get("noise_again"):
+        meaning += " It was learned again later, from what the network takes away."
+    return Fact("Learned noise", value, f"{meaning} {few}".rstrip(), details, good)
+
+
+def _alike(judged: Sequence[tuple[Mapping[str, Any], Any]], count: int) -> tuple[str, bool]:
+    """Say what makes the noise of channels, each with its match, and whether it is as it should."""
+    stand_ins = [STAND_INS[c["generator"]] for c, _ in judged if c["generator"] in STAND_INS]
+    if stand_ins:
+        where = f" in {len(stand_ins)} of {count} channels" if count > 1 else ""
+        return (
+            f"The generator did not converge{where}; {' or '.join(dict.fromkeys(stand_ins))} "
+            "stands in for it. More steps for the noise model may help."
+        ), False
+    if all(match.good for _, match in judged if match):
+        return "Made noise is like real noise that was kept aside to judge it.", True
+    return (
+        "Made noise differs from real noise that was kept aside to judge it. "
+        "More or better smooth patches may help."
+    ), False
+
+
+def held_by_few(tailed: Sequence[int], channels: int) -> str:
+    """Say in which channels, counted from 1, the noise has heavy tails, and what was done."""
+    where = "A"
+    if len(tailed) < channels:
+        where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))} a"
+    return (
+        f"{where} few pixels hold most of the noise. How far off they are was learned from what "
+        "the bundled network takes from even areas."
+    )
+
+
+def again(told: Mapping[str, float]) -> str:
+    """Say how the noise that was learned again differs from that of the smooth patches."""
+    percent = round(100 * told["stronger"])
+    how = (
+        f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
+        if percent
+        else "as strong as"
+    )
+    return (
+        f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
+        f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."
+    )
+
+
+def _matches(
+    channels: Sequence[Mapping[str, Any]],
+    matches: Sequence[Any],
+    later: Mapping[str, Mapping[str, float]],
+) -> Iterator[str]:
+    for number, (channel, match) in enumerate(zip(channels, matches, strict=True), start=1):
+        named = f"Channel {number}: " if len(channels) > 1 else ""
+        if match is not None:
+            yield f"{named}{match.score:.0f} % match; {match.sentence}."
+        yield f"{named}Learned from {channel['patches']} smooth patches."
+        if (told := later.get(str(number - 1))) is not None:
+            yield f"{named}{again(told)}"
+
+
+def _first_estimate(card: Card) -> Fact:
+    told = card["first_estimate"]
+    value, meaning = METHODS.get(told["chosen"], (told["chosen"], "The method"))
+    tried = [one for one in told["candidates"] if "left_out" not in one]
+    why = f", the best of {len(tried)}" if len(tried) > 1 else ""
+    if not told["candidates"]:
+        why = f", {TURNING}" if told.get("turning") else ", as asked for"
+    return Fact("First estimate", value, f"{meaning}{why}.", tuple(_candidates(told)))
+
+
+def _candidates(told: Mapping[str, Any]) -> Iterator[str]:
+    if told["candidates"]:
+        yield POWER
+    for one in told["candidates"]:
+        name = METHODS.get(one["name"], (one["name"],))[0]
+        name = name[0].upper() + name[1:]
+        if "left_out" in one:
+            yield f"{name}: not asked, for {one['left_out']}"
+        else:
+            yield f"{name}: {_left(one)}"
+
+
+def _round(card: Card) -> Fact:
+    chosen, rounds = card["chosen_round"], [one for one in card["rounds"] if "error" in one]
+    trained = max((one["round"] for one in rounds), default=chosen)
+    recorded = card.get("recorded_pairs")
+    mine: Mapping[str, Any] = next((one for one in rounds if one["round"] == chosen), {})
+    if mine.get("vetoes"):
+        meaning = harm(mine, chosen)
+    elif recorded:
+        meaning = f"{recorded}."
+    elif chosen == 0:
+        meaning = "Training made nothing clearly better, so the network is used as it was before."
+    else:
+        meaning = "No other round is clearly better."
+    # A blind score that does not know the noise is not told.
+    told = [] if recorded else [f"Round {one['round']}: {_left(one)}" for one in rounds]
+    details = [POWER, *told] if told else []
+    planned = card.get("settings", {}).get("denoiser", {}).get("rounds", trained)
+    if trained < planned and not recorded:
+        details.append(f"Training ended after round {trained} of {planned}.")
+    good = False if mine.get("vetoes") else None
+    value = f"{chosen or 'none'} of {trained}"
+    return Fact("Round", value, meaning, tuple(details), good)
+
+
+def _last_pass(card: Card) -> Fact:
+    told = card["last_pass"]
+    share = float(told["share"])
+    errors = [f"{TAKEN[float(s)].capitalize()}: {_percent(e)}" for s, e in told["errors"].items()]
+    return Fact("Last pass", TAKEN[share], LAST_PASS[share], (POWER, *errors))
+
+
+def _neighbours(card: Card) -> Fact:
+    told = card["neighbours"]
+    count, jumps = told["chosen"], told["jumps"]
+    plain = "They are averaged where they match, as asked for." if count else "They are not used."
+    details = [f"{n} on each side: {_percent(e)}" for n, e in enumerate(told.get("errors", ()))]
+    details = [POWER, *details] if details else []
+    if jumps:
+        details.append(f"Frames are kept apart where the content jumps: {jumps} times.")
+    value = f"{count} on each side" if count else "none"
+    return Fact("Neighbouring frames", value, told.get("why", plain), tuple(details))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MOST_LETTERS else f"{name[:16]}...{name[-12:]}"
+
+
+def _left(one: Mapping[str, Any]) -> str:
+    """Write an error with its uncertainty, and what spoke against what it is of."""
+    reasons = "".join(f", but {reason}" for reason in one["vetoes"])
+    return f"{_percent(one['error'])} ± {100 * one['range']:.1f}{reasons}"
+
+
+def _percent(error: float) -> str:
+    return f"{100 * error:.1f} %"

@@ -1,0 +1,120 @@
+"""How much of the collaborative pass is taken after the network, chosen blind after each round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from training_core.reporting.words import LAST_PASS, TAKEN
+from training_core.training.calm_residual import calm_residual
+
+from .sure import estimates_of
+from .warnings import Veto, eligible, find_vetoes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.run import Run
+    from training_core.training.pairs import Estimate
+
+    from .sure import Estimator, Judge, Score
+
+SHARES = (1.0, 0.5, 0.0)  # where two are alike, the one with more of the pass stands
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How good a denoiser is with the best share of the pass.
+
+    `errors` are those of all shares, by their names; none where there is no choice. `residual` is
+    that of the least share in calm places, over the learned noise; see `calm_residual`.
+    """
+
+    score: Score
+    vetoes: tuple[Veto, ...] = ()
+    share: float = 1.0
+    errors: Mapping[str, float] = field(default_factory=dict)
+    residual: float = 1.0
+
+    @property
+    def error(self) -> float:
+        """The blind score."""
+        return self.score.error
+
+
+def judge_shares(
+    denoiser: Denoiser, judge: Judge, run: Run, shares: Sequence[float] = SHARES
+) -> Judged:
+    """Set `denoiser.collaboration` to the share with the best blind score, and give that.
+
+    Nothing is chosen where the settings do without the pass, and where the published networks
+    learned, of whose noise too little is known, nothing is vetoed either.
+    """
+    if not denoiser.settings.denoiser.collaborate:
+        judged, made = _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
+        return replace(judged, residual=_residual(denoiser, judge, made))
+    results, each, made = _Results(denoiser, run), [], []
+    for share in shares:
+        judged, made = _judged(results.with_share(share), share, denoiser, judge, run)
+        each.append(judged)
+    best = min(eligible(each) or each, key=lambda one: one.error)
+    denoiser.collaboration = best.share
+    errors = {str(one.share): one.error for one in each} if len(each) > 1 else {}
+    return replace(best, errors=errors, residual=_residual(denoiser, judge, made))
+
+
+def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:
+    """Say which share was taken and why, also in the card; nothing if there was no choice."""
+    if not judged.errors:
+        return
+    told = ", ".join(f"{TAKEN[float(s)]} {100 * e:.1f} %" for s, e in judged.errors.items())
+    run.note(f"{LAST_PASS[judged.share]} Noise power left by the blind score: {told}.")
+    denoiser.card["last_pass"] = {"share": judged.share, "errors": dict(judged.errors)}
+
+
+def _judged(
+    estimator: Estimator, share: float, denoiser: Denoiser, judge: Judge, run: Run
+) -> tuple[Judged, list[Tensor]]:
+    """Judge an estimator; also give what it made of the trials."""
+    score, made = judge.judge(estimator, run)
+    if _is_published(denoiser):
+        return Judged(score, share=share), made
+    corrected = denoiser.settings.denoiser.keep_brightness
+    vetoes = find_vetoes(judge.trials, made, score.error, corrected=corrected)
+    return Judged(score, vetoes, share), made
+
+
+def _residual(denoiser: Denoiser, judge: Judge, made: Sequence[Tensor]) -> float:
+    return 1.0 if _is_published(denoiser) else calm_residual(judge.trials, made)
+
+
+def _is_published(denoiser: Denoiser) -> bool:
+    return denoiser.settings.noise_model.generator == "g1"
+
+
+class _Results:
+    """Both results of everything that a judge asks for, which each time is the same in order."""
+
+    def __init__(self, denoiser: Denoiser, run: Run) -> None:
+        self.denoiser, self.run = denoiser, run
+        self.known: list[tuple[Tensor, Tensor]] = []
+        self.asked = 0
+
+    def with_share(self, share: float) -> _Results:
+        """Begin anew with another share of the collaborative pass."""
+        self.share, self.asked = share, 0
+        return self
+
+    def __call__(self, noisy: Estimate) -> Tensor:
+        """Give the estimate of a region, (height, width)."""
+        if self.asked == len(self.known):
+            denoiser, channel = self.denoiser, noisy.channel
+            seen, strength, pilot = denoiser.first_pass(noisy.image, channel, noisy.neighbours)
+            together = denoiser.last_pass(seen, pilot, channel, self.run, strength)
+            self.known.append((pilot, together))
+        pilot, together = self.known[self.asked]
+        self.asked += 1
+        return pilot.lerp(together, self.share)

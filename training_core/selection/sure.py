@@ -1,0 +1,273 @@
+"""How good an estimate is, judged without a clean image; see METHOD 6."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training_core.denoise.denoiser import first_look
+from training_core.noise.heavy_tails import TailTrial, is_heavy_tailed
+from training_core.place import PatchLocation, tiles
+
+from .pure import PhotonTrial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from training_core.denoise.channel import Channel
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.noise.covariance import Values
+    from training_core.run import Run
+    from training_core.training.pairs import Estimate
+
+    Mask = NDArray[np.bool_]
+    Estimator = Callable[[Estimate], Tensor]  # makes a clean image of a noisy region
+
+PROBE = 0.1  # strength of the probe, in std of the noise
+JUDGED_PX, JUDGED_CROPS = 192, 8
+HALF, NEARLY_WHOLE = 0.5, 0.9
+BLOCK_PX = 32  # farther apart the errors of two places have little to do with each other
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The estimated error that is left, as a fraction of the noise's variance.
+
+    `parts` are those of small blocks, (blocks,) float64: how they scatter says how sure it is.
+    """
+
+    parts: Values
+
+    @property
+    def error(self) -> float:
+        """The mean; may be negative, since it is an estimate."""
+        return float(self.parts.mean())
+
+    @property
+    def range(self) -> float:
+        """Two standard errors of `error`."""
+        return _range(self.parts)
+
+    def gain_over(self, other: Score) -> tuple[float, float]:
+        """Give by how many dB this is better than a score of the same judge, and the range of that.
+
+        Most of what is uncertain in two scores they have in common, so the range is much smaller.
+        """
+        if min(self.error, other.error) <= 0:  # better than the estimate can tell
+            return (0.0, math.inf)
+        decibel = 10 / math.log(10) / self.error
+        range_db = decibel * _range(other.parts - self.parts)
+        return 10 * math.log10(other.error / self.error), range_db
+
+    def beats(self, other: Score) -> bool:
+        """Tell whether this is better than a score of the same judge by more than chance."""
+        gained = other.parts - self.parts
+        return float(gained.mean()) > _range(gained)
+
+
+def _range(parts: Values) -> float:
+    return float(2 * parts.std() / math.sqrt(parts.size))
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A noisy crop that is judged on; all images are stabilised, (height, width).
+
+    `sigma` is the std of its noise, `probe` a sample of that noise, `guess` a first look at what is
+    below it, and `others` are further exposures of the same place. `photons` are what is tried
+    where they are few, `tails` where noise has heavy tails. `counted` says which blocks of it
+    count, (blocks,) bool; None: all.
+    """
+
+    noisy: Estimate
+    sigma: Tensor
+    probe: Tensor
+    guess: Tensor
+    others: tuple[Tensor, ...]
+    photons: PhotonTrial | None = None
+    tails: TailTrial | None = None
+    counted: Mask | None = None
+
+    @property
+    def variance(self) -> Tensor:
+        """That of the noise in each pixel, in the units of the score."""
+        return self.sigma.square() if self.photons is None else self.photons.variance
+
+
+class Judge:
+    """Judges estimators on the same few crops, with the same probes.
+
+    Parameters
+    ----------
+    noisy
+        Stabilised noisy regions; a few crops of each channel are used.
+    seed
+        The same seed gives the same probes, so that scores can be compared.
+    device
+        Where the estimators work.
+    others
+        For each further exposure of the scene (one or two), its regions.
+    crops
+        About how many crops are judged.
+    seen
+        Where each region counts, (height, width) bool; None: everywhere.
+    """
+
+    def __init__(
+        self,
+        noisy: Sequence[Estimate],
+        seed: int,
+        device: torch.device,
+        *,
+        others: Sequence[Sequence[Estimate]] = (),
+        crops: int = JUDGED_CROPS,
+        seen: Sequence[Mask] | None = None,
+    ) -> None:
+        draw = torch.Generator().manual_seed(seed)
+        channels = {region.channel for region in noisy}
+        tailed = {c for c in channels if not others and is_heavy_tailed(c.noise)}
+        self.trials: list[Trial] = []
+        for number, place in _places(noisy, crops, seen):
+            crop, *more = (_cut(of[number], place, device) for of in (noisy, *others))
+            noise, (height, width) = crop.channel.noise, crop.image.shape
+            guess = first_look(noise)(crop.image[None, None])[0, 0]
+            sigma = torch.from_numpy(noise.curve(guess.cpu().numpy())).to(device)
+            if crop.is_averaged and crop.strength is not None:
+                sigma = sigma * crop.strength
+            probe = noise.sample(1, height, width, draw)[0, 0].to(device) * sigma
+            exposures = tuple(other.image for other in more)
+            photons = None if more else PhotonTrial.of(crop, guess, draw)
+            tails = TailTrial.of(crop, sigma, draw) if crop.channel in tailed else None
+            counted = None if seen is None else _counted(seen[number][place.slices])
+            self.trials.append(Trial(crop, sigma, probe, guess, exposures, photons, tails, counted))
+        self.powers = {channel: self._power(channel) for channel in channels}
+
+    def _power(self, channel: Channel) -> float:
+        """Give the mean variance of the noise; channels may differ in unit."""
+        mine = [t.variance.flatten() for t in self.trials if t.noisy.channel is channel]
+        return float(torch.cat(mine).mean()) if mine else 1.0
+
+    @torch.no_grad()
+    def judge(self, estimator: Estimator, run: Run) -> tuple[Score, list[Tensor]]:
+        """Give the score of an estimator, and its estimates of the trials.
+
+        Without further exposures this is Stein's unbiased risk estimate, mean (z - f(z))^2 - s^2 +
+        (2 / e) mean b (f(z + e b) - f(z)), with a sample b of the learned noise as the probe, so
+        that it holds for correlated noise too (Stein 1981; Ramani, Blu and Unser, IEEE TIP 17,
+        2008). With one it is the loss of Noise2Noise, less the learned power of the noise (Lehtinen
+        et al., ICML 2018); with two, nothing but the exposures is needed. Where photons are few or
+        the noise has heavy tails, `PhotonTrial` and `TailTrial` say how.
+        """
+        parts, estimates = [], []
+        for trial in self.trials:
+            run.check()
+            made = estimator(trial.noisy)
+            loss = _loss(trial, made, estimator)
+            means = _block_means((loss / self.powers[trial.noisy.channel]).cpu().double().numpy())
+            parts.append(means if trial.counted is None else means[trial.counted])
+            estimates.append(made)
+        return Score(np.concatenate(parts)), estimates
+
+
+def error_estimate(denoiser: Denoiser, noisy: Sequence[Estimate], seed: int, run: Run) -> float:
+    """Estimate the error that a denoiser leaves, as a fraction of the noise's variance."""
+    return Judge(noisy, seed, denoiser.device).judge(estimates_of(denoiser, run), run)[0].error
+
+
+def estimates_of(denoiser: Denoiser, run: Run) -> Estimator:
+    """Give a denoiser as something to judge."""
+    return lambda noisy: denoiser.estimate(noisy.image, noisy.channel, run, noisy.neighbours)
+
+
+def _cut(region: Estimate, place: PatchLocation, device: torch.device) -> Estimate:
+    """Cut a crop out of a region, with all that belongs to it."""
+    cut = {
+        name: values[(..., *place.slices)].to(device)
+        for name in ("image", "neighbours", "strength")
+        if (values := getattr(region, name)) is not None
+    }
+    return replace(region, **cut)
+
+
+def _loss(trial: Trial, made: Tensor, estimator: Estimator) -> Tensor:
+    if trial.photons is not None:
+        return trial.photons.loss(trial.noisy, made, estimator)
+    if trial.tails is not None:
+        return trial.tails.loss(trial.noisy, made, estimator)
+    return _against_others(trial, made) if trial.others else _stein(trial, made, estimator)
+
+
+def _stein(trial: Trial, made: Tensor, estimator: Estimator) -> Tensor:
+    image = trial.noisy.image
+    moved = estimator(replace(trial.noisy, image=image + PROBE * trial.probe))
+    freedom = trial.probe * (moved - made) / PROBE
+    return (image - made).square() - trial.sigma.square() + 2 * freedom
+
+
+def _against_others(trial: Trial, made: Tensor) -> Tensor:
+    losses = torch.stack([(made - other).square() for other in trial.others]).mean(dim=0)
+    if len(trial.others) == 1:
+        return losses - trial.sigma.square()
+    first, second = trial.others
+    return losses - (first - second).square() / 2
+
+
+def _block_means(loss: Values) -> Values:
+    """Average a map over blocks, all of one size; what is left over at the border joins none."""
+    height, width = loss.shape
+    high, wide = min(BLOCK_PX, height), min(BLOCK_PX, width)
+    inner = loss[: height // high * high, : width // wide * wide]
+    blocks = inner.reshape(height // high, high, width // wide, wide)
+    means: Values = blocks.mean(axis=(1, 3)).ravel()
+    return means
+
+
+def _counted(seen: Mask) -> Mask | None:
+    """Tell which blocks of a crop are seen nearly whole; all, if none is."""
+    counted: Mask = _block_means(seen.astype(np.float64)) > NEARLY_WHOLE
+    return counted if counted.any() else None
+
+
+def _places(
+    noisy: Sequence[Estimate], crops: int, seen: Sequence[Mask] | None = None
+) -> list[tuple[int, PatchLocation]]:
+    """Choose crops: as many of each channel, of each region another part before a second one.
+
+    Regions may be exposures of one scene, and then the same part would be seen again and again.
+    Parts of which less than half is seen are left out, unless there are no others.
+    """
+    per_channel: dict[Channel, list[list[tuple[int, PatchLocation]]]] = {}
+    every = [[(n, place) for place in _parts(*r.image.shape)] for n, r in enumerate(noisy)]
+    if seen is not None:
+        shown = [[p for p in parts if seen[p[0]][p[1].slices].mean() > HALF] for parts in every]
+        every = shown if any(shown) else every
+    for region, mine in zip(noisy, every, strict=True):
+        per_channel.setdefault(region.channel, []).append(mine)
+    each = -(-crops // len(per_channel))
+    chosen = []
+    for regions in per_channel.values():
+        turns = max(map(len, regions))
+        in_turn = [
+            parts[(turn + first) % len(parts)]
+            for turn in range(turns)
+            for first, parts in enumerate(regions)
+            if turn < len(parts)
+        ]
+        chosen += in_turn[:each]
+    return chosen
+
+
+def _parts(height: int, width: int) -> list[PatchLocation]:
+    """Cut a region into crops that do not overlap; the middle alone where it is not larger."""
+    high, wide = min(height, JUDGED_PX), min(width, JUDGED_PX)
+    middle = PatchLocation((height - high) // 2, (width - wide) // 2, high, wide)
+    if height < 2 * high and width < 2 * wide:
+        return [middle]
+    return [p for p in tiles((height, width), JUDGED_PX) if (p.height, p.width) == (high, wide)]

@@ -1,0 +1,218 @@
+"""What rules a candidate out however good its score: signs that a denoiser did harm (METHOD 6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+
+from training_core.denoise.brightness import shift_by_brightness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from torch import Tensor
+
+    from training_core.denoise.channel import Channel
+    from training_core.noise.covariance import Values
+
+    from .sure import Trial
+
+LEAST_POWER, MOST_POWER = 0.7, 1.2  # of the residual, over that of the learned noise
+MOST_SHIFT = 0.01  # of a region's mean intensity
+MOST_SLOPE = 0.02  # of the residual against the estimate
+REGION_PX, FINE_PX, SLOPE_PX = 96, 16, 8
+SURE = 3  # standard errors: what noise alone can do is no sign of harm
+MOST_ERROR = 0.5  # a score above it says nothing of how hard the scene is
+ALIKE = 1.1  # candidates whose worst veto is about as bad as the least bad one's
+
+
+class Candidate(Protocol):
+    """What is chosen from: rounds, epochs, first estimates."""
+
+    @property
+    def error(self) -> float:
+        """The blind score."""
+
+    @property
+    def vetoes(self) -> tuple[Veto, ...]:
+        """What speaks against it."""
+
+
+Chosen = TypeVar("Chosen", bound=Candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class Veto:
+    """A sentence, and how many times the limit was reached."""
+
+    reason: str
+    excess: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values."""
+        return asdict(self)
+
+
+def eligible(candidates: Sequence[Chosen]) -> list[Chosen]:
+    """Give the candidates that may be chosen: without a veto or, if all have one, the least bad."""
+    finite = [c for c in candidates if math.isfinite(c.error)]
+    free = [c for c in finite if not c.vetoes]
+    if free or not finite:
+        return free
+    worst = {id(c): max(veto.excess for veto in c.vetoes) for c in finite}
+    # An error in the learned noise rules all out alike; then the score still tells them apart.
+    return [c for c in finite if worst[id(c)] <= ALIKE * min(worst.values())]
+
+
+def find_vetoes(
+    trials: Sequence[Trial], estimates: Sequence[Tensor], error: float, *, corrected: bool
+) -> tuple[Veto, ...]:
+    """Say what speaks against estimates, whatever their score.
+
+    All is measured in stabilised units, where a mean is not that of a few bright pixels; a shift
+    is told in stack units, and measured there where photons are few. What the correction of
+    brightness will undo is taken out before, for it is not what the user gets.
+
+    Parameters
+    ----------
+    trials, estimates
+        Noisy crops and what was made of them.
+    error
+        The blind score of the estimates.
+    corrected
+        Whether brightness is corrected afterwards.
+    """
+    images = [_Image.of(trial, made) for trial, made in zip(trials, estimates, strict=True)]
+    if corrected:
+        for channel in dict.fromkeys(image.channel for image in images):
+            _correct([image for image in images if image.channel is channel], channel)
+    return (*_power(images, error), *_shifts(images), *_slope(images))
+
+
+@dataclass(eq=False)
+class _Image:
+    """What was made of a crop, and what was taken away, stabilised and in stack units.
+
+    Where photons are few, these are measured apart, since means are not the same in both.
+    """
+
+    channel: Channel
+    made: Values
+    left: Values
+    sigma: Values
+    probe: Values
+    level: Values = field(init=False)
+    change: Values = field(init=False)
+
+    @classmethod
+    def of(cls, trial: Trial, made: Tensor) -> _Image:
+        tensors = (made, trial.noisy.image - made, trial.sigma, trial.probe)
+        channel = trial.noisy.channel
+        image = cls(channel, *(t.cpu().double().numpy() for t in tensors))
+        image.to_stack()
+        if channel.noise.photons is not None and trial.noisy.strength is None:
+            stabilised = trial.noisy.image.cpu().numpy()
+            image.change = channel.noise.stabiliser.algebraic_inverse(stabilised) - image.level
+        return image
+
+    def to_stack(self) -> None:
+        """Find what is in stack units by how fast these grow with the stabilised ones."""
+        step = max(0.05 * float(self.sigma.mean()), 1e-6)
+        inverse = self.channel.noise.stabiliser.inverse
+        moved = (self.made + move for move in (-step, 0.0, step))
+        below, self.level, above = (inverse(made.astype(np.float32)) for made in moved)
+        self.change = self.left * (above - below) / (2 * step)
+
+
+def _correct(images: Sequence[_Image], channel: Channel) -> None:
+    """Take out what the correction of brightness will undo."""
+    curve = shift_by_brightness([i.made for i in images], [i.left for i in images])
+    for image in images:
+        moved = curve(image.made) - image.made
+        image.made, image.left = image.made + moved, image.left - moved
+    if channel.noise.photons is None:
+        for image in images:
+            image.to_stack()
+        return
+    curve = shift_by_brightness([i.level for i in images], [i.change for i in images])
+    for image in images:
+        moved = curve(image.level) - image.level
+        image.level, image.change = image.level + moved, image.change - moved
+
+
+def _power(images: Sequence[_Image], error: float) -> Iterator[Veto]:
+    """Compare the residual's power with the noise's.
+
+    Where much cannot be known, even the best estimate keeps a part of the noise that is as large as
+    its error (its error is orthogonal to it), so that part is no sign that noise was left.
+    """
+    residual = sum(float(np.square(i.left).sum()) for i in images)
+    power = residual / max(sum(float(np.square(i.sigma).sum()) for i in images), 1e-30)
+    least = LEAST_POWER * (1 - min(max(error, 0.0), MOST_ERROR))
+    if power < least:
+        reason = f"it leaves noise: what it takes away has {power:.2f} of the noise's power"
+        yield Veto(reason, least / max(power, 1e-6))
+    if power > MOST_POWER:
+        reason = f"it takes structure: what it takes away has {power:.2f} of the noise's power"
+        yield Veto(reason, power / MOST_POWER)
+
+
+def _shifts(images: Sequence[_Image]) -> Iterator[Veto]:
+    """Compare the mean intensity of regions before and after, in stack units above black."""
+    shifts, unsure = [], []
+    black = min(0.0, *(float(np.quantile(i.level, 0.001)) for i in images))
+    for image in images:
+        changes, levels = (
+            _regions(_means(v, FINE_PX)) for v in (image.change, image.level - black)
+        )
+        for change, height in zip(changes, levels, strict=True):
+            mean = max(float(height.mean()), 1e-30)
+            shifts.append(float(change.mean()) / mean)
+            unsure.append(SURE * float(change.std()) / math.sqrt(change.size) / mean)
+    sure = np.maximum(np.abs(shifts) - unsure, 0.0)
+    worst = int(sure.argmax())
+    if sure[worst] > MOST_SHIFT:
+        reason = f"a region's mean intensity moves by {-100 * shifts[worst]:+.1f} %"
+        yield Veto(reason, float(sure[worst]) / MOST_SHIFT)
+
+
+def _slope(images: Sequence[_Image]) -> Iterator[Veto]:
+    """Ask whether the residual follows the estimate, by means of small blocks.
+
+    The noise that is left follows itself; it can account for a quarter of the blocks' noise.
+    """
+    product = square = noise = 0.0
+    residuals = []
+    for image in images:
+        made, left = _means(image.made, SLOPE_PX), _means(image.left, SLOPE_PX)
+        made, left = made - made.mean(), left - left.mean()
+        product, square = product + float((made * left).sum()), square + float((made**2).sum())
+        noise += float(np.square(_means(image.probe, SLOPE_PX)).sum())
+        residuals.append(left.ravel())
+    if square <= 0:
+        return
+    slope, spread = product / square, float(np.concatenate(residuals).std())
+    allowed = MOST_SLOPE + SURE * spread / math.sqrt(square) + noise / (4 * square)
+    if abs(slope) > allowed:
+        reason = f"what it takes away follows the image (slope {slope:+.3f})"
+        yield Veto(reason, abs(slope) / allowed)
+
+
+def _means(image: Values, size: int) -> Values:
+    """Average over blocks; what is left over at the border joins none."""
+    high, wide = (min(size, n) for n in image.shape)
+    rows, columns = image.shape[0] // high, image.shape[1] // wide
+    blocks = image[: rows * high, : columns * wide].reshape(rows, high, columns, wide)
+    means: Values = blocks.mean(axis=(1, 3))
+    return means
+
+
+def _regions(fine: Values) -> list[Values]:
+    """Group the means of small blocks into those of regions."""
+    size = REGION_PX // FINE_PX
+    rows, columns = (max(n // size, 1) for n in fine.shape)
+    return [part for row in np.array_split(fine, rows) for part in np.array_split(row, columns, 1)]

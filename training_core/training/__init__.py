@@ -1,0 +1,1 @@
+"""Pairs, rounds, and what is measured of a trained denoiser."""

@@ -1,0 +1,116 @@
+"""Noisier2noise: a first estimate from a network that has seen the noisy image with more noise.
+
+Trained on z + n -> z, it knows as much of the noise z has as of that which was added, so that
+2 f(z + n) - (z + n) is an estimate of the clean image (Moran et al., CVPR 2020, section 3). Here
+the network g gives that at once: |(g + z + n) / 2 - z|^2, its loss, is |g - (z - n)|^2 / 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from training_core.denoise.dct_filter import CollaborativeFilter
+from training_core.denoise.denoiser import Denoiser, first_look
+from training_core.denoise.neighbours import averaged
+from training_core.networks.build import build_network
+from training_core.run import Stage
+
+from .pairs import Estimate, PreparedPairs, copies_of
+from .recorruption import louder, recorrupted_pairs
+from .round import RoundTraining
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from training_core.denoise.channel import Channel
+    from training_core.selection.sure import Estimator
+    from training_core.settings import Settings
+
+    from .first_estimate import Scene
+
+NAME = "noisier2noise"
+SHARE = 0.5  # of the steps of a round
+DRAWS = 4  # of the noise that is added, over which estimates are averaged
+
+
+def noisier2noise(scene: Scene) -> Estimator:
+    """Train on the noisy regions of a scene, and give what makes estimates of regions."""
+    denoiser = _train(scene)
+    collaborate = scene.settings.denoiser.collaborate
+
+    @torch.no_grad()
+    def estimate(noisy: Estimate) -> Tensor:
+        noise, seen, strength = noisy.channel.noise, noisy.image, noisy.strength
+        if noisy.neighbours is not None:  # the network has learned from single frames
+            strength = None
+        pilot = _mean_of_draws(denoiser, seen, noisy.channel, strength)
+        if not collaborate:
+            return pilot
+        if noisy.neighbours is not None:
+            seen, strength = averaged(seen, noisy.neighbours, noise)
+        return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, scene.run, strength)
+
+    return estimate
+
+
+def _mean_of_draws(
+    denoiser: Denoiser, image: Tensor, channel: Channel, strength: Tensor | None
+) -> Tensor:
+    draw = torch.Generator().manual_seed(denoiser.settings.seed)  # alike for all images
+    share = None if strength is None else strength[None, None]
+    guess, noisier, looks = first_look(channel.noise)(image[None, None], share), louder(channel), []
+    for _ in range(DRAWS):
+        added = channel.noise.apart_from(guess, draw)
+        added = added if share is None else share * added
+        looks.append(denoiser.network_pass(image + added[0, 0], noisier, strength))
+    return torch.stack(looks).mean(dim=0)
+
+
+def _train(scene: Scene) -> Denoiser:
+    """Train the network, or take over what is kept of that."""
+    settings, run, part = _settings(scene.settings), scene.run, scene.checkpoint.part(NAME)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        network = build_network(settings.denoiser).to(scene.device).eval()
+    denoiser = Denoiser(network, scene.channels, settings, scene.device)
+    steps, kept = settings.denoiser.steps, part.load()
+    if kept is not None and kept["steps"] == steps:
+        network.load_state_dict(kept["kept"])
+        return denoiser
+    run.start(Stage.FIRST_ESTIMATE, steps, NAME, done=0 if kept is None else kept["steps"])
+    training = RoundTraining(denoiser, _pairs(denoiser, scene), run)
+    if kept is not None:
+        training.restore(kept)
+    for step in range(training.steps + 1, steps + 1):
+        part.check(run, training.state)
+        training.step()
+        if run.tick_due() or step == steps:
+            losses = {"denoiser": training.mean_loss()}
+            run.progress(Stage.FIRST_ESTIMATE, step, steps, losses)
+        if run.finish_early:
+            break
+    part.save(training.state())
+    network.eval()
+    return denoiser
+
+
+def _settings(settings: Settings) -> Settings:
+    """Give those of a round of the compact network that is a little shorter."""
+    chosen = settings.denoiser
+    shorter = replace(chosen, network="compact", steps=max(1, round(SHARE * chosen.steps)))
+    return replace(settings, denoiser=shorter)
+
+
+def _pairs(denoiser: Denoiser, scene: Scene) -> PreparedPairs:
+    draw = torch.Generator().manual_seed(denoiser.settings.seed)
+    guesses = []
+    for region in scene.noisy:
+        scene.run.check()
+        guess = first_look(region.channel.noise)(region.image[None, None])[0, 0]
+        guesses.append(Estimate(guess, region.channel))
+    copies = copies_of(guesses)
+    pairs = recorrupted_pairs(denoiser, scene.noisy, guesses, copies, draw=draw, run=scene.run)
+    return PreparedPairs(pairs, draw, denoiser.device)

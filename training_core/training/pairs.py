@@ -1,0 +1,266 @@
+"""Noisy pairs made from an estimate and the learned noise: what each round learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self, cast
+
+import torch
+
+from training_core.compute.checkpoint import NO_PART
+from training_core.denoise.neighbours import averaged
+from training_core.networks.published import NoiseGenerator
+from training_core.noise.clipping import RecordedNoise
+from training_core.paper.pairs import PublishedPairs
+from training_core.place import turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+    from training_core.compute.checkpoint import Part
+    from training_core.denoise.channel import Channel
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.run import Run
+
+    Teacher = Sequence["Estimate"] | Sequence[nn.Module]
+    from training_core.compute.checkpoint import State
+    from training_core.settings import DenoiserSettings
+
+
+PREPARED_PX = 3_000_000  # noisy copies of this many pixels are made ahead in each round
+FEWEST_COPIES, MOST_COPIES = 1, 12
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is known so far of the clean image of one region, stabilised (height, width).
+
+    It lies where the denoiser is, or in main memory where only crops of it are looked at.
+    A noisy one may have `neighbours`, (count, height, width). `strength` (height, width) is the
+    share of the noise's std that is left once they are averaged with it; None for all of it.
+    """
+
+    image: Tensor
+    channel: Channel
+    neighbours: Tensor | None = None
+    strength: Tensor | None = None
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether neighbouring frames were averaged with it already."""
+        return self.neighbours is None and self.strength is not None
+
+
+def make_pairs(
+    denoiser: Denoiser,
+    noisy: Sequence[Estimate],
+    teacher: Teacher,
+    draw: torch.Generator,
+    run: Run,
+    *,
+    anchor: float = 0.0,
+) -> PreparedPairs | PublishedPairs:
+    """Choose by what the generator can make: noise of any size, or 64 x 64 pixels.
+
+    Parameters
+    ----------
+    noisy
+        The noisy regions, stabilised.
+    teacher
+        Their estimates, or for g1 the network of each channel that makes estimates of crops.
+    anchor
+        Share of recorrupted pairs of the noisy regions; not for g1.
+    """
+    if _published(denoiser):
+        return PublishedPairs(denoiser, noisy, cast("Sequence[nn.Module]", teacher), draw, run)
+    estimates = cast("Sequence[Estimate]", teacher)
+    pairs = synthetic_pairs(denoiser, noisy, estimates, draw, run)
+    anchored: list[Pair] = []
+    if anchor:
+        from .recorruption import recorrupted_pairs
+
+        copies = copies_of(estimates)
+        anchored = recorrupted_pairs(denoiser, noisy, estimates, copies, draw=draw, run=run)
+    return PreparedPairs(pairs, draw, denoiser.device, anchored=anchored, anchor=anchor)
+
+
+def synthetic_pairs(
+    denoiser: Denoiser,
+    noisy: Sequence[Estimate],
+    estimates: Sequence[Estimate],
+    draw: torch.Generator,
+    run: Run,
+) -> list[Pair]:
+    """Make noisy copies of estimates, recorded as the file's pixels were."""
+    twice = denoiser.settings.denoiser.targets == "noisy"
+    pairs = []
+    for number, estimate in enumerate(estimates):
+        channel, clean, weight = estimate.channel, estimate.image[None, None], None
+        recorded = RecordedNoise(channel.noise, channel.recording)
+        if noisy:
+            weight = recorded.known(noisy[number].image)
+        for _ in range(copies_of(estimates)):
+            run.check()
+            copy, target = _noisy(estimate, recorded, draw), clean
+            source = denoiser.inputs(copy, channel, estimate.strength)
+            if twice:
+                target = _noisy(estimate, recorded, draw)
+            pairs.append(Pair.of(source, target, channel, weight))
+    return pairs
+
+
+def recorded_pairs(
+    denoiser: Denoiser, noisy: Sequence[Estimate], estimates: Sequence[Estimate]
+) -> list[Pair]:
+    """Pair the noisy regions themselves with their estimates, where made noise is not like theirs.
+
+    What the network sees is what it will see, down to the averaging of neighbouring frames.
+    """
+    pairs = []
+    for region, estimate in zip(noisy, estimates, strict=True):
+        channel = region.channel
+        seen, strength = averaged(region.image, region.neighbours, channel.noise)
+        source = denoiser.inputs(seen[None, None], channel, strength)
+        pairs.append(Pair.of(source, estimate.image, channel, None))
+    return pairs
+
+
+def _noisy(estimate: Estimate, recorded: RecordedNoise, draw: torch.Generator) -> Tensor:
+    """Give a noisy copy, (1, 1, height, width)."""
+    clean = estimate.image[None, None]
+    if estimate.strength is None:
+        return recorded.add(clean, draw)
+    # An average of frames has neither the ends nor the steps of one.
+    return clean + estimate.strength * recorded.noise.apart_from(clean, draw)
+
+
+def copies_of(estimates: Sequence[Estimate]) -> int:
+    """Give how many noisy copies of each are made ahead."""
+    area = sum(estimate.image.numel() for estimate in estimates)
+    return min(max(PREPARED_PX // area, FEWEST_COPIES), MOST_COPIES)
+
+
+def next_teacher(
+    denoiser: Denoiser, noisy: Sequence[Estimate], run: Run, part: Part = NO_PART
+) -> Teacher:
+    """Give what the next round learns from: the denoiser's estimates, or the denoiser itself."""
+    if _published(denoiser):
+        return [denoiser.network] * len(denoiser.channels)
+    return estimate_all(denoiser, noisy, part, run)
+
+
+def estimate_all(
+    denoiser: Denoiser, noisy: Sequence[Estimate], part: Part, run: Run
+) -> list[Estimate]:
+    """Denoise every region; `part` keeps those that are done."""
+
+    def make(number: int) -> Tensor:
+        region = noisy[number]
+        image = region.image.to(denoiser.device)
+        return denoiser.estimate(image, region.channel, run, region.neighbours)
+
+    return with_channels(part.collect(len(noisy), make, run), noisy)
+
+
+def with_channels(images: Sequence[Tensor], noisy: Sequence[Estimate]) -> list[Estimate]:
+    """Say of each image what is known of the noisy one, and bring it to its device."""
+    return [
+        Estimate(image.to(region.image.device), region.channel, strength=region.strength)
+        for image, region in zip(images, noisy, strict=True)
+    ]
+
+
+def _published(denoiser: Denoiser) -> bool:
+    return isinstance(denoiser.channels[0].noise.generator, NoiseGenerator)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A noisy copy of a region, normalised, in main memory.
+
+    `images` are the network's inputs and the target, (inputs + 1, height, width). `weight`, None
+    or (height, width), says how much each pixel counts. `orientations` leave the noise as it is.
+    """
+
+    images: Tensor
+    orientations: tuple[int, ...]
+    weight: Tensor | None = None
+
+    @classmethod
+    def of(cls, source: Tensor, target: Tensor, channel: Channel, weight: Tensor | None) -> Self:
+        """Take what the network sees, (1, inputs, height, width), and a stabilised target."""
+        wanted = (target.reshape(1, *target.shape[-2:]) - channel.mean) / channel.spread
+        images = torch.cat([source[0], wanted]).cpu()
+        return cls(images, channel.noise.orientations, None if weight is None else weight.cpu())
+
+    def with_weight(self) -> Tensor:
+        """Give images and weight together, (inputs + 2, height, width)."""
+        weight = torch.ones(self.images.shape[-2:]) if self.weight is None else self.weight
+        return torch.cat([self.images, weight[None]])
+
+
+class PreparedPairs:
+    """Pairs from noise of any size: whole noisy copies are made ahead, crops are cut from them.
+
+    Made ahead since the filter whose result the network sees needs the surroundings of a crop.
+
+    Parameters
+    ----------
+    pairs
+        What crops are cut from.
+    anchored
+        Recorrupted pairs of the real image, which make up the share `anchor` of each batch.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        draw: torch.Generator,
+        device: torch.device,
+        *,
+        anchored: Sequence[Pair] = (),
+        anchor: float = 0.0,
+    ) -> None:
+        self.pairs, self.anchored = pairs, anchored
+        self.draw, self.device = draw, device
+        self.anchor = anchor if anchored else 0.0
+        self.weighted = any(pair.weight is not None for pair in (*pairs, *anchored))
+
+    def batch(self, settings: DenoiserSettings) -> tuple[Tensor, ...]:
+        """Give sources (batch, inputs, crop, crop) and targets (batch, 1, crop, crop).
+
+        Where pixels do not count alike, also how much each counts, (batch, 1, crop, crop).
+        """
+        which = torch.randint(len(self.pairs), (settings.batch,), generator=self.draw).tolist()
+        pairs = [self.pairs[i] for i in which]
+        if count := round(self.anchor * settings.batch):
+            real = torch.randint(len(self.anchored), (count,), generator=self.draw).tolist()
+            pairs[:count] = [self.anchored[i] for i in real]
+        smallest = min(min(pair.images.shape[-2:]) for pair in (*self.pairs, *self.anchored))
+        size = min(settings.crop_px, smallest)
+        whole = [pair.with_weight() if self.weighted else pair.images for pair in pairs]
+        ways = [pair.orientations for pair in pairs]
+        cut = [_crop(*each, size, self.draw) for each in zip(whole, ways, strict=True)]
+        both = torch.stack(cut).to(self.device)
+        if self.weighted:
+            return both[:, :-2], both[:, -2:-1], both[:, -1:]
+        return both[:, :-1], both[:, -1:]
+
+    def state(self) -> State:
+        """Give what the next batch depends on; the copies are made again from the estimates."""
+        return {"draw": self.draw.get_state()}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`; the generator of random numbers, shared with others, is set."""
+        self.draw.set_state(state["draw"])
+
+
+def _crop(images: Tensor, ways: Sequence[int], size: int, draw: torch.Generator) -> Tensor:
+    """Cut a random crop, turned in one of the ways, (inputs, size, size)."""
+    height, width = images.shape[-2:]
+    top = int(torch.randint(height - size + 1, (), generator=draw))
+    left = int(torch.randint(width - size + 1, (), generator=draw))
+    way = ways[int(torch.randint(len(ways), (), generator=draw))]
+    return turn(images[..., top : top + size, left : left + size], way)

@@ -1,0 +1,52 @@
+"""What the rounds begin with: the bundled network, with the weights that know such noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from training_core.denoise.denoiser import Denoiser
+from training_core.networks.pretrained import (
+    HEAVY_TAILS,
+    NAME,
+    WEIGHTS,
+    WHITE,
+    PretrainedDenoiser,
+    load_pretrained,
+)
+from training_core.noise.heavy_tails import is_heavy_tailed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import torch
+
+    from training_core.denoise.channel import Channel
+    from training_core.settings import Settings
+
+
+def weights_for(channels: Collection[Channel]) -> str:
+    """Name the bundled weights that know the noise of all these channels best."""
+    if all(is_heavy_tailed(channel.noise) for channel in channels):
+        return HEAVY_TAILS
+    return WHITE if all(channel.noise.is_white for channel in channels) else WEIGHTS
+
+
+def bundled_start(
+    settings: Settings, channels: Collection[Channel], device: torch.device
+) -> Denoiser:
+    """Give the bundled network as a denoiser: what the rounds begin with, and no last pass.
+
+    Its channels are those given, in their order, as this network needs their values.
+
+    Raises
+    ------
+    ModelError
+        If the weights are missing or damaged.
+    """
+    network = PretrainedDenoiser()
+    load_pretrained(network, weights_for(channels))
+    given = tuple(replace(c, flat_areas=None) for c in channels)
+    if settings.denoiser.network != NAME:
+        given = tuple(replace(c, spread=float(c.noise.curve.sigmas.mean())) for c in given)
+    return Denoiser(network.to(device).eval(), given, settings, device, collaboration=0.0)
