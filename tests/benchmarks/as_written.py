@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 # A script's own folder comes first on the path; the reference lies in another one.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from paper_reference import (
+from turns import clocked
+
+from tests.support.paper_reference import (
     PlainDnCNN,
     PlainGan,
     PlainRound,
@@ -24,7 +26,6 @@ from paper_reference import (
     plain_generator,
     plain_pairs,
 )
-from turns import clocked
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -19,13 +19,13 @@ import torch
 
 # A script's own folder comes first on the path; the packages lie two above it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from as_written import AsWritten
-from made_up import denoiser, noise_model, with_published_noise
 from results import machine, read_results, with_section, write_results
 from turns import clocked, most_memory, peaks, precisions, products, take_turns, tera
 
+from tests.support.made_up import denoiser, noise_model, with_published_noise
 from training_core.compute.device import choose_device, describe_device
 from training_core.compute.optimiser_step import TrainingStep
 from training_core.denoise.denoiser import denoise

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up import QUICKEST, block, blurred_noise, noise_model, squared_error, stack
 
+from tests.support.made_up import QUICKEST, block, blurred_noise, noise_model, squared_error, stack
 from training_core import pipeline
 from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.denoise.channel import Channel

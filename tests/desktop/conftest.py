@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from stand_ins import FakeCore
 
 from g2g_desktop import dialogs, tasks
 from g2g_desktop.job import Job
 from g2g_desktop.main_window import MainWindow
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.theme import Theme
+from tests.support.stand_ins import FakeCore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,11 +4,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from stand_ins import FakeDenoiser
 
 from g2g_desktop.actions import ACTIONS, allowed_actions
 from g2g_desktop.paths import resource
 from g2g_desktop.session import Activity, Session, State
+from tests.support.stand_ins import FakeDenoiser
 
 if TYPE_CHECKING:
     from g2g_desktop.main_window import MainWindow

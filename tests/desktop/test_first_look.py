@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
-    from stand_ins import FakeCore
 
     from g2g_desktop.main_window import MainWindow
     from g2g_desktop.stack_view import StackView
+    from tests.support.stand_ins import FakeCore
     from training_core.first_look import Fits
     from training_core.run import Run
     from training_core.stack import Pixels, Stack

@@ -19,7 +19,8 @@ from g2g_desktop.theme import Theme
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
-    from stand_ins import FakeCore
+
+    from tests.support.stand_ins import FakeCore
 
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
-    from stand_ins import FakeCore
 
     from g2g_desktop.main_window import MainWindow
+    from tests.support.stand_ins import FakeCore
     from training_core.settings import Settings
     from training_core.stack import Stack
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stand_ins import FakeDenoiser
 
 from g2g_desktop.session import Activity, Failure, Session, State, Step
+from tests.support.stand_ins import FakeDenoiser
 from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize
 

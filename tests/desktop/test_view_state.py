@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from stand_ins import FakeDenoiser
 
 from g2g_desktop.session import Activity, Failure, Session, State, Step
 from g2g_desktop.view_state import Badge, Page, duration_text, view_state
+from tests.support.stand_ins import FakeDenoiser
 from training_core.patches.smooth_patches import SmoothPatches, Verdict
 from training_core.settings import preset
 

@@ -17,9 +17,9 @@ from training_core.stack import PixelSize
 if TYPE_CHECKING:
     import pytest
     from pytestqt.qtbot import QtBot
-    from stand_ins import FakeCore
 
     from g2g_desktop.main_window import MainWindow
+    from tests.support.stand_ins import FakeCore
 
 
 def trained(window: MainWindow, qtbot: QtBot) -> MainWindow:
@@ -326,7 +326,7 @@ def test_after_training_the_window_tells_what_was_learned_and_chosen(
 def test_a_model_file_tells_what_was_learned_and_chosen(
     loaded: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stand_ins import FakeDenoiser
+    from tests.support.stand_ins import FakeDenoiser
 
     card = {**CARD, "trained_on": ["a_stack_with_a_long_name_that_no_line_can_hold" * 2]}
     monkeypatch.setattr(
@@ -351,7 +351,7 @@ def test_a_model_dropped_first_waits_for_its_stack(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from stand_ins import FakeDenoiser
+    from tests.support.stand_ins import FakeDenoiser
 
     monkeypatch.setattr(tasks, "load_model", lambda _path, _run: FakeDenoiser(preset("quick")))
     window.commands.open_paths([Path("cells.g2g")])

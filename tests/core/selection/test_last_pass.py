@@ -1,0 +1,105 @@
+"""How much of the collaborative pass is taken is chosen blind, kept, and told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.made_up import CPU, blurred_noise, denoiser, noise_model, scene
+from training_core.denoise.model_file import load_denoiser, save_denoiser
+from training_core.run import SILENT, Run
+from training_core.selection import last_pass
+from training_core.selection.last_pass import SHARES, judge_shares, tell_share
+from training_core.selection.sure import Judge, Score, estimates_of
+from training_core.selection.warnings import Veto
+from training_core.training.pairs import Estimate
+
+
+def case():
+    """Give a denoiser with a useless network, and a judge who has a scene for it."""
+    chosen = denoiser(noise_model())
+    torch.nn.init.normal_(chosen.network.layers[-1].weight, 0.0, 0.2)
+    clean = scene(96, 96, 0.0, 12.0) + blurred_noise((96, 96), 0, 0)
+    image = torch.from_numpy(clean.astype("float32"))
+    return chosen, Judge([Estimate(image, chosen.channels[0])], 0, CPU)
+
+
+def estimate(chosen, judge):
+    crop = judge.trials[0].noisy
+    return chosen.estimate(crop.image, crop.channel)
+
+
+def test_the_best_score_wins_and_is_told():
+    chosen, judge = case()
+    notes = []
+    run = Run(notes.append)
+    tell_share(chosen, judge_shares(chosen, judge, run), run)
+    errors = chosen.card["last_pass"]["errors"]
+    assert chosen.collaboration == chosen.card["last_pass"]["share"] == 1.0  # it repairs most
+    assert errors["1.0"] < errors["0.5"] < errors["0.0"]
+    assert any("blind score" in str(note) for note in notes)
+
+
+def test_each_share_is_judged_as_it_will_be_applied():
+    chosen, judge = case()
+    told = judge_shares(chosen, judge, SILENT).errors
+    for share in SHARES:
+        chosen.collaboration = share
+        score, _ = judge.judge(lambda n: chosen.estimate(n.image, n.channel), Run())
+        assert score.error == pytest.approx(told[str(share)], rel=1e-4)
+
+
+def test_half_is_the_mean_and_none_the_network_alone():
+    chosen, judge = case()
+    made = {}
+    for share in SHARES:
+        chosen.collaboration = share
+        made[share] = estimate(chosen, judge)
+    torch.testing.assert_close(made[0.5], (made[0.0] + made[1.0]) / 2)
+    assert not torch.allclose(made[0.0], made[1.0])
+
+
+def test_it_is_kept_in_the_model(tmp_path):
+    chosen, _ = case()
+    chosen.collaboration = 0.5
+    save_denoiser(chosen, tmp_path / "model.g2g")
+    assert load_denoiser(tmp_path / "model.g2g", device="cpu").collaboration == 0.5
+
+
+def test_without_the_pass_there_is_no_choice():
+    chosen, judge = case()
+    settings = chosen.settings
+    plain = replace(settings.denoiser, collaborate=False)
+    chosen.settings = replace(settings, denoiser=plain)
+    judged = judge_shares(chosen, judge, SILENT)
+    score, _ = judge.judge(estimates_of(chosen, SILENT), SILENT)
+    assert judged.error == score.error
+    assert not judged.errors
+    tell_share(chosen, judged, SILENT)
+    assert "last_pass" not in chosen.card
+
+
+def test_a_share_that_does_harm_is_not_taken(monkeypatch):
+    chosen, judge = case()
+    found = iter([(Veto("it takes structure", 2.0),), (), ()])  # of shares 1, 1/2, 0
+    monkeypatch.setattr(last_pass, "find_vetoes", lambda *given, **more: next(found))
+    judged = judge_shares(chosen, judge, SILENT)
+    assert judged.errors["1.0"] < judged.errors["0.5"] < judged.errors["0.0"]
+    assert judged.share == chosen.collaboration == 0.5
+
+
+def test_published_noise_vetoes_nothing_and_keeps_the_best_share(monkeypatch):
+    chosen, judge = case()
+    settings = chosen.settings
+    published = replace(settings.denoiser, first_estimate="g2", network="dncnn")
+    game = replace(settings.noise_model, generator="g1")
+    chosen.settings = replace(settings, denoiser=published, noise_model=game)
+    monkeypatch.setattr(last_pass, "find_vetoes", None)
+    errors = iter([0.5, 0.3, 0.2])
+    monkeypatch.setattr(judge, "judge", lambda *_: (Score(np.full(4, next(errors))), []))
+    judged = judge_shares(chosen, judge, SILENT)
+    assert judged.share == chosen.collaboration == 0.0
+    assert judged.errors == {"1.0": 0.5, "0.5": 0.3, "0.0": 0.2}
