@@ -126,15 +126,13 @@ class DenoiserSettings(Checked):
         "Pretrained is the bundled network: it corrects the shrinkage filter and has seen many "
         "kinds of noise, on photographs; training goes on from it. Compact starts from nothing; "
         "both work on 2 x 2 pixel blocks and are fast on a processor; "
-        "residual-unet does so on four scales and is meant for a GPU (4.3 million weights at width "
-        "32; a processor core takes 0.9 s for 512 x 512 pixels, and 13 times as long to train); "
         "dncnn is the published 17-layer network; unet the published one for CT.",
-        choices=("pretrained", "compact", "residual-unet", "dncnn", "unet"),
+        choices=("pretrained", "compact", "dncnn", "unet"),
     )
     width: int = setting(
         32,
         "Width",
-        "Channels of the compact network; of residual-unet at full resolution.",
+        "Channels of the compact network.",
         minimum=4,
         maximum=256,
         step=4,
@@ -152,15 +150,6 @@ class DenoiserSettings(Checked):
         "As recorded",
         "Noisy copies are rounded, and cut off at either end, as the pixels of the stack were; "
         "saturated areas teach nothing.",
-    )
-    anchor: float = setting(
-        0.0,
-        "Anchor",
-        "Share of each batch, from the second round on, that is made of the noisy image itself, "
-        "with more noise against less (recorruption), so that lost detail can return.",
-        minimum=0.0,
-        maximum=0.9,
-        step=0.05,
     )
     rounds: int = setting(
         3,
@@ -287,7 +276,7 @@ class Settings(Checked):
             raise SettingsError(
                 "Generator g1 and first estimate g2 learn together; choose both or neither."
             )
-        if published and self.denoiser.network in ("pretrained", "compact", "residual-unet"):
+        if published and self.denoiser.network in ("pretrained", "compact"):
             raise SettingsError(
                 f"Network {self.denoiser.network} corrects the shrinkage filter, which generator "
                 "g1 does without; choose dncnn or unet."

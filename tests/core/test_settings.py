@@ -77,7 +77,7 @@ def test_every_limit_holds(part, name):
         (
             DenoiserSettings,
             {"network": "resnet"},
-            "Network is 'resnet'; choose one of pretrained, compact, residual-unet, dncnn, unet.",
+            "Network is 'resnet'; choose one of pretrained, compact, dncnn, unet.",
         ),
     ],
 )

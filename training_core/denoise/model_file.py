@@ -126,6 +126,7 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
     card, tensors = _read(path)
     place = choose_device(device)
     try:
+        card["settings"]["denoiser"].pop("anchor", None)  # of 0.1.0, and nothing to a result
         settings = Settings.from_dict(card["settings"])
         network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
         neighbours = int(card.get("neighbours", 0))  # of 0.1.0 there is none
@@ -136,7 +137,7 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
             channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)
             for number, part in enumerate(card["channels"] or [{}])
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, SettingsError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, SettingsError) as error:
         raise ModelError(
             f"{path.name} cannot be used: a part of the model is missing or damaged. "
             "Train it again or use another copy."

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from .compact import CompactDenoiser
 from .pretrained import PretrainedDenoiser
 from .published import paper_network
-from .residual_unet import ResidualUNet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,6 +20,4 @@ def build_network(settings: DenoiserSettings) -> nn.Module:
         return CompactDenoiser(settings.width, settings.depth)
     if settings.network == "pretrained":
         return PretrainedDenoiser()
-    if settings.network == "residual-unet":
-        return ResidualUNet(settings.width)
     return paper_network(settings.network)

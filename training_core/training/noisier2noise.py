@@ -18,8 +18,7 @@ from training_core.denoise.neighbours import averaged
 from training_core.networks.build import build_network
 from training_core.run import Stage
 
-from .pairs import Estimate, PreparedPairs, copies_of
-from .recorruption import louder, recorrupted_pairs
+from .pairs import Estimate, Pair, PreparedPairs, copies_of
 from .round import RoundTraining
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
 NAME = "noisier2noise"
 SHARE = 0.5  # of the steps of a round
+SURE = 0.5  # weight of a target: it is as noisy again as the region itself
 DRAWS = 4  # of the noise that is added, over which estimates are averaged
 
 
@@ -105,12 +105,33 @@ def _settings(settings: Settings) -> Settings:
 
 
 def _pairs(denoiser: Denoiser, scene: Scene) -> PreparedPairs:
+    """Pair each region with more noise with itself with less: z + n and z - n, n as strong as its.
+
+    Their noises are independent, which is what pairs z + a n and z - n / a rest on as well
+    (recorrupted-to-recorrupted, Pang et al., CVPR 2021, Eqn (7), here with a = 1).
+    """
     draw = torch.Generator().manual_seed(denoiser.settings.seed)
     guesses = []
     for region in scene.noisy:
         scene.run.check()
-        guess = first_look(region.channel.noise)(region.image[None, None])[0, 0]
-        guesses.append(Estimate(guess, region.channel))
+        made = first_look(region.channel.noise)(region.image[None, None])[0, 0]
+        guesses.append(Estimate(made, region.channel))
     copies = copies_of(guesses)
-    pairs = recorrupted_pairs(denoiser, scene.noisy, guesses, copies, draw=draw, run=scene.run)
+    pairs = []
+    for region, guess in zip(scene.noisy, guesses, strict=True):
+        channel, clean = region.channel, guess.image[None, None].to(denoiser.device)
+        image = region.image[None, None].to(denoiser.device)
+        for _ in range(copies):
+            scene.run.check()
+            noise = channel.noise.apart_from(clean, draw)
+            source = denoiser.inputs(image + noise, louder(channel))
+            weight = torch.full(region.image.shape, SURE)
+            pairs.append(Pair.of(source, image - noise, channel, weight))
     return PreparedPairs(pairs, draw, denoiser.device)
+
+
+def louder(channel: Channel) -> Channel:
+    """Give the channel as it is once noise as strong as its own was added to it."""
+    curve = channel.noise.curve
+    noise = replace(channel.noise, curve=replace(curve, sigmas=2**0.5 * curve.sigmas))
+    return replace(channel, noise=noise)

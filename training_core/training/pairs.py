@@ -59,8 +59,6 @@ def make_pairs(
     teacher: Teacher,
     draw: torch.Generator,
     run: Run,
-    *,
-    anchor: float = 0.0,
 ) -> PreparedPairs | PublishedPairs:
     """Choose by what the generator can make: noise of any size, or 64 x 64 pixels.
 
@@ -70,20 +68,12 @@ def make_pairs(
         The noisy regions, stabilised.
     teacher
         Their estimates, or for g1 the network of each channel that makes estimates of crops.
-    anchor
-        Share of recorrupted pairs of the noisy regions; not for g1.
     """
     if _published(denoiser):
         return PublishedPairs(denoiser, noisy, cast("Sequence[nn.Module]", teacher), draw, run)
     estimates = cast("Sequence[Estimate]", teacher)
     pairs = synthetic_pairs(denoiser, noisy, estimates, draw, run)
-    anchored: list[Pair] = []
-    if anchor:
-        from .recorruption import recorrupted_pairs
-
-        copies = copies_of(estimates)
-        anchored = recorrupted_pairs(denoiser, noisy, estimates, copies, draw=draw, run=run)
-    return PreparedPairs(pairs, draw, denoiser.device, anchored=anchored, anchor=anchor)
+    return PreparedPairs(pairs, draw, denoiser.device)
 
 
 def synthetic_pairs(
@@ -210,8 +200,6 @@ class PreparedPairs:
     ----------
     pairs
         What crops are cut from.
-    anchored
-        Recorrupted pairs of the real image, which make up the share `anchor` of each batch.
     """
 
     def __init__(
@@ -219,14 +207,9 @@ class PreparedPairs:
         pairs: Sequence[Pair],
         draw: torch.Generator,
         device: torch.device,
-        *,
-        anchored: Sequence[Pair] = (),
-        anchor: float = 0.0,
     ) -> None:
-        self.pairs, self.anchored = pairs, anchored
-        self.draw, self.device = draw, device
-        self.anchor = anchor if anchored else 0.0
-        self.weighted = any(pair.weight is not None for pair in (*pairs, *anchored))
+        self.pairs, self.draw, self.device = pairs, draw, device
+        self.weighted = any(pair.weight is not None for pair in pairs)
 
     def batch(self, settings: DenoiserSettings) -> tuple[Tensor, ...]:
         """Give sources (batch, inputs, crop, crop) and targets (batch, 1, crop, crop).
@@ -235,10 +218,7 @@ class PreparedPairs:
         """
         which = torch.randint(len(self.pairs), (settings.batch,), generator=self.draw).tolist()
         pairs = [self.pairs[i] for i in which]
-        if count := round(self.anchor * settings.batch):
-            real = torch.randint(len(self.anchored), (count,), generator=self.draw).tolist()
-            pairs[:count] = [self.anchored[i] for i in real]
-        smallest = min(min(pair.images.shape[-2:]) for pair in (*self.pairs, *self.anchored))
+        smallest = min(min(pair.images.shape[-2:]) for pair in self.pairs)
         size = min(settings.crop_px, smallest)
         whole = [pair.with_weight() if self.weighted else pair.images for pair in pairs]
         ways = [pair.orientations for pair in pairs]

@@ -178,8 +178,7 @@ class _Rounds:
         if self.recorded:
             pairs = recorded_pairs(denoiser, self.noisy, cast("Sequence[Estimate]", teacher))
             return PreparedPairs(pairs, self.draw, denoiser.device)
-        anchor = denoiser.settings.denoiser.anchor if number > 1 else 0.0
-        return make_pairs(denoiser, self.noisy, teacher, self.draw, self.run, anchor=anchor)
+        return make_pairs(denoiser, self.noisy, teacher, self.draw, self.run)
 
     def judge(self, number: int) -> None:
         """Judge the network as it is after a round, and keep it."""

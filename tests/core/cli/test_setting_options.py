@@ -14,14 +14,14 @@ from training_core.settings import Settings, preset
 def test_options_change_what_they_name_and_nothing_else():
     options = [
         "denoiser.every_orientation=true",
-        "denoiser.network=residual-unet",
-        "denoiser.anchor=0.25",
+        "denoiser.network=compact",
+        "denoiser.averaging=0.25",
         "patches.strictness=null",
         "precision=float32",
-        "denoiser.anchor=0.1",
+        "denoiser.averaging=0.1",
     ]
     made, plain = with_options(preset("quick"), options), preset("quick").to_dict()
-    plain["denoiser"] |= {"every_orientation": True, "network": "residual-unet", "anchor": 0.1}
+    plain["denoiser"] |= {"every_orientation": True, "network": "compact", "averaging": 0.1}
     assert made.to_dict() == plain | {"precision": "float32"}
     assert with_options(preset("paper"), []) == preset("paper")
 
@@ -40,7 +40,7 @@ def test_settings_that_go_only_together():
         ("denoiser.network=big", "Network is 'big'; choose one of"),
         ("denoiser.rounds=2.5", "a whole number is needed"),
         ("denoiser.every_orientation=1", "true or false"),
-        ("denoiser.anchor=0.95", "from 0 to 0.9"),
+        ("denoiser.averaging=1.5", "from 0 to 0.9999"),
     ],
 )
 def test_refusals(option, words):
