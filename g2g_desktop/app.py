@@ -16,15 +16,15 @@ from PySide6.QtCore import QObject, QTimer, QtMsgType, Signal, qInstallMessageHa
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
+from g2g_desktop.dialogs import dialogs
+from g2g_desktop.jobs.job import Job
+from g2g_desktop.model.session import Failure, Step
+from g2g_desktop.widgets.theme import Theme
 from training_core.compute.memory import keep_memory
 
-from . import dialogs
-from .job import Job
 from .main_window import MainWindow
 from .paths import log_file, resource
 from .preferences import load_preferences
-from .session import Failure, Step
-from .theme import Theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

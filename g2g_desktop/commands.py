@@ -12,12 +12,13 @@ from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog
 
-from . import dialogs
-from .actions import BY_ID
-from .export_dialog import ExportDialog, suggested_target
+from g2g_desktop.dialogs import dialogs
+from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
+from g2g_desktop.model.actions import BY_ID
+from g2g_desktop.model.session import State
+
 from .paths import log_file, resource
 from .preferences import save_preferences
-from .session import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QByteArray, QSize, Slot
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
+from g2g_desktop.cards.side_panel import SidePanel
+from g2g_desktop.dialogs import dialogs
+from g2g_desktop.jobs.workflow import Workflow
+from g2g_desktop.model.session import Session, State
+from g2g_desktop.model.view_state import Page, ViewState, view_state
+from g2g_desktop.pages.centre import Centre
+from g2g_desktop.pages.menus import Menus
+from g2g_desktop.pages.run_bar import RunBar
+from g2g_desktop.pages.status_strip import StatusStrip
 from training_core.run import StageStarted
 
-from . import dialogs
-from .centre import Centre
 from .commands import Commands
-from .menus import Menus
-from .run_bar import RunBar
-from .session import Session, State
-from .side_panel import SidePanel
-from .status_strip import StatusStrip
-from .view_state import Page, ViewState, view_state
-from .workflow import Workflow
 
 if TYPE_CHECKING:
     from PySide6.QtGui import (
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
         QDropEvent,
     )
 
+    from g2g_desktop.model.session import Failure
+    from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event
 
     from .preferences import Preferences
-    from .session import Failure
-    from .theme import Theme
 
 _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %

@@ -67,8 +67,8 @@ def in_private(folder: Path, take: Callable[[MainWindow, Path], None]) -> int:
 
 def take_all(window: MainWindow, folder: Path) -> None:
     """Go the whole way, from the empty window to the exported file."""
-    from g2g_desktop.session import State, Step
-    from g2g_desktop.tasks import ExportChoice
+    from g2g_desktop.jobs.tasks import ExportChoice
+    from g2g_desktop.model.session import State, Step
 
     session = window.session
     window.workflow.start_engine()

@@ -12,14 +12,15 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from g2g_desktop import dialogs, tasks
-from g2g_desktop.export_dialog import ExportDialog
-from g2g_desktop.job import Job
+from g2g_desktop.dialogs import dialogs
+from g2g_desktop.dialogs.export_dialog import ExportDialog
+from g2g_desktop.jobs import tasks
+from g2g_desktop.jobs.job import Job
 from g2g_desktop.main_window import MainWindow
+from g2g_desktop.model.session import State
 from g2g_desktop.paths import checkpoints_dir
 from g2g_desktop.preferences import Preferences
-from g2g_desktop.session import State
-from g2g_desktop.theme import Theme
+from g2g_desktop.widgets.theme import Theme
 from training_core.io.readers import open_stack
 from training_core.run import Cancelled, Run, Stage
 from training_core.settings import preset
@@ -200,7 +201,7 @@ def test_stop_and_keep_gives_a_model_that_denoises_another_stack(
 def test_cancelling_an_export_leaves_nothing(
     window: MainWindow, source: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from g2g_desktop.tasks import ExportChoice
+    from g2g_desktop.jobs.tasks import ExportChoice
 
     opened(window, source, qtbot)
     window.commands.do("train")

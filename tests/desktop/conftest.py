@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from g2g_desktop import dialogs, tasks
-from g2g_desktop.job import Job
+from g2g_desktop.dialogs import dialogs
+from g2g_desktop.jobs import tasks
+from g2g_desktop.jobs.job import Job
 from g2g_desktop.main_window import MainWindow
 from g2g_desktop.preferences import Preferences
-from g2g_desktop.theme import Theme
+from g2g_desktop.widgets.theme import Theme
 from tests.support.stand_ins import FakeCore
 
 if TYPE_CHECKING:

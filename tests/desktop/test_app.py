@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from g2g_desktop import dialogs
 from g2g_desktop.app import ErrorCatcher
+from g2g_desktop.dialogs import dialogs
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot

@@ -11,11 +11,11 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from g2g_desktop import dialogs
+from g2g_desktop.dialogs import dialogs
 from g2g_desktop.main_window import MainWindow
+from g2g_desktop.model.session import State, Step
 from g2g_desktop.preferences import Preferences
-from g2g_desktop.session import State, Step
-from g2g_desktop.theme import Theme
+from g2g_desktop.widgets.theme import Theme
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -112,7 +112,7 @@ def test_nothing_can_be_dropped_while_a_job_runs(
 def test_loading_can_be_cancelled(
     window: MainWindow, stack_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from g2g_desktop import tasks
+    from g2g_desktop.jobs import tasks
 
     def slow(_paths: object, run: object) -> None:
         while True:
@@ -178,7 +178,7 @@ def test_keys_reach_the_viewer(loaded: MainWindow, qtbot: QtBot) -> None:
 def test_the_cheat_sheet_lists_every_key(window: MainWindow, qtbot: QtBot) -> None:
     from PySide6.QtWidgets import QDialog, QLabel
 
-    from g2g_desktop.actions import ACTIONS
+    from g2g_desktop.model.actions import ACTIONS
 
     window.activateWindow()
     window.menus.actions["shortcuts"].trigger()

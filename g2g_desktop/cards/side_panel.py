@@ -1,0 +1,110 @@
+"""The cards of the steps, one above the other, in a scroll area."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from g2g_desktop.model.session import State
+
+from .compare_card import CompareCard, ExportCard
+from .data_card import DataCard
+from .patches_card import PatchesCard
+from .step_card import GAP, StepCard
+from .train_card import TrainCard
+
+if TYPE_CHECKING:
+    from g2g_desktop.model.session import Session, Step
+    from g2g_desktop.model.view_state import ViewState
+    from g2g_desktop.widgets.theme import Theme
+
+_TRAINING = {State.TRAINING, State.STOPPING, State.CANCELLING, State.DENOISING}
+_AT_REST = {State.READY, State.DONE}
+
+
+class SidePanel(QScrollArea):
+    """All cards; `step_asked` carries the step whose card is to be opened."""
+
+    WIDTH = 360
+
+    step_asked = Signal(object)
+    action_asked = Signal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.data = DataCard(theme)
+        self.patches = PatchesCard(theme)
+        self.train = TrainCard(theme)
+        self.compare = CompareCard(theme)
+        self.export = ExportCard(theme)
+        self.cards: tuple[StepCard, ...] = (
+            self.data,
+            self.patches,
+            self.train,
+            self.compare,
+            self.export,
+        )
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(GAP, GAP, 2 * GAP, GAP)
+        column.setSpacing(GAP)
+        for card in self.cards:
+            card.asked.connect(self.step_asked)
+            column.addWidget(card)
+        column.addStretch(1)
+        self.setWidget(inner)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.data.open_asked.connect(self._ask_open)
+        self.data.pixel_size_asked.connect(self._ask_pixel_size)
+        self.train.action_asked.connect(self.action_asked)
+        self.export.save_model_asked.connect(self._ask_save_model)
+        self._state = State.EMPTY
+        self._step: Step | None = None
+
+    def show_session(self, session: Session, view: ViewState, device: str) -> None:
+        """Fill the cards from the session."""
+        at_rest = view.state in _AT_REST
+        self.data.show_stack(session.stack)
+        self.data.noise.show_stack(session.stack)
+        self.data.show_allowed(view.allowed)
+        self.patches.show_settings(session.settings.patches, editable=at_rest)
+        self.patches.show_patches(session.patches, looking=session.stack is not None)
+        self.train.show_settings(session.settings)
+        if view.state not in _TRAINING:
+            self.train.show_estimate(session.expected_seconds, device)
+        elif self._state not in _TRAINING:
+            self.train.clear_run()
+        self.train.show_running(view.state in _TRAINING)
+        offered = "first_look" in view.allowed and not view.first_look
+        self.train.show_look(offered=offered)
+        can_resume = "resume" in view.allowed
+        self.train.interrupted.show_interrupted(session.interrupted if can_resume else None)
+        self.compare.show_session(session)
+        self.export.show_session(session, view.allowed)
+        self._state = view.state
+        self._show_open(view)
+
+    def _show_open(self, view: ViewState) -> None:
+        for card in self.cards:
+            card.show_badge(view.badges[card.step], is_open=card.step is view.step)
+        if view.step is not self._step:
+            self._step = view.step
+            QTimer.singleShot(0, self._scroll_to_open)
+
+    def _scroll_to_open(self) -> None:
+        for card in self.cards:
+            if card.is_open:
+                self.verticalScrollBar().setValue(card.y() - GAP)
+
+    def _ask_open(self) -> None:
+        self.action_asked.emit("open")
+
+    def _ask_pixel_size(self) -> None:
+        self.action_asked.emit("pixel_size")
+
+    def _ask_save_model(self) -> None:
+        self.action_asked.emit("save_model")

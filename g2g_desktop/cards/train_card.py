@@ -1,0 +1,264 @@
+"""The card of the training: which preset, how long it takes, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QLabel,
+    QPushButton,
+    QRadioButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from g2g_desktop.model.session import Step
+from g2g_desktop.model.view_state import duration_text
+from g2g_desktop.pages.progress_panel import Stepper
+from training_core.errors import SettingsError
+from training_core.run import PreviewReady, Stage
+from training_core.settings import Settings, preset
+
+from .settings_form import SettingsForm
+from .step_card import GAP, StepCard, button_row, heading, link_button, paragraph
+
+if TYPE_CHECKING:
+    from g2g_desktop.jobs.interrupted import Interrupted
+    from g2g_desktop.widgets.theme import Theme
+    from training_core.run import Event
+
+_PRESETS = {
+    "quick": ("Quick", "A good result in the shortest time. Right for a first look."),
+    "balanced": ("Balanced", "More training for finer detail. Right for most images."),
+    "paper": ("As published", "The published method to the letter. Days without a graphics card."),
+}
+_LABEL = 18
+LOOK_TIP = "See this frame at once, denoised by a bundled network that needs no training"
+_HINT = "A live preview of what you look at appears with the first estimate."
+
+
+class TrainCard(StepCard):
+    """Choice of a preset and its settings at rest; the stages while a job runs."""
+
+    settings_changed = Signal(object)
+    action_asked = Signal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(Step.TRAIN, "train", theme)
+        self._settings = Settings()
+        self._title = _title(self._settings)
+        self.presets = PresetChoice()
+        self.presets.chosen.connect(self._on_preset)
+        self.estimate = paragraph()
+        self.look = link_button("Preview without training", LOOK_TIP)
+        self.look.clicked.connect(lambda: self.action_asked.emit("first_look"))
+        self.interrupted = InterruptedNotice()
+        self.interrupted.action_asked.connect(self.action_asked)
+        self.advanced = AdvancedSettings(theme)
+        self.advanced.settings_changed.connect(self._on_advanced)
+        self.stepper = Stepper(theme)
+        self.hint = paragraph(_HINT, muted=True)
+        self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
+        self._has_preview = False
+        rest = (self.presets, self.estimate, self.look, self.advanced)
+        for widget in (self.interrupted, *rest, self.stepper, self.hint):
+            self.body.addWidget(widget)
+        self.presets.show_choice(self._settings.preset)
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the settings in force."""
+        if settings == self._settings:
+            return
+        self._settings = settings
+        self._title = _title(settings)
+        self.presets.show_choice(settings.preset)
+        self.advanced.show_settings(settings)
+
+    def show_estimate(self, seconds: float | None, device: str) -> None:
+        """Say how long training is expected to take, on what."""
+        where = f" on this computer ({device})" if device else ""
+        if seconds is None:
+            self.estimate.setText("Measuring how fast this computer is...")
+        else:
+            self.estimate.setText(f"About {duration_text(seconds)}{where}.")
+        title = self._title
+        self.show_summary(f"{title}, {duration_text(seconds)}" if seconds is not None else title)
+
+    def show_running(self, running: bool) -> None:
+        """Show the stages instead of the settings, or the other way round."""
+        for widget in self._at_rest:
+            widget.setVisible(not running)
+        self.stepper.setVisible(running)
+        self.hint.setVisible(running and not self._has_preview)
+
+    def show_look(self, *, offered: bool) -> None:
+        """Offer the preview without training."""
+        self.look.setVisible(offered)
+
+    def clear_run(self) -> None:
+        """Forget the last training."""
+        self._has_preview = False
+        self.stepper.clear()
+
+    @Slot(object)
+    def take(self, event: Event) -> None:
+        """Follow the events of a job."""
+        self.stepper.take(event)
+        if isinstance(event, PreviewReady) or getattr(event, "stage", None) is Stage.DENOISE:
+            self._has_preview = True
+            self.hint.hide()
+        if getattr(event, "stage", Stage.READ) in self.stepper.symbols:
+            self.show_summary(event.stage.value)  # type: ignore[union-attr]
+
+    @Slot(str)
+    def _on_preset(self, name: str) -> None:
+        kept = {"seed": self._settings.seed, "device": self._settings.device}
+        self.settings_changed.emit(preset(name, **kept))
+
+    @Slot(object)
+    def _on_advanced(self, settings: Settings) -> None:
+        # The patches have a card of their own.
+        self.settings_changed.emit(replace(settings, patches=self._settings.patches))
+
+
+class InterruptedNotice(QFrame):
+    """Offers to go on with a training that a crash interrupted."""
+
+    action_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("surface", "notice")
+        self.words = paragraph()
+        self.go_on, self.discard = QPushButton("Continue"), QPushButton("Discard")
+        self.go_on.setAccessibleDescription("Continue the interrupted training")
+        self.discard.setAccessibleDescription("Discard the interrupted training")
+        self.go_on.clicked.connect(lambda: self.action_asked.emit("resume"))
+        self.discard.clicked.connect(lambda: self.action_asked.emit("discard_interrupted"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, GAP, 12, 12)
+        column.setSpacing(GAP)
+        column.addWidget(self.words)
+        column.addWidget(button_row(self.go_on, self.discard))
+        self.hide()
+
+    def show_interrupted(self, known: Interrupted | None) -> None:
+        """Say which training it was; None hides the offer."""
+        self.setVisible(known is not None)
+        if known is not None:
+            when = f"{known.when.day} {known.when:%B at %H:%M}"
+            what = f"{_title(known.settings)}, after {duration_text(known.seconds)}"
+            self.words.setText(f"A training of this stack was interrupted on {when} ({what}).")
+
+
+def _title(now: Settings) -> str:
+    """Name the preset, and whether anything in it was changed."""
+    title = _PRESETS[now.preset][0]
+    plain = preset(now.preset, seed=now.seed, device=now.device, patches=now.patches)
+    return title if now == plain else f"{title}, adjusted"
+
+
+class PresetChoice(QWidget):
+    """One line and one sentence per preset."""
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: dict[str, QRadioButton] = {}
+        self._group = QButtonGroup(self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for name, (title, sentence) in _PRESETS.items():
+            self.buttons[name] = button = QRadioButton(title)
+            button.setAccessibleDescription(sentence)
+            self._group.addButton(button)
+            explanation = paragraph(sentence, muted=True)
+            explanation.setContentsMargins(3 * GAP, 0, 0, GAP)
+            column.addWidget(button)
+            column.addWidget(explanation)
+        self._group.buttonClicked.connect(self._on_clicked)
+
+    def show_choice(self, name: str) -> None:
+        """Check one preset."""
+        self.buttons[name].setChecked(True)
+
+    def _on_clicked(self, button: QRadioButton) -> None:
+        self.chosen.emit(next(name for name, b in self.buttons.items() if b is button))
+
+
+class AdvancedSettings(QWidget):
+    """Every other setting, folded away until asked for."""
+
+    settings_changed = Signal(object)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme, self._settings = theme, Settings()
+        self.fold = QToolButton()
+        self.fold.setText("Advanced settings")
+        self.fold.setCheckable(True)
+        self.fold.setAutoRaise(True)
+        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.fold.toggled.connect(self._on_folded)
+        theme.changed.connect(self._on_folded)
+        self.forms: dict[str, SettingsForm] = {
+            "": SettingsForm(self._settings, ("device", "seed"), label_characters=_LABEL),
+            "noise_model": SettingsForm(self._settings.noise_model, label_characters=_LABEL),
+            "denoiser": SettingsForm(self._settings.denoiser, label_characters=_LABEL),
+        }
+        self.problem = paragraph()
+        self.problem.hide()
+        self.inner = QWidget()
+        inner = QVBoxLayout(self.inner)
+        inner.setContentsMargins(0, GAP, 0, 0)
+        inner.setSpacing(GAP)
+        for part, form in self.forms.items():
+            if part:
+                inner.addWidget(_section(part))
+            inner.addWidget(form)
+            form.changed.connect(self._on_changed)
+        inner.addWidget(self.problem)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.fold)
+        column.addWidget(self.inner)
+        self._on_folded()
+
+    def show_settings(self, settings: Settings) -> None:
+        """Show the settings in force."""
+        if settings == self._settings and self.problem.isHidden():
+            return
+        self._settings = settings
+        self.problem.hide()
+        for part, form in self.forms.items():
+            form.show_settings(getattr(settings, part) if part else settings)
+
+    @Slot()
+    def _on_changed(self) -> None:
+        top: Any = self.forms[""].settings
+        parts = {part: form.settings for part, form in self.forms.items() if part}
+        try:
+            chosen = replace(top, **parts)
+        except SettingsError as error:  # half of two settings that belong together
+            self.problem.setText(str(error))
+            self.problem.show()
+            return
+        self.problem.hide()
+        self.settings_changed.emit(chosen)
+
+    @Slot()
+    def _on_folded(self) -> None:
+        is_open = self.fold.isChecked()
+        self.inner.setVisible(is_open)
+        self.fold.setIcon(self._theme.icon("down" if is_open else "right"))
+
+
+def _section(part: str) -> QLabel:
+    return heading({"noise_model": "Noise model", "denoiser": "Denoiser"}[part], 0)

@@ -1,0 +1,103 @@
+"""Trainings that a crash interrupted: where they are kept, and which of them fits a stack."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QLockFile
+
+from g2g_desktop.paths import checkpoints_dir
+from training_core.errors import SettingsError
+from training_core.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training_core.run import Run
+    from training_core.stack import Stack
+
+MOST_KEPT = 3
+MOST_DAYS = 14
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A training that did not come to its end, `when` it was last written down.
+
+    `seconds` is how long it had been worked on.
+    """
+
+    folder: Path
+    settings: Settings
+    when: datetime
+    seconds: float
+
+
+def find_interrupted(stack: Stack, run: Run) -> Interrupted | None:
+    """Find the latest interrupted training of a stack; remove those that are old or too many."""
+    found = _interrupted_folders()
+    folders = sorted(found, key=found.__getitem__, reverse=True)
+    for folder in folders[MOST_KEPT:]:
+        remove_unused(folder)
+    if not folders:
+        return None  # the usual case, in which neither torch nor the pixels are needed
+    from training_core.compute.checkpoint import FORMAT, JOB, Checkpoint, describe_job
+
+    run.check()
+    wanted = describe_job([stack], Settings())["stacks"]
+    for folder in folders[:MOST_KEPT]:
+        kept = Checkpoint(folder).read(JOB)
+        if kept is None or kept["format"] != FORMAT or kept["job"].get("stacks") != wanted:
+            continue
+        try:
+            settings = Settings.from_dict(kept["job"]["settings"])
+        except SettingsError:  # another version of the program wrote them
+            continue
+        when = datetime.fromtimestamp(found[folder])
+        return Interrupted(folder, settings, when, kept["seconds"])
+    return None
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a training, for whoever has its lock."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove an interrupted training, unless a window has gone on with it."""
+    lock = lock_of(folder)
+    if lock.tryLock(0):
+        remove(folder)
+        lock.unlock()
+
+
+def _interrupted_folders() -> dict[Path, float]:
+    """Give the folders no window works in, with when they were written; remove those too old."""
+    found = {}
+    for folder in (path for path in checkpoints_dir().iterdir() if path.is_dir()):
+        lock = lock_of(folder)
+        if not lock.tryLock(0):
+            continue
+        written = _written(folder) if folder.exists() else 0.0
+        if time.time() - written > MOST_DAYS * _DAY_SECONDS:
+            remove(folder)
+        else:
+            found[folder] = written
+        lock.unlock()
+    return found
+
+
+def _written(folder: Path) -> float:
+    return max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+
+
+def lock_of(folder: Path) -> QLockFile:
+    """Give the lock that tells other windows of a training under way; that of a crash is void."""
+    lock = QLockFile(f"{folder}.lock")
+    lock.setStaleLockTime(0)  # age says nothing, a training may take days; a dead process does
+    return lock

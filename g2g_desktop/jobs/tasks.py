@@ -1,0 +1,141 @@
+"""What the window asks of the core, as functions for a `Job`.
+
+Torch and the readers are imported in them, so that the window is there before they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtGui import QImage
+
+from g2g_desktop.model.contrast import SATURATED_PERCENT, IntensitySample
+from training_core.patches.smooth_patches import find_smooth_patches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.first_look import Fits
+    from training_core.patches.smooth_patches import SmoothPatches
+    from training_core.run import Run
+    from training_core.settings import PatchSettings, Settings
+    from training_core.stack import Pixels, Stack
+
+
+@dataclass(frozen=True, slots=True)
+class ExportChoice:
+    """Where the result goes, and in which data type: "same" as the input, or "float32"."""
+
+    path: Path
+    dtype: str = "same"
+    overwrite: bool = False
+
+
+def read_stack(paths: Sequence[Path], run: Run) -> Stack:
+    """Open what was dropped: a file, several files of one shape, or a folder."""
+    from training_core.io.readers import open_stack
+
+    return open_stack(paths if len(paths) > 1 else paths[0], run=run)
+
+
+def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:
+    """Find the smooth patches of the whole stack."""
+    return find_smooth_patches(stack, settings, run=run)
+
+
+def start_engine(run: Run) -> str:
+    """Import torch ahead of its use, and name the device it will compute on."""
+    from training_core.compute.device import choose_device, describe_device, limit_threads
+
+    limit_threads()
+    return describe_device(choose_device("auto", run=run))
+
+
+def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
+    """Measure how long training and denoising will take."""
+    from training_core import pipeline
+    from training_core.compute import device
+
+    run.check()
+    device.limit_threads()
+    return pipeline.expected_seconds(stack, settings)
+
+
+def first_look(stack: Stack, frame: int, device_name: str, fits: Fits, run: Run) -> Pixels:
+    """Denoise one frame with the bundled network, fitted to the stack as `fits` keeps."""
+    from training_core import first_look as dncnn_b
+    from training_core.compute import device
+
+    device.limit_threads()
+    return dncnn_b.look(stack, frame=frame, device=device_name, fits=fits, run=run).pixels
+
+
+def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
+    """Learn a denoiser from the stack, going on from what `folder` keeps and keeping it there."""
+    from training_core import pipeline
+    from training_core.compute import checkpoint, device
+
+    device.limit_threads()
+    kept = checkpoint.Checkpoint(folder, run=run, save_cancelled=False)  # it is discarded
+    return pipeline.train([stack], settings, run=run, checkpoint=kept)
+
+
+def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
+    """Denoise the stack."""
+    from training_core.compute import device
+    from training_core.denoise import denoiser as core
+
+    device.limit_threads()
+    return core.denoise(stack, denoiser, run=run)
+
+
+def load_model(path: Path, run: Run) -> Denoiser:
+    """Open a model file."""
+    from training_core.denoise.model_file import load_denoiser
+
+    run.check()
+    return load_denoiser(path)
+
+
+def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
+    """Write a model file; that an existing one may be replaced was asked before."""
+    from training_core.denoise.model_file import save_denoiser
+
+    run.check()
+    return save_denoiser(denoiser, path, overwrite=True)
+
+
+def export(
+    noisy: Stack, denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run
+) -> Path:
+    """Write the result with the story of its making inside.
+
+    `denoised` is already rounded to the data type of the input; fractions of a grey value are to be
+    had only by denoising once more.
+    """
+    from training_core.io.tiff_writer import write_stack
+
+    if choice.dtype == "float32":
+        as_float = noisy.with_pixels(np.asarray(noisy.pixels, dtype=np.float32))
+        denoised = denoise(as_float, denoiser, run)
+    return write_stack(
+        denoised, choice.path, overwrite=choice.overwrite, description=denoiser.card, run=run
+    )
+
+
+def thumbnail(path: Path, run: Run) -> QImage:
+    """Draw the first frame of a stack, as the viewer would, for a button."""
+    from training_core.io.readers import open_stack
+
+    stack = open_stack(path, run=run)
+    frame = stack.raw_frame(0)
+    low, high = IntensitySample.of_image(frame).window(SATURATED_PERCENT[0])
+    grey = np.clip((frame.astype(np.float32) - low) * (255 / (high - low)), 0, 255)
+    height, width = grey.shape
+    data = grey.astype(np.uint8).tobytes()
+    image = QImage(data, width, height, width, QImage.Format.Format_Grayscale8)
+    return image.copy()  # an image of its own, not a window on `data`

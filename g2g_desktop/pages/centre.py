@@ -1,0 +1,146 @@
+"""What fills the middle of the window: start, loading, viewer and training, comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from g2g_desktop.cards.step_card import GAP
+from g2g_desktop.model.view_state import Page
+from g2g_desktop.viewer.compare_view import CompareView
+from g2g_desktop.viewer.first_look import FirstLook
+from g2g_desktop.viewer.patch_overlay import PatchPreview
+from g2g_desktop.viewer.preview_view import PreviewView
+from g2g_desktop.viewer.stack_view import StackView
+from training_core.run import PreviewReady, StageStarted, StepsDone
+
+from .loading_page import LoadingPage
+from .start_page import StartPage
+from .training_plot import TrainingPlot
+
+if TYPE_CHECKING:
+    from g2g_desktop.model.session import Session
+    from g2g_desktop.model.view_state import ViewState
+    from g2g_desktop.widgets.theme import Theme
+    from training_core.run import Event
+
+
+class Centre(QStackedWidget):
+    """One page at a time; each page keeps what it shows until the session has something else."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.start = StartPage(theme)
+        self.loading = LoadingPage()
+        self.viewer = ViewerPage(theme)
+        self.compare = CompareView()
+        self._pages: dict[Page, QWidget] = {
+            Page.START: self.start,
+            Page.LOADING: _with_margins(self.loading),
+            Page.STACK: _with_margins(self.viewer),
+            Page.COMPARE: _with_margins(self.compare),
+        }
+        self._pages[Page.TRAINING] = self._pages[Page.STACK]
+        for page in (Page.START, Page.LOADING, Page.STACK, Page.COMPARE):
+            self.addWidget(self._pages[page])
+        self._pair: object = None
+        theme.changed.connect(self.set_theme)
+        self.set_theme(theme.dark)
+
+    def show_session(self, session: Session, view: ViewState) -> None:
+        """Show the page of a view state, filled from the session."""
+        self.viewer.show_session(session, training=view.page is Page.TRAINING)
+        pair = (session.stack, session.denoised)
+        if self._pair is None or any(a is not b for a, b in zip(pair, self._pair, strict=True)):  # type: ignore[call-overload]
+            self._pair = pair
+            self.compare.set_pair(*(pair if session.denoised is not None else (None, None)))
+            self.compare.show_frame(self.viewer.stack_view.frame_index)
+        page = self._pages[view.page]
+        if page is not self.currentWidget():
+            self.setCurrentWidget(page)
+
+    @property
+    def view(self) -> StackView | CompareView:
+        """The viewer that is in sight."""
+        shown = self.currentWidget() is self._pages[Page.COMPARE]
+        return self.compare if shown else self.viewer.stack_view
+
+    @Slot(bool)
+    def set_theme(self, dark: bool) -> None:
+        """Pass the theme on to what paints itself."""
+        for part in (self.viewer.stack_view, self.compare, self.viewer.plot):
+            part.set_theme(dark)
+
+
+class ViewerPage(QWidget):
+    """The stack with its smooth patches; while training, preview and losses beside it."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.stack_view = StackView()
+        self.first_look = FirstLook(self.stack_view, theme)
+        self.stack_view.column.insertWidget(1, self.first_look.strip)
+        self.preview = PreviewView()
+        self.plot = TrainingPlot()
+        self.patches = PatchPreview(self)
+        self.patches.attach(self.stack_view)
+        self._shown: object = None
+        self._training = self._has_preview = False
+        pictures = QSplitter(Qt.Orientation.Horizontal)
+        pictures.addWidget(self.stack_view)
+        pictures.addWidget(self.preview)
+        pictures.setStretchFactor(0, 2)
+        pictures.setStretchFactor(1, 3)
+        everything = QSplitter(Qt.Orientation.Vertical)
+        everything.addWidget(pictures)
+        everything.addWidget(self.plot)
+        everything.setStretchFactor(0, 3)
+        everything.setStretchFactor(1, 1)
+        for splitter in (pictures, everything):
+            splitter.setChildrenCollapsible(False)
+            splitter.setHandleWidth(GAP)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(everything)
+
+    def show_session(self, session: Session, *, training: bool) -> None:
+        """Show the stack of the session."""
+        if session.stack is not self._shown:
+            self._shown = session.stack
+            self.stack_view.set_stack(session.stack)
+            self.patches.set_stack(session.stack)
+            self.preview.set_pixel_size(session.stack.pixel_size.x_um if session.stack else None)
+        device, wanted = session.settings.device, session.first_look
+        self.first_look.show(session.stack, device, wanted=wanted)
+        self.patches.set_settings(session.settings.patches)
+        self._training = training
+        self.preview.setVisible(training and self._has_preview)
+        self.plot.setVisible(training)
+
+    def clear_training(self) -> None:
+        """Forget the last training."""
+        self._has_preview = False
+        self.preview.clear()
+        self.plot.clear()
+
+    @Slot(object)
+    def take(self, event: Event) -> None:
+        """Follow the events of a training."""
+        if isinstance(event, PreviewReady):
+            self._has_preview = True
+            self.preview.setVisible(self._training)
+            self.preview.show_preview(event)
+        elif isinstance(event, StageStarted):
+            self.plot.start_stage(event.stage, event.detail)
+        elif isinstance(event, StepsDone) and event.losses:
+            self.plot.add_losses(event.stage, event.done, event.losses)
+
+
+def _with_margins(widget: QWidget) -> QWidget:
+    holder = QWidget()
+    column = QVBoxLayout(holder)
+    column.setContentsMargins(2 * GAP, GAP, 2 * GAP, GAP)
+    column.addWidget(widget)
+    return holder

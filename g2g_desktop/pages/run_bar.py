@@ -1,0 +1,95 @@
+"""The bar that is always in sight: what goes on, and the one obvious next button."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+
+from g2g_desktop.cards.step_card import GAP, ToneLabel
+from g2g_desktop.cards.train_card import LOOK_TIP
+from g2g_desktop.model.view_state import Badge
+from g2g_desktop.widgets.theme import Tone
+
+from .progress_panel import ProgressPanel
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QAction
+
+    from g2g_desktop.model.view_state import ViewState
+    from g2g_desktop.widgets.theme import Theme
+
+_TEXT = {
+    "open": "Open another stack...",
+    "train": "Train and denoise",
+    "denoise": "Use the model",
+    "first_look": "Preview",
+    "stop_and_keep": "Stop and keep",
+    "cancel": "Cancel",
+    "export": "Export TIFF...",
+    "save_model": "Save model...",
+}
+_TIP = {"first_look": LOOK_TIP}
+_ENDINGS = ("stop_and_keep", "cancel")  # ways out are offered, not urged
+
+
+class RunBar(QFrame):
+    """A sentence, the progress, and one or two buttons; `asked` carries the id of an action."""
+
+    asked = Signal(str)
+
+    def __init__(self, actions: dict[str, QAction], theme: Theme) -> None:
+        super().__init__()
+        self._actions, self._theme = actions, theme
+        self.setProperty("surface", "bar")
+        self.headline = ToneLabel(theme)
+        self.progress = ProgressPanel(theme)
+        self.next_button, self.other_button = QPushButton(), QPushButton()
+        self.next_button.clicked.connect(self._on_clicked)
+        self.other_button.clicked.connect(self._on_clicked)
+        self._buttons = QHBoxLayout()
+        self._buttons.setSpacing(GAP)
+        self._buttons.addWidget(self.next_button)
+        self._buttons.addWidget(self.other_button)
+        self._urge(True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(2 * GAP, 12, 2 * GAP, 2 * GAP)
+        column.setSpacing(GAP)
+        column.addWidget(self.headline)
+        column.addWidget(self.progress)
+        column.addLayout(self._buttons)
+
+    def show_view(self, view: ViewState) -> None:
+        """Show the buttons and the sentence of a view state."""
+        failed = Badge.FAILED in view.badges.values()
+        self.headline.say(Tone.RED if failed else Tone.TEXT, view.headline)
+        self.progress.setVisible(view.busy)
+        self._urge(view.next_action not in _ENDINGS)
+        self._show_button(self.next_button, view.next_action, view)
+        self._show_button(self.other_button, view.other_action, view)
+
+    def _show_button(self, button: QPushButton, action: str, view: ViewState) -> None:
+        button.setVisible(bool(action))
+        if not action:
+            return
+        closes = action == "first_look" and view.first_look
+        button.setObjectName(action)
+        button.setText("Close preview" if closes else _TEXT[action])
+        button.setEnabled(action in view.allowed)
+        keys = self._actions[action].shortcut().toString()
+        button.setToolTip(f"{_TIP.get(action, _TEXT[action])} ({keys})")
+
+    def _urge(self, primary: bool) -> None:
+        """Make the first button the obvious one, or one of two alike."""
+        if self.next_button.property("primary") == primary:
+            return
+        self.next_button.setProperty("primary", primary)
+        self.next_button.style().polish(self.next_button)
+        for index, stretch in enumerate((3, 2) if primary else (1, 1)):
+            self._buttons.setStretch(index, stretch)
+
+    def _on_clicked(self) -> None:
+        button = self.sender()
+        if isinstance(button, QPushButton):
+            self.asked.emit(button.objectName())

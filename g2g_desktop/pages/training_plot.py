@@ -1,0 +1,214 @@
+"""The losses of a training, as curves with plain names and one sentence on what to expect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QSize, Qt, QTimer, Slot
+from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
+
+from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Tone
+from training_core.run import Stage
+
+from .loss_curve import LossCurve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REDRAW_MS = 100
+SETTLED_AFTER = 50  # points, from which on the first tenth no longer sets the scale
+PLAIN_NAMES = {
+    "generator": "Made noise, taken for real",
+    "critic": "Real noise told from made noise",
+    "noise critic": "Real noise told from made noise",
+    "image critic": "Real images told from made images",
+    "cycle": "Image after the way there and back",
+    "loss": "Difference from the target",
+    "denoiser": "Difference from the target",
+    "validation": "Difference on unseen patches",
+}
+FLATTENS = "The curve flattens early; that is no reason to stop."
+LABEL_PX = 24  # the height of the label of a part, with some air
+COMPETES = "Two networks compete here: the curves wobble and need not fall."
+
+# Okabe and Ito's colours, told apart by colour-blind eyes; lighter ones on dark.
+INKS = {
+    False: ("#0072b2", "#d55e00", "#007a5a", "#a3548a"),
+    True: ("#56b4e9", "#ff9d4d", "#2fc79b", "#e39bc8"),
+}
+
+
+class _Page:
+    """The curves of one stage, and where its parts begin."""
+
+    def __init__(self) -> None:
+        self.curves: dict[str, LossCurve] = {}
+        self.parts: list[tuple[float, str]] = []
+        self.x = 0.0
+        self._offset = 0.0
+        self._last_step = 0
+
+    def add(self, step: int, losses: Mapping[str, float]) -> None:
+        """Append one point per loss; steps that start over continue where the last part ended."""
+        if step < self._last_step:
+            self._offset = self.x
+        self._last_step = step
+        self.x = self._offset + step
+        for name, value in losses.items():
+            self.curves.setdefault(name, LossCurve()).add(self.x, value)
+
+
+class TrainingPlot(QWidget):
+    """Curves per loss, a tab per stage; redrawn at most ten times a second."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pages: dict[str, _Page] = {}
+        self._dark = False
+        self.tabs = QTabBar(self)
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        self.legend = _words(self)
+        self.plot = _empty_plot()
+        self.sentence = _words(self)
+        self.sentence.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for part in (self.tabs, self.legend, self.plot, self.sentence):
+            column.addWidget(part, 1 if part is self.plot else 0)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(REDRAW_MS)
+        self._timer.timeout.connect(self.redraw)
+        self.tabs.currentChanged.connect(self.redraw)
+        self.set_theme(dark=False)
+        self.clear()
+
+    def sizeHint(self) -> QSize:
+        """Wide, and twice as high as it likes: a full splitter gives a newcomer half of that."""
+        return QSize(420, 440)
+
+    def clear(self) -> None:
+        """Forget all curves, before a new training."""
+        self._pages.clear()
+        while self.tabs.count():
+            self.tabs.removeTab(0)
+        self.redraw()
+
+    def start_stage(self, stage: Stage, detail: str = "") -> None:
+        """Begin a stage, or a further part of it, such as the next round; no losses, no tab."""
+        page = self._pages.setdefault(str(stage), _Page())
+        if detail:
+            page.parts.append((page.x, detail))
+        self._ask_redraw()
+
+    def add_losses(self, stage: Stage, step: int, losses: Mapping[str, float]) -> None:
+        """Append the mean losses up to `step`."""
+        if not losses:
+            return
+        page = self._pages.setdefault(str(stage), _Page())
+        if not page.curves:
+            # A page is worth a look when it begins; later the user may look back at another.
+            self.tabs.setCurrentIndex(self.tabs.addTab(str(stage)))
+        page.add(step, losses)
+        self._ask_redraw()
+
+    def set_theme(self, dark: bool) -> None:
+        """Take the colours of the light or the dark theme."""
+        self._dark = dark
+        colours: Colours = DARK if dark else LIGHT
+        self.plot.setBackground(colours.field)
+        for side in ("left", "bottom"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(colours.border)
+            axis.setTextPen(colours.tones[Tone.MUTED])
+        self.redraw()
+
+    def _ask_redraw(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    @Slot()
+    def redraw(self) -> None:
+        """Draw the page of the chosen tab."""
+        self._timer.stop()
+        self.tabs.setVisible(self.tabs.count() > 1)
+        self.plot.clear()
+        name = self.tabs.tabText(self.tabs.currentIndex())
+        page = self._pages.get(name)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).setVisible(page is not None and bool(page.curves))
+        if page is None or not page.curves:
+            self.legend.setText("")
+            self.sentence.setText("The curves appear when the training begins.")
+            return
+        self.sentence.setText(COMPETES if name == Stage.NOISE_MODEL else FLATTENS)
+        self._draw_parts(page)
+        self._draw_curves(page)
+
+    def _draw_curves(self, page: _Page) -> None:
+        inks, entries, settled = INKS[self._dark], [], []
+        for number, (name, curve) in enumerate(page.curves.items()):
+            x, y = curve.points()
+            ink = inks[number % len(inks)]
+            self.plot.plot(x, y, pen=pg.mkPen(ink, width=2))
+            entries.append(f'<span style="color:{ink}">&#9644;</span>&nbsp;{plain_name(name)}')
+            settled.append(y[len(y) // 10 :] if len(y) > SETTLED_AFTER else y)
+        self.legend.setText(" &nbsp; ".join(entries) + ", by step")
+        # The first steps are far off; scaled to them, all later ones would look flat.
+        values = np.concatenate(settled)
+        if values.size:
+            # From zero, where nothing is below it: a flat loss shall look flat.
+            low = min(0.0, float(values.min()))
+            high = float(values.max())
+            reach = 0.05 * (high - low or 1.0)
+            above = self._headroom(high - low + reach) if page.parts else reach
+            self.plot.setYRange(low - reach * (low < 0), high + above, padding=0)
+            self.plot.setXRange(0, max(page.x, 1), padding=0.01)
+
+    def _headroom(self, span: float) -> float:
+        """Give what to add above curves that need `span`, so that labels are clear of them."""
+        height = float(self.plot.getViewBox().height())
+        share = min(LABEL_PX / max(height, 1.0), 0.5)
+        return span * share / (1 - share)
+
+    def _draw_parts(self, page: _Page) -> None:
+        colours = DARK if self._dark else LIGHT
+        ink = colours.tones[Tone.MUTED]
+        pen = pg.mkPen(ink, style=Qt.PenStyle.DotLine)
+        # Filled, for the first steps of a curve may be higher than the plot.
+        options = {"position": 1.0, "color": ink, "anchors": [(0, 0)] * 2, "fill": colours.field}
+        for x, text in page.parts:
+            line = pg.InfiniteLine(x, pen=pen, label=text, labelOpts=options)
+            line.setZValue(1)  # above the curves
+            self.plot.addItem(line)
+
+
+def plain_name(name: str) -> str:
+    """Give the words for a loss that a reader of the plot can do without the code."""
+    return PLAIN_NAMES.get(name, name.replace("_", " ").capitalize())
+
+
+def _words(parent: QWidget) -> QLabel:
+    label = QLabel(parent)
+    label.setWordWrap(True)
+    return label
+
+
+def _empty_plot() -> pg.PlotWidget:
+    plot = pg.PlotWidget()
+    plot.setMenuEnabled(False)
+    # The plot makes its menu without a parent, and it would outlive the plot.
+    menu = plot.getPlotItem().ctrlMenu
+    menu.setParent(plot, menu.windowFlags())
+    plot.setMouseEnabled(x=False, y=False)
+    plot.hideButtons()
+    plot.showGrid(y=True, alpha=0.15)
+    plot.getAxis("bottom").enableAutoSIPrefix(False)
+    plot.getAxis("left").enableAutoSIPrefix(False)
+    plot.setMinimumSize(160, 70)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return plot

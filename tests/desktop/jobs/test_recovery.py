@@ -1,0 +1,261 @@
+"""What a crash must not cost: trainings are kept on disk until their result is safe."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from PySide6.QtCore import Qt
+
+from g2g_desktop.jobs import recovery
+from g2g_desktop.jobs.interrupted import MOST_KEPT, Interrupted, find_interrupted, lock_of
+from g2g_desktop.jobs.tasks import ExportChoice
+from g2g_desktop.model.session import State, Step
+from g2g_desktop.paths import checkpoints_dir, user_data_dir
+from training_core.compute.checkpoint import Checkpoint, describe_job
+from training_core.errors import InputError
+from training_core.run import SILENT
+from training_core.settings import preset
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    from g2g_desktop.main_window import MainWindow
+    from tests.support.stand_ins import FakeCore
+    from training_core.settings import Settings
+    from training_core.stack import Stack
+
+DAY = 86_400
+
+
+def interrupt(stack: Stack, name: str, settings: Settings, days_ago: float = 0.0) -> Path:
+    """Leave what a training that was killed leaves."""
+    folder = checkpoints_dir() / name
+    kept = Checkpoint(folder)
+    kept.claim(describe_job([stack], settings))
+    kept.part("patches").save({"weights": torch.ones(3)})
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - days_ago * DAY,) * 2)
+    return folder
+
+
+def kept() -> list[str]:
+    return sorted(path.name for path in checkpoints_dir().iterdir() if path.is_dir())
+
+
+def test_the_latest_training_of_the_stack_is_found_with_its_settings(small_stack: Stack) -> None:
+    quick = preset("quick", seed=5)
+    interrupt(small_stack, "older", preset("paper"), days_ago=2)
+    folder = interrupt(small_stack, "latest", quick, days_ago=1)
+    interrupt(small_stack.with_pixels(small_stack.pixels + 1), "another stack", quick)
+    found = find_interrupted(small_stack, SILENT)
+    assert (found.folder, found.settings) == (folder, quick)
+    assert found.when.timestamp() == pytest.approx(time.time() - DAY, abs=60)
+    assert kept() == ["another stack", "latest", "older"]
+
+
+def test_nothing_is_found_where_nothing_was_interrupted(small_stack: Stack) -> None:
+    assert find_interrupted(small_stack, SILENT) is None
+    (checkpoints_dir() / "empty").mkdir()
+    assert find_interrupted(small_stack, SILENT) is None
+    damaged = interrupt(small_stack, "damaged", preset("quick"))
+    (damaged / "job.part").write_bytes(b"no checkpoint")
+    assert find_interrupted(small_stack, SILENT) is None
+
+
+def test_what_is_old_or_too_much_is_removed(small_stack: Stack) -> None:
+    for days in (1, 2, 3, 4, 13, 15):
+        interrupt(small_stack, f"{days:02d} days", preset("quick"), days_ago=days)
+    assert find_interrupted(small_stack, SILENT).folder.name == "01 days"
+    assert kept() == ["01 days", "02 days", "03 days"]
+    assert len(kept()) == MOST_KEPT
+
+
+def test_a_training_under_way_in_another_window_is_let_be(small_stack: Stack) -> None:
+    folder = interrupt(small_stack, "busy", preset("quick"), days_ago=20)
+    lock = lock_of(folder)
+    assert lock.tryLock(0)
+    assert find_interrupted(small_stack, SILENT) is None
+    assert kept() == ["busy"]
+    lock.unlock()
+
+
+def trained(window: MainWindow, qtbot: QtBot) -> None:
+    window.commands.do("train")
+    qtbot.waitUntil(lambda: window.session.state is State.DONE)
+
+
+def test_it_is_kept_until_the_result_is_on_disk(
+    loaded: MainWindow, core: FakeCore, tmp_path: Path, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    assert [core.kept_in[0].name] == kept()
+    assert core.kept_in[0].is_relative_to(user_data_dir())
+    assert find_interrupted(loaded.session.stack, SILENT) is None  # it is in use
+    loaded.workflow.export(ExportChoice(tmp_path / "out.tif"))
+    qtbot.waitUntil(lambda: loaded.session.exported is not None)
+    assert kept() == []
+
+
+def test_cancel_discards_it(loaded: MainWindow, core: FakeCore, qtbot: QtBot) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: kept() != [])
+    loaded.commands.do("cancel")
+    qtbot.waitUntil(lambda: loaded.session.state is State.READY)
+    assert kept() == []
+
+
+def test_closing_the_window_discards_it(loaded: MainWindow, qtbot: QtBot) -> None:
+    trained(loaded, qtbot)
+    loaded.session.set_model_saved()
+    loaded.session.set_exported(loaded.session.stack.source)
+    assert kept() != []
+    assert loaded.close()
+    assert kept() == []
+
+
+def test_another_training_takes_its_place(loaded: MainWindow, core: FakeCore, qtbot: QtBot) -> None:
+    trained(loaded, qtbot)
+    loaded.session.set_settings(preset("quick"))
+    core.may_end.clear()
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: len(core.kept_in) == 2)
+    assert kept() == [core.kept_in[1].name]
+
+
+@pytest.mark.parametrize(
+    ("error", "stays"), [(InputError("Too small."), False), (OSError("Power."), True)]
+)
+def test_a_failure_nobody_expected_leaves_it(
+    error: Exception, stays: bool, loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.error = error
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: loaded.session.failure is not None)
+    assert bool(kept()) == stays
+
+
+@pytest.fixture
+def interrupted(
+    window: MainWindow, stack_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> MainWindow:
+    """Give the window with a stack open whose training was killed after four minutes."""
+    folder = checkpoints_dir() / "20260902-153210"
+    folder.mkdir()
+    when = datetime(2026, 9, 2, 15, 32)
+    known = Interrupted(folder, preset("quick", seed=3), when, 240.0)
+    monkeypatch.setattr(recovery, "find_interrupted", lambda _stack, _run: known)
+    window.commands.open_paths([stack_file])
+    qtbot.waitUntil(lambda: window.session.interrupted is known)
+    return window
+
+
+def test_an_interrupted_training_is_offered(interrupted: MainWindow) -> None:
+    notice = interrupted.side.train.interrupted
+    assert interrupted.session.step is Step.TRAIN
+    assert notice.isVisible()
+    when = f"2 {datetime(2026, 9, 2):%B} at 15:32"
+    assert notice.words.text() == (
+        f"A training of this stack was interrupted on {when} (Quick, after 4 min)."
+    )
+    assert interrupted.run_bar.next_button.text() == "Train and denoise"
+
+
+def test_continue_goes_on_in_the_same_folder_with_the_same_settings(
+    interrupted: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    qtbot.mouseClick(interrupted.side.train.interrupted.go_on, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: interrupted.session.state is State.DONE)
+    assert core.trained == [preset("quick", seed=3)]
+    assert [folder.name for folder in core.kept_in] == ["20260902-153210"]
+    assert interrupted.session.interrupted is None
+    interrupted.session.show(Step.TRAIN)
+    assert not interrupted.side.train.interrupted.isVisible()
+
+
+def test_continue_lets_a_training_be_that_another_window_has_gone_on_with(
+    interrupted: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    lock = lock_of(checkpoints_dir() / "20260902-153210")
+    assert lock.tryLock(0)
+    qtbot.mouseClick(interrupted.side.train.interrupted.go_on, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: interrupted.session.state is State.DONE)
+    assert core.trained == [preset("quick", seed=3)]
+    assert kept() == ["20260902-153210", core.kept_in[0].name]
+    interrupted.workflow.recovery.discard()
+    assert kept() == ["20260902-153210"]
+    lock.unlock()
+
+
+def test_discard_lets_a_training_be_that_another_window_has_gone_on_with(
+    interrupted: MainWindow, qtbot: QtBot
+) -> None:
+    lock = lock_of(checkpoints_dir() / "20260902-153210")
+    assert lock.tryLock(0)
+    qtbot.mouseClick(interrupted.side.train.interrupted.discard, Qt.MouseButton.LeftButton)
+    assert kept() == ["20260902-153210"]
+    assert interrupted.session.interrupted is None
+    lock.unlock()
+
+
+def test_folders_are_removed_only_under_their_lock(
+    interrupted: MainWindow, small_stack: Stack, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: dict[str, bool] = {}
+
+    def remove(folder: Path, **_more: object) -> None:
+        removed[folder.name] = not lock_of(folder).tryLock(0)
+
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    for days in (1, 2, 3, 4, 15):
+        interrupt(small_stack, f"{days:02d} days", preset("quick"), days_ago=days)
+    find_interrupted(small_stack, SILENT)
+    interrupted.commands.do("discard_interrupted")
+    trained(interrupted, qtbot)
+    interrupted.workflow.recovery.discard()
+    assert removed.keys() >= {"04 days", "15 days", "20260902-153210"}
+    assert len(removed) == 4  # the last is that of the new training
+    assert all(removed.values())
+
+
+def test_train_with_other_settings_begins_anew(
+    interrupted: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    trained(interrupted, qtbot)
+    assert core.trained == [preset("balanced")]
+    assert core.kept_in[0].name != "20260902-153210"
+
+
+def test_discard_removes_it(interrupted: MainWindow, qtbot: QtBot) -> None:
+    notice = interrupted.side.train.interrupted
+    qtbot.mouseClick(notice.discard, Qt.MouseButton.LeftButton)
+    assert kept() == []
+    assert not notice.isVisible()
+    assert interrupted.session.state is State.READY
+    assert not interrupted.menus.actions["resume"].isEnabled()
+
+
+def test_another_stack_is_looked_at_anew(
+    interrupted: MainWindow, stack_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "find_interrupted", lambda _stack, _run: None)
+    first = interrupted.session.stack
+    interrupted.commands.open_paths([stack_file])
+    qtbot.waitUntil(lambda: interrupted.session.stack is not first)
+    assert interrupted.session.interrupted is None
+
+
+def test_pixels_that_differ_in_one_place_are_another_stack(small_stack: Stack) -> None:
+    interrupt(small_stack, "one", preset("quick"))
+    other = np.array(small_stack.pixels)
+    other[1, 50, 50] += 1
+    assert find_interrupted(small_stack.with_pixels(other), SILENT) is None

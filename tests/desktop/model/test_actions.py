@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from g2g_desktop.model.actions import ACTIONS, allowed_actions
+from g2g_desktop.model.session import Activity, Session, State
+from g2g_desktop.paths import resource
+from tests.support.stand_ins import FakeDenoiser
+
+if TYPE_CHECKING:
+    from g2g_desktop.main_window import MainWindow
+    from training_core.stack import Stack
+
+ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "shortcuts", "show_log", "about"}
+OPEN = {"open", "open_folder", "open_model"}
+LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
+MODEL = {"save_model", "model_info"}
+RESULT = {"export", "split", "side"}
+
+ALLOWED = {
+    State.EMPTY: ALWAYS | OPEN,
+    State.LOADING: ALWAYS | {"cancel"},
+    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size"},
+    State.TRAINING: ALWAYS | LOOK | {"stop_and_keep", "cancel"},
+    State.STOPPING: ALWAYS | LOOK | {"cancel"},
+    State.CANCELLING: ALWAYS | LOOK,
+    State.DENOISING: ALWAYS | LOOK | {"cancel"},
+    State.DONE: ALWAYS | OPEN | LOOK | MODEL | RESULT | {"train", "denoise", "pixel_size"},
+    State.EXPORTING: ALWAYS | LOOK | {"cancel"},
+}
+
+
+def session_in(state: State, stack: Stack) -> Session:
+    """Give a session in a state, with what a session in that state has."""
+    session = Session()
+    if state not in (State.EMPTY, State.LOADING):
+        session.set_stack(stack)
+    if state in (State.DONE, State.EXPORTING):
+        session.set_denoiser(FakeDenoiser(session.settings))
+        session.set_denoised(stack)
+    if state.name in Activity.__members__:
+        session.begin(Activity[state.name])
+    assert session.state is state
+    return session
+
+
+@pytest.mark.parametrize("state", State)
+def test_each_state_allows_these_actions_and_no_others(state: State, small_stack: Stack) -> None:
+    assert allowed_actions(session_in(state, small_stack)) == ALLOWED[state]
+
+
+@pytest.mark.parametrize("state", [State.EMPTY, State.READY])
+def test_a_model_opens_further_ways(state: State, small_stack: Stack) -> None:
+    session = session_in(state, small_stack)
+    session.set_denoiser(FakeDenoiser(session.settings))
+    further = MODEL | ({"denoise"} if state is State.READY else set())
+    assert allowed_actions(session) == ALLOWED[state] | further
+
+
+def test_no_key_means_two_things() -> None:
+    keys = Counter(key for spec in ACTIONS for key in spec.shortcuts)
+    assert [key for key, count in keys.items() if count > 1] == []
+
+
+def test_every_action_has_a_command_and_its_icon(window: MainWindow) -> None:
+    assert set(window.commands.by_id) == {spec.id for spec in ACTIONS}
+    for spec in ACTIONS:
+        assert not spec.icon or resource(f"icons/{spec.icon}.svg").is_file()
+
+
+def test_an_action_not_allowed_does_nothing(window: MainWindow) -> None:
+    window.commands.do("export")
+    window.commands.do("train")
+    assert window.session.state is State.EMPTY
+
+
+def test_menus_are_enabled_as_the_state_says(window: MainWindow, small_stack: Stack) -> None:
+    for state in State:
+        window.menus.show_allowed(allowed_actions(session_in(state, small_stack)))
+        enabled = {name for name, action in window.menus.actions.items() if action.isEnabled()}
+        assert enabled == ALLOWED[state]

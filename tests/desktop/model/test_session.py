@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from g2g_desktop.model.session import Activity, Failure, Session, State, Step
+from tests.support.stand_ins import FakeDenoiser
+from training_core.settings import PatchSettings, preset
+from training_core.stack import PixelSize
+
+if TYPE_CHECKING:
+    from training_core.stack import Stack
+
+ANYTHING: Any = object()
+
+
+@pytest.fixture
+def session(small_stack: Stack) -> Session:
+    """Give a session that has everything."""
+    made = Session()
+    made.set_stack(small_stack)
+    made.set_patches(ANYTHING)
+    made.set_expected_seconds(60.0)
+    made.set_denoiser(FakeDenoiser(made.settings))
+    made.set_denoised(small_stack)
+    made.set_exported(Path("out.tif"))
+    return made
+
+
+def test_at_rest_the_state_is_what_there_is(small_stack: Stack) -> None:
+    session = Session()
+    assert session.state is State.EMPTY
+    session.set_stack(small_stack)
+    assert session.state is State.READY
+    session.set_denoised(small_stack)
+    assert session.state is State.DONE
+
+
+@pytest.mark.parametrize("activity", [a for a in Activity if a is not Activity.IDLE])
+def test_an_activity_is_the_state(session: Session, activity: Activity) -> None:
+    session.begin(activity)
+    assert session.state.name == activity.name
+    session.end()
+    assert session.state is State.DONE
+
+
+def test_a_new_stack_forgets_all_but_the_model(session: Session, small_stack: Stack) -> None:
+    denoiser = session.denoiser
+    session.set_stack(small_stack)
+    left = (session.patches, session.expected_seconds, session.denoised, session.exported)
+    assert left == (None, None, None, None)
+    assert session.denoiser is denoiser
+
+
+def test_new_patch_settings_forget_the_patches_and_make_the_result_stale(session: Session) -> None:
+    session.set_patch_settings(PatchSettings(strictness=0.2))
+    assert session.patches is None
+    assert session.expected_seconds == 60.0
+    assert session.denoised is not None
+    assert session.is_stale
+
+
+def test_other_new_settings_keep_the_patches(session: Session) -> None:
+    session.set_settings(replace(session.settings, seed=5))
+    assert session.patches is ANYTHING
+    assert session.expected_seconds is None
+    assert session.is_stale
+
+
+def test_equal_settings_change_nothing(session: Session) -> None:
+    heard: list[int] = []
+    session.changed.connect(lambda: heard.append(1))
+    session.set_settings(preset("balanced"))
+    assert heard == []
+    assert session.expected_seconds == 60.0
+
+
+def test_a_model_from_a_file_is_never_stale(session: Session) -> None:
+    session.set_denoiser(FakeDenoiser(preset("quick")), "cells.g2g")
+    assert not session.is_stale
+
+
+def test_pixel_size_is_corrected_in_stack_and_result(session: Session) -> None:
+    session.set_pixel_size(PixelSize(0.2, 0.2))
+    assert session.stack is not None
+    assert session.denoised is not None
+    assert session.stack.pixel_size == session.denoised.pixel_size == PixelSize(0.2, 0.2)
+    assert session.patches is ANYTHING
+
+
+def test_a_result_is_unsaved_until_it_is_exported(small_stack: Stack) -> None:
+    session = Session()
+    session.set_stack(small_stack)
+    assert session.unsaved == ""
+    session.set_denoiser(FakeDenoiser(session.settings))
+    assert session.unsaved == "The trained model has not been saved and would be lost."
+    session.set_denoised(small_stack)
+    assert session.unsaved == "The denoised stack has not been exported and would be lost."
+    session.set_exported(Path("out.tif"))
+    assert session.unsaved == ""
+
+
+def test_a_model_from_a_file_needs_no_saving(small_stack: Stack) -> None:
+    session = Session()
+    session.set_stack(small_stack)
+    session.set_denoiser(FakeDenoiser(session.settings), "from_file.g2g")
+    assert session.unsaved == ""
+
+
+def test_a_failure_stays_until_the_next_job(session: Session) -> None:
+    session.end(Failure(Step.TRAIN, "No."))
+    assert session.failure == Failure(Step.TRAIN, "No.")
+    session.begin(Activity.TRAINING)
+    assert session.failure is None
+
+
+def test_every_change_is_said_once(session: Session, small_stack: Stack) -> None:
+    heard: list[int] = []
+    session.changed.connect(lambda: heard.append(1))
+    session.set_stack(small_stack)
+    session.set_denoised(small_stack)
+    session.show(Step.TRAIN)
+    assert len(heard) == 3

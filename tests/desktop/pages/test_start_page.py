@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import Qt
+
+from g2g_desktop.jobs.job import Job
+from g2g_desktop.pages.start_page import SAMPLES, StartPage
+from g2g_desktop.widgets.theme import Theme
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+
+@pytest.fixture
+def page(qtbot: QtBot) -> StartPage:
+    made = StartPage(Theme("light"))
+    qtbot.addWidget(made)
+    made.resize(1000, 700)
+    made.show()
+    return made
+
+
+@pytest.mark.parametrize("number", range(len(SAMPLES)))
+def test_a_click_on_a_sample_opens_it(number: int, page: StartPage, qtbot: QtBot) -> None:
+    assert SAMPLES[number].path.is_file()
+    with qtbot.waitSignal(page.paths_chosen) as heard:
+        qtbot.mouseClick(page.samples[number], Qt.MouseButton.LeftButton)
+    assert heard.args == [[SAMPLES[number].path]]
+
+
+def test_the_samples_are_drawn_in_the_background(page: StartPage, qtbot: QtBot) -> None:
+    before = [card.picture.grab().toImage() for card in page.samples]
+    page.load_thumbnails()
+    qtbot.waitUntil(lambda: not Job.any_running(), timeout=30_000)
+    for card, blank in zip(page.samples, before, strict=True):
+        assert card.picture.grab().toImage() != blank
+
+
+def test_recent_files_open_again(page: StartPage, tmp_path: Path, qtbot: QtBot) -> None:
+    assert not page.recent.isVisible()
+    page.show_recent(tuple(str(tmp_path / f"{n}.tif") for n in range(9)))
+    assert page.recent.isVisible()
+    assert len(page.recent.buttons) == 4
+    with qtbot.waitSignal(page.paths_chosen) as heard:
+        page.recent.buttons[2].click()
+    assert heard.args == [[tmp_path / "2.tif"]]
+
+
+def test_the_drop_target_lights_up_while_something_hovers(page: StartPage) -> None:
+    calm = page.drop.grab().toImage()
+    page.show_hot(True)
+    assert page.drop.grab().toImage() != calm
+    page.show_hot(False)
+    assert page.drop.grab().toImage() == calm

@@ -1,0 +1,260 @@
+"""Before and after, driven as a user would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtWidgets import QApplication
+
+from g2g_desktop.viewer.compare_view import CompareView, PreviewView
+from training_core.run import PreviewReady, Region, Stage
+from training_core.stack import PixelSize, Stack
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QColor
+
+    from g2g_desktop.viewer.image_pane import ImagePane
+
+NOISY, DENOISED = 60, 200
+
+
+def pair(shape: tuple[int, ...] = (100, 200), axes: str = "YX") -> tuple[Stack, Stack]:
+    """Give a dark noisy and a bright denoised stack; two pixels fix the automatic contrast."""
+    noisy, denoised = np.full(shape, NOISY, np.uint8), np.full(shape, DENOISED, np.uint8)
+    noisy[..., 0, 0], noisy[..., 0, 1] = 0, 255
+    size = PixelSize(0.1, 0.1)
+    return Stack(noisy, axes, size), Stack(denoised, axes, size)
+
+
+@pytest.fixture
+def view(qtbot) -> CompareView:
+    widget = CompareView()
+    qtbot.addWidget(widget)
+    widget.resize(800, 560)
+    with qtbot.waitExposed(widget):
+        widget.show()
+    widget.set_pair(*pair())
+    widget.set_levels(0, 255)
+    QApplication.processEvents()
+    return widget
+
+
+def colour_at(pane: ImagePane, x: float, y: float) -> QColor:
+    QApplication.processEvents()
+    return pane.viewport().grab().toImage().pixelColor(pane.to_widget(x, y).toPoint())
+
+
+def test_the_divider_shows_noisy_left_and_denoised_right(view: CompareView) -> None:
+    view.left.set_divider(0.3)
+    shown = [colour_at(view.left, x, 80).red() for x in (5, 30, 55, 65, 120, 195)]
+    assert shown == [NOISY, NOISY, NOISY, DENOISED, DENOISED, DENOISED]
+
+
+def test_the_divider_can_be_dragged(qtbot, view: CompareView) -> None:
+    viewport = view.left.viewport()
+    start = view.left.to_widget(100, 50).toPoint()
+    stop = view.left.to_widget(160, 50).toPoint()
+    qtbot.mouseMove(viewport, start)
+    assert viewport.cursor().shape() is Qt.CursorShape.SplitHCursor
+    before = view.left.view_rect
+    qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(viewport, stop)
+    qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=stop)
+    assert view.left.divider == pytest.approx(0.8, abs=0.01)
+    assert view.left.view_rect == before
+    assert colour_at(view.left, 150, 80).red() == NOISY
+    assert colour_at(view.left, 170, 80).red() == DENOISED
+    qtbot.mouseMove(viewport, start)
+    assert view.left.divider == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_drag_beside_the_divider_pans(qtbot, view: CompareView) -> None:
+    view.left.zoom(8.0)
+    QApplication.processEvents()
+    middle, divider = view.left.view_rect.center().x(), view.left.divider
+    viewport = view.left.viewport()
+    qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+    for x in (110, 130, 150):
+        qtbot.mouseMove(viewport, QPoint(x, 100))
+    qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=QPoint(150, 100))
+    assert view.left.view_rect.center().x() < middle - 3
+    assert view.left.divider == divider
+
+
+def test_arrow_keys_move_the_divider(qtbot, view: CompareView) -> None:
+    qtbot.keyClick(view.left, Qt.Key.Key_Right)
+    assert view.left.divider == pytest.approx(0.51)
+    qtbot.keyClick(view.left, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    assert view.left.divider == pytest.approx(0.41)
+    for _ in range(6):
+        qtbot.keyClick(view.left, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    assert view.left.divider == 0
+
+
+def test_the_divider_stays_in_view_when_zoomed(view: CompareView) -> None:
+    view.left.set_divider(0.25)
+    view.left.zoom(20.0)
+    QApplication.processEvents()
+    seen = view.left.visible_rect
+    assert view.left.divider_x == pytest.approx(seen.left() + 0.25 * seen.width())
+    y = seen.top() + 0.7 * seen.height()
+    assert colour_at(view.left, view.left.divider_x - 1, y).red() == NOISY
+    assert colour_at(view.left, view.left.divider_x + 1, y).red() == DENOISED
+
+
+def test_side_by_side_shows_one_stack_each(qtbot, view: CompareView) -> None:
+    assert view.right.isHidden()
+    qtbot.keyClick(view.left, Qt.Key.Key_2)
+    QApplication.processEvents()
+    assert (view.mode, view.side_tool.isChecked()) == ("side", True)
+    assert view.left.width() == pytest.approx(view.right.width(), abs=1)
+    assert [colour_at(view.left, x, 80).red() for x in (20, 180)] == [NOISY, NOISY]
+    assert [colour_at(view.right, x, 80).red() for x in (20, 180)] == [DENOISED, DENOISED]
+    qtbot.keyClick(view.left, Qt.Key.Key_1)
+    assert (view.mode, view.right.isHidden()) == ("split", True)
+    assert colour_at(view.left, 180, 80).red() == DENOISED
+
+
+def test_panes_side_by_side_move_together(qtbot, view: CompareView) -> None:
+    view.set_mode("side")
+    QApplication.processEvents()
+    view.left.zoom(6.0)
+    assert view.right.view_rect == view.left.view_rect
+    viewport = view.right.viewport()
+    qtbot.mousePress(viewport, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
+    for x in (110, 130, 150):
+        qtbot.mouseMove(viewport, QPoint(x, 120))
+    qtbot.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=QPoint(150, 120))
+    left, right = view.left.view_rect, view.right.view_rect
+    assert (left.x(), left.y()) == (pytest.approx(right.x()), pytest.approx(right.y()))
+    assert left.width() == pytest.approx(right.width())
+    assert view.left.scale_factor == pytest.approx(6.0, rel=0.01)
+
+
+def test_contrast_is_that_of_the_noisy_stack_on_both(qtbot) -> None:
+    rng = np.random.default_rng(2)
+    noisy = rng.normal(500, 100, (128, 128)).astype(np.float32)
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.show()
+    view.set_pair(Stack(noisy, "YX"), Stack(np.full_like(noisy, 500), "YX"))
+    low, high = np.sort(noisy.ravel())[[29, 128 * 128 - 30]]
+    assert view.levels == (low, high)
+    for _ in range(2):
+        pictures = (view.left.picture, view.left.second, view.right.picture)
+        assert [tuple(p.getLevels()) for p in pictures] == [view.levels] * 3
+        view.auto_contrast()
+    assert view.levels[0] > low
+
+
+def test_space_shows_the_original_while_held(qtbot, view: CompareView) -> None:
+    view.left.set_divider(0.3)
+    qtbot.keyPress(view.left, Qt.Key.Key_Space)
+    assert colour_at(view.left, 150, 80).red() == NOISY
+    assert view.left.captions[Qt.AlignmentFlag.AlignRight] == ""
+    qtbot.keyRelease(view.left, Qt.Key.Key_Space)
+    assert colour_at(view.left, 150, 80).red() == DENOISED
+    view.set_mode("side")
+    qtbot.mousePress(view.original_button, Qt.MouseButton.LeftButton)
+    assert colour_at(view.right, 150, 80).red() == NOISY
+    assert view.right.captions[Qt.AlignmentFlag.AlignLeft] == "Noisy"
+    qtbot.mouseRelease(view.original_button, Qt.MouseButton.LeftButton)
+    assert colour_at(view.right, 150, 80).red() == DENOISED
+    assert view.right.captions[Qt.AlignmentFlag.AlignLeft] == "Denoised"
+
+
+def test_a_space_let_go_elsewhere_does_not_stick(view: CompareView, monkeypatch) -> None:
+    view.show_original(True)
+    monkeypatch.setattr(view, "isActiveWindow", lambda: False)
+    QApplication.sendEvent(view, QEvent(QEvent.Type.ActivationChange))
+    assert colour_at(view.left, 150, 80).red() == DENOISED
+
+
+def test_the_read_out_says_before_and_after(qtbot, view: CompareView) -> None:
+    qtbot.mouseMove(view.left.viewport(), view.left.to_widget(30.5, 70.5).toPoint())
+    assert view.readout == "30, 70 px (3.0, 7.0 µm) · noisy 60 → denoised 200"
+    view.set_mode("side")
+    QApplication.processEvents()
+    qtbot.mouseMove(view.right.viewport(), view.right.to_widget(0.5, 0.5).toPoint())
+    assert view.readout == "0, 0 px (0.0, 0.0 µm) · noisy 0 → denoised 200"
+
+
+def test_both_stacks_change_frame_together(qtbot) -> None:
+    noisy, denoised = pair((5, 40, 40), "ZYX")
+    for index in range(5):
+        noisy.pixels[index, 5:, :] = 10 * index
+        denoised.pixels[index, 5:, :] = 10 * index + 1
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.show()
+    view.set_pair(noisy, denoised)
+    with qtbot.waitSignal(view.frame_changed) as heard:
+        view.show_frame(3)
+    assert heard.args == [3]
+    images = (view.left.picture.image, view.left.second.image, view.right.image)
+    assert [int(image[20, 20]) for image in images] == [30, 31, 31]
+    view.set_mode("side")
+    qtbot.keyClick(view.left, Qt.Key.Key_Right)
+    assert view.frame_index == 4
+
+
+def test_nothing_can_be_shown_too(qtbot, view: CompareView) -> None:
+    view.set_pair(None, None)
+    view.set_mode("side")
+    QApplication.processEvents()
+    assert view.left.image is None
+    assert view.right.image is None
+    assert view.readout == ""
+
+
+def preview(frame: int, level: float) -> PreviewReady:
+    rng = np.random.default_rng(3)
+    noisy = rng.normal(level, 10, (64, 64)).astype(np.float32)
+    denoised = np.full((64, 64), level, np.float32)
+    return PreviewReady(Stage.ROUNDS, Region(frame, 0, 0, 64, 64), noisy, denoised, "Round 2 of 3")
+
+
+def test_a_preview_has_the_contrast_of_its_noisy_half(qtbot) -> None:
+    view = PreviewView()
+    qtbot.addWidget(view)
+    view.show()
+    view.show_preview(preview(0, 100.0))
+    first = view.levels
+    assert 60 < first[0] < 80
+    assert 120 < first[1] < 140
+    assert (
+        tuple(view.noisy.picture.getLevels()) == tuple(view.denoised.picture.getLevels()) == first
+    )
+    assert view.note.text() == "Training the denoiser: Round 2 of 3"
+    view.show_preview(preview(0, 105.0))
+    assert view.levels == first, "the picture must not flicker while the region stays"
+    view.show_preview(preview(1, 500.0))
+    assert view.levels[0] > 450
+    view.denoised.zoom(10.0)
+    QApplication.processEvents()
+    one, two = view.noisy, view.denoised
+    assert one.scale_factor == pytest.approx(two.scale_factor) == pytest.approx(10.0)
+    assert one.view_rect.center() == two.view_rect.center()
+    view.clear()
+    assert view.noisy.image is None
+    assert "appears" in view.note.text()
+
+
+@pytest.mark.shared_data
+def test_a_real_pair(qtbot, shared_data) -> None:
+    from PIL import Image
+
+    folder = shared_data / "fmd" / "test_mix"
+    noisy = np.asarray(Image.open(folder / "raw" / "Confocal_FISH_1.png"))
+    clean = np.asarray(Image.open(folder / "gt" / "Confocal_FISH.png"))
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.resize(760, 620)
+    view.show()
+    view.set_pair(Stack(noisy, "YX"), Stack(clean, "YX"))
+    QApplication.processEvents()
+    qtbot.mouseMove(view.left.viewport(), view.left.to_widget(300.5, 200.5).toPoint())
+    assert view.readout == f"300, 200 px · noisy {noisy[200, 300]} → denoised {clean[200, 300]}"
