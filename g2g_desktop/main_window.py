@@ -22,12 +22,7 @@ from training_core.run import StageStarted
 from .commands import Commands
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import (
-        QCloseEvent,
-        QDragEnterEvent,
-        QDragLeaveEvent,
-        QDropEvent,
-    )
+    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
 
     from g2g_desktop.model.session import Failure
     from g2g_desktop.widgets.theme import Theme

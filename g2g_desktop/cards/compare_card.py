@@ -1,24 +1,19 @@
-"""The cards after the training: how good the result is, and where it goes."""
+"""The card after the training: how good the result is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtGui import QPalette
 
 from g2g_desktop.model.session import Step
-from g2g_desktop.widgets.theme import Tone
+from g2g_desktop.widgets.labels import paragraph
 
-from .data_card import bytes_text, file_text, pixels_text
 from .findings import verdict, warns
 from .quality_panel import QualityPanel
-from .step_card import ElidedLabel, StepCard, ToneLabel, button_row, link_button, paragraph
+from .step_card import StepCard
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from g2g_desktop.model.session import Session
     from g2g_desktop.widgets.theme import Theme
     from training_core.stack import Stack
@@ -72,58 +67,3 @@ class CompareCard(StepCard):
         waiting = "Noisy against denoised" if self._denoised is not None else "After training"
         self.show_summary(found or waiting)
         self.judged.emit(warns(findings))
-
-
-class ExportCard(StepCard):
-    """What the exported file will be, and what was exported."""
-
-    save_model_asked = Signal()
-    reveal_asked = Signal()
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__(Step.EXPORT, "export", theme)
-        self.what = paragraph(muted=True)
-        self.warnings = ToneLabel(theme)
-        self.done = ToneLabel(theme)
-        self.folder = ElidedLabel()
-        self.folder.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self._exported: Path | None = None
-        self.reveal = link_button("Show in folder")
-        self.model = link_button("Save model...", "Keep the model to denoise other stacks (Ctrl+S)")
-        self.reveal.clicked.connect(self.reveal_asked)
-        self.model.clicked.connect(self.save_model_asked)
-        ways = button_row(self.reveal, self.model)
-        for widget in (self.what, self.warnings, self.done, self.folder, ways):
-            self.body.addWidget(widget)
-
-    def show_session(self, session: Session, allowed: frozenset[str]) -> None:
-        """Say what can be exported, or what was."""
-        denoised, exported = session.denoised, session.exported
-        if denoised is None:
-            self.what.setText("The denoised stack is exported with the axes, pixel size and bit "
-                              "depth of the input.")  # fmt: skip
-        else:
-            size = bytes_text(denoised.pixels.nbytes)
-            self.what.setText(f"TIFF, {pixels_text(denoised)} as the input, {size}.")
-        warnings = session.result_warnings if denoised is not None else ()
-        self.warnings.say(Tone.AMBER, "\n".join(warnings))
-        self._show_exported(session)
-        self.model.setEnabled("save_model" in allowed)
-        self.show_summary(exported.name if exported else "TIFF for Fiji and OMERO")
-
-    def _show_exported(self, session: Session) -> None:
-        """Say what was written; `write_stack` reads each file back and compares it."""
-        denoised, exported = session.denoised, session.exported
-        for widget in (self.folder, self.reveal):
-            widget.setVisible(exported is not None)
-        self.what.setVisible(exported is None)
-        if exported is self._exported:
-            return  # the pixel size may have been corrected since
-        self._exported = exported
-        if exported is None or denoised is None:
-            self.done.say(Tone.GREEN, "")
-            return
-        as_float = session.exported_dtype == "float32"
-        held = file_text(denoised, np.dtype(np.float32) if as_float else denoised.dtype)
-        self.done.say(Tone.GREEN, f"{exported.name}\nRead back and checked: {held}")
-        self.folder.set_text(f"In {exported.parent}")

@@ -10,15 +10,14 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.widgets.labels import GAP, ToneLabel, heading, paragraph
 from g2g_desktop.widgets.theme import Tone
-
-from .step_card import GAP, ToneLabel, heading, paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from g2g_desktop.widgets.theme import Theme
-    from training_core.noise.analysis import NoiseAnalysis
+    from training_core.reporting.noise_analysis import NoiseAnalysis
     from training_core.run import Run
     from training_core.stack import Stack
 
@@ -82,6 +81,6 @@ def _named(analysis: NoiseAnalysis, text: str) -> str:
 
 
 def _analyse(stack: Stack, run: Run) -> list[NoiseAnalysis]:
-    from training_core.noise.analysis import analyse_noise  # here, for it loads scipy
+    from training_core.reporting.noise_analysis import analyse_noise
 
     return analyse_noise(stack, run=run)

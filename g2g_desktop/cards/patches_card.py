@@ -8,11 +8,12 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout
 
 from g2g_desktop.model.session import Step
+from g2g_desktop.widgets.labels import ToneLabel, heading, paragraph
 from g2g_desktop.widgets.theme import Tone
 from training_core.settings import PatchSettings
 
 from .settings_form import SettingsForm
-from .step_card import StepCard, ToneLabel, heading, paragraph
+from .step_card import StepCard
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QLabel

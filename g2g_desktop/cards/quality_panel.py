@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QSize, Signal, Slot
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from g2g_desktop.jobs.job import Job
-from g2g_desktop.widgets.theme import DARK, LIGHT, Tone
 from training_core.errors import CoreError
 from training_core.reporting.words import origin
 
-from .findings import (
-    Finding,
-    Level,
-    blind_findings,
-    card_findings,
-    range_sentence,
-    reference_findings,
-)
+from .findings import Finding, blind_findings, card_findings, range_sentence, reference_findings
+from .quality_card import QualityCard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,121 +22,13 @@ if TYPE_CHECKING:
     from training_core.run import Run
     from training_core.stack import Stack
 
-    Point = tuple[float, float]
     Answer = tuple[BlindQuality, tuple[ReferenceQuality, ReferenceQuality] | CoreError | None]
 
-TONES = {
-    Level.GREEN: Tone.GREEN,
-    Level.AMBER: Tone.AMBER,
-    Level.RED: Tone.RED,
-    Level.NEUTRAL: Tone.MUTED,
-}
 NO_REFERENCE = (
     "Have a clean or averaged image of the same field? Add it to see how close the result is."
 )
 MEASURING = "Measuring..."
 ADD = "Add a reference image..."
-
-
-class Mark(QWidget):
-    """The symbol of a level: a check, an exclamation mark, a cross or a dot on a disc."""
-
-    # Lines in a square of side 16.
-    STROKES: ClassVar[dict[Level, list[tuple[Point, Point]]]] = {
-        Level.GREEN: [((4.5, 8.3), (7, 10.8)), ((7, 10.8), (11.6, 5.6))],
-        Level.AMBER: [((8, 4), (8, 8.8)), ((8, 11.8), (8, 11.9))],
-        Level.RED: [((5.3, 5.3), (10.7, 10.7)), ((10.7, 5.3), (5.3, 10.7))],
-        Level.NEUTRAL: [((8, 4.3), (8, 4.4)), ((8, 7.4), (8, 11.9))],
-    }
-
-    def __init__(self, level: Level, colour: QColor, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._level, self._colour = level, colour
-        self.setFixedSize(16, 16)
-        self.setAccessibleName(level.value)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint the disc and the strokes on it."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self._colour)
-        painter.drawEllipse(QRectF(0.5, 0.5, 15, 15))
-        surface = self.palette().color(QPalette.ColorRole.AlternateBase)
-        pen = QPen(surface, 1.8)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        painter.setPen(pen)
-        for start, stop in self.STROKES[self._level]:
-            painter.drawLine(QPointF(*start), QPointF(*stop))
-
-
-class QualityCard(QFrame):
-    """A title, a note, and findings with their symbols."""
-
-    def __init__(self, title: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("surface", "card")
-        self.findings: list[Finding] = []
-        self._dark = False
-        self.title = QLabel(title, self)
-        font = self.title.font()
-        font.setBold(True)
-        self.title.setFont(font)
-        self.note = _muted(QLabel(self))
-        self._rows = QVBoxLayout()
-        self._rows.setSpacing(10)
-        self.column = QVBoxLayout(self)
-        self.column.setContentsMargins(12, 10, 12, 12)
-        self.column.setSpacing(8)
-        self.column.addWidget(self.title)
-        self.column.addLayout(self._rows)
-        self.column.addWidget(self.note)
-
-    def say(self, findings: list[Finding], note: str) -> None:
-        """Show findings, then a note below them; either may be empty."""
-        self.findings = findings
-        while (item := self._rows.takeAt(0)) is not None:
-            if (old := item.widget()) is not None:
-                old.hide()
-                old.deleteLater()
-        for finding in findings:
-            row = self._row(finding)
-            self._rows.addWidget(row)
-            row.show()  # the layout would do so only in the next turn of the event loop
-        self.note.setText(note)
-        self.note.setVisible(bool(note))
-
-    def set_theme(self, dark: bool) -> None:
-        """Take the colours of the light or the dark theme."""
-        self._dark = dark
-        self.say(self.findings, self.note.text())
-
-    def _row(self, finding: Finding) -> QWidget:
-        colour = QColor((DARK if self._dark else LIGHT).tones[TONES[finding.level]])
-        row = QWidget(self)
-        row.setAccessibleName(f"{finding.name}: {finding.value}. {finding.level.value}.")
-        row.setToolTip(finding.tip)
-        row.setAccessibleDescription(finding.tip)
-        value = QLabel(finding.value)
-        value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        head = QHBoxLayout()
-        head.addWidget(QLabel(finding.name))
-        head.addStretch(1)
-        head.addWidget(value)
-        meaning = _muted(QLabel(finding.meaning))
-        if finding.level is not Level.NEUTRAL:
-            word = f'<span style="color:{colour.name()}">{finding.level.value}.</span>'
-            meaning.setText(f"{word} {finding.meaning}")
-        foot = QHBoxLayout()
-        foot.setSpacing(6)
-        foot.addWidget(Mark(finding.level, colour), 0, Qt.AlignmentFlag.AlignTop)
-        foot.addWidget(meaning, 1)
-        both = QVBoxLayout(row)
-        both.setContentsMargins(0, 0, 0, 0)
-        both.setSpacing(2)
-        both.addLayout(head)
-        both.addLayout(foot)
-        return row
 
 
 class QualityPanel(QWidget):
@@ -270,9 +147,3 @@ def _measure(noisy: Stack, denoised: Stack, reference: Stack | None, run: Run) -
         return blind, (before, quality.compare_with_reference(denoised, reference, run=run))
     except CoreError as error:
         return blind, error
-
-
-def _muted(label: QLabel) -> QLabel:
-    label.setWordWrap(True)
-    label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-    return label

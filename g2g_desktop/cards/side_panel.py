@@ -8,17 +8,20 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from g2g_desktop.model.session import State
+from g2g_desktop.widgets.labels import GAP
 
-from .compare_card import CompareCard, ExportCard
+from .compare_card import CompareCard
 from .data_card import DataCard
+from .export_card import ExportCard
 from .patches_card import PatchesCard
-from .step_card import GAP, StepCard
 from .train_card import TrainCard
 
 if TYPE_CHECKING:
     from g2g_desktop.model.session import Session, Step
     from g2g_desktop.model.view_state import ViewState
     from g2g_desktop.widgets.theme import Theme
+
+    from .step_card import StepCard
 
 _TRAINING = {State.TRAINING, State.STOPPING, State.CANCELLING, State.DENOISING}
 _AT_REST = {State.READY, State.DONE}

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import (
-    QButtonGroup,
-    QFrame,
-    QLabel,
-    QPushButton,
-    QRadioButton,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QRadioButton, QVBoxLayout, QWidget
 
 from g2g_desktop.model.session import Step
 from g2g_desktop.model.view_state import duration_text
-from g2g_desktop.pages.progress_panel import Stepper
-from training_core.errors import SettingsError
+from g2g_desktop.widgets.labels import GAP, button_row, link_button, paragraph
+from g2g_desktop.widgets.stepper import Stepper
 from training_core.run import PreviewReady, Stage
 from training_core.settings import Settings, preset
 
-from .settings_form import SettingsForm
-from .step_card import GAP, StepCard, button_row, heading, link_button, paragraph
+from .advanced_settings import AdvancedSettings
+from .step_card import StepCard
 
 if TYPE_CHECKING:
-    from g2g_desktop.jobs.interrupted import Interrupted
+    from g2g_desktop.model.session import Interrupted
     from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event
 
@@ -37,7 +28,6 @@ _PRESETS = {
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
     "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }
-_LABEL = 18
 LOOK_TIP = "See this frame at once, denoised by a bundled network that needs no training"
 _HINT = "A live preview of what you look at appears with the first estimate."
 
@@ -61,7 +51,7 @@ class TrainCard(StepCard):
         self.interrupted.action_asked.connect(self.action_asked)
         self.advanced = AdvancedSettings(theme)
         self.advanced.settings_changed.connect(self._on_advanced)
-        self.stepper = Stepper(theme)
+        self.stepper = Stepper(theme, duration_text)
         self.hint = paragraph(_HINT, muted=True)
         self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
         self._has_preview = False
@@ -191,74 +181,3 @@ class PresetChoice(QWidget):
 
     def _on_clicked(self, button: QRadioButton) -> None:
         self.chosen.emit(next(name for name, b in self.buttons.items() if b is button))
-
-
-class AdvancedSettings(QWidget):
-    """Every other setting, folded away until asked for."""
-
-    settings_changed = Signal(object)
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme, self._settings = theme, Settings()
-        self.fold = QToolButton()
-        self.fold.setText("Advanced settings")
-        self.fold.setCheckable(True)
-        self.fold.setAutoRaise(True)
-        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.fold.toggled.connect(self._on_folded)
-        theme.changed.connect(self._on_folded)
-        self.forms: dict[str, SettingsForm] = {
-            "": SettingsForm(self._settings, ("device", "seed"), label_characters=_LABEL),
-            "noise_model": SettingsForm(self._settings.noise_model, label_characters=_LABEL),
-            "denoiser": SettingsForm(self._settings.denoiser, label_characters=_LABEL),
-        }
-        self.problem = paragraph()
-        self.problem.hide()
-        self.inner = QWidget()
-        inner = QVBoxLayout(self.inner)
-        inner.setContentsMargins(0, GAP, 0, 0)
-        inner.setSpacing(GAP)
-        for part, form in self.forms.items():
-            if part:
-                inner.addWidget(_section(part))
-            inner.addWidget(form)
-            form.changed.connect(self._on_changed)
-        inner.addWidget(self.problem)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.fold)
-        column.addWidget(self.inner)
-        self._on_folded()
-
-    def show_settings(self, settings: Settings) -> None:
-        """Show the settings in force."""
-        if settings == self._settings and self.problem.isHidden():
-            return
-        self._settings = settings
-        self.problem.hide()
-        for part, form in self.forms.items():
-            form.show_settings(getattr(settings, part) if part else settings)
-
-    @Slot()
-    def _on_changed(self) -> None:
-        top: Any = self.forms[""].settings
-        parts = {part: form.settings for part, form in self.forms.items() if part}
-        try:
-            chosen = replace(top, **parts)
-        except SettingsError as error:  # half of two settings that belong together
-            self.problem.setText(str(error))
-            self.problem.show()
-            return
-        self.problem.hide()
-        self.settings_changed.emit(chosen)
-
-    @Slot()
-    def _on_folded(self) -> None:
-        is_open = self.fold.isChecked()
-        self.inner.setVisible(is_open)
-        self.fold.setIcon(self._theme.icon("down" if is_open else "right"))
-
-
-def _section(part: str) -> QLabel:
-    return heading({"noise_model": "Noise model", "denoiser": "Denoiser"}[part], 0)

@@ -23,8 +23,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from g2g_desktop.cards.step_card import GAP, ToneLabel, heading, paragraph
 from g2g_desktop.model.actions import ACTIONS
+from g2g_desktop.widgets.labels import GAP, ToneLabel, heading, paragraph
 from g2g_desktop.widgets.theme import Tone
 from training_core.stack import PixelSize
 

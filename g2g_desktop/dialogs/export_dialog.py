@@ -18,10 +18,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from g2g_desktop.cards.data_card import axes_text, bytes_text, pixel_size_text, pixels_text
-from g2g_desktop.cards.step_card import GAP, heading, paragraph
 from g2g_desktop.jobs.tasks import ExportChoice
+from g2g_desktop.model.wording import axes_text, bytes_text, pixel_size_text, pixels_text
 from g2g_desktop.paths import resource
+from g2g_desktop.widgets.labels import GAP, heading, paragraph
 
 from . import dialogs
 

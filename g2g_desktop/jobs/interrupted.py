@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLockFile
 
+from g2g_desktop.model.session import Interrupted
 from g2g_desktop.paths import checkpoints_dir
 from training_core.errors import SettingsError
 from training_core.settings import Settings
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
 MOST_KEPT = 3
 MOST_DAYS = 14
 _DAY_SECONDS = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """A training that did not come to its end, `when` it was last written down.
-
-    `seconds` is how long it had been worked on.
-    """
-
-    folder: Path
-    settings: Settings
-    when: datetime
-    seconds: float
 
 
 def find_interrupted(stack: Stack, run: Run) -> Interrupted | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtGui import QImage
 
-from g2g_desktop.model.contrast import SATURATED_PERCENT, IntensitySample
+from g2g_desktop.model.contrast import shades
 from training_core.patches.smooth_patches import find_smooth_patches
 
 if TYPE_CHECKING:
@@ -132,10 +132,8 @@ def thumbnail(path: Path, run: Run) -> QImage:
     from training_core.io.readers import open_stack
 
     stack = open_stack(path, run=run)
-    frame = stack.raw_frame(0)
-    low, high = IntensitySample.of_image(frame).window(SATURATED_PERCENT[0])
-    grey = np.clip((frame.astype(np.float32) - low) * (255 / (high - low)), 0, 255)
+    grey = shades(stack.raw_frame(0))
     height, width = grey.shape
-    data = grey.astype(np.uint8).tobytes()
+    data = grey.tobytes()
     image = QImage(data, width, height, width, QImage.Format.Format_Grayscale8)
     return image.copy()  # an image of its own, not a window on `data`

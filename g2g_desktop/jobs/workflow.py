@@ -62,11 +62,11 @@ class Workflow(QObject):
         self._warnings: list[str] = []
         self._started = 0.0
         self._closing = False
-        self._engine = LatestJob(self.device_known.emit, self._on_engine_failed)
+        self._engine = LatestJob(self.device_known.emit, self._on_engine_or_model_failed)
         self._patches = LatestJob(self._on_patches, self._on_patches_failed)
         self._expected = LatestJob(self._on_expected, _log_failure)
         self._reference = LatestJob(self.reference_read.emit, self._on_reference_failed)
-        self._model = LatestJob(self._on_model_loaded, self._on_model_failed)
+        self._model = LatestJob(self._on_model_loaded, self._on_engine_or_model_failed)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._refresh)
         session.changed.connect(self._settle.start)
@@ -235,16 +235,13 @@ class Workflow(QObject):
         if self.session.stack is not None:
             self.denoise()
 
-    def _on_model_failed(self, error: Exception) -> None:
-        self.failed.emit(Failure.of(Step.TRAIN, error))
-
     def _on_reference_failed(self, error: Exception) -> None:
         self.failed.emit(Failure.of(Step.COMPARE, error))
 
     def _on_patches_failed(self, error: Exception) -> None:
         self.failed.emit(Failure.of(Step.PATCHES, error))
 
-    def _on_engine_failed(self, error: Exception) -> None:
+    def _on_engine_or_model_failed(self, error: Exception) -> None:
         self.failed.emit(Failure.of(Step.TRAIN, error))
 
     @Slot()

@@ -81,6 +81,14 @@ class IntensitySample:
         return np.diff(np.searchsorted(self.values, edges)).astype(np.float64)
 
 
+def shades(image: Pixels) -> NDArray[np.uint8]:
+    """Give the greys in which the viewer first shows an image, (height, width) uint8."""
+    low, high = IntensitySample.of_image(image).window(SATURATED_PERCENT[0])
+    scaled = np.clip((image.astype(np.float32) - low) * (255 / (high - low)), 0, 255)
+    grey: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return grey
+
+
 class StackContrast:
     """The contrast window of each channel of a stack, measured when it is first shown."""
 

@@ -13,9 +13,9 @@ from training_core.errors import CoreError
 from training_core.settings import Settings, preset
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
-    from g2g_desktop.jobs.interrupted import Interrupted
     from training_core.denoise.denoiser import Denoiser
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.settings import PatchSettings
@@ -77,6 +77,19 @@ class Failure:
             return cls(step, full, details)
         kind = type(error).__name__
         return cls(step, f"Something unexpected happened ({kind}: {error}).", details)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A training that did not come to its end, `when` it was last written down.
+
+    `seconds` is how long it had been worked on.
+    """
+
+    folder: Path
+    settings: Settings
+    when: datetime
+    seconds: float
 
 
 class Session(QObject):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from g2g_desktop.cards.step_card import GAP
 from g2g_desktop.model.view_state import Page
 from g2g_desktop.viewer.compare_view import CompareView
 from g2g_desktop.viewer.first_look import FirstLook
 from g2g_desktop.viewer.patch_overlay import PatchPreview
 from g2g_desktop.viewer.preview_view import PreviewView
 from g2g_desktop.viewer.stack_view import StackView
+from g2g_desktop.widgets.labels import GAP
 from training_core.run import PreviewReady, StageStarted, StepsDone
 
 from .loading_page import LoadingPage

@@ -1,4 +1,4 @@
-"""How far a job is: the stages it goes through, and the bar with the time left."""
+"""How far a job is: what goes on, and the bar with the time left."""
 
 from __future__ import annotations
 
@@ -6,84 +6,19 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QGridLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from g2g_desktop.cards.step_card import GAP, ToneLabel, paragraph
 from g2g_desktop.model.view_state import duration_text
+from g2g_desktop.widgets.labels import GAP, ToneLabel, paragraph
+from g2g_desktop.widgets.stepper import TRAINING_STAGES
 from g2g_desktop.widgets.theme import Tone
-from training_core.run import Note, Stage, StageFinished, StageStarted, StepsDone
+from training_core.run import Note, StageStarted, StepsDone
 
 if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event
 
-TRAINING_STAGES = (
-    Stage.PATCHES,
-    Stage.NOISE_MODEL,
-    Stage.FIRST_ESTIMATE,
-    Stage.ROUNDS,
-    Stage.DENOISE,
-)
 _BAR_UNITS = 1000
-
-
-class Stepper(QWidget):
-    """The stages of training, one line each: done, in progress with its detail, or to come."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._now: Stage | None = None
-        self._done: set[Stage] = set()
-        self.symbols = {stage: QLabel() for stage in TRAINING_STAGES}
-        self.details = {stage: paragraph(muted=True) for stage in TRAINING_STAGES}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(GAP)
-        grid.setColumnStretch(2, 1)
-        for row, stage in enumerate(TRAINING_STAGES):
-            grid.addWidget(self.symbols[stage], row, 0)
-            grid.addWidget(QLabel(stage.value), row, 1)
-            grid.addWidget(self.details[stage], row, 2)
-        theme.changed.connect(self._repaint)
-        self.clear()
-
-    def clear(self) -> None:
-        """Start over."""
-        self._now = None
-        self._done.clear()
-        for label in self.details.values():
-            label.setText("")
-        self._repaint()
-
-    def take(self, event: Event) -> None:
-        """Follow the events of a job."""
-        if isinstance(event, StageStarted) and event.stage in self.symbols:
-            self._now = event.stage
-            self._done.discard(event.stage)
-            if event.stage is not Stage.DENOISE:  # which a model file does without them
-                # What was done before an interruption does not start again.
-                self._done.update(TRAINING_STAGES[: TRAINING_STAGES.index(event.stage)])
-            self.details[event.stage].setText(event.detail)
-        elif isinstance(event, StageFinished) and event.stage in self.symbols:
-            self._done.add(event.stage)
-            self.details[event.stage].setText(duration_text(event.seconds))
-        else:
-            return
-        self._repaint()
-
-    def _repaint(self) -> None:
-        for stage, label in self.symbols.items():
-            name, tone, says = self._look(stage)
-            label.setPixmap(self._theme.pixmap(name, tone, 16))
-            label.setAccessibleName(f"{stage.value}: {says}")
-
-    def _look(self, stage: Stage) -> tuple[str, Tone, str]:
-        if stage in self._done:
-            return "check", Tone.GREEN, "done"
-        if stage is self._now:
-            return "right", Tone.ACCENT, "in progress"
-        return "dot", Tone.MUTED, "to come"
 
 
 class ProgressPanel(QWidget):

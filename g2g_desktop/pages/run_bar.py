@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
-from g2g_desktop.cards.step_card import GAP, ToneLabel
 from g2g_desktop.cards.train_card import LOOK_TIP
 from g2g_desktop.model.view_state import Badge
+from g2g_desktop.widgets.labels import GAP, ToneLabel
 from g2g_desktop.widgets.theme import Tone
 
 from .progress_panel import ProgressPanel

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from g2g_desktop.cards.step_card import GAP, ElidedLabel, heading
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.job import Job
 from g2g_desktop.paths import resource
+from g2g_desktop.widgets.labels import GAP, ElidedLabel, heading
 from g2g_desktop.widgets.theme import Tone
 
 if TYPE_CHECKING:

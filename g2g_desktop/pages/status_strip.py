@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel
 
-from g2g_desktop.cards.data_card import axes_help, axes_text, pixel_size_text, pixels_text
-from g2g_desktop.cards.step_card import GAP, ElidedLabel
+from g2g_desktop.model.wording import axes_help, axes_text, pixel_size_text, pixels_text
+from g2g_desktop.widgets.labels import GAP, ElidedLabel
 
 if TYPE_CHECKING:
     from training_core.stack import Stack

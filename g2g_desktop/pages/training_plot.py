@@ -12,12 +12,13 @@ from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Tone
 from training_core.run import Stage
 
-from .loss_curve import LossCurve
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
 REDRAW_MS = 100
+MOST_POINTS = 2000
 SETTLED_AFTER = 50  # points, from which on the first tenth no longer sets the scale
 PLAIN_NAMES = {
     "generator": "Made noise, taken for real",
@@ -38,6 +39,41 @@ INKS = {
     False: ("#0072b2", "#d55e00", "#007a5a", "#a3548a"),
     True: ("#56b4e9", "#ff9d4d", "#2fc79b", "#e39bc8"),
 }
+
+
+class LossCurve:
+    """Keeps at most 2 000 points of a curve; when full, neighbours are averaged in pairs."""
+
+    def __init__(self) -> None:
+        self._x: list[float] = []
+        self._y: list[float] = []
+        self._every = 1
+        self._pending: list[tuple[float, float]] = []
+
+    def add(self, x: float, y: float) -> None:
+        """Append a point; a value that is not finite is left out, as it would hide all others."""
+        if not np.isfinite(y):
+            return
+        self._pending.append((x, y))
+        if len(self._pending) < self._every:
+            return
+        self._x.append(float(np.mean([p[0] for p in self._pending])))
+        self._y.append(float(np.mean([p[1] for p in self._pending])))
+        self._pending.clear()
+        if len(self._x) > MOST_POINTS:
+            self._halve()
+
+    def _halve(self) -> None:
+        pairs = len(self._x) // 2 * 2
+        self._x, self._y = (
+            np.asarray(values[:pairs]).reshape(-1, 2).mean(axis=1).tolist()
+            for values in (self._x, self._y)
+        )
+        self._every *= 2
+
+    def points(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give x and y, each (count,) float64."""
+        return np.asarray(self._x), np.asarray(self._y)
 
 
 class _Page:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
 
-from .image_pane import ImagePane
+from .image_pane import ImagePane, value_text
 from .pair_viewer import LEFT, RIGHT, PairViewer
 from .preview_view import PreviewView
-from .readout import value_text
 from .split_pane import SplitPane
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout
 
-from g2g_desktop.cards.step_card import GAP, ToneLabel, paragraph
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.latest_job import LatestJob
 from g2g_desktop.model.session import Failure, Step
+from g2g_desktop.widgets.labels import GAP, ToneLabel, paragraph
 from g2g_desktop.widgets.theme import Tone
 from training_core.run import Note, StepsDone
 

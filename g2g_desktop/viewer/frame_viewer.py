@@ -20,9 +20,8 @@ from g2g_desktop.model.contrast import StackContrast
 
 from .axis_slider import AxisSliders
 from .contrast_bar import ContrastBar
-from .image_pane import ImagePane
+from .image_pane import ImagePane, position_text
 from .look_up_tables import NAMES, look_up_table
-from .readout import position_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from g2g_desktop.model.contrast import Window
-    from training_core.stack import Pixels
+    from training_core.stack import Pixels, Stack
 
 CANVAS = "#15171a"
 CLOSEST = 64.0  # screen pixels per image pixel
@@ -274,3 +274,22 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         painter.setPen(CAPTION_INK)
         painter.setFont(self.font())
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def position_text(stack: Stack, row: int, column: int) -> str:
+    """Write where a pixel is, in pixels and, where the size is known, in a physical unit."""
+    size = stack.pixel_size
+    if not size.x_um or not size.y_um:
+        return f"{column}, {row} px"
+    unit, per_unit = ("mm", 1000) if size.x_um >= 100 else ("µm", 1)
+    step = size.x_um / per_unit
+    decimals = 3 if step < 0.01 else 2 if step < 0.1 else 1
+    x, y = column * step, row * size.y_um / per_unit
+    return f"{column}, {row} px ({x:.{decimals}f}, {y:.{decimals}f} {unit})"
+
+
+def value_text(value: float, unit: str = "") -> str:
+    """Write one pixel value, whole from 1000 on, else with four digits."""
+    whole = abs(value) >= 1000 or float(value).is_integer()
+    text = f"{value:.0f}" if whole else f"{value:.4g}"
+    return f"{text} {unit}" if unit else text

@@ -65,7 +65,7 @@ class PatchPreview(QObject):
         self._waiting: _Question | None = None
         self._view: StackView | None = None
         self._thread = QThread()
-        self._worker = _Worker()
+        self._worker = _Scorer()
         self._worker.moveToThread(self._thread)
         self._asked.connect(self._worker.answer)
         self._worker.answered.connect(self._on_answered)
@@ -151,7 +151,7 @@ class PatchPreview(QObject):
         self.ready.emit(answer.coverage, answer.count, answer.fraction)
 
 
-class _Worker(QObject):
+class _Scorer(QObject):
     """The side of the preview that lives in its thread; remembers the scores of one frame."""
 
     answered = Signal(object)

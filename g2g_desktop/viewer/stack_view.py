@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, Signal, Slot
 
 from training_core.run import Region
 
+from .image_pane import value_text
 from .pair_viewer import LEFT, RIGHT, PairViewer
-from .readout import value_text
 from .split_pane import SplitPane
 
 if TYPE_CHECKING:

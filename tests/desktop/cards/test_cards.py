@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from g2g_desktop.cards.data_card import (
-    DataCard,
+from g2g_desktop.cards.data_card import DataCard
+from g2g_desktop.cards.patches_card import PatchesCard, count_text, percent
+from g2g_desktop.cards.train_card import TrainCard
+from g2g_desktop.model.view_state import duration_text
+from g2g_desktop.model.wording import (
     axes_help,
     axes_text,
     bytes_text,
@@ -16,11 +19,10 @@ from g2g_desktop.cards.data_card import (
     pixel_size_text,
     pixels_text,
 )
-from g2g_desktop.cards.patches_card import PatchesCard, count_text, percent
-from g2g_desktop.cards.step_card import ElidedLabel, ToneLabel
-from g2g_desktop.cards.train_card import TrainCard
 from g2g_desktop.pages import progress_panel
-from g2g_desktop.pages.progress_panel import ProgressPanel, Stepper
+from g2g_desktop.pages.progress_panel import ProgressPanel
+from g2g_desktop.widgets.labels import ElidedLabel, ToneLabel
+from g2g_desktop.widgets.stepper import Stepper
 from g2g_desktop.widgets.theme import Theme, Tone
 from training_core.patches.smooth_patches import SmoothPatches, Verdict
 from training_core.run import (
@@ -217,7 +219,7 @@ def test_an_adjusted_preset_is_called_so(theme: Theme, qtbot: QtBot) -> None:
 
 
 def test_the_stepper_follows_the_stages(theme: Theme, qtbot: QtBot) -> None:
-    stepper = Stepper(theme)
+    stepper = Stepper(theme, duration_text)
     qtbot.addWidget(stepper)
     stepper.take(StageStarted(Stage.PATCHES, 3))
     stepper.take(StageFinished(Stage.PATCHES, 41.0))

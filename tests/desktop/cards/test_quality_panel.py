@@ -49,7 +49,7 @@ CARD = {
         }
     ],
     "chosen_round": 1,
-    "rounds": [{"round": 1, "error": 0.034, "range": 0.009, "vetoes": []}],
+    "rounds": [{"round": 1, "error": 0.034, "range": 0.009, "warnings": []}],
 }
 
 

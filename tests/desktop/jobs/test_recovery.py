@@ -14,9 +14,9 @@ import torch
 from PySide6.QtCore import Qt
 
 from g2g_desktop.jobs import recovery
-from g2g_desktop.jobs.interrupted import MOST_KEPT, Interrupted, find_interrupted, lock_of
+from g2g_desktop.jobs.interrupted import MOST_KEPT, find_interrupted, lock_of
 from g2g_desktop.jobs.tasks import ExportChoice
-from g2g_desktop.model.session import State, Step
+from g2g_desktop.model.session import Interrupted, State, Step
 from g2g_desktop.paths import checkpoints_dir, user_data_dir
 from training_core.compute.checkpoint import Checkpoint, describe_job
 from training_core.errors import InputError

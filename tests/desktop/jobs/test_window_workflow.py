@@ -282,15 +282,15 @@ CARD = {
     "first_estimate": {
         "chosen": "noisier2noise",
         "candidates": [
-            {"name": "shrinkage", "error": 0.05, "range": 0.004, "vetoes": []},
-            {"name": "noisier2noise", "error": 0.04, "range": 0.004, "vetoes": []},
+            {"name": "shrinkage", "error": 0.05, "range": 0.004, "warnings": []},
+            {"name": "noisier2noise", "error": 0.04, "range": 0.004, "warnings": []},
         ],
     },
     "chosen_round": 2,
     "rounds": [
-        {"round": 1, "error": 0.035, "range": 0.009, "vetoes": []},
-        {"round": 2, "error": 0.03, "range": 0.009, "vetoes": []},
-        {"round": 3, "error": 0.02, "range": 0.009, "vetoes": ["it takes structure"]},
+        {"round": 1, "error": 0.035, "range": 0.009, "warnings": []},
+        {"round": 2, "error": 0.03, "range": 0.009, "warnings": []},
+        {"round": 3, "error": 0.02, "range": 0.009, "warnings": ["it takes structure"]},
     ],
     "last_pass": {"share": 1.0, "errors": {"1.0": 0.03, "0.5": 0.031, "0.0": 0.033}},
 }

@@ -6,8 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 import pytest
 
-from g2g_desktop.pages.loss_curve import MOST_POINTS, LossCurve
-from g2g_desktop.pages.training_plot import TrainingPlot
+from g2g_desktop.pages.training_plot import MOST_POINTS, LossCurve, TrainingPlot
 from training_core.run import Stage
 
 
