@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QUrl, Slot
+from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog
 
@@ -23,7 +23,12 @@ from .preferences import save_preferences
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .main_window import MainWindow
+    from PySide6.QtWidgets import QWidget
+
+    from g2g_desktop.jobs.workflow import Workflow
+    from g2g_desktop.model.session import Session
+    from g2g_desktop.pages.centre import Centre
+
     from .preferences import Preferences
 
 MODEL_SUFFIX = ".g2g"
@@ -31,20 +36,40 @@ _ASK_AFTER_SECONDS = 30.0
 
 
 class Commands(QObject):
-    """The verbs of the menus and buttons, by the ids of `actions.py`."""
+    """The verbs of the menus and buttons, by the ids of `actions.py`.
 
-    def __init__(self, window: MainWindow, preferences: Preferences) -> None:
-        super().__init__(window)
-        self._window = window
+    Questions are asked on top of `parent`, and `quit` closes it.
+
+    Signals
+    -------
+    recent_changed
+        The paths opened last, the latest first.
+    theme_chosen
+        The theme that the user wants from now on.
+    """
+
+    recent_changed = Signal(object)
+    theme_chosen = Signal(str)
+
+    def __init__(
+        self,
+        parent: QWidget,
+        session: Session,
+        workflow: Workflow,
+        centre: Centre,
+        preferences: Preferences,
+    ) -> None:
+        super().__init__(parent)
+        self._parent, self._session, self._workflow = parent, session, workflow
+        self._centre, self._viewer = centre, centre.viewer
         self.preferences = preferences
-        workflow, centre, session = window.workflow, window.centre, window.session
         self.by_id: dict[str, Callable[[], object]] = {
             "open": self.open_files,
             "open_folder": self.open_folder,
             "open_model": self.open_model,
             "save_model": self.save_model,
             "export": self.export,
-            "quit": window.close,
+            "quit": parent.close,
             "train": self.train,
             "resume": self.resume,
             "discard_interrupted": workflow.recovery.discard_interrupted,
@@ -64,42 +89,41 @@ class Commands(QObject):
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),
             "theme_dark": lambda: self.choose_theme("dark"),
-            "shortcuts": lambda: dialogs.show_shortcuts(window),
+            "shortcuts": lambda: dialogs.show_shortcuts(parent),
             "show_log": lambda: reveal(log_file()),
-            "about": lambda: dialogs.show_about(window, program_version()),
+            "about": lambda: dialogs.show_about(parent, program_version()),
         }
 
     @Slot(str)
     def do(self, name: str) -> None:
         """Do what was asked, if the session allows it at this moment."""
-        if BY_ID[name].allowed(self._window.session):
+        if BY_ID[name].allowed(self._session):
             self.by_id[name]()
 
     def open_files(self) -> None:
         """Ask for files and open them."""
-        self.open_paths(dialogs.ask_files(self._window, self._folder()))
+        self.open_paths(dialogs.ask_files(self._parent, self._folder()))
 
     def open_folder(self) -> None:
         """Ask for a folder and open it."""
-        folder = dialogs.ask_folder(self._window, self._folder())
+        folder = dialogs.ask_folder(self._parent, self._folder())
         self.open_paths([folder] if folder else [])
 
     def open_model(self) -> None:
         """Ask for a model and apply it."""
-        path = dialogs.ask_model(self._window, self._folder())
+        path = dialogs.ask_model(self._parent, self._folder())
         self.open_paths([path] if path else [])
 
     @Slot(object)
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Open what was chosen or dropped: a model, or files that make one stack."""
-        window = self._window
-        if not paths or not BY_ID["open"].allowed(window.session):
+        if not paths or not BY_ID["open"].allowed(self._session):
             return
         models = [path for path in paths if path.suffix.lower() == MODEL_SUFFIX]
         if models:
-            window.workflow.open_model(models[0])
+            self._workflow.open_model(models[0])
         elif self._may_lose_result():
-            window.workflow.open(paths)
+            self._workflow.open(paths)
 
     def remember_opened(self, path: Path) -> None:
         """Put a stack on the list of recent ones; the bundled samples have their own place."""
@@ -108,92 +132,91 @@ class Commands(QObject):
 
     def train(self) -> None:
         """Start the training of what is in view."""
-        self._window.centre.viewer.clear_training()
-        self._window.workflow.watch(self._window.centre.viewer.stack_view.region())
-        self._window.workflow.train()
+        self._viewer.clear_training()
+        self._workflow.watch(self._viewer.region())
+        self._workflow.train()
 
     def resume(self) -> None:
         """Go on with the training that a crash interrupted, with the settings it had."""
-        session = self._window.session
+        session = self._session
         if session.interrupted is not None:
             session.set_settings(session.interrupted.settings)
             self.train()
 
     def cancel(self) -> None:
         """Cancel the job; ask first where that throws minutes of training away."""
-        window = self._window
         answer = dialogs.Running.CANCEL
-        long = window.workflow.seconds > _ASK_AFTER_SECONDS
-        if window.session.state is State.TRAINING and long:
-            answer = dialogs.ask_cancelling(window)
+        long = self._workflow.seconds > _ASK_AFTER_SECONDS
+        if self._session.state is State.TRAINING and long:
+            answer = dialogs.ask_cancelling(self._parent)
         if answer is dialogs.Running.STOP_AND_KEEP:
             self.do("stop_and_keep")
         elif answer is dialogs.Running.CANCEL:
-            window.workflow.cancel()
+            self._workflow.cancel()
 
     def export(self) -> None:
         """Ask where to, and export."""
-        stack = self._window.session.denoised
+        stack = self._session.denoised
         if stack is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)
-        dialog = ExportDialog(stack, target, self._window.session.result_warnings, self._window)
+        dialog = ExportDialog(stack, target, self._session.result_warnings, self._parent)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             choice = dialog.choice
             self._remember(replace(self.preferences, export_folder=str(choice.path.parent)))
-            self._window.workflow.export(choice)
+            self._workflow.export(choice)
 
     @Slot()
     def open_reference(self) -> None:
         """Ask for a clean image of the same field."""
-        paths = dialogs.ask_files(self._window, self._folder())
+        paths = dialogs.ask_files(self._parent, self._folder())
         if paths:
-            self._window.workflow.open_reference(paths[0])
+            self._workflow.open_reference(paths[0])
 
     def save_model(self) -> None:
         """Ask where to, and save the model."""
-        stack = self._window.session.stack
+        stack = self._session.stack
         name = stack.name.split(".")[0] if stack else "model"
         suggestion = Path(self._folder()) / f"{name}{MODEL_SUFFIX}"
-        target = dialogs.ask_model_target(self._window, suggestion)
+        target = dialogs.ask_model_target(self._parent, suggestion)
         if target is not None:
-            self._window.workflow.save_model(target)
+            self._workflow.save_model(target)
 
     def model_info(self) -> None:
         """Show the card of the model."""
-        denoiser = self._window.session.denoiser
+        denoiser = self._session.denoiser
         if denoiser is not None:
             text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
-            dialogs.show_text(self._window, "Model information", text)
+            dialogs.show_text(self._parent, "Model information", text)
 
     def pixel_size(self) -> None:
         """Ask for the pixel size."""
-        session = self._window.session
+        session = self._session
         if session.stack is not None:
             with_z = "Z" in session.stack.axes
-            size = dialogs.ask_pixel_size(self._window, session.stack.pixel_size, with_z=with_z)
+            size = dialogs.ask_pixel_size(self._parent, session.stack.pixel_size, with_z=with_z)
             if size is not None:
                 session.set_pixel_size(size)
 
     def fit(self) -> None:
         """Show the whole image."""
-        self._window.centre.view.fit()
+        self._centre.view.fit()
 
     def zoom_full(self) -> None:
         """Show one image pixel per screen pixel."""
-        self._window.centre.view.zoom_full()
+        self._centre.view.zoom_full()
 
     def auto_contrast(self) -> None:
         """Choose the contrast from the stack."""
-        self._window.centre.view.auto_contrast()
+        self._centre.view.auto_contrast()
 
     def invert(self) -> None:
         """Exchange black and white."""
-        self._window.centre.view.invert()
+        self._centre.view.invert()
 
     def show_patches(self) -> None:
         """Show or hide the smooth patches."""
-        view, session = self._window.centre.viewer.stack_view, self._window.session
+        view, session = self._viewer.stack_view, self._session
         view.set_overlay_visible(session.first_look or not view.overlay_visible)
         if session.first_look:  # they cannot be seen under it
             session.set_first_look(False)
@@ -201,11 +224,11 @@ class Commands(QObject):
     def choose_theme(self, choice: str) -> None:
         """Take a theme, and remember it."""
         self._remember(replace(self.preferences, theme=choice))
-        self._window.theme.choose(choice)
+        self.theme_chosen.emit(choice)
 
     def reveal_export(self) -> None:
         """Show the exported file in its folder."""
-        exported = self._window.session.exported
+        exported = self._session.exported
         if exported is not None:
             reveal(exported)
 
@@ -216,14 +239,14 @@ class Commands(QObject):
     def _remember(self, preferences: Preferences) -> None:
         self.preferences = preferences
         save_preferences(preferences)
-        self._window.centre.start.show_recent(preferences.recent)
+        self.recent_changed.emit(preferences.recent)
 
     def _may_lose_result(self) -> bool:
-        denoised, unsaved = self._window.session.denoised, self._window.session.unsaved
+        denoised, unsaved = self._session.denoised, self._session.unsaved
         return (
             denoised is None  # a model outlives its stack
             or not unsaved
-            or dialogs.confirm(self._window, "Open another stack?", unsaved, "Open another")
+            or dialogs.confirm(self._parent, "Open another stack?", unsaved, "Open another")
         )
 
     def _folder(self) -> str:

@@ -55,7 +55,7 @@ class MainWindow(QMainWindow):
         self.side = SidePanel(theme)
         self.run_bar = RunBar(self.menus.actions, theme)
         self.strip = StatusStrip()
-        self.commands = Commands(self, preferences)
+        self.commands = Commands(self, self.session, self.workflow, self.centre, preferences)
         self._device = ""
         self._stack: object = None
         self._view: ViewState | None = None
@@ -97,6 +97,8 @@ class MainWindow(QMainWindow):
         workflow.device_known.connect(self._on_device_known)
         self.menus.asked.connect(self.commands.do)
         self.run_bar.asked.connect(self.commands.do)
+        self.commands.recent_changed.connect(start.show_recent)
+        self.commands.theme_chosen.connect(self.theme.choose)
         start.open_asked.connect(self.commands.open_files)
         start.folder_asked.connect(self.commands.open_folder)
         start.paths_chosen.connect(self.commands.open_paths)
@@ -166,8 +168,7 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def _on_region_changed(self) -> None:
-        view = self.centre.viewer.stack_view
-        self.workflow.watch(view.region() if view.stack is not None else None)
+        self.workflow.watch(self.centre.viewer.region())
 
     @Slot(object)
     def _on_failed(self, failure: Failure) -> None:

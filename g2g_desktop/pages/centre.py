@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Session
     from g2g_desktop.model.view_state import ViewState
     from g2g_desktop.widgets.theme import Theme
-    from training_core.run import Event
+    from training_core.run import Event, Region
 
 
 class Centre(QStackedWidget):
@@ -118,6 +118,10 @@ class ViewerPage(QWidget):
         self._training = training
         self.preview.setVisible(training and self._has_preview)
         self.plot.setVisible(training)
+
+    def region(self) -> Region | None:
+        """Give the part of the frame that is in view; None while there is no stack."""
+        return self.stack_view.region() if self.stack_view.stack is not None else None
 
     def clear_training(self) -> None:
         """Forget the last training."""
