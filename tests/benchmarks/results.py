@@ -1,12 +1,16 @@
-"""The sections of RESULTS.md, each written by the benchmark that measured it."""
+"""The sections of docs/results.md, each written by the benchmark that measured it."""
 
 from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import textwrap
 from pathlib import Path
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "docs" / "results.md"
+WIDTH = 110
 
 
 def section(text: str, title: str) -> str:
@@ -17,22 +21,23 @@ def section(text: str, title: str) -> str:
 def with_section(text: str, title: str, body: str) -> str:
     """Put a body under a title; other sections stay as they are, a new one comes last."""
     before, _, after = _parted(text, title)
-    return f"{before.rstrip()}\n\n## {title}\n\n{body.strip()}\n{after}"
+    return f"{before.rstrip()}\n\n## {title}\n\n{_wrapped(body)}\n{after}"
 
 
 def read_results() -> str:
-    """Give the text of RESULTS.md."""
-    return RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Benchmarks\n"
+    """Give the text of docs/results.md."""
+    return RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
 
 
 def write_results(text: str) -> None:
-    """Replace the text of RESULTS.md."""
+    """Replace the text of docs/results.md."""
     RESULTS.write_text(text, encoding="utf-8")
 
 
 def machine() -> str:
-    """Name this machine by its cores, processor and Python."""
-    return f"{os.cpu_count()} cores, {_processor()}, Python {platform.python_version()}"
+    """Name this machine by its cores, processor and Python, and the code by its commit."""
+    python = f"Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {_processor()}, {python}, commit {_commit()}"
 
 
 def _processor() -> str:
@@ -40,6 +45,27 @@ def _processor() -> str:
     lines = described.read_text(encoding="utf-8").splitlines() if described.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{platform.machine()} {names[0]}" if names else platform.machine()
+
+
+def _commit() -> str:
+    """Give the commit of the code, and whether it was changed since; "unknown" outside git."""
+    command = ["git", "describe", "--always", "--dirty=, changed", "--abbrev=7", "--exclude=*"]
+    try:
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return told.stdout.strip()
+
+
+def _wrapped(body: str) -> str:
+    """Break the lines of paragraphs; tables and headings, which are read back, stay."""
+    return "\n\n".join(map(_paragraph, body.strip().split("\n\n")))
+
+
+def _paragraph(text: str) -> str:
+    if any(line.startswith(("|", "#")) for line in text.splitlines()):
+        return text
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _parted(text: str, title: str) -> tuple[str, str, str]:
