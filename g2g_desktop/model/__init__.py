@@ -1,1 +1,1 @@
-"""What the window knows, without Qt: the session, what can be done, what is shown."""
+"""What the window knows, without widgets: the session, what can be done, what is shown."""

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
+def theme(qapp: object) -> Theme:
+    """Give the light theme."""
+    return Theme("light")
+
+
+@pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     """Put the stand-ins in the place of the calculations."""
     fake = FakeCore()

@@ -1,14 +1,10 @@
-"""The contrast window, its histogram with two bars, and its numbers."""
+"""How the window between black and white is read off the values of a stack."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from PySide6.QtCore import QPoint, Qt
 
-from g2g_desktop.model.contrast import MOST_VALUES, IntensitySample
-from g2g_desktop.viewer.contrast_bar import ContrastBar
-from g2g_desktop.viewer.look_up_tables import coverage_table, look_up_table
+from g2g_desktop.model.contrast import MOST_VALUES, SATURATED_PERCENT, IntensitySample, shades
 from training_core.stack import Stack
 
 
@@ -54,61 +50,11 @@ def test_the_histogram_counts_every_value_once() -> None:
     assert counts.tolist() == [100] * 10
 
 
-def test_dragging_a_bar_moves_one_end_and_stops_at_the_other(qtbot) -> None:
-    bar = ContrastBar()
-    qtbot.addWidget(bar)
-    bar.resize(600, 40)
-    bar.show()
-    bar.set_sample(ramp(10_001), whole_numbers=True)
-    bar.set_levels(2000.0, 8000.0, "Auto")
-    chosen: list[tuple[float, float]] = []
-    bar.levels_chosen.connect(lambda low, high: chosen.append((low, high)))
-    plot = bar.histogram
-    start = QPoint(round(plot.x_of(2000)), 15)
-    qtbot.mousePress(plot, Qt.MouseButton.LeftButton, pos=start)
-    qtbot.mouseMove(plot, QPoint(round(plot.x_of(4000)), 15))
-    assert chosen[-1] == (pytest.approx(4000, abs=40), 8000)
-    qtbot.mouseMove(plot, QPoint(plot.width() - 1, 15))
-    low, high = chosen[-1]
-    assert 7900 < low < high == 8000
-    qtbot.mouseRelease(plot, Qt.MouseButton.LeftButton, pos=start)
-    before = len(chosen)
-    qtbot.mouseMove(plot, start)
-    assert len(chosen) == before
-
-
-def test_typing_a_number_chooses_it_and_showing_one_does_not(qtbot) -> None:
-    bar = ContrastBar()
-    qtbot.addWidget(bar)
-    bar.set_sample(ramp(101), whole_numbers=True)
-    with qtbot.assertNotEmitted(bar.levels_chosen):
-        bar.set_levels(10.0, 90.0, "Auto")
-    assert (bar.low.text(), bar.high.text()) == ("10", "90")
-    bar.low.selectAll()
-    with qtbot.waitSignal(bar.levels_chosen) as chosen:
-        qtbot.keyClicks(bar.low, "25")
-        qtbot.keyClick(bar.low, Qt.Key.Key_Return)
-    assert chosen.args == [25.0, 90.0]
-
-
-def test_numbers_of_fractions_have_the_decimals_they_need(qtbot) -> None:
-    bar = ContrastBar()
-    qtbot.addWidget(bar)
-    bar.set_sample(
-        IntensitySample(np.linspace(0, 0.02, 100, dtype=np.float32)), whole_numbers=False
-    )
-    bar.set_levels(0.00123, 0.019, "Auto")
-    assert bar.low.text() == "0.00123"
-
-
-def test_colour_tables() -> None:
-    assert look_up_table("Grey")[128].tolist() == [128, 128, 128]
-    assert look_up_table("Grey", inverted=True)[0].tolist() == [255, 255, 255]
-    viridis = look_up_table("Viridis")
-    assert viridis.shape == (256, 3)
-    assert viridis[0, 2] > viridis[0, 0]
-    hilo = look_up_table("HiLo")
-    assert hilo[0, 2] == 255
-    assert hilo[255, 0] == 255
-    assert hilo[255, 2] < 100
-    assert coverage_table()[:3, 3].tolist() == [0, 52, 56]
+def test_an_image_is_first_shown_from_black_to_white() -> None:
+    image = np.arange(1001, dtype=np.uint16).reshape(77, 13)
+    grey = shades(image)
+    low, high = IntensitySample.of_image(image).window(SATURATED_PERCENT[0])
+    assert (grey.dtype, grey.shape) == (np.uint8, (77, 13))
+    assert (grey.ravel()[0], grey.ravel()[-1]) == (0, 255)
+    middle = image.ravel()[500]
+    assert grey.ravel()[500] == int((middle - low) * 255 / (high - low))

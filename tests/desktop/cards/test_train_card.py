@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from g2g_desktop.cards.train_card import TrainCard
+from training_core.run import (
+    PreviewReady,
+    Region,
+    Stage,
+    StageStarted,
+)
+from training_core.settings import Settings, preset
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from g2g_desktop.widgets.theme import Theme
+
+
+def test_the_train_card_says_how_long_on_what(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_settings(preset("quick"))
+    card.show_estimate(350.0, "processor, 2 threads")
+    assert card.estimate.text() == "About 6 min on this computer (processor, 2 threads)."
+    assert card.presets.buttons["quick"].isChecked()
+    card.show_estimate(None, "")
+    assert card.estimate.text() == "Measuring how fast this computer is..."
+
+
+def test_a_preset_keeps_seed_and_device(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_settings(Settings(seed=7, device="cpu"))
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        card.presets.buttons["paper"].click()
+    assert heard.args == [preset("paper", seed=7, device="cpu")]
+
+
+def test_half_of_two_settings_that_belong_together_is_said(qtbot: QtBot, theme: Theme) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_settings(Settings())
+    advanced, heard = card.advanced, []
+    card.settings_changed.connect(heard.append)
+
+    def choose(part: str, name: str, value: str) -> None:
+        editor = advanced.forms[part].editors[name]
+        editor.setCurrentIndex(editor.findData(value))
+        editor.activated.emit(editor.currentIndex())
+
+    choose("noise_model", "generator", "g1")
+    assert "choose both or neither" in advanced.problem.text()
+    choose("denoiser", "first_estimate", "g2")
+    assert "choose dncnn or unet" in advanced.problem.text()
+    assert not heard
+    assert not advanced.problem.isHidden()
+    choose("denoiser", "network", "unet")
+    assert [settings.noise_model.generator for settings in heard] == ["g1"]
+    assert advanced.problem.isHidden()
+    choose("noise_model", "generator", "convolutional")
+    card.show_settings(heard[-1])
+    assert advanced.problem.isHidden()
+    assert advanced.forms["noise_model"].settings.generator == "g1"
+
+
+def test_advanced_settings_change_what_they_say_and_nothing_else(
+    theme: Theme, qtbot: QtBot
+) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    before = preset("paper")
+    card.show_settings(before)
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        card.advanced.forms["denoiser"].editors["rounds"].stepBy(2)
+    rounds = before.denoiser.rounds + 2
+    assert heard.args == [replace(before, denoiser=replace(before.denoiser, rounds=rounds))]
+
+
+def test_the_preview_is_announced_until_it_is_there(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_running(True)
+    card.take(StageStarted(Stage.NOISE_MODEL, 10))
+    assert not card.hint.isHidden()
+    patch = np.zeros((4, 4), np.float32)
+    card.take(PreviewReady(Stage.FIRST_ESTIMATE, Region(0, 0, 0, 4, 4), patch, patch))
+    assert card.hint.isHidden()
+    card.show_running(True)
+    assert card.hint.isHidden()
+    card.clear_run()
+    card.show_running(True)
+    assert not card.hint.isHidden()
+
+
+def test_an_adjusted_preset_is_called_so(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show_settings(preset("quick", seed=3))
+    card.show_estimate(350.0, "")
+    assert card.header.summary.full_text() == "Quick, 6 min"
+    more = preset("quick")
+    card.show_settings(replace(more, denoiser=replace(more.denoiser, rounds=5)))
+    card.show_estimate(350.0, "")
+    assert card.header.summary.full_text() == "Quick, adjusted, 6 min"
