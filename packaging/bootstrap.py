@@ -87,7 +87,8 @@ def test(options: list[str]) -> int:
         "pytest": ["pytest", *options],
     }
     screen = {"QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen")}
-    status = {name: in_environment(command, **screen) for name, command in checks.items()}
+    status = {"import-linter": subprocess.call([str(BIN / "lint-imports")], cwd=ROOT)}
+    status |= {name: in_environment(command, **screen) for name, command in checks.items()}
     failed = [name for name, code in status.items() if code]
     say(f"Failed: {', '.join(failed)}." if failed else "All checks passed.")
     return status["pytest"] or int(bool(failed))

@@ -27,8 +27,8 @@ from network_training import (
 )
 
 from training_core.evaluation.datasets import TABLES, load_table
-from training_core.first_look import save_dncnn_b
 from training_core.pretraining.dncnn_b import FULL, SMALL, train_dncnn_b
+from training_core.training.dncnn_b import save_dncnn_b
 
 if TYPE_CHECKING:
     import argparse

@@ -12,7 +12,7 @@ import torch
 from training_core.compute.checkpoint import NO_CHECKPOINT, describe_job
 from training_core.compute.device import choose_device, describe_device, reproducible
 from training_core.compute.memory import give_memory_back
-from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.denoise.tiled import denoise
 from training_core.io.tiff_writer import program
 from training_core.selection.choice import best_round
 from training_core.selection.repeats import check_repeats
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from training_core.compute.checkpoint import Checkpoint
+    from training_core.denoise.denoiser import Denoiser
     from training_core.selection.choice import RoundResult
 
     from .run import Run

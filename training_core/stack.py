@@ -225,3 +225,20 @@ def check_trainable(stack: Stack) -> None:
             f"Every pixel of {stack.name} has the value {first.flat[0]}; "
             "there is no noise to learn from."
         )
+
+
+SAMPLED_PIXELS = 2048 * 2048
+
+
+def sampled_frames(stack: Stack) -> list[int]:
+    """Give up to 8 frame numbers spread over the stack, about four million pixels together."""
+    height, width = stack.frame_shape
+    count = min(8, max(1, SAMPLED_PIXELS // (height * width)), stack.frame_count)
+    return [int(i) for i in np.linspace(0, stack.frame_count - 1, count).round()]
+
+
+def centre(frame: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Cut the middle out of a frame of more than 2048 pixels a side: this bounds the cost."""
+    side = int(SAMPLED_PIXELS**0.5)
+    top, left = (max(0, (length - side) // 2) for length in frame.shape)
+    return frame[top : top + side, left : left + side]

@@ -87,7 +87,7 @@ def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
 def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     """Denoise the stack."""
     from training_core.compute import device
-    from training_core.denoise import denoiser as core
+    from training_core.denoise import tiled as core
 
     device.limit_threads()
     return core.denoise(stack, denoiser, run=run)

@@ -16,8 +16,8 @@ import numpy as np
 from PySide6.QtCore import QEventLoop, QObject, Slot
 from PySide6.QtWidgets import QApplication
 
-from g2g_desktop.patch_overlay import PatchPreview
-from g2g_desktop.stack_view import StackView
+from g2g_desktop.viewer.patch_overlay import PatchPreview
+from g2g_desktop.viewer.stack_view import StackView
 from training_core.settings import PatchSettings
 from training_core.stack import Stack
 

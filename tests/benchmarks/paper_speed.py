@@ -28,14 +28,14 @@ from turns import clocked, most_memory, peaks, precisions, products, take_turns,
 from tests.support.made_up import denoiser, noise_model, with_published_noise
 from training_core.compute.device import choose_device, describe_device
 from training_core.compute.optimiser_step import TrainingStep
-from training_core.denoise.denoiser import denoise
+from training_core.denoise.region import Estimate
+from training_core.denoise.tiled import denoise
 from training_core.networks.published import paper_network
 from training_core.paper.gan import AdversarialGame
 from training_core.paper.pairs import PublishedPairs
 from training_core.run import SILENT
 from training_core.settings import preset
 from training_core.stack import Stack
-from training_core.training.pairs import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

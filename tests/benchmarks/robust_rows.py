@@ -25,12 +25,18 @@ OURS = ("noisy", "first-estimate", "g2g", "oracle")
 # The rows that need no training, and the modules that they depend on.
 WITHOUT_TRAINING = {
     "noisy": (),
-    "blur": ("classical",),
-    "nlm": ("classical", "noise_level"),
-    "tv": ("classical", "noise_level"),
-    "wavelet": ("classical", "noise_level"),
-    "bm3d": ("classical", "noise_level", "noise_statistics", "stabilise"),
-    "dncnn-b": ("dncnn_b", "noise_level", "noise_statistics", "stabilise"),
+    "blur": ("evaluation/classical",),
+    "nlm": ("evaluation/classical", "quality/noise_level"),
+    "tv": ("evaluation/classical", "quality/noise_level"),
+    "wavelet": ("evaluation/classical", "quality/noise_level"),
+    "bm3d": ("evaluation/classical", "quality/noise_level", "noise/covariance", "noise/anscombe"),
+    "dncnn-b": (
+        "first_look",
+        "training/dncnn_b",
+        "quality/noise_level",
+        "noise/covariance",
+        "noise/anscombe",
+    ),
 }
 
 
@@ -66,7 +72,7 @@ def _code(modules: Iterable[str]) -> str:
     for name in modules:
         code.update((ROOT / "training_core" / f"{name}.py").read_bytes())
     weights = ROOT / "resources" / "dncnn_b.safetensors"
-    if "dncnn_b" in modules and weights.exists():
+    if "training/dncnn_b" in modules and weights.exists():
         code.update(weights.read_bytes())
     return code.hexdigest()
 

@@ -27,8 +27,8 @@ QUALITY = (
     "published elsewhere |"
 )
 CHOICE = (
-    "| set | first estimate used, others | rounds, network alone | looks within a round | "
-    "rounds, all passes | chosen blind | ours | best of these | loses dB | SSIM | at most .1 dB |"
+    "| set | first estimate used, others | rounds, network alone | rounds, all passes | "
+    "chosen blind | ours | best of these | loses dB | SSIM | at most .1 dB |"
 )
 BIAS = (
     "| set | mean shift % | worst bin % | slope on the reference | without bleaching | "
@@ -161,10 +161,6 @@ class Outcome:
 
     def _choice(self) -> str:
         alone, passed = (self._rounds(ending) for ending in ("", " with all passes"))
-        looks = [name for name in self.rows if " look " in name]
-        tried = ", ".join(
-            f"{name[6:].replace(' look ', '.')}: {figures(self.rows[name])}" for name in looks
-        )
         enough = word(self.lost[0] <= MOST_LOST_DB)
         lost = (f"{self.lost[0]:.2f}", f"{self.lost[1]:.4f}", enough)
         chosen, oracle = ("; ".join(dict.fromkeys(names)) for names in (self.chosen, self.oracle))
@@ -173,7 +169,6 @@ class Outcome:
             self.name,
             first,
             alone,
-            tried or "-",
             passed,
             chosen,
             figures(self.rows["ours"]),

@@ -65,8 +65,8 @@ def until(reached, most_seconds: float) -> bool:
 
 def measure(window, seconds: float) -> list[float]:
     """Train, and give the lateness of every tick in milliseconds."""
+    from g2g_desktop.model.session import State
     from g2g_desktop.paths import resource
-    from g2g_desktop.session import State
 
     session = window.session
     window.workflow.start_engine()

@@ -25,26 +25,17 @@ from tests.support.made_up import (
     stack,
 )
 from tests.support.photographs import command_line, load_script, photographs, weights
-from training_core import first_look as dncnn_b
+from training_core import first_look
 from training_core.cli.main import main
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.tiled import denoise
 from training_core.errors import CheckpointError, InputError, ModelError
-from training_core.first_look import (
-    ADVICE,
-    SETTINGS,
-    bundled_denoiser,
-    fit_scale,
-    fit_to_noise,
-    load_dncnn_b,
-    look,
-    network_scales,
-    save_dncnn_b,
-)
+from training_core.first_look import ADVICE, bundled_denoiser, look
 from training_core.networks import weights as bundled_weights
 from training_core.networks.published import DnCNN, fold_batch_norm
-from training_core.noise.covariance import NoiseCurve
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.pretraining.dncnn_b import (
     BlindSettings,
     BlindTraining,
@@ -54,6 +45,15 @@ from training_core.pretraining.dncnn_b import (
 from training_core.resources import resource
 from training_core.run import Cancelled, Note, Run
 from training_core.stack import Stack
+from training_core.training import dncnn_b
+from training_core.training.dncnn_b import (
+    SETTINGS,
+    fit_scale,
+    fit_to_noise,
+    load_dncnn_b,
+    network_scales,
+    save_dncnn_b,
+)
 
 TINY = BlindSettings(steps=8, batch=2, crop_px=24, learning_rate=3e-3)
 on_cpu = partial(look, device="cpu")
@@ -294,8 +294,8 @@ def test_axes_dtype_and_channels_are_kept_and_a_frame_is_as_in_the_whole():
 def test_browsing_frames_fits_each_channel_once_whichever_comes_first(monkeypatch):
     noise = np.random.default_rng(4).normal(0, (10, 30), (3, 48, 48, 2)).transpose(0, 3, 1, 2)
     both = stack(scene(48, 48, 60, 200) + noise, "ZCYX")
-    fitted, fit = [], dncnn_b.fit_scale
-    monkeypatch.setattr(dncnn_b, "fit_scale", lambda *a: fitted.append(a) or fit(*a))
+    fitted, fit = [], first_look.fit_scale
+    monkeypatch.setattr(first_look, "fit_scale", lambda *a: fitted.append(a) or fit(*a))
     fits = {}
     seen = {frame: on_cpu(both, frame=frame, fits=fits).pixels for frame in (4, 1, 0, 4)}
     assert len(fitted) == 2

@@ -13,9 +13,8 @@ from tests.support.made_up import QUICKEST, block, blurred_noise, noise_model, s
 from training_core import pipeline
 from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import denoise
+from training_core.denoise.tiled import denoise
 from training_core.errors import InputError, TooFewPatchesError
-from training_core.networks.compact import StationaryGenerator
 from training_core.networks.pretrained import (
     HEAVY_TAILS,
     WHITE,
@@ -24,7 +23,7 @@ from training_core.networks.pretrained import (
 )
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.generator import ResampledNoise
+from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.pipeline import denoise_stack, expected_seconds, train
 from training_core.run import (
     Cancelled,

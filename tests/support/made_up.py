@@ -12,12 +12,12 @@ from scipy.ndimage import gaussian_filter
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.networks.build import build_network
-from training_core.networks.compact import StationaryGenerator
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import LAGS, NoiseCurve
-from training_core.noise.generator import ResampledNoise
+from training_core.noise.covariance import LAGS
+from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.settings import DenoiserSettings, NoiseModelSettings, PatchSettings, Settings
 from training_core.stack import Stack
 

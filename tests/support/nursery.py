@@ -91,7 +91,7 @@ def _make_tiny(log: _Log) -> None:
     from training_core import pipeline
     from training_core.cli import commands
     from training_core.compute import checkpoint
-    from training_core.denoise import denoiser
+    from training_core.denoise import tiled as denoiser
     from training_core.noise.adversarial import NoiseGame
     from training_core.paper.gan import AdversarialGame
     from training_core.training import first_estimate

@@ -44,9 +44,8 @@ CHOSEN = (
 
 def info(arguments: argparse.Namespace, run: Run) -> int:
     """Say what a stack holds."""
-    from training_core.noise.analysis import analyse_noise
-    from training_core.noise.analysis_words import tell
-    from training_core.noise.noise_level import estimate_noise_sigma
+    from training_core.quality.noise_level import estimate_noise_sigma
+    from training_core.reporting.noise_analysis import analyse_noise, tell
 
     stack = open_noted(arguments.stack, run)
     size = stack.pixel_size
@@ -212,9 +211,10 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
     batch = Batch.of(arguments.stacks)
 
     from training_core.compute.checkpoint import describe_denoising
-    from training_core.denoise.denoiser import denoise as apply
     from training_core.denoise.model_file import load_denoiser
-    from training_core.first_look import NAME, bundled_denoiser
+    from training_core.denoise.tiled import denoise as apply
+    from training_core.first_look import bundled_denoiser
+    from training_core.training.dncnn_b import NAME
 
     bundled = arguments.model == Path(NAME) and not arguments.model.exists()
     trained = None if bundled else load_denoiser(arguments.model, device=arguments.device)
@@ -242,7 +242,7 @@ def evaluate(arguments: argparse.Namespace, run: Run) -> int:
 
 def self_test(arguments: argparse.Namespace, run: Run) -> int:
     """Check the installation and the device."""
-    from training_core.compute.device import self_test as check
+    from .self_test import self_test as check
 
     results = check(run=run)
     for name, passed, detail in results:

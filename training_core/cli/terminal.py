@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from training_core.run import Event, Note, StageFinished, StageStarted, StepsDone
+from training_core.wording import duration
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -88,13 +89,3 @@ class Terminal:
 
 def _left(event: StepsDone) -> str:
     return "" if event.seconds_left is None else f"about {duration(event.seconds_left)} left"
-
-
-def duration(seconds: float) -> str:
-    """Say how long something takes: "8 s", "3 min", "2 h 10 min", "12 days"."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    minutes = round(seconds / 60)
-    if minutes >= 48 * 60:
-        return f"{round(minutes / (24 * 60))} days"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

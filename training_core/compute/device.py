@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from training_core.cli.self_test import self_test
 from training_core.run import SILENT
 
 from .memory import give_memory_back, keep_memory
@@ -23,17 +22,6 @@ if TYPE_CHECKING:
 
     from training_core.run import Run
 
-
-__all__ = [
-    "choose_device",
-    "describe_device",
-    "free_bytes",
-    "limit_threads",
-    "out_of_memory",
-    "release_memory",
-    "self_test",
-    "tile_size",
-]
 
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}

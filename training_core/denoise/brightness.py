@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from .tiled import to_stack_units
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
+    from training_core.noise.clipping import RecordedNoise
     from training_core.noise.covariance import Values
-    from training_core.regions import TrainingRegion
 
-    from .channel import Channel
 
 BLUR_PX = 12  # over this the noise has all but averaged out
 BANDS = 16
+LEAST_NOISE = 0.25  # of the variance in the dark: with less at the end none was cut off there
 FEWEST_PX = 1000  # in a band, for its mean to be trusted
 
 
@@ -41,29 +38,6 @@ class BrightnessCurve:
         return corrected
 
 
-def brightness_curve(
-    regions: Sequence[TrainingRegion], estimates: Sequence[Tensor], channel: Channel
-) -> BrightnessCurve:
-    """Measure by how much areas of each brightness have moved, and give what undoes it.
-
-    The noise has mean zero, so where the noisy and the denoised image differ on average, the
-    denoiser is off: smoothing in stabilised units takes from bright detail, for one. Averaging is
-    over areas of similar *blurred* brightness, which the noise of a single pixel cannot choose.
-
-    Parameters
-    ----------
-    regions, estimates
-        Noisy regions of one channel in stack units, and their stabilised estimates.
-    """
-    clean, change = [], []
-    for region, estimate in zip(regions, estimates, strict=True):
-        noisy = channel.noise.stabiliser.forward(region.values)
-        values = to_stack_units(estimate.cpu().numpy(), noisy, region.values, channel)
-        clean.append(values)
-        change.append(region.values - values)
-    return shift_by_brightness(clean, change)
-
-
 def shift_by_brightness(clean: Sequence[Values], change: Sequence[Values]) -> BrightnessCurve:
     """Average changes over areas of similar brightness; both are images (height, width)."""
     blurred = np.concatenate([gaussian_filter(values, BLUR_PX).ravel() for values in clean])
@@ -79,3 +53,36 @@ def _in_bands(blurred: Values, clean: Values, change: Values) -> BrightnessCurve
     shifts = np.bincount(band, change) / np.maximum(count, 1)
     order = np.argsort(levels[count > 0])
     return BrightnessCurve(levels[count > 0][order], shifts[count > 0][order])
+
+
+def uncut(brightness: BrightnessCurve, recorded: RecordedNoise) -> BrightnessCurve:
+    """Let the correction of brightness also lower what cutting off raised in the dark.
+
+    Not so in the bright, where few pixels tell how strong the noise was.
+    """
+    if not _cut_in_the_dark(recorded):
+        return brightness
+    stabiliser, lowest = recorded.noise.stabiliser, recorded.recording.lowest
+    after = stabiliser.inverse(recorded.recorded.astype(np.float32))
+    before = stabiliser.inverse((recorded.recorded + recorded.shifts).astype(np.float32))
+    levels, order = np.unique([lowest, *after], return_index=True)
+    shifts = np.minimum([0.0, *(np.maximum(before, lowest) - after)], 0.0)[order]
+    every = np.union1d(levels, brightness.levels)
+    both = np.interp(every, levels, shifts)
+    both += np.interp(every, brightness.levels, brightness.shifts)
+    return replace(brightness, levels=every, shifts=both)
+
+
+def _cut_in_the_dark(recorded: RecordedNoise) -> bool:
+    """Whether noise was cut off at the low end; where photons end, zero is all there is."""
+    noise, lowest = recorded.noise, recorded.recording.lowest
+    stabiliser = noise.stabiliser
+    if noise.photons:
+        return False
+    if not np.isfinite(lowest) or not stabiliser.gain:
+        return bool(np.isfinite(lowest))
+    dark = float(stabiliser.inverse(noise.curve.levels[:1].astype(np.float32))[0])
+    at_end, in_the_dark = (
+        stabiliser.gain * value + stabiliser.read_variance for value in (lowest, dark)
+    )
+    return at_end > LEAST_NOISE * in_the_dark

@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from training_core.compute.checkpoint import NO_CHECKPOINT
-from training_core.compute.device import tile_size
-from training_core.compute.memory import give_memory_back
-from training_core.compute.tiles import TilePieces
-from training_core.networks.published import fold_batch_norm, takes_estimate
+from training_core.networks.published import takes_estimate
 from training_core.place import turn, turn_back
-from training_core.run import SILENT, Stage
+from training_core.run import SILENT
 
-from .channel import check_channels
-from .dct_filter import CollaborativeFilter, ShrinkageFilter
-from .neighbours import NeighbourAverage, NeighbourFrames, averaged
-from .tiled import KeptFrames, finish_frame, kept_share
+from .dct_filter import ShrinkageFilter
+from .neighbours import NeighbourAverage, averaged
+from .nl_bayes import CollaborativeFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from training_core.compute.checkpoint import Checkpoint
     from training_core.noise.local_strength import EvenNoise
     from training_core.noise.model import NoiseModel
-    from training_core.place import PatchLocation
     from training_core.run import Run
-    from training_core.selection.sure import Estimator
     from training_core.settings import Settings
-    from training_core.stack import Pixels, Stack
 
     from .channel import Channel
+    from .region import Estimator
 
     Image = NDArray[np.float32]
-
-
-MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 
 
 @dataclass(eq=False)
@@ -64,9 +50,9 @@ class Denoiser:
         Where the network is.
     history
         The network after each round, for who trained it; a model file keeps the best alone.
-    looks, first_estimates
-        What else was judged in this process: networks within the rounds, and what makes first
-        estimates by the name of the method. For who wants to know whether the choice was good.
+    first_estimates
+        What else was judged in this process: what makes first estimates by the name of the method.
+        For who wants to know whether the choice was good.
     neighbours
         How many frames on each side are averaged with a frame where they match; 0 for none.
     collaboration
@@ -81,7 +67,6 @@ class Denoiser:
     device: torch.device
     card: dict[str, Any] = field(default_factory=dict)
     history: dict[int, nn.Module] = field(default_factory=dict)
-    looks: dict[str, nn.Module] = field(default_factory=dict)
     first_estimates: dict[str, Estimator] = field(default_factory=dict)
     neighbours: int = 0
     collaboration: float = 1.0
@@ -203,94 +188,3 @@ class Denoiser:
 def first_look(noise: NoiseModel) -> ShrinkageFilter:
     """Give the filter whose estimate the compact network corrects."""
     return ShrinkageFilter(noise.covariance, noise.curve)
-
-
-def denoise(
-    stack: Stack,
-    denoiser: Denoiser,
-    *,
-    run: Run = SILENT,
-    tile_px: int = 0,
-    checkpoint: Checkpoint = NO_CHECKPOINT,
-) -> Stack:
-    """Denoise every frame of a stack, tile by tile.
-
-    Parameters
-    ----------
-    stack
-        Any size; the same axes, dtype and pixel size come back.
-    denoiser
-        Trained on this stack or on one like it.
-    tile_px
-        Side of a tile without its halo; 0 chooses by the free memory. Where that runs out after
-        all, smaller ones are used, with the same result.
-    checkpoint
-        Keeps the tiles that are done, for a job that it was told of before.
-
-    Raises
-    ------
-    InputError
-        If the stack has channels that the denoiser has not learned.
-    SettingsError
-        If the memory is too small even for small tiles.
-    Cancelled
-        If the run was cancelled; asked before every tile.
-    """
-    check_channels(stack, denoiser.channels)
-    given, even = stack, denoiser.even_noise
-    stack = even.evened(stack, run=run) if even else stack
-    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
-    tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
-    # The batch norm folded away and memory ordered by channels: both faster and exact.
-    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ready = replace(denoiser, network=network)
-    pixels = np.empty(stack.shape, stack.dtype)
-    flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
-    pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
-    kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
-    noises = [channel.noise for channel in ready.channels]
-    frames = NeighbourFrames(stack, noises, ready.neighbours, run, given=given, even=even)
-    share = kept_share(denoiser.settings.denoiser, stack)
-    places, total = kept.places, stack.frame_count * len(kept.places)
-    run.start(Stage.DENOISE, total, done=kept.done)
-    frames.note_jumps()
-    for index in range(kept.done // len(places), stack.frame_count):
-        raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
-        near = frames.beside(index)
-        make = partial(_denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
-        for place in places[kept.done % len(places) :]:
-            kept.check(run)
-            kept.layers[:, *place.slices] = pieces.work(place, make)
-            if place is places[-1]:
-                kept.clipped += finish_frame(raw, kept.layers, ready, channel, flat[index], share)
-            kept.done += 1
-            if run.tick_due() or kept.done == total:
-                run.progress(Stage.DENOISE, kept.done, total)
-    kept.save()
-    pixels, clipped = even.restored(pixels, given, run) if even else (pixels, kept.clipped)
-    if clipped:
-        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
-    give_memory_back()
-    run.finish(Stage.DENOISE)
-    return given.with_pixels(pixels)
-
-
-def _denoise_tile(
-    raw: Pixels,
-    others: Sequence[Pixels],
-    place: PatchLocation,
-    denoiser: Denoiser,
-    channel: Channel,
-    run: Run,
-) -> Image:
-    """Denoise one tile with its halo; with neighbours, also give the share of noise there was."""
-    around = place.grown(denoiser.halo_px, raw.shape)
-    forward = channel.noise.stabiliser.forward
-    frames = np.stack([forward(frame[around.slices]) for frame in (raw, *others)])
-    tensors = torch.from_numpy(frames).to(denoiser.device)
-    made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:])
-    layers = [made]
-    if denoiser.neighbours:
-        layers.append(torch.ones_like(made) if strength is None else strength)
-    inner = place.within(around)
-    return torch.stack(layers)[:, *inner.slices].cpu().numpy()

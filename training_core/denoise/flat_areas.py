@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from training_core.run import SILENT
-
 from .dct_filter import block_coefficients, lay_blocks, local_sigma, pad_for_blocks
 
 if TYPE_CHECKING:
@@ -19,11 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from training_core.noise.covariance import NoiseCurve
-    from training_core.run import Run
-
-    from .channel import Channel
-    from .denoiser import Denoiser
+    from training_core.noise.strength_curve import NoiseCurve
 
     Numbers = NDArray[np.float32]
 
@@ -35,9 +29,6 @@ TESTS = BANDS + 3
 QUANTILE = 0.999  # of the blocks of noise alone that pass one of the tests
 MARGIN = 1.2  # over that quantile, for what so few blocks do not show
 MOST = 3.0  # std of the noise: what stands out so far is no noise, unless much of it does
-MUCH = 0.003  # of its pixels; of Gaussian noise 2.97 std
-SAMPLES, SAMPLE_PX = 6, 256
-OWN_NOISE = 0x0F1A7  # added to the seed: `flat_residual` must see other noise than what is learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,23 +192,6 @@ class FlatAreas:
         if not cells or min(cells) < 1:
             raise ValueError(f"Cells of {cells} px cannot be.")
         return cls(tuple(map(FlatScale, cells, powers, limits)))
-
-
-@torch.no_grad()
-def measure_flat_areas(
-    denoiser: Denoiser, channel: Channel, seed: int = 0, run: Run = SILENT
-) -> FlatAreas:
-    """Learn what a denoiser leaves of learned noise on a constant, which is to be evened out.
-
-    `channel` must have no flat areas yet. The noise is drawn from a stream of its own.
-    """
-    draw = torch.Generator().manual_seed(seed + OWN_NOISE)
-    flat = torch.full((1, 1, SAMPLE_PX, SAMPLE_PX), channel.mean, device=denoiser.device)
-    noisy = [channel.noise.add_noise(flat, draw)[0, 0].float() for _ in range(SAMPLES)]
-    curve = channel.noise.curve
-    apart = (torch.stack(noisy) - channel.mean).abs() / float(curve(np.array(channel.mean)))
-    most = max(MOST, float(torch.quantile(apart, 1 - MUCH)))
-    return learned([denoiser.estimate(image, channel, run) for image in noisy], curve, most=most)
 
 
 def learned(

@@ -16,15 +16,19 @@ from safetensors.torch import save
 from training_core.compute.device import choose_device
 from training_core.errors import ModelError, OutputError, SettingsError
 from training_core.networks.build import build_network
-from training_core.networks.compact import KERNEL_PX, MeasuredGenerator, StationaryGenerator
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.compound_poisson import Photons
-from training_core.noise.covariance import NoiseCurve
-from training_core.noise.generator import ResampledNoise
+from training_core.noise.generator import (
+    KERNEL_PX,
+    MeasuredGenerator,
+    ResampledNoise,
+    StationaryGenerator,
+)
 from training_core.noise.local_strength import EvenNoise
 from training_core.noise.match import NoiseMatch
 from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.settings import Settings
 
 from .brightness import BrightnessCurve

@@ -13,7 +13,8 @@ from torch.nn import functional
 from training_core.noise.covariance import dct_variances
 from training_core.run import SILENT
 
-from .dct_filter import PATCH_PX, STEP_PX, ShrinkageFilter
+from .dct_filter import ShrinkageFilter
+from .nl_bayes import PATCH_PX, STEP_PX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from training_core.noise.covariance import NoiseCurve, Values
+    from training_core.noise.covariance import Values
     from training_core.noise.local_strength import EvenNoise
     from training_core.noise.model import NoiseModel
+    from training_core.noise.strength_curve import NoiseCurve
     from training_core.place import PatchLocation
     from training_core.run import Run
     from training_core.stack import Pixels, Stack

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.compute.device import tile_size
+from training_core.compute.memory import give_memory_back
+from training_core.compute.tiles import TilePieces
+from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import is_ct
 from training_core.place import tiles
+from training_core.run import SILENT, Stage
 from training_core.stack import cast
 
+from .channel import check_channels
+from .denoiser import Denoiser
+from .neighbours import NeighbourFrames
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
+    from training_core.compute.checkpoint import Checkpoint, Part, State
+    from training_core.place import PatchLocation
+    from training_core.run import Run
     from training_core.settings import DenoiserSettings
     from training_core.stack import Pixels, Stack
 
@@ -22,10 +40,6 @@ if TYPE_CHECKING:
     from .denoiser import Denoiser
 
     Image = NDArray[np.float32]
-    from pathlib import Path
-
-    from training_core.compute.checkpoint import Part, State
-    from training_core.run import Run
 
 
 TILE_PX = 2048
@@ -176,3 +190,97 @@ class KeptFrames:
             file.flush()
             os.fsync(file.fileno())
         self._written = self._whole
+
+
+MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
+
+
+def denoise(
+    stack: Stack,
+    denoiser: Denoiser,
+    *,
+    run: Run = SILENT,
+    tile_px: int = 0,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+) -> Stack:
+    """Denoise every frame of a stack, tile by tile.
+
+    Parameters
+    ----------
+    stack
+        Any size; the same axes, dtype and pixel size come back.
+    denoiser
+        Trained on this stack or on one like it.
+    tile_px
+        Side of a tile without its halo; 0 chooses by the free memory. Where that runs out after
+        all, smaller ones are used, with the same result.
+    checkpoint
+        Keeps the tiles that are done, for a job that it was told of before.
+
+    Raises
+    ------
+    InputError
+        If the stack has channels that the denoiser has not learned.
+    SettingsError
+        If the memory is too small even for small tiles.
+    Cancelled
+        If the run was cancelled; asked before every tile.
+    """
+    check_channels(stack, denoiser.channels)
+    given, even = stack, denoiser.even_noise
+    stack = even.evened(stack, run=run) if even else stack
+    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
+    tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
+    # The batch norm folded away and memory ordered by channels: both faster and exact.
+    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ready = replace(denoiser, network=network)
+    pixels = np.empty(stack.shape, stack.dtype)
+    flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
+    pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
+    kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
+    noises = [channel.noise for channel in ready.channels]
+    frames = NeighbourFrames(stack, noises, ready.neighbours, run, given=given, even=even)
+    share = kept_share(denoiser.settings.denoiser, stack)
+    places, total = kept.places, stack.frame_count * len(kept.places)
+    run.start(Stage.DENOISE, total, done=kept.done)
+    frames.note_jumps()
+    for index in range(kept.done // len(places), stack.frame_count):
+        raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
+        near = frames.beside(index)
+        make = partial(_denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
+        for place in places[kept.done % len(places) :]:
+            kept.check(run)
+            kept.layers[:, *place.slices] = pieces.work(place, make)
+            if place is places[-1]:
+                kept.clipped += finish_frame(raw, kept.layers, ready, channel, flat[index], share)
+            kept.done += 1
+            if run.tick_due() or kept.done == total:
+                run.progress(Stage.DENOISE, kept.done, total)
+    kept.save()
+    pixels, clipped = even.restored(pixels, given, run) if even else (pixels, kept.clipped)
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
+    give_memory_back()
+    run.finish(Stage.DENOISE)
+    return given.with_pixels(pixels)
+
+
+def _denoise_tile(
+    raw: Pixels,
+    others: Sequence[Pixels],
+    place: PatchLocation,
+    denoiser: Denoiser,
+    channel: Channel,
+    run: Run,
+) -> Image:
+    """Denoise one tile with its halo; with neighbours, also give the share of noise there was."""
+    around = place.grown(denoiser.halo_px, raw.shape)
+    forward = channel.noise.stabiliser.forward
+    frames = np.stack([forward(frame[around.slices]) for frame in (raw, *others)])
+    tensors = torch.from_numpy(frames).to(denoiser.device)
+    made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:])
+    layers = [made]
+    if denoiser.neighbours:
+        layers.append(torch.ones_like(made) if strength is None else strength)
+    inner = place.within(around)
+    return torch.stack(layers)[:, *inner.slices].cpu().numpy()

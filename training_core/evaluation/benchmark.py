@@ -14,7 +14,7 @@ from training_core.compute.checkpoint import NO_CHECKPOINT
 from .contenders import (
     METHODS,
     Contender,
-    Trial,
+    Contest,
     bundled_contenders,
     classical_contenders,
     g2g_contenders,
@@ -25,7 +25,7 @@ from .scores import Report, known_rows
 from training_core.pipeline import train
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import Settings, preset
-from training_core.cli.terminal import duration
+from training_core.wording import duration
 from .runner import PartOfRun, Tryout
 
 if TYPE_CHECKING:
@@ -135,15 +135,15 @@ def evaluate(
     )
 
 
-def choose_trials(sets: Mapping[str, EvaluationSet], request: Request) -> list[Trial]:
+def choose_trials(sets: Mapping[str, EvaluationSet], request: Request) -> list[Contest]:
     """Give the test images to run; one that is the same in two protocols is run once."""
-    trials: list[Trial] = []
+    trials: list[Contest] = []
     # The pictures of BSD68 have other names in colour, but sorted by name they are in one order.
     tests = {p: sorted(found.tests, key=lambda test: test.name) for p, found in sets.items()}
     count = min(map(len, tests.values()))
     wanted = min(request.limit or count, count)
     for index in np.linspace(0, count - 1, wanted).round().astype(int):
-        here: list[Trial] = []
+        here: list[Contest] = []
         for protocol, found in tests.items():
             test = found[index]
             noisy = test.noisy.with_pixels(np.asarray(test.noisy.pixels, np.float32))
@@ -151,7 +151,7 @@ def choose_trials(sets: Mapping[str, EvaluationSet], request: Request) -> list[T
             earlier = dict(same[0].references) if same else {}
             here = [t for t in here if t not in same]
             references = {**earlier, protocol: test.clean}
-            here.append(Trial(test.name, noisy, references, request.table.kind))
+            here.append(Contest(test.name, noisy, references, request.table.kind))
         trials += here
     return trials
 

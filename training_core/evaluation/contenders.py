@@ -11,14 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from . import classical
-from training_core import first_look as dncnn_b
+from training_core import first_look
+from training_core.training.dncnn_b import load_dncnn_b
 from training_core.denoise.brightness import BrightnessCurve
-from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.tiled import denoise
 from training_core.errors import ModelError
 from training_core.denoise.tiled import kept_share
 from training_core.training.first_estimate import estimator_of
 from training_core.training.noisier2noise import NAME as NOISIER2NOISE
-from training_core.training.pairs import Estimate
+from training_core.denoise.region import Estimate
 from .protocols import protocol_for
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from training_core.selection.sure import Estimator
+    from training_core.denoise.region import Estimator
     from training_core.networks.published import DnCNN
     from .published_tables import Kind
     from training_core.run import Run
@@ -41,7 +43,7 @@ GREY_LEVELS = (0.0, 255.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Contest:
     """A noisy test image on which all methods are tried.
 
     Attributes
@@ -95,7 +97,7 @@ class Contender:
     method: str
     label: str
     how: str
-    apply: Callable[[Trial, Run], Values] | None
+    apply: Callable[[Contest, Run], Values] | None
     sees_reference: bool = False
     competes: bool = True
 
@@ -128,7 +130,7 @@ def classical_contenders(kind: Kind) -> list[Contender]:
     return [replace(c, apply=None, how=missing) if c.method == "bm3d" else c for c in made]
 
 
-def _tuned_blur(trial: Trial, run: Run) -> Values:
+def _tuned_blur(trial: Contest, run: Run) -> Values:
     name, clean = next(iter(trial.references.items()))
     protocol = protocol_for(name, trial.kind)
     window = (protocol.low, protocol.high) if protocol.clips else classical.ANY_VALUE
@@ -149,7 +151,7 @@ def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
     scale = "-1000 HU is 0 to it and 1000 HU 1" if kind == "ct" else "black 0, white 1"
     how = f"The bundled blind network, trained with clean photographs; {scale}."
     try:
-        network = dncnn_b.load_dncnn_b(device)
+        network = load_dncnn_b(device)
     except ModelError:
         return [Contender("dncnn-b", "DnCNN-B", "Weights missing.", None)]
     made = [Contender("dncnn-b", "DnCNN-B", how, lambda t, run: _bundled(network, t))]
@@ -160,14 +162,14 @@ def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
                 "dncnn-b",
                 "DnCNN-B, first look",
                 fitted,
-                lambda t, run: _values(dncnn_b.look(t.noisy, device=device.type, run=run)),
+                lambda t, run: _values(first_look.look(t.noisy, device=device.type, run=run)),
             )
         )
     return made
 
 
 @torch.no_grad()
-def _bundled(network: DnCNN, trial: Trial) -> Values:
+def _bundled(network: DnCNN, trial: Contest) -> Values:
     """Apply the network to grey levels or HU, scaled alike whatever the noise."""
     black, white = BLACK_AND_WHITE.get(trial.noisy.value_unit, GREY_LEVELS)
     unit = (trial.values - black) / (white - black)
@@ -188,10 +190,6 @@ def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:
         how = _round(number, settings.denoiser.first_estimate)
         apply = _by(_alone(denoiser, denoiser.history[number]))
         yield Contender("g2g", f"{name}, {which}", how, apply, competes=bool(marks))
-    for look, network in denoiser.looks.items():
-        apply = _by(_alone(denoiser, network))
-        how = "The network alone as it was then, whether or not it was kept."
-        yield Contender("oracle", f"{name}, {look}", how, apply, competes=False)
     if settings.denoiser.collaborate:
         how = "What the result would be, had this round been chosen; brightness as corrected now."
         for number in sorted(set(denoiser.history) - {chosen}):
@@ -208,7 +206,7 @@ def _round(number: int, first: str) -> str:
     return "Generator g2." if first == "g2" else "The network before training."
 
 
-def _by(denoiser: Denoiser) -> Callable[[Trial, Run], Values]:
+def _by(denoiser: Denoiser) -> Callable[[Contest, Run], Values]:
     return lambda trial, run: _values(denoise(trial.noisy, denoiser, run=run))
 
 
@@ -237,7 +235,7 @@ def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
         again = ", as it was known in the end" if denoiser.card.get("noise_again") else ""
         how = f"Before any training: {method}, with the learned noise{again}."
         made = denoiser.first_estimates.get(method)
-        apply: Callable[[Trial, Run], Values] | None = partial(_estimated, denoiser, made)
+        apply: Callable[[Contest, Run], Values] | None = partial(_estimated, denoiser, made)
         if made is None and method == NOISIER2NOISE:  # for each image, it would be learned again
             how, apply = "It was learned before the training was interrupted.", None
         label = f"{name}, first estimate{which}"
@@ -245,7 +243,7 @@ def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
         yield Contender(kind, label, how, apply, competes=False)
 
 
-def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Trial, run: Run) -> Values:
+def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Contest, run: Run) -> Values:
     """Estimate by what the training made; after a resumed one it is made again."""
     channel = denoiser.channels[0]
     stabiliser = channel.noise.stabiliser

@@ -15,7 +15,7 @@ from training_core.errors import OutputError
 from .findings import findings
 from training_core.reporting.figures import detail_place
 from training_core.reporting.figures import enlarged, save_png, sheet, to_grey
-from training_core.cli.terminal import duration
+from training_core.wording import duration
 from training_core.io.tiff_writer import program
 import os
 import re

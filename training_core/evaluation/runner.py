@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from .contenders import Contender, Trial, Values
+    from .contenders import Contender, Contest, Values
     from .scores import Row
     from .protocols import Protocol
     from training_core.run import Event
@@ -75,7 +75,7 @@ class Tryout:
     def __init__(
         self,
         contenders: Sequence[Contender],
-        trials: Sequence[Trial],
+        trials: Sequence[Contest],
         protocols: Mapping[str, Protocol],
     ) -> None:
         self.contenders, self.trials, self.protocols = contenders, trials, protocols
@@ -124,7 +124,7 @@ class Tryout:
             total = len(self.contenders) * len(self.trials)
             run.progress(Stage.EVALUATE, len(self._steps), total)
 
-    def _try_all(self, trial: Trial, run: Run) -> _Tried:
+    def _try_all(self, trial: Contest, run: Run) -> _Tried:
         made: dict[str, Values] = {}
         cells: dict[int, list[Cell]] = {}
         seconds: dict[int, float] = {}
@@ -141,7 +141,7 @@ class Tryout:
         example = Example(trial.name, dict(trial.references), made) if made else None
         return _Tried(cells, seconds, example)
 
-    def _apply(self, number: int, trial: Trial, run: Run) -> Values | None:
+    def _apply(self, number: int, trial: Contest, run: Run) -> Values | None:
         """Give the denoised image; None where it cannot be made, or one before it could not be."""
         apply = self.contenders[number].apply
         if apply is None or number in self._failures:
@@ -152,7 +152,7 @@ class Tryout:
             self._failures[number] = f"It failed on {trial.name}: {error}"
             return None
 
-    def _cells(self, trial: Trial, image: Values) -> list[Cell]:
+    def _cells(self, trial: Contest, image: Values) -> list[Cell]:
         cells = []
         for name, clean in trial.references.items():
             score = self.protocols[name].score(image, clean)

@@ -11,13 +11,11 @@ from scipy.special import ndtri
 from torch.nn import functional
 
 from training_core.compute.checkpoint import NO_PART
-from training_core.networks.compact import LocalCritic, MeasuredGenerator, StationaryGenerator
-from training_core.reporting.words import STAND_INS
 from training_core.run import SILENT, Stage
 
 from .covariance import LAGS, autocovariance, trend_basis, trend_share
-from .generator import ResampledNoise
-from .match import compare_noise
+from .generator import LocalCritic, MeasuredGenerator, ResampledNoise, StationaryGenerator
+from .match import STAND_INS, compare_noise
 from .measurement import orientations
 
 if TYPE_CHECKING:

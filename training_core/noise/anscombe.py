@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from .even_windows import PURE, Windows
+from .strength_curve import _fine_energy
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from training_core.stack import Pixels
+
+    Image = NDArray[np.float32]
+    Values = NDArray[np.float64]
 
 STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inverse rises again
 
@@ -83,3 +91,52 @@ class Stabiliser:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Rebuild from `to_dict`."""
         return cls(**{name: float(value) for name, value in values.items()})
+
+
+WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
+
+
+def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) -> Stabiliser:
+    """Fit variance = gain * value + read variance on the smoothest windows, blind.
+
+    Parameters
+    ----------
+    frames
+        Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
+    covariance
+        Autocovariance of the noise, if it is known already; only its shape matters.
+
+    Returns
+    -------
+    Stabiliser
+        The Anscombe transform where bright areas are noisier than dark ones, else a linear map
+        that brings the noise to a standard deviation of about 1.
+    """
+    windows = Windows.of(frames)
+    expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), 1e-30))
+    gain = read = 0.0
+    for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them
+        gain, read, typical = _fit_line(windows, windows.smoothest(expected), covariance)
+        expected = np.maximum(gain * windows.mean + read, 0.05 * typical)
+    dark, bright = np.percentile(windows.mean, (5, 95))
+    if gain <= 0 or gain * bright + read < WORTH_STABILISING * (gain * dark + read):
+        # Around zero, where float32 is exact enough also for large values with little noise.
+        middle = float(np.median(windows.mean))
+        return Stabiliser(offset=middle, scale=float(np.sqrt(max(typical, 1e-30))))
+    return Stabiliser(gain, read)
+
+
+def _fit_line(
+    windows: Windows, groups: list[NDArray[np.intp]], covariance: Values | None
+) -> tuple[float, float, float]:
+    """Give slope, variance at 0 and median variance; groups with structure in them weigh less."""
+    purity = windows.excess(groups)
+    fine = np.array([windows.fine[g].mean() for g in groups])
+    measured = np.array([windows.whole[g].mean() for g in groups])
+    whole = measured if covariance is None else fine / _fine_energy(covariance)
+    variance = fine * np.median((whole / fine)[purity < PURE])
+    mean = np.array([windows.mean[g].mean() for g in groups])
+    weight = 1 / (np.maximum(variance, 1e-30) * purity**2)
+    terms = np.stack([mean, np.ones_like(mean)], axis=1)
+    slope, intercept = np.linalg.lstsq(terms * weight[:, None], variance * weight, rcond=None)[0]
+    return float(slope), float(intercept), float(np.median(variance))

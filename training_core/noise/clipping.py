@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,16 +11,15 @@ from scipy.special import ndtr
 from torch.nn import functional
 
 from training_core.patches.smooth_patches import split_channels
+from training_core.stack import centre, sampled_frames
 
-from .noise_level import centre, sampled_frames
-from .pixel_values import PixelValues
+from .figures import PixelValues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from training_core.denoise.brightness import BrightnessCurve
     from training_core.stack import Stack
 
     from .covariance import Values
@@ -32,7 +31,6 @@ MOST_CUT = 1.0  # std beyond an end: of more than that too little is left to be 
 FINE = 200  # entries of a table per end
 ROUNDING = 1e-4  # of float32, in stabilised units
 AROUND_PX = 5
-LEAST_NOISE = 0.25  # of the variance in the dark: with less at the end, no noise was cut off there
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,37 +167,6 @@ class RecordedNoise:
             return None
         around = functional.avg_pool2d(saturated, AROUND_PX, 1, AROUND_PX // 2)
         return (saturated * around <= 0.5).float()[0, 0]
-
-    def put_back(self, brightness: BrightnessCurve) -> BrightnessCurve:
-        """Let the correction of brightness also lower what cutting off raised in the dark.
-
-        Not so in the bright, where few pixels tell how strong the noise was.
-        """
-        lowest = self.recording.lowest
-        if not self._cut_in_the_dark():
-            return brightness
-        stabiliser = self.noise.stabiliser
-        after = stabiliser.inverse(self.recorded.astype(np.float32))
-        before = stabiliser.inverse((self.recorded + self.shifts).astype(np.float32))
-        levels, order = np.unique([lowest, *after], return_index=True)
-        shifts = np.minimum([0.0, *(np.maximum(before, lowest) - after)], 0.0)[order]
-        every = np.union1d(levels, brightness.levels)
-        both = np.interp(every, levels, shifts)
-        both += np.interp(every, brightness.levels, brightness.shifts)
-        return replace(brightness, levels=every, shifts=both)
-
-    def _cut_in_the_dark(self) -> bool:
-        """Whether noise was cut off at the low end; where photons end, zero is all there is."""
-        stabiliser, lowest = self.noise.stabiliser, self.recording.lowest
-        if self.noise.photons:
-            return False
-        if not np.isfinite(lowest) or not stabiliser.gain:
-            return bool(np.isfinite(lowest))
-        dark = float(stabiliser.inverse(self.noise.curve.levels[:1].astype(np.float32))[0])
-        at_end, in_the_dark = (
-            stabiliser.gain * value + stabiliser.read_variance for value in (lowest, dark)
-        )
-        return at_end > LEAST_NOISE * in_the_dark
 
 
 def lift(u: Values) -> Values:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from scipy.special import gammaincinv
 
-from .covariance import PURE, Windows
+from .even_windows import PURE, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,107 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.fft import dct
 
-from .anscombe import Stabiliser
-from .even_windows import calmest
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Image = NDArray[np.float32]
     Values = NDArray[np.float64]
 
 
-WINDOW_PX, BLOCK_PX = 16, 4
-MOST_WINDOWS = 20_000
-PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
-EDGES = 1.2  # times the strongest pure class: where there are only edges, more is structure
-WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
 FAILED = 0.6  # of the usual std in stabilised units: below it the stabilisation has failed
 LAGS = 15  # px: the correlation is measured up to here
-
-
-@dataclass(frozen=True, eq=False)
-class NoiseCurve:
-    """Standard deviation of the noise against the local mean, both in stabilised units.
-
-    `levels` and `sigmas` are (n,) float64, levels ascending; between them it is linear, outside
-    constant.
-    """
-
-    levels: Values
-    sigmas: Values
-
-    def __call__(self, mean: NDArray[np.floating]) -> Image:
-        """Give the standard deviation at each local mean, any shape, float32."""
-        sigmas: Image = np.interp(mean, self.levels, self.sigmas).astype(np.float32)
-        return sigmas
-
-
-@dataclass(frozen=True, eq=False)
-class Windows:
-    """Small windows with their slow trend removed: each a (count,) float64 statistic."""
-
-    mean: Values
-    fine: Values  # energy of the finest detail, where structure hardly shows
-    slow: Values  # energy of block means, where structure shows most
-    whole: Values
-    third: Values  # cumulant
-
-    @classmethod
-    def of(cls, frames: Sequence[Image]) -> Windows:
-        """Look at windows of (height, width) frames."""
-        per_frame = [_window_statistics(frame, MOST_WINDOWS // len(frames)) for frame in frames]
-        columns = zip(*per_frame, strict=True)
-        mean, fine, slow, whole, third = (np.concatenate(parts) for parts in columns)
-        # Masked and saturated areas say nothing of the noise, nor does what rounding leaves there.
-        alive = fine > 1e-18 * mean**2
-        alive |= not alive.any()
-        fine = np.maximum(fine, 1e-30)
-        return cls(*(values[alive] for values in (mean, fine, slow, whole, third)))
-
-    def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:
-        """Give, per brightness class, the windows with the least slow energy for their variance."""
-        return calmest(self.mean, self.slow / expected)
-
-    def excess(self, groups: list[NDArray[np.intp]]) -> Values:
-        """Give each class's slow energy over that of pure noise, (classes,), 1 or more."""
-        ratio = np.array([np.median(self.slow[g] / self.fine[g].mean()) for g in groups])
-        clean: Values = np.maximum(ratio / max(float(np.quantile(ratio, 0.25)), 1e-30), 1.0)
-        return clean
-
-
-def _window_statistics(frame: Image, most: int) -> tuple[Values, ...]:
-    size = min(WINDOW_PX, *(n // BLOCK_PX * BLOCK_PX for n in frame.shape))
-    stride = max(BLOCK_PX, int(np.sqrt(frame.size / max(most, 1))))
-    windows = np.lib.stride_tricks.sliding_window_view(frame, (size, size))[::stride, ::stride]
-    flat = windows.reshape(-1, size * size).astype(np.float64)
-    left = (flat - _trend(flat, size)).reshape(-1, size, size)
-    mixed = np.diff(np.diff(left, axis=1), axis=2)
-    blocks = left.reshape(-1, size // BLOCK_PX, BLOCK_PX, size // BLOCK_PX, BLOCK_PX)
-    return (
-        flat.mean(axis=1),
-        np.square(mixed).mean(axis=(1, 2)) / 4,
-        np.square(blocks.mean(axis=(2, 4))).mean(axis=(1, 2)),
-        np.square(left).sum(axis=(1, 2)) / (size * size - 6),
-        (left**3).sum(axis=(1, 2)) / _third_left(size),
-    )
-
-
-@cache
-def _third_left(size: int) -> float:
-    """Give how many pixels' worth of the third cumulant a window keeps without its trend."""
-    basis = trend_basis(size)
-    kept: Values = np.eye(size * size) - basis @ basis.T
-    return float((kept**3).sum())
 
 
 def _trend(flat: Values, size: int) -> Values:
@@ -110,85 +24,6 @@ def _trend(flat: Values, size: int) -> Values:
     basis = trend_basis(size)
     trend: Values = (flat @ basis) @ basis.T
     return trend
-
-
-def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) -> Stabiliser:
-    """Fit variance = gain * value + read variance on the smoothest windows, blind.
-
-    Parameters
-    ----------
-    frames
-        Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
-    covariance
-        Autocovariance of the noise, if it is known already; only its shape matters.
-
-    Returns
-    -------
-    Stabiliser
-        The Anscombe transform where bright areas are noisier than dark ones, else a linear map
-        that brings the noise to a standard deviation of about 1.
-    """
-    windows = Windows.of(frames)
-    expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), 1e-30))
-    gain = read = 0.0
-    for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them
-        gain, read, typical = _fit_line(windows, windows.smoothest(expected), covariance)
-        expected = np.maximum(gain * windows.mean + read, 0.05 * typical)
-    dark, bright = np.percentile(windows.mean, (5, 95))
-    if gain <= 0 or gain * bright + read < WORTH_STABILISING * (gain * dark + read):
-        # Around zero, where float32 is exact enough also for large values with little noise.
-        middle = float(np.median(windows.mean))
-        return Stabiliser(offset=middle, scale=float(np.sqrt(max(typical, 1e-30))))
-    return Stabiliser(gain, read)
-
-
-def _fit_line(
-    windows: Windows, groups: list[NDArray[np.intp]], covariance: Values | None
-) -> tuple[float, float, float]:
-    """Give slope, variance at 0 and median variance; groups with structure in them weigh less."""
-    purity = windows.excess(groups)
-    fine = np.array([windows.fine[g].mean() for g in groups])
-    measured = np.array([windows.whole[g].mean() for g in groups])
-    whole = measured if covariance is None else fine / _fine_energy(covariance)
-    variance = fine * np.median((whole / fine)[purity < PURE])
-    mean = np.array([windows.mean[g].mean() for g in groups])
-    weight = 1 / (np.maximum(variance, 1e-30) * purity**2)
-    terms = np.stack([mean, np.ones_like(mean)], axis=1)
-    slope, intercept = np.linalg.lstsq(terms * weight[:, None], variance * weight, rcond=None)[0]
-    return float(slope), float(intercept), float(np.median(variance))
-
-
-def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
-    """Measure what stabilisation left: the noise's std per brightness class.
-
-    A class that holds nothing but structure shows it even in the finest detail, so its std is
-    limited by what the pure classes have, or by the 1 that stabilisation aims at.
-
-    Parameters
-    ----------
-    frames
-        Stabilised frames, (height, width) float32.
-    covariance
-        Autocovariance of the noise, see `autocovariance`; only its shape matters.
-    """
-    windows = Windows.of(frames)
-    groups = windows.smoothest(np.ones_like(windows.mean))
-    levels = np.array([windows.mean[g].mean() for g in groups])
-    fine = np.array([windows.fine[g].mean() for g in groups])
-    sigmas = np.sqrt(np.maximum(fine / _fine_energy(covariance), 1e-12))
-    pure = windows.excess(groups) < PURE
-    highest = EDGES * max(float(sigmas[pure].max(initial=0.0)), 1.0)
-    sigmas = np.where(pure, sigmas, np.minimum(sigmas, highest))
-    order = np.argsort(levels)
-    return NoiseCurve(levels[order], sigmas[order])
-
-
-def _fine_energy(covariance: Values) -> float:
-    """Give the energy of the finest detail for noise of variance 1 with this correlation."""
-    c = covariance / covariance[LAGS, LAGS]
-    beside = c[LAGS, LAGS + 1] + c[LAGS + 1, LAGS]
-    across = c[LAGS + 1, LAGS + 1] + c[LAGS + 1, LAGS - 1]
-    return float(max(4 - 4 * beside + 2 * across, 1e-3)) / 4
 
 
 def detrended(patches: Image) -> Image:

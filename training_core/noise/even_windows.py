@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .covariance import _trend, trend_basis
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Values = NDArray[np.float64]
+    Image = NDArray[np.float32]
 
 CLASSES = 16  # of equally many windows
 CALMEST, FEWEST = 0.1, 20  # of a class: this share, and no fewer
@@ -35,3 +42,66 @@ def calmest(brightness: Values, restless: Values, classes: int = CLASSES) -> lis
         count = max(int(CALMEST * here.size), min(FEWEST, here.size))
         chosen.append(here[np.argsort(restless[here], kind="stable")[:count]])
     return chosen
+
+
+WINDOW_PX, BLOCK_PX = 16, 4
+MOST_WINDOWS = 20_000
+PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Small windows with their slow trend removed: each a (count,) float64 statistic."""
+
+    mean: Values
+    fine: Values  # energy of the finest detail, where structure hardly shows
+    slow: Values  # energy of block means, where structure shows most
+    whole: Values
+    third: Values  # cumulant
+
+    @classmethod
+    def of(cls, frames: Sequence[Image]) -> Windows:
+        """Look at windows of (height, width) frames."""
+        per_frame = [_window_statistics(frame, MOST_WINDOWS // len(frames)) for frame in frames]
+        columns = zip(*per_frame, strict=True)
+        mean, fine, slow, whole, third = (np.concatenate(parts) for parts in columns)
+        # Masked and saturated areas say nothing of the noise, nor does what rounding leaves there.
+        alive = fine > 1e-18 * mean**2
+        alive |= not alive.any()
+        fine = np.maximum(fine, 1e-30)
+        return cls(*(values[alive] for values in (mean, fine, slow, whole, third)))
+
+    def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:
+        """Give, per brightness class, the windows with the least slow energy for their variance."""
+        return calmest(self.mean, self.slow / expected)
+
+    def excess(self, groups: list[NDArray[np.intp]]) -> Values:
+        """Give each class's slow energy over that of pure noise, (classes,), 1 or more."""
+        ratio = np.array([np.median(self.slow[g] / self.fine[g].mean()) for g in groups])
+        clean: Values = np.maximum(ratio / max(float(np.quantile(ratio, 0.25)), 1e-30), 1.0)
+        return clean
+
+
+def _window_statistics(frame: Image, most: int) -> tuple[Values, ...]:
+    size = min(WINDOW_PX, *(n // BLOCK_PX * BLOCK_PX for n in frame.shape))
+    stride = max(BLOCK_PX, int(np.sqrt(frame.size / max(most, 1))))
+    windows = np.lib.stride_tricks.sliding_window_view(frame, (size, size))[::stride, ::stride]
+    flat = windows.reshape(-1, size * size).astype(np.float64)
+    left = (flat - _trend(flat, size)).reshape(-1, size, size)
+    mixed = np.diff(np.diff(left, axis=1), axis=2)
+    blocks = left.reshape(-1, size // BLOCK_PX, BLOCK_PX, size // BLOCK_PX, BLOCK_PX)
+    return (
+        flat.mean(axis=1),
+        np.square(mixed).mean(axis=(1, 2)) / 4,
+        np.square(blocks.mean(axis=(2, 4))).mean(axis=(1, 2)),
+        np.square(left).sum(axis=(1, 2)) / (size * size - 6),
+        (left**3).sum(axis=(1, 2)) / _third_left(size),
+    )
+
+
+@cache
+def _third_left(size: int) -> float:
+    """Give how many pixels' worth of the third cumulant a window keeps without its trend."""
+    basis = trend_basis(size)
+    kept: Values = np.eye(size * size) - basis @ basis.T
+    return float((kept**3).sum())

@@ -8,20 +8,12 @@ import numpy as np
 
 from training_core.errors import TooFewPatchesError
 from training_core.place import ALL, FLIPS
+from training_core.wording import figure
 
-from .analysis_words import figure
-from .anscombe import Stabiliser
+from .anscombe import Stabiliser, fit_stabiliser
 from .compound_poisson import Photons, fit_photons
-from .covariance import (
-    LAGS,
-    NoiseCurve,
-    autocovariance,
-    detrended,
-    fit_curve,
-    fit_stabiliser,
-    residual_sigmas,
-    stabilised_well,
-)
+from .covariance import LAGS, autocovariance, detrended, residual_sigmas, stabilised_well
+from .strength_curve import NoiseCurve, fit_curve
 from .white_covariance import reshaped, without_structure
 
 if TYPE_CHECKING:
@@ -29,14 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from training_core.regions import TrainingRegion
+    from training_core.run import Run
     from training_core.settings import NoiseModelSettings
+    from training_core.stack import Stack
 
     from .covariance import Values
 
     Image = NDArray[np.float32]
-    from training_core.regions import TrainingRegion
-    from training_core.run import Run
-    from training_core.stack import Stack
 
 
 STRUCTURE = 2.0  # times the strength of the usual patch, which noise of its brightness never has

@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from training_core.networks.compact import StationaryGenerator
-
     from .anscombe import Stabiliser
     from .compound_poisson import Photons
-    from .covariance import NoiseCurve, Values
-    from .generator import ResampledNoise
+    from .covariance import Values
+    from .generator import ResampledNoise, StationaryGenerator
     from .match import NoiseMatch
+    from .strength_curve import NoiseCurve
 
     Image = NDArray[np.float32]
 

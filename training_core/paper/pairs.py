@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from training_core.denoise.channel import Channel
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimate
     from training_core.networks.published import NoiseGenerator
     from training_core.run import Run
     from training_core.settings import DenoiserSettings, Settings
-    from training_core.training.pairs import Estimate
 
 
 class PublishedPairs:

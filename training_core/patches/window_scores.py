@@ -119,7 +119,7 @@ def _flatness(
     usable = usable_windows(frame, size, stride, saturation)
     if not ct:
         return flatness_map(frame, size, stride), brightness, usable
-    from training_core.noise.local_strength import AIR_HU, evened_frame  # loads scipy
+    from .local_strength import AIR_HU, evened_frame
 
     tissue = usable & (brightness > AIR_HU)
     even = flatness_map(evened_frame(frame), size, stride)

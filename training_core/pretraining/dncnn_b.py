@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional
 
 from training_core.errors import InputError
-from training_core.first_look import DEPTH
 from training_core.networks.published import DnCNN, fold_batch_norm
 from training_core.run import SILENT
+from training_core.training.dncnn_b import DEPTH
 
 from .averaged_training import AveragedTraining, TrainingSize, train_on
 

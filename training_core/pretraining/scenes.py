@@ -11,8 +11,9 @@ import numpy as np
 from scipy import ndimage, signal
 
 from training_core.noise.anscombe import STABILISED_FLOOR, Stabiliser
-from training_core.noise.covariance import LAGS, NoiseCurve
+from training_core.noise.covariance import LAGS
 from training_core.noise.heavy_tails import HEAVY
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.noise.synthetic import poisson_gaussian
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal.windows import tukey
 
-from training_core.noise.noise_level import centre
+from training_core.stack import centre
 
 if TYPE_CHECKING:
     from training_core.stack import Stack

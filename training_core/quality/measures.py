@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from training_core.errors import InputError
-from training_core.noise.noise_level import (
-    NoiseWindows,
-    centre,
-    estimate_noise_sigma,
-    sampled_frames,
-)
 from training_core.run import SILENT
+from training_core.stack import centre, sampled_frames
 
 from .frc import resolution_um
+from .noise_level import NoiseWindows, estimate_noise_sigma
 
 if TYPE_CHECKING:
     from training_core.run import Run
@@ -161,7 +157,7 @@ class BlindQuality:
 
 
 def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
-    """Judge `denoised` by `noisy` alone, on up to 8 frames spread over the stacks.
+    """RiskEstimator `denoised` by `noisy` alone, on up to 8 frames spread over the stacks.
 
     Raises
     ------

@@ -6,7 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from training_core.cli.terminal import duration
+from training_core.noise.match import STAND_INS
+from training_core.wording import (
+    LAST_PASS,
+    TAKEN,
+    TURNING,
+    _warnings,
+    again,
+    duration,
+    harm,
+    held_by_few,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,20 +29,7 @@ METHODS = {
     "noisier2noise": ("noisier2noise", "A network that learned from this data with more noise"),
     "pretrained": ("bundled network", "The bundled network before any training"),
 }
-STAND_INS = {
-    "ResampledNoise": "re-sampled real noise",
-    "MeasuredGenerator": "noise with the measured spectrum and histogram",
-}
-TAKEN = {1.0: "taken", 0.5: "half taken", 0.0: "left out"}
-LAST_PASS = {
-    1.0: "After the network, similar patches are filtered together (collaborative pass).",
-    0.5: "The result is the mean of the network's and of filtering similar patches together after "
-    "it (collaborative pass).",
-    0.0: "The result is the network's; filtering similar patches together after it (collaborative "
-    "pass) makes it no better.",
-}
 MOST_LETTERS = 32  # of a file name: a word cannot be wrapped
-TURNING = "since it learns from the noise as it is in each place"
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
 
@@ -88,17 +85,6 @@ def origin(card: Card) -> str:
     return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
 
 
-def harm(result: Mapping[str, Any], chosen: int) -> str:
-    """Say why a round with vetoes was not chosen, or was for want of a better one."""
-    number, reasons = result["round"], "; ".join(result["vetoes"])
-    if number != chosen:
-        return f"Round {number} is not chosen: {reasons}."
-    return (
-        f"Every round does harm by the blind checks; round {number} does least: {reasons}. "
-        "Compare before and after closely."
-    )
-
-
 def _noise(card: Card) -> Fact:
     """Say how the learned noise was judged; of several channels, the worst one counts."""
     from training_core.noise.match import NoiseMatch  # loads scipy
@@ -136,31 +122,6 @@ def _alike(judged: Sequence[tuple[Mapping[str, Any], Any]], count: int) -> tuple
         "Made noise differs from real noise that was kept aside to judge it. "
         "More or better smooth patches may help."
     ), False
-
-
-def held_by_few(tailed: Sequence[int], channels: int) -> str:
-    """Say in which channels, counted from 1, the noise has heavy tails, and what was done."""
-    where = "A"
-    if len(tailed) < channels:
-        where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))} a"
-    return (
-        f"{where} few pixels hold most of the noise. How far off they are was learned from what "
-        "the bundled network takes from even areas."
-    )
-
-
-def again(told: Mapping[str, float]) -> str:
-    """Say how the noise that was learned again differs from that of the smooth patches."""
-    percent = round(100 * told["stronger"])
-    how = (
-        f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
-        if percent
-        else "as strong as"
-    )
-    return (
-        f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
-        f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."
-    )
 
 
 def _matches(
@@ -204,7 +165,7 @@ def _round(card: Card) -> Fact:
     trained = max((one["round"] for one in rounds), default=chosen)
     recorded = card.get("recorded_pairs")
     mine: Mapping[str, Any] = next((one for one in rounds if one["round"] == chosen), {})
-    if mine.get("vetoes"):
+    if _warnings(mine):
         meaning = harm(mine, chosen)
     elif recorded:
         meaning = f"{recorded}."
@@ -218,7 +179,7 @@ def _round(card: Card) -> Fact:
     planned = card.get("settings", {}).get("denoiser", {}).get("rounds", trained)
     if trained < planned and not recorded:
         details.append(f"Training ended after round {trained} of {planned}.")
-    good = False if mine.get("vetoes") else None
+    good = False if _warnings(mine) else None
     value = f"{chosen or 'none'} of {trained}"
     return Fact("Round", value, meaning, tuple(details), good)
 
@@ -248,7 +209,7 @@ def _short(name: str) -> str:
 
 def _left(one: Mapping[str, Any]) -> str:
     """Write an error with its uncertainty, and what spoke against what it is of."""
-    reasons = "".join(f", but {reason}" for reason in one["vetoes"])
+    reasons = "".join(f", but {reason}" for reason in _warnings(one))
     return f"{_percent(one['error'])} ± {100 * one['range']:.1f}{reasons}"
 
 

@@ -1,4 +1,4 @@
-"""Which round is taken, by what the blind score and the vetoes say of each."""
+"""Which round is taken, by what the blind score says of each."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from training_core.errors import SettingsError
-from training_core.training.remeasure import TOO_WEAK
 
-from .warnings import Veto, eligible
+from .calm_residual import TOO_WEAK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .sure import Judge
+    from .sure import RiskEstimator
 
 GAIN_DB = 0.02  # less than this over the rounds before is no gain
 DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method-notes.md
@@ -26,15 +25,15 @@ class RoundResult:
     """One round as the user sees it.
 
     `error` is the estimated error that is left, as a fraction of the noise's variance, give or take
-    `range`; `vetoes` say why it is not to be chosen all the same. By `doubt` dB it must be better
-    than round 0, the network before training, to be believed. `as_good` says that it is as good as
-    the best as far as the score can tell, and that of such the later is to be preferred.
+    `range`; `warnings` say what speaks against it and rule nothing out. By `doubt` dB it must be
+    better than round 0, the network before training, to be believed. `as_good` says that it is as
+    good as the best as far as the score can tell, and that of such the later is to be preferred.
     """
 
     round: int
     error: float
     range: float = 0.0
-    vetoes: tuple[Veto, ...] = ()
+    warnings: tuple[str, ...] = ()
     doubt: float = 0.0
     as_good: bool = False
 
@@ -46,11 +45,11 @@ class RoundResult:
             "error": self.error,
             "range": self.range,
             "score": score,
-            "vetoes": [veto.reason for veto in self.vetoes],
+            "warnings": list(self.warnings),
         }
 
 
-def doubt_of(judge: Judge, residual: float) -> float:
+def doubt_of(judge: RiskEstimator, residual: float) -> float:
     """Give by how many dB a judge may be misled by its noise model.
 
     An error of the learned correlation is shared by what is trained with it and by the score. Noise
@@ -63,7 +62,7 @@ def doubt_of(judge: Judge, residual: float) -> float:
 
 
 def best_round(results: Sequence[RoundResult]) -> int:
-    """Give the first round that no other beats clearly; one with a veto only if all have one.
+    """Give the first round that no other beats clearly.
 
     Of two that the score cannot tell apart, references prefer the earlier (docs/method-notes.md),
     but for those that are marked as good.
@@ -74,7 +73,7 @@ def best_round(results: Sequence[RoundResult]) -> int:
     SettingsError
         If no round gave numbers at all.
     """
-    rounds = eligible(results)
+    rounds = [result for result in results if math.isfinite(result.error)]
     if not rounds:
         raise SettingsError("The training diverged; choose a smaller learning rate.")
     start = next((result.error for result in rounds if result.round == 0), math.inf)
@@ -85,8 +84,8 @@ def best_round(results: Sequence[RoundResult]) -> int:
 
 
 def alike_in_db(results: Sequence[RoundResult]) -> set[int]:
-    """Give the rounds that no other beats clearly, whatever speaks against them but vetoes."""
-    rounds = eligible(results)
+    """Give the rounds that no other beats clearly, whatever speaks against them."""
+    rounds = [result for result in results if math.isfinite(result.error)]
     least = min(result.error for result in rounds)
     clearly = 10 ** (GAIN_DB / 10)
     return {r.round for r in rounds if r.error <= max(least, least * clearly)}

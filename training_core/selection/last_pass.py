@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from training_core.reporting.words import LAST_PASS, TAKEN
-from training_core.training.calm_residual import calm_residual
+from training_core.wording import LAST_PASS, TAKEN
 
+from .calm_residual import calm_residual
 from .sure import estimates_of
-from .warnings import Veto, eligible, find_vetoes
+from .warnings import find_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimate, Estimator
     from training_core.run import Run
-    from training_core.training.pairs import Estimate
 
-    from .sure import Estimator, Judge, Score
+    from .sure import Risk, RiskEstimator
 
 SHARES = (1.0, 0.5, 0.0)  # where two are alike, the one with more of the pass stands
 
@@ -33,8 +34,8 @@ class Judged:
     that of the least share in calm places, over the learned noise; see `calm_residual`.
     """
 
-    score: Score
-    vetoes: tuple[Veto, ...] = ()
+    score: Risk
+    warnings: tuple[str, ...] = ()
     share: float = 1.0
     errors: Mapping[str, float] = field(default_factory=dict)
     residual: float = 1.0
@@ -46,12 +47,12 @@ class Judged:
 
 
 def judge_shares(
-    denoiser: Denoiser, judge: Judge, run: Run, shares: Sequence[float] = SHARES
+    denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
 ) -> Judged:
     """Set `denoiser.collaboration` to the share with the best blind score, and give that.
 
     Nothing is chosen where the settings do without the pass, and where the published networks
-    learned, of whose noise too little is known, nothing is vetoed either.
+    learned, of whose noise too little is known, there are no warnings either.
     """
     if not denoiser.settings.denoiser.collaborate:
         judged, made = _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
@@ -60,7 +61,8 @@ def judge_shares(
     for share in shares:
         judged, made = _judged(results.with_share(share), share, denoiser, judge, run)
         each.append(judged)
-    best = min(eligible(each) or each, key=lambda one: one.error)
+    finite = [one for one in each if math.isfinite(one.error)]
+    best = min(finite or each, key=lambda one: one.error)
     denoiser.collaboration = best.share
     errors = {str(one.share): one.error for one in each} if len(each) > 1 else {}
     return replace(best, errors=errors, residual=_residual(denoiser, judge, made))
@@ -76,18 +78,18 @@ def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:
 
 
 def _judged(
-    estimator: Estimator, share: float, denoiser: Denoiser, judge: Judge, run: Run
+    estimator: Estimator, share: float, denoiser: Denoiser, judge: RiskEstimator, run: Run
 ) -> tuple[Judged, list[Tensor]]:
     """Judge an estimator; also give what it made of the trials."""
     score, made = judge.judge(estimator, run)
     if _is_published(denoiser):
         return Judged(score, share=share), made
     corrected = denoiser.settings.denoiser.keep_brightness
-    vetoes = find_vetoes(judge.trials, made, score.error, corrected=corrected)
-    return Judged(score, vetoes, share), made
+    warnings = find_warnings(judge.trials, made, score.error, corrected=corrected)
+    return Judged(score, warnings, share), made
 
 
-def _residual(denoiser: Denoiser, judge: Judge, made: Sequence[Tensor]) -> float:
+def _residual(denoiser: Denoiser, judge: RiskEstimator, made: Sequence[Tensor]) -> float:
     return 1.0 if _is_published(denoiser) else calm_residual(judge.trials, made)
 
 

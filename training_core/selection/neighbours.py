@@ -12,7 +12,7 @@ from training_core.denoise.neighbours import SEQUENCES, averaged
 from training_core.networks.compact import CompactDenoiser
 from training_core.run import Stage
 
-from .sure import JUDGED_PX, Judge, Score, estimates_of
+from .sure import JUDGED_PX, Risk, RiskEstimator, estimates_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from training_core.compute.checkpoint import Part, State
     from training_core.denoise.denoiser import Denoiser
     from training_core.denoise.neighbours import NeighbourFrames
+    from training_core.denoise.region import Estimate
     from training_core.regions import TrainingRegion
     from training_core.run import Run
     from training_core.settings import Settings
-    from training_core.training.pairs import Estimate
 
 AUTOMATIC, MOST = "automatic", 2
 GAIN_DB = 0.05  # it must gain, for what it costs
@@ -102,7 +102,7 @@ def _scores(
     parts = []
     for count in range(MOST + 1):
         carrying = _carrying(count, frames, regions, noisy)
-        judge = Judge(carrying, denoiser.settings.seed, denoiser.device, crops=crops)
+        judge = RiskEstimator(carrying, denoiser.settings.seed, denoiser.device, crops=crops)
         parts.append(judge.judge(estimator, run)[0].parts)
         run.progress(Stage.FIRST_ESTIMATE, count + 1, MOST + 1)
     return {"parts": parts, "shared": shared}
@@ -115,9 +115,9 @@ def _chosen(state: State, axis: str) -> tuple[int, str]:
             "Neighbouring frames are not used: their noise is correlated "
             f"({state['shared']:.2f}), so averaging would not take it off."
         )
-    alone, *others = (Score(parts) for parts in state["parts"])
+    alone, *others = (Risk(parts) for parts in state["parts"])
     best = min(others, key=lambda score: score.error)
-    count, apart = others.index(best) + 1, Score(alone.parts - best.parts)
+    count, apart = others.index(best) + 1, Risk(alone.parts - best.parts)
     least = (max(score.error, LEAST_ERROR) for score in (alone, best))
     gain = 10 * math.log10(next(least) / next(least))
     if gain <= 0:

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from training_core.denoise.region import Estimate, Estimator
     from training_core.noise.covariance import Values
-    from training_core.training.pairs import Estimate
-
-    from .sure import Estimator
 
 # A photon is added to one pixel of each such cell. What one does to the pixel of another counts,
 # too: at most 2 / 64 of the noise's power, and the more the wider a result is smoothed.

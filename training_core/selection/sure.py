@@ -10,25 +10,25 @@ import numpy as np
 import torch
 
 from training_core.denoise.denoiser import first_look
-from training_core.noise.heavy_tails import TailTrial, is_heavy_tailed
+from training_core.noise.heavy_tails import is_heavy_tailed
 from training_core.place import PatchLocation, tiles
 
 from .pure import PhotonTrial
+from .spikes import TailTrial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from training_core.denoise.channel import Channel
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimate, Estimator
     from training_core.noise.covariance import Values
     from training_core.run import Run
-    from training_core.training.pairs import Estimate
 
     Mask = NDArray[np.bool_]
-    Estimator = Callable[[Estimate], Tensor]  # makes a clean image of a noisy region
 
 PROBE = 0.1  # strength of the probe, in std of the noise
 JUDGED_PX, JUDGED_CROPS = 192, 8
@@ -37,7 +37,7 @@ BLOCK_PX = 32  # farther apart the errors of two places have little to do with e
 
 
 @dataclass(frozen=True, eq=False)
-class Score:
+class Risk:
     """The estimated error that is left, as a fraction of the noise's variance.
 
     `parts` are those of small blocks, (blocks,) float64: how they scatter says how sure it is.
@@ -55,7 +55,7 @@ class Score:
         """Two standard errors of `error`."""
         return _range(self.parts)
 
-    def gain_over(self, other: Score) -> tuple[float, float]:
+    def gain_over(self, other: Risk) -> tuple[float, float]:
         """Give by how many dB this is better than a score of the same judge, and the range of that.
 
         Most of what is uncertain in two scores they have in common, so the range is much smaller.
@@ -66,7 +66,7 @@ class Score:
         range_db = decibel * _range(other.parts - self.parts)
         return 10 * math.log10(other.error / self.error), range_db
 
-    def beats(self, other: Score) -> bool:
+    def beats(self, other: Risk) -> bool:
         """Tell whether this is better than a score of the same judge by more than chance."""
         gained = other.parts - self.parts
         return float(gained.mean()) > _range(gained)
@@ -101,7 +101,7 @@ class Trial:
         return self.sigma.square() if self.photons is None else self.photons.variance
 
 
-class Judge:
+class RiskEstimator:
     """Judges estimators on the same few crops, with the same probes.
 
     Parameters
@@ -155,7 +155,7 @@ class Judge:
         return float(torch.cat(mine).mean()) if mine else 1.0
 
     @torch.no_grad()
-    def judge(self, estimator: Estimator, run: Run) -> tuple[Score, list[Tensor]]:
+    def judge(self, estimator: Estimator, run: Run) -> tuple[Risk, list[Tensor]]:
         """Give the score of an estimator, and its estimates of the trials.
 
         Without further exposures this is Stein's unbiased risk estimate, mean (z - f(z))^2 - s^2 +
@@ -173,12 +173,14 @@ class Judge:
             means = _block_means((loss / self.powers[trial.noisy.channel]).cpu().double().numpy())
             parts.append(means if trial.counted is None else means[trial.counted])
             estimates.append(made)
-        return Score(np.concatenate(parts)), estimates
+        return Risk(np.concatenate(parts)), estimates
 
 
 def error_estimate(denoiser: Denoiser, noisy: Sequence[Estimate], seed: int, run: Run) -> float:
     """Estimate the error that a denoiser leaves, as a fraction of the noise's variance."""
-    return Judge(noisy, seed, denoiser.device).judge(estimates_of(denoiser, run), run)[0].error
+    return (
+        RiskEstimator(noisy, seed, denoiser.device).judge(estimates_of(denoiser, run), run)[0].error
+    )
 
 
 def estimates_of(denoiser: Denoiser, run: Run) -> Estimator:

@@ -1,10 +1,10 @@
-"""What rules a candidate out however good its score: signs that a denoiser did harm (METHOD 6)."""
+"""Warnings: signs that a denoiser did harm, told and kept whatever its score (METHOD 6)."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from training_core.denoise.brightness import shift_by_brightness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
     from torch import Tensor
 
@@ -27,51 +26,13 @@ MOST_SLOPE = 0.02  # of the residual against the estimate
 REGION_PX, FINE_PX, SLOPE_PX = 96, 16, 8
 SURE = 3  # standard errors: what noise alone can do is no sign of harm
 MOST_ERROR = 0.5  # a score above it says nothing of how hard the scene is
-ALIKE = 1.1  # candidates whose worst veto is about as bad as the least bad one's
+NOTHING_GAINED = 1.0  # of the noise's variance: the error of the noisy image itself
 
 
-class Candidate(Protocol):
-    """What is chosen from: rounds, epochs, first estimates."""
-
-    @property
-    def error(self) -> float:
-        """The blind score."""
-
-    @property
-    def vetoes(self) -> tuple[Veto, ...]:
-        """What speaks against it."""
-
-
-Chosen = TypeVar("Chosen", bound=Candidate)
-
-
-@dataclass(frozen=True, slots=True)
-class Veto:
-    """A sentence, and how many times the limit was reached."""
-
-    reason: str
-    excess: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values."""
-        return asdict(self)
-
-
-def eligible(candidates: Sequence[Chosen]) -> list[Chosen]:
-    """Give the candidates that may be chosen: without a veto or, if all have one, the least bad."""
-    finite = [c for c in candidates if math.isfinite(c.error)]
-    free = [c for c in finite if not c.vetoes]
-    if free or not finite:
-        return free
-    worst = {id(c): max(veto.excess for veto in c.vetoes) for c in finite}
-    # An error in the learned noise rules all out alike; then the score still tells them apart.
-    return [c for c in finite if worst[id(c)] <= ALIKE * min(worst.values())]
-
-
-def find_vetoes(
+def find_warnings(
     trials: Sequence[Trial], estimates: Sequence[Tensor], error: float, *, corrected: bool
-) -> tuple[Veto, ...]:
-    """Say what speaks against estimates, whatever their score.
+) -> tuple[str, ...]:
+    """Say what speaks against estimates, one sentence without an end for each.
 
     All is measured in stabilised units, where a mean is not that of a few bright pixels; a shift
     is told in stack units, and measured there where photons are few. What the correction of
@@ -90,7 +51,7 @@ def find_vetoes(
     if corrected:
         for channel in dict.fromkeys(image.channel for image in images):
             _correct([image for image in images if image.channel is channel], channel)
-    return (*_power(images, error), *_shifts(images), *_slope(images))
+    return (*_score(error), *_power(images, error), *_shifts(images), *_slope(images))
 
 
 @dataclass(eq=False)
@@ -144,7 +105,12 @@ def _correct(images: Sequence[_Image], channel: Channel) -> None:
         image.level, image.change = image.level + moved, image.change - moved
 
 
-def _power(images: Sequence[_Image], error: float) -> Iterator[Veto]:
+def _score(error: float) -> Iterator[str]:
+    if error > NOTHING_GAINED:
+        yield f"by the blind score it is worse than the noisy image ({100 * error:.0f} % left)"
+
+
+def _power(images: Sequence[_Image], error: float) -> Iterator[str]:
     """Compare the residual's power with the noise's.
 
     Where much cannot be known, even the best estimate keeps a part of the noise that is as large as
@@ -154,14 +120,12 @@ def _power(images: Sequence[_Image], error: float) -> Iterator[Veto]:
     power = residual / max(sum(float(np.square(i.sigma).sum()) for i in images), 1e-30)
     least = LEAST_POWER * (1 - min(max(error, 0.0), MOST_ERROR))
     if power < least:
-        reason = f"it leaves noise: what it takes away has {power:.2f} of the noise's power"
-        yield Veto(reason, least / max(power, 1e-6))
+        yield f"it leaves noise: what it takes away has {power:.2f} of the noise's power"
     if power > MOST_POWER:
-        reason = f"it takes structure: what it takes away has {power:.2f} of the noise's power"
-        yield Veto(reason, power / MOST_POWER)
+        yield f"it takes structure: what it takes away has {power:.2f} of the noise's power"
 
 
-def _shifts(images: Sequence[_Image]) -> Iterator[Veto]:
+def _shifts(images: Sequence[_Image]) -> Iterator[str]:
     """Compare the mean intensity of regions before and after, in stack units above black."""
     shifts, unsure = [], []
     black = min(0.0, *(float(np.quantile(i.level, 0.001)) for i in images))
@@ -176,11 +140,10 @@ def _shifts(images: Sequence[_Image]) -> Iterator[Veto]:
     sure = np.maximum(np.abs(shifts) - unsure, 0.0)
     worst = int(sure.argmax())
     if sure[worst] > MOST_SHIFT:
-        reason = f"a region's mean intensity moves by {-100 * shifts[worst]:+.1f} %"
-        yield Veto(reason, float(sure[worst]) / MOST_SHIFT)
+        yield f"a region's mean intensity moves by {-100 * shifts[worst]:+.1f} %"
 
 
-def _slope(images: Sequence[_Image]) -> Iterator[Veto]:
+def _slope(images: Sequence[_Image]) -> Iterator[str]:
     """Ask whether the residual follows the estimate, by means of small blocks.
 
     The noise that is left follows itself; it can account for a quarter of the blocks' noise.
@@ -198,8 +161,7 @@ def _slope(images: Sequence[_Image]) -> Iterator[Veto]:
     slope, spread = product / square, float(np.concatenate(residuals).std())
     allowed = MOST_SLOPE + SURE * spread / math.sqrt(square) + noise / (4 * square)
     if abs(slope) > allowed:
-        reason = f"what it takes away follows the image (slope {slope:+.3f})"
-        yield Veto(reason, abs(slope) / allowed)
+        yield f"what it takes away follows the image (slope {slope:+.3f})"
 
 
 def _means(image: Values, size: int) -> Values:

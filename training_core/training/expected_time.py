@@ -11,15 +11,17 @@ import torch
 from training_core.compute.device import mixed, tile_size
 from training_core.compute.optimiser_step import TrainingStep
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import MEMORY_CHANNELS, Denoiser
+from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import sequence_axis
+from training_core.denoise.tiled import MEMORY_CHANNELS
 from training_core.networks.build import build_network
-from training_core.networks.compact import StationaryGenerator
 from training_core.networks.published import GENERATED_PX, fold_batch_norm
 from training_core.noise.adversarial import NoiseGame
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import LAGS, NoiseCurve
+from training_core.noise.covariance import LAGS
+from training_core.noise.generator import StationaryGenerator
 from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper.gan import paper_game
 from training_core.place import tiles
 from training_core.run import Stage

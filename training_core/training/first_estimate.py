@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from training_core.compute.checkpoint import NO_CHECKPOINT
-from training_core.denoise.dct_filter import CollaborativeFilter, ShrinkageFilter
+from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.denoise.denoiser import first_look
 from training_core.denoise.neighbours import averaged
+from training_core.denoise.nl_bayes import CollaborativeFilter
 from training_core.errors import ModelError
-from training_core.first_look import NAME, fit_to_noise
 from training_core.networks.pretrained import HEAVY_TAILS
 from training_core.networks.pretrained import NAME as PRETRAINED
-from training_core.reporting.words import TURNING
 from training_core.run import SILENT, Stage
-from training_core.selection.warnings import Veto, eligible, find_vetoes
+from training_core.selection.warnings import find_warnings
+from training_core.wording import TURNING
 
+from .dncnn_b import NAME, fit_to_noise
+from .estimate_task import EstimateTask
 from .noisier2noise import NAME as NOISIER2NOISE
 from .noisier2noise import noisier2noise
 from .pairs import with_channels
@@ -32,42 +33,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from training_core.compute.checkpoint import Checkpoint, State
+    from training_core.compute.checkpoint import State
     from training_core.denoise.channel import Channel
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimate, Estimator
     from training_core.run import Run
-    from training_core.selection.sure import Estimator, Judge
-    from training_core.settings import Settings
-
-    from .pairs import Estimate
+    from training_core.selection.sure import RiskEstimator
 
 AUTOMATIC = "automatic"
 CORRELATED = "it knows white noise only, and the noise of this stack is correlated"
-
-
-@dataclass(frozen=True, eq=False)
-class Scene:
-    """What first estimates are made from: stabilised noisy regions, and where to work.
-
-    Where the noise `turns` from place to place, neither a filter that takes it for alike everywhere
-    nor the blind score can be trusted.
-    """
-
-    settings: Settings
-    noisy: Sequence[Estimate]
-    device: torch.device
-    run: Run = SILENT
-    checkpoint: Checkpoint = NO_CHECKPOINT
-    turns: bool = False
-
-    @property
-    def channels(self) -> tuple[Channel, ...]:
-        """Give the channels of the regions, each once."""
-        return tuple(dict.fromkeys(region.channel for region in self.noisy))
-
-    def images(self, channel: Channel) -> list[Tensor]:
-        """Give the noisy regions of a channel."""
-        return [region.image for region in self.noisy if region.channel is channel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +54,8 @@ class Method:
     noise alone.
     """
 
-    make: Callable[[Scene], Estimator]
-    unsuited: Callable[[Scene], str] = lambda scene: ""
+    make: Callable[[EstimateTask], Estimator]
+    unsuited: Callable[[EstimateTask], str] = lambda scene: ""
     usual: bool = True
 
 
@@ -92,15 +66,15 @@ class FirstResult:
     name: str
     error: float = math.nan
     range: float = math.nan
-    vetoes: tuple[Veto, ...] = ()
+    warnings: tuple[str, ...] = ()
     left_out: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values."""
         if self.left_out:
             return {"name": self.name, "left_out": self.left_out}
-        vetoes = [veto.reason for veto in self.vetoes]
-        return {"name": self.name, "error": self.error, "range": self.range, "vetoes": vetoes}
+        told = {"name": self.name, "error": self.error, "range": self.range}
+        return told | {"warnings": list(self.warnings)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +97,9 @@ class FirstChoice:
         return told | {"turning": True} if self.turning else told
 
 
-def make_first_estimates(scene: Scene, judge: Judge) -> tuple[list[Estimate], FirstChoice]:
+def make_first_estimates(
+    scene: EstimateTask, judge: RiskEstimator
+) -> tuple[list[Estimate], FirstChoice]:
     """Estimate every region by the method asked for or, if that is left open, the best one."""
     run, count = scene.run, len(scene.noisy)
     run.start(Stage.FIRST_ESTIMATE, count)
@@ -146,7 +122,7 @@ def make_first_estimates(scene: Scene, judge: Judge) -> tuple[list[Estimate], Fi
 class _Methods:
     """The estimators of a scene, each made when it is needed and then kept."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: EstimateTask) -> None:
         self.scene = scene
         self.made: dict[str, Estimator] = {}
 
@@ -156,7 +132,7 @@ class _Methods:
         return self.made[name]
 
 
-def _choose(scene: Scene, judge: Judge, made: _Methods) -> FirstChoice:
+def _choose(scene: EstimateTask, judge: RiskEstimator, made: _Methods) -> FirstChoice:
     asked = scene.settings.denoiser.first_estimate
     if asked != AUTOMATIC:
         unsuited = METHODS[asked].unsuited(scene)
@@ -181,7 +157,7 @@ def _choose(scene: Scene, judge: Judge, made: _Methods) -> FirstChoice:
     return best_choice([_from_state(kept) for kept in state["results"]])
 
 
-def _judged(name: str, scene: Scene, judge: Judge, made: _Methods) -> FirstResult:
+def _judged(name: str, scene: EstimateTask, judge: RiskEstimator, made: _Methods) -> FirstResult:
     unsuited = METHODS[name].unsuited(scene)
     if unsuited:
         return FirstResult(name, left_out=unsuited)
@@ -190,15 +166,16 @@ def _judged(name: str, scene: Scene, judge: Judge, made: _Methods) -> FirstResul
     except ModelError as error:  # bundled weights that are missing; the others do without them
         return FirstResult(name, left_out=str(error).rstrip("."))
     corrected = scene.settings.denoiser.keep_brightness
-    vetoes = find_vetoes(judge.trials, images, score.error, corrected=corrected)
-    return FirstResult(name, score.error, score.range, vetoes)
+    warnings = find_warnings(judge.trials, images, score.error, corrected=corrected)
+    return FirstResult(name, score.error, score.range, warnings)
 
 
 def best_choice(results: Sequence[FirstResult]) -> FirstChoice:
     """Choose by the blind score, and say why in one sentence."""
     judged = [result for result in results if not result.left_out]
     # Where no score is a number, as without any noise, the first method stands.
-    best = min(eligible(judged), key=lambda result: result.error, default=judged[0])
+    finite = [result for result in judged if math.isfinite(result.error)]
+    best = min(finite, key=lambda result: result.error, default=judged[0])
     others = [_told(result) for result in results if result is not best]
     why = f"First estimate: {best.name}, which leaves {100 * best.error:.1f} % of the noise's power"
     why += " by the blind score" + (f"; {'; '.join(others)}." if others else ".")
@@ -208,25 +185,23 @@ def best_choice(results: Sequence[FirstResult]) -> FirstChoice:
 def _told(result: FirstResult) -> str:
     if result.left_out:
         return f"{result.name} was not asked: {result.left_out}"
-    reasons = "".join(f", but {veto.reason}" for veto in result.vetoes)
+    reasons = "".join(f", but {warning}" for warning in result.warnings)
     return f"{result.name} {100 * result.error:.1f} %{reasons}"
 
 
 def _state(results: Sequence[FirstResult]) -> State:
-    vetoes = [[veto.to_dict() for veto in result.vetoes] for result in results]
-    plain = [asdict(r) | {"vetoes": v} for r, v in zip(results, vetoes, strict=True)]
-    return {"results": plain}
+    return {"results": [asdict(result) for result in results]}
 
 
 def _from_state(kept: State) -> FirstResult:
-    return FirstResult(**{**kept, "vetoes": tuple(Veto(**veto) for veto in kept["vetoes"])})
+    return FirstResult(**{**kept, "warnings": tuple(kept["warnings"])})
 
 
 def estimator_of(denoiser: Denoiser, noisy: Sequence[Estimate], run: Run) -> Estimator:
     """Give what makes first estimates as the training of a denoiser did, for other regions."""
     told = denoiser.card.get("first_estimate", {})
     name = told.get("chosen", denoiser.settings.denoiser.first_estimate)
-    return METHODS[name].make(Scene(denoiser.settings, noisy, denoiser.device, run))
+    return METHODS[name].make(EstimateTask(denoiser.settings, noisy, denoiser.device, run))
 
 
 def first_estimate(noisy: Estimate, run: Run = SILENT) -> Tensor:
@@ -245,11 +220,11 @@ def first_estimate(noisy: Estimate, run: Run = SILENT) -> Tensor:
     return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, run, strength)
 
 
-def _shrinkage(scene: Scene) -> Estimator:
+def _shrinkage(scene: EstimateTask) -> Estimator:
     return lambda noisy: first_estimate(noisy, scene.run)
 
 
-def _bundled(scene: Scene) -> Estimator:
+def _bundled(scene: EstimateTask) -> Estimator:
     """Fit the bundled network to each channel once, so that all regions are estimated alike."""
     fit = partial(fit_to_noise, collaborate=scene.settings.denoiser.collaborate, run=scene.run)
     fits: dict[Channel, Denoiser] = {}
@@ -265,11 +240,11 @@ def _bundled(scene: Scene) -> Estimator:
     return estimate
 
 
-def _is_correlated(scene: Scene) -> str:
+def _is_correlated(scene: EstimateTask) -> str:
     return CORRELATED if any(channel.noise.is_correlated for channel in scene.channels) else ""
 
 
-def _pretrained(scene: Scene) -> Estimator:
+def _pretrained(scene: EstimateTask) -> Estimator:
     """Give what the rounds begin with, before any of them."""
     start = bundled_start(scene.settings, scene.channels, scene.device)
     known = dict(zip(scene.channels, start.channels, strict=True))

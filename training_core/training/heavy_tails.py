@@ -16,9 +16,9 @@ from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 from training_core.errors import ModelError
 from training_core.networks.pretrained import NAME
 from training_core.noise.clipping import RecordedNoise
-from training_core.noise.covariance import NoiseCurve
 from training_core.noise.generator import ResampledNoise
 from training_core.noise.heavy_tails import is_heavy_tailed, kurtosis, noise_sample
+from training_core.noise.strength_curve import NoiseCurve
 
 from .start import bundled_start
 
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
 
     from training_core.denoise.channel import Channel
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimate
     from training_core.noise.covariance import Values
     from training_core.noise.model import NoiseModel
     from training_core.run import Run
     from training_core.settings import Settings
-
-    from .pairs import Estimate
 
     Image = NDArray[np.float32]
 

@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from training_core.denoise.dct_filter import CollaborativeFilter
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.neighbours import averaged
+from training_core.denoise.nl_bayes import CollaborativeFilter
+from training_core.denoise.region import Estimate
 from training_core.networks.build import build_network
 from training_core.run import Stage
 
-from .pairs import Estimate, Pair, PreparedPairs, copies_of
+from .pairs import Pair, PreparedPairs, copies_of
 from .round import RoundTraining
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from training_core.denoise.channel import Channel
-    from training_core.selection.sure import Estimator
+    from training_core.denoise.region import Estimator
     from training_core.settings import Settings
 
-    from .first_estimate import Scene
+    from .estimate_task import EstimateTask
 
 NAME = "noisier2noise"
 SHARE = 0.5  # of the steps of a round
@@ -36,7 +37,7 @@ SURE = 0.5  # weight of a target: it is as noisy again as the region itself
 DRAWS = 4  # of the noise that is added, over which estimates are averaged
 
 
-def noisier2noise(scene: Scene) -> Estimator:
+def noisier2noise(scene: EstimateTask) -> Estimator:
     """Train on the noisy regions of a scene, and give what makes estimates of regions."""
     denoiser = _train(scene)
     collaborate = scene.settings.denoiser.collaborate
@@ -69,7 +70,7 @@ def _mean_of_draws(
     return torch.stack(looks).mean(dim=0)
 
 
-def _train(scene: Scene) -> Denoiser:
+def _train(scene: EstimateTask) -> Denoiser:
     """Train the network, or take over what is kept of that."""
     settings, run, part = _settings(scene.settings), scene.run, scene.checkpoint.part(NAME)
     with torch.random.fork_rng(devices=[]):
@@ -104,7 +105,7 @@ def _settings(settings: Settings) -> Settings:
     return replace(settings, denoiser=shorter)
 
 
-def _pairs(denoiser: Denoiser, scene: Scene) -> PreparedPairs:
+def _pairs(denoiser: Denoiser, scene: EstimateTask) -> PreparedPairs:
     """Pair each region with more noise with itself with less: z + n and z - n, n as strong as its.
 
     Their noises are independent, which is what pairs z + a n and z - n / a rest on as well

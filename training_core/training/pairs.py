@@ -9,6 +9,7 @@ import torch
 
 from training_core.compute.checkpoint import NO_PART
 from training_core.denoise.neighbours import averaged
+from training_core.denoise.region import Estimate
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.clipping import RecordedNoise
 from training_core.paper.pairs import PublishedPairs
@@ -19,38 +20,17 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from training_core.compute.checkpoint import Part
+    from training_core.compute.checkpoint import Part, State
     from training_core.denoise.channel import Channel
     from training_core.denoise.denoiser import Denoiser
     from training_core.run import Run
+    from training_core.settings import DenoiserSettings
 
     Teacher = Sequence["Estimate"] | Sequence[nn.Module]
-    from training_core.compute.checkpoint import State
-    from training_core.settings import DenoiserSettings
 
 
 PREPARED_PX = 3_000_000  # noisy copies of this many pixels are made ahead in each round
 FEWEST_COPIES, MOST_COPIES = 1, 12
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """What is known so far of the clean image of one region, stabilised (height, width).
-
-    It lies where the denoiser is, or in main memory where only crops of it are looked at.
-    A noisy one may have `neighbours`, (count, height, width). `strength` (height, width) is the
-    share of the noise's std that is left once they are averaged with it; None for all of it.
-    """
-
-    image: Tensor
-    channel: Channel
-    neighbours: Tensor | None = None
-    strength: Tensor | None = None
-
-    @property
-    def is_averaged(self) -> bool:
-        """Whether neighbouring frames were averaged with it already."""
-        return self.neighbours is None and self.strength is not None
 
 
 def make_pairs(

@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from scipy.ndimage import map_coordinates, uniform_filter
 
-from training_core.networks.compact import StationaryGenerator
-from training_core.noise.covariance import LAGS, NoiseCurve
-from training_core.noise.generator import ResampledNoise
+from training_core.noise.covariance import LAGS
+from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.noise.measurement import orientations
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.noise.white_covariance import SIDE_PX, window_spectra
-from training_core.reporting.words import again
+from training_core.selection.calm_residual import TOO_WEAK
 from training_core.selection.sure import PROBE
+from training_core.wording import again
 
 from .remeasure_refined import reshaped_to
 
@@ -34,9 +35,8 @@ if TYPE_CHECKING:
     from training_core.noise.covariance import Values
     from training_core.noise.model import NoiseModel
     from training_core.run import Run
-    from training_core.selection.sure import Judge, Trial
+    from training_core.selection.sure import RiskEstimator, Trial
 
-TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
 STRIDE_PX = SIDE_PX // 2
 FEWEST = 100  # windows of a channel
 TREND = 1.5 / SIDE_PX  # cycles per pixel: slower waves are taken out of windows with their trend
@@ -45,7 +45,7 @@ SEED = 0x5EE7
 NEXT = ((LAGS, LAGS + 1), (LAGS + 1, LAGS))  # pixels, across and down
 
 
-def is_too_weak(judge: Judge, residual: float) -> bool:
+def is_too_weak(judge: RiskEstimator, residual: float) -> bool:
     """Tell whether a network takes more than the learned noise from calm places, and that can be.
 
     `residual` is that of `calm_residual`. Where photons are few the noise is known by their number,
@@ -72,7 +72,7 @@ def _windows(image: Tensor) -> int:
 
 
 @torch.no_grad()
-def relearn(denoiser: Denoiser, judge: Judge, run: Run) -> None:
+def relearn(denoiser: Denoiser, judge: RiskEstimator, run: Run) -> None:
     """Give every channel of a denoiser the noise that its network finds.
 
     With z the noisy image, C the learned covariance, b a probe of it and J the derivative of the

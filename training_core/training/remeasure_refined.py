@@ -15,8 +15,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from training_core.denoise.dct_filter import ShrinkageFilter
-from training_core.noise.covariance import LAGS, NoiseCurve, autocovariance, spectrum
+from training_core.noise.covariance import LAGS, autocovariance, spectrum
 from training_core.noise.measurement import Measurement, strengths_of
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Stage
 
 if TYPE_CHECKING:

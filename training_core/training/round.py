@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from training_core.settings import DenoiserSettings
 
     from .pairs import PreparedPairs
-    from .round_checks import RoundChecks
 
     Preview = Callable[[Denoiser, Region], PreviewReady | None]
 
@@ -35,19 +34,15 @@ GOING_ON = 0.05  # of the learning rate: a pretrained network shall not forget
 
 
 class RoundTraining:
-    """The network that is trained in a round, and that of the denoiser, which follows it.
-
-    Without `checks` all steps are taken and the last weights are kept, as published.
-    """
+    """The network that is trained in a round, and that of the denoiser, which follows it."""
 
     def __init__(
         self,
         denoiser: Denoiser,
         pairs: PreparedPairs | PublishedPairs,
         run: Run,
-        checks: RoundChecks | None = None,
     ) -> None:
-        self.settings, self.pairs, self.checks = denoiser.settings.denoiser, pairs, checks
+        self.settings, self.pairs = denoiser.settings.denoiser, pairs
         self.kept = denoiser.network
         self.trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.Adam(self.trained.parameters(), self.settings.learning_rate)
@@ -68,22 +63,11 @@ class RoundTraining:
         self.steps, self.steps_told = self.steps + 1, self.steps_told + 1
         slowness = min(self.settings.averaging, self.steps / (self.steps + 10))
         _keep(self.kept, self.trained, slowness)
-        if self.checks is not None and self.checks.due(self.steps):
-            self.checks.look()
-
-    def finish(self) -> None:
-        """Leave the best weights that were seen, those of now included, in eval mode."""
-        self.kept.eval()
-        if self.checks is not None:
-            if not self.checks.due(self.steps):
-                self.checks.look()
-            self.checks.take_best()
 
     @property
     def over(self) -> bool:
-        """Whether the round has taken all its steps, or does not get better any more."""
-        settled = self.checks is not None and self.checks.settled
-        return settled or self.steps >= self.settings.steps
+        """Whether the round has taken all its steps."""
+        return self.steps >= self.settings.steps
 
     def mean_loss(self) -> float:
         """Give the mean since the last call; waits for the device."""
@@ -100,7 +84,6 @@ class RoundTraining:
             "pairs": self.pairs.state(),
             "update": self.update.state(),
             "kept": self.kept.state_dict(),
-            "checks": {} if self.checks is None else self.checks.state(),
         }
 
     def restore(self, state: State) -> None:
@@ -110,8 +93,6 @@ class RoundTraining:
         self.pairs.restore(state["pairs"])
         self.update.restore(state["update"])
         self.kept.load_state_dict(state["kept"])
-        if self.checks is not None:
-            self.checks.restore(state["checks"])
 
 
 def _longest(settings: DenoiserSettings) -> float:
@@ -147,7 +128,7 @@ def take_steps(
     preview: Preview | None,
     part: Part,
 ) -> None:
-    """Take the steps of one round; the network ends with its best averaged weights, in eval.
+    """Take the steps of one round; the network ends with the averaged weights, in eval mode.
 
     `rounds` are those that were taken before and all that are planned.
     """
@@ -157,13 +138,14 @@ def take_steps(
         part.check(run, training.state)
         training.step()
         if training.over or run.finish_early or run.tick_due():
-            done = before + (steps if training.over else training.steps)
-            run.progress(Stage.ROUNDS, done, total, {"denoiser": training.mean_loss()})
+            run.progress(
+                Stage.ROUNDS, before + training.steps, total, {"denoiser": training.mean_loss()}
+            )
             _show(denoiser, run, preview)
         if run.finish_early:
             break
     part.save(training.state())  # judging takes a while, too
-    training.finish()
+    training.kept.eval()
 
 
 def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:

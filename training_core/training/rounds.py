@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
 
 from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.networks.published import takes_estimate
-from training_core.reporting.words import harm
 from training_core.run import SILENT, Stage
 from training_core.selection.choice import GAIN_DB, RoundResult, alike_in_db, best_round, doubt_of
 from training_core.selection.last_pass import SHARES, Judged, judge_shares, tell_share
-from training_core.selection.sure import Judge, Score
-from training_core.selection.warnings import Veto
+from training_core.selection.sure import Risk, RiskEstimator
+from training_core.wording import harm
 
-from .pairs import Estimate, PreparedPairs, make_pairs, next_teacher, recorded_pairs
+from .pairs import PreparedPairs, make_pairs, next_teacher, recorded_pairs
 from .remeasure import is_too_weak, relearn
 from .round import RoundTraining, take_steps
-from .round_checks import RoundChecks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from training_core.compute.checkpoint import Checkpoint
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimate
     from training_core.paper.pairs import PublishedPairs
     from training_core.run import Run
 
@@ -45,13 +44,13 @@ def train_rounds(
     run: Run = SILENT,
     preview: Preview | None = None,
     checkpoint: Checkpoint = NO_CHECKPOINT,
-    judge: Judge | None = None,
+    judge: RiskEstimator | None = None,
     recorded: bool = False,
 ) -> list[RoundResult]:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
-    Rounds end when the last one gained nothing, and a round when its weights get no better; with
-    the published generator all steps of all rounds are taken, and of recorded pairs all of one.
+    Rounds end when the last one gained nothing; with the published generator all are taken, and of
+    recorded pairs one.
     Where a round shows that the learned noise is too weak, the rest learns from stronger noise.
 
     Parameters
@@ -85,7 +84,7 @@ def train_rounds(
     Cancelled
         If the run was cancelled.
     """
-    judge = judge or Judge(noisy, denoiser.settings.seed, denoiser.device)
+    judge = judge or RiskEstimator(noisy, denoiser.settings.seed, denoiser.device)
     rounds = _Rounds(denoiser, noisy, judge, run, checkpoint, recorded=recorded)
     if takes_estimate(denoiser.network) and not recorded and not rounds.take(0):
         rounds.judge(0)  # before training it passes the filter's estimate on
@@ -98,14 +97,13 @@ def train_rounds(
     rounds.compare()
     rounds.finish()
     rounds.settle_on(best_round(rounds.results))
-    denoiser.history, denoiser.looks = rounds.networks(rounds.kept), rounds.networks(rounds.seen)
+    denoiser.history = rounds.networks()
     if isinstance(first[0], nn.Module):  # g2 of the first channel is round 0
         denoiser.history[0] = first[0]
     return rounds.results
 
 
-Key = TypeVar("Key")
-KEPT = ("share", "errors", "residual")  # of what was judged, beside its score and vetoes
+KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
 
 
 class _Rounds:
@@ -115,7 +113,7 @@ class _Rounds:
         self,
         denoiser: Denoiser,
         noisy: Sequence[Estimate],
-        judge: Judge,
+        judge: RiskEstimator,
         run: Run,
         checkpoint: Checkpoint,
         *,
@@ -133,7 +131,6 @@ class _Rounds:
         self.cut_short = 0
         self.steps_taken = 0
         self.kept: dict[int, dict[str, Tensor]] = {}
-        self.seen: dict[str, dict[str, Tensor]] = {}
 
     def take(self, number: int) -> bool:
         """Take over a round that was finished before an interruption, if it was."""
@@ -142,9 +139,7 @@ class _Rounds:
             return False
         self.denoiser.network.load_state_dict(state["network"])
         self.draw.set_state(state["draw"])
-        vetoes = tuple(Veto(**veto) for veto in state["vetoes"])
-        self._keep(number, Judged(Score(state["parts"]), vetoes, *(state[k] for k in KEPT)))
-        self.seen |= state["seen"]
+        self._keep(number, Judged(Risk(state["parts"]), **{k: state[k] for k in KEPT}))
         self.steps_taken = state["steps_taken"]
         return True
 
@@ -158,16 +153,12 @@ class _Rounds:
         done += 0 if kept is None else kept["steps"]
         run.start(Stage.ROUNDS, total, f"round {number} of {self.planned}", done=done)
         pairs = self._pairs(number, teacher)
-        blindly = not (self.published or self.recorded)
-        checks = RoundChecks(denoiser, self.chooser) if blindly else None
-        training = RoundTraining(denoiser, pairs, run, checks)
+        training = RoundTraining(denoiser, pairs, run)
         if kept is not None:
             training.restore(kept)
         take_steps(training, denoiser, (number - 1, self.planned), run, preview, steps)
         self.cut_short = 0 if training.over else number
         self.steps_taken += training.steps
-        for look, weights in enumerate(checks.seen if checks else (), start=1):
-            self.seen[f"round {number} look {look}"] = weights
         self.judge(number)
         estimates.drop()
         steps.drop()
@@ -186,9 +177,7 @@ class _Rounds:
         self._keep(number, judged)
         state = {
             "network": self.kept[number],
-            "seen": {k: v for k, v in self.seen.items() if k.startswith(f"round {number} ")},
             "parts": judged.score.parts,
-            "vetoes": [veto.to_dict() for veto in judged.vetoes],
             **{name: getattr(judged, name) for name in KEPT},
             "steps_taken": self.steps_taken,
             "draw": self.draw.get_state(),
@@ -199,7 +188,7 @@ class _Rounds:
         shares = SHARES[:1] if self.recorded else SHARES
         judged = judge_shares(self.denoiser, self.chooser, self.run, shares)
         # With recorded pairs the checks know the noise no better than the score does.
-        return replace(judged, vetoes=()) if self.recorded else judged
+        return replace(judged, warnings=()) if self.recorded else judged
 
     def know_noise_better(self) -> None:
         """Learn the noise again if the last round shows that it is too weak; judge all rounds anew.
@@ -207,19 +196,19 @@ class _Rounds:
         A checkpoint keeps nothing of this: from the same weights it comes out the same.
         """
         last, run = self.results[-1], self.run
-        if self.relearned or self.recorded or run.finish_early or last.vetoes:
-            return  # what a round with vetoes takes away may be structure
+        if self.relearned or self.recorded or run.finish_early or last.warnings:
+            return  # what it takes away may be structure
         if not is_too_weak(self.chooser, self.judged[last.round].residual):
             return
         denoiser, rounds = self.denoiser, [result.round for result in self.results]
         relearn(denoiser, self.chooser, run)
         self.relearned, self.results = last.round, []
-        self.chooser = Judge(self.noisy, denoiser.settings.seed, denoiser.device)
+        self.chooser = RiskEstimator(self.noisy, denoiser.settings.seed, denoiser.device)
         for number in rounds:
             denoiser.network.load_state_dict(self.kept[number])
             self._keep(number, self._judged())
 
-    def _last_two(self) -> tuple[Score, Score]:
+    def _last_two(self) -> tuple[Risk, Risk]:
         """Give the scores of the best round before the last one, and of that."""
         *earlier, last = (judged.score for judged in self.judged.values())
         return min(earlier, key=lambda score: score.error), last
@@ -263,7 +252,7 @@ class _Rounds:
                 f"Training ended after round {last} of {self.planned}: by the blind score {why}."
             )
             run.progress(Stage.ROUNDS, total, total)
-        _note_vetoes(self.results, run)
+        _tell_warnings(self.results, run)
         run.finish(Stage.ROUNDS, done=self.steps_taken / total)
 
     def settle_on(self, number: int) -> None:
@@ -272,25 +261,25 @@ class _Rounds:
         self.denoiser.collaboration = self.judged[number].share
         tell_share(self.denoiser, self.judged[number], self.run)
 
-    def networks(self, kept: Mapping[Key, dict[str, Tensor]]) -> dict[Key, nn.Module]:
-        """Give the network with each of the weights that were kept."""
-        networks = {key: deepcopy(self.denoiser.network) for key in kept}
-        for key, weights in kept.items():
-            networks[key].load_state_dict(weights)
+    def networks(self) -> dict[int, nn.Module]:
+        """Give the network as it was after each round."""
+        networks = {number: deepcopy(self.denoiser.network) for number in self.kept}
+        for number, weights in self.kept.items():
+            networks[number].load_state_dict(weights)
         return networks
 
     def _keep(self, number: int, judged: Judged) -> None:
         self.denoiser.collaboration = judged.share
         sure = number == 0 or self.published or self.relearned
         doubt = 0.0 if sure else doubt_of(self.chooser, judged.residual)
-        result = RoundResult(number, judged.error, judged.score.range, judged.vetoes, doubt)
+        result = RoundResult(number, judged.error, judged.score.range, judged.warnings, doubt)
         self.results.append(result)
         self.judged[number] = judged
         self.kept[number] = deepcopy(self.denoiser.network.state_dict())
 
 
-def _note_vetoes(results: Sequence[RoundResult], run: Run) -> None:
+def _tell_warnings(results: Sequence[RoundResult], run: Run) -> None:
     best = best_round(results)
     for result in results:
-        if result.vetoes:
+        if result.warnings:
             run.note(harm(result.to_dict(), best), warning=result.round == best)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from training_core.denoise.brightness import brightness_curve
+from training_core.denoise.brightness import uncut
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.flat_areas import measure_flat_areas
 from training_core.denoise.model_file import channel_from, channel_state
 from training_core.denoise.neighbours import NeighbourFrames, averaged
+from training_core.denoise.region import Estimate
 from training_core.denoise.tiled import to_stack_units
 from training_core.networks.build import build_network
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -20,24 +20,27 @@ from training_core.networks.pretrained import PretrainedDenoiser, load_pretraine
 from training_core.noise.adversarial import train_generator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.clipping import RecordedNoise, Recording
-from training_core.noise.covariance import NoiseCurve
 from training_core.noise.heavy_tails import is_heavy_tailed
-from training_core.noise.local_strength import WHY, EvenNoise, is_ct, tissue, turns
+from training_core.noise.local_strength import WHY, EvenNoise, is_ct, turns
 from training_core.noise.measurement import measure_noise, note_unlike
 from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper.gan import first_network, train_paper_gan
+from training_core.patches.local_strength import tissue
 from training_core.patches.smooth_patches import cut_noise_patches
 from training_core.place import PatchLocation
 from training_core.regions import choose_regions
-from training_core.reporting.words import held_by_few
 from training_core.run import PreviewReady, Region, Stage
 from training_core.selection.neighbours import most_neighbours, with_neighbours
-from training_core.selection.sure import Judge
+from training_core.selection.sure import RiskEstimator
 from training_core.stack import IntensityRange
+from training_core.wording import held_by_few
 
-from .first_estimate import Scene, make_first_estimates
+from .calibrate import brightness_curve, measure_flat_areas
+from .estimate_task import EstimateTask
+from .first_estimate import make_first_estimates
 from .heavy_tails import learn_tails
-from .pairs import Estimate, estimate_all
+from .pairs import estimate_all
 from .remeasure_refined import refined
 from .rounds import train_rounds
 from .start import weights_for
@@ -112,7 +115,9 @@ class Training:
         judge, recorded = self._judge(noisy), self._learns_from_recorded(denoiser)
         first: Teacher = [g2 for _, g2 in known if g2 is not None]
         if not first:
-            scene = Scene(self.settings, noisy, self.device, self.run, self.checkpoint, recorded)
+            scene = EstimateTask(
+                self.settings, noisy, self.device, self.run, self.checkpoint, recorded
+            )
             first, choice = make_first_estimates(scene, judge)
             denoiser.card["first_estimate"] = choice.to_dict()
             denoiser.first_estimates = dict(choice.made)
@@ -162,7 +167,7 @@ class Training:
         ]
         return with_neighbours(denoiser, self.frames, self.regions, noisy, self.run, part)
 
-    def _judge(self, noisy: Sequence[Estimate]) -> Judge:
+    def _judge(self, noisy: Sequence[Estimate]) -> RiskEstimator:
         """Give what chooses among first estimates, weights and rounds, by repeats if any."""
         others = [
             [
@@ -172,7 +177,7 @@ class Training:
             for repeat in self.repeats
         ]
         seen = [self._tissue(region) for region in self.regions] if self.even else None
-        return Judge(noisy, self.settings.seed, self.device, others=others, seen=seen)
+        return RiskEstimator(noisy, self.settings.seed, self.device, others=others, seen=seen)
 
     def _tissue(self, region: TrainingRegion) -> NDArray[np.bool_]:
         return tissue(region.cut_from(self.given[region.stack]))
@@ -266,7 +271,7 @@ class Training:
             mine = [i for i, region in enumerate(self.regions) if region.channel == number]
             regions, images = [self.regions[i] for i in mine], [estimates[i].image for i in mine]
             curve = brightness_curve(regions, images, channel)
-            channel.brightness = RecordedNoise(channel.noise, channel.recording).put_back(curve)
+            channel.brightness = uncut(curve, RecordedNoise(channel.noise, channel.recording))
 
     def _preview(self, denoiser: Denoiser, region: Region) -> PreviewReady | None:
         """Show what the network makes of the watched region of the first stack now."""

@@ -16,7 +16,7 @@ from training_core import pipeline
 from training_core.cli.resume import Existing
 from training_core.compute import checkpoint
 from training_core.compute.checkpoint import Checkpoint
-from training_core.denoise import denoiser as denoiser_module
+from training_core.denoise import tiled
 from training_core.errors import CheckpointError, InputError, OutputError
 from training_core.networks import build as network_choice
 from training_core.networks.published import Critic, DnCNN
@@ -27,7 +27,7 @@ from training_core.patches import smooth_patches
 from training_core.pipeline import denoise_stack
 from training_core.run import Cancelled, Note, Run, Stage, StageStarted
 from training_core.settings import PatchSettings, preset
-from training_core.training import first_estimate, round_checks, rounds
+from training_core.training import first_estimate, rounds
 from training_core.training import pairs as noisy_pairs
 from training_core.training.round import RoundTraining
 
@@ -65,7 +65,7 @@ class Interrupted(Run):
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes time: measuring the speed, many copies, wide networks, the clock.
 
-    And let all steps of all rounds be taken, so that there is something to interrupt.
+    And let all rounds be taken, so that there is something to interrupt.
     """
     wide = paper_gan.paper_network
 
@@ -79,7 +79,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper_gan, "Critic", lambda: Critic(16))
     monkeypatch.setattr(network_choice, "paper_network", paper_network)
     monkeypatch.setattr(rounds, "GAIN_DB", -99.0)
-    monkeypatch.setattr(round_checks, "PATIENCE", 99)
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counted(AdversarialGame, "step")
     counted(first_estimate, "first_estimate")
     counted(RoundTraining, "step")
-    counted(denoiser_module, "_denoise_tile")
+    counted(tiled, "_denoise_tile")
     return counts
 
 
@@ -218,7 +217,6 @@ def test_what_was_chosen_blind_is_chosen_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rounds, "GAIN_DB", 0.02)
-    monkeypatch.setattr(round_checks, "PATIENCE", 1)
     methods = {name: first_estimate.METHODS[name] for name in ("shrinkage", "dncnn-b")}
     monkeypatch.setattr(first_estimate, "METHODS", methods)
     noisy, settings = robust()
@@ -292,9 +290,7 @@ def denoise_tiles(folder: Path, run: Run, tile_px: int = 32) -> np.ndarray[Any, 
     noisy = stack((clean + blurred_noise((3, 64, 96), 0.0, 2)).astype(np.float32), "ZYX")
     made = denoiser(noise_model(), collaborate=False)
     kept = Checkpoint(folder, every_s=0.0, run=run)
-    return np.asarray(
-        denoiser_module.denoise(noisy, made, run=run, tile_px=tile_px, checkpoint=kept).pixels
-    )
+    return np.asarray(tiled.denoise(noisy, made, run=run, tile_px=tile_px, checkpoint=kept).pixels)
 
 
 @pytest.mark.parametrize("tile", [2, 7, 15])

@@ -7,8 +7,9 @@ import io
 import pytest
 
 import training_core.cli.terminal as module
-from training_core.cli.terminal import Terminal, duration
+from training_core.cli.terminal import Terminal
 from training_core.run import Note, Stage, StageFinished, StageStarted, StepsDone
+from training_core.wording import duration
 
 
 class FakeTerminal(io.StringIO):

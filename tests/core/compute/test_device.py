@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from training_core.cli import self_test as checks
+from training_core.cli.self_test import self_test
 from training_core.compute import device as devices
 from training_core.compute.device import (
     choose_device,
     describe_device,
     free_bytes,
     limit_threads,
-    self_test,
     tile_size,
 )
 from training_core.errors import OutputError

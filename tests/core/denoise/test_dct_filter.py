@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.support.made_up import blurred_noise, covariance, scene, squared_error
-from training_core.denoise.dct_filter import CollaborativeFilter, ShrinkageFilter, mirror
-from training_core.noise.covariance import NoiseCurve
+from training_core.denoise.dct_filter import ShrinkageFilter, mirror
+from training_core.denoise.nl_bayes import CollaborativeFilter
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Cancelled, Run
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from tests.support.made_up import Identity, blurred_noise, denoiser, noise_model, scene, stack
-from training_core.denoise import denoiser as denoiser_module
+from training_core.denoise import tiled as denoiser_module
 from training_core.denoise.brightness import BrightnessCurve
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import denoise
+from training_core.denoise.tiled import denoise
 from training_core.errors import InputError, SettingsError
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import NoiseCurve
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone
 from training_core.stack import PixelSize
 

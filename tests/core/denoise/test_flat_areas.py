@@ -12,15 +12,16 @@ import torch
 from tests.support.made_up import blurred_noise, denoiser, noise_model, stack
 from training_core.denoise import tiled as finished_frames
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import denoise
-from training_core.denoise.flat_areas import FlatAreas, in_cells, measure_flat_areas
+from training_core.denoise.flat_areas import FlatAreas, in_cells
 from training_core.denoise.model_file import load_denoiser, save_denoiser
+from training_core.denoise.tiled import denoise
 from training_core.errors import ModelError
 from training_core.evaluation.bias import flat_residual
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import NoiseCurve
 from training_core.noise.generator import ResampledNoise
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.place import ALL
+from training_core.training.calibrate import measure_flat_areas
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))
 MEAN = 20.0

@@ -17,16 +17,15 @@ from safetensors.torch import load_file, save_file
 from tests.support.made_up import denoiser, noise_model, scene, stack
 from training_core.denoise.brightness import BrightnessCurve
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import denoise
 from training_core.denoise.model_file import load_denoiser, save_denoiser
+from training_core.denoise.tiled import denoise
 from training_core.errors import ModelError, OutputError
-from training_core.networks.compact import MeasuredGenerator
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import NoiseCurve
-from training_core.noise.generator import ResampledNoise
+from training_core.noise.generator import MeasuredGenerator, ResampledNoise
 from training_core.noise.match import NoiseMatch
 from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
 
 NOISY = stack(
     np.random.default_rng(0).poisson(scene(48, 40, 20.0, 90.0), (2, 48, 40)).astype(np.uint16),

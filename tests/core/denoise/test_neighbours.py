@@ -24,12 +24,13 @@ from tests.support.made_up import (
 )
 from training_core import pipeline
 from training_core.compute.checkpoint import NO_PART, Checkpoint
-from training_core.denoise.denoiser import denoise
 from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.denoise.neighbours import NeighbourAverage, NeighbourFrames, sequence_axis
+from training_core.denoise.region import Estimate
+from training_core.denoise.tiled import denoise
 from training_core.errors import SettingsError
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import NoiseCurve
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.regions import choose_regions
 from training_core.run import Note, Run, Stage, StageStarted
 from training_core.selection import neighbours as neighbour_choice
@@ -38,7 +39,7 @@ from training_core.settings import DenoiserSettings, preset
 from training_core.training import expected_time as timing
 from training_core.training import pairs as noisy_pairs
 from training_core.training.first_estimate import first_estimate
-from training_core.training.pairs import Estimate, make_pairs
+from training_core.training.pairs import make_pairs
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))
 NOISE = noise_model(0.0, Stabiliser(scale=20.0))

@@ -152,13 +152,13 @@ def test_what_the_blind_choice_loses_against_the_best_of_our_rows():
     assert found.oracle("sane").label == "G2G quick, round 1"
     assert found.lost("sane") == (pytest.approx(1), pytest.approx(0.01))
     assert report(rows=rows[2:]).lost("sane") == (0, 0)
-    looks = (
-        row("g2g", "G2G quick, round 1 look 2", (30.4, 30.4), competes=False),
+    others = (
+        row("g2g", "G2G quick, round 2", (30.4, 30.4), competes=False),
         row("g2g", "G2G quick, round 1 (chosen blind, last)", (30.0, 30.2)),
         row("g2g", "G2G quick, round 0 with all passes", (30.4, 30.5)),
     )
-    assert report(rows=(*looks, rows[3])).lost("sane")[0] == pytest.approx(0.3)  # network alone
-    assert report(rows=(*looks, rows[3])).oracle("sane").label == "G2G quick, result"
+    assert report(rows=(*others, rows[3])).lost("sane")[0] == pytest.approx(0.3)  # network alone
+    assert report(rows=(*others, rows[3])).oracle("sane").label == "G2G quick, result"
     assert report(rows=rows[:1]).oracle("sane") is None
     assert report(rows=rows[:1]).lost("sane") == (None, None)
     (sentence,) = findings(found)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.support.made_up import covariance
-from training_core.networks.compact import CompactDenoiser, LocalCritic, StationaryGenerator
+from training_core.networks.compact import CompactDenoiser
 from training_core.noise.covariance import LAGS, autocovariance
+from training_core.noise.generator import LocalCritic, StationaryGenerator
 
 
 @pytest.mark.parametrize("blur", [0.0, 0.5, 0.8])

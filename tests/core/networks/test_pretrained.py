@@ -8,7 +8,8 @@ import torch
 
 from tests.support.made_up import CPU, blurred_noise, noise_model, scene, squared_error, stack
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import Denoiser, denoise
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.tiled import denoise
 from training_core.errors import ModelError
 from training_core.networks import weights as bundled_weights
 from training_core.networks.build import build_network

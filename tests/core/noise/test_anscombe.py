@@ -7,8 +7,7 @@ import pytest
 from scipy.stats import poisson
 
 from tests.support.made_up import blurred_noise, scene
-from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import fit_stabiliser
+from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 
 
 def test_linear_map_is_exact():

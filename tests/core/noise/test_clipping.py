@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from tests.support.made_up import denoiser, noise_model, scene, stack
-from training_core.denoise.brightness import BrightnessCurve
+from training_core.denoise.brightness import BrightnessCurve, uncut
+from training_core.denoise.region import Estimate
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.clipping import UNTOUCHED, RecordedNoise, Recording, cut_spread, lift
-from training_core.noise.covariance import NoiseCurve
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Run
 from training_core.settings import DenoiserSettings
-from training_core.training.pairs import Estimate, make_pairs
+from training_core.training.pairs import make_pairs
 
 SIGMA = 15.0
 BEFORE = np.linspace(-12.0, 120.0, 12)
@@ -111,24 +112,24 @@ def test_what_was_never_cut_off_nor_rounded_is_left_alone():
     assert torch.equal(recorded.add(clean, draw(4)), model.add_noise(clean, draw(4)))
     assert recorded.known(clean[0, 0]) is None
     curve = BrightnessCurve()
-    assert recorded.put_back(curve) is curve
+    assert uncut(curve, recorded) is curve
 
 
 def test_the_dark_is_put_back_and_the_range_kept():
     model, after = cut_model()
     recorded = RecordedNoise(model, Recording(0.0, np.inf, 1.0, 0.0))
-    back = recorded.put_back(BrightnessCurve(np.array([0.0, 200.0]), np.array([0.0, 2.0])))
+    back = uncut(BrightnessCurve(np.array([0.0, 200.0]), np.array([0.0, 2.0])), recorded)
     expected = np.maximum(BEFORE, 0.0) + 0.01 * after
     assert back(after) == pytest.approx(expected, abs=0.35)
     assert back(np.array([0.0]))[0] == 0.0
     bright, after = cut_model(255.0 - BEFORE, -1.0, 255.0)
     curve = BrightnessCurve()
-    assert RecordedNoise(bright, Recording(highest=255.0)).put_back(curve) is curve
+    assert uncut(curve, RecordedNoise(bright, Recording(highest=255.0))) is curve
     # Where there is no noise at zero, since it is all photons, nothing was cut off there.
     photons = noise_model(
         0.0, Stabiliser(20.0, -80.0), NoiseCurve(np.array([1.0, 5.0]), np.ones(2))
     )
-    left = RecordedNoise(photons, Recording(0.0, np.inf, 1.0, 0.0)).put_back(BrightnessCurve())
+    left = uncut(BrightnessCurve(), RecordedNoise(photons, Recording(0.0, np.inf, 1.0, 0.0)))
     assert left(np.array([2.0, 5.0, 50.0])).tolist() == [2.0, 5.0, 50.0]
 
 

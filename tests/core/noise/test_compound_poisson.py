@@ -10,15 +10,15 @@ from scipy.ndimage import gaussian_filter
 from tests.support.made_up import CPU, noise_model, scene, squared_error
 from training_core.denoise.channel import Channel
 from training_core.denoise.model_file import channel_from, channel_state
-from training_core.noise.anscombe import Stabiliser
+from training_core.denoise.region import Estimate
+from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.clipping import RecordedNoise, Recording
 from training_core.noise.compound_poisson import Photons, chances, fit_photons
-from training_core.noise.covariance import NoiseCurve, fit_stabiliser
 from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT
-from training_core.selection.sure import Judge
-from training_core.selection.warnings import find_vetoes
-from training_core.training.pairs import Estimate
+from training_core.selection.sure import RiskEstimator
+from training_core.selection.warnings import find_warnings
 
 TUBE = Photons(background=3.5, gain=20.0, spread=0.4)
 
@@ -172,7 +172,7 @@ def test_the_score_is_the_true_error_where_photons_are_few():
     clean, noise = smooth_scene(4.0, 40.0), model()
     image = torch.from_numpy(noise.stabiliser.forward(exposure(clean, 3)))
     channel = Channel(noise)
-    judge = Judge([Estimate(image, channel)], 0, CPU)
+    judge = RiskEstimator([Estimate(image, channel)], 0, CPU)
     (trial,) = judge.trials
     cut = (256 - trial.noisy.image.shape[0]) // 2
     inner = slice(cut, 256 - cut)
@@ -195,7 +195,7 @@ def test_channels_in_other_units_weigh_the_same():
     counted, plain = Channel(noise), Channel(noise_model())
     few = torch.from_numpy(noise.stabiliser.forward(exposure(clean, 3)))
     many = torch.randn(few.shape, generator=torch.Generator().manual_seed(0))
-    judge = Judge([Estimate(few, counted), Estimate(many, plain)], 0, CPU)
+    judge = RiskEstimator([Estimate(few, counted), Estimate(many, plain)], 0, CPU)
     score, _ = judge.judge(lambda noisy: noisy.image, SILENT)
     half = score.parts.size // 2
     assert score.parts[:half].mean() == pytest.approx(1.0, abs=0.2)
@@ -203,18 +203,18 @@ def test_channels_in_other_units_weigh_the_same():
 
 
 @pytest.mark.parametrize("repeats", [0, 1])
-def test_the_best_estimate_of_few_photons_is_not_ruled_out(repeats):
+def test_the_best_estimate_of_few_photons_moves_no_region(repeats):
     clean, noise = smooth_scene(4.0, 20.0), model(Photons(3.5, 20.0, 0.5))
     channel = Channel(noise)
     noisy = [
         Estimate(torch.from_numpy(noise.stabiliser.forward(exposure(clean, seed))), channel)
         for seed in range(1 + repeats)
     ]
-    judge = Judge(noisy[:1], 0, CPU, others=[noisy[1:]] if repeats else [])
+    judge = RiskEstimator(noisy[:1], 0, CPU, others=[noisy[1:]] if repeats else [])
     grid = np.linspace(1.3, 40.0, 4000, dtype=np.float32)
     best = np.interp(clean, noise.stabiliser.inverse(grid), grid).astype(np.float32)
     size = judge.trials[0].noisy.image.shape[0]
     cut = (256 - size) // 2
     made = [torch.from_numpy(best[cut : cut + size, cut : cut + size])]
-    vetoes = find_vetoes(judge.trials, made, 0.0, corrected=False)
-    assert not [veto for veto in vetoes if "region" in veto.reason]
+    warnings = find_warnings(judge.trials, made, 0.0, corrected=False)
+    assert not [warning for warning in warnings if "region" in warning]

@@ -9,14 +9,13 @@ from scipy.fft import dctn
 from tests.support.made_up import blurred_noise, covariance, scene
 from training_core.noise.covariance import (
     LAGS,
-    NoiseCurve,
     autocovariance,
     dct_variances,
     detrended,
-    fit_curve,
     patch_covariance,
     spectrum,
 )
+from training_core.noise.strength_curve import NoiseCurve, fit_curve
 
 
 def fade(size):

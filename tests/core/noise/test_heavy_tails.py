@@ -11,13 +11,14 @@ from scipy.ndimage import gaussian_filter, median_filter
 
 from tests.support.made_up import CPU, noise_model, scene
 from training_core.denoise.channel import Channel
+from training_core.denoise.region import Estimate
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.compound_poisson import Photons
-from training_core.noise.covariance import NoiseCurve
-from training_core.noise.heavy_tails import CELLS_PX, TailTrial, is_heavy_tailed
+from training_core.noise.heavy_tails import is_heavy_tailed
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT
-from training_core.selection.sure import Judge
-from training_core.training.pairs import Estimate
+from training_core.selection.spikes import CELLS_PX, TailTrial
+from training_core.selection.sure import RiskEstimator
 
 SIGMA = 8.0
 
@@ -69,13 +70,13 @@ def smoothed(noisy):
 def test_the_score_is_the_error_that_the_truth_gives(estimator, share):
     noisy, clean = noisy_scenes(share=share)
     errors = [float((estimator(each) - clean).square().mean()) for each in noisy]
-    score, _ = Judge(noisy, 0, CPU).judge(estimator, SILENT)
+    score, _ = RiskEstimator(noisy, 0, CPU).judge(estimator, SILENT)
     assert score.error == pytest.approx(np.mean(errors) / SIGMA**2, abs=0.03, rel=0.05)
 
 
 def test_a_little_more_noise_would_say_nothing_of_what_takes_spikes_away():
     noisy, clean = noisy_scenes()
-    judge = Judge(noisy, 0, CPU)
+    judge = RiskEstimator(noisy, 0, CPU)
     judge.trials = [replace(trial, tails=None) for trial in judge.trials]
     error = np.mean([float((despiked(each) - clean).square().mean()) for each in noisy])
     assert judge.judge(despiked, SILENT)[0].error > error / SIGMA**2 + 0.5

@@ -8,16 +8,18 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from tests.support.made_up import QUICKEST, block, blurred_noise, covariance, denoiser, noise_model
 from training_core.denoise.channel import Channel
-from training_core.denoise.denoiser import denoise
 from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.denoise.neighbours import NeighbourFrames
-from training_core.evaluation.contenders import Trial, g2g_contenders
-from training_core.noise.analysis import analyse_noise
-from training_core.noise.covariance import NoiseCurve, autocovariance, detrended
-from training_core.noise.local_strength import EvenNoise, evened_frame, local_sigma, tissue, turns
+from training_core.denoise.tiled import denoise
+from training_core.evaluation.contenders import Contest, g2g_contenders
+from training_core.noise.covariance import autocovariance, detrended
+from training_core.noise.local_strength import EvenNoise, turns
+from training_core.noise.strength_curve import NoiseCurve
+from training_core.patches.local_strength import evened_frame, local_sigma, tissue
 from training_core.patches.smooth_patches import find_smooth_patches, score_windows
 from training_core.pipeline import train
 from training_core.place import PatchLocation
+from training_core.reporting.noise_analysis import analyse_noise
 from training_core.reporting.words import tell_card
 from training_core.run import SILENT, Note, PreviewReady, Region, Run
 from training_core.settings import PatchSettings, preset
@@ -251,7 +253,7 @@ def test_a_training_shows_and_gives_hounsfield_units():
     assert (result.frame(0) - clean)[inner].std() < 0.8 * noise[inner].std()
     assert result.frame(0)[inner].mean() == pytest.approx(stack.frame(0)[inner].mean(), abs=1.0)
     (first,) = [c for c in g2g_contenders(made) if c.method == "first-estimate"]
-    trial = Trial("slice", stack, {}, "ct")
+    trial = Contest("slice", stack, {}, "ct")
     estimated = first.apply(trial, SILENT)
     assert (estimated - clean)[inner].std() < 0.8 * noise[inner].std()
 

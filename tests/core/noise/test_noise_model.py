@@ -11,16 +11,16 @@ from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import CPU, blurred_noise, covariance, noise_model, scene
 from training_core.errors import TooFewPatchesError
-from training_core.networks.compact import MeasuredGenerator, StationaryGenerator
 from training_core.networks.published import NoiseGenerator
 from training_core.noise import adversarial as noise_game
 from training_core.noise.adversarial import made_patches, start, train_generator
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import LAGS, NoiseCurve, autocovariance, detrended
-from training_core.noise.generator import ResampledNoise
+from training_core.noise.covariance import LAGS, autocovariance, detrended
+from training_core.noise.generator import MeasuredGenerator, ResampledNoise, StationaryGenerator
 from training_core.noise.match import NoiseMatch, compare_noise
 from training_core.noise.measurement import Measurement, measure_noise
 from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone
 from training_core.settings import NoiseModelSettings
 

@@ -7,7 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import blurred_noise, covariance
-from training_core.noise.covariance import LAGS, autocovariance, detrended, fit_curve
+from training_core.noise.covariance import LAGS, autocovariance, detrended
+from training_core.noise.strength_curve import fit_curve
 from training_core.noise.white_covariance import reshaped, without_structure
 
 SIDE = 256

@@ -9,12 +9,13 @@ from torch import nn
 
 from tests.support.made_up import denoiser, noise_model, with_published_noise
 from training_core.denoise.channel import Channel
+from training_core.denoise.region import Estimate
 from training_core.networks.published import DnCNN
 from training_core.paper import gan as paper_crops
 from training_core.paper.pairs import PublishedPairs
 from training_core.run import Run
 from training_core.settings import DenoiserSettings
-from training_core.training.pairs import Estimate, make_pairs, next_teacher
+from training_core.training.pairs import make_pairs, next_teacher
 
 
 class Halving(nn.Module):

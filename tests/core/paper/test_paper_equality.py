@@ -28,6 +28,7 @@ from tests.support.paper_reference import (
     round_rate,
     with_weights_of,
 )
+from training_core.denoise.region import Estimate
 from training_core.networks.published import Critic, DnCNN, NoiseGenerator, paper_network
 from training_core.paper import gan as paper_gan
 from training_core.paper.gan import AdversarialGame
@@ -37,7 +38,6 @@ from training_core.settings import NoiseModelSettings, preset
 from training_core.training import pairs as noisy_pairs
 from training_core.training import round as round_training
 from training_core.training import rounds
-from training_core.training.pairs import Estimate
 
 CPU = torch.device("cpu")
 WIDTH, CRITIC_WIDTH = 8, 16  # of the thin networks

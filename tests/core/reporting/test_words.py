@@ -12,8 +12,9 @@ import pytest
 from tests.support.made_up import QUICKEST, block, blurred_noise, stack
 from training_core import pipeline
 from training_core.noise.match import NoiseMatch
-from training_core.reporting.words import harm, origin, tell_card
+from training_core.reporting.words import origin, tell_card
 from training_core.run import Note, Run
+from training_core.wording import harm
 
 MATCH = NoiseMatch(1.01, 0.02, 0.03, 0.04)
 FAR = NoiseMatch(1.02, 0.12, 0.08, 0.3)
@@ -24,8 +25,8 @@ def channel(match, generator="StationaryGenerator", patches=262):
     return {"match": told, "generator": generator, "patches": patches}
 
 
-def a_round(number, error, *vetoes):
-    return {"round": number, "error": error, "range": 0.009, "vetoes": list(vetoes)}
+def a_round(number, error, *warnings):
+    return {"round": number, "error": error, "range": 0.009, "warnings": list(warnings)}
 
 
 CARD = {
@@ -39,9 +40,14 @@ CARD = {
         "chosen": "shrinkage",
         "why": "First estimate: shrinkage.",
         "candidates": [
-            {"name": "shrinkage", "error": 0.038, "range": 0.004, "vetoes": []},
+            {"name": "shrinkage", "error": 0.038, "range": 0.004, "warnings": []},
             {"name": "dncnn-b", "left_out": "the noise of this stack is correlated"},
-            {"name": "noisier2noise", "error": 0.05, "range": 0.004, "vetoes": ["it leaves noise"]},
+            {
+                "name": "noisier2noise",
+                "error": 0.05,
+                "range": 0.004,
+                "warnings": ["it leaves noise"],
+            },
         ],
     },
     "neighbours": {
@@ -166,14 +172,24 @@ def test_training_that_made_nothing_better_is_said():
     assert told.meaning.startswith("Training made nothing clearly better")
 
 
-def test_a_chosen_round_with_a_veto_warns():
+def test_a_chosen_round_with_a_warning_is_not_good():
     told = facts(chosen_round=2)["Round"]
     assert told.good is False
     assert told.meaning == (
-        "Every round does harm by the blind checks; round 2 does least: it takes structure. "
+        "Round 2, which is chosen, may do harm by the blind checks: it takes structure. "
         "Compare before and after closely."
     )
-    assert harm(CARD["rounds"][2], 1) == "Round 2 is not chosen: it takes structure."
+    not_chosen = "Round 2, which is not chosen, may do harm: it takes structure."
+    assert harm(CARD["rounds"][2], 1) == not_chosen
+    several = a_round(1, 1.2, "it leaves noise", "what it takes away follows the image")
+    assert "it leaves noise; what it takes away follows the image." in harm(several, 1)
+
+
+@pytest.mark.parametrize("chosen", [1, 2])
+def test_models_that_tell_of_vetoes_are_told_as_those_that_warn(chosen):
+    old = json.loads(json.dumps(CARD).replace('"warnings"', '"vetoes"'))
+    assert facts(**old | {"chosen_round": chosen}) == facts(chosen_round=chosen)
+    assert harm(old["rounds"][2], chosen) == harm(CARD["rounds"][2], chosen)
 
 
 def test_what_was_asked_for_was_not_chosen():

@@ -10,12 +10,11 @@ import torch
 
 from tests.support.made_up import CPU, blurred_noise, denoiser, noise_model, scene
 from training_core.denoise.model_file import load_denoiser, save_denoiser
+from training_core.denoise.region import Estimate
 from training_core.run import SILENT, Run
 from training_core.selection import last_pass
 from training_core.selection.last_pass import SHARES, judge_shares, tell_share
-from training_core.selection.sure import Judge, Score, estimates_of
-from training_core.selection.warnings import Veto
-from training_core.training.pairs import Estimate
+from training_core.selection.sure import Risk, RiskEstimator, estimates_of
 
 
 def case():
@@ -24,7 +23,7 @@ def case():
     torch.nn.init.normal_(chosen.network.layers[-1].weight, 0.0, 0.2)
     clean = scene(96, 96, 0.0, 12.0) + blurred_noise((96, 96), 0, 0)
     image = torch.from_numpy(clean.astype("float32"))
-    return chosen, Judge([Estimate(image, chosen.channels[0])], 0, CPU)
+    return chosen, RiskEstimator([Estimate(image, chosen.channels[0])], 0, CPU)
 
 
 def estimate(chosen, judge):
@@ -82,24 +81,26 @@ def test_without_the_pass_there_is_no_choice():
     assert "last_pass" not in chosen.card
 
 
-def test_a_share_that_does_harm_is_not_taken(monkeypatch):
+def test_a_warning_rules_no_share_out_and_is_kept(monkeypatch):
     chosen, judge = case()
-    found = iter([(Veto("it takes structure", 2.0),), (), ()])  # of shares 1, 1/2, 0
-    monkeypatch.setattr(last_pass, "find_vetoes", lambda *given, **more: next(found))
+    found = iter([("it takes structure",), (), ("it leaves noise",)])  # of shares 1, 1/2, 0
+    monkeypatch.setattr(last_pass, "find_warnings", lambda *given, **more: next(found))
     judged = judge_shares(chosen, judge, SILENT)
     assert judged.errors["1.0"] < judged.errors["0.5"] < judged.errors["0.0"]
-    assert judged.share == chosen.collaboration == 0.5
+    assert judged.share == chosen.collaboration == 1.0
+    assert judged.warnings == ("it takes structure",)
 
 
-def test_published_noise_vetoes_nothing_and_keeps_the_best_share(monkeypatch):
+def test_published_noise_warns_of_nothing_and_keeps_the_best_share(monkeypatch):
     chosen, judge = case()
     settings = chosen.settings
     published = replace(settings.denoiser, first_estimate="g2", network="dncnn")
     game = replace(settings.noise_model, generator="g1")
     chosen.settings = replace(settings, denoiser=published, noise_model=game)
-    monkeypatch.setattr(last_pass, "find_vetoes", None)
+    monkeypatch.setattr(last_pass, "find_warnings", None)
     errors = iter([0.5, 0.3, 0.2])
-    monkeypatch.setattr(judge, "judge", lambda *_: (Score(np.full(4, next(errors))), []))
+    monkeypatch.setattr(judge, "judge", lambda *_: (Risk(np.full(4, next(errors))), []))
     judged = judge_shares(chosen, judge, SILENT)
     assert judged.share == chosen.collaboration == 0.0
+    assert judged.warnings == ()
     assert judged.errors == {"1.0": 0.5, "0.5": 0.3, "0.0": 0.2}

@@ -11,10 +11,10 @@ from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import CPU, blurred_noise, noise_model, scene, squared_error
 from training_core.denoise.channel import Channel
-from training_core.noise.covariance import NoiseCurve
+from training_core.denoise.region import Estimate
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT, Run
-from training_core.selection.sure import JUDGED_PX, Judge, Score
-from training_core.training.pairs import Estimate
+from training_core.selection.sure import JUDGED_PX, Risk, RiskEstimator
 
 SIZE = 128
 
@@ -37,7 +37,7 @@ def blurring(width):
 
 def judge_of(channel, images, repeats=()):
     others = [[estimate(image, channel)] for image in repeats]
-    return Judge([estimate(images, channel)], 0, CPU, others=others)
+    return RiskEstimator([estimate(images, channel)], 0, CPU, others=others)
 
 
 @pytest.mark.parametrize("repeats", [0, 1, 2])
@@ -79,7 +79,7 @@ def test_a_difference_is_surer_than_a_score():
 
 
 def test_an_error_of_nothing_gains_nothing():
-    good, nothing = Score(np.full(4, 0.1)), Score(np.full(4, -0.1))
+    good, nothing = Risk(np.full(4, 0.1)), Risk(np.full(4, -0.1))
     assert nothing.gain_over(good) == (0.0, math.inf)
 
 
@@ -105,7 +105,7 @@ def test_crops_are_spread_over_regions_and_channels():
     one, other = Channel(noise_model()), Channel(noise_model())
     large, small = np.zeros((2 * JUDGED_PX + 9, 2 * JUDGED_PX)), np.zeros((250, 64))
     regions = [estimate(large, one), estimate(small, one), estimate(small, other)]
-    trials = Judge(regions, 0, CPU, crops=6).trials
+    trials = RiskEstimator(regions, 0, CPU, crops=6).trials
     shapes = [tuple(t.noisy.image.shape) for t in trials if t.noisy.channel is one]
     full = (JUDGED_PX, JUDGED_PX)
     assert shapes == [full, (JUDGED_PX, 64), full]
@@ -121,7 +121,7 @@ def test_neighbours_are_cut_as_the_region_and_are_not_probed():
         seen.append(noisy)
         return (noisy.image + noisy.neighbours.sum(dim=0)) / 3
 
-    Judge([Estimate(image, Channel(noise_model()), near)], 0, CPU).judge(mean, Run())
+    RiskEstimator([Estimate(image, Channel(noise_model()), near)], 0, CPU).judge(mean, Run())
     middle = slice(20, 20 + JUDGED_PX)
     assert all(torch.equal(noisy.neighbours, near[:, middle, middle]) for noisy in seen)
     assert torch.equal(seen[0].image, image[middle, middle])
@@ -134,12 +134,12 @@ def test_only_what_is_seen_is_judged():
     pixels[:, :192] = 30.0 * torch.randn(192, 192, generator=torch.Generator().manual_seed(1))
     region = Estimate(pixels, channel)
     right = np.broadcast_to(np.arange(384) >= 192, (192, 384))
-    judge = Judge([region, region], 0, CPU, seen=[right, np.zeros_like(right)])
+    judge = RiskEstimator([region, region], 0, CPU, seen=[right, np.zeros_like(right)])
     (trial,) = judge.trials
     assert float(trial.noisy.image.abs().max()) == 0.0
-    assert len(Judge([region], 0, CPU).trials) == 2
-    nowhere = Judge([region], 0, CPU, seen=[np.zeros_like(right)])
+    assert len(RiskEstimator([region], 0, CPU).trials) == 2
+    nowhere = RiskEstimator([region], 0, CPU, seen=[np.zeros_like(right)])
     assert len(nowhere.trials) == 2
     half = np.broadcast_to(np.arange(384) % 192 >= 64, (192, 384))
-    score, _ = Judge([region], 0, CPU, seen=[half]).judge(lambda noisy: noisy.image, SILENT)
+    score, _ = RiskEstimator([region], 0, CPU, seen=[half]).judge(lambda noisy: noisy.image, SILENT)
     assert score.parts.size == 2 * 6 * 4  # of blocks of 32 px, a third less

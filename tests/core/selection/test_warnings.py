@@ -1,4 +1,4 @@
-"""Vetoes: each harm is recognised for what it is, and a good estimate is left alone."""
+"""Warnings: each harm is recognised for what it is, and a good estimate is left alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import CPU, blurred_noise, noise_model, scene
 from training_core.denoise.channel import Channel
+from training_core.denoise.region import Estimate
 from training_core.noise.anscombe import Stabiliser
-from training_core.selection.sure import Judge
-from training_core.selection.warnings import Veto, eligible, find_vetoes
-from training_core.training.pairs import Estimate
+from training_core.selection.sure import RiskEstimator
+from training_core.selection.warnings import find_warnings
 
 SIZE = 192
 
@@ -25,16 +25,16 @@ def dots():
     return gaussian_filter(image, 2.0)
 
 
-def vetoes(change, *, clean=None, blur=0.0, sigma=2.0, corrected=True, error=0.05):
+def warnings(change, *, clean=None, blur=0.0, sigma=2.0, corrected=True, error=0.05):
     """Judge an estimate that `change` makes of the clean image and its noise."""
     clean = dots() if clean is None else clean
     noise = sigma * blurred_noise(clean.shape, blur, 4)
     channel = Channel(noise_model(blur, Stabiliser(scale=sigma)))
     forward = channel.noise.stabiliser.forward
     noisy = Estimate(torch.from_numpy(forward(clean + noise)), channel)
-    trials = Judge([noisy], 0, CPU).trials
+    trials = RiskEstimator([noisy], 0, CPU).trials
     made = torch.from_numpy(forward(change(clean, noise)))
-    return find_vetoes(trials, [made], error, corrected=corrected)
+    return find_warnings(trials, [made], error, corrected=corrected)
 
 
 def ramp():
@@ -51,49 +51,46 @@ HARMS = {
 
 @pytest.mark.parametrize("blur", [0.0, 0.8])
 @pytest.mark.parametrize("left", [0.0, 0.2, -0.1])
-def test_a_good_estimate_has_no_veto(blur, left):
-    assert vetoes(lambda x, n: x + left * gaussian_filter(n, 1.0), blur=blur) == ()
+def test_of_a_good_estimate_nothing_warns(blur, left):
+    assert warnings(lambda x, n: x + left * gaussian_filter(n, 1.0), blur=blur) == ()
 
 
 @pytest.mark.parametrize("reason", HARMS)
 def test_each_harm_is_recognised(reason):
-    found = vetoes(HARMS[reason])
-    assert any(reason in veto.reason for veto in found)
-    assert all(veto.excess > 1 for veto in found)
+    found = warnings(HARMS[reason])
+    assert any(reason in warning for warning in found)
+    assert not any(warning.endswith(".") for warning in found)  # they are told within a sentence
 
 
 def test_brightness_that_will_be_corrected_is_no_harm():
     def darker(clean, noise):
         return 0.97 * clean
 
-    assert vetoes(darker, clean=ramp()) == ()
-    found = vetoes(darker, clean=ramp(), corrected=False)
-    assert "moves by -3." in " ".join(veto.reason for veto in found)
+    assert warnings(darker, clean=ramp()) == ()
+    found = warnings(darker, clean=ramp(), corrected=False)
+    assert "moves by -3." in " ".join(found)
 
 
 def test_a_constant_image_is_judged_too():
     flat = np.full((64, 64), 100.0)
-    assert vetoes(lambda x, n: x, clean=flat) == ()
-    (veto,) = vetoes(lambda x, n: x + n, clean=flat)
-    assert "0.00 of the noise's power" in veto.reason
+    assert warnings(lambda x, n: x, clean=flat) == ()
+    (warning,) = warnings(lambda x, n: x + n, clean=flat)
+    assert "0.00 of the noise's power" in warning
 
 
 def test_of_a_hard_scene_even_the_best_estimate_keeps_some_noise():
     def leaves(clean, noise):
         return clean + 0.25 * noise  # .56 of the noise's power is taken away
 
-    assert vetoes(leaves, error=0.05)
-    assert not vetoes(leaves, error=0.3)
+    assert warnings(leaves, error=0.05)
+    assert not warnings(leaves, error=0.3)
 
 
-class Candidate:
-    def __init__(self, error, *excess):
-        self.error, self.vetoes = error, tuple(Veto("harm", e) for e in excess)
+def test_a_score_worse_than_the_noisy_image_is_told():
+    def kept(clean, noise):
+        return clean
 
-
-def test_who_may_be_chosen():
-    good, bad, worse = Candidate(0.5), Candidate(0.1, 1.5), Candidate(0.05, 1.2, 4.0)
-    alike, lost = Candidate(0.2, 1.6), Candidate(float("nan"))
-    assert eligible([bad, good, worse]) == [good]
-    assert eligible([bad, worse, alike, lost]) == [bad, alike]
-    assert eligible([lost]) == []
+    assert warnings(kept, error=1.0) == ()
+    assert warnings(kept, error=float("nan")) == ()
+    (warning,) = warnings(kept, error=1.234)
+    assert warning == "by the blind score it is worse than the noisy image (123 % left)"

@@ -10,9 +10,9 @@ import torch
 
 from tests.support.made_up import CPU, blurred_noise, noise_model
 from training_core.denoise.channel import Channel
-from training_core.selection.sure import Judge
-from training_core.training.calm_residual import calm_residual
-from training_core.training.pairs import Estimate
+from training_core.denoise.region import Estimate
+from training_core.selection.calm_residual import calm_residual
+from training_core.selection.sure import RiskEstimator
 
 SIDE = 192
 
@@ -24,7 +24,7 @@ def judged(strength, blur=0.8, side=SIDE):
     clean[:, side // 2 :] = 8 * (rng.random((side, side - side // 2)) < 0.2)  # busy on the right
     noisy = clean + strength * blurred_noise(clean.shape, blur, 2)
     region = Estimate(torch.from_numpy(noisy).float(), Channel(noise_model(blur)))
-    judge = Judge([region], 0, CPU)
+    judge = RiskEstimator([region], 0, CPU)
     return judge, [torch.from_numpy(clean).float()]
 
 
@@ -61,7 +61,7 @@ def test_of_two_channels_the_lesser_counts():
         judge, truth = judged(strength, blur)
         regions.append(judge.trials[0].noisy)
         truths += truth
-    judge = Judge(regions, 0, CPU)
+    judge = RiskEstimator(regions, 0, CPU)
     assert calm_residual(judge.trials, truths) == pytest.approx(0.81, rel=0.12)
 
 

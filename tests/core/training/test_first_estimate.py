@@ -12,21 +12,20 @@ import torch
 from tests.support.made_up import CPU, QUICKEST, blurred_noise, noise_model, scene
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
+from training_core.denoise.region import Estimate
 from training_core.errors import ModelError
 from training_core.run import Note, Run
-from training_core.selection.sure import Judge
-from training_core.selection.warnings import Veto
+from training_core.selection.sure import RiskEstimator
 from training_core.training import first_estimate
+from training_core.training.estimate_task import EstimateTask
 from training_core.training.first_estimate import (
     METHODS,
     FirstResult,
     Method,
-    Scene,
     best_choice,
     estimator_of,
     make_first_estimates,
 )
-from training_core.training.pairs import Estimate
 
 CLEAN = scene(96, 96, 0.0, 15.0)
 
@@ -35,11 +34,11 @@ def made_scene(asked="automatic", blur=0.0, **more):
     channel = Channel(noise_model(blur))
     noisy = (CLEAN + blurred_noise(CLEAN.shape, blur, 2)).astype(np.float32)
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, first_estimate=asked))
-    return Scene(settings, [Estimate(torch.from_numpy(noisy), channel)], CPU, **more)
+    return EstimateTask(settings, [Estimate(torch.from_numpy(noisy), channel)], CPU, **more)
 
 
 def judge_of(scene):
-    return Judge(scene.noisy, 0, CPU)
+    return RiskEstimator(scene.noisy, 0, CPU)
 
 
 def mixing(share):
@@ -128,12 +127,15 @@ def test_weights_that_are_missing_leave_the_others(methods):
     assert choice.results[-1].left_out == "The weights are missing; install again"
 
 
-def test_a_veto_rules_out_and_is_told():
-    harm = (Veto("it takes structure", 2.0),)
+def test_a_warning_rules_nothing_out_and_is_told():
+    harm = ("it takes structure",)
     results = [FirstResult("some", 0.2, 0.01), FirstResult("best", 0.1, 0.01, harm)]
     choice = best_choice(results)
-    assert choice.name == "some"
-    assert choice.why.endswith("best 10.0 %, but it takes structure.")
+    assert choice.name == "best"
+    assert [one["warnings"] for one in choice.to_dict()["candidates"]] == [[], [*harm]]
+    choice = best_choice([replace(results[0], warnings=harm), results[1]])
+    assert choice.name == "best"
+    assert choice.why.endswith("some 20.0 %, but it takes structure.")
 
 
 def test_without_any_noise_the_first_method_stands():

@@ -10,16 +10,17 @@ import torch
 
 from tests.support.made_up import CPU, noise_model, noise_of, scene
 from training_core.denoise.channel import Channel
+from training_core.denoise.region import Estimate
 from training_core.errors import ModelError
 from training_core.noise.clipping import Recording
 from training_core.noise.synthetic import mixture
 from training_core.run import SILENT, Run
-from training_core.selection.sure import Judge
+from training_core.selection.sure import RiskEstimator
 from training_core.settings import Settings
 from training_core.training import first_estimate
-from training_core.training.first_estimate import METHODS, Scene, make_first_estimates
+from training_core.training.estimate_task import EstimateTask
+from training_core.training.first_estimate import METHODS, make_first_estimates
 from training_core.training.heavy_tails import learn_tails
-from training_core.training.pairs import Estimate
 from training_core.training.start import bundled_start
 
 STRENGTH = 25.0
@@ -125,9 +126,11 @@ def test_the_blind_score_tries_it_for_the_first_estimate_where_tails_are_heavy(m
     monkeypatch.setattr(first_estimate, "METHODS", usual)
     known = channel() if tails else Channel(noise_model(), 200.0, 1.0)
     noisy = regions(known, count=1)
-    made, choice = make_first_estimates(Scene(Settings(), noisy, CPU), Judge(noisy, 0, CPU))
+    made, choice = make_first_estimates(
+        EstimateTask(Settings(), noisy, CPU), RiskEstimator(noisy, 0, CPU)
+    )
     assert [result.name for result in choice.results] == ["shrinkage", *["pretrained"] * tails]
     asked = replace(Settings(), denoiser=replace(Settings().denoiser, first_estimate="pretrained"))
-    made, _ = make_first_estimates(Scene(asked, noisy, CPU), Judge(noisy, 0, CPU))
+    made, _ = make_first_estimates(EstimateTask(asked, noisy, CPU), RiskEstimator(noisy, 0, CPU))
     start = bundled_start(asked, [known], CPU)
     assert torch.equal(made[0].image, start.estimate(noisy[0].image, start.channels[0]))

@@ -19,10 +19,12 @@ from tests.support.made_up import (
 )
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
+from training_core.denoise.region import Estimate
 from training_core.run import Cancelled, Run
-from training_core.training.first_estimate import METHODS, Scene
+from training_core.training.estimate_task import EstimateTask
+from training_core.training.first_estimate import METHODS
 from training_core.training.noisier2noise import NAME, louder, noisier2noise
-from training_core.training.pairs import Estimate, recorded_pairs
+from training_core.training.pairs import recorded_pairs
 
 CLEAN = scene(96, 96, 0.0, 15.0).astype(np.float32)
 
@@ -70,7 +72,7 @@ def made_scene(blur=0.0, **more):
     noisy, _ = regions(blur)
     deviation = noisy[0].image.std()
     noisy[0].channel.mean, noisy[0].channel.spread = float(noisy[0].image.mean()), float(deviation)
-    return Scene(settings, noisy, CPU, **more)
+    return EstimateTask(settings, noisy, CPU, **more)
 
 
 @pytest.mark.parametrize("blur", [0.0, 0.7])

@@ -19,16 +19,14 @@ from tests.support.made_up import (
 )
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
+from training_core.denoise.region import Estimate
 from training_core.noise.generator import ResampledNoise
 from training_core.place import ALL, FLIPS
 from training_core.run import Cancelled, Note, Run, StepsDone
 from training_core.selection import last_pass
 from training_core.selection.choice import RoundResult, best_round
-from training_core.selection.sure import Judge, Score
-from training_core.selection.warnings import Veto
-from training_core.training.pairs import Estimate
+from training_core.selection.sure import Risk, RiskEstimator
 from training_core.training.remeasure import changed, is_too_weak, relearn
-from training_core.training.round_checks import RoundChecks
 from training_core.training.rounds import train_rounds
 
 LAGS = 15
@@ -59,7 +57,7 @@ def judged(model, blur, side=400, seed=2, clean=0.0, channel=None):
     """Give a judge that knows `model`, of noise of other blur and strength."""
     noisy = clean + STRENGTH * blurred_noise((side, side), blur, seed)
     region = Estimate(torch.from_numpy(noisy).float(), channel or Channel(model))
-    return Judge([region], 0, CPU)
+    return RiskEstimator([region], 0, CPU)
 
 
 def averaging(judge, *more):
@@ -122,7 +120,7 @@ def test_the_model_that_was_given_stays_as_it_was():
 def test_every_channel_learns_its_own():
     blurs = (0.9, 0.7)
     regions = [judged(known(0.6), b, seed=n).trials[0].noisy for n, b in enumerate(blurs, 2)]
-    judge = Judge(regions, 0, CPU)
+    judge = RiskEstimator(regions, 0, CPU)
     chosen = averaging(judge)
     chosen.channels = tuple(region.channel for region in regions)
     events = []
@@ -154,13 +152,13 @@ def test_only_correlated_noise_of_single_frames_can_be_too_weak():
     assert not is_too_weak(judged(known(0.0), 0.0), 1.03)
     region = judge.trials[0].noisy
     others = [[Estimate(region.image, region.channel)]]
-    assert not is_too_weak(Judge([region], 0, CPU, others=others), 1.03)
+    assert not is_too_weak(RiskEstimator([region], 0, CPU, others=others), 1.03)
     near = replace(region, neighbours=region.image[None])
-    assert not is_too_weak(Judge([near], 0, CPU), 1.03)
+    assert not is_too_weak(RiskEstimator([near], 0, CPU), 1.03)
     share = replace(region, strength=torch.full_like(region.image, 0.7))
-    assert not is_too_weak(Judge([share], 0, CPU), 1.03)
+    assert not is_too_weak(RiskEstimator([share], 0, CPU), 1.03)
     seen = [np.arange(region.image.shape[1]) < np.full(region.image.shape, 100)]
-    assert not is_too_weak(Judge([region], 0, CPU, seen=seen), 1.03)
+    assert not is_too_weak(RiskEstimator([region], 0, CPU, seen=seen), 1.03)
 
 
 def train(run=None, more=None, **changes):
@@ -184,7 +182,7 @@ def weights(chosen):
 def too_weak(monkeypatch):
     """Let the network take more than the learned noise from calm places, whatever it learned."""
     monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.1)
-    monkeypatch.setattr(last_pass, "find_vetoes", lambda *_, **__: ())
+    monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: ())
 
 
 def told(events):
@@ -200,7 +198,7 @@ def test_rounds_go_on_with_the_stronger_noise_and_are_all_judged_by_it():
         if told([event]):
             first.append(True)
 
-    judge = Judge.judge
+    judge = RiskEstimator.judge
     scores = {False: [], True: []}
 
     def watched(self, estimator, run):
@@ -209,7 +207,7 @@ def test_rounds_go_on_with_the_stronger_noise_and_are_all_judged_by_it():
         return score, made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Judge, "judge", watched)
+        patch.setattr(RiskEstimator, "judge", watched)
         chosen, results = train(Run(follow), rounds=3)
     assert len(told(events)) == 1  # once, though it never seems strong enough
     assert chosen.channels[0].noise.curve.sigmas[0] > 1.05
@@ -254,9 +252,9 @@ def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path, when):
         assert np.array_equal(noise.curve.sigmas, mine.curve.sigmas)
 
 
-def test_what_a_round_with_vetoes_takes_is_no_noise(monkeypatch):
+def test_what_a_round_with_a_warning_takes_is_no_noise(monkeypatch):
     monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.5)
-    monkeypatch.setattr(last_pass, "find_vetoes", lambda *_, **__: (Veto("takes structure", 2.0),))
+    monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: ("it takes structure",))
     events = []
     chosen, results = train(Run(events.append))
     assert not told(events)
@@ -269,11 +267,10 @@ def test_a_round_trained_before_never_ends_the_rounds():
     errors = iter([0.1, 0.2, 0.1, 0.3, 0.12])  # rounds 0 and 1, both anew, and round 2
 
     def worse(self, estimator, run):
-        return Score(np.tile([next(errors), 0.1], 8)), [t.guess for t in self.trials]
+        return Risk(np.tile([next(errors), 0.1], 8)), [t.guess for t in self.trials]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RoundChecks, "look", lambda self: None)
-        patch.setattr(Judge, "judge", worse)
+        patch.setattr(RiskEstimator, "judge", worse)
         _, results = train(rounds=2)
     assert [result.round for result in results] == [0, 1, 2]
 
@@ -287,8 +284,7 @@ def test_a_round_cut_short_does_not_stand_in_for_a_whole_one():
     run = Run(follow)
     run.tick_due = lambda: True  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RoundChecks, "look", lambda self: None)
-        patch.setattr(Judge, "judge", lambda self, *_: (Score(np.full(8, 0.1)), []))
+        patch.setattr(RiskEstimator, "judge", lambda self, *_: (Risk(np.full(8, 0.1)), []))
         _, results = train(run, rounds=3)
     assert [(result.round, result.as_good) for result in results] == [
         (0, True),
@@ -303,8 +299,8 @@ def test_of_rounds_that_are_alike_the_last_is_taken_once_the_noise_is_known_bett
     assert best_round(results) == 1
     alike = [replace(result, as_good=result.round > 0) for result in results]
     assert best_round(alike) == 2
-    harmful = replace(alike[2], vetoes=(Veto("it takes structure", 2.0),))
-    assert best_round([*alike[:2], harmful]) == 1
+    warned = replace(alike[2], warnings=("it takes structure",))
+    assert best_round([*alike[:2], warned]) == 2
 
 
 @pytest.mark.parametrize(
@@ -313,8 +309,8 @@ def test_of_rounds_that_are_alike_the_last_is_taken_once_the_noise_is_known_bett
 )
 def test_a_score_beats_another_where_it_is_better_by_more_than_chance(parts, better):
     mine, other = np.tile([0.1, 0.1], 8), np.tile(parts, 8)
-    assert Score(mine).beats(Score(other)) == better
-    assert Score(mine - 1.0).beats(Score(other - 1.0)) == better  # whatever their zero is
+    assert Risk(mine).beats(Risk(other)) == better
+    assert Risk(mine - 1.0).beats(Risk(other - 1.0)) == better  # whatever their zero is
 
 
 @pytest.mark.usefixtures("too_weak")
@@ -326,15 +322,14 @@ def test_a_score_beats_another_where_it_is_better_by_more_than_chance(parts, bet
     ],
 )
 def test_rounds_with_stronger_noise_end_when_one_is_clearly_worse(errors, chosen, trained):
-    told_of, judge = iter(errors[:2] + errors), Judge.judge
+    told_of, judge = iter(errors[:2] + errors), RiskEstimator.judge
 
     def known(self, estimator, run):
         _, made = judge(self, estimator, run)
-        return Score(np.tile(next(told_of), 8)), made
+        return Risk(np.tile(next(told_of), 8)), made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RoundChecks, "look", lambda self: None)
-        patch.setattr(Judge, "judge", known)
+        patch.setattr(RiskEstimator, "judge", known)
         made, results = train(rounds=3)
     assert [result.round for result in results] == list(range(trained + 1))
     assert best_round(results) == chosen

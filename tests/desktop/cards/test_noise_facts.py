@@ -10,7 +10,7 @@ import pytest
 from g2g_desktop.cards.noise_facts import MEASURING, NoiseFacts
 from g2g_desktop.jobs.job import Job
 from g2g_desktop.widgets.theme import Theme
-from training_core.noise import analysis as noise_analysis
+from training_core.reporting import noise_analysis
 from training_core.stack import Stack
 
 if TYPE_CHECKING:

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from training_core.errors import TooFewPatchesError
+from training_core.noise.figures import FIGURES, MeasuredNoise, PixelValues
+from training_core.noise.local_strength import EvenNoise, is_ct
+from training_core.noise.measurement import measure_noise
+from training_core.patches.smooth_patches import (
+    NEEDED,
+    cut_patches,
+    find_smooth_patches,
+    split_channels,
+)
+from training_core.run import SILENT
+from training_core.settings import NoiseModelSettings, PatchSettings
+from training_core.stack import centre, sampled_frames
+from training_core.wording import figure
 
 if TYPE_CHECKING:
-    from .analysis import MeasuredNoise, NoiseAnalysis
+    from numpy.typing import NDArray
+
+    from training_core.run import Run
+    from training_core.stack import Stack
 
 SAME = 1.2  # variance in the bright over that in the dark: nothing worth saying
 HARDLY = 1.6  # a quarter more std
@@ -169,14 +189,129 @@ def _warn_of(noise: MeasuredNoise, step: float) -> list[str]:
     return told
 
 
-def figure(value: float) -> str:
-    """Write two or three digits, and never an exponent for everyday numbers."""
-    if value == 0 or 1e-4 <= abs(value) < 1:
-        return f"{value:.2g}"
-    if abs(value) >= 1e7 or abs(value) < 1:
-        return f"{value:.2e}"
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseAnalysis:
+    """What is known of one channel, in figures and in words.
+
+    Attributes
+    ----------
+    channel
+        Its name or number; "" in a stack without channels.
+    unit
+        That of the values: "HU" for CT, else "".
+    frames, of_frames
+        How many frames were looked at, of how many.
+    patches
+        How many smooth patches were found there.
+    noise
+        The figures; None where there are too few patches to measure them.
+    values
+        Which values occur.
+    refusal
+        Why there are no figures.
+    """
+
+    channel: str
+    unit: str
+    frames: int
+    of_frames: int
+    patches: int
+    noise: MeasuredNoise | None
+    values: PixelValues
+    refusal: str = ""
+
+    @property
+    def confidence(self) -> Literal["good", "low", "none"]:
+        """How far the figures can be trusted."""
+        if self.noise is None:
+            return "none"
+        return "good" if self.patches >= NEEDED else "low"
+
+    @property
+    def sentence(self) -> str:
+        """The noise in plain words."""
+        return describe(self)
+
+    @property
+    def route(self) -> Route:
+        """What training will do because of it."""
+        return choose_route(self)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the stack, a sentence each."""
+        return warn(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values, for JSON; figures that were not measured are None."""
+        return {
+            "channel": self.channel,
+            "frames": self.frames,
+            "of_frames": self.of_frames,
+            "patches": self.patches,
+            "confidence": self.confidence,
+            **dict.fromkeys(FIGURES),
+            **(self.noise.to_dict() if self.noise else {}),
+            "values": asdict(self.values),
+            "sentence": self.sentence,
+            "route": asdict(self.route),
+            "warnings": list(self.warnings),
+        }
+
+
+def analyse_noise(
+    stack: Stack, settings: PatchSettings | None = None, *, run: Run = SILENT
+) -> list[NoiseAnalysis]:
+    """Analyse the noise of each channel, on up to 8 frames of it spread over the stack.
+
+    It takes about half a second per megapixel, of which no more than four are looked at, and loads
+    no torch. A stack that nothing can be measured on gets an analysis that says why.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled.
+    """
+    names = stack.channels
+    found = []
+    for number, channel in enumerate(split_channels(stack)):
+        known = number < len(names) and names[number]
+        name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
+        found.append(_analyse(channel, name, settings or PatchSettings(), run))
+    return found
+
+
+def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> NoiseAnalysis:
+    frames = [centre(channel.raw_frame(index)) for index in sampled_frames(channel)]
+    sample = replace(channel, pixels=np.stack(frames), axes="IYX")
+    chosen = find_smooth_patches(sample, settings, run=run)
+    noise, refusal = None, chosen.verdict.sentence
+    if chosen.count >= NEEDED // 3:
+        even = EvenNoise.of([sample]) if is_ct([sample]) else None
+        evened = even.evened(sample) if even else sample
+        noise, refusal = _measure(evened, cut_patches(evened, chosen))
+        if noise and even:
+            noise = replace(noise, places=even.places(sample, noise.sigmas[1]))
+    return NoiseAnalysis(
+        name,
+        channel.value_unit,
+        len(frames),
+        channel.frame_count,
+        chosen.count,
+        noise,
+        PixelValues.of(frames),
+        refusal,
+    )
+
+
+def _measure(sample: Stack, patches: NDArray[np.float32]) -> tuple[MeasuredNoise | None, str]:
+    frames = [sample.frame(index) for index in range(sample.frame_count)]
+    try:
+        measured = measure_noise(frames, patches, NoiseModelSettings(), linear=is_ct([sample]))
+    except TooFewPatchesError as error:
+        return None, str(error)
+    return MeasuredNoise.of(measured), ""

@@ -12,10 +12,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import blurred_noise, covariance, scene
-from training_core.noise.analysis import analyse_noise
 from training_core.noise.compound_poisson import Photons
 from training_core.noise.covariance import LAGS
-from training_core.noise.pixel_values import PixelValues
+from training_core.noise.figures import PixelValues
+from training_core.reporting.noise_analysis import analyse_noise
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack
 

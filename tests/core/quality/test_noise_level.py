@@ -7,13 +7,8 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from training_core.noise.noise_level import (
-    NoiseWindows,
-    centre,
-    estimate_noise_sigma,
-    sampled_frames,
-)
-from training_core.stack import Stack
+from training_core.quality.noise_level import NoiseWindows, estimate_noise_sigma
+from training_core.stack import Stack, centre, sampled_frames
 
 SAMPLES = Path(__file__).parents[3] / "resources" / "samples"
 

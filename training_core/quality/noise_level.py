@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from training_core.stack import centre, sampled_frames
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,25 +18,10 @@ if TYPE_CHECKING:
 Image = NDArray[np.floating]
 Values = NDArray[np.float64]
 
-SAMPLED_PIXELS = 2048 * 2048
 WINDOW_PX = 16
 MOST_WINDOWS = 8192
 SMALLEST_WINDOW_PX = 4
 BRIGHTNESS_GROUPS = 8
-
-
-def sampled_frames(stack: Stack) -> list[int]:
-    """Give up to 8 frame numbers spread over the stack, about four million pixels together."""
-    height, width = stack.frame_shape
-    count = min(8, max(1, SAMPLED_PIXELS // (height * width)), stack.frame_count)
-    return [int(i) for i in np.linspace(0, stack.frame_count - 1, count).round()]
-
-
-def centre(frame: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Cut the middle out of a frame of more than 2048 pixels a side: this bounds the cost."""
-    side = int(SAMPLED_PIXELS**0.5)
-    top, left = (max(0, (length - side) // 2) for length in frame.shape)
-    return frame[top : top + side, left : left + side]
 
 
 def estimate_noise_sigma(stack: Stack) -> float:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training_core.noise.white_covariance import SIDE_PX, window_spectra
-from training_core.selection.sure import BLOCK_PX
+
+from .sure import BLOCK_PX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training_core.denoise.channel import Channel
-    from training_core.selection.sure import Trial
+
+    from .sure import Trial
 
 STRIDE_PX = SIDE_PX // 2
 CALM = 1 / 3  # of the windows
@@ -79,3 +81,6 @@ def _ratio(windows: NDArray[np.float64]) -> float:
     calm = contrast <= np.quantile(contrast, CALM)
     known = float(noise[calm].mean())
     return float(residual[calm].mean()) / known if known > 0 else 1.0
+
+
+TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places

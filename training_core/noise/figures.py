@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from training_core.errors import TooFewPatchesError
-from training_core.patches.smooth_patches import (
-    NEEDED,
-    cut_patches,
-    find_smooth_patches,
-    split_channels,
-)
-from training_core.run import SILENT
-from training_core.settings import NoiseModelSettings, PatchSettings
-
-from .analysis_words import Route, choose_route, describe, warn
 from .covariance import LAGS, spectrum
-from .local_strength import EvenNoise, is_ct
-from .measurement import Measurement, measure_noise, same_both_ways
-from .noise_level import centre, sampled_frames
-from .pixel_values import PixelValues
+from .measurement import Measurement, same_both_ways
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from training_core.run import Run
-    from training_core.stack import Stack
+    from training_core.stack import Pixels
 
     from .covariance import Values
 
@@ -181,125 +168,89 @@ def _reach(correlation: Values) -> float:
     return float(lag - 1 + (before - WHITE) / (before - after))
 
 
-@dataclass(frozen=True, eq=False)
-class NoiseAnalysis:
-    """What is known of one channel, in figures and in words.
+LOOKED_AT = 1 << 20  # pixels whose values are counted
+PILED_UP = 4.0  # times as many pixels at the end as at the values beside it: cut off
+LEAST_SHARE = 1e-4
+CAMERA_BITS = (8, 10, 11, 12, 14, 16)
+BLOCK_PX = 8  # of JPEG
+LEAST_BLOCKS = 16  # side by side; fewer are too few to tell steps from structure
+BLOCKY = 0.06  # of the mean difference of neighbours: more than noise makes
+
+
+@dataclass(frozen=True, slots=True)
+class PixelValues:
+    """The values of some frames.
 
     Attributes
     ----------
-    channel
-        Its name or number; "" in a stack without channels.
-    unit
-        That of the values: "HU" for CT, else "".
-    frames, of_frames
-        How many frames were looked at, of how many.
-    patches
-        How many smooth patches were found there.
-    noise
-        The figures; None where there are too few patches to measure them.
-    values
-        Which values occur.
-    refusal
-        Why there are no figures.
+    lowest, highest
+        The ends of the values, in stack units.
+    lowest_share, saturated_share
+        Fraction of the pixels that were cut off there; 0 where the values just end.
+    step
+        Least difference of two values; 0 for values without a grid.
+    blocky
+        Whether steps repeat every 8 px, as JPEG leaves them.
     """
 
-    channel: str
-    unit: str
-    frames: int
-    of_frames: int
-    patches: int
-    noise: MeasuredNoise | None
-    values: PixelValues
-    refusal: str = ""
+    lowest: float
+    highest: float
+    lowest_share: float
+    saturated_share: float
+    step: float
+    blocky: bool
 
-    @property
-    def confidence(self) -> Literal["good", "low", "none"]:
-        """How far the figures can be trusted."""
-        if self.noise is None:
-            return "none"
-        return "good" if self.patches >= NEEDED else "low"
-
-    @property
-    def sentence(self) -> str:
-        """The noise in plain words."""
-        return describe(self)
-
-    @property
-    def route(self) -> Route:
-        """What training will do because of it."""
-        return choose_route(self)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is wrong with the stack, a sentence each."""
-        return warn(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give plain values, for JSON; figures that were not measured are None."""
-        return {
-            "channel": self.channel,
-            "frames": self.frames,
-            "of_frames": self.of_frames,
-            "patches": self.patches,
-            "confidence": self.confidence,
-            **dict.fromkeys(FIGURES),
-            **(self.noise.to_dict() if self.noise else {}),
-            "values": asdict(self.values),
-            "sentence": self.sentence,
-            "route": asdict(self.route),
-            "warnings": list(self.warnings),
-        }
+    @classmethod
+    def of(cls, frames: Sequence[Pixels]) -> Self:
+        """Count the values of frames, (height, width) each in their own dtype."""
+        pixels = np.concatenate([frame.ravel() for frame in frames])
+        values, counts = np.unique(pixels[:: -(-pixels.size // LOOKED_AT)], return_counts=True)
+        step = _step(values)
+        return cls(
+            float(values[0]),
+            float(values[-1]),
+            _cut_off(counts[::-1], at_limit=False),
+            _cut_off(counts, at_limit=_is_limit(values[-1], step)),
+            step,
+            min(map(_blockiness, (frames[0], frames[0].T))) > BLOCKY,
+        )
 
 
-def analyse_noise(
-    stack: Stack, settings: PatchSettings | None = None, *, run: Run = SILENT
-) -> list[NoiseAnalysis]:
-    """Analyse the noise of each channel, on up to 8 frames of it spread over the stack.
-
-    It takes about half a second per megapixel, of which no more than four are looked at, and loads
-    no torch. A stack that nothing can be measured on gets an analysis that says why.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
-    """
-    names = stack.channels
-    found = []
-    for number, channel in enumerate(split_channels(stack)):
-        known = number < len(names) and names[number]
-        name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
-        found.append(_analyse(channel, name, settings or PatchSettings(), run))
-    return found
+def _step(values: Pixels) -> float:
+    """Give the grid on which ascending values lie; 0 if there is none."""
+    if values.size < 2:
+        return 0.0
+    if values.dtype.kind in "iub":  # modulo 2**64, where no difference overflows
+        return float(np.gcd.reduce(np.diff(values.astype(np.uint64))))
+    apart = np.diff(values.astype(np.float64))
+    least = float(apart.min())
+    steps = apart / least
+    # Values that only float32 parts have no grid, though each is a multiple of the last bit.
+    close = least > 4 * np.spacing(np.abs(values).max())
+    return least if close and np.abs(steps - np.rint(steps)).max() < 0.1 else 0.0
 
 
-def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> NoiseAnalysis:
-    frames = [centre(channel.raw_frame(index)) for index in sampled_frames(channel)]
-    sample = replace(channel, pixels=np.stack(frames), axes="IYX")
-    chosen = find_smooth_patches(sample, settings, run=run)
-    noise, refusal = None, chosen.verdict.sentence
-    if chosen.count >= NEEDED // 3:
-        even = EvenNoise.of([sample]) if is_ct([sample]) else None
-        evened = even.evened(sample) if even else sample
-        noise, refusal = _measure(evened, cut_patches(evened, chosen))
-        if noise and even:
-            noise = replace(noise, places=even.places(sample, noise.sigmas[1]))
-    return NoiseAnalysis(
-        name,
-        channel.value_unit,
-        len(frames),
-        channel.frame_count,
-        chosen.count,
-        noise,
-        PixelValues.of(frames),
-        refusal,
-    )
+def _is_limit(highest: np.generic[Any], step: float) -> bool:
+    """Tell whether a camera or a data type can count no further, such as 4095 or 16 x 4095."""
+    kind = highest.dtype.kind
+    most = float(np.asarray(highest)) / (step or 1.0)
+    return kind in "iu" and any(most == 2**bits - 1 for bits in CAMERA_BITS)
 
 
-def _measure(sample: Stack, patches: NDArray[np.float32]) -> tuple[MeasuredNoise | None, str]:
-    frames = [sample.frame(index) for index in range(sample.frame_count)]
-    try:
-        measured = measure_noise(frames, patches, NoiseModelSettings(), linear=is_ct([sample]))
-    except TooFewPatchesError as error:
-        return None, str(error)
-    return MeasuredNoise.of(measured), ""
+def _cut_off(counts: NDArray[np.intp], *, at_limit: bool) -> float:
+    """Give the share of the last count where it towers above those before it."""
+    share = float(counts[-1] / counts.sum())
+    beside = counts[-9:-1]
+    piled = beside.size > 0 and counts[-1] > PILED_UP * float(beside.mean())
+    return share if share >= LEAST_SHARE and (piled or at_limit) else 0.0
+
+
+def _blockiness(frame: Pixels) -> float:
+    """Give how much larger the difference is across one in eight columns; near 0 without blocks."""
+    step = np.abs(np.diff(frame.astype(np.float32), axis=1)).mean(axis=0, dtype=np.float64)
+    excess = step[1:-1] - (step[:-2] + step[2:]) / 2
+    count = excess.size // BLOCK_PX
+    if count < LEAST_BLOCKS or not step.any():
+        return 0.0
+    phases = np.median(excess[: count * BLOCK_PX].reshape(count, BLOCK_PX), axis=0)
+    return float((phases.max() - np.median(phases)) / step.mean())

@@ -1,0 +1,36 @@
+"""A part of a frame in the units of the noise, noisy or denoised, with what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
+
+    from .channel import Channel
+
+    Estimator = Callable[["Estimate"], Tensor]  # makes a clean image of a noisy region
+    Teacher = Sequence["Estimate"] | Sequence[nn.Module]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is known so far of the clean image of one region, stabilised (height, width).
+
+    It lies where the denoiser is, or in main memory where only crops of it are looked at.
+    A noisy one may have `neighbours`, (count, height, width). `strength` (height, width) is the
+    share of the noise's std that is left once they are averaged with it; None for all of it.
+    """
+
+    image: Tensor
+    channel: Channel
+    neighbours: Tensor | None = None
+    strength: Tensor | None = None
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether neighbouring frames were averaged with it already."""
+        return self.neighbours is None and self.strength is not None

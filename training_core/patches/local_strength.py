@@ -1,0 +1,80 @@
+"""How strong the noise of computed tomography is around each pixel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates, median_filter
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+    Values = NDArray[np.float64]
+
+
+AIR_HU = -300.0  # below it are air, lungs and padding, whose noise has another spectrum
+WINDOW_PX, STRIDE_PX = 32, 8
+NORMAL_MAD = 0.6745  # median of |x| for unit Gaussian noise
+LEAST = 0.2  # of the usual strength: padding has no noise at all
+
+
+def local_sigma(frame: Image) -> Values:
+    """Measure how strong the finest detail is around each pixel.
+
+    The median of the absolute mixed differences in windows of 32 px, which no edge moves much; of
+    that the median of 5 x 5 windows, smoothed over 16 px. Whole numbers are spread over their step
+    first, since a median of few values jumps.
+
+    Parameters
+    ----------
+    frame
+        (height, width), any float dtype.
+
+    Returns
+    -------
+    numpy.ndarray
+        (height, width) float64 in units of the frame; for white noise its std, for other noise in
+        a fixed proportion to it. 0 where a frame is too small to have detail.
+    """
+    exact = frame.astype(np.float64)
+    if min(exact.shape) < 2:
+        return np.zeros(exact.shape)
+    if np.ptp(exact) and np.array_equal(exact, np.rint(exact)):
+        exact += np.random.default_rng(0).uniform(-0.5, 0.5, exact.shape)
+    fine = np.abs(np.diff(np.diff(exact, axis=0), axis=1)) / 2
+    half = WINDOW_PX // 2
+    padded = np.pad(fine, ((half, half + 1), (half, half + 1)), mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW_PX, WINDOW_PX))
+    rows = (row.reshape(len(row), -1) for row in windows[::STRIDE_PX, ::STRIDE_PX])
+    spread = np.stack([np.median(row, axis=1) for row in rows]) / NORMAL_MAD
+    smooth = gaussian_filter(median_filter(spread, 5, mode="nearest"), 2, mode="nearest")
+    places = np.meshgrid(*(np.arange(n) / STRIDE_PX for n in frame.shape), indexing="ij")
+    sigma: Values = map_coordinates(smooth, places, order=1, mode="nearest")
+    return sigma
+
+
+def evened_frame(frame: Image) -> Image:
+    """Give a frame with noise of the same strength everywhere, in units of that."""
+    evened: Image = (frame / _bounded(frame)).astype(np.float32)
+    return evened
+
+
+def _bounded(frame: Image) -> Values:
+    """Give the local strength, no less than a fifth of the usual one of the frame."""
+    sigma = local_sigma(frame)
+    least = LEAST * _usual(sigma, frame)
+    bounded: Values = np.maximum(sigma, least) if least else np.ones_like(sigma)
+    return bounded
+
+
+def _usual(sigma: Values, frame: Image) -> float:
+    inside = tissue(frame)
+    return float(np.median(sigma[inside] if inside.any() else sigma))
+
+
+def tissue(frame: Image) -> NDArray[np.bool_]:
+    """Tell soft tissue and bone from air, lungs and padding, (height, width), by blurred values."""
+    inside: NDArray[np.bool_] = gaussian_filter(frame.astype(np.float64), 3) > AIR_HU
+    return inside

@@ -1,0 +1,71 @@
+"""What is measured of a trained denoiser: what it leaves of noise, what it does to brightness."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training_core.denoise.brightness import BrightnessCurve, shift_by_brightness
+from training_core.denoise.flat_areas import MOST, FlatAreas, learned
+from training_core.denoise.tiled import to_stack_units
+from training_core.run import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from training_core.denoise.channel import Channel
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.regions import TrainingRegion
+    from training_core.run import Run
+
+    Numbers = NDArray[np.float32]
+
+
+MUCH = 0.003  # of its pixels; of Gaussian noise 2.97 std
+SAMPLES, SAMPLE_PX = 6, 256
+OWN_NOISE = 0x0F1A7  # added to the seed: `flat_residual` must see other noise than what is learned
+
+
+@torch.no_grad()
+def measure_flat_areas(
+    denoiser: Denoiser, channel: Channel, seed: int = 0, run: Run = SILENT
+) -> FlatAreas:
+    """Learn what a denoiser leaves of learned noise on a constant, which is to be evened out.
+
+    `channel` must have no flat areas yet. The noise is drawn from a stream of its own.
+    """
+    draw = torch.Generator().manual_seed(seed + OWN_NOISE)
+    flat = torch.full((1, 1, SAMPLE_PX, SAMPLE_PX), channel.mean, device=denoiser.device)
+    noisy = [channel.noise.add_noise(flat, draw)[0, 0].float() for _ in range(SAMPLES)]
+    curve = channel.noise.curve
+    apart = (torch.stack(noisy) - channel.mean).abs() / float(curve(np.array(channel.mean)))
+    most = max(MOST, float(torch.quantile(apart, 1 - MUCH)))
+    return learned([denoiser.estimate(image, channel, run) for image in noisy], curve, most=most)
+
+
+def brightness_curve(
+    regions: Sequence[TrainingRegion], estimates: Sequence[Tensor], channel: Channel
+) -> BrightnessCurve:
+    """Measure by how much areas of each brightness have moved, and give what undoes it.
+
+    The noise has mean zero, so where the noisy and the denoised image differ on average, the
+    denoiser is off: smoothing in stabilised units takes from bright detail, for one. Averaging is
+    over areas of similar *blurred* brightness, which the noise of a single pixel cannot choose.
+
+    Parameters
+    ----------
+    regions, estimates
+        Noisy regions of one channel in stack units, and their stabilised estimates.
+    """
+    clean, change = [], []
+    for region, estimate in zip(regions, estimates, strict=True):
+        noisy = channel.noise.stabiliser.forward(region.values)
+        values = to_stack_units(estimate.cpu().numpy(), noisy, region.values, channel)
+        clean.append(values)
+        change.append(region.values - values)
+    return shift_by_brightness(clean, change)

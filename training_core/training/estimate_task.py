@@ -1,0 +1,46 @@
+"""What first estimates are made from, and where to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.run import SILENT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from torch import Tensor
+
+    from training_core.compute.checkpoint import Checkpoint
+    from training_core.denoise.channel import Channel
+    from training_core.denoise.region import Estimate
+    from training_core.run import Run
+    from training_core.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class EstimateTask:
+    """What first estimates are made from: stabilised noisy regions, and where to work.
+
+    Where the noise `turns` from place to place, neither a filter that takes it for alike everywhere
+    nor the blind score can be trusted.
+    """
+
+    settings: Settings
+    noisy: Sequence[Estimate]
+    device: torch.device
+    run: Run = SILENT
+    checkpoint: Checkpoint = NO_CHECKPOINT
+    turns: bool = False
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Give the channels of the regions, each once."""
+        return tuple(dict.fromkeys(region.channel for region in self.noisy))
+
+    def images(self, channel: Channel) -> list[Tensor]:
+        """Give the noisy regions of a channel."""
+        return [region.image for region in self.noisy if region.channel is channel]

@@ -1,0 +1,82 @@
+"""Words that are said both while a job runs and of its result: figures, times, what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Card = Mapping[str, Any]
+
+
+def figure(value: float) -> str:
+    """Write two or three digits, and never an exponent for everyday numbers."""
+    if value == 0 or 1e-4 <= abs(value) < 1:
+        return f"{value:.2g}"
+    if abs(value) >= 1e7 or abs(value) < 1:
+        return f"{value:.2e}"
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Say how long something takes: "8 s", "3 min", "2 h 10 min", "12 days"."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes >= 48 * 60:
+        return f"{round(minutes / (24 * 60))} days"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+TAKEN = {1.0: "taken", 0.5: "half taken", 0.0: "left out"}
+LAST_PASS = {
+    1.0: "After the network, similar patches are filtered together (collaborative pass).",
+    0.5: "The result is the mean of the network's and of filtering similar patches together after "
+    "it (collaborative pass).",
+    0.0: "The result is the network's; filtering similar patches together after it (collaborative "
+    "pass) makes it no better.",
+}
+TURNING = "since it learns from the noise as it is in each place"
+
+
+def harm(result: Mapping[str, Any], chosen: int) -> str:
+    """Say what the blind checks found against a round, and what to do if it is the one chosen."""
+    number, reasons = result["round"], "; ".join(_warnings(result))
+    if number != chosen:
+        return f"Round {number}, which is not chosen, may do harm: {reasons}."
+    return (
+        f"Round {number}, which is chosen, may do harm by the blind checks: {reasons}. "
+        "Compare before and after closely."
+    )
+
+
+def _warnings(result: Mapping[str, Any]) -> Sequence[str]:
+    """Give what speaks against a round or an estimate; models of 0.1 call it vetoes."""
+    found: Sequence[str] = result.get("warnings", result.get("vetoes", ()))
+    return found
+
+
+def held_by_few(tailed: Sequence[int], channels: int) -> str:
+    """Say in which channels, counted from 1, the noise has heavy tails, and what was done."""
+    where = "A"
+    if len(tailed) < channels:
+        where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))} a"
+    return (
+        f"{where} few pixels hold most of the noise. How far off they are was learned from what "
+        "the bundled network takes from even areas."
+    )
+
+
+def again(told: Mapping[str, float]) -> str:
+    """Say how the noise that was learned again differs from that of the smooth patches."""
+    percent = round(100 * told["stronger"])
+    how = (
+        f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
+        if percent
+        else "as strong as"
+    )
+    return (
+        f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
+        f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."
+    )
