@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 
-from training_core.compute.checkpoint import NO_CHECKPOINT, describe_job
-from training_core.compute.device import choose_device, describe_device, reproducible
-from training_core.compute.memory import give_memory_back
-from training_core.denoise.tiled import denoise
-from training_core.io.tiff_writer import program
-from training_core.selection.choice import best_round
-from training_core.selection.repeats import check_repeats
-from training_core.training.expected_time import expected_plan
-from training_core.training.training_job import Training
-from training_core.training.variant import for_stacks
+from training_core.training.as_published import for_stacks
+from training_core.training.report import Learned
+from training_core.training.round import Preview
+from training_core.training.task import EstimateTask
 
+from .compute.checkpoint import NO_CHECKPOINT, describe_job
+from .compute.device import choose_device, reproducible
+from .compute.memory import give_memory_back
+from .denoise.tiled import denoise
+from .noise.local_strength import WHY as NOISE_TURNS
+from .noise.measurement import note_unlike
+from .patches.smooth_patches import cut_noise_patches
 from .run import SILENT
+from .selection.neighbours import most_neighbours, with_neighbours
+from .selection.repeats import check_repeats
 from .stack import check_trainable
+from .training.as_published import train_as_published
+from .training.calibrate import calibrated
+from .training.channels import learn_channels
+from .training.expected_time import expected_plan
+from .training.first_estimate import make_first_estimates
+from .training.heavy_tails import with_tails
+from .training.material import Material
+from .training.pairs import learns_from_recorded
+from .training.report import TrainingReport, card_of
+from .training.rounds import train_rounds
+from .training.start import untrained
+from .training.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training_core.compute.checkpoint import Checkpoint
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.selection.choice import RoundResult
-
+    from .compute.checkpoint import Checkpoint
+    from .denoise.denoiser import Denoiser
     from .run import Run
     from .settings import Settings
     from .stack import Stack
@@ -51,24 +63,7 @@ def denoise_stack(
     checkpoint: Checkpoint = NO_CHECKPOINT,
     repeats: Sequence[Stack] = (),
 ) -> Outcome:
-    """Train a denoiser on a stack and denoise the stack with it.
-
-    Parameters
-    ----------
-    checkpoint
-        Where an interrupted job is kept and gone on with.
-    repeats
-        As in `train`.
-
-    Raises
-    ------
-    InputError
-        If nothing can be learned from the stack, or a repeat is none of it.
-    CheckpointError
-        If the checkpoint keeps another job.
-    Cancelled
-        If the run was cancelled.
-    """
+    """Train a denoiser on a stack and denoise the stack with it; for the rest see `train`."""
     denoiser = train([stack], settings, run=run, checkpoint=checkpoint, repeats=repeats)
     return Outcome(denoise(stack, denoiser, run=run, checkpoint=checkpoint), denoiser)
 
@@ -112,46 +107,60 @@ def train(
     Cancelled
         If the run was cancelled.
     """
+    learned = learn(stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats)
+    return learned.denoiser
+
+
+def learn(
+    stacks: Sequence[Stack],
+    settings: Settings,
+    *,
+    run: Run = SILENT,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+    repeats: Sequence[Stack] = (),
+) -> Learned:
+    """Do as `train` does, and give with the denoiser what was learned on the way."""
     started = time.monotonic()
     for stack in stacks:
         check_trainable(stack)
     check_repeats(stacks, repeats, run)
     settings = for_stacks(settings, stacks, run)
     checkpoint.claim(describe_job(stacks, settings, repeats) if checkpoint.working else {})
-    device = choose_device(settings.device, run=run)
-    run.plan(expected_plan(stacks, settings, device))
+    task = Task(settings, choose_device(settings.device, run=run), run, checkpoint)
+    run.plan(expected_plan(stacks, settings, task.device))
+    method = train_as_published if settings.is_published else train_robustly
     fast = settings.precision == "auto"
-    with torch.random.fork_rng(devices=[]), reproducible(device, fast=fast):
+    with torch.random.fork_rng(devices=[]), reproducible(task.device, fast=fast):
         torch.manual_seed(settings.seed)
-        training = Training(stacks, settings, device, run, checkpoint, repeats)
-        denoiser, rounds = training.denoiser()
+        learned, report = method(stacks, repeats, task)
     give_memory_back()
     seconds = checkpoint.seconds_before + time.monotonic() - started
-    denoiser.card |= _card(denoiser, stacks, rounds, seconds)
-    denoiser.card["repeats"] = [repeat.name for repeat in repeats]
-    return denoiser
+    card = card_of(learned.denoiser, report, stacks, repeats, seconds)
+    return replace(learned, denoiser=replace(learned.denoiser, card=card))
 
 
-def _card(
-    denoiser: Denoiser, stacks: Sequence[Stack], rounds: Sequence[RoundResult], seconds: float
-) -> dict[str, Any]:
-    """Tell the story of a training in plain values."""
-    stack, settings = stacks[0], denoiser.settings
-    return {
-        "program": program(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": describe_device(denoiser.device),
-        "preset": settings.preset,
-        "seed": settings.seed,
-        "seconds": seconds,
-        "settings": settings.to_dict(),
-        "trained_on": [s.name for s in stacks],
-        "dtype": str(stack.dtype),
-        "axes": stack.axes,
-        "pixel_size_um": [stack.pixel_size.x_um, stack.pixel_size.y_um, stack.pixel_size.z_um],
-        "patches": sum(channel.noise.patches for channel in denoiser.channels),
-        "noise": [channel.noise.statistics() for channel in denoiser.channels],
-        "rounds": [result.to_dict() for result in rounds],
-        "chosen_round": best_round(rounds),
-    }
+def train_robustly(
+    stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task
+) -> tuple[Learned, TrainingReport]:
+    """Learn a denoiser as this program does by default (METHOD 5), stage by stage."""
+    settings, run, checkpoint = task.settings, task.run, task.checkpoint
+    material = Material.of(stacks, repeats, task, by_place=settings.noise_model.by_place)
+    note_unlike(stacks, material.regions, run)
+    patches = cut_noise_patches(stacks, settings.patches, run, checkpoint, evened=material.stacks)
+    channels, turning = learn_channels(material, patches, task)
+    denoiser = untrained(channels, material.even, task)
+    noisy = material.stabilised(channels, task.device)
+    denoiser, noisy, tails = with_tails(denoiser, noisy, task)
+    frames = material.sequences(denoiser.channels, most_neighbours(settings), run)
+    averaging = with_neighbours(denoiser, frames, material.regions, noisy, run, checkpoint)
+    denoiser, noisy = replace(denoiser, neighbours=averaging.count), list(averaging.noisy)
+    risk = material.risk(noisy, task)
+    recorded = turning and learns_from_recorded(denoiser, repeats, run)
+    wanted = EstimateTask(settings, noisy, task.device, run, checkpoint, recorded)
+    first, choice = make_first_estimates(wanted, risk)
+    preview = Preview(material, frames[0])
+    trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
+    denoiser = calibrated(trained.denoiser, trained.noisy, material, task)
+    why, again, share = NOISE_TURNS if recorded else "", trained.noise_again, trained.share
+    report = TrainingReport(trained.results, tails, averaging.told, why, choice, again, share)
+    return Learned(denoiser, trained.history, choice.made, wanted.channels), report

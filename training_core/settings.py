@@ -271,7 +271,7 @@ class Settings(Checked):
     def __post_init__(self) -> None:
         # Not super(): a dataclass with slots is another class than the one written here.
         Checked.__post_init__(self)
-        published = self.noise_model.generator == "g1"
+        published = self.is_published
         if published != (self.denoiser.first_estimate == "g2"):
             raise SettingsError(
                 "Generator g1 and first estimate g2 learn together; choose both or neither."
@@ -281,6 +281,11 @@ class Settings(Checked):
                 f"Network {self.denoiser.network} corrects the shrinkage filter, which generator "
                 "g1 does without; choose dncnn or unet."
             )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the method is that of the paper, on which the pipeline parts."""
+        return self.noise_model.generator == "g1"
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested plain values, for JSON."""

@@ -129,6 +129,23 @@ class Checkpoint:
         """Give the part of that name; nothing may be kept of it yet."""
         return Part(self, name)
 
+    def stage(self, name: str, make: Callable[[], State]) -> State:
+        """Give what a stage made: as it was kept, or made and kept now.
+
+        The global random state becomes what it was then, as by `Part.load`.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled while it is made.
+        """
+        part = self.part(name)
+        state = part.load()
+        if state is None:
+            state = make()
+            part.save(state)
+        return state
+
     def pixels_path(self, name: str) -> Path:
         """Give the path of the file beside a part, for a checkpoint that has a folder."""
         assert self.folder is not None

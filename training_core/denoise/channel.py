@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .flat_areas import FlatAreas
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Channel:
     """One channel of the stack: its noise, and how its values are brought to the network.
 

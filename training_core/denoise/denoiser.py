@@ -17,6 +17,8 @@ from .neighbours import NeighbourAverage, averaged
 from .nl_bayes import CollaborativeFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -27,12 +29,11 @@ if TYPE_CHECKING:
     from training_core.settings import Settings
 
     from .channel import Channel
-    from .region import Estimator
 
     Image = NDArray[np.float32]
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Denoiser:
     """Everything that turns a noisy frame into a clean one.
 
@@ -48,11 +49,6 @@ class Denoiser:
         The story of the training, plain values for JSON.
     device
         Where the network is.
-    history
-        The network after each round, for who trained it; a model file keeps the best alone.
-    first_estimates
-        What else was judged in this process: what makes first estimates by the name of the method.
-        For who wants to know whether the choice was good.
     neighbours
         How many frames on each side are averaged with a frame where they match; 0 for none.
     collaboration
@@ -65,9 +61,7 @@ class Denoiser:
     channels: tuple[Channel, ...]
     settings: Settings
     device: torch.device
-    card: dict[str, Any] = field(default_factory=dict)
-    history: dict[int, nn.Module] = field(default_factory=dict)
-    first_estimates: dict[str, Estimator] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
     neighbours: int = 0
     collaboration: float = 1.0
     even_noise: EvenNoise | None = None

@@ -197,10 +197,10 @@ def channel_from(state: State, place: torch.device) -> Channel:
         Photons.from_dict(card.get("photons")),  # of 0.1.0 there are none
     )
     brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
-    made = Channel(noise, float(card["mean"]), float(card["spread"]), brightness)
-    if kept := _under(tensors, "flat_areas"):  # in models of 0.1.0 there is nothing
-        made.flat_areas = FlatAreas.from_tensors(kept)
-    return made
+    kept = _under(tensors, "flat_areas")  # in models of 0.1.0 there is nothing
+    flat_areas = FlatAreas.from_tensors(kept) if kept else None
+    mean, spread = float(card["mean"]), float(card["spread"])
+    return Channel(noise, mean, spread, brightness, flat_areas=flat_areas)
 
 
 def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> Any:

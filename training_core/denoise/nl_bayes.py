@@ -23,17 +23,9 @@ if TYPE_CHECKING:
 
 
 PATCH_PX, STEP_PX = 8, 4
-
-
 REACH_PX = 12  # similar patches are looked for so far away
-
-
 SIMILAR = 128
-
-
 FAR = 1e4  # stands outside the frame, where no patch may be taken
-
-
 CHUNK = 2048
 
 

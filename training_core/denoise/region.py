@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from .channel import Channel
 
     Estimator = Callable[["Estimate"], Tensor]  # makes a clean image of a noisy region
-    Teacher = Sequence["Estimate"] | Sequence[nn.Module]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,3 +33,8 @@ class Estimate:
     def is_averaged(self) -> bool:
         """Whether neighbouring frames were averaged with it already."""
         return self.neighbours is None and self.strength is not None
+
+
+def on_channels(regions: Sequence[Estimate], changed: Mapping[Channel, Channel]) -> list[Estimate]:
+    """Give regions with the channels that took the place of theirs, where any did."""
+    return [replace(one, channel=changed.get(one.channel, one.channel)) for one in regions]

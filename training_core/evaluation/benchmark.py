@@ -22,7 +22,7 @@ from .contenders import (
 from training_core.compute.device import choose_device, describe_device
 from training_core.errors import CheckpointError, CoreError
 from .scores import Report, known_rows
-from training_core.pipeline import train
+from training_core.pipeline import learn
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import Settings, preset
 from training_core.wording import duration
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.compute.checkpoint import Checkpoint
-    from training_core.denoise.denoiser import Denoiser
+    from training_core.training.report import Learned
     from .dataset import EvaluationSet
     from .published_tables import Kind, Table
     from training_core.stack import Stack
@@ -167,7 +167,7 @@ def _contenders(
     card: dict[str, Any] = {}
     if {"g2g", "first-estimate", "oracle"} & set(request.methods):
         try:
-            denoiser = job.train(learned_from.train, request.settings)
+            learned = job.train(learned_from.train, request.settings)
         except CheckpointError:  # says itself what can be done
             raise
         except CoreError as error:  # the other rows are worth having without it
@@ -175,9 +175,10 @@ def _contenders(
             label = f"G2G {request.settings.preset}, result"
             contenders.append(Contender("g2g", label, str(error), None))
         else:
-            left = flat_residual(denoiser, request.settings.seed)
-            card = denoiser.card | {"flat_residual": left, "core_seconds": job.core_seconds}
-            contenders += g2g_contenders(denoiser)
+            left = flat_residual(learned.denoiser, request.settings.seed)
+            told = {"flat_residual": left, "core_seconds": job.core_seconds}
+            card = {**learned.denoiser.card, **told}
+            contenders += g2g_contenders(learned)
     return [c for c in contenders if c.method in request.methods], card
 
 
@@ -193,13 +194,13 @@ class _Job(PartOfRun):
         self._tested_on, self._learned_from = tested_on, tested_on
         self.core_seconds = 0.0  # of training, over all threads; of an earlier process not
 
-    def train(self, stacks: Sequence[Stack], settings: Settings) -> Denoiser:
+    def train(self, stacks: Sequence[Stack], settings: Settings) -> Learned:
         """Train as part of this job."""
         self._learned_from = sum(s.frame_count * int(np.prod(s.frame_shape)) for s in stacks)
         before = time.process_time()
-        denoiser = train(stacks, settings, run=self, checkpoint=self._checkpoint)
+        learned = learn(stacks, settings, run=self, checkpoint=self._checkpoint)
         self.core_seconds = time.process_time() - before
-        return denoiser
+        return learned
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         """State how long the stages take, and say it: paper mode takes weeks on a processor."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .published_tables import Kind
     from training_core.run import Run
     from training_core.stack import Stack
+    from training_core.training.report import Learned
 
 Values = NDArray[np.float64]
 
@@ -179,21 +180,22 @@ def _bundled(network: DnCNN, trial: Contest) -> Values:
     return made.astype(np.float64) * (white - black) + black
 
 
-def g2g_contenders(denoiser: Denoiser) -> Iterator[Contender]:
+def g2g_contenders(learned: Learned) -> Iterator[Contender]:
     """Give the first estimate, the network of every round and the final result of a training."""
+    denoiser, history = learned.denoiser, learned.history
     settings, chosen = denoiser.settings, denoiser.card["chosen_round"]
-    name, last = f"G2G {settings.preset}", max(denoiser.history)
-    yield from _first_estimates(denoiser, name)
-    for number in sorted(denoiser.history):
+    name, last = f"G2G {settings.preset}", max(history)
+    yield from _first_estimates(learned, name)
+    for number in sorted(history):
         marks = ["chosen blind"] * (number == chosen) + ["last"] * (number == last)
         which = f"round {number} ({', '.join(marks)})" if marks else f"round {number}"
         how = _round(number, settings.denoiser.first_estimate)
-        apply = _by(_alone(denoiser, denoiser.history[number]))
+        apply = _by(_alone(denoiser, history[number]))
         yield Contender("g2g", f"{name}, {which}", how, apply, competes=bool(marks))
     if settings.denoiser.collaborate:
         how = "What the result would be, had this round been chosen; brightness as corrected now."
-        for number in sorted(set(denoiser.history) - {chosen}):
-            other = replace(denoiser, network=denoiser.history[number])
+        for number in sorted(set(history) - {chosen}):
+            other = replace(denoiser, network=history[number])
             label = f"{name}, round {number} with all passes"
             yield Contender("oracle", label, how, _by(other), competes=False)
     how = "What `g2g run` gives: the blindly chosen round with all passes after the network."
@@ -224,18 +226,18 @@ def _alone(denoiser: Denoiser, network: nn.Module) -> Denoiser:
     return replace(denoiser, network=network, channels=channels, settings=settings)
 
 
-def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
+def _first_estimates(learned: Learned, name: str) -> Iterator[Contender]:
     """Give the first estimate that was used, then those that were judged and not chosen."""
+    denoiser, known = learned.denoiser, learned.first_estimates
     asked = denoiser.settings.denoiser.first_estimate
     if asked == "g2":
         return
     chosen = denoiser.card.get("first_estimate", {}).get("chosen", asked)
-    for method in dict.fromkeys((chosen, *denoiser.first_estimates)):
+    for method in dict.fromkeys((chosen, *known)):
         which = "" if method == chosen else f" by {method}"
-        again = ", as it was known in the end" if denoiser.card.get("noise_again") else ""
-        how = f"Before any training: {method}, with the learned noise{again}."
-        made = denoiser.first_estimates.get(method)
-        apply: Callable[[Contest, Run], Values] | None = partial(_estimated, denoiser, made)
+        how = f"Before any training: {method}, with the learned noise."
+        made = known.get(method)
+        apply: Callable[[Contest, Run], Values] | None = partial(_estimated, learned, made)
         if made is None and method == NOISIER2NOISE:  # for each image, it would be learned again
             how, apply = "It was learned before the training was interrupted.", None
         label = f"{name}, first estimate{which}"
@@ -243,9 +245,10 @@ def _first_estimates(denoiser: Denoiser, name: str) -> Iterator[Contender]:
         yield Contender(kind, label, how, apply, competes=False)
 
 
-def _estimated(denoiser: Denoiser, estimator: Estimator | None, trial: Contest, run: Run) -> Values:
+def _estimated(learned: Learned, estimator: Estimator | None, trial: Contest, run: Run) -> Values:
     """Estimate by what the training made; after a resumed one it is made again."""
-    channel = denoiser.channels[0]
+    denoiser = learned.denoiser
+    channel = (learned.first_channels if estimator else denoiser.channels)[0]
     stabiliser = channel.noise.stabiliser
     even = denoiser.even_noise
     gain = even.gain(trial.values.astype(np.float32)) if even else 1.0

@@ -18,7 +18,7 @@ from .dataset import (
     read_gray,
     stacks_of,
 )
-from .fmd import Found, read_scenes
+from .author_files import Found, read_scenes
 from training_core.io.pictures import LUMINANCE, read_picture
 from .protocols import Protocol, protocol_for
 from .published_tables import TABLES, Table

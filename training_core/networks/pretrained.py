@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional
 
-from .weights import fill_with_bundled, write_weights
+from training_core.errors import ModelError
+from training_core.resources import resource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +92,25 @@ def load_pretrained(network: PretrainedDenoiser, weights: str = WEIGHTS) -> None
 def save_pretrained(network: PretrainedDenoiser, path: Path) -> None:
     """Write the weights, float32."""
     write_weights(network, path)
+
+
+def fill_with_bundled(network: nn.Module, name: str) -> None:
+    """Give a network the weights of a bundled file.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged or of another network.
+    """
+    try:
+        network.load_state_dict(load_file(resource(name)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ModelError(
+            f"The bundled denoiser {name} is missing or damaged; install g2g desktop again."
+        ) from error
+
+
+def write_weights(network: nn.Module, path: Path) -> None:
+    """Write the weights of a network, float32, to be bundled."""
+    weights = {name: v.detach().cpu().contiguous() for name, v in network.state_dict().items()}
+    path.write_bytes(save(weights))

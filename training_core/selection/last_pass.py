@@ -14,6 +14,7 @@ from .warnings import find_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from torch import Tensor
 
@@ -49,32 +50,30 @@ class Judged:
 def judge_shares(
     denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
 ) -> Judged:
-    """Set `denoiser.collaboration` to the share with the best blind score, and give that.
+    """Judge a denoiser with each share of the pass, and give the one with the best blind score.
 
-    Nothing is chosen where the settings do without the pass, and where the published networks
-    learned, of whose noise too little is known, there are no warnings either.
+    Nothing is chosen where the settings do without the pass.
     """
     if not denoiser.settings.denoiser.collaborate:
         judged, made = _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
-        return replace(judged, residual=_residual(denoiser, judge, made))
+        return replace(judged, residual=calm_residual(judge.trials, made))
     results, each, made = _Results(denoiser, run), [], []
     for share in shares:
         judged, made = _judged(results.with_share(share), share, denoiser, judge, run)
         each.append(judged)
     finite = [one for one in each if math.isfinite(one.error)]
     best = min(finite or each, key=lambda one: one.error)
-    denoiser.collaboration = best.share
     errors = {str(one.share): one.error for one in each} if len(each) > 1 else {}
-    return replace(best, errors=errors, residual=_residual(denoiser, judge, made))
+    return replace(best, errors=errors, residual=calm_residual(judge.trials, made))
 
 
-def tell_share(denoiser: Denoiser, judged: Judged, run: Run) -> None:
-    """Say which share was taken and why, also in the card; nothing if there was no choice."""
+def tell_share(judged: Judged, run: Run) -> dict[str, Any]:
+    """Say which share was taken and why, and give that in plain values; {} without a choice."""
     if not judged.errors:
-        return
+        return {}
     told = ", ".join(f"{TAKEN[float(s)]} {100 * e:.1f} %" for s, e in judged.errors.items())
     run.note(f"{LAST_PASS[judged.share]} Noise power left by the blind score: {told}.")
-    denoiser.card["last_pass"] = {"share": judged.share, "errors": dict(judged.errors)}
+    return {"share": judged.share, "errors": dict(judged.errors)}
 
 
 def _judged(
@@ -82,19 +81,9 @@ def _judged(
 ) -> tuple[Judged, list[Tensor]]:
     """Judge an estimator; also give what it made of the trials."""
     score, made = judge.judge(estimator, run)
-    if _is_published(denoiser):
-        return Judged(score, share=share), made
     corrected = denoiser.settings.denoiser.keep_brightness
     warnings = find_warnings(judge.trials, made, score.error, corrected=corrected)
     return Judged(score, warnings, share), made
-
-
-def _residual(denoiser: Denoiser, judge: RiskEstimator, made: Sequence[Tensor]) -> float:
-    return 1.0 if _is_published(denoiser) else calm_residual(judge.trials, made)
-
-
-def _is_published(denoiser: Denoiser) -> bool:
-    return denoiser.settings.noise_model.generator == "g1"
 
 
 class _Results:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.denoise.neighbours import SEQUENCES, averaged
 from training_core.networks.compact import CompactDenoiser
 from training_core.run import Stage
@@ -15,10 +16,10 @@ from training_core.run import Stage
 from .sure import JUDGED_PX, Risk, RiskEstimator, estimates_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from training_core.compute.checkpoint import Part, State
+    from training_core.compute.checkpoint import Checkpoint, State
     from training_core.denoise.denoiser import Denoiser
     from training_core.denoise.neighbours import NeighbourFrames
     from training_core.denoise.region import Estimate
@@ -34,9 +35,9 @@ LEAST_ERROR = 1e-3  # of the noise's variance: no score can tell less
 
 
 def most_neighbours(settings: Settings) -> int:
-    """Give how many neighbours on each side may be taken; the published method takes none."""
+    """Give how many neighbours on each side may be taken."""
     asked = settings.denoiser.neighbours
-    if asked == "off" or settings.noise_model.generator == "g1":
+    if asked == "off":
         return 0
     return MOST if asked == AUTOMATIC else int(asked)
 
@@ -47,42 +48,50 @@ def judged_crops(shape: Sequence[int]) -> int:
     return math.ceil(JUDGED_MPX * 1e6 / (height * width))
 
 
+@dataclass(frozen=True, eq=False)
+class Averaging:
+    """How many neighbours on each side are averaged with a frame, and the regions with theirs.
+
+    `told` says in plain values what was chosen and why; empty where there was nothing to choose.
+    """
+
+    noisy: Sequence[Estimate]
+    count: int = 0
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+
 def with_neighbours(
     denoiser: Denoiser,
     frames: Sequence[NeighbourFrames],
     regions: Sequence[TrainingRegion],
     noisy: Sequence[Estimate],
     run: Run,
-    part: Part,
-) -> list[Estimate]:
-    """Give the noisy regions with as many neighbours as help.
-
-    Sets `denoiser.neighbours` and the counts of `frames`, and tells of the choice in the card.
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+) -> Averaging:
+    """Choose how many neighbours help; give the noisy regions with as many. Sets those of `frames`.
 
     Parameters
     ----------
     frames
         Of each stack, with as many neighbours as may be taken.
-    part
+    checkpoint
         Keeps the scores.
     """
     count = max(sequence.count for sequence in frames)
     if not count:
-        return list(noisy)
-    card: dict[str, Any] = {"axis": next(s.axis for s in frames if s.count)}
+        return Averaging(noisy)
+    told: dict[str, Any] = {"axis": next(s.axis for s in frames if s.count)}
     if denoiser.settings.denoiser.neighbours == AUTOMATIC:
-        state = part.load()
-        if state is None:
-            state = _scores(denoiser, frames, regions, noisy, run)
-            part.save(state)
-        count, why = _chosen(state, card["axis"])
+        state = checkpoint.stage(
+            "neighbours", lambda: _scores(denoiser, frames, regions, noisy, run)
+        )
+        count, why = _chosen(state, told["axis"])
         run.note(why)
         errors = [float(parts.mean()) for parts in state["parts"]]
-        card |= {"why": why, "errors": errors, "shared": state["shared"]}
-    denoiser.neighbours = count
+        told |= {"why": why, "errors": errors, "shared": state["shared"]}
     jumps = sum(len(sequence.jumps) for sequence in frames) if count else 0
-    denoiser.card["neighbours"] = card | {"chosen": count, "jumps": jumps}
-    return _carrying(count, frames, regions, noisy)
+    carrying = _carrying(count, frames, regions, noisy)
+    return Averaging(carrying, count, told | {"chosen": count, "jumps": jumps})
 
 
 def _scores(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from training_core.denoise.brightness import BrightnessCurve, shift_by_brightness
+from training_core.denoise.brightness import BrightnessCurve, shift_by_brightness, uncut
 from training_core.denoise.flat_areas import MOST, FlatAreas, learned
+from training_core.denoise.region import on_channels
 from training_core.denoise.tiled import to_stack_units
+from training_core.noise.clipping import RecordedNoise
 from training_core.run import SILENT
+
+from .pairs import estimate_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +25,12 @@ if TYPE_CHECKING:
 
     from training_core.denoise.channel import Channel
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimate
     from training_core.regions import TrainingRegion
     from training_core.run import Run
+
+    from .material import Material
+    from .task import Task
 
     Numbers = NDArray[np.float32]
 
@@ -69,3 +78,43 @@ def brightness_curve(
         clean.append(values)
         change.append(region.values - values)
     return shift_by_brightness(clean, change)
+
+
+def calibrated(
+    denoiser: Denoiser, noisy: Sequence[Estimate], material: Material, task: Task
+) -> Denoiser:
+    """Give the denoiser what evens flat areas and holds brightness, as far as that is asked for.
+
+    So is undone what cutting off at the ends of the file did to the mean of dark areas.
+    """
+    settings, seed, run = task.settings.denoiser, task.settings.seed, task.run
+    if settings.even_flat_areas:
+        even = [measure_flat_areas(denoiser, c, seed, run) for c in denoiser.channels]
+        both = zip(denoiser.channels, even, strict=True)
+        known = [replace(channel, flat_areas=areas) for channel, areas in both]
+        denoiser, noisy = _with_channels(denoiser, noisy, known)
+    if settings.keep_brightness:
+        estimates = estimate_all(denoiser, noisy, task.checkpoint.part("last-estimates"), run)
+        known = [
+            replace(channel, brightness=_brightness(number, channel, estimates, material))
+            for number, channel in enumerate(denoiser.channels)
+        ]
+        denoiser, _ = _with_channels(denoiser, noisy, known)
+    return denoiser
+
+
+def _with_channels(
+    denoiser: Denoiser, noisy: Sequence[Estimate], channels: Sequence[Channel]
+) -> tuple[Denoiser, list[Estimate]]:
+    changed = dict(zip(denoiser.channels, channels, strict=True))
+    return replace(denoiser, channels=tuple(channels)), on_channels(noisy, changed)
+
+
+def _brightness(
+    number: int, channel: Channel, estimates: Sequence[Estimate], material: Material
+) -> BrightnessCurve:
+    """Find how far areas of each brightness moved in the estimates of one channel's regions."""
+    mine = [i for i, region in enumerate(material.regions) if region.channel == number]
+    regions, images = [material.regions[i] for i in mine], [estimates[i].image for i in mine]
+    curve = brightness_curve(regions, images, channel)
+    return uncut(curve, RecordedNoise(channel.noise, channel.recording))

@@ -12,8 +12,8 @@ import torch
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimate
+from training_core.networks.pretrained import fill_with_bundled, write_weights
 from training_core.networks.published import DnCNN, fold_batch_norm
-from training_core.networks.weights import fill_with_bundled, write_weights
 from training_core.place import tiles
 from training_core.run import SILENT
 from training_core.selection.sure import error_estimate
@@ -52,7 +52,7 @@ SETTINGS = Settings(
 )
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Channel(Channel):
     """A channel with the share of the network's correction that is taken."""
 

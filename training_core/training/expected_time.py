@@ -56,7 +56,7 @@ def expected_plan(
     pixels = float(sum(stack.frame_count * np.prod(stack.frame_shape) for stack in stacks))
     chosen = settings.denoiser
     # Published pairs are made of crops in every step, and no round estimates whole regions.
-    area = 0.0 if _published(settings) else min(pixels, chosen.area_mpx * 1e6)
+    area = 0.0 if settings.is_published else min(pixels, chosen.area_mpx * 1e6)
     with torch.random.fork_rng(devices=[]):
         per_pixel = _seconds_per_pixel(settings, device)
         step = _seconds_per_step(settings, device)
@@ -84,10 +84,6 @@ def _pixels_to_choose_neighbours(stacks: Sequence[Stack], settings: Settings) ->
         return 0.0
     pixels = (float(np.prod(stack.shape)) for stack in stacks if sequence_axis(stack))
     return min(sum(pixels), JUDGED_MPX * 1e6)
-
-
-def _published(settings: Settings) -> bool:
-    return settings.noise_model.generator == "g1"
 
 
 def _pixels_with_halo(stacks: Sequence[Stack], settings: Settings, device: torch.device) -> float:
@@ -155,7 +151,7 @@ def _seconds_per_step(settings: Settings, device: torch.device) -> float:
     network = build_network(chosen).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     fast = settings.precision == "auto"
     update = TrainingStep(network, torch.optim.Adam(network.parameters()), bfloat16=fast)
-    teacher = _for_inference(network) if _published(settings) else None
+    teacher = _for_inference(network) if settings.is_published else None
     channels, size = getattr(network, "channels", 1), chosen.crop_px
 
     def step(count: int) -> None:
@@ -170,7 +166,7 @@ def _seconds_per_step(settings: Settings, device: torch.device) -> float:
 
 def _seconds_per_game_step(settings: Settings, device: torch.device) -> float:
     chosen = settings.noise_model
-    if _published(settings):
+    if settings.is_published:
         game = paper_game(settings, device)
 
         def step(count: int) -> None:

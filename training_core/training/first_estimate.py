@@ -21,11 +21,11 @@ from training_core.selection.warnings import find_warnings
 from training_core.wording import TURNING
 
 from .dncnn_b import NAME, fit_to_noise
-from .estimate_task import EstimateTask
 from .noisier2noise import NAME as NOISIER2NOISE
 from .noisier2noise import noisier2noise
 from .pairs import with_channels
 from .start import bundled_start, weights_for
+from .task import EstimateTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -146,14 +146,11 @@ def _choose(scene: EstimateTask, judge: RiskEstimator, made: _Methods) -> FirstC
     if scene.turns:
         why = f"First estimate: {NOISIER2NOISE}, {TURNING}."
         return FirstChoice(NOISIER2NOISE, why, turning=True)
-    part = scene.checkpoint.part("first-choice")
-    state = part.load()
-    if state is None:
-        tails = weights_for(scene.channels) == HEAVY_TAILS
-        tried = [name for name, method in METHODS.items() if tails or method.usual]
-        results = [_judged(name, scene, judge, made) for name in tried]
-        state = _state(results)
-        part.save(state)
+    tails = weights_for(scene.channels) == HEAVY_TAILS
+    tried = [name for name, method in METHODS.items() if tails or method.usual]
+    state = scene.checkpoint.stage(
+        "first-choice", lambda: _state([_judged(name, scene, judge, made) for name in tried])
+    )
     return best_choice([_from_state(kept) for kept in state["results"]])
 
 

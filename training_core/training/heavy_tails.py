@@ -13,12 +13,14 @@ import numpy as np
 import torch
 from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
+from training_core.denoise.region import on_channels
 from training_core.errors import ModelError
 from training_core.networks.pretrained import NAME
 from training_core.noise.clipping import RecordedNoise
 from training_core.noise.generator import ResampledNoise
 from training_core.noise.heavy_tails import is_heavy_tailed, kurtosis, noise_sample
 from training_core.noise.strength_curve import NoiseCurve
+from training_core.wording import held_by_few
 
 from .start import bundled_start
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from training_core.run import Run
     from training_core.settings import Settings
 
+    from .task import Task
+
     Image = NDArray[np.float32]
 
 AROUND_PX = 9  # side of what the contrast at a pixel is measured in
@@ -50,10 +54,32 @@ MOST_CHANGE = 2.0  # of the strength
 SEED = 0x7A11
 
 
+def with_tails(
+    denoiser: Denoiser, noisy: Sequence[Estimate], task: Task
+) -> tuple[Denoiser, list[Estimate], tuple[int, ...]]:
+    """Give a denoiser and its noisy regions the tails of their noise, where a few pixels hold it.
+
+    Returns
+    -------
+    tuple
+        Both, with other channels where such noise was learned, and which these are, counted from 1.
+    """
+    channels, run = denoiser.channels, task.run
+    tailed = [channel for channel in channels if is_heavy_tailed(channel.noise)]
+    few = [region for region in noisy if region.channel in tailed]
+    changed = learn_tails(task.settings, few, task.device, run)
+    if not changed:
+        return denoiser, list(noisy), ()
+    numbers = tuple(n for n, channel in enumerate(channels, start=1) if channel in changed)
+    run.note(held_by_few(numbers, len(channels)))
+    known = tuple(changed.get(channel, channel) for channel in channels)
+    return replace(denoiser, channels=known), on_channels(noisy, changed), numbers
+
+
 @torch.no_grad()
 def learn_tails(
     settings: Settings, noisy: Sequence[Estimate], device: torch.device, run: Run
-) -> list[Channel]:
+) -> dict[Channel, Channel]:
     """Give the channels of heavy-tailed regions the noise that the bundled network finds in them.
 
     Of the noisy image z the network f takes z - f(z), which where the image is calm is about the
@@ -64,14 +90,15 @@ def learn_tails(
     Parameters
     ----------
     noisy
-        The noisy regions, stabilised; the `noise` of their channels changes, and `spread` where it
-        is the strength of the noise.
+        The noisy regions, stabilised.
 
     Returns
     -------
-    list of Channel
-        Those that changed. One keeps its noise where calm pixels are too few, or what is found in
-        them is twice or half as strong or not heavy-tailed, and all do without the weights.
+    dict
+        For each channel that changes the one that takes its place: with other `noise`, and another
+        `spread` where that is the strength of the noise. One keeps its noise where calm pixels are
+        too few, or what is found in them is twice or half as strong or not heavy-tailed, and all do
+        without the weights.
 
     Raises
     ------
@@ -80,24 +107,22 @@ def learn_tails(
     """
     channels = dict.fromkeys(region.channel for region in noisy)
     if not channels:
-        return []
+        return {}
     plain = replace(settings, denoiser=replace(settings.denoiser, every_orientation=False))
     try:
         start = bundled_start(plain, channels, device)
     except ModelError as error:
         run.note(f"{error} The noise stays as the smooth patches have it.", warning=True)
-        return []
-    changed = []
+        return {}
+    changed = {}
     for channel, known in zip(channels, start.channels, strict=True):
         images = [region.image for region in noisy if region.channel is channel]
         learned = _Search(start, known, images, run).learned()
         if learned is None:
             continue
         ratio = float(learned.curve.sigmas.mean() / channel.noise.curve.sigmas.mean())
-        channel.noise = learned
-        if settings.denoiser.network == NAME:
-            channel.spread *= ratio
-        changed.append(channel)
+        spread = channel.spread * (ratio if settings.denoiser.network == NAME else 1.0)
+        changed[channel] = replace(channel, noise=learned, spread=spread)
     return changed
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from training_core.denoise.region import Estimator
     from training_core.settings import Settings
 
-    from .estimate_task import EstimateTask
+    from .task import EstimateTask
 
 NAME = "noisier2noise"
 SHARE = 0.5  # of the steps of a round

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 import torch
 
-from training_core.compute.checkpoint import NO_PART
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.region import Estimate
-from training_core.networks.published import NoiseGenerator
+from training_core.networks.pretrained import PretrainedDenoiser
 from training_core.noise.clipping import RecordedNoise
-from training_core.paper.pairs import PublishedPairs
+from training_core.noise.local_strength import WHY as NOISE_TURNS
 from training_core.place import turn
+from training_core.run import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,35 +25,13 @@ if TYPE_CHECKING:
     from training_core.denoise.denoiser import Denoiser
     from training_core.run import Run
     from training_core.settings import DenoiserSettings
+    from training_core.stack import Stack
 
     Teacher = Sequence["Estimate"] | Sequence[nn.Module]
 
 
 PREPARED_PX = 3_000_000  # noisy copies of this many pixels are made ahead in each round
 FEWEST_COPIES, MOST_COPIES = 1, 12
-
-
-def make_pairs(
-    denoiser: Denoiser,
-    noisy: Sequence[Estimate],
-    teacher: Teacher,
-    draw: torch.Generator,
-    run: Run,
-) -> PreparedPairs | PublishedPairs:
-    """Choose by what the generator can make: noise of any size, or 64 x 64 pixels.
-
-    Parameters
-    ----------
-    noisy
-        The noisy regions, stabilised.
-    teacher
-        Their estimates, or for g1 the network of each channel that makes estimates of crops.
-    """
-    if _published(denoiser):
-        return PublishedPairs(denoiser, noisy, cast("Sequence[nn.Module]", teacher), draw, run)
-    estimates = cast("Sequence[Estimate]", teacher)
-    pairs = synthetic_pairs(denoiser, noisy, estimates, draw, run)
-    return PreparedPairs(pairs, draw, denoiser.device)
 
 
 def synthetic_pairs(
@@ -79,6 +57,18 @@ def synthetic_pairs(
                 target = _noisy(estimate, recorded, draw)
             pairs.append(Pair.of(source, target, channel, weight))
     return pairs
+
+
+def learns_from_recorded(denoiser: Denoiser, repeats: Sequence[Stack], run: Run) -> bool:
+    """Tell whether noise that turns from place to place is learned from as it was recorded; say so.
+
+    With repeats what is chosen is chosen by them, and no noise need be known for that.
+    """
+    recorded = isinstance(denoiser.network, PretrainedDenoiser) and not repeats
+    if recorded:
+        run.note(f"{NOISE_TURNS}.")
+        run.shorten(Stage.ROUNDS, 1 / denoiser.settings.denoiser.rounds)
+    return recorded
 
 
 def recorded_pairs(
@@ -112,15 +102,6 @@ def copies_of(estimates: Sequence[Estimate]) -> int:
     return min(max(PREPARED_PX // area, FEWEST_COPIES), MOST_COPIES)
 
 
-def next_teacher(
-    denoiser: Denoiser, noisy: Sequence[Estimate], run: Run, part: Part = NO_PART
-) -> Teacher:
-    """Give what the next round learns from: the denoiser's estimates, or the denoiser itself."""
-    if _published(denoiser):
-        return [denoiser.network] * len(denoiser.channels)
-    return estimate_all(denoiser, noisy, part, run)
-
-
 def estimate_all(
     denoiser: Denoiser, noisy: Sequence[Estimate], part: Part, run: Run
 ) -> list[Estimate]:
@@ -140,10 +121,6 @@ def with_channels(images: Sequence[Tensor], noisy: Sequence[Estimate]) -> list[E
         Estimate(image.to(region.image.device), region.channel, strength=region.strength)
         for image, region in zip(images, noisy, strict=True)
     ]
-
-
-def _published(denoiser: Denoiser) -> bool:
-    return isinstance(denoiser.channels[0].noise.generator, NoiseGenerator)
 
 
 @dataclass(frozen=True, eq=False)

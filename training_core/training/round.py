@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import math
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from training_core.compute.optimiser_step import TrainingStep
+from training_core.denoise.neighbours import averaged
+from training_core.denoise.tiled import to_stack_units
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import follow
-from training_core.run import PreviewReady, Stage
+from training_core.place import PatchLocation
+from training_core.run import PreviewReady, Region, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
 
-    from training_core.compute.checkpoint import Part, State
+    from training_core.compute.checkpoint import State
     from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.neighbours import NeighbourFrames
     from training_core.paper.pairs import PublishedPairs
-    from training_core.run import Region, Run
+    from training_core.run import Run
     from training_core.settings import DenoiserSettings
 
+    from .material import Material
     from .pairs import PreparedPairs
+    from .task import Task
 
-    Preview = Callable[[Denoiser, Region], PreviewReady | None]
 
 WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
 LONGEST_GRADIENT = 1.0
@@ -120,32 +127,56 @@ def _keep(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
         mine.copy_(theirs)
 
 
-def take_steps(
-    training: RoundTraining,
+def train_round(
     denoiser: Denoiser,
+    make_pairs: Callable[[], PreparedPairs | PublishedPairs],
     rounds: tuple[int, int],
-    run: Run,
-    preview: Preview | None,
-    part: Part,
-) -> None:
-    """Take the steps of one round; the network ends with the averaged weights, in eval mode.
+    task: Task,
+    *,
+    preview: Preview | None = None,
+) -> int:
+    """Train the denoiser's network for one round, or for what is left of it.
 
-    `rounds` are those that were taken before and all that are planned.
+    The network ends with the averaged weights, in eval mode.
+
+    Parameters
+    ----------
+    make_pairs
+        Makes what is learned from; asked once it is known what was kept of the round.
+    rounds
+        The number of the round, and how many are planned.
+
+    Returns
+    -------
+    int
+        How many steps the round has taken, those before an interruption included.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled.
     """
-    steps = denoiser.settings.denoiser.steps
-    before, total = (n * steps for n in rounds)
+    (number, planned), run = rounds, task.run
+    part, steps = task.checkpoint.part(f"steps-{number}"), task.settings.denoiser.steps
+    kept = part.load()
+    before, total = (number - 1) * steps, planned * steps
+    done = before + (0 if kept is None else kept["steps"])
+    run.start(Stage.ROUNDS, total, f"round {number} of {planned}", done=done)
+    training = RoundTraining(denoiser, make_pairs(), run)
+    if kept is not None:
+        training.restore(kept)
     while not training.over:
         part.check(run, training.state)
         training.step()
         if training.over or run.finish_early or run.tick_due():
-            run.progress(
-                Stage.ROUNDS, before + training.steps, total, {"denoiser": training.mean_loss()}
-            )
+            losses = {"denoiser": training.mean_loss()}
+            run.progress(Stage.ROUNDS, before + training.steps, total, losses)
             _show(denoiser, run, preview)
         if run.finish_early:
             break
     part.save(training.state())  # judging takes a while, too
     training.kept.eval()
+    return training.steps
 
 
 def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:
@@ -156,3 +187,46 @@ def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:
     picture = preview(denoiser, region)
     if picture is not None:
         run.emit(picture)
+
+
+PREVIEW_PX = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """Makes the picture of a watched region of the first stack.
+
+    Attributes
+    ----------
+    frames
+        The neighbours of the frames of that stack.
+    """
+
+    material: Material
+    frames: NeighbourFrames
+
+    def __call__(self, denoiser: Denoiser, region: Region) -> PreviewReady | None:
+        """Show what the network makes of the region now; None where there is no such region."""
+        stack, even = self.material.stacks[0], self.material.even
+        if region.frame >= stack.frame_count:
+            return None
+        place = PatchLocation(
+            region.top, region.left, min(region.height, PREVIEW_PX), min(region.width, PREVIEW_PX)
+        ).grown(0, stack.frame_shape)
+        if place.height < 2 or place.width < 2:
+            return None
+        noisy = stack.frame(region.frame)[place.slices]
+        channel = denoiser.channels[stack.channel_of(region.frame)]
+        stabilised = channel.noise.stabiliser.forward(noisy)
+        image, near = (
+            torch.from_numpy(values).to(denoiser.device)
+            for values in (stabilised, self.frames.cut(region.frame, place))
+        )
+        seen, strength = averaged(image, near, channel.noise)
+        made = denoiser.network_pass(seen, channel, strength)
+        values = to_stack_units(made.cpu().numpy(), stabilised, noisy, channel)
+        if even:
+            given = self.material.given[0].frame(region.frame)
+            values, noisy = values / even.gain(given)[place.slices], given[place.slices]
+        shown = Region(region.frame, place.top, place.left, place.height, place.width)
+        return PreviewReady(Stage.ROUNDS, shown, noisy, values.astype(np.float32))

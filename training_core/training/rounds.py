@@ -3,138 +3,161 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
-from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.denoise.region import on_channels
 from training_core.networks.published import takes_estimate
-from training_core.run import SILENT, Stage
+from training_core.run import Stage
 from training_core.selection.choice import GAIN_DB, RoundResult, alike_in_db, best_round, doubt_of
 from training_core.selection.last_pass import SHARES, Judged, judge_shares, tell_share
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.wording import harm
 
-from .pairs import PreparedPairs, make_pairs, next_teacher, recorded_pairs
+from .pairs import PreparedPairs, estimate_all, recorded_pairs, synthetic_pairs
 from .remeasure import is_too_weak, relearn
-from .round import RoundTraining, take_steps
+from .round import train_round
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from training_core.compute.checkpoint import Checkpoint
     from training_core.denoise.denoiser import Denoiser
     from training_core.denoise.region import Estimate
-    from training_core.paper.pairs import PublishedPairs
     from training_core.run import Run
 
-    from .pairs import Teacher
     from .round import Preview
+    from .task import Task
+
+KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """What the network was after a round, and how that was judged.
+
+    `doubt` and `as_good` are those of a `RoundResult`; a round that was `cut_short` by who trains
+    is not preferred to others that are as good.
+    """
+
+    number: int
+    weights: Mapping[str, Tensor]
+    judged: Judged
+    doubt: float = 0.0
+    as_good: bool = False
+    cut_short: bool = False
+
+    @property
+    def result(self) -> RoundResult:
+        """The round as the user sees it."""
+        judged = self.judged
+        return RoundResult(
+            self.number, judged.error, judged.score.range, judged.warnings, self.doubt, self.as_good
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of the rounds.
+
+    Attributes
+    ----------
+    denoiser
+        That of the best round, chosen blind.
+    noisy
+        The noisy regions, with the noise as it is known in the end.
+    results
+        One per finished round; round 0 is the network before training, where that is an estimate.
+    history
+        The network after each round.
+    noise_again
+        For each channel by its number, how the noise that was learned again differs.
+    share
+        How much of the last pass is taken, and what was judged for that; empty without a choice.
+    """
+
+    denoiser: Denoiser
+    noisy: Sequence[Estimate]
+    results: tuple[RoundResult, ...]
+    history: Mapping[int, nn.Module]
+    noise_again: Mapping[str, Mapping[str, float]]
+    share: Mapping[str, Any]
 
 
 def train_rounds(
     denoiser: Denoiser,
     noisy: Sequence[Estimate],
-    first: Teacher,
+    first: Sequence[Estimate],
+    risk: RiskEstimator,
+    task: Task,
     *,
-    run: Run = SILENT,
     preview: Preview | None = None,
-    checkpoint: Checkpoint = NO_CHECKPOINT,
-    judge: RiskEstimator | None = None,
     recorded: bool = False,
-) -> list[RoundResult]:
+) -> Trained:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
-    Rounds end when the last one gained nothing; with the published generator all are taken, and of
-    recorded pairs one.
-    Where a round shows that the learned noise is too weak, the rest learns from stronger noise.
+    Rounds end when the last one gained nothing. Where a round shows that the learned noise is too
+    weak, the rest learns from stronger noise, once.
 
     Parameters
     ----------
     denoiser
         Its network is trained in place.
-    noisy
-        The noisy regions, stabilised.
-    first
-        Their first estimates, or the network g2 of each channel where pairs are made as published.
+    noisy, first
+        The noisy regions, stabilised, and their first estimates.
+    risk
+        Chooses; once the noise is learned again another one does, which knows that.
     preview
         Makes the picture of a watched region; asked at most once a second.
-    checkpoint
-        Keeps finished rounds and the steps of the one that runs.
-    judge
-        Chooses; by default by Stein's estimate on crops of `noisy`, as always once the noise is
-        learned again.
     recorded
         Whether to learn from the noisy regions themselves and their first estimates, in one round;
         for noise that cannot be made, of which the blind score knows too little to choose.
 
-    Returns
-    -------
-    list of RoundResult
-        One per finished round; round 0 is the network before training where that is an estimate
-        and can be judged.
-        With `run.finish_early` the last may be unfinished.
-
     Raises
     ------
     Cancelled
-        If the run was cancelled.
+        If the run was cancelled. With `run.finish_early` the last round may be unfinished.
     """
-    judge = judge or RiskEstimator(noisy, denoiser.settings.seed, denoiser.device)
-    rounds = _Rounds(denoiser, noisy, judge, run, checkpoint, recorded=recorded)
-    if takes_estimate(denoiser.network) and not recorded and not rounds.take(0):
-        rounds.judge(0)  # before training it passes the filter's estimate on
-    for number in range(1, rounds.planned + 1):
-        if not rounds.take(number):
-            rounds.train(number, first, preview)
-        rounds.know_noise_better()
-        if run.finish_early or rounds.settled():
+    training = _Rounds(denoiser, noisy, risk, task, recorded=recorded)
+    if takes_estimate(denoiser.network) and not recorded and not training.take(0):
+        training.judge(0)  # before training it passes the filter's estimate on
+    for number in range(1, training.planned + 1):
+        if not training.take(number):
+            training.train(number, first, preview)
+        training.know_noise_better()
+        if task.run.finish_early or training.settled():
             break
-    rounds.compare()
-    rounds.finish()
-    rounds.settle_on(best_round(rounds.results))
-    denoiser.history = rounds.networks()
-    if isinstance(first[0], nn.Module):  # g2 of the first channel is round 0
-        denoiser.history[0] = first[0]
-    return rounds.results
-
-
-KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
+    return training.best()
 
 
 class _Rounds:
-    """The rounds one by one: their results and networks, and the checkpoint's part of each."""
+    """The rounds one by one, and the checkpoint's part of each."""
 
     def __init__(
         self,
         denoiser: Denoiser,
         noisy: Sequence[Estimate],
-        judge: RiskEstimator,
-        run: Run,
-        checkpoint: Checkpoint,
+        risk: RiskEstimator,
+        task: Task,
         *,
         recorded: bool,
     ) -> None:
-        self.denoiser, self.noisy, self.chooser = denoiser, noisy, judge
-        self.recorded = recorded
-        self.planned = 1 if recorded else denoiser.settings.denoiser.rounds
-        self.published = denoiser.settings.noise_model.generator == "g1"
-        self.run, self.checkpoint = run, checkpoint
-        self.draw = torch.Generator().manual_seed(denoiser.settings.seed)
-        self.results: list[RoundResult] = []
-        self.judged: dict[int, Judged] = {}
+        self.denoiser, self.noisy, self.risk = denoiser, noisy, risk
+        self.task, self.run, self.recorded = task, task.run, recorded
+        self.planned = 1 if recorded else task.settings.denoiser.rounds
+        self.draw = torch.Generator().manual_seed(task.settings.seed)
+        self.rounds: list[Round] = []
         self.relearned = 0  # the round that showed that the learned noise was too weak
-        self.cut_short = 0
+        self.noise_again: dict[str, dict[str, float]] = {}
         self.steps_taken = 0
-        self.kept: dict[int, dict[str, Tensor]] = {}
 
     def take(self, number: int) -> bool:
         """Take over a round that was finished before an interruption, if it was."""
-        state = self.checkpoint.part(f"round-{number}").load()
+        state = self.task.checkpoint.part(f"round-{number}").load()
         if state is None:
             return False
         self.denoiser.network.load_state_dict(state["network"])
@@ -143,75 +166,77 @@ class _Rounds:
         self.steps_taken = state["steps_taken"]
         return True
 
-    def train(self, number: int, first: Teacher, preview: Preview | None) -> None:
+    def train(self, number: int, first: Sequence[Estimate], preview: Preview | None) -> None:
         """Train a round, or what is left of it, and judge it."""
-        denoiser, run, settings = self.denoiser, self.run, self.denoiser.settings.denoiser
-        estimates, steps = (self.checkpoint.part(f"{k}-{number}") for k in ("estimates", "steps"))
-        teacher = first if number == 1 else next_teacher(denoiser, self.noisy, run, estimates)
-        kept = steps.load()
-        total, done = self.planned * settings.steps, (number - 1) * settings.steps
-        done += 0 if kept is None else kept["steps"]
-        run.start(Stage.ROUNDS, total, f"round {number} of {self.planned}", done=done)
-        pairs = self._pairs(number, teacher)
-        training = RoundTraining(denoiser, pairs, run)
-        if kept is not None:
-            training.restore(kept)
-        take_steps(training, denoiser, (number - 1, self.planned), run, preview, steps)
-        self.cut_short = 0 if training.over else number
-        self.steps_taken += training.steps
-        self.judge(number)
+        estimates = self.task.checkpoint.part(f"estimates-{number}")
+        teacher = first
+        if number > 1:
+            teacher = estimate_all(self.denoiser, self.noisy, estimates, self.run)
+        steps = train_round(
+            self.denoiser,
+            lambda: self._pairs(teacher),
+            (number, self.planned),
+            self.task,
+            preview=preview,
+        )
+        self.steps_taken += steps
+        self.judge(number, cut_short=steps < self.task.settings.denoiser.steps)
         estimates.drop()
-        steps.drop()
+        self.task.checkpoint.part(f"steps-{number}").drop()
 
-    def _pairs(self, number: int, teacher: Teacher) -> PreparedPairs | PublishedPairs:
+    def _pairs(self, teacher: Sequence[Estimate]) -> PreparedPairs:
         """Make what a round learns from."""
-        denoiser = self.denoiser
         if self.recorded:
-            pairs = recorded_pairs(denoiser, self.noisy, cast("Sequence[Estimate]", teacher))
-            return PreparedPairs(pairs, self.draw, denoiser.device)
-        return make_pairs(denoiser, self.noisy, teacher, self.draw, self.run)
+            pairs = recorded_pairs(self.denoiser, self.noisy, teacher)
+        else:
+            pairs = synthetic_pairs(self.denoiser, self.noisy, teacher, self.draw, self.run)
+        return PreparedPairs(pairs, self.draw, self.task.device)
 
-    def judge(self, number: int) -> None:
+    def judge(self, number: int, *, cut_short: bool = False) -> None:
         """Judge the network as it is after a round, and keep it."""
         judged = self._judged()
-        self._keep(number, judged)
+        self._keep(number, judged, cut_short=cut_short)
         state = {
-            "network": self.kept[number],
+            "network": self.rounds[-1].weights,
             "parts": judged.score.parts,
             **{name: getattr(judged, name) for name in KEPT},
             "steps_taken": self.steps_taken,
             "draw": self.draw.get_state(),
         }
-        self.checkpoint.part(f"round-{number}").save(state)
+        self.task.checkpoint.part(f"round-{number}").save(state)
 
     def _judged(self) -> Judged:
         shares = SHARES[:1] if self.recorded else SHARES
-        judged = judge_shares(self.denoiser, self.chooser, self.run, shares)
+        judged = judge_shares(self.denoiser, self.risk, self.run, shares)
         # With recorded pairs the checks know the noise no better than the score does.
         return replace(judged, warnings=()) if self.recorded else judged
+
+    def _keep(self, number: int, judged: Judged, *, cut_short: bool = False) -> None:
+        sure = number == 0 or self.relearned
+        doubt = 0.0 if sure else doubt_of(self.risk, judged.residual)
+        weights = deepcopy(self.denoiser.network.state_dict())
+        self.denoiser = replace(self.denoiser, collaboration=judged.share)
+        self.rounds.append(Round(number, weights, judged, doubt, cut_short=cut_short))
 
     def know_noise_better(self) -> None:
         """Learn the noise again if the last round shows that it is too weak; judge all rounds anew.
 
         A checkpoint keeps nothing of this: from the same weights it comes out the same.
         """
-        last, run = self.results[-1], self.run
-        if self.relearned or self.recorded or run.finish_early or last.warnings:
+        last, rounds = self.rounds[-1], self.rounds
+        if self.relearned or self.recorded or self.run.finish_early or last.judged.warnings:
             return  # what it takes away may be structure
-        if not is_too_weak(self.chooser, self.judged[last.round].residual):
+        if not is_too_weak(self.risk, last.judged.residual):
             return
-        denoiser, rounds = self.denoiser, [result.round for result in self.results]
-        relearn(denoiser, self.chooser, run)
-        self.relearned, self.results = last.round, []
-        self.chooser = RiskEstimator(self.noisy, denoiser.settings.seed, denoiser.device)
-        for number in rounds:
-            denoiser.network.load_state_dict(self.kept[number])
-            self._keep(number, self._judged())
-
-    def _last_two(self) -> tuple[Risk, Risk]:
-        """Give the scores of the best round before the last one, and of that."""
-        *earlier, last = (judged.score for judged in self.judged.values())
-        return min(earlier, key=lambda score: score.error), last
+        changed, self.noise_again = relearn(self.denoiser, self.risk, self.run)
+        channels = tuple(changed[channel] for channel in self.denoiser.channels)
+        self.denoiser = replace(self.denoiser, channels=channels)
+        self.noisy = on_channels(self.noisy, changed)
+        self.relearned, self.rounds = last.number, []
+        self.risk = RiskEstimator(self.noisy, self.task.settings.seed, self.task.device)
+        for one in rounds:
+            self.denoiser.network.load_state_dict(one.weights)
+            self._keep(one.number, self._judged(), cut_short=one.cut_short)
 
     def settled(self) -> bool:
         """Whether the last round gained nothing over those before it.
@@ -219,30 +244,55 @@ class _Rounds:
         Noise that was learned again leaves so little by the score that gains cannot be told in dB:
         then only a round that learned from it and is clearly worse ends them.
         """
-        if self.published or len(self.results) < 2 or self.results[-1].round == self.relearned:
+        if len(self.rounds) < 2 or self.rounds[-1].number == self.relearned:
             return False
         best, last = self._last_two()
         return best.beats(last) if self.relearned else last.gain_over(best)[0] < GAIN_DB
 
-    def compare(self) -> None:
+    def _last_two(self) -> tuple[Risk, Risk]:
+        """Give the scores of the best round before the last one, and of that."""
+        *earlier, last = (one.judged.score for one in self.rounds)
+        return min(earlier, key=lambda score: score.error), last
+
+    def _compared(self) -> list[Round]:
         """Mark the rounds that are as good as the best, where the later of such is the better one.
 
         That is so where the noise was learned again, which earlier rounds did not know, and where
         photons are few, whose noise the network did not meet before these rounds.
         """
-        best = self.judged[best_round(self.results)].score
-        alike = alike_in_db(self.results)
+        results = [one.result for one in self.rounds]
+        number = best_round(results)
+        best = next(one.judged.score for one in self.rounds if one.number == number)
+        alike = alike_in_db(results)
         if self.relearned:
-            alike = {n for n, judged in self.judged.items() if not best.beats(judged.score)}
-        elif all(trial.photons is None for trial in self.chooser.trials):
-            return
-        alike.discard(self.cut_short)
-        self.results = [replace(r, as_good=r.round in alike) for r in self.results]
+            alike = {o.number for o in self.rounds if not best.beats(o.judged.score)}
+        elif all(trial.photons is None for trial in self.risk.trials):
+            return self.rounds
+        alike -= {one.number for one in self.rounds if one.cut_short}
+        return [replace(one, as_good=one.number in alike) for one in self.rounds]
 
-    def finish(self) -> None:
-        """End the stage, whether or not all rounds were trained."""
-        last, run = self.results[-1].round, self.run
-        total = self.planned * self.denoiser.settings.denoiser.steps
+    def best(self) -> Trained:
+        """End the stage, whether or not all rounds were trained; settle on the best of them."""
+        rounds = self._compared()
+        results = tuple(one.result for one in rounds)
+        self._finish(results)
+        number = best_round(results)
+        chosen = next(one for one in rounds if one.number == number)
+        network = self.denoiser.network
+        network.load_state_dict(chosen.weights)
+        share = tell_share(chosen.judged, self.run)
+        return Trained(
+            replace(self.denoiser, collaboration=chosen.judged.share),
+            self.noisy,
+            results,
+            {one.number: _network(network, one.weights) for one in rounds},
+            self.noise_again,
+            share,
+        )
+
+    def _finish(self, results: Sequence[RoundResult]) -> None:
+        last, run = results[-1].round, self.run
+        total = self.planned * self.task.settings.denoiser.steps
         if last < self.planned and self.settled() and not run.finish_early:
             why = "it was clearly worse than the best one"
             if not self.relearned:
@@ -252,30 +302,15 @@ class _Rounds:
                 f"Training ended after round {last} of {self.planned}: by the blind score {why}."
             )
             run.progress(Stage.ROUNDS, total, total)
-        _tell_warnings(self.results, run)
+        _tell_warnings(results, run)
         run.finish(Stage.ROUNDS, done=self.steps_taken / total)
 
-    def settle_on(self, number: int) -> None:
-        """Let the denoiser be what it was after a round."""
-        self.denoiser.network.load_state_dict(self.kept[number])
-        self.denoiser.collaboration = self.judged[number].share
-        tell_share(self.denoiser, self.judged[number], self.run)
 
-    def networks(self) -> dict[int, nn.Module]:
-        """Give the network as it was after each round."""
-        networks = {number: deepcopy(self.denoiser.network) for number in self.kept}
-        for number, weights in self.kept.items():
-            networks[number].load_state_dict(weights)
-        return networks
-
-    def _keep(self, number: int, judged: Judged) -> None:
-        self.denoiser.collaboration = judged.share
-        sure = number == 0 or self.published or self.relearned
-        doubt = 0.0 if sure else doubt_of(self.chooser, judged.residual)
-        result = RoundResult(number, judged.error, judged.score.range, judged.warnings, doubt)
-        self.results.append(result)
-        self.judged[number] = judged
-        self.kept[number] = deepcopy(self.denoiser.network.state_dict())
+def _network(like: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Give a network with weights of its own."""
+    network = deepcopy(like)
+    network.load_state_dict(weights)
+    return network
 
 
 def _tell_warnings(results: Sequence[RoundResult], run: Run) -> None:

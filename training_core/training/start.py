@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from training_core.denoise.denoiser import Denoiser
+from training_core.networks.build import build_network
 from training_core.networks.pretrained import (
     HEAVY_TAILS,
     NAME,
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     import torch
 
     from training_core.denoise.channel import Channel
+    from training_core.noise.local_strength import EvenNoise
     from training_core.settings import Settings
+
+    from .task import Task
 
 
 def weights_for(channels: Collection[Channel]) -> str:
@@ -50,3 +54,18 @@ def bundled_start(
     if settings.denoiser.network != NAME:
         given = tuple(replace(c, spread=float(c.noise.curve.sigmas.mean())) for c in given)
     return Denoiser(network.to(device).eval(), given, settings, device, collaboration=0.0)
+
+
+def untrained(channels: tuple[Channel, ...], even: EvenNoise | None, task: Task) -> Denoiser:
+    """Give the denoiser before its first round: with the bundled weights, or with random ones.
+
+    Raises
+    ------
+    ModelError
+        If the bundled weights are asked for, and missing or damaged.
+    """
+    network = build_network(task.settings.denoiser)
+    if isinstance(network, PretrainedDenoiser):
+        load_pretrained(network, weights_for(channels))
+    network = network.to(task.device).eval()
+    return Denoiser(network, channels, task.settings, task.device, even_noise=even)

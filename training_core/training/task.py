@@ -1,4 +1,4 @@
-"""What first estimates are made from, and where to work."""
+"""How a training is to be done: settings, device, whom to tell, and what keeps it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from training_core.denoise.region import Estimate
     from training_core.run import Run
     from training_core.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What all stages of a training share; none of it changes while they run."""
+
+    settings: Settings
+    device: torch.device
+    run: Run = SILENT
+    checkpoint: Checkpoint = NO_CHECKPOINT
 
 
 @dataclass(frozen=True, eq=False)

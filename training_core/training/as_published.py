@@ -1,0 +1,170 @@
+"""The method as published (METHOD 2): g1 and g2 learn together, then rounds of DnCNN or U-Net."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.model_file import channel_from, channel_state
+from training_core.networks.build import build_network
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.measurement import measure_noise
+from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
+from training_core.paper.gan import first_network, train_paper_gan
+from training_core.paper.pairs import PublishedPairs
+from training_core.patches.smooth_patches import cut_noise_patches
+from training_core.run import SILENT, Stage
+from training_core.selection.choice import RoundResult, best_round
+from training_core.selection.sure import RiskEstimator, estimates_of
+from training_core.settings import preset
+from training_core.stack import IntensityRange
+
+from .channels import MEASURED_REGIONS
+from .material import Material
+from .report import Learned, TrainingReport
+from .round import Preview, train_round
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from training_core.compute.checkpoint import Part, State
+    from training_core.denoise.region import Estimate
+    from training_core.run import Run
+    from training_core.settings import Settings
+    from training_core.stack import Stack
+
+    from .task import Task
+
+    Image = NDArray[np.float32]
+
+
+def train_as_published(
+    stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task
+) -> tuple[Learned, TrainingReport]:
+    """Learn a denoiser as the paper does; the round that is used is chosen blind all the same."""
+    material = Material.of(stacks, repeats, task, by_place=False)
+    patches = cut_noise_patches(stacks, task.settings.patches, task.run, task.checkpoint)
+    learned = [_channel(number, material, mine, task) for number, mine in enumerate(patches)]
+    channels = tuple(channel for channel, _ in learned)
+    first = [g2 for _, g2 in learned]
+    network = build_network(task.settings.denoiser).to(task.device).eval()
+    denoiser = Denoiser(network, channels, task.settings, task.device)
+    # Only crops of the regions are taken, and `Crops` says where those fit.
+    noisy = material.stabilised(channels, torch.device("cpu"))
+    frames = material.sequences(channels, 0, task.run)
+    again = material.stabilised_repeats(noisy, torch.device("cpu"))
+    risk = RiskEstimator(noisy, task.settings.seed, task.device, others=again)
+    results, weights = _rounds(denoiser, noisy, first, risk, task, Preview(material, frames[0]))
+    network.load_state_dict(weights[best_round(results)])
+    history: dict[int, nn.Module] = {0: first[0]}  # g2 of the first channel
+    for number, kept in weights.items():
+        history[number] = deepcopy(network)
+        history[number].load_state_dict(kept)
+    return Learned(denoiser, history), TrainingReport(tuple(results))
+
+
+def _channel(
+    number: int, material: Material, patches: Image, task: Task
+) -> tuple[Channel, nn.Module]:
+    """Train g1 and g2 on unit intensities; kept once it is done."""
+    game = task.checkpoint.part(f"noise-{number}")
+    state = task.checkpoint.stage(
+        f"channel-{number}", lambda: _play(number, material, patches, task, game)
+    )
+    game.drop()
+    # Built from the state also where it was learned just now, so that nothing can differ.
+    channel = channel_from(state["channel"], task.device)
+    g2 = first_network(task.settings).to(task.device).eval()
+    g2.load_state_dict(state["g2"])
+    return channel, g2
+
+
+def _play(number: int, material: Material, patches: Image, task: Task, game: Part) -> State:
+    intensity = IntensityRange.published(material.stacks)
+    unit = Stabiliser(offset=intensity.offset, scale=intensity.scale)
+    frames, settings = [r.values for r in material.of_channel(number)], task.settings
+    measured = measure_noise(frames[:MEASURED_REGIONS], patches, settings.noise_model, linear=True)
+    gan = train_paper_gan(
+        unit.forward(patches),
+        [unit.forward(frame) for frame in frames],
+        settings,
+        device=task.device,
+        run=task.run,
+        part=game,
+    )
+    sigma = float(unit.forward(patches).std(axis=(1, 2)).mean())
+    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
+    model = NoiseModel(unit, curve, measured.covariance, gan.g1, None, len(patches))
+    return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
+
+
+def _rounds(
+    denoiser: Denoiser,
+    noisy: Sequence[Estimate],
+    first: Sequence[nn.Module],
+    risk: RiskEstimator,
+    task: Task,
+    preview: Preview,
+) -> tuple[list[RoundResult], Mapping[int, Mapping[str, Tensor]]]:
+    """Take all rounds; give how each was judged, and the weights after it."""
+    planned, steps = task.settings.denoiser.rounds, task.settings.denoiser.steps
+    draw = torch.Generator().manual_seed(task.settings.seed)
+    results: list[RoundResult] = []
+    weights: dict[int, Mapping[str, Tensor]] = {}
+    taken = 0
+    for number in range(1, planned + 1):
+        part = task.checkpoint.part(f"round-{number}")
+        state = part.load()
+        if state is None:
+            teachers = first if number == 1 else [denoiser.network] * len(denoiser.channels)
+
+            def pairs(teachers: Sequence[nn.Module] = teachers) -> PublishedPairs:
+                return PublishedPairs(denoiser, noisy, teachers, draw, task.run)
+
+            taken += train_round(denoiser, pairs, (number, planned), task, preview=preview)
+            score, _ = risk.judge(estimates_of(denoiser, task.run), task.run)
+            network = deepcopy(denoiser.network.state_dict())
+            state = {"network": network, "error": score.error, "range": score.range}
+            state |= {"steps_taken": taken, "draw": draw.get_state()}
+            part.save(state)
+            task.checkpoint.part(f"steps-{number}").drop()
+        else:
+            denoiser.network.load_state_dict(state["network"])
+            draw.set_state(state["draw"])
+        taken, weights[number] = state["steps_taken"], state["network"]
+        results.append(RoundResult(number, state["error"], state["range"]))
+        if task.run.finish_early:
+            break
+    task.run.finish(Stage.ROUNDS, done=taken / (planned * steps))
+    return results, weights
+
+
+STRICTNESS, BATCH, STEPS = 0.15, 4, 153_750  # 20 500 crops, 30 epochs
+
+
+def for_stacks(settings: Settings, stacks: Sequence[Stack], run: Run = SILENT) -> Settings:
+    """Give the variant for CT where the stacks are in HU and the paper preset is untouched.
+
+    The U-Net takes the place of all denoising networks, in batches of 4, and the strictness is
+    0.15. Who changed anything but seed, device and precision gets what was asked for.
+    """
+    chosen = {name: getattr(settings, name) for name in ("seed", "device", "precision")}
+    untouched = settings == preset("paper", **chosen)
+    if not untouched or any(stack.value_unit != "HU" for stack in stacks):
+        return settings
+    run.note("The stack is CT: the paper preset takes the U-Net and a strictness of 0.15 for it.")
+    return replace(
+        settings,
+        patches=replace(settings.patches, strictness=STRICTNESS),
+        denoiser=replace(settings.denoiser, network="unet", batch=BATCH, steps=STEPS),
+    )

@@ -1,0 +1,91 @@
+"""The channels of a training: the noise of each, measured in smooth patches and learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training_core.denoise.channel import Channel
+from training_core.denoise.model_file import channel_from, channel_state
+from training_core.networks.pretrained import NAME as PRETRAINED
+from training_core.noise.adversarial import train_generator
+from training_core.noise.clipping import Recording
+from training_core.noise.local_strength import is_ct, turns
+from training_core.noise.measurement import measure_noise
+from training_core.noise.model import NoiseModel
+
+from .remeasure import refined
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from training_core.compute.checkpoint import Part, State
+
+    from .material import Material
+    from .task import Task
+
+    Image = NDArray[np.float32]
+
+MEASURED_REGIONS = 8
+
+
+def learn_channels(
+    material: Material, patches: Sequence[Image], task: Task
+) -> tuple[tuple[Channel, ...], bool]:
+    """Measure the noise of each channel and let a generator learn it; kept once it is done.
+
+    Parameters
+    ----------
+    patches
+        The smooth patches of each channel, (count, size, size) float32 in stack units.
+
+    Returns
+    -------
+    tuple
+        The channels, and whether the noise of one changes its direction from place to place.
+    """
+    learned = [_learned(number, material, mine, task) for number, mine in enumerate(patches)]
+    return tuple(channel for channel, _ in learned), any(turning for _, turning in learned)
+
+
+def _learned(number: int, material: Material, patches: Image, task: Task) -> tuple[Channel, bool]:
+    game = task.checkpoint.part(f"noise-{number}")
+    state = task.checkpoint.stage(
+        f"channel-{number}", lambda: _learn(number, material, patches, task, game)
+    )
+    game.drop()
+    # Built from the state also where it was learned just now, so that nothing can differ.
+    channel = channel_from(state["channel"], task.device)
+    if task.settings.denoiser.as_recorded and not material.even:  # which moves the ends of values
+        channel = replace(channel, recording=Recording.of(material.stacks, number))
+    return channel, state["turns"]
+
+
+def _learn(number: int, material: Material, patches: Image, task: Task, game: Part) -> State:
+    mine, settings = material.of_channel(number)[:MEASURED_REGIONS], task.settings
+    frames, turning = [region.values for region in mine], False
+    measured = measure_noise(frames, patches, settings.noise_model, linear=is_ct(material.stacks))
+    if material.even:
+        turning = turns(measured.noise, measured.covariance)
+        seen = [material.tissue(region) for region in mine]
+        measured = refined(measured, frames, patches, task.run, seen)
+    generator, match = train_generator(
+        measured,
+        settings.noise_model,
+        seed=settings.seed,
+        device=task.device,
+        run=task.run,
+        part=game,
+    )
+    stabiliser, curve, covariance, _, _, photons = measured
+    model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches), photons)
+    stabilised = np.concatenate([stabiliser.forward(frame).ravel() for frame in frames])
+    spread = float(stabilised.std())
+    if settings.denoiser.network == PRETRAINED:
+        spread = float(curve(stabilised).mean())
+    channel = Channel(model, float(stabilised.mean()), spread if spread > 0 else 1.0)
+    return {"channel": channel_state(channel), "turns": turning}

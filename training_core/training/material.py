@@ -1,0 +1,110 @@
+"""What a training works on: the stacks, with noise as strong everywhere, and regions of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from training_core.denoise.neighbours import NeighbourFrames
+from training_core.denoise.region import Estimate
+from training_core.noise.local_strength import EvenNoise, is_ct
+from training_core.patches.local_strength import tissue
+from training_core.regions import choose_regions
+from training_core.selection.sure import RiskEstimator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from training_core.denoise.channel import Channel
+    from training_core.regions import TrainingRegion
+    from training_core.run import Run
+    from training_core.stack import Stack
+
+    from .task import Task
+
+    Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The stacks of a training and what is taken from them.
+
+    Attributes
+    ----------
+    given
+        The stacks as they came.
+    stacks, repeats
+        The stacks, and further exposures of the only one, once their noise is as strong everywhere.
+    regions
+        The parts that are learned from, of `stacks`.
+    even
+        What made the noise even, for CT; else None.
+    """
+
+    given: tuple[Stack, ...]
+    stacks: tuple[Stack, ...]
+    repeats: tuple[Stack, ...]
+    regions: tuple[TrainingRegion, ...]
+    even: EvenNoise | None = None
+
+    @classmethod
+    def of(
+        cls, stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task, *, by_place: bool
+    ) -> Self:
+        """Choose regions; with `by_place`, in CT, of stacks whose noise is made even before."""
+        given, again, run = tuple(stacks), tuple(repeats), task.run
+        even = EvenNoise.of(stacks, run) if by_place and is_ct(stacks) else None
+        if even:
+            again = tuple(even.evened(repeat, like=stacks[0], run=run) for repeat in repeats)
+            stacks = [even.evened(stack, run=run) for stack in stacks]
+        settings = task.settings
+        regions = choose_regions(stacks, settings.denoiser.area_mpx, settings.seed)
+        return cls(given, tuple(stacks), again, tuple(regions), even)
+
+    def of_channel(self, number: int) -> list[TrainingRegion]:
+        """Give the regions of a channel."""
+        return [region for region in self.regions if region.channel == number]
+
+    def tissue(self, region: TrainingRegion) -> NDArray[np.bool_]:
+        """Tell tissue from air in a region, (height, width); for CT."""
+        return tissue(region.cut_from(self.given[region.stack]))
+
+    def stabilised(self, channels: Sequence[Channel], device: torch.device) -> list[Estimate]:
+        """Give the noisy regions in the units of their channels' noise, on a device."""
+        each = ((region.values, channels[region.channel]) for region in self.regions)
+        return [_estimate(values, channel, device) for values, channel in each]
+
+    def sequences(self, channels: Sequence[Channel], count: int, run: Run) -> list[NeighbourFrames]:
+        """Give for each stack what finds the neighbours of its frames, `count` on each side."""
+        noises = [channel.noise for channel in channels]
+        return [
+            NeighbourFrames(stack, noises, count, run, given=given, even=self.even)
+            for stack, given in zip(self.stacks, self.given, strict=True)
+        ]
+
+    def stabilised_repeats(
+        self, noisy: Sequence[Estimate], device: torch.device
+    ) -> list[list[Estimate]]:
+        """Give for each repeat its regions in the units of the `noisy` ones."""
+        places = [(region, one.channel) for region, one in zip(self.regions, noisy, strict=True)]
+        return [
+            [_estimate(region.cut_from(repeat), channel, device) for region, channel in places]
+            for repeat in self.repeats
+        ]
+
+    def risk(self, noisy: Sequence[Estimate], task: Task) -> RiskEstimator:
+        """Give what chooses among estimates, weights and rounds, by repeats if there are any."""
+        others = self.stabilised_repeats(noisy, task.device)
+        seen = [self.tissue(region) for region in self.regions] if self.even else None
+        return RiskEstimator(noisy, task.settings.seed, task.device, others=others, seen=seen)
+
+
+def _estimate(values: Image, channel: Channel, device: torch.device) -> Estimate:
+    stabilised = channel.noise.stabiliser.forward(values)
+    return Estimate(torch.from_numpy(stabilised).to(device), channel)

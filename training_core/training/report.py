@@ -1,0 +1,123 @@
+"""The report of a training: what was learned and chosen; JSON and words are made of it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from training_core.compute.device import describe_device
+from training_core.io.tiff_writer import program
+from training_core.selection.choice import best_round
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from torch import nn
+
+    from training_core.denoise.channel import Channel
+    from training_core.denoise.denoiser import Denoiser
+    from training_core.denoise.region import Estimator
+    from training_core.selection.choice import RoundResult
+    from training_core.stack import Stack
+
+    from .first_estimate import FirstChoice
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingReport:
+    """What a training found and decided, stage by stage.
+
+    Attributes
+    ----------
+    rounds
+        Every round, and how it was judged.
+    heavy_tails
+        The channels, counted from 1, whose noise a few pixels hold.
+    neighbours
+        How many neighbouring frames are averaged, and why; empty where there are none.
+    recorded_pairs
+        Why the network learned from the recorded images themselves; empty where it did not.
+    first_estimate
+        Which method made the first estimates; None where g2 did.
+    noise_again
+        For each channel by its number, how the noise that was learned again differs.
+    last_pass
+        How much of the last pass is taken, and what was judged for that; empty without a choice.
+    """
+
+    rounds: tuple[RoundResult, ...]
+    heavy_tails: tuple[int, ...] = ()
+    neighbours: Mapping[str, Any] = field(default_factory=dict)
+    recorded_pairs: str = ""
+    first_estimate: FirstChoice | None = None
+    noise_again: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    last_pass: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values for JSON; what was not decided is left out."""
+        first = self.first_estimate.to_dict() if self.first_estimate else None
+        told = {
+            "heavy_tails": list(self.heavy_tails),
+            "neighbours": dict(self.neighbours),
+            "recorded_pairs": self.recorded_pairs,
+            "first_estimate": first,
+            "noise_again": {number: dict(one) for number, one in self.noise_again.items()},
+            "last_pass": dict(self.last_pass),
+        }
+        rounds = [result.to_dict() for result in self.rounds]
+        decided = {name: value for name, value in told.items() if value}
+        return decided | {"rounds": rounds, "chosen_round": best_round(self.rounds)}
+
+
+def card_of(
+    denoiser: Denoiser,
+    report: TrainingReport,
+    stacks: Sequence[Stack],
+    repeats: Sequence[Stack],
+    seconds: float,
+) -> dict[str, Any]:
+    """Tell the whole story of a denoiser in plain values: what it was made from, how, and when."""
+    stack, settings = stacks[0], denoiser.settings
+    return report.to_dict() | {
+        "program": program(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": describe_device(denoiser.device),
+        "preset": settings.preset,
+        "seed": settings.seed,
+        "seconds": seconds,
+        "settings": settings.to_dict(),
+        "trained_on": [s.name for s in stacks],
+        "repeats": [repeat.name for repeat in repeats],
+        "dtype": str(stack.dtype),
+        "axes": stack.axes,
+        "pixel_size_um": [stack.pixel_size.x_um, stack.pixel_size.y_um, stack.pixel_size.z_um],
+        "patches": sum(channel.noise.patches for channel in denoiser.channels),
+        "noise": [channel.noise.statistics() for channel in denoiser.channels],
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A denoiser, and what was judged beside it: for who asks whether the choice was good.
+
+    Attributes
+    ----------
+    denoiser
+        That of the best round, chosen blind.
+    history
+        The network after each round; 0 is that before training, or g2.
+    first_estimates
+        What makes first estimates, by the name of the method, as far as it was made.
+    first_channels
+        The channels that regions must have which these are asked for.
+    """
+
+    denoiser: Denoiser
+    history: Mapping[int, nn.Module]
+    first_estimates: Mapping[str, Estimator] = field(default_factory=dict)
+    first_channels: tuple[Channel, ...] = ()
