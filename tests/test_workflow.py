@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from training_core.settings import Settings
 
+pytestmark = pytest.mark.trains
+
 SLOW_MS = 120_000
 CANCEL_AT = (Stage.PATCHES, Stage.NOISE_MODEL, Stage.FIRST_ESTIMATE, Stage.ROUNDS, Stage.DENOISE)
 

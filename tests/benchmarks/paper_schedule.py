@@ -37,7 +37,7 @@ from training_core.errors import CoreError
 from training_core.evaluation.dataset import EvaluationSet, TestImage
 from training_core.evaluation.datasets import TABLES, load_table
 from training_core.evaluation.protocols import PUBLISHED
-from training_core.pipeline import train
+from training_core.pipeline import learn
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 from training_core.stack import Stack
 from training_core.wording import duration
@@ -45,9 +45,9 @@ from training_core.wording import duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from training_core.denoise.denoiser import Denoiser
     from training_core.run import Event
     from training_core.settings import Settings
+    from training_core.training.report import Learned
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HEAD = "| | PSNR | SSIM |\n|---|---|---|"
@@ -107,13 +107,13 @@ class Row:
         return f"| {self.name} | {psnr} | {'-' if self.ssim is None else f'{self.ssim:.4f}'} |"
 
 
-def score_rounds(denoiser: Denoiser, chosen: EvaluationSet, run: Run) -> list[Row]:
+def score_rounds(learned: Learned, chosen: EvaluationSet, run: Run) -> list[Row]:
     """Score the noisy images and what the network of each round makes of them."""
     rows = [_mean("noisy", [test.noisy for test in chosen.tests], chosen)]
-    blind, last = denoiser.card["chosen_round"], max(denoiser.history)
-    for number, network in sorted(denoiser.history.items()):
+    blind, last = learned.denoiser.card["chosen_round"], max(learned.history)
+    for number, network in sorted(learned.history.items()):
         marks = ["chosen blind"] * (number == blind) + ["last"] * (number == last)
-        of_round = replace(denoiser, network=network)
+        of_round = replace(learned.denoiser, network=network)
         made = []
         for test in chosen.tests:
             run.check()
@@ -170,12 +170,12 @@ def run_schedule(given: argparse.Namespace, watch: Stopwatch, run: Run) -> list[
     watch.terminal.say(chosen.note)
     existing = Existing(overwrite=given.overwrite, resume=given.resume)
     with existing.checkpoint(given.output, run) as checkpoint:
-        denoiser = train(chosen.train, settings, run=run, checkpoint=checkpoint)
+        learned = learn(chosen.train, settings, run=run, checkpoint=checkpoint)
         watch(StageStarted(Stage.EVALUATE, 1))
-        rows = score_rounds(denoiser, chosen, run)
+        rows = score_rounds(learned, chosen, run)
         watch(StageFinished(Stage.EVALUATE, 0.0))
-        save_denoiser(denoiser, given.output, overwrite=given.overwrite)
-    watch.device = describe_device(denoiser.device)
+        save_denoiser(learned.denoiser, given.output, overwrite=given.overwrite)
+    watch.device = describe_device(learned.denoiser.device)
     return rows
 
 

@@ -33,7 +33,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise
 from training_core.errors import CheckpointError, InputError, ModelError
 from training_core.first_look import ADVICE, bundled_denoiser, look
-from training_core.networks import weights as bundled_weights
+from training_core.networks import pretrained as bundled_weights
 from training_core.networks.published import DnCNN, fold_batch_norm
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.pretraining.dncnn_b import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ import torch
 
 from tests.support.made_up import QUICKEST, block, blurred_noise, noise_model, squared_error, stack
 from training_core import pipeline
-from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.denoise.channel import Channel
 from training_core.denoise.tiled import denoise
 from training_core.errors import InputError, TooFewPatchesError
@@ -24,7 +24,8 @@ from training_core.networks.pretrained import (
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
-from training_core.pipeline import denoise_stack, expected_seconds, train
+from training_core.paper.gan import first_network
+from training_core.pipeline import denoise_stack, expected_seconds, learn, train
 from training_core.run import (
     Cancelled,
     Note,
@@ -38,7 +39,8 @@ from training_core.run import (
 )
 from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize
-from training_core.training.training_job import Training
+from training_core.training import as_published
+from training_core.training.material import Material
 
 STAGES = [
     Stage.PATCHES,
@@ -55,7 +57,7 @@ def unmeasured(monkeypatch):
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_args: {})
 
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [pytest.mark.usefixtures("unmeasured"), pytest.mark.trains]
 
 
 def noisy_stack(shape=(72, 72), sigma=20.0, blur=0.0, seed=0, dtype=np.uint16):
@@ -139,14 +141,15 @@ def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it
     few = rng.random(clean.shape) < spikes
     drawn = rng.standard_normal(clean.shape)
     noise = np.where(few, 60.0 * (np.abs(drawn) if bright else drawn), 4.0 * drawn)
-    chosen = train([stack((clean + noise).astype(np.float32))], settings)
+    learned = learn([stack((clean + noise).astype(np.float32))], settings)
+    chosen = learned.denoiser
     assert chosen.card.get("heavy_tails", []) == [1] * (weights == HEAVY_TAILS)
     generator = chosen.channels[0].noise.generator
     again = isinstance(generator, ResampledNoise) and generator.patches.shape[1:] == (1, 1)
     assert again == (weights == HEAVY_TAILS)
     bundled = PretrainedDenoiser()
     load_pretrained(bundled, weights)
-    before = chosen.history[0].state_dict()
+    before = learned.history[0].state_dict()
     assert all(torch.equal(before[name], w) for name, w in bundled.state_dict().items())
 
 
@@ -328,11 +331,14 @@ def test_the_channel_without_patches_is_named():
         train([stack(np.stack([even.pixels, blank]), "CYX")], QUICKEST)
 
 
+PATCHES_OF_64 = PatchSettings(strictness=0.6, patch_size_px=64, stride_px=4)
+
+
 def tiny_paper(network):
     settings = preset("paper", device="cpu")
     return replace(
         settings,
-        patches=PatchSettings(strictness=0.6, patch_size_px=64, stride_px=4),
+        patches=PATCHES_OF_64,
         noise_model=replace(settings.noise_model, steps=1, batch=2),
         denoiser=replace(settings.denoiser, network=network, rounds=1, steps=2, batch=2),
     )
@@ -360,13 +366,27 @@ def test_the_published_method_works_in_one_unit_for_all_stacks():
     assert made.noise_sigma == pytest.approx(12.0, rel=0.1)
 
 
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 @pytest.mark.parametrize(("name", "place"), [("paper", "cpu"), ("quick", "meta")])
-def test_regions_of_which_crops_are_enough_stay_in_main_memory(name, place):
-    settings = replace(preset(name), patches=QUICKEST.patches)
-    noisy, _ = noisy_stack((72, 72))
-    training = Training([noisy], settings, torch.device("meta"), Run(), NO_CHECKPOINT)
-    made = training._estimate(training.regions[0].values, Channel(noise_model()))
-    assert made.image.device.type == place
+def test_regions_of_which_crops_are_enough_stay_in_main_memory(name, place, monkeypatch):
+    """The device holds no values; a training is stopped once its regions were brought there."""
+    settings = replace(preset(name, device="cpu"), patches=PATCHES_OF_64)
+    networks = SimpleNamespace(g1=NoiseGenerator(), g2=first_network(settings))
+    known = ((Channel(noise_model()),), False)
+    monkeypatch.setattr(as_published, "train_paper_gan", lambda *_args, **_more: networks)
+    monkeypatch.setattr(pipeline, "learn_channels", lambda *_: known)
+    monkeypatch.setattr(pipeline, "choose_device", lambda *_args, **_more: torch.device("meta"))
+    brought, bring = [], Material.stabilised
+
+    def stop(*args):
+        brought.extend(bring(*args))
+        raise Cancelled
+
+    monkeypatch.setattr(Material, "stabilised", stop)
+    clean = np.full((96, 120), 500.0)
+    with pytest.raises(Cancelled):
+        train([stack(clean + 30.0 * blurred_noise(clean.shape, 0.0, seed=8))], settings)
+    assert [region.image.device.type for region in brought] == [place]
 
 
 def test_the_published_networks_with_the_convolutional_generator():

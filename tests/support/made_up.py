@@ -121,8 +121,7 @@ def with_published_noise(chosen, sigma=0.1):
     base = chosen.channels[0].noise
     curve = NoiseCurve(np.zeros(1), np.array([sigma]))
     noise = NoiseModel(Stabiliser(), curve, base.covariance, NoiseGenerator().eval(), None, 9)
-    chosen.channels = (Channel(noise),)
-    return chosen
+    return replace(chosen, channels=(Channel(noise),))
 
 
 class Identity(torch.nn.Module):

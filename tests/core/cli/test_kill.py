@@ -23,7 +23,10 @@ from training_core.cli.main import main
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork"),
+    pytest.mark.trains,
+]
 
 KILLS = {"train": 8, "paper": 6, "denoise": 6}  # twenty in all
 

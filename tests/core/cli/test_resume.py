@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from training_core.pipeline import Outcome
 
+pytestmark = pytest.mark.trains
+
 STAGES = [Stage.PATCHES, Stage.NOISE_MODEL, Stage.FIRST_ESTIMATE, Stage.ROUNDS, Stage.DENOISE]
 
 

@@ -26,8 +26,7 @@ PLAIN = {"collaborate": False}
 
 def identity(noise, *, channels, **changes):
     made = denoiser(noise, mean=3.25, spread=1.7, **PLAIN, **changes)
-    made.network = Identity(channels)
-    return made
+    return replace(made, network=Identity(channels))
 
 
 def extremes(dtype, shape, seed=0):
@@ -134,7 +133,8 @@ def test_every_channel_meets_its_own_noise():
     chosen = denoiser(noise_model(), **PLAIN)
     torch.nn.init.zeros_(chosen.network.layers[-1].weight)
     torch.nn.init.zeros_(chosen.network.layers[-1].bias)
-    chosen.channels = tuple(Channel(noise_model(0.0, Stabiliser(scale=s))) for s in (1.0, 30.0))
+    channels = tuple(Channel(noise_model(0.0, Stabiliser(scale=s))) for s in (1.0, 30.0))
+    chosen = replace(chosen, channels=channels)
     made = denoise(stack(pixels, "TCYX"), chosen).pixels
     for channel, sigma in enumerate((1.0, 30.0)):
         assert made[:, channel].std() < 0.3 * sigma
@@ -144,7 +144,7 @@ def test_every_channel_meets_its_own_noise():
 
 def test_a_stack_with_other_channels_is_refused():
     chosen = denoiser(noise_model(), **PLAIN)
-    chosen.channels *= 2
+    chosen = replace(chosen, channels=chosen.channels * 2)
     with pytest.raises(InputError, match="has 3 channels, the model learned 2"):
         denoise(stack(np.zeros((3, 20, 20)), "CYX"), chosen)
     with pytest.raises(InputError, match="has 1 channel, the model learned 2"):
@@ -162,10 +162,10 @@ def test_one_channel_does_for_all():
 def test_clipped_pixels_are_counted_and_said():
     chosen = identity(noise_model(0.0, Stabiliser()), channels=1)
     shifted = BrightnessCurve(np.zeros(1), np.full(1, 100.0))
-    chosen.channels[0].brightness = shifted
+    channels = (replace(chosen.channels[0], brightness=shifted),)
     bias = torch.nn.Module()
     bias.halo_px, bias.forward = 0, lambda images: images[:, :1] + 1.0  # type: ignore[assignment]
-    chosen.network = bias
+    chosen = replace(chosen, network=bias, channels=channels)
     pixels = np.full((16, 16), 100, np.uint8)
     pixels[:2] = 250
     events = []

@@ -45,9 +45,9 @@ def two_channels(**changes):
     )
     made = denoiser(photons, seed=3, mean=7.1, spread=2.9, **changes)
     brightness = BrightnessCurve(np.array([1.0, 9.0]), np.array([0.25, -1 / 3]))
-    made.channels = (made.channels[0], Channel(noise_model(0.0), 0.1, 0.7, brightness))
-    made.card = {"seed": 3, "rounds": [{"round": 1, "error": 0.125, "score": None}]}
-    return made
+    channels = (made.channels[0], Channel(noise_model(0.0), 0.1, 0.7, brightness))
+    card = {"seed": 3, "rounds": [{"round": 1, "error": 0.125, "score": None}]}
+    return replace(made, channels=channels, card=card)
 
 
 def published(network):
@@ -219,8 +219,7 @@ def test_other_safetensors_files_are_refused(metadata, tmp_path):
 
 
 def test_numbers_survive_json(tmp_path):
-    made = two_channels()
-    made.card = {"third": 1 / 3, "none": None, "list": [1, 2.5]}
+    made = replace(two_channels(), card={"third": 1 / 3, "none": None, "list": [1, 2.5]})
     again = load_denoiser(save_denoiser(made, tmp_path / "a.g2g"), device="cpu")
     assert again.card == made.card
     assert math.isclose(again.card["third"], 1 / 3, rel_tol=0)
@@ -232,7 +231,7 @@ def test_measured_noise_comes_back(tmp_path):
     measured = MeasuredGenerator().eval()
     measured.load_state_dict(noise.generator.state_dict())
     channel = replace(made.channels[0], noise=replace(noise, generator=measured))
-    made.channels = (channel, made.channels[1])
+    made = replace(made, channels=(channel, made.channels[1]))
     again = load_denoiser(save_denoiser(made, tmp_path / "noise.g2g"), device="cpu")
     assert [type(c.noise.generator) for c in again.channels] == [
         MeasuredGenerator,
@@ -245,7 +244,7 @@ def test_resampled_noise_comes_back(tmp_path):
     noise = made.channels[0].noise
     patches = np.random.default_rng(1).standard_normal((9, 16, 16)).astype(np.float32)
     real = replace(noise, generator=ResampledNoise.of(patches, (0, 2, 4, 6)))
-    made.channels = (replace(made.channels[0], noise=real), made.channels[1])
+    made = replace(made, channels=(replace(made.channels[0], noise=real), made.channels[1]))
     again = load_denoiser(save_denoiser(made, tmp_path / "noise.g2g"), device="cpu")
     draws = [
         n.sample(2, 20, 30, torch.Generator().manual_seed(2))

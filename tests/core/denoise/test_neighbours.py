@@ -23,7 +23,7 @@ from tests.support.made_up import (
     stack,
 )
 from training_core import pipeline
-from training_core.compute.checkpoint import NO_PART, Checkpoint
+from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.denoise.neighbours import NeighbourAverage, NeighbourFrames, sequence_axis
 from training_core.denoise.region import Estimate
@@ -39,7 +39,7 @@ from training_core.settings import DenoiserSettings, preset
 from training_core.training import expected_time as timing
 from training_core.training import pairs as noisy_pairs
 from training_core.training.first_estimate import first_estimate
-from training_core.training.pairs import make_pairs
+from training_core.training.pairs import PreparedPairs, synthetic_pairs
 
 ONE = NoiseCurve(np.zeros(1), np.ones(1))
 NOISE = noise_model(0.0, Stabiliser(scale=20.0))
@@ -71,8 +71,7 @@ def filters(count, noise=NOISE, **changes):
     made = denoiser(noise, mean=10.0, spread=5.0, **changes)
     torch.nn.init.zeros_(made.network.layers[-1].weight)
     torch.nn.init.zeros_(made.network.layers[-1].bias)
-    made.neighbours = count
-    return made
+    return replace(made, neighbours=count)
 
 
 # the average
@@ -225,7 +224,7 @@ def test_a_still_sequence_gains_decibels():
 def test_identity_gives_every_bit_back():
     pixels = np.random.default_rng(0).integers(0, 65535, (3, 37, 53)).astype(np.uint16)
     made = denoiser(NOISE, mean=3.25, spread=1.7, collaborate=False)
-    made.network, made.neighbours = Identity(2), 2
+    made = replace(made, network=Identity(2), neighbours=2)
     assert np.array_equal(denoise(stack(pixels, "TYX"), made, tile_px=32).pixels, pixels)
 
 
@@ -241,12 +240,11 @@ def test_tiles_do_not_show(collaborate):
     frames = [np.roll(clean, 3 * t, 1) for t in range(2)]
     noisy = stack(20.0 * unit_noise(np.array(frames) / 20.0, 0.5), "TYX")
     noise = noise_model(0.5, Stabiliser(scale=20.0))
-    chosen = denoiser(noise, mean=10.0, spread=5.0, collaborate=collaborate)
-    chosen.neighbours = 1
+    alone = denoiser(noise, mean=10.0, spread=5.0, collaborate=collaborate)
+    chosen = replace(alone, neighbours=1)
     whole, tiled = (denoise(noisy, chosen, tile_px=px).pixels for px in (4096, 64))
-    alone = denoise(noisy, replace(chosen, neighbours=0)).pixels
     assert np.abs(whole - tiled).max() / 20.0 < 1e-4
-    assert np.abs(whole - alone).max() / 20.0 > 0.1
+    assert np.abs(whole - denoise(noisy, alone).pixels).max() / 20.0 > 0.1
 
 
 def test_a_model_file_keeps_them(tmp_path):
@@ -258,7 +256,9 @@ def test_a_model_file_keeps_them(tmp_path):
 
 
 def chosen(noisy, **changes):
-    """Let the choice be made for a stack whose noise is known; give it with what it said."""
+    """Let the choice be made for a stack whose noise is known; give a denoiser that follows it,
+    the choice, and what was said.
+    """
     made = filters(0, collaborate=False, **changes)
     notes = []
     run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
@@ -266,16 +266,17 @@ def chosen(noisy, **changes):
     forward = NOISE.stabiliser.forward
     estimates = [Estimate(tensor(forward(r.values)), made.channels[0]) for r in regions]
     frames = [NeighbourFrames(noisy, [NOISE], most_neighbours(made.settings), run)]
-    carrying = with_neighbours(made, frames, regions, estimates, run, NO_PART)
-    return made, carrying, notes
+    averaging = with_neighbours(made, frames, regions, estimates, run)
+    assert frames[0].count == averaging.count
+    return replace(made, neighbours=averaging.count), averaging, notes
 
 
 def test_neighbours_are_chosen_where_they_help():
-    made, carrying, notes = chosen(still(5)[1])
-    assert made.neighbours == 2
-    told = made.card["neighbours"]
+    _, averaging, notes = chosen(still(5)[1])
+    told = averaging.told
+    assert averaging.count == told["chosen"] == 2
     assert told["errors"][2] < 0.7 * told["errors"][0]
-    assert sorted(len(region.neighbours) for region in carrying) == [2, 2, 3, 3, 4]
+    assert sorted(len(region.neighbours) for region in averaging.noisy) == [2, 2, 3, 3, 4]
     assert len(notes) == 1
     assert "2 on each side along time" in notes[0]
     assert told["why"] == notes[0]
@@ -283,31 +284,30 @@ def test_neighbours_are_chosen_where_they_help():
 
 def test_unlike_frames_are_not_taken_for_neighbours():
     clean = [10.0 + texture(64, seed=n) for n in range(6)]
-    made, carrying, notes = chosen(stack(20.0 * unit_noise(clean), "IYX"))
-    assert made.neighbours == 0
-    assert all(region.neighbours is None for region in carrying)
+    _, averaging, notes = chosen(stack(20.0 * unit_noise(clean), "IYX"))
+    assert averaging.count == 0
+    assert all(region.neighbours is None for region in averaging.noisy)
     assert "not used: along the order of the frames they gain" in notes[0]
 
 
 def test_copies_are_not_taken_for_neighbours():
     _, noisy = still(2)
-    made, _, notes = chosen(stack(np.repeat(noisy.pixels, 3, axis=0), "TYX"))
-    assert made.neighbours == 0
+    _, averaging, notes = chosen(stack(np.repeat(noisy.pixels, 3, axis=0), "TYX"))
+    assert averaging.count == 0
     assert "their noise is correlated" in notes[0]
 
 
 @pytest.mark.parametrize(("asked", "count"), [("off", 0), ("1", 1), ("2", 2)])
 def test_who_knows_is_not_asked(asked, count):
-    made, _, notes = chosen(still(3)[1], neighbours=asked)
-    assert made.neighbours == count
+    _, averaging, notes = chosen(still(3)[1], neighbours=asked)
+    assert averaging.count == count
     assert not notes
 
 
 def test_a_single_frame_costs_no_choice():
-    made, carrying, notes = chosen(stack(still(1)[1].pixels[0]))
-    assert (made.neighbours, notes) == (0, [])
-    assert "neighbours" not in made.card
-    assert carrying[0].neighbours is None
+    _, averaging, notes = chosen(stack(still(1)[1].pixels[0]))
+    assert (averaging.count, averaging.told, notes) == (0, {}, [])
+    assert averaging.noisy[0].neighbours is None
 
 
 def test_paper_mode_takes_single_frames():
@@ -319,14 +319,15 @@ def test_paper_mode_takes_single_frames():
 
 def test_pairs_and_first_estimates_know_how_much_noise_is_left():
     clean, noisy = still(5)
-    made, carrying, _ = chosen(noisy, neighbours="2")
-    middle = max(carrying, key=lambda region: len(region.neighbours))
+    made, averaging, _ = chosen(noisy, neighbours="2")
+    middle = max(averaging.noisy, key=lambda region: len(region.neighbours))
     alone = replace(middle, neighbours=None, strength=None)
     error = [squared_error(first_estimate(r), clean / 20.0) for r in (alone, middle)]
     assert error[1] < 0.5 * error[0]
     known = Estimate(tensor(clean / 20.0), made.channels[0], strength=middle.strength)
-    pairs = make_pairs(made, [middle], [known], torch.Generator().manual_seed(0), Run())
-    source, target = pairs.batch(made.settings.denoiser)[:2]
+    draw = torch.Generator().manual_seed(0)
+    pairs = synthetic_pairs(made, [middle], [known], draw, Run())
+    source, target = PreparedPairs(pairs, draw, CPU).batch(made.settings.denoiser)[:2]
     left = float((source[:, :1] - target).square().mean()) * made.channels[0].spread ** 2
     assert left == pytest.approx(0.21, abs=0.02)
 
@@ -348,6 +349,7 @@ class PowerCutError(Exception):
     """Comes without a warning."""
 
 
+@pytest.mark.trains
 def test_a_training_learns_with_neighbours_and_goes_on_with_them(monkeypatch, tmp_path):
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
     monkeypatch.setattr(noisy_pairs, "MOST_COPIES", 2)

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
 from tests.support.made_up import QUICKEST, block, noise_model, stack
 from tests.support.made_up import denoiser as made_up_denoiser
-
 from training_core import pipeline
 from training_core.cli.main import main
 from training_core.denoise.channel import Channel
@@ -40,6 +40,7 @@ from training_core.networks.published import paper_network
 from training_core.noise.anscombe import Stabiliser
 from training_core.patches import smooth_patches
 from training_core.run import SILENT, Note, Run, Stage, StageStarted, StepsDone
+from training_core.training.report import Learned
 from training_core.training.round import RoundTraining
 
 CPU = torch.device("cpu")
@@ -175,11 +176,11 @@ def test_dncnn_b_gets_black_at_0_and_white_at_1_and_gives_its_result_back(
 
 
 def test_each_round_has_a_row_of_its_own_network(trial):
-    denoiser = made_up_denoiser(noise_model(), mean=100.0, spread=50.0)
+    card = {"chosen_round": 0, "first_estimate": {"chosen": "shrinkage"}}
+    denoiser = replace(made_up_denoiser(noise_model(), mean=100.0, spread=50.0), card=card)
     other = made_up_denoiser(noise_model(), seed=1).network
-    denoiser.history = {0: denoiser.network, 1: other}
-    denoiser.card = {"chosen_round": 0, "first_estimate": {"chosen": "shrinkage"}}
-    rows = list(g2g_contenders(denoiser))
+    history = {0: denoiser.network, 1: other}
+    rows = list(g2g_contenders(Learned(denoiser, history)))
     assert [row.label for row in rows] == [
         "G2G balanced, first estimate",
         "G2G balanced, round 0 (chosen blind)",
@@ -190,7 +191,7 @@ def test_each_round_has_a_row_of_its_own_network(trial):
     assert [row.competes for row in rows] == [False, True, True, False, True]
     images = [row.apply(trial, SILENT) for row in rows]
     image = torch.from_numpy(trial.noisy.frame(0))
-    for made, network in zip(images[1:3], denoiser.history.values(), strict=True):
+    for made, network in zip(images[1:3], history.values(), strict=True):
         one = replace(denoiser, network=network)
         alone = one.network_pass(image, denoiser.channels[0]).numpy()
         np.testing.assert_allclose(made, alone, atol=1e-3)
@@ -201,23 +202,25 @@ def test_each_round_has_a_row_of_its_own_network(trial):
 
 
 def test_of_the_rounds_only_the_blind_choice_and_the_last_compete():
-    denoiser = made_up_denoiser(noise_model())
-    denoiser.history = dict.fromkeys(range(4), denoiser.network)
-    denoiser.card = {"chosen_round": 1}
-    rows = [row for row in g2g_contenders(denoiser) if ", round" in row.label]
+    denoiser = replace(made_up_denoiser(noise_model()), card={"chosen_round": 1})
+    learned = Learned(denoiser, dict.fromkeys(range(4), denoiser.network))
+    rows = [row for row in g2g_contenders(learned) if ", round" in row.label]
     assert [row.competes for row in rows] == [False, True, False, True, False, False, False]
     assert [row.label[14:] for row in rows[4:]] == [f"round {n} with all passes" for n in (0, 2, 3)]
 
 
 def test_what_was_judged_and_not_chosen_has_rows_too(trial):
-    denoiser = made_up_denoiser(noise_model(), mean=100.0, spread=50.0)
-    denoiser.history = {1: denoiser.network}
-    denoiser.first_estimates = {
-        "shrinkage": lambda noisy: noisy.image + 1,
-        "noisier2noise": lambda noisy: noisy.image + 2,
-    }
-    denoiser.card = {"chosen_round": 1, "first_estimate": {"chosen": "noisier2noise"}}
-    rows = {row.label.removeprefix("G2G balanced, "): row for row in g2g_contenders(denoiser)}
+    card = {"chosen_round": 1, "first_estimate": {"chosen": "noisier2noise"}}
+    denoiser = replace(made_up_denoiser(noise_model(), mean=100.0, spread=50.0), card=card)
+    before = Channel(noise_model())  # of which the first estimates were made
+    asked = []
+
+    def adding(more):
+        return lambda noisy: asked.append(noisy.channel) or noisy.image + more
+
+    estimators = {"shrinkage": adding(1), "noisier2noise": adding(2)}
+    learned = Learned(denoiser, {1: denoiser.network}, estimators, (before,))
+    rows = {row.label.removeprefix("G2G balanced, "): row for row in g2g_contenders(learned)}
     assert list(rows) == [
         "first estimate",
         "first estimate by shrinkage",
@@ -227,8 +230,9 @@ def test_what_was_judged_and_not_chosen_has_rows_too(trial):
     for label, more in (("first estimate", 2), ("first estimate by shrinkage", 1)):
         made = rows[label].apply(trial, SILENT)
         np.testing.assert_allclose(made, trial.values + more, rtol=1e-5)
-    denoiser.first_estimates = {}  # as after an interruption: it is not learned for each image
-    resumed = next(iter(g2g_contenders(denoiser)))
+    assert asked == [before, before]
+    # As after an interruption: it is not learned for each image.
+    resumed = next(iter(g2g_contenders(replace(learned, first_estimates={}))))
     assert (resumed.apply, "interrupted" in resumed.how) == (None, True)
 
 
@@ -236,8 +240,8 @@ def test_round_0_of_paper_mode_is_generator_g2(trial):
     paper = settings_for(TINY, "paper", seed=0, device="cpu")
     unit = noise_model(stabiliser=Stabiliser(scale=255.0))
     g2 = paper_network("dncnn", 3, sigmoid=True).eval()
-    denoiser = Denoiser(g2, (Channel(unit),), paper, CPU, {"chosen_round": 0}, {0: g2})
-    rows = list(g2g_contenders(denoiser))
+    denoiser = Denoiser(g2, (Channel(unit),), paper, CPU, {"chosen_round": 0})
+    rows = list(g2g_contenders(Learned(denoiser, {0: g2})))
     assert rows[0].label == "G2G paper, round 0 (chosen blind, last)"
     assert rows[0].how == "Generator g2."
     with torch.no_grad():
@@ -356,10 +360,10 @@ def test_json_and_no_second_report_in_the_same_place(tiny, capsys):
 
 @pytest.mark.parametrize("error", [TooFewPatchesError, SettingsError])
 def test_without_a_training_the_other_rows_are_still_there(tiny, monkeypatch, capsys, error):
-    def train(*arguments, **more):
+    def learn(*arguments, **more):
         raise error("It cannot be trained.")
 
-    monkeypatch.setattr(evaluation, "train", train)
+    monkeypatch.setattr(evaluation, "learn", learn)
     assert main([*tiny, "--methods", "noisy,g2g", "--json"]) == 0
     captured = capsys.readouterr()
     rows = {row["method"]: row for row in json.loads(captured.out)["tables"][0]["rows"]}

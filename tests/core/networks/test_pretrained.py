@@ -11,7 +11,7 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise
 from training_core.errors import ModelError
-from training_core.networks import weights as bundled_weights
+from training_core.networks import pretrained as bundled_weights
 from training_core.networks.build import build_network
 from training_core.networks.pretrained import PretrainedDenoiser, load_pretrained
 from training_core.networks.published import takes_estimate

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from tests.support.made_up import denoiser, noise_model, scene, stack
+from tests.support.made_up import CPU, denoiser, noise_model, scene, stack
 from training_core.denoise.brightness import BrightnessCurve, uncut
 from training_core.denoise.region import Estimate
 from training_core.noise.anscombe import Stabiliser
@@ -14,7 +16,7 @@ from training_core.noise.clipping import UNTOUCHED, RecordedNoise, Recording, cu
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Run
 from training_core.settings import DenoiserSettings
-from training_core.training.pairs import make_pairs
+from training_core.training.pairs import PreparedPairs, synthetic_pairs
 
 SIGMA = 15.0
 BEFORE = np.linspace(-12.0, 120.0, 12)
@@ -133,10 +135,16 @@ def test_the_dark_is_put_back_and_the_range_kept():
     assert left(np.array([2.0, 5.0, 50.0])).tolist() == [2.0, 5.0, 50.0]
 
 
+def batch_of(chosen, region, settings, *, seed):
+    """Give a batch of pairs made from a region that is its own estimate."""
+    random = draw(seed)
+    pairs = synthetic_pairs(chosen, [region], [region], random, Run())
+    return PreparedPairs(pairs, random, CPU).batch(settings)
+
+
 def test_saturated_areas_teach_nothing_but_single_pixels_do():
     chosen = denoiser(noise_model(), collaborate=False)
-    channel = chosen.channels[0]
-    channel.recording = Recording(highest=9.0)
+    channel = replace(chosen.channels[0], recording=Recording(highest=9.0))
     image = torch.zeros(60, 60)
     image[20:40, 20:40] = 9.0
     image[5, 5] = 9.0
@@ -144,25 +152,22 @@ def test_saturated_areas_teach_nothing_but_single_pixels_do():
     assert float(known[22:38, 22:38].max()) == 0.0
     assert float(known[5, 5]) == 1.0
     assert float(known.mean()) == pytest.approx(1 - 400 / 3600, abs=0.01)
-    region = [Estimate(image, channel)]
-    pairs = make_pairs(chosen, region, region, draw(5), Run())
-    source, target, weight = pairs.batch(DenoiserSettings(batch=3, crop_px=60))
+    settings = DenoiserSettings(batch=3, crop_px=60)
+    source, target, weight = batch_of(chosen, Estimate(image, channel), settings, seed=5)
     assert source.shape == (3, 2, 60, 60)
     assert target.shape == weight.shape == (3, 1, 60, 60)
     assert torch.equal(weight == 0, target > 8.5) or float(weight.mean()) < 1
-    channel.recording = UNTOUCHED
-    assert len(make_pairs(chosen, region, region, draw(5), Run()).batch(DenoiserSettings())) == 2
+    untouched = Estimate(image, replace(channel, recording=UNTOUCHED))
+    assert len(batch_of(chosen, untouched, DenoiserSettings(), seed=5)) == 2
 
 
 def test_pairs_of_a_dark_scene_keep_their_mean():
     model, _ = cut_model()
     chosen = denoiser(model, network="dncnn", collaborate=False)
-    chosen.channels[0].recording = Recording(0.0, np.inf, 1.0, 0.0)
+    channel = replace(chosen.channels[0], recording=Recording(0.0, np.inf, 1.0, 0.0))
     clean = torch.from_numpy(scene(96, 96, 6.0, 80.0).astype(np.float32))
-    region = [Estimate(clean, chosen.channels[0])]
-    source, target = make_pairs(chosen, region, region, draw(6), Run()).batch(
-        DenoiserSettings(batch=64, crop_px=64)
-    )
+    settings = DenoiserSettings(batch=64, crop_px=64)
+    source, target = batch_of(chosen, Estimate(clean, channel), settings, seed=6)
     dark = target < 12
     assert float((source - target)[dark].mean()) == pytest.approx(0.0, abs=0.3)
     assert float(source.min()) == 0.0

@@ -17,7 +17,7 @@ from training_core.noise.local_strength import EvenNoise, turns
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.patches.local_strength import evened_frame, local_sigma, tissue
 from training_core.patches.smooth_patches import find_smooth_patches, score_windows
-from training_core.pipeline import train
+from training_core.pipeline import learn, train
 from training_core.place import PatchLocation
 from training_core.reporting.noise_analysis import analyse_noise
 from training_core.reporting.words import tell_card
@@ -242,7 +242,8 @@ def test_a_training_shows_and_gives_hounsfield_units():
     run = Run(see)
     run.watch(Region(0, 64, 0, 96, 96))
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, kept_noise=0.0))
-    made = train([stack], settings, run=run)
+    learned = learn([stack], settings, run=run)
+    made = learned.denoiser
     assert made.channels[0].noise.stack_sigma() == pytest.approx(made.even_noise.sigma, rel=0.2)
     shown = pictures[-1]
     assert np.array_equal(shown.noisy, stack.frame(0)[64:160, :96])
@@ -252,7 +253,7 @@ def test_a_training_shows_and_gives_hounsfield_units():
     inner = np.s_[80:-16, 16:-16]
     assert (result.frame(0) - clean)[inner].std() < 0.8 * noise[inner].std()
     assert result.frame(0)[inner].mean() == pytest.approx(stack.frame(0)[inner].mean(), abs=1.0)
-    (first,) = [c for c in g2g_contenders(made) if c.method == "first-estimate"]
+    (first,) = [c for c in g2g_contenders(learned) if c.method == "first-estimate"]
     trial = Contest("slice", stack, {}, "ct")
     estimated = first.apply(trial, SILENT)
     assert (estimated - clean)[inner].std() < 0.8 * noise[inner].std()
@@ -262,7 +263,7 @@ def test_a_model_remembers_the_strength(tmp_path):
     made = denoiser(noise_model(), kept_noise=0.0)
     stack, _, _ = ct()
     for even in (None, EvenNoise(35.0)):
-        made.even_noise = even
+        made = replace(made, even_noise=even)
         path = save_denoiser(made, tmp_path / f"{even is None}.g2g")
         again = load_denoiser(path, device="cpu")
         assert again.even_noise == even
@@ -273,8 +274,7 @@ def test_a_model_remembers_the_strength(tmp_path):
 def test_kept_noise_is_a_share_of_what_was_removed(even):
     stack, _, _ = ct()
     loud = noise_model(curve=NoiseCurve(np.array([20.0]), np.full(1, 40.0)))
-    made = denoiser(loud, kept_noise=0.0)
-    made.even_noise = even
+    made = replace(denoiser(loud, kept_noise=0.0), even_noise=even)
 
     def result(share, given=stack):
         chosen = replace(made.settings.denoiser, kept_noise=share)

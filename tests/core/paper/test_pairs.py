@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,6 @@ from training_core.paper import gan as paper_crops
 from training_core.paper.pairs import PublishedPairs
 from training_core.run import Run
 from training_core.settings import DenoiserSettings
-from training_core.training.pairs import make_pairs, next_teacher
 
 
 class Halving(nn.Module):
@@ -50,9 +51,7 @@ def made(shape=(130, 150), *, teacher=None, seed=0, targets="noisy", **changes):
     )
     image = np.random.default_rng(3).random(shape)
     noisy = [region(image, chosen.channels[0])]
-    pairs = make_pairs(chosen, noisy, [teacher or Halving()], draw(seed), Run())
-    assert isinstance(pairs, PublishedPairs)
-    return pairs, chosen
+    return PublishedPairs(chosen, noisy, [teacher or Halving()], draw(seed), Run()), chosen
 
 
 @pytest.mark.parametrize("size", [48, 64, 80])
@@ -111,9 +110,9 @@ def test_every_channel_has_its_own_teacher_and_noise():
     base, chosen = made()
     first = chosen.channels[0]
     second = Channel(first.noise)
-    chosen.channels = (first, second)
+    chosen = replace(chosen, channels=(first, second))
     noisy = [region(np.full((90, 90), level), c) for level, c in ((1.0, first), (3.0, second))]
-    pairs = make_pairs(chosen, noisy, [Halving(), Halving()], draw(), Run())
+    pairs = PublishedPairs(chosen, noisy, [Halving(), Halving()], draw(), Run())
     for _ in range(8):
         pairs.batch(DenoiserSettings(batch=2, crop_px=64))
     shown = [{float(v) for x in c.teacher.shown for v in x.unique()} for c in pairs.channels]
@@ -133,11 +132,6 @@ def test_the_teacher_is_the_network_as_it_was_in_inference():
     with torch.no_grad():
         teacher.layers[0].weight.zero_()  # training goes on with the network itself
         assert torch.allclose(pairs.channels[0].teacher(noisy), expected, atol=1e-6)
-
-
-def test_the_denoiser_teaches_its_successor():
-    _, chosen = made()
-    assert next_teacher(chosen, [], Run()) == [chosen.network]
 
 
 def test_a_teacher_that_needs_too_much_memory_sees_parts():

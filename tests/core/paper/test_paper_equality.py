@@ -11,11 +11,12 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import chain
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.support.made_up import denoiser, noise_model, with_published_noise
+from tests.support.made_up import denoiser, noise_model, stack, with_published_noise
 from tests.support.paper_reference import (
     PlainDnCNN,
     PlainGan,
@@ -33,11 +34,13 @@ from training_core.networks.published import Critic, DnCNN, NoiseGenerator, pape
 from training_core.paper import gan as paper_gan
 from training_core.paper.gan import AdversarialGame
 from training_core.paper.pairs import PublishedPairs
-from training_core.run import SILENT
+from training_core.run import SILENT, Run, Stage, StepsDone
+from training_core.selection.choice import best_round
+from training_core.selection.sure import Risk, RiskEstimator
 from training_core.settings import NoiseModelSettings, preset
-from training_core.training import pairs as noisy_pairs
+from training_core.training import as_published
 from training_core.training import round as round_training
-from training_core.training import rounds
+from training_core.training.task import Task
 
 CPU = torch.device("cpu")
 WIDTH, CRITIC_WIDTH = 8, 16  # of the thin networks
@@ -243,12 +246,12 @@ def used(network):
     return network.eval()
 
 
-def thin_denoiser(rounds=1, steps=4, count=4):
+def thin_denoiser(count):
     """Give a denoiser with g1's noise, and noisy regions of two sizes."""
     made = with_published_noise(denoiser(noise_model()))
     used(made.channels[0].noise.generator)
     paper = preset("paper", seed=4, device="cpu", precision="float32")
-    chosen = replace(paper.denoiser, rounds=rounds, steps=steps, batch=count)
+    chosen = replace(paper.denoiser, rounds=1, steps=4, batch=count)
     made = replace(made, network=DnCNN(17, WIDTH).eval(), settings=replace(paper, denoiser=chosen))
     sizes = (150, 130), (125, 170)
     return made, [Estimate(torch.rand(size), made.channels[0]) for size in sizes]
@@ -285,9 +288,26 @@ def test_pairs_are_those_of_the_paper():
     assert (source - target).abs().mean() > 100 * tolerance  # another noise
 
 
-def test_rounds_are_those_of_the_paper(monkeypatch):
+@pytest.fixture
+def short():
+    """Give noisy frames that are nearly flat, and the published method on a few steps a stage."""
+    clean = np.full((3, 88, 72), 500.0)
+    clean[:, :, 40:] = 515.0
+    noisy = clean + 30.0 * np.random.default_rng(1).standard_normal(clean.shape)
+    paper = preset("paper", seed=3, device="cpu", precision="float32")
+    settings = replace(
+        paper,
+        patches=replace(paper.patches, strictness=0.6, patch_size_px=64, stride_px=4),
+        noise_model=replace(paper.noise_model, steps=1, batch=2, critic_steps=1),
+        denoiser=replace(paper.denoiser, rounds=3, steps=3, batch=4),
+    )
+    return stack(np.rint(noisy), "ZYX", np.uint16), settings
+
+
+@pytest.mark.trains
+def test_rounds_are_those_of_the_paper(thin, short, monkeypatch):
     """Equal to the last bit on the same pairs: each round goes on from the one before it."""
-    pairs, teachers = [], []
+    pairs, teachers, started, events = [], [], [], []
 
     class Recorded(PublishedPairs):
         def __init__(self, denoiser, noisy, networks, *others):
@@ -298,15 +318,46 @@ def test_rounds_are_those_of_the_paper(monkeypatch):
             pairs.append(super().batch(settings))
             return pairs[-1]
 
-    monkeypatch.setattr(noisy_pairs, "PublishedPairs", Recorded)
-    monkeypatch.setattr(rounds, "best_round", lambda results: results[-1].round)
-    learner, noisy = thin_denoiser(rounds=3, steps=3)
-    plain = with_weights_of(learner.network, PlainDnCNN(17, WIDTH))
+    def thin_network(_):
+        started.append(DnCNN(17, WIDTH))
+        return deepcopy(started[0])
+
+    monkeypatch.setattr(as_published, "PublishedPairs", Recorded)
+    monkeypatch.setattr(as_published, "build_network", thin_network)
+    image, settings = short
+    task = Task(settings, CPU, Run(events.append))
+    learned, report = as_published.train_as_published([image], (), task)
+    assert (len(started), len(teachers), len(pairs)) == (1, 3, 9)
+    plain = with_weights_of(started[0], PlainDnCNN(17, WIDTH))
     plain = plain.train().to(memory_format=torch.channels_last)
-    rounds.train_rounds(learner, noisy, [used(DnCNN(15, WIDTH, sigmoid=True))])
-    assert (len(teachers), len(pairs)) == (3, 9)
-    for number, taught in enumerate([*teachers[1:], learner.network]):
+    for number in (1, 2, 3):
         plain_round = PlainRound(plain)  # its Adam starts anew, its network goes on
         for step in range(3):
-            plain_round.step(*pairs[3 * number + step], epoch=10 * step)
-        assert all_equal(taught.state_dict().values(), plain.state_dict().values()), number
+            plain_round.step(*pairs[3 * (number - 1) + step], epoch=10 * step)
+        ours = learned.history[number].state_dict().values()
+        assert all_equal(ours, plain.state_dict().values()), number
+    # g2 teaches the first round, and each round the next one
+    for number, teacher in enumerate(teachers):
+        ours = learned.history[number].state_dict().values()
+        assert all_equal(teacher.state_dict().values(), ours), number
+    # all rounds are taken whatever the blind score says, which chooses one all the same
+    assert [result.round for result in report.rounds] == [1, 2, 3]
+    assert not any(result.warnings for result in report.rounds)
+    last = [event for event in events if isinstance(event, StepsDone)][-1]
+    assert (last.stage, last.done, last.total) == (Stage.ROUNDS, 9, 9)
+    chosen = learned.history[best_round(report.rounds)].state_dict().values()
+    assert all_equal(learned.denoiser.network.state_dict().values(), chosen)
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("errors", [(0.2, 0.1, 0.3), (0.1, 0.1, 0.1), (0.3, 0.2, 0.1)])
+def test_no_score_ends_the_published_rounds_or_is_doubted(thin, short, monkeypatch, errors):
+    told = iter(errors)
+    monkeypatch.setattr(RiskEstimator, "judge", lambda *_: (Risk(np.full(4, next(told))), []))
+    monkeypatch.setattr(as_published, "build_network", lambda _: DnCNN(17, WIDTH))
+    image, settings = short
+    learned, report = as_published.train_as_published([image], (), Task(settings, CPU))
+    assert [result.error for result in report.rounds] == list(errors)
+    assert not any(result.doubt or result.as_good for result in report.rounds)
+    chosen = learned.history[1 + errors.index(min(errors))].state_dict().values()
+    assert all_equal(learned.denoiser.network.state_dict().values(), chosen)

@@ -11,7 +11,7 @@ import pytest
 from tests.support.made_up import QUICKEST, block, blurred_noise, stack
 from training_core import pipeline
 from training_core.errors import InputError
-from training_core.pipeline import train
+from training_core.pipeline import learn
 from training_core.run import Note, Run
 from training_core.selection.repeats import check_repeats
 
@@ -66,13 +66,15 @@ def test_another_brightness_is_told(factor, told):
     assert all(note.warning and "brightness changed" in note.text for note in notes)
 
 
+@pytest.mark.trains
 def test_repeats_choose_and_teach_nothing(monkeypatch):
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
-    alone, by_one, by_two = (
-        train([A], QUICKEST, repeats=[exposure(n) for n in range(1, 1 + count)])
+    learned = [
+        learn([A], QUICKEST, repeats=[exposure(n) for n in range(1, 1 + count)])
         for count in range(3)
-    )
-    assert [len(d.card["repeats"]) for d in (alone, by_one, by_two)] == [0, 1, 2]
-    assert len({d.card["rounds"][1]["error"] for d in (alone, by_one, by_two)}) == 3
-    last = [d.history[1].state_dict() for d in (alone, by_one)]
+    ]
+    cards = [one.denoiser.card for one in learned]
+    assert [len(card["repeats"]) for card in cards] == [0, 1, 2]
+    assert len({card["rounds"][1]["error"] for card in cards}) == 3
+    last = [one.history[1].state_dict() for one in learned[:2]]
     assert all((last[0][name] == last[1][name]).all() for name in last[0])

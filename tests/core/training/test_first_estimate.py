@@ -17,7 +17,6 @@ from training_core.errors import ModelError
 from training_core.run import Note, Run
 from training_core.selection.sure import RiskEstimator
 from training_core.training import first_estimate
-from training_core.training.estimate_task import EstimateTask
 from training_core.training.first_estimate import (
     METHODS,
     FirstResult,
@@ -26,6 +25,7 @@ from training_core.training.first_estimate import (
     estimator_of,
     make_first_estimates,
 )
+from training_core.training.task import EstimateTask
 
 CLEAN = scene(96, 96, 0.0, 15.0)
 

@@ -18,10 +18,11 @@ from training_core.run import SILENT, Run
 from training_core.selection.sure import RiskEstimator
 from training_core.settings import Settings
 from training_core.training import first_estimate
-from training_core.training.estimate_task import EstimateTask
 from training_core.training.first_estimate import METHODS, make_first_estimates
-from training_core.training.heavy_tails import learn_tails
+from training_core.training.heavy_tails import learn_tails, with_tails
 from training_core.training.start import bundled_start
+from training_core.training.task import EstimateTask, Task
+from training_core.wording import held_by_few
 
 STRENGTH = 25.0
 TRUTH = mixture((1000, 1000), STRENGTH, 9).ravel()
@@ -46,11 +47,19 @@ def drawn(noise):
     return np.quantile(unit * noise.curve.sigmas.mean(), QUANTILES)
 
 
+def tails(noisy, *changed, settings=None):
+    """Give the channels that take the place of those that are to change, and of no others."""
+    learned = learn_tails(settings or Settings(), noisy, CPU, SILENT)
+    assert list(learned) == list(changed)
+    return learned.values()
+
+
 def test_what_the_network_takes_from_calm_places_tells_what_the_noise_is_like():
-    learned, truth = channel(), np.quantile(TRUTH, QUANTILES)
-    before = np.abs(drawn(learned.noise) - truth)
-    assert learn_tails(Settings(), regions(learned), CPU, SILENT) == [learned]
+    known, truth = channel(), np.quantile(TRUTH, QUANTILES)
+    before = np.abs(drawn(known.noise) - truth)
+    (learned,) = tails(regions(known), known)
     assert np.abs(drawn(learned.noise) - truth)[-2:].sum() < 0.5 * before[-2:].sum()
+    assert np.abs(drawn(known.noise) - truth).tolist() == before.tolist()  # stays as it was
     sigma = float(learned.noise.curve.sigmas.mean())
     assert sigma == pytest.approx(TRUTH.std(), rel=0.06)
     assert learned.spread == pytest.approx(sigma)  # the unit of the network
@@ -65,38 +74,36 @@ def test_noise_that_is_known_already_stays_what_it_is():
     few = np.where(rng.random((2, 160, 160)) < 0.05, 30.0, 5.0)
     noisy = [clean + each * rng.standard_normal(clean.shape) for each in few]
     images = [Estimate(torch.from_numpy(image.astype(np.float32)), known) for image in noisy]
-    learn_tails(Settings(), images, CPU, SILENT)
-    assert known.noise.curve.sigmas.mean() == pytest.approx(broad.std(), rel=0.06)
-    assert drawn(known.noise) == pytest.approx(np.quantile(broad, QUANTILES), rel=0.15)
+    (learned,) = tails(images, known)
+    assert learned.noise.curve.sigmas.mean() == pytest.approx(broad.std(), rel=0.06)
+    assert drawn(learned.noise) == pytest.approx(np.quantile(broad, QUANTILES), rel=0.15)
 
 
 @pytest.mark.parametrize("recorded", [True, False])
 def test_areas_without_noise_tell_nothing_of_it(recorded):
-    learned = channel()
+    known = channel()
     if recorded:
-        learned.recording = Recording(lowest=100.0)
-    noisy = regions(learned)
+        known = replace(known, recording=Recording(lowest=100.0))
+    noisy = regions(known)
     for region in noisy:
         region.image[:32] = 100.0  # cut off, or padding: calm, and without noise
-    assert learn_tails(Settings(), noisy, CPU, SILENT) == [learned]
+    (learned,) = tails(noisy, known)
     assert learned.noise.curve.sigmas.mean() == pytest.approx(TRUTH.std(), rel=0.1)
+    assert learned.recording == known.recording
 
 
 def test_channels_are_learned_each_for_itself():
     few, known = channel(), channel()
     noisy = [*regions(few, size=32), *regions(known)]
-    before = few.noise
-    assert learn_tails(Settings(), noisy, CPU, SILENT) == [known]
-    assert few.noise is before
-    assert learn_tails(Settings(), [], CPU, SILENT) == []
+    (learned,) = tails(noisy, known)
+    (alone,) = tails(regions(known), known)
+    assert drawn(learned.noise).tolist() == drawn(alone.noise).tolist()
+    assert not tails([])
 
 
 def test_noise_that_would_be_twice_as_strong_is_not_believed():
-    learned = channel()
-    learned.noise = noise_of(TRUTH, TRUTH.std() / 3)
-    before = learned.noise
-    assert learn_tails(Settings(), regions(learned), CPU, SILENT) == []
-    assert learned.noise is before
+    weak = replace(channel(), noise=noise_of(TRUTH, TRUTH.std() / 3))
+    assert not tails(regions(weak))
 
 
 def test_without_the_weights_the_noise_stays_as_it_is(monkeypatch):
@@ -105,31 +112,50 @@ def test_without_the_weights_the_noise_stays_as_it_is(monkeypatch):
 
     monkeypatch.setattr("training_core.training.start.load_pretrained", missing)
     told = []
-    assert learn_tails(Settings(), regions(channel()), CPU, Run(told.append)) == []
+    assert learn_tails(Settings(), regions(channel()), CPU, Run(told.append)) == {}
     assert "is missing. The noise stays as the smooth patches have it." in told[0].text
 
 
 def test_a_network_of_its_own_units_keeps_them():
     settings = Settings()
     settings = replace(settings, denoiser=replace(settings.denoiser, network="compact"))
-    learned = replace(channel(), spread=60.0)
-    start = bundled_start(settings, [learned], CPU)
-    assert start.channels[0].spread == pytest.approx(learned.noise.curve.sigmas.mean())
-    learn_tails(settings, regions(learned), CPU, SILENT)
+    known = replace(channel(), spread=60.0)
+    start = bundled_start(settings, [known], CPU)
+    assert start.channels[0].spread == pytest.approx(known.noise.curve.sigmas.mean())
+    (learned,) = tails(regions(known), known, settings=settings)
     assert learned.spread == 60.0
     assert learned.noise.curve.sigmas.mean() == pytest.approx(TRUTH.std(), rel=0.06)
 
 
-@pytest.mark.parametrize("tails", [True, False])
-def test_the_blind_score_tries_it_for_the_first_estimate_where_tails_are_heavy(monkeypatch, tails):
+def test_a_training_goes_on_with_the_tails_where_there_are_any():
+    known, plain = channel(), Channel(noise_model(), 200.0, 1.0)
+    noisy = [*regions(plain, count=1), *regions(known)]
+    start = replace(bundled_start(Settings(), [plain, known], CPU), channels=(plain, known))
+    notes = []
+    task = Task(Settings(), CPU, Run(notes.append))
+    denoiser, moved, numbers = with_tails(start, noisy, task)
+    assert numbers == (2,)
+    assert start.channels == (plain, known)
+    assert denoiser.channels[0] is plain
+    assert denoiser.channels[1].noise is not known.noise
+    assert [region.channel for region in moved] == [denoiser.channels[i] for i in (0, 1, 1)]
+    assert all(new.image is old.image for new, old in zip(moved, noisy, strict=True))
+    assert [note.text for note in notes] == [held_by_few(numbers, 2)]
+    same, unmoved, none = with_tails(replace(start, channels=(plain,)), noisy[:1], task)
+    assert same.channels == (plain,)
+    assert ([region.channel for region in unmoved], none) == ([plain], ())
+
+
+@pytest.mark.parametrize("tailed", [True, False])
+def test_the_blind_score_tries_it_for_the_first_estimate_where_tails_are_heavy(monkeypatch, tailed):
     usual = {name: METHODS[name] for name in ("shrinkage", "pretrained")}
     monkeypatch.setattr(first_estimate, "METHODS", usual)
-    known = channel() if tails else Channel(noise_model(), 200.0, 1.0)
+    known = channel() if tailed else Channel(noise_model(), 200.0, 1.0)
     noisy = regions(known, count=1)
     made, choice = make_first_estimates(
         EstimateTask(Settings(), noisy, CPU), RiskEstimator(noisy, 0, CPU)
     )
-    assert [result.name for result in choice.results] == ["shrinkage", *["pretrained"] * tails]
+    assert [result.name for result in choice.results] == ["shrinkage", *["pretrained"] * tailed]
     asked = replace(Settings(), denoiser=replace(Settings().denoiser, first_estimate="pretrained"))
     made, _ = make_first_estimates(EstimateTask(asked, noisy, CPU), RiskEstimator(noisy, 0, CPU))
     start = bundled_start(asked, [known], CPU)

@@ -21,10 +21,10 @@ from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
 from training_core.denoise.region import Estimate
 from training_core.run import Cancelled, Run
-from training_core.training.estimate_task import EstimateTask
 from training_core.training.first_estimate import METHODS
 from training_core.training.noisier2noise import NAME, louder, noisier2noise
 from training_core.training.pairs import recorded_pairs
+from training_core.training.task import EstimateTask
 
 CLEAN = scene(96, 96, 0.0, 15.0).astype(np.float32)
 
@@ -69,12 +69,14 @@ def made_scene(blur=0.0, **more):
         QUICKEST,
         denoiser=replace(QUICKEST.denoiser, first_estimate=NAME, steps=80, collaborate=False),
     )
-    noisy, _ = regions(blur)
-    deviation = noisy[0].image.std()
-    noisy[0].channel.mean, noisy[0].channel.spread = float(noisy[0].image.mean()), float(deviation)
+    image = regions(blur)[0][0].image
+    noisy, _ = regions(
+        channel=Channel(noise_model(blur), float(image.mean()), float(image.std())), blur=blur
+    )
     return EstimateTask(settings, noisy, CPU, **more)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("blur", [0.0, 0.7])
 def test_noisier2noise_takes_the_noise_off(blur):
     made = made_scene(blur)
@@ -100,6 +102,7 @@ class Stopped(Run):
             raise Cancelled
 
 
+@pytest.mark.trains
 def test_noisier2noise_goes_on_where_it_was(tmp_path):
     torch.manual_seed(5)
     whole = noisier2noise(made_scene())(made_scene().noisy[0])

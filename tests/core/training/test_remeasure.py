@@ -17,7 +17,7 @@ from tests.support.made_up import (
     noise_model,
     scene,
 )
-from training_core.compute.checkpoint import Checkpoint
+from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
 from training_core.denoise.channel import Channel
 from training_core.denoise.region import Estimate
 from training_core.noise.generator import ResampledNoise
@@ -28,6 +28,7 @@ from training_core.selection.choice import RoundResult, best_round
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.training.remeasure import changed, is_too_weak, relearn
 from training_core.training.rounds import train_rounds
+from training_core.training.task import Task
 
 LAGS = 15
 STRENGTH = 1.2
@@ -60,11 +61,9 @@ def judged(model, blur, side=400, seed=2, clean=0.0, channel=None):
     return RiskEstimator([region], 0, CPU)
 
 
-def averaging(judge, *more):
+def averaging(*channels):
     chosen = denoiser(noise_model(), network="dncnn", collaborate=False)
-    chosen.network = Average()
-    chosen.channels = tuple(j.trials[0].noisy.channel for j in (judge, *more))
-    return chosen
+    return replace(chosen, network=Average(), channels=channels)
 
 
 def next_pixel(image):
@@ -75,8 +74,12 @@ def next_pixel(image):
 def test_strength_and_correlation_are_found(kind):
     judge = judged(known(0.6, kind), 0.9)
     events = []
-    relearn(averaging(judge), judge, Run(events.append))
-    channel = judge.trials[0].noisy.channel
+    before = judge.trials[0].noisy.channel
+    relearned, again = relearn(averaging(before), judge, Run(events.append))
+    assert list(relearned) == [before]
+    assert before.noise.curve.sigmas.tolist() == [1.0]
+    channel = relearned[before]
+    assert (channel.mean, channel.spread) == (before.mean, before.spread)
     true = covariance(0.9)[LAGS, LAGS + 1]
     found = channel.noise.covariance
     assert found[LAGS, LAGS] == pytest.approx(1.0)
@@ -91,10 +94,12 @@ def test_strength_and_correlation_are_found(kind):
     (note,) = events
     assert isinstance(note, Note)
     assert not note.warning
-    stronger = 100 * (float(channel.noise.curve.sigmas[0]) - 1)
-    assert f"{stronger:.0f} % stronger than in the smooth patches" in note.text
+    stronger = float(channel.noise.curve.sigmas[0]) - 1
+    assert f"{100 * stronger:.0f} % stronger than in the smooth patches" in note.text
     lags = (found[LAGS, LAGS + 1], found[LAGS + 1, LAGS], covariance(0.6)[LAGS, LAGS + 1])
     assert f"neighbouring pixels {max(lags[:2]):.2f} instead of {lags[2]:.2f}" in note.text
+    told_in_words = {"stronger": stronger, "patches": lags[2], "now": max(lags[:2])}
+    assert again == {"0": pytest.approx(told_in_words)}
 
 
 @pytest.mark.parametrize("kind", ["stationary", "patches"])
@@ -121,15 +126,14 @@ def test_every_channel_learns_its_own():
     blurs = (0.9, 0.7)
     regions = [judged(known(0.6), b, seed=n).trials[0].noisy for n, b in enumerate(blurs, 2)]
     judge = RiskEstimator(regions, 0, CPU)
-    chosen = averaging(judge)
-    chosen.channels = tuple(region.channel for region in regions)
+    channels = [region.channel for region in regions]
     events = []
-    relearn(chosen, judge, Run(events.append))
-    for region, blur in zip(regions, blurs, strict=True):
-        found = region.channel.noise.covariance[LAGS, LAGS + 1]
+    relearned, again = relearn(averaging(*channels), judge, Run(events.append))
+    for channel, blur in zip(channels, blurs, strict=True):
+        found = relearned[channel].noise.covariance[LAGS, LAGS + 1]
         assert found == pytest.approx(covariance(blur)[LAGS, LAGS + 1], abs=0.08)
     assert [event.text[:10] for event in events] == ["Channel 1:", "Channel 2:"]
-    assert sorted(chosen.card["noise_again"]) == ["0", "1"]
+    assert sorted(again) == ["0", "1"]
 
 
 def test_re_sampled_patches_are_turned_as_the_new_noise_allows():
@@ -161,7 +165,8 @@ def test_only_correlated_noise_of_single_frames_can_be_too_weak():
     assert not is_too_weak(RiskEstimator([region], 0, CPU, seen=seen), 1.03)
 
 
-def train(run=None, more=None, **changes):
+def train(run=None, checkpoint=NO_CHECKPOINT, **changes):
+    """Train a small network on noise that is stronger than what is known of it."""
     clean = scene(SIDE, SIDE, 0.0, 15.0)
     noisy = clean + STRENGTH * blurred_noise((SIDE, SIDE), 0.9, 1)
     short = {"collaborate": False, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}
@@ -170,12 +175,20 @@ def train(run=None, more=None, **changes):
     regions, first = (
         [Estimate(torch.from_numpy(image).float(), channel)] for image in (noisy, clean)
     )
-    results = train_rounds(chosen, regions, first, run=run or Run(), **(more or {}))
-    return chosen, results
+    risk = RiskEstimator(regions, chosen.settings.seed, CPU)
+    task = Task(chosen.settings, CPU, run or Run(), checkpoint)
+    return train_rounds(chosen, regions, first, risk, task)
 
 
-def weights(chosen):
-    return torch.cat([p.detach().flatten() for p in chosen.network.parameters()])
+def weights(network):
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+
+def noise_of(trained):
+    """Give the noise as it is known in the end, alike to the denoiser and of the regions."""
+    (channel,), (region,) = trained.denoiser.channels, trained.noisy
+    assert region.channel is channel
+    return channel.noise
 
 
 @pytest.fixture
@@ -189,6 +202,7 @@ def told(events):
     return [e.text for e in events if isinstance(e, Note) and "% stronger than" in e.text]
 
 
+@pytest.mark.trains
 @pytest.mark.usefixtures("too_weak")
 def test_rounds_go_on_with_the_stronger_noise_and_are_all_judged_by_it():
     events, first = [], []
@@ -208,29 +222,33 @@ def test_rounds_go_on_with_the_stronger_noise_and_are_all_judged_by_it():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RiskEstimator, "judge", watched)
-        chosen, results = train(Run(follow), rounds=3)
+        trained = train(Run(follow), rounds=3)
     assert len(told(events)) == 1  # once, though it never seems strong enough
-    assert chosen.channels[0].noise.curve.sigmas[0] > 1.05
-    assert [result.round for result in results][:2] == [0, 1]
-    assert [result.error for result in results][:2] == scores[True][:2]
+    assert noise_of(trained).curve.sigmas[0] > 1.05
+    assert list(trained.noise_again) == ["0"]
+    assert trained.noise_again["0"]["stronger"] > 0.05
+    assert [result.round for result in trained.results][:2] == [0, 1]
+    assert [result.error for result in trained.results][:2] == scores[True][:2]
     assert scores[True][0] not in scores[False]
 
 
 def test_rounds_keep_noise_that_is_strong_enough(monkeypatch):
     monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.0)
     events = []
-    chosen, _ = train(Run(events.append))
+    trained = train(Run(events.append))
     assert not told(events)
-    assert chosen.channels[0].noise.curve.sigmas[0] == 1.0
+    assert not trained.noise_again
+    assert noise_of(trained).curve.sigmas[0] == 1.0
 
 
+@pytest.mark.trains
 @pytest.mark.usefixtures("too_weak")
 @pytest.mark.parametrize("when", ["told", "in round 2"])
 def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path, when):
     def kept():
         made = Checkpoint(tmp_path)
         made.claim({"job": 1})
-        return {"checkpoint": made}
+        return made
 
     def follow(event):
         here = told([event]) if when == "told" else isinstance(event, StepsDone) and event.done == 8
@@ -239,15 +257,15 @@ def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path, when):
 
     run = Run(follow)
     run.tick_due = lambda: True  # type: ignore[method-assign]
-    whole, results = train()
+    whole = train()
     with pytest.raises(Cancelled):
-        train(run, more=kept())
+        train(run, kept())
     for _ in range(2):  # from where it was, and once all is finished
-        again, found = train(more=kept())
-        assert torch.equal(weights(again), weights(whole))
-        assert found == results
-        assert again.card == whole.card
-        noise, mine = (one.channels[0].noise for one in (again, whole))
+        again = train(checkpoint=kept())
+        assert torch.equal(weights(again.denoiser.network), weights(whole.denoiser.network))
+        assert again.results == whole.results
+        assert again.noise_again == whole.noise_again != {}
+        noise, mine = (noise_of(one) for one in (again, whole))
         assert np.array_equal(noise.covariance, mine.covariance)
         assert np.array_equal(noise.curve.sigmas, mine.curve.sigmas)
 
@@ -256,10 +274,10 @@ def test_what_a_round_with_a_warning_takes_is_no_noise(monkeypatch):
     monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.5)
     monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: ("it takes structure",))
     events = []
-    chosen, results = train(Run(events.append))
+    trained = train(Run(events.append))
     assert not told(events)
-    assert chosen.channels[0].noise.curve.sigmas[0] == 1.0
-    assert not any(result.as_good for result in results)
+    assert noise_of(trained).curve.sigmas[0] == 1.0
+    assert not any(result.as_good for result in trained.results)
 
 
 @pytest.mark.usefixtures("too_weak")
@@ -271,8 +289,8 @@ def test_a_round_trained_before_never_ends_the_rounds():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RiskEstimator, "judge", worse)
-        _, results = train(rounds=2)
-    assert [result.round for result in results] == [0, 1, 2]
+        trained = train(rounds=2)
+    assert [result.round for result in trained.results] == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("too_weak")
@@ -285,13 +303,15 @@ def test_a_round_cut_short_does_not_stand_in_for_a_whole_one():
     run.tick_due = lambda: True  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RiskEstimator, "judge", lambda self, *_: (Risk(np.full(8, 0.1)), []))
-        _, results = train(run, rounds=3)
-    assert [(result.round, result.as_good) for result in results] == [
+        trained = train(run, rounds=3)
+    assert [(result.round, result.as_good) for result in trained.results] == [
         (0, True),
         (1, True),
         (2, False),
     ]
-    assert best_round(results) == 1
+    assert best_round(trained.results) == 1
+    settled, of_best = (weights(n) for n in (trained.denoiser.network, trained.history[1]))
+    assert torch.equal(settled, of_best)
 
 
 def test_of_rounds_that_are_alike_the_last_is_taken_once_the_noise_is_known_better():
@@ -313,15 +333,16 @@ def test_a_score_beats_another_where_it_is_better_by_more_than_chance(parts, bet
     assert Risk(mine - 1.0).beats(Risk(other - 1.0)) == better  # whatever their zero is
 
 
+@pytest.mark.trains
 @pytest.mark.usefixtures("too_weak")
 @pytest.mark.parametrize(
-    ("errors", "chosen", "trained"),
+    ("errors", "chosen", "rounds"),
     [
         (((0.2, 0.3), (0.15, 0.25), (0.1, 0.3), (0.14, 0.27)), 3, 3),
         (((0.2, 0.3), (0.15, 0.25), (0.2, 0.35), (0.1, 0.1)), 1, 2),  # clearly worse: it ends
     ],
 )
-def test_rounds_with_stronger_noise_end_when_one_is_clearly_worse(errors, chosen, trained):
+def test_rounds_with_stronger_noise_end_when_one_is_clearly_worse(errors, chosen, rounds):
     told_of, judge = iter(errors[:2] + errors), RiskEstimator.judge
 
     def known(self, estimator, run):
@@ -330,7 +351,8 @@ def test_rounds_with_stronger_noise_end_when_one_is_clearly_worse(errors, chosen
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RiskEstimator, "judge", known)
-        made, results = train(rounds=3)
-    assert [result.round for result in results] == list(range(trained + 1))
-    assert best_round(results) == chosen
-    assert torch.equal(weights(made), weights(replace(made, network=made.history[chosen])))
+        trained = train(rounds=3)
+    assert [result.round for result in trained.results] == list(range(rounds + 1))
+    assert best_round(trained.results) == chosen
+    settled, of_best = (weights(n) for n in (trained.denoiser.network, trained.history[chosen]))
+    assert torch.equal(settled, of_best)

@@ -11,8 +11,8 @@ from training_core.noise.covariance import LAGS, autocovariance, detrended, spec
 from training_core.noise.measurement import measure_noise
 from training_core.run import SILENT, Cancelled, Run
 from training_core.settings import NoiseModelSettings
-from training_core.training import remeasure_refined as noise_refinement
-from training_core.training.remeasure_refined import refined, reshaped_to
+from training_core.training import remeasure as noise_refinement
+from training_core.training.remeasure import refined, reshaped_to
 
 SIGMA = 40.0
 

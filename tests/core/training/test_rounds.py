@@ -20,11 +20,11 @@ from tests.support.made_up import (
     squared_error,
     with_published_noise,
 )
-from training_core.compute.checkpoint import NO_PART, Checkpoint
+from training_core.compute.checkpoint import NO_CHECKPOINT, NO_PART, Checkpoint
 from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimate
 from training_core.errors import SettingsError
-from training_core.networks.build import build_network
 from training_core.noise.anscombe import Stabiliser
 from training_core.place import ALL, FLIPS, turn, turn_back
 from training_core.regions import TrainingRegion
@@ -32,12 +32,13 @@ from training_core.run import Cancelled, Note, PreviewReady, Region, Run, Stage,
 from training_core.selection import last_pass
 from training_core.selection.choice import RoundResult, best_round, doubt_of
 from training_core.selection.sure import Risk, RiskEstimator, error_estimate
-from training_core.settings import DenoiserSettings, preset
+from training_core.settings import DenoiserSettings, Settings
 from training_core.training import round as round_training
 from training_core.training.calibrate import brightness_curve
-from training_core.training.pairs import PreparedPairs, estimate_all, make_pairs
+from training_core.training.pairs import PreparedPairs, estimate_all, synthetic_pairs
 from training_core.training.round import RoundTraining
 from training_core.training.rounds import train_rounds
+from training_core.training.task import Task
 
 PLAIN = {"collaborate": False}
 SHORT = {**PLAIN, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}
@@ -69,6 +70,13 @@ def test_all_eight_ways_differ():
     assert len({tuple(turn(image, way).flatten().tolist()) for way in ALL}) == 8
 
 
+def batch_of(chosen, regions, settings, seed=0):
+    """Give a batch of noisy copies of the regions."""
+    drawn = draw(seed)
+    pairs = synthetic_pairs(chosen, [], regions, drawn, Run())
+    return PreparedPairs(pairs, drawn, CPU).batch(settings)
+
+
 @pytest.mark.parametrize("targets", ["estimate", "noisy"])
 def test_pairs_are_the_estimate_with_fresh_noise(targets):
     clean, _ = images()
@@ -76,10 +84,8 @@ def test_pairs_are_the_estimate_with_fresh_noise(targets):
         noise_model(), mean=4.0, spread=2.0, network="dncnn", targets=targets, **PLAIN
     )
     chosen.channels[0].noise.generator.hold_scale(draw())
-    pairs = make_pairs(chosen, [], [estimate(clean, chosen.channels[0])], draw(1), Run())
-    assert isinstance(pairs, PreparedPairs)
     settings = DenoiserSettings(batch=64, crop_px=40)
-    sources, found = pairs.batch(settings)
+    sources, found = batch_of(chosen, [estimate(clean, chosen.channels[0])], settings, seed=1)
     assert sources.shape == found.shape == (64, 1, 40, 40)
     difference = (sources - found) * 2.0
     expected = 1.0 if targets == "estimate" else math.sqrt(2)
@@ -93,8 +99,8 @@ def test_pairs_are_the_estimate_with_fresh_noise(targets):
 def test_pairs_of_the_compact_network_carry_the_filters_estimate():
     clean, _ = images()
     chosen = denoiser(noise_model(), mean=4.0, spread=2.0, **PLAIN)
-    pairs = make_pairs(chosen, [], [estimate(clean, chosen.channels[0])], draw(), Run())
-    sources, targets = pairs.batch(DenoiserSettings(batch=32, crop_px=48))
+    settings = DenoiserSettings(batch=32, crop_px=48)
+    sources, targets = batch_of(chosen, [estimate(clean, chosen.channels[0])], settings)
     assert sources.shape == (32, 2, 48, 48)
     noisy, filtered = sources[:, :1], sources[:, 1:]
     assert float((noisy - targets).square().mean()) > 5 * float(
@@ -105,17 +111,14 @@ def test_pairs_of_the_compact_network_carry_the_filters_estimate():
 def test_small_regions_give_small_crops():
     chosen = denoiser(noise_model(), **PLAIN)
     regions = [estimate(np.zeros(shape), chosen.channels[0]) for shape in ((20, 90), (70, 50))]
-    sources, _ = make_pairs(chosen, [], regions, draw(), Run()).batch(DenoiserSettings(crop_px=64))
+    sources, _ = batch_of(chosen, regions, DenoiserSettings(crop_px=64))
     assert sources.shape[-2:] == (20, 20)
 
 
 def test_pairs_follow_the_seed():
     chosen = denoiser(noise_model(), **PLAIN)
     region = [estimate(images()[0], chosen.channels[0])]
-    batches = [
-        make_pairs(chosen, [], region, draw(seed), Run()).batch(DenoiserSettings())
-        for seed in (0, 0, 1)
-    ]
+    batches = [batch_of(chosen, region, DenoiserSettings(), seed) for seed in (0, 0, 1)]
     assert torch.equal(batches[0][0], batches[1][0])
     assert not torch.equal(batches[0][0], batches[2][0])
 
@@ -140,8 +143,7 @@ def test_the_blind_error_ranks_filters():
     good = denoiser(noise_model(), mean=5.0, spread=4.0, **PLAIN)
     torch.nn.init.zeros_(good.network.layers[-1].weight)
     torch.nn.init.zeros_(good.network.layers[-1].bias)
-    nothing = denoiser(noise_model(), **PLAIN)
-    nothing.network = Identity()
+    nothing = replace(denoiser(noise_model(), **PLAIN), network=Identity())
     errors = [
         error_estimate(d, [estimate(noisy, d.channels[0])], 0, Run()) for d in (good, nothing)
     ]
@@ -149,12 +151,16 @@ def test_the_blind_error_ranks_filters():
     assert errors[1] == pytest.approx(1.0, abs=0.03)  # all of the noise is left
 
 
-def test_regions_in_main_memory_are_brought_to_the_denoiser():
+def test_regions_in_main_memory_are_brought_to_the_denoiser(monkeypatch):
     _, noisy = images(shape=(40, 40))
-    chosen = denoiser(noise_model(), **PLAIN)
-    chosen.device = torch.device("meta")
+    chosen = replace(denoiser(noise_model(), **PLAIN), device=torch.device("meta"))
     asked = []
-    chosen.estimate = lambda image, *_: asked.append(image.device) or torch.zeros(40, 40)  # type: ignore[assignment]
+
+    def estimated(_, image, *__):
+        asked.append(image.device)
+        return torch.zeros(40, 40)
+
+    monkeypatch.setattr(Denoiser, "estimate", estimated)
     region = estimate(noisy, chosen.channels[0])
     (made,) = estimate_all(chosen, [region], NO_PART, Run())
     assert (asked, made.image.device.type) == ([chosen.device], "cpu")
@@ -164,14 +170,15 @@ def test_regions_in_main_memory_are_brought_to_the_denoiser():
 
 def test_every_channel_is_judged():
     _, noisy = images()
-    chosen = denoiser(noise_model(), **PLAIN)
-    chosen.network = Identity()
     quiet, loud = Channel(noise_model()), Channel(noise_model())
-    chosen.channels = (quiet, loud)
     regions = [estimate(noisy, quiet)] * 5 + [estimate(noisy, loud)]
     asked = []
-    chosen.estimate = lambda image, channel, *_: asked.append(channel) or image  # type: ignore[assignment]
-    error_estimate(chosen, regions, 0, Run())
+
+    def nothing(region):
+        asked.append(region.channel)
+        return region.image
+
+    RiskEstimator(regions, 0, CPU).judge(nothing, Run())
     assert quiet in asked
     assert loud in asked
     assert len(asked) == 2 * (4 + 1)  # as many crops of each as there are, of eight in all
@@ -180,7 +187,7 @@ def test_every_channel_is_judged():
 def test_the_blind_error_of_the_published_noise():
     clean = np.full((150, 130), 0.5)
     chosen = with_published_noise(denoiser(noise_model(), network="dncnn", **PLAIN))
-    chosen.network = Identity()
+    chosen = replace(chosen, network=Identity())
     noise = chosen.channels[0].noise
     made = noise.sample(1, 150, 130, draw(3)) * 0.1
     noise.curve.sigmas[0] = float(made.square().mean().sqrt())
@@ -214,43 +221,50 @@ def test_brightness_of_an_even_image():
     assert curve(np.array([45.0]))[0] == pytest.approx(values.mean(), abs=0.01)
 
 
-def train(seed=0, run=None, preview=None, judge=None, published=False, more=None, **changes):
+def train(
+    seed=0,
+    run=None,
+    preview=None,
+    judge=None,
+    recorded=False,
+    checkpoint=NO_CHECKPOINT,
+    **changes,
+):
+    """Train a small network for a few steps from the clean image as first estimate."""
     clean, noisy = images(shape=(64, 64) if judge else (96, 96))
     chosen = denoiser(noise_model(), mean=5.0, spread=4.0, seed=seed, **{**SHORT, **changes})
-    chosen.settings = type(chosen.settings)(
-        seed=seed, device="cpu", denoiser=chosen.settings.denoiser
-    )
-    if published:
-        chosen = as_published(chosen)
+    settings = Settings(seed=seed, device="cpu", denoiser=chosen.settings.denoiser)
+    chosen = replace(chosen, settings=settings)
     channel = chosen.channels[0]
-    results = train_rounds(
+    regions = [estimate(noisy, channel)]
+    return train_rounds(
         chosen,
-        [estimate(noisy, channel)],
-        [build_network(chosen.settings.denoiser).eval() if published else estimate(clean, channel)],
-        run=run or Run(),
+        regions,
+        [estimate(clean, channel)],
+        judge or RiskEstimator(regions, seed, CPU),
+        Task(settings, CPU, run or Run(), checkpoint),
         preview=preview,
-        judge=judge,
-        **(more or {}),
+        recorded=recorded,
     )
-    return chosen, results
 
 
-def as_published(chosen):
-    """Give settings and noise of the published method, whose first teacher is a network."""
-    paper = preset("paper", device="cpu")
-    short = replace(paper.denoiser, rounds=2, steps=2, batch=2)
-    chosen = with_published_noise(chosen)
-    chosen.network = build_network(short).eval()
-    chosen.settings = replace(paper, denoiser=short)
-    return chosen
+def weights(network):
+    return torch.cat([p.detach().flatten() for p in network.parameters()])
 
 
-def weights(chosen):
-    return torch.cat([p.detach().flatten() for p in chosen.network.parameters()])
+def final(trained):
+    """Give the weights that a training settled on."""
+    return weights(trained.denoiser.network)
 
 
+def of_rounds(trained):
+    """Give the weights after each round."""
+    return {number: weights(network) for number, network in trained.history.items()}
+
+
+@pytest.mark.trains
 def test_same_seed_same_weights():
-    first, second, other = (weights(train(seed)[0]) for seed in (0, 0, 1))
+    first, second, other = (final(train(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
@@ -258,14 +272,15 @@ def test_same_seed_same_weights():
 @pytest.mark.parametrize("network", ["compact", "dncnn", "unet"])
 def test_one_result_for_every_round(network):
     events = []
-    chosen, results = train(run=Run(events.append), network=network, rounds=1, steps=2)
-    assert [r.round for r in results] == ([0, 1] if network == "compact" else [1])
-    assert not chosen.network.training
+    trained = train(run=Run(events.append), network=network, rounds=1, steps=2)
+    assert [r.round for r in trained.results] == ([0, 1] if network == "compact" else [1])
+    assert not trained.denoiser.network.training
     done = [event for event in events if isinstance(event, StepsDone)]
     assert (done[-1].stage, done[-1].done, done[-1].total) == (Stage.ROUNDS, 2, 2)
     assert all(math.isfinite(event.losses["denoiser"]) for event in done)
 
 
+@pytest.mark.trains
 def test_training_brings_the_loss_down():
     losses = []
 
@@ -300,11 +315,11 @@ def without_warnings(monkeypatch):
 
 @pytest.mark.usefixtures("without_warnings")
 def test_the_best_round_is_kept():
-    chosen, results = train(rounds=3, judge=Told(0.5, 0.2, 0.19, 0.3))
-    assert [result.error for result in results] == [0.5, 0.2, 0.19, 0.3]
-    assert sorted(chosen.history) == [0, 1, 2, 3]
-    kept = {n: weights(replace(chosen, network=network)) for n, network in chosen.history.items()}
-    assert torch.equal(weights(chosen), kept[2])
+    trained = train(rounds=3, judge=Told(0.5, 0.2, 0.19, 0.3))
+    assert [result.error for result in trained.results] == [0.5, 0.2, 0.19, 0.3]
+    kept = of_rounds(trained)
+    assert sorted(kept) == [0, 1, 2, 3]
+    assert torch.equal(final(trained), kept[2])
     assert not torch.equal(kept[2], kept[1])
     assert not torch.equal(kept[2], kept[3])
 
@@ -316,25 +331,44 @@ def test_of_equal_rounds_the_later_is_kept_where_photons_are_few(photons, chosen
     judge.trials = [SimpleNamespace(photons=photons, noisy=estimate(0, Channel(noise_model())))]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(last_pass, "calm_residual", lambda *_: 1.0)
-        made, results = train(rounds=3, judge=judge)
-    assert [result.round for result in results] == [0, 1, 2]
-    assert best_round(results) == chosen
-    assert torch.equal(weights(made), weights(replace(made, network=made.history[chosen])))
+        trained = train(rounds=3, judge=judge)
+    assert [result.round for result in trained.results] == [0, 1, 2]
+    assert best_round(trained.results) == chosen
+    assert torch.equal(final(trained), of_rounds(trained)[chosen])
 
 
 @pytest.mark.usefixtures("without_warnings")
 @pytest.mark.parametrize(
-    ("errors", "trained"),
+    ("errors", "chosen", "share"),
+    [
+        ((0.5, 0.4, 0.45, 0.3, 0.31, 0.2), 1, 0.0),  # shares 1, 1/2 and 0 of rounds 0 and 1
+        ((0.5, 0.2, 0.45, 0.3, 0.31, 0.4), 0, 0.5),
+    ],
+)
+def test_the_share_of_the_last_pass_is_that_of_the_best_round(errors, chosen, share):
+    notes = []
+    trained = train(rounds=1, judge=Told(*errors), collaborate=True, run=Run(notes.append), steps=2)
+    assert best_round(trained.results) == chosen
+    assert trained.denoiser.collaboration == share
+    of_best = dict(zip(("1.0", "0.5", "0.0"), errors[3 * chosen :][:3], strict=True))
+    assert trained.share == {"share": share, "errors": of_best}
+    assert any("Noise power left by the blind score" in n.text for n in notes if type(n) is Note)
+
+
+@pytest.mark.usefixtures("without_warnings")
+@pytest.mark.parametrize(
+    ("errors", "rounds"),
     [((0.5, 0.2, 0.199, 0.1), 3), ((0.5, 0.2, 0.1995, 0.1), 2), ((0.5, 0.6, 0.1), 1)],
 )
-def test_rounds_end_when_one_gains_less_than_a_fiftieth_of_a_decibel(errors, trained):
+def test_rounds_end_when_one_gains_less_than_a_fiftieth_of_a_decibel(errors, rounds):
     events = []
-    _, results = train(rounds=3, judge=Told(*errors), run=Run(events.append))
-    assert len(results) == 1 + trained
+    trained = train(rounds=3, judge=Told(*errors), run=Run(events.append))
+    assert len(trained.results) == 1 + rounds
+    assert trained.share == {}  # there is no last pass, so nothing to choose
     steps = [event for event in events if isinstance(event, StepsDone)]
     assert (steps[-1].done, steps[-1].total) == (18, 18)
     told = [e.text for e in events if isinstance(e, Note) if "Training ended" in e.text]
-    assert len(told) == (trained < 3)
+    assert len(told) == (rounds < 3)
 
 
 def test_an_earlier_round_is_kept_when_as_good():
@@ -365,17 +399,17 @@ def test_a_warning_is_told_with_its_reason(monkeypatch, error, chosen):
     made = iter([(), ("it takes structure",)])
     monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: next(made))
     events = []
-    trained, results = train(rounds=1, judge=Told(0.5, error), run=Run(events.append))
+    trained = train(rounds=1, judge=Told(0.5, error), run=Run(events.append))
     (told,) = (event for event in events if isinstance(event, Note) and "structure" in event.text)
-    assert [result.to_dict()["warnings"] for result in results] == [[], ["it takes structure"]]
+    warnings = [result.to_dict()["warnings"] for result in trained.results]
+    assert warnings == [[], ["it takes structure"]]
     assert told.warning == chosen
     assert told.text.startswith(
         "Round 1, which is chosen, may do harm by the blind checks: it takes structure."
         if chosen
         else "Round 1, which is not chosen, may do harm: it takes structure."
     )
-    kept = trained.history[int(chosen)]
-    assert torch.equal(weights(trained), weights(replace(trained, network=kept)))
+    assert torch.equal(final(trained), of_rounds(trained)[int(chosen)])
 
 
 @pytest.mark.usefixtures("without_warnings")
@@ -384,32 +418,20 @@ def test_a_round_takes_all_its_steps_and_ends_with_the_averaged_weights(monkeypa
 
     def watched(training):
         step(training)
-        seen.append(
-            [weights(SimpleNamespace(network=n)) for n in (training.kept, training.trained)]
-        )
+        seen.append([weights(n) for n in (training.kept, training.trained)])
 
     monkeypatch.setattr(RoundTraining, "step", watched)
     judge = Told(0.5, 0.4)
-    chosen, results = train(rounds=1, steps=8, judge=judge, averaging=0.3, run=Run(events.append))
-    assert [result.error for result in results] == [0.5, 0.4]
+    trained = train(rounds=1, steps=8, judge=judge, averaging=0.3, run=Run(events.append))
+    assert [result.error for result in trained.results] == [0.5, 0.4]
     assert judge.asked == 2  # before the round and after it
     assert len(seen) == 8
     kept, _ = seen[-1]
-    assert torch.equal(weights(chosen), kept)
+    assert torch.equal(final(trained), kept)
     torch.testing.assert_close(kept, 0.3 * seen[-2][0] + 0.7 * seen[-1][1])
     assert not any(torch.equal(kept, other) for pair in seen[:-1] for other in pair)
     last = [event for event in events if isinstance(event, StepsDone)][-1]
     assert (last.done, last.total) == (8, 8)
-
-
-def test_the_published_rounds_take_all_steps_and_know_no_warnings(monkeypatch):
-    monkeypatch.setattr(last_pass, "find_warnings", None)
-    events = []
-    _, results = train(rounds=2, steps=2, published=True, run=Run(events.append))
-    assert [result.round for result in results] == [1, 2]
-    assert not any(result.warnings for result in results)
-    last = [event for event in events if isinstance(event, StepsDone)][-1]
-    assert (last.done, last.total) == (4, 4)
 
 
 def test_scores_in_decibels():
@@ -428,10 +450,10 @@ def test_finish_early_keeps_what_there_is():
     events = []
     run = Run(events.append)
     run.stop_and_keep()
-    chosen, results = train(run=run, rounds=3, steps=50)
-    assert [result.round for result in results] == [0, 1]
+    trained = train(run=run, rounds=3, steps=50)
+    assert [result.round for result in trained.results] == [0, 1]
     assert [e.done for e in events if isinstance(e, StepsDone)] == [1]
-    assert torch.isfinite(weights(chosen)).all()
+    assert torch.isfinite(final(trained)).all()
 
 
 def test_rounds_can_be_cancelled():
@@ -443,21 +465,22 @@ def test_rounds_can_be_cancelled():
 def test_recorded_pairs_are_learned_in_one_round_that_nothing_judges():
     events = []
     run = Run(events.append)
-    chosen, results = train(run=run, more={"recorded": True}, rounds=3, steps=20)
-    assert [result.round for result in results] == [1]
-    assert list(chosen.history) == [1]
-    assert chosen.collaboration == 1.0
+    trained = train(run=run, recorded=True, rounds=3, steps=20)
+    assert [result.round for result in trained.results] == [1]
+    assert list(trained.history) == [1]
+    assert trained.denoiser.collaboration == 1.0
     assert {e.total for e in events if isinstance(e, StepsDone)} == {20}
     early = Run()
     early.stop_and_keep()
-    _, results = train(run=early, more={"recorded": True}, rounds=3, steps=20)
-    assert [result.round for result in results] == [1]
+    trained = train(run=early, recorded=True, rounds=3, steps=20)
+    assert [result.round for result in trained.results] == [1]
 
 
+@pytest.mark.trains
 def test_recorded_pairs_bring_the_image_to_its_estimate():
     clean, noisy = images()
     untrained, learned = (
-        train(more={"recorded": recorded}, rounds=1, steps=steps, learning_rate=3e-3)[0]
+        train(recorded=recorded, rounds=1, steps=steps, learning_rate=3e-3).denoiser
         for recorded, steps in ((False, 1), (True, 60))
     )
     image = torch.from_numpy(noisy).float()
@@ -468,6 +491,7 @@ def test_recorded_pairs_bring_the_image_to_its_estimate():
     assert after < 0.9 * before
 
 
+@pytest.mark.trains
 def test_recorded_pairs_go_on_where_they_were(tmp_path):
     class Stopped(Run):
         left = 9
@@ -480,15 +504,15 @@ def test_recorded_pairs_go_on_where_they_were(tmp_path):
     def kept():
         made = Checkpoint(tmp_path)
         made.claim({"job": 1})
-        return {"recorded": True, "checkpoint": made}
+        return made
 
-    whole, _ = train(more={"recorded": True}, rounds=3, steps=12)
+    whole = train(recorded=True, rounds=3, steps=12)
     with pytest.raises(Cancelled):
-        train(run=Stopped(), more=kept(), rounds=3, steps=12)
+        train(run=Stopped(), recorded=True, checkpoint=kept(), rounds=3, steps=12)
     for _ in range(2):  # from the middle, and once it is finished
-        again, results = train(more=kept(), rounds=3, steps=12)
-        assert torch.equal(weights(again), weights(whole))
-        assert [result.round for result in results] == [1]
+        again = train(recorded=True, checkpoint=kept(), rounds=3, steps=12)
+        assert torch.equal(final(again), final(whole))
+        assert [result.round for result in again.results] == [1]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "halving"])

@@ -10,7 +10,7 @@ import pytest
 from tests.support.made_up import stack
 from training_core.run import Note, Run
 from training_core.settings import preset
-from training_core.training.variant import for_stacks
+from training_core.training.as_published import for_stacks
 
 PAPER = preset("paper", seed=3, device="cpu", precision="float32")
 
