@@ -76,7 +76,9 @@ def test_the_best_by_the_blind_score_is_taken_and_told():
     assert errors["less"] < errors["some"] < errors["other"]
 
 
-@pytest.mark.parametrize("asked", ["shrinkage", "noisier2noise"])
+@pytest.mark.parametrize(
+    "asked", ["shrinkage", pytest.param("noisier2noise", marks=pytest.mark.trains)]
+)
 def test_the_one_asked_for_is_taken_unjudged(asked):
     scene = made_scene(asked)
     (made,), choice = make_first_estimates(scene, None)

@@ -232,6 +232,7 @@ def test_rounds_go_on_with_the_stronger_noise_and_are_all_judged_by_it():
     assert scores[True][0] not in scores[False]
 
 
+@pytest.mark.trains
 def test_rounds_keep_noise_that_is_strong_enough(monkeypatch):
     monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.0)
     events = []
@@ -270,6 +271,7 @@ def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path, when):
         assert np.array_equal(noise.curve.sigmas, mine.curve.sigmas)
 
 
+@pytest.mark.trains
 def test_what_a_round_with_a_warning_takes_is_no_noise(monkeypatch):
     monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.5)
     monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: ("it takes structure",))
@@ -280,6 +282,7 @@ def test_what_a_round_with_a_warning_takes_is_no_noise(monkeypatch):
     assert not any(result.as_good for result in trained.results)
 
 
+@pytest.mark.trains
 @pytest.mark.usefixtures("too_weak")
 def test_a_round_trained_before_never_ends_the_rounds():
     errors = iter([0.1, 0.2, 0.1, 0.3, 0.12])  # rounds 0 and 1, both anew, and round 2
@@ -293,6 +296,7 @@ def test_a_round_trained_before_never_ends_the_rounds():
     assert [result.round for result in trained.results] == [0, 1, 2]
 
 
+@pytest.mark.trains
 @pytest.mark.usefixtures("too_weak")
 def test_a_round_cut_short_does_not_stand_in_for_a_whole_one():
     def follow(event):
