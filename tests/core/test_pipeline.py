@@ -366,6 +366,19 @@ def test_the_published_method_works_in_one_unit_for_all_stacks():
     assert made.noise_sigma == pytest.approx(12.0, rel=0.1)
 
 
+def test_what_follows_the_published_networks_is_done_where_it_is_asked_for():
+    tiny = tiny_paper("dncnn")
+    more = replace(tiny.denoiser, keep_brightness=True, collaborate=True, even_flat_areas=True)
+    frame = 90 + 12 * blurred_noise((80, 80), 0.0, seed=8)
+    made = train([stack(np.rint(frame).astype(np.uint8))], replace(tiny, denoiser=more))
+    (channel,) = made.channels
+    assert channel.brightness.shifts.any()
+    assert channel.flat_areas is not None
+    assert set(made.card["last_pass"]["errors"]) == {"1.0", "0.5", "0.0"}
+    assert made.collaboration == made.card["last_pass"]["share"]
+    assert not any(one["warnings"] for one in made.card["rounds"])
+
+
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 @pytest.mark.parametrize(("name", "place"), [("paper", "cpu"), ("quick", "meta")])
 def test_regions_of_which_crops_are_enough_stay_in_main_memory(name, place, monkeypatch):

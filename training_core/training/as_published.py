@@ -21,21 +21,24 @@ from training_core.paper.gan import first_network, train_paper_gan
 from training_core.paper.pairs import PublishedPairs
 from training_core.patches.smooth_patches import cut_noise_patches
 from training_core.run import SILENT, Stage
-from training_core.selection.choice import RoundResult, best_round
-from training_core.selection.sure import RiskEstimator, estimates_of
+from training_core.selection.choice import best_round
+from training_core.selection.last_pass import Judged, judge_shares, tell_share
+from training_core.selection.sure import Risk, RiskEstimator
 from training_core.settings import preset
 from training_core.stack import IntensityRange
 
+from .calibrate import calibrated
 from .channels import MEASURED_REGIONS
 from .material import Material
 from .report import Learned, TrainingReport
 from .round import Preview, train_round
+from .rounds import Round
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import nn
 
     from training_core.compute.checkpoint import Part, State
     from training_core.denoise.region import Estimate
@@ -46,6 +49,10 @@ if TYPE_CHECKING:
     from .task import Task
 
     Image = NDArray[np.float32]
+
+
+# What the authors changed for CT.
+STRICTNESS, BATCH, STEPS = 0.15, 4, 153_750  # 20 500 crops, 30 epochs
 
 
 def train_as_published(
@@ -64,13 +71,16 @@ def train_as_published(
     frames = material.sequences(channels, 0, task.run)
     again = material.stabilised_repeats(noisy, torch.device("cpu"))
     risk = RiskEstimator(noisy, task.settings.seed, task.device, others=again)
-    results, weights = _rounds(denoiser, noisy, first, risk, task, Preview(material, frames[0]))
-    network.load_state_dict(weights[best_round(results)])
+    rounds = _rounds(denoiser, noisy, first, risk, task, Preview(material, frames[0]))
+    results = tuple(one.result for one in rounds)
+    best = next(one for one in rounds if one.number == best_round(results))
+    network.load_state_dict(best.weights)
     history: dict[int, nn.Module] = {0: first[0]}  # g2 of the first channel
-    for number, kept in weights.items():
-        history[number] = deepcopy(network)
-        history[number].load_state_dict(kept)
-    return Learned(denoiser, history), TrainingReport(tuple(results))
+    history |= {one.number: one.network_like(network) for one in rounds}
+    share = tell_share(best.judged, task.run)
+    denoiser = replace(denoiser, collaboration=best.judged.share)
+    report = TrainingReport(results, last_pass=share)
+    return Learned(calibrated(denoiser, noisy, material, task), history), report
 
 
 def _channel(
@@ -115,12 +125,11 @@ def _rounds(
     risk: RiskEstimator,
     task: Task,
     preview: Preview,
-) -> tuple[list[RoundResult], Mapping[int, Mapping[str, Tensor]]]:
-    """Take all rounds; give how each was judged, and the weights after it."""
+) -> list[Round]:
+    """Take all rounds. Of this noise too little is known for warnings."""
     planned, steps = task.settings.denoiser.rounds, task.settings.denoiser.steps
     draw = torch.Generator().manual_seed(task.settings.seed)
-    results: list[RoundResult] = []
-    weights: dict[int, Mapping[str, Tensor]] = {}
+    rounds: list[Round] = []
     taken = 0
     for number in range(1, planned + 1):
         part = task.checkpoint.part(f"round-{number}")
@@ -132,24 +141,27 @@ def _rounds(
                 return PublishedPairs(denoiser, noisy, teachers, draw, task.run)
 
             taken += train_round(denoiser, pairs, (number, planned), task, preview=preview)
-            score, _ = risk.judge(estimates_of(denoiser, task.run), task.run)
-            network = deepcopy(denoiser.network.state_dict())
-            state = {"network": network, "error": score.error, "range": score.range}
-            state |= {"steps_taken": taken, "draw": draw.get_state()}
+            judged = judge_shares(denoiser, risk, task.run)
+            state = {
+                "network": deepcopy(denoiser.network.state_dict()),
+                "parts": judged.score.parts,
+                "share": judged.share,
+                "errors": judged.errors,
+                "steps_taken": taken,
+                "draw": draw.get_state(),
+            }
             part.save(state)
             task.checkpoint.part(f"steps-{number}").drop()
         else:
             denoiser.network.load_state_dict(state["network"])
             draw.set_state(state["draw"])
-        taken, weights[number] = state["steps_taken"], state["network"]
-        results.append(RoundResult(number, state["error"], state["range"]))
+        taken = state["steps_taken"]
+        judged = Judged(Risk(state["parts"]), share=state["share"], errors=state["errors"])
+        rounds.append(Round(number, state["network"], judged))
         if task.run.finish_early:
             break
     task.run.finish(Stage.ROUNDS, done=taken / (planned * steps))
-    return results, weights
-
-
-STRICTNESS, BATCH, STEPS = 0.15, 4, 153_750  # 20 500 crops, 30 epochs
+    return rounds
 
 
 def for_stacks(settings: Settings, stacks: Sequence[Stack], run: Run = SILENT) -> Settings:

@@ -25,7 +25,7 @@ from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper.gan import paper_game
 from training_core.place import tiles
 from training_core.run import Stage
-from training_core.selection.neighbours import AUTOMATIC, JUDGED_MPX, MOST, most_neighbours
+from training_core.selection.neighbours import AUTOMATIC, JUDGED_MPX, MOST
 from training_core.selection.sure import JUDGED_CROPS, JUDGED_PX
 
 from .first_estimate import AUTOMATIC as AUTOMATIC_FIRST
@@ -80,7 +80,7 @@ def expected_plan(
 
 def _pixels_to_choose_neighbours(stacks: Sequence[Stack], settings: Settings) -> float:
     """Count the pixels that each of the choices is judged on."""
-    if settings.denoiser.neighbours != AUTOMATIC or not most_neighbours(settings):
+    if settings.is_published or settings.denoiser.neighbours != AUTOMATIC:
         return 0.0
     pixels = (float(np.prod(stack.shape)) for stack in stacks if sequence_axis(stack))
     return min(sum(pixels), JUDGED_MPX * 1e6)

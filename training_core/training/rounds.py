@@ -59,6 +59,12 @@ class Round:
             self.number, judged.error, judged.score.range, judged.warnings, self.doubt, self.as_good
         )
 
+    def network_like(self, like: nn.Module) -> nn.Module:
+        """Give a network as it was after the round."""
+        network = deepcopy(like)
+        network.load_state_dict(self.weights)
+        return network
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
@@ -285,7 +291,7 @@ class _Rounds:
             replace(self.denoiser, collaboration=chosen.judged.share),
             self.noisy,
             results,
-            {one.number: _network(network, one.weights) for one in rounds},
+            {one.number: one.network_like(network) for one in rounds},
             self.noise_again,
             share,
         )
@@ -304,13 +310,6 @@ class _Rounds:
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)
         run.finish(Stage.ROUNDS, done=self.steps_taken / total)
-
-
-def _network(like: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Give a network with weights of its own."""
-    network = deepcopy(like)
-    network.load_state_dict(weights)
-    return network
 
 
 def _tell_warnings(results: Sequence[RoundResult], run: Run) -> None:
