@@ -1,7 +1,7 @@
-"""DnCNN-B, the bundled blind denoiser: instant first look, first estimate and comparison row.
+"""A look without training: a stack, or one frame of it, as the bundled DnCNN-B denoises it.
 
-It has seen natural photographs and white Gaussian noise only (see `blind_training` and the card
-beside its weights), so values are brought to where it is at home: white at 1, even noise.
+That has seen natural photographs and white Gaussian noise only (see `pretraining/dncnn_b.py` and
+the card beside its weights), so values are brought to where it is at home: white at 1, even noise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,13 @@ from training_core.noise.generator import StationaryGenerator
 from training_core.noise.model import CORRELATED, NoiseModel
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.quality.noise_level import NoiseWindows
-from training_core.training.dncnn_b import SETTINGS, _Channel, _Denoiser, fit_scale, load_dncnn_b
+from training_core.training.dncnn_b import (
+    SETTINGS,
+    FittedChannel,
+    FittedDenoiser,
+    fit_scale,
+    load_dncnn_b,
+)
 
 from .run import SILENT
 from .stack import centre, check_trainable
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
 SAMPLED_FRAMES = 4
 ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."
 # A stack's fitted channels and the correlation of their noise, by channel number and device.
-Fits = dict[tuple[int, torch.device], tuple[_Channel, float]]
+Fits = dict[tuple[int, torch.device], tuple[FittedChannel, float]]
 
 
 def look(
@@ -111,10 +117,12 @@ def bundled_denoiser(
         "trained_on": "natural photographs with white Gaussian noise, not this stack",
     }
     ready = tuple(channel for channel, _ in measured)
-    return _Denoiser(load_dncnn_b(place), ready, SETTINGS, place, card)
+    return FittedDenoiser(load_dncnn_b(place), ready, SETTINGS, place, card)
 
 
-def _channel(stack: Stack, number: int, device: torch.device, run: Run) -> tuple[_Channel, float]:
+def _channel(
+    stack: Stack, number: int, device: torch.device, run: Run
+) -> tuple[FittedChannel, float]:
     """Fit a channel; also give the largest correlation of neighbouring pixels' noise."""
     mine = [i for i in range(stack.frame_count) if stack.channel_of(i) == number]
     chosen = np.unique(np.linspace(0, len(mine) - 1, SAMPLED_FRAMES).round().astype(int))

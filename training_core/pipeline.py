@@ -8,11 +8,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from training_core.training.as_published import for_stacks
-from training_core.training.report import Learned
-from training_core.training.round import Preview
-from training_core.training.task import EstimateTask
-
 from .compute.checkpoint import NO_CHECKPOINT, describe_job
 from .compute.device import choose_device, reproducible
 from .compute.memory import give_memory_back
@@ -24,7 +19,7 @@ from .run import SILENT
 from .selection.neighbours import most_neighbours, with_neighbours
 from .selection.repeats import check_repeats
 from .stack import check_trainable
-from .training.as_published import train_as_published
+from .training.as_published import for_stacks, train_as_published
 from .training.calibrate import calibrated
 from .training.channels import learn_channels
 from .training.expected_time import expected_plan
@@ -32,10 +27,11 @@ from .training.first_estimate import make_first_estimates
 from .training.heavy_tails import with_tails
 from .training.material import Material
 from .training.pairs import learns_from_recorded
-from .training.report import TrainingReport, card_of
+from .training.report import Learned, TrainingReport, card_of
+from .training.round import Preview
 from .training.rounds import train_rounds
 from .training.start import untrained
-from .training.task import Task
+from .training.task import EstimateTask, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,11 +152,18 @@ def train_robustly(
     denoiser, noisy = replace(denoiser, neighbours=averaging.count), list(averaging.noisy)
     risk = material.risk(noisy, task)
     recorded = turning and learns_from_recorded(denoiser, repeats, run)
-    wanted = EstimateTask(settings, noisy, task.device, run, checkpoint, recorded)
+    wanted = EstimateTask(settings, noisy, task.device, run, checkpoint, turns=recorded)
     first, choice = make_first_estimates(wanted, risk)
     preview = Preview(material, frames[0])
     trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
     denoiser = calibrated(trained.denoiser, trained.noisy, material, task)
-    why, again, share = NOISE_TURNS if recorded else "", trained.noise_again, trained.share
-    report = TrainingReport(trained.results, tails, averaging.told, why, choice, again, share)
+    report = TrainingReport(
+        trained.results,
+        heavy_tails=tails,
+        neighbours=averaging.told,
+        recorded_pairs=NOISE_TURNS if recorded else "",
+        first_estimate=choice,
+        noise_again=trained.noise_again,
+        last_pass=trained.share,
+    )
     return Learned(denoiser, trained.history, choice.made, wanted.channels), report

@@ -1,4 +1,4 @@
-"""Where in a frame: one description, used to cut out and to put back."""
+"""Places in a frame, the tiles of one, and the orientations an image can have."""
 
 from __future__ import annotations
 

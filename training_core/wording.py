@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Card = Mapping[str, Any]
-
 
 def figure(value: float) -> str:
     """Write two or three digits, and never an exponent for everyday numbers."""
@@ -42,7 +40,7 @@ TURNING = "since it learns from the noise as it is in each place"
 
 def harm(result: Mapping[str, Any], chosen: int) -> str:
     """Say what the blind checks found against a round, and what to do if it is the one chosen."""
-    number, reasons = result["round"], "; ".join(_warnings(result))
+    number, reasons = result["round"], "; ".join(warnings_of(result))
     if number != chosen:
         return f"Round {number}, which is not chosen, may do harm: {reasons}."
     return (
@@ -51,7 +49,7 @@ def harm(result: Mapping[str, Any], chosen: int) -> str:
     )
 
 
-def _warnings(result: Mapping[str, Any]) -> Sequence[str]:
+def warnings_of(result: Mapping[str, Any]) -> Sequence[str]:
     """Give what speaks against a round or an estimate; models of 0.1 call it vetoes."""
     found: Sequence[str] = result.get("warnings", result.get("vetoes", ()))
     return found

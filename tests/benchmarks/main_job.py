@@ -2,7 +2,7 @@
 
 Run: python tests/benchmarks/main_job.py [--only fish,mice,widefield,ct,bsd]
 
-Prints a table and keeps it in RESULTS.md beside this file; 1 if a target is missed. The images are
+Prints a table and keeps it in docs/results.md; 1 if a target is missed. The images are
 looked for in ../shared/data beside the checkout. All sets use the same command and settings.
 """
 

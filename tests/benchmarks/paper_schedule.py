@@ -4,7 +4,7 @@ Run: python tests/benchmarks/paper_schedule.py [--set fmd-widefield-avg1] [--min
 
 Made for a data-centre GPU; on a processor it takes weeks. `--minutes` cuts a run off, with exit
 code 3, where machines are lent for a short time only; `--resume` goes on with it, to the same
-weights. Prints a table and keeps it in RESULTS.md beside this file, the trained model as SET.g2g;
+weights. Prints a table and keeps it in docs/results.md, the trained model as SET.g2g;
 1 if the published figure is missed. `--smoke` takes a few steps on made-up images.
 """
 

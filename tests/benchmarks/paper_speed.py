@@ -2,7 +2,7 @@
 
 Run: python tests/benchmarks/paper_speed.py [--device cuda] [--batch 16]
 
-Prints a table and keeps it in RESULTS.md beside this file; 1 if a target is missed. `--batch`
+Prints a table and keeps it in docs/results.md; 1 if a target is missed. `--batch`
 measures smaller batches, `--smoke` next to nothing; neither is kept.
 """
 

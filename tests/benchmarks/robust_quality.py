@@ -6,7 +6,7 @@ Run: python tests/benchmarks/robust_quality.py [--only widefield-b,fish,...] [--
 Every set is trained on its own noisy images alone, with the same settings; each image is denoised
 alone. The frames of a micrograph set are separate images, never a series in time. Repeated frames
 count once: WideField_BPAE_B has three. Prints the lines of a set as soon as they are there and
-keeps them in RESULTS.md beside this file; 1 if anything is missed. The images are looked for in
+keeps them in docs/results.md; 1 if anything is missed. The images are looked for in
 ../shared/data beside the checkout. The classical rows are kept in --cache, and made again only
 where their code or the set changed; `--classical` makes these rows alone.
 """
@@ -192,7 +192,7 @@ def note() -> str:
         "brought to the brightness of the noisy image, on ours: 1 for the best estimate, while the "
         "slope on the reference is below 1 by its error over the variance of the image. By place: "
         "with a line of its own around each pixel, since not all of a scene bleaches alike; that "
-        "has to be within 1 +- .02 (docs/method-notes.md). Shifts are those of the worst image. "
+        "has to be within 1 +- .02 (docs/method). Shifts are those of the worst image. "
         "Wall s is training and denoising of all images one after another, core s counts all "
         f"cores, after an interruption only what was left. Last run on {machine()}."
     )

@@ -1,4 +1,5 @@
 import paper_schedule
+import pytest
 from paper_schedule import CUT, HEAD, Row
 from results import RESULTS
 
@@ -10,6 +11,7 @@ def test_a_row_is_a_line_of_the_table():
     assert str(Row("published", None, None)) == "| published | - | - |"
 
 
+@pytest.mark.trains
 def test_a_schedule_that_was_cut_off_goes_on_and_is_scored(tmp_path, monkeypatch, capsys):
     class CutInRoundTwo(Run):
         def emit(self, event):
@@ -40,6 +42,7 @@ def test_a_schedule_that_was_cut_off_goes_on_and_is_scored(tmp_path, monkeypatch
     assert RESULTS.read_text(encoding="utf-8") == before
 
 
+@pytest.mark.trains
 def test_a_run_is_cut_off_after_the_minutes_given(tmp_path):
     words = ["--smoke", "--device", "cpu", "--output", str(tmp_path / "model.g2g")]
     assert paper_schedule.main([*words, "--minutes", "0"]) == CUT

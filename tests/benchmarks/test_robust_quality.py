@@ -271,6 +271,7 @@ def tiny(monkeypatch, tmp_path):
     return words, results
 
 
+@pytest.mark.trains
 def test_the_command_from_end_to_end(tiny, monkeypatch, capsys, tmp_path):
     words, results = tiny
     assert robust_quality.main([*words, "--classical"]) == 0

@@ -1,4 +1,4 @@
-"""Where to compute: a device is trusted only after a real convolution and its gradient."""
+"""Where to compute, trusted only after a real convolution, and in which precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The denoiser: a network with what it needs to know of the noise, applied to whole stacks."""
+"""The denoiser: a network with what it needs to know of the noise, applied to a frame."""
 
 from __future__ import annotations
 

@@ -130,7 +130,13 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
     card, tensors = _read(path)
     place = choose_device(device)
     try:
-        card["settings"]["denoiser"].pop("anchor", None)  # of 0.1.0, and nothing to a result
+        chosen = card["settings"]["denoiser"]
+        chosen.pop("anchor", None)  # of 0.1.0, and nothing to a result
+        if chosen.get("network") == "residual-unet":
+            raise ModelError(
+                f"{path.name} has a residual U-Net, which this version has no more. "
+                "Train the denoiser again."
+            )
         settings = Settings.from_dict(card["settings"])
         network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
         neighbours = int(card.get("neighbours", 0))  # of 0.1.0 there is none

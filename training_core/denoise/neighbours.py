@@ -1,4 +1,4 @@
-"""The average of a frame with its neighbours, wherever they show the same but for the noise."""
+"""Neighbouring frames: which they are, and how they are averaged where they match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last of denoising a frame: flat areas are evened out, and its values are the file's again."""
+"""Denoising whole stacks tile by tile: what is kept of them, and the last of each frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from training_core.run import SILENT, Stage
 from training_core.stack import cast
 
 from .channel import check_channels
-from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
 
 if TYPE_CHECKING:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from training_core.errors import InputError
-from .dataset import Scene, find_folder, pictures_in, read_gray, stacks_of
 from training_core.stack import Stack
-from typing import TYPE_CHECKING, Any, NamedTuple
-import numpy as np
-from .dataset import Scene, pictures_in, read_gray
+
+from .dataset import Scene, find_folder, pictures_in, read_gray, stacks_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-    from numpy.typing import NDArray
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     Volumes = tuple[str, NDArray[np.float32], NDArray[np.float32]]
 
@@ -221,4 +220,3 @@ def _means(frames: dict[str, NDArray[Any]], average: int) -> dict[str, NDArray[A
         names[i]: np.rint(np.mean(pixels[i : i + average], axis=0)).astype(pixels[i].dtype)
         for i in range(0, len(names) - average + 1, average)
     }
-

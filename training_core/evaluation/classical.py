@@ -19,8 +19,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize_scalar
 from skimage import restoration
 
-from training_core.quality.noise_level import estimate_noise_sigma
 from training_core.noise.anscombe import fit_stabiliser
+from training_core.quality.noise_level import estimate_noise_sigma
 from training_core.stack import Stack
 
 if TYPE_CHECKING:

@@ -10,17 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import classical
 from training_core import first_look
-from training_core.training.dncnn_b import load_dncnn_b
 from training_core.denoise.brightness import BrightnessCurve
-from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.tiled import denoise
+from training_core.denoise.region import Estimate
+from training_core.denoise.tiled import denoise, kept_share
 from training_core.errors import ModelError
-from training_core.denoise.tiled import kept_share
+from training_core.training.dncnn_b import load_dncnn_b
 from training_core.training.first_estimate import estimator_of
 from training_core.training.noisier2noise import NAME as NOISIER2NOISE
-from training_core.denoise.region import Estimate
+
+from . import classical
 from .protocols import protocol_for
 
 if TYPE_CHECKING:
@@ -28,12 +27,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from training_core.denoise.denoiser import Denoiser
     from training_core.denoise.region import Estimator
     from training_core.networks.published import DnCNN
-    from .published_tables import Kind
     from training_core.run import Run
     from training_core.stack import Stack
     from training_core.training.report import Learned
+
+    from .published_tables import Kind
 
 Values = NDArray[np.float64]
 
@@ -248,7 +249,7 @@ def _first_estimates(learned: Learned, name: str) -> Iterator[Contender]:
 def _estimated(learned: Learned, estimator: Estimator | None, trial: Contest, run: Run) -> Values:
     """Estimate by what the training made; after a resumed one it is made again."""
     denoiser = learned.denoiser
-    channel = (learned.first_channels if estimator else denoiser.channels)[0]
+    channel = learned.first_channels[0]
     stabiliser = channel.noise.stabiliser
     even = denoiser.even_noise
     gain = even.gain(trial.values.astype(np.float32)) if even else 1.0

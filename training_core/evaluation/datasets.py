@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import author_files as author_layout
 from training_core.errors import InputError
+from training_core.io.pictures import LUMINANCE, read_picture
+from training_core.io.readers import open_stack
+from training_core.noise.synthetic import published_gray, published_noise
+from training_core.stack import Stack
+
+from . import author_files as author_layout
+from .author_files import Found, read_scenes
 from .dataset import (
     EvaluationSet,
     Scene,
@@ -18,13 +24,8 @@ from .dataset import (
     read_gray,
     stacks_of,
 )
-from .author_files import Found, read_scenes
-from training_core.io.pictures import LUMINANCE, read_picture
 from .protocols import Protocol, protocol_for
 from .published_tables import TABLES, Table
-from training_core.io.readers import open_stack
-from training_core.stack import Stack
-from training_core.noise.synthetic import published_gray, published_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

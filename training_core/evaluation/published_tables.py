@@ -65,7 +65,7 @@ ELSEWHERE: dict[str, dict[str, Figures]] = {
     },
 }
 
-# Eqn (4)'s limit for paper mode, by the measured rule in docs/method-notes.md; .42, as published
+# Eqn (4)'s limit for paper mode, by the measured rule in docs/method/01; .42, as published
 # for wide-field images, where nothing is said.
 STRICTNESS = {
     "G15": 0.07,
@@ -115,7 +115,7 @@ class Table:
         "natural", "micrograph" or "ct".
     paper
         The published method as it must be set for this set. Eqn (4)'s strictness and stride are
-        this project's where the published are not known: docs/method-notes.md.
+        this project's where the published are not known: docs/method/18-published-method.md.
     published
         (PSNR, SSIM) of "noisy", "DnCNN-B" and "G2G" by the published protocol; None for a figure
         that was not given, empty for a set without a column.

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import platform
+import re
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
+
 import numpy as np
+
+from training_core.errors import OutputError
+from training_core.io.tiff_writer import program
+from training_core.reporting.figures import detail_place, enlarged, save_png, sheet, to_grey
+from training_core.wording import duration
+
 from .bias import SLOPES
 from .contenders import FILTERS
-from training_core.errors import OutputError
 from .findings import findings
-from training_core.reporting.figures import detail_place
-from training_core.reporting.figures import enlarged, save_png, sheet, to_grey
-from training_core.wording import duration
-from training_core.io.tiff_writer import program
-import os
-import re
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from .scores import Cell, Example, Mean, Report, Row
 
+    from .scores import Cell, Example, Mean, Report, Row
 
 
 CROP_PX = 300
@@ -293,7 +295,6 @@ def _score(row: Row, example: Example, protocol: str) -> str:
 
 def _file_name(example: Example) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in example.name)
-
 
 
 PAGE, SCORES = "report.md", "scores.csv"

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .bias import measure_bias
 from training_core.errors import CoreError
-from .scores import Cell, Example, measured_row
 from training_core.run import Run, Stage
+
+from .bias import measure_bias
+from .scores import Cell, Example, measured_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
-    from .contenders import Contender, Contest, Values
-    from .scores import Row
-    from .protocols import Protocol
     from training_core.run import Event
+
+    from .contenders import Contender, Contest, Values
+    from .protocols import Protocol
+    from .scores import Row
 
 EXAMPLES = 3
 MOST_AT_ONCE = 8  # images, for the memory they take

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from training_core.settings import Settings
+
     from .contenders import Contender
     from .protocols import Protocol
     from .published_tables import Figures, Table
-    from training_core.settings import Settings
 
     Values = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ IN_TABLE = "As published in the table of GAN2GAN."
 ELSEWHERE = "As its authors published it, by the usual protocol."
 TARGET = "What this program is to reach."
 OWN = ("first-estimate", "g2g", "oracle")
-ALONE = re.compile(r", round \d+( look \d+)?( \(.*\))?$")  # rows of a network without more passes
+ALONE = re.compile(r", round \d+( \(.*\))?$")  # rows of a network without more passes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Small networks that learn in minutes on a processor: noise generator, critic and denoiser."""
+"""The compact denoiser, which corrects a filter's estimate in minutes on a processor."""
 
 from __future__ import annotations
 

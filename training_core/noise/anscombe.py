@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from .even_windows import PURE, Windows
-from .strength_curve import _fine_energy
+from .strength_curve import fine_energy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ def _fit_line(
     purity = windows.excess(groups)
     fine = np.array([windows.fine[g].mean() for g in groups])
     measured = np.array([windows.whole[g].mean() for g in groups])
-    whole = measured if covariance is None else fine / _fine_energy(covariance)
+    whole = measured if covariance is None else fine / fine_energy(covariance)
     variance = fine * np.median((whole / fine)[purity < PURE])
     mean = np.array([windows.mean[g].mean() for g in groups])
     weight = 1 / (np.maximum(variance, 1e-30) * purity**2)

@@ -1,4 +1,4 @@
-"""What the noise of a stack is like: how it grows with the signal, and how far it correlates."""
+"""The autocovariance of noise, its spectrum, and what removing a trend takes from it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAILED = 0.6  # of the usual std in stabilised units: below it the stabilisation
 LAGS = 15  # px: the correlation is measured up to here
 
 
-def _trend(flat: Values, size: int) -> Values:
+def trend_of(flat: Values, size: int) -> Values:
     """Give the second-order polynomial of each flattened window, (count, size * size)."""
     basis = trend_basis(size)
     trend: Values = (flat @ basis) @ basis.T
@@ -59,7 +59,7 @@ def stabilised_well(sigmas: Values) -> NDArray[np.bool_]:
 def _residuals(patches: Image) -> Values:
     count, size = patches.shape[:2]
     flat = patches.reshape(count, size * size).astype(np.float64)
-    return (flat - _trend(flat, size)).reshape(patches.shape)
+    return (flat - trend_of(flat, size)).reshape(patches.shape)
 
 
 def autocovariance(patches: Image, *, trendless: bool = False) -> Values:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .covariance import _trend, trend_basis
+from .covariance import trend_basis, trend_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def _window_statistics(frame: Image, most: int) -> tuple[Values, ...]:
     stride = max(BLOCK_PX, int(np.sqrt(frame.size / max(most, 1))))
     windows = np.lib.stride_tricks.sliding_window_view(frame, (size, size))[::stride, ::stride]
     flat = windows.reshape(-1, size * size).astype(np.float64)
-    left = (flat - _trend(flat, size)).reshape(-1, size, size)
+    left = (flat - trend_of(flat, size)).reshape(-1, size, size)
     mixed = np.diff(np.diff(left, axis=1), axis=2)
     blocks = left.reshape(-1, size // BLOCK_PX, BLOCK_PX, size // BLOCK_PX, BLOCK_PX)
     return (

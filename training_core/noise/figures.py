@@ -1,4 +1,4 @@
-"""What a stack's noise is like, channel by channel, before anything is trained."""
+"""The figures of a channel's noise as people know them, and which values its pixels have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real noise patches, re-sampled: what stands in for a generator that has not converged."""
+"""What makes noise of any size: a generator that learned it, its critic, and re-sampled patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blind score for noise whose power is in a few pixels: what one more such pixel changes."""
+"""Whether a few pixels hold most of the noise, told by the kurtosis of what was learned of it."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from training_core.patches.local_strength import _bounded, _usual, local_sigma, tissue
+from training_core.patches.local_strength import bounded_sigma, local_sigma, tissue, usual_sigma
 from training_core.run import SILENT
 from training_core.stack import cast, sampled_frames
 
@@ -47,13 +47,13 @@ class EvenNoise:
             for index in sampled_frames(stack):
                 run.check()
                 frame = stack.frame(index)
-                usual.append(_usual(local_sigma(frame), frame))
+                usual.append(usual_sigma(local_sigma(frame), frame))
         sigma = float(np.median(usual))
         return cls(sigma) if sigma > 0 else None
 
     def gain(self, frame: Image) -> Values:
         """Give what each pixel is multiplied by, (height, width)."""
-        return self.sigma / _bounded(frame)
+        return self.sigma / bounded_sigma(frame)
 
     def places(self, stack: Stack, usual: float) -> tuple[float, float]:
         """Give the std in calm and in loud tissue (5 and 95 %), from that in a usual place."""

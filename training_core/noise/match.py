@@ -11,14 +11,11 @@ import numpy as np
 from .covariance import detrended, residual_sigmas
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from .covariance import Values
 
     Image = NDArray[np.float32]
-    Card = Mapping[str, Any]
 
 CORRELATION_LIMIT, SPECTRUM_LIMIT, KURTOSIS_LIMIT = 0.05, 0.05, 0.10
 NEAR_LAGS = 3

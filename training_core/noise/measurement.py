@@ -1,4 +1,4 @@
-"""What is measured of the noise of one channel: the same for the analysis and for training."""
+"""What is measured of the noise of one channel, and whether stacks are alike in it."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     groups = windows.smoothest(np.ones_like(windows.mean))
     levels = np.array([windows.mean[g].mean() for g in groups])
     fine = np.array([windows.fine[g].mean() for g in groups])
-    sigmas = np.sqrt(np.maximum(fine / _fine_energy(covariance), 1e-12))
+    sigmas = np.sqrt(np.maximum(fine / fine_energy(covariance), 1e-12))
     pure = windows.excess(groups) < PURE
     highest = EDGES * max(float(sigmas[pure].max(initial=0.0)), 1.0)
     sigmas = np.where(pure, sigmas, np.minimum(sigmas, highest))
@@ -64,7 +64,7 @@ def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     return NoiseCurve(levels[order], sigmas[order])
 
 
-def _fine_energy(covariance: Values) -> float:
+def fine_energy(covariance: Values) -> float:
     """Give the energy of the finest detail for noise of variance 1 with this correlation."""
     c = covariance / covariance[LAGS, LAGS]
     beside = c[LAGS, LAGS + 1] + c[LAGS + 1, LAGS]

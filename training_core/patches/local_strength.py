@@ -57,19 +57,20 @@ def local_sigma(frame: Image) -> Values:
 
 def evened_frame(frame: Image) -> Image:
     """Give a frame with noise of the same strength everywhere, in units of that."""
-    evened: Image = (frame / _bounded(frame)).astype(np.float32)
+    evened: Image = (frame / bounded_sigma(frame)).astype(np.float32)
     return evened
 
 
-def _bounded(frame: Image) -> Values:
+def bounded_sigma(frame: Image) -> Values:
     """Give the local strength, no less than a fifth of the usual one of the frame."""
     sigma = local_sigma(frame)
-    least = LEAST * _usual(sigma, frame)
+    least = LEAST * usual_sigma(sigma, frame)
     bounded: Values = np.maximum(sigma, least) if least else np.ones_like(sigma)
     return bounded
 
 
-def _usual(sigma: Values, frame: Image) -> float:
+def usual_sigma(sigma: Values, frame: Image) -> float:
+    """Give the median strength in tissue; that of the whole frame where there is none."""
     inside = tissue(frame)
     return float(np.median(sigma[inside] if inside.any() else sigma))
 

@@ -1,7 +1,7 @@
 """Training the network that the rounds start from, on photographs with many kinds of noise.
 
-With DnCNN-B's (`blind_training`) the only training that sees something clean. Every scene and every
-crop follows from the seed and its number, so that a checkpoint needs to keep none of them.
+With DnCNN-B's (`pretraining/dncnn_b.py`) the only training that sees something clean. Every scene
+and every crop follows from the seed and its number, so that a checkpoint needs to keep none.
 """
 
 from __future__ import annotations

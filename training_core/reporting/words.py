@@ -11,11 +11,11 @@ from training_core.wording import (
     LAST_PASS,
     TAKEN,
     TURNING,
-    _warnings,
     again,
     duration,
     harm,
     held_by_few,
+    warnings_of,
 )
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _round(card: Card) -> Fact:
     trained = max((one["round"] for one in rounds), default=chosen)
     recorded = card.get("recorded_pairs")
     mine: Mapping[str, Any] = next((one for one in rounds if one["round"] == chosen), {})
-    if _warnings(mine):
+    if warnings_of(mine):
         meaning = harm(mine, chosen)
     elif recorded:
         meaning = f"{recorded}."
@@ -179,7 +179,7 @@ def _round(card: Card) -> Fact:
     planned = card.get("settings", {}).get("denoiser", {}).get("rounds", trained)
     if trained < planned and not recorded:
         details.append(f"Training ended after round {trained} of {planned}.")
-    good = False if _warnings(mine) else None
+    good = False if warnings_of(mine) else None
     value = f"{chosen or 'none'} of {trained}"
     return Fact("Round", value, meaning, tuple(details), good)
 
@@ -209,7 +209,7 @@ def _short(name: str) -> str:
 
 def _left(one: Mapping[str, Any]) -> str:
     """Write an error with its uncertainty, and what spoke against what it is of."""
-    reasons = "".join(f", but {reason}" for reason in _warnings(one))
+    reasons = "".join(f", but {reason}" for reason in warnings_of(one))
     return f"{_percent(one['error'])} ± {100 * one['range']:.1f}{reasons}"
 
 

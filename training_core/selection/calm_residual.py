@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .sure import Trial
 
+TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
 STRIDE_PX = SIDE_PX // 2
 CALM = 1 / 3  # of the windows
 SLOW = 0.07  # cycles per pixel: what contrast is measured in
@@ -81,6 +82,3 @@ def _ratio(windows: NDArray[np.float64]) -> float:
     calm = contrast <= np.quantile(contrast, CALM)
     known = float(noise[calm].mean())
     return float(residual[calm].mean()) / known if known > 0 else 1.0
-
-
-TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .sure import RiskEstimator
 
 GAIN_DB = 0.02  # less than this over the rounds before is no gain
-DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method-notes.md
+DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method/09-rounds.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def doubt_of(judge: RiskEstimator, residual: float) -> float:
 def best_round(results: Sequence[RoundResult]) -> int:
     """Give the first round that no other beats clearly.
 
-    Of two that the score cannot tell apart, references prefer the earlier (docs/method-notes.md),
-    but for those that are marked as good.
+    Of two that the score cannot tell apart, references prefer the earlier, but for those that are
+    marked as good (docs/method/09-rounds.md).
     Rounds whose gain over round 0 is within their doubt do not stand against it.
 
     Raises

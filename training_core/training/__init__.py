@@ -1,1 +1,1 @@
-"""Pairs, rounds, and what is measured of a trained denoiser."""
+"""The stages of a training: channels, first estimates, pairs, rounds, calibration, report."""

@@ -126,7 +126,7 @@ def _rounds(
     task: Task,
     preview: Preview,
 ) -> list[Round]:
-    """Take all rounds. Of this noise too little is known for warnings."""
+    """Take all rounds. Too little is known of this noise for warnings, so none are kept."""
     planned, steps = task.settings.denoiser.rounds, task.settings.denoiser.steps
     draw = torch.Generator().manual_seed(task.settings.seed)
     rounds: list[Round] = []

@@ -20,7 +20,6 @@ from .pairs import estimate_all
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from training_core.denoise.channel import Channel
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
     from .material import Material
     from .task import Task
-
-    Numbers = NDArray[np.float32]
 
 
 MUCH = 0.003  # of its pixels; of Gaussian noise 2.97 std

@@ -53,18 +53,19 @@ SETTINGS = Settings(
 
 
 @dataclass(frozen=True, eq=False)
-class _Channel(Channel):
+class FittedChannel(Channel):
     """A channel with the share of the network's correction that is taken."""
 
     strength: float = 1.0
 
 
-class _Denoiser(Denoiser):
+class FittedDenoiser(Denoiser):
     """Takes as much of the network's correction as does good."""
 
     def network_pass(
         self, noisy: Tensor, channel: Channel, strength: Tensor | None = None
     ) -> Tensor:
+        """Give the network's estimate, as far as it is taken; see `Denoiser.network_pass`."""
         taken: float = getattr(channel, "strength", 1.0)
         return noisy.lerp(super().network_pass(noisy, channel, strength), taken)
 
@@ -91,7 +92,7 @@ def load_dncnn_b(device: torch.device) -> DnCNN:
 
 def fit_scale(
     noise: NoiseModel, images: Sequence[Image], device: torch.device, run: Run = SILENT
-) -> _Channel:
+) -> FittedChannel:
     """Choose, blind, the scale at which the network leaves the least error.
 
     Where it would do harm even so, only a part of its correction is taken, or none.
@@ -105,11 +106,11 @@ def fit_scale(
     """
     sigma = float(np.mean([noise.curve(image).mean() for image in images]))
     values = np.concatenate([image.ravel() for image in images])
-    fits = [_Channel(noise, *scale) for scale in network_scales(values, sigma)]
+    fits = [FittedChannel(noise, *scale) for scale in network_scales(values, sigma)]
     parts = [torch.from_numpy(part).to(device) for part in _judged(images)]
 
-    def error(channel: _Channel) -> float:
-        denoiser = _Denoiser(load_dncnn_b(device), (channel,), SETTINGS, device)
+    def error(channel: FittedChannel) -> float:
+        denoiser = FittedDenoiser(load_dncnn_b(device), (channel,), SETTINGS, device)
         return error_estimate(denoiser, [Estimate(part, channel) for part in parts], 0, run)
 
     if not sigma:
@@ -171,4 +172,4 @@ def fit_to_noise(
     """
     channel = fit_scale(noise, images, device, run)
     chosen = replace(SETTINGS, denoiser=replace(SETTINGS.denoiser, collaborate=collaborate))
-    return _Denoiser(load_dncnn_b(device), (channel,), chosen, device)
+    return FittedDenoiser(load_dncnn_b(device), (channel,), chosen, device)

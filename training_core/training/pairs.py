@@ -18,7 +18,7 @@ from training_core.run import Stage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from training_core.compute.checkpoint import Part, State
     from training_core.denoise.channel import Channel
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from training_core.run import Run
     from training_core.settings import DenoiserSettings
     from training_core.stack import Stack
-
-    Teacher = Sequence["Estimate"] | Sequence[nn.Module]
 
 
 PREPARED_PX = 3_000_000  # noisy copies of this many pixels are made ahead in each round

@@ -164,6 +164,7 @@ def test_self_test_can_be_cancelled():
         self_test(run=run)
 
 
+@pytest.mark.trains
 def test_self_test_denoises_a_tiny_stack():
     pytest.importorskip("training_core.pipeline")
     detail = checks._denoising()

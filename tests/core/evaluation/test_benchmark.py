@@ -314,6 +314,7 @@ def test_what_nobody_expects_ends_the_tryout():
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.trains
 def test_the_command_from_end_to_end(tiny, tmp_path, capsys):
     code = main([*tiny, "--preset", "quick"])
     text = capsys.readouterr().out
@@ -384,7 +385,11 @@ def cancel_in(monkeypatch, stage):
 
 
 @pytest.mark.parametrize(
-    ("stage", "methods"), [(Stage.ROUNDS, "noisy,g2g"), (Stage.EVALUATE, "noisy,nlm")]
+    ("stage", "methods"),
+    [
+        pytest.param(Stage.ROUNDS, "noisy,g2g", marks=pytest.mark.trains),
+        (Stage.EVALUATE, "noisy,nlm"),
+    ],
 )
 def test_a_cancelled_evaluation_leaves_nothing(tiny, tmp_path, monkeypatch, capsys, stage, methods):
     cancel_in(monkeypatch, stage)
@@ -397,6 +402,7 @@ def test_a_cancelled_evaluation_leaves_nothing(tiny, tmp_path, monkeypatch, caps
     assert ("Training takes about" in told) == ("g2g" in methods)
 
 
+@pytest.mark.trains
 def test_an_interrupted_evaluation_goes_on_with_its_training(tiny, tmp_path, monkeypatch, capsys):
     command = [*tiny, "--methods", "noisy,g2g", "--protocol", "sane", "--limit", "1"]
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})  # measures the speed
@@ -421,6 +427,7 @@ def test_an_interrupted_evaluation_goes_on_with_its_training(tiny, tmp_path, mon
     assert "out is finished already and kept" in capsys.readouterr().out
 
 
+@pytest.mark.trains
 def test_another_training_is_no_row_but_an_error(tiny, monkeypatch, capsys):
     command = [*tiny, "--methods", "noisy,g2g"]
     with monkeypatch.context() as patched:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from tests.support.made_up import blurred_noise, denoiser, noise_model, scene
 
+from tests.support.made_up import blurred_noise, denoiser, noise_model, scene
 from training_core.denoise.denoiser import Denoiser
 from training_core.evaluation.bias import Bias, flat_residual, measure_bias
 

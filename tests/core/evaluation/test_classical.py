@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.support.made_up import blurred_noise, scene, squared_error
 from scipy.ndimage import gaussian_filter
 
+from tests.support.made_up import blurred_noise, scene, squared_error
 from training_core.evaluation import classical
 
 FILTERS = [classical.non_local_means, classical.total_variation, classical.wavelet]

@@ -220,6 +220,7 @@ def trained(stack, **noise_settings):
     return train([stack], settings, run=Run(lambda event: None))
 
 
+@pytest.mark.trains
 def test_noise_that_follows_the_place_is_removed_better():
     stack, clean, _ = ct(blur=0.6)
     errors = {}
@@ -231,6 +232,7 @@ def test_noise_that_follows_the_place_is_removed_better():
     assert errors[True] < 0.85 * errors[False]
 
 
+@pytest.mark.trains
 def test_a_training_shows_and_gives_hounsfield_units():
     stack, clean, noise = ct(dtype=np.int16)
     pictures = []
@@ -288,6 +290,7 @@ def test_kept_noise_is_a_share_of_what_was_removed(even):
     assert np.array_equal(result(None, plain).pixels, result(0.0, plain).pixels)
 
 
+@pytest.mark.trains
 def test_a_channel_of_one_block_still_trains():
     pixels = block(96, 96, 30.0, 80.0) + 25.0 * blurred_noise((96, 96), 0.0, 5)
     made = train([Stack(pixels.astype(np.int16), "YX", value_unit="HU")], QUICKEST)
@@ -295,6 +298,7 @@ def test_a_channel_of_one_block_still_trains():
     assert made.even_noise.sigma == pytest.approx(25.0, rel=0.1)
 
 
+@pytest.mark.trains
 def test_streaks_of_many_directions_are_learned_as_they_were_recorded():
     stack, clean, _ = ct(height=256)
     rng = np.random.default_rng(6)

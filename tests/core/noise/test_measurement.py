@@ -51,6 +51,7 @@ def test_small_or_many_stacks_are_not_measured():
     assert not warnings([photons(2.0 + 6.0 * (n % 2), n, 128) for n in range(17)])
 
 
+@pytest.mark.trains
 def test_a_training_tells_it():
     heard = []
     run = Run(lambda event: heard.append(event.text) if isinstance(event, Note) else None)

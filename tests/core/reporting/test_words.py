@@ -212,6 +212,7 @@ def test_where_it_comes_from():
     )
 
 
+@pytest.mark.trains
 def test_a_real_training_tells_it_all(monkeypatch):
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_args: {})
     noisy = stack(block(72, 72, 200.0, 800.0) + 20.0 * blurred_noise((72, 72), 0.0, 0))
