@@ -180,7 +180,7 @@ def test_each_round_has_a_row_of_its_own_network(trial):
     denoiser = replace(made_up_denoiser(noise_model(), mean=100.0, spread=50.0), card=card)
     other = made_up_denoiser(noise_model(), seed=1).network
     history = {0: denoiser.network, 1: other}
-    rows = list(g2g_contenders(Learned(denoiser, history)))
+    rows = list(g2g_contenders(Learned(denoiser, history, first_channels=denoiser.channels)))
     assert [row.label for row in rows] == [
         "G2G balanced, first estimate",
         "G2G balanced, round 0 (chosen blind)",
