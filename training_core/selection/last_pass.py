@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate, Estimator
+    from training_core.denoise.region import Estimate
     from training_core.run import Run
 
     from .sure import Risk, RiskEstimator
@@ -50,21 +50,34 @@ class Judged:
 def judge_shares(
     denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
 ) -> Judged:
-    """Judge a denoiser with each share of the pass, and give the one with the best blind score.
+    """Choose a share as `choose_share` does, and say what speaks against its result."""
+    judged, made, alone = choose_share(denoiser, judge, run, shares)
+    corrected = denoiser.settings.denoiser.keep_brightness
+    warnings = find_warnings(judge.trials, made, judged.error, corrected=corrected)
+    return replace(judged, warnings=warnings, residual=calm_residual(judge.trials, alone))
 
-    Nothing is chosen where the settings do without the pass.
+
+def choose_share(
+    denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
+) -> tuple[Judged, list[Tensor], list[Tensor]]:
+    """Judge a denoiser with each share of the pass; nothing is chosen where settings do without it.
+
+    Returns
+    -------
+    tuple
+        The best by the blind score, what it made of the trials, and what the least share made.
     """
     if not denoiser.settings.denoiser.collaborate:
-        judged, made = _judged(estimates_of(denoiser, run), 1.0, denoiser, judge, run)
-        return replace(judged, residual=calm_residual(judge.trials, made))
-    results, each, made = _Results(denoiser, run), [], []
+        score, made = judge.judge(estimates_of(denoiser, run), run)
+        return Judged(score), made, made
+    results, each = _Results(denoiser, run), []
     for share in shares:
-        judged, made = _judged(results.with_share(share), share, denoiser, judge, run)
-        each.append(judged)
-    finite = [one for one in each if math.isfinite(one.error)]
-    best = min(finite or each, key=lambda one: one.error)
-    errors = {str(one.share): one.error for one in each} if len(each) > 1 else {}
-    return replace(best, errors=errors, residual=calm_residual(judge.trials, made))
+        score, made = judge.judge(results.with_share(share), run)
+        each.append((Judged(score, share=share), made))
+    finite = [one for one in each if math.isfinite(one[0].error)]
+    best, of_best = min(finite or each, key=lambda one: one[0].error)
+    errors = {str(one.share): one.error for one, _ in each} if len(each) > 1 else {}
+    return replace(best, errors=errors), of_best, each[-1][1]
 
 
 def tell_share(judged: Judged, run: Run) -> dict[str, Any]:
@@ -74,16 +87,6 @@ def tell_share(judged: Judged, run: Run) -> dict[str, Any]:
     told = ", ".join(f"{TAKEN[float(s)]} {100 * e:.1f} %" for s, e in judged.errors.items())
     run.note(f"{LAST_PASS[judged.share]} Noise power left by the blind score: {told}.")
     return {"share": judged.share, "errors": dict(judged.errors)}
-
-
-def _judged(
-    estimator: Estimator, share: float, denoiser: Denoiser, judge: RiskEstimator, run: Run
-) -> tuple[Judged, list[Tensor]]:
-    """Judge an estimator; also give what it made of the trials."""
-    score, made = judge.judge(estimator, run)
-    corrected = denoiser.settings.denoiser.keep_brightness
-    warnings = find_warnings(judge.trials, made, score.error, corrected=corrected)
-    return Judged(score, warnings, share), made
 
 
 class _Results:

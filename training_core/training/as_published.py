@@ -21,8 +21,7 @@ from training_core.paper.gan import first_network, train_paper_gan
 from training_core.paper.pairs import PublishedPairs
 from training_core.patches.smooth_patches import cut_noise_patches
 from training_core.run import SILENT, Stage
-from training_core.selection.choice import best_round
-from training_core.selection.last_pass import Judged, judge_shares, tell_share
+from training_core.selection.last_pass import Judged, choose_share
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.settings import preset
 from training_core.stack import IntensityRange
@@ -32,7 +31,7 @@ from .channels import MEASURED_REGIONS
 from .material import Material
 from .report import Learned, TrainingReport
 from .round import Preview, train_round
-from .rounds import Round
+from .rounds import Round, settled_on_best
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,17 +68,11 @@ def train_as_published(
     # Only crops of the regions are taken, and `Crops` says where those fit.
     noisy = material.stabilised(channels, torch.device("cpu"))
     frames = material.sequences(channels, 0, task.run)
-    again = material.stabilised_repeats(noisy, torch.device("cpu"))
-    risk = RiskEstimator(noisy, task.settings.seed, task.device, others=again)
+    risk = material.risk(noisy, task)
     rounds = _rounds(denoiser, noisy, first, risk, task, Preview(material, frames[0]))
-    results = tuple(one.result for one in rounds)
-    best = next(one for one in rounds if one.number == best_round(results))
-    network.load_state_dict(best.weights)
-    history: dict[int, nn.Module] = {0: first[0]}  # g2 of the first channel
-    history |= {one.number: one.network_like(network) for one in rounds}
-    share = tell_share(best.judged, task.run)
-    denoiser = replace(denoiser, collaboration=best.judged.share)
-    report = TrainingReport(results, last_pass=share)
+    denoiser, history, share = settled_on_best(denoiser, rounds, task.run)
+    report = TrainingReport(tuple(one.result for one in rounds), last_pass=share)
+    history[0] = first[0]  # g2 of the first channel
     return Learned(calibrated(denoiser, noisy, material, task), history), report
 
 
@@ -126,7 +119,7 @@ def _rounds(
     task: Task,
     preview: Preview,
 ) -> list[Round]:
-    """Take all rounds. Too little is known of this noise for warnings, so none are kept."""
+    """Take all rounds. Too little is known of this noise for what `judge_shares` checks."""
     planned, steps = task.settings.denoiser.rounds, task.settings.denoiser.steps
     draw = torch.Generator().manual_seed(task.settings.seed)
     rounds: list[Round] = []
@@ -141,7 +134,7 @@ def _rounds(
                 return PublishedPairs(denoiser, noisy, teachers, draw, task.run)
 
             taken += train_round(denoiser, pairs, (number, planned), task, preview=preview)
-            judged = judge_shares(denoiser, risk, task.run)
+            judged, *_ = choose_share(denoiser, risk, task.run)
             state = {
                 "network": deepcopy(denoiser.network.state_dict()),
                 "parts": judged.score.parts,

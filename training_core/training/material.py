@@ -88,19 +88,17 @@ class Material:
             for stack, given in zip(self.stacks, self.given, strict=True)
         ]
 
-    def stabilised_repeats(
-        self, noisy: Sequence[Estimate], device: torch.device
-    ) -> list[list[Estimate]]:
-        """Give for each repeat its regions in the units of the `noisy` ones."""
-        places = [(region, one.channel) for region, one in zip(self.regions, noisy, strict=True)]
+    def stabilised_repeats(self, noisy: Sequence[Estimate]) -> list[list[Estimate]]:
+        """Give for each repeat its regions in the units of the `noisy` ones, and where they are."""
+        each = list(zip(self.regions, noisy, strict=True))
         return [
-            [_estimate(region.cut_from(repeat), channel, device) for region, channel in places]
+            [_estimate(r.cut_from(repeat), one.channel, one.image.device) for r, one in each]
             for repeat in self.repeats
         ]
 
     def risk(self, noisy: Sequence[Estimate], task: Task) -> RiskEstimator:
         """Give what chooses among estimates, weights and rounds, by repeats if there are any."""
-        others = self.stabilised_repeats(noisy, task.device)
+        others = self.stabilised_repeats(noisy)
         seen = [self.tissue(region) for region in self.regions] if self.even else None
         return RiskEstimator(noisy, task.settings.seed, task.device, others=others, seen=seen)
 

@@ -12,7 +12,7 @@ from training_core.denoise.region import on_channels
 from training_core.networks.published import takes_estimate
 from training_core.run import Stage
 from training_core.selection.choice import GAIN_DB, RoundResult, alike_in_db, best_round, doubt_of
-from training_core.selection.last_pass import SHARES, Judged, judge_shares, tell_share
+from training_core.selection.last_pass import SHARES, Judged, choose_share, judge_shares, tell_share
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.wording import harm
 
@@ -212,10 +212,9 @@ class _Rounds:
         self.task.checkpoint.part(f"round-{number}").save(state)
 
     def _judged(self) -> Judged:
-        shares = SHARES[:1] if self.recorded else SHARES
-        judged = judge_shares(self.denoiser, self.risk, self.run, shares)
-        # With recorded pairs the checks know the noise no better than the score does.
-        return replace(judged, warnings=()) if self.recorded else judged
+        if self.recorded:  # then the checks know the noise no better than the score does
+            return choose_share(self.denoiser, self.risk, self.run, SHARES[:1])[0]
+        return judge_shares(self.denoiser, self.risk, self.run)
 
     def _keep(self, number: int, judged: Judged, *, cut_short: bool = False) -> None:
         sure = number == 0 or self.relearned
@@ -266,10 +265,8 @@ class _Rounds:
         That is so where the noise was learned again, which earlier rounds did not know, and where
         photons are few, whose noise the network did not meet before these rounds.
         """
-        results = [one.result for one in self.rounds]
-        number = best_round(results)
-        best = next(one.judged.score for one in self.rounds if one.number == number)
-        alike = alike_in_db(results)
+        best = best_of(self.rounds).judged.score
+        alike = alike_in_db([one.result for one in self.rounds])
         if self.relearned:
             alike = {o.number for o in self.rounds if not best.beats(o.judged.score)}
         elif all(trial.photons is None for trial in self.risk.trials):
@@ -282,19 +279,8 @@ class _Rounds:
         rounds = self._compared()
         results = tuple(one.result for one in rounds)
         self._finish(results)
-        number = best_round(results)
-        chosen = next(one for one in rounds if one.number == number)
-        network = self.denoiser.network
-        network.load_state_dict(chosen.weights)
-        share = tell_share(chosen.judged, self.run)
-        return Trained(
-            replace(self.denoiser, collaboration=chosen.judged.share),
-            self.noisy,
-            results,
-            {one.number: one.network_like(network) for one in rounds},
-            self.noise_again,
-            share,
-        )
+        denoiser, history, share = settled_on_best(self.denoiser, rounds, self.run)
+        return Trained(denoiser, self.noisy, results, history, self.noise_again, share)
 
     def _finish(self, results: Sequence[RoundResult]) -> None:
         last, run = results[-1].round, self.run
@@ -310,6 +296,23 @@ class _Rounds:
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)
         run.finish(Stage.ROUNDS, done=self.steps_taken / total)
+
+
+def best_of(rounds: Sequence[Round]) -> Round:
+    """Give the round that is chosen, blind."""
+    number = best_round([one.result for one in rounds])
+    return next(one for one in rounds if one.number == number)
+
+
+def settled_on_best(
+    denoiser: Denoiser, rounds: Sequence[Round], run: Run
+) -> tuple[Denoiser, dict[int, nn.Module], dict[str, Any]]:
+    """Give the denoiser of the best round, the network after each, and what is told of its pass."""
+    best, network = best_of(rounds), denoiser.network
+    network.load_state_dict(best.weights)
+    history = {one.number: one.network_like(network) for one in rounds}
+    share = tell_share(best.judged, run)
+    return replace(denoiser, collaboration=best.judged.share), history, share
 
 
 def _tell_warnings(results: Sequence[RoundResult], run: Run) -> None:
