@@ -56,7 +56,7 @@ def test_no_module_of_the_window_loads_torch() -> None:
     start = "import g2g_desktop.__main__\n"
     loaded = loaded_after(start + IMPORT_ALL.format(package="g2g_desktop"))
     assert {"PySide6", "pyqtgraph", "training_core"} <= loaded
-    assert "torch" not in loaded
+    assert not loaded & {"torch", "scipy"}  # each takes a second to load
 
 
 @pytest.mark.parametrize(

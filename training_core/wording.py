@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+
 
 def figure(value: float) -> str:
     """Write two or three digits, and never an exponent for everyday numbers."""
@@ -34,6 +39,10 @@ LAST_PASS = {
     "it (collaborative pass).",
     0.0: "The result is the network's; filtering similar patches together after it (collaborative "
     "pass) makes it no better.",
+}
+STAND_INS = {
+    "ResampledNoise": "re-sampled real noise",
+    "MeasuredGenerator": "noise with the measured spectrum and histogram",
 }
 TURNING = "since it learns from the noise as it is in each place"
 

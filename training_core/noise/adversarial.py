@@ -12,10 +12,11 @@ from torch.nn import functional
 
 from training_core.compute.checkpoint import NO_PART
 from training_core.run import SILENT, Stage
+from training_core.wording import STAND_INS
 
 from .covariance import LAGS, autocovariance, trend_basis, trend_share
 from .generator import LocalCritic, MeasuredGenerator, ResampledNoise, StationaryGenerator
-from .match import STAND_INS, compare_noise
+from .match import compare_noise
 from .measurement import orientations
 
 if TYPE_CHECKING:

@@ -200,9 +200,3 @@ def _bands(patches: Image) -> Values:
 
 def _rms(values: Values) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
-
-
-STAND_INS = {
-    "ResampledNoise": "re-sampled real noise",
-    "MeasuredGenerator": "noise with the measured spectrum and histogram",
-}

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from training_core.noise.match import STAND_INS
 from training_core.wording import (
     LAST_PASS,
+    STAND_INS,
     TAKEN,
     TURNING,
     again,
