@@ -7,12 +7,12 @@ the card beside its weights), so values are brought to where it is at home: whit
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from training_core.compute.device import choose_device
+from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise
 from training_core.io.tiff_writer import program
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
@@ -21,6 +21,7 @@ from training_core.noise.generator import StationaryGenerator
 from training_core.noise.model import CORRELATED, NoiseModel
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.quality.noise_level import NoiseWindows
+from training_core.stack import Image
 from training_core.training.dncnn_b import (
     SETTINGS,
     FittedChannel,
@@ -29,18 +30,8 @@ from training_core.training.dncnn_b import (
     load_dncnn_b,
 )
 
-from .run import SILENT
-from .stack import centre, check_trainable
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from training_core.denoise.denoiser import Denoiser
-
-    from .run import Run
-    from .stack import Stack
-
-    Image = NDArray[np.float32]
+from .run import SILENT, Run
+from .stack import Stack, centre, check_trainable
 
 SAMPLED_FRAMES = 4
 ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."

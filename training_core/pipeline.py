@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 
-from .compute.checkpoint import NO_CHECKPOINT, describe_job
+from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
 from .compute.device import choose_device, reproducible
 from .compute.memory import give_memory_back
+from .denoise.denoiser import Denoiser
 from .denoise.tiled import denoise
 from .noise.local_strength import WHY as NOISE_TURNS
 from .noise.measurement import note_unlike
 from .patches.smooth_patches import cut_noise_patches
-from .run import SILENT
+from .run import SILENT, Run
 from .selection.neighbours import most_neighbours, with_neighbours
 from .selection.repeats import check_repeats
-from .stack import check_trainable
+from .settings import Settings
+from .stack import Stack, check_trainable
 from .training.as_published import for_stacks, train_as_published
 from .training.calibrate import calibrated
 from .training.channels import learn_channels
@@ -32,15 +34,6 @@ from .training.round import Preview
 from .training.rounds import train_rounds
 from .training.start import untrained
 from .training.task import EstimateTask, Task
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .compute.checkpoint import Checkpoint
-    from .denoise.denoiser import Denoiser
-    from .run import Run
-    from .settings import Settings
-    from .stack import Stack
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .place import PatchLocation, tiles
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from .stack import Stack
+from .stack import Stack
 
 LARGEST_PX = 512
 SMALLEST_PX = 64  # a sliver at the end of a frame teaches nothing

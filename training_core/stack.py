@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
 Pixels = NDArray[Any]
+Image = NDArray[np.float32]
+Values = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
 NEARLY_NOTHING = 1e-9
 

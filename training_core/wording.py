@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.float32]
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def figure(value: float) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,17 +13,13 @@ import numpy as np
 from training_core.errors import CoreError, OutputError
 from training_core.io.readers import list_inputs, open_stack
 from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
-from training_core.stack import check_trainable
+from training_core.run import Run
+from training_core.stack import Stack, check_trainable
+
+from .resume import Existing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     from training_core.compute.checkpoint import Checkpoint
-    from training_core.run import Run
-    from training_core.stack import Stack
-
-    from .resume import Existing
 
     # Gives the denoised stack and how it was made.
     Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]

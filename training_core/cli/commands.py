@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training_core.errors import InputError, OutputError, UsageError
 from training_core.reporting.words import tell_card
-from training_core.settings import PatchSettings, preset
-from training_core.stack import check_trainable
+from training_core.run import Run
+from training_core.settings import PatchSettings, Settings, preset
+from training_core.stack import Stack, check_trainable
 
 from .answer import DONE, answer
 from .batch import Batch, as_dicts, open_noted
@@ -19,13 +22,7 @@ from .resume import Existing
 from .setting_options import with_options
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping
-
     from training_core.compute.checkpoint import Checkpoint
-    from training_core.run import Run
-    from training_core.settings import Settings
-    from training_core.stack import Stack
 
     from .batch import Work
 

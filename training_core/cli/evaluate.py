@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from training_core.errors import CoreError, InputError, UsageError
+from training_core.evaluation.benchmark import Request
 from training_core.evaluation.published_tables import TABLES
 from training_core.evaluation.report import check_folder
+from training_core.evaluation.scores import Report, Row
+from training_core.run import Run
 
 from .batch import Result
 from .resume import Existing
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
-    from training_core.evaluation.benchmark import Request
-    from training_core.evaluation.scores import Report, Row
-    from training_core.run import Run
 
 DATA = Path("shared", "data")  # beside the checkout
 REPORTS = Path("evaluation")

@@ -6,9 +6,10 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from training_core.errors import CoreError, UsageError
 from training_core.io.tiff_writer import program
@@ -17,9 +18,6 @@ from training_core.settings import Settings, limits_of
 
 from . import commands as work
 from .terminal import Terminal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 BAD_INPUT, CANCELLED = 2, 130
 

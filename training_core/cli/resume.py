@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training_core.errors import (
@@ -13,13 +15,10 @@ from training_core.errors import (
     TooFewPatchesError,
     UsageError,
 )
+from training_core.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from training_core.compute.checkpoint import Checkpoint
-    from training_core.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training_core.errors import CoreError
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
 from training_core.settings import Settings, preset
 from training_core.stack import Stack
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from training_core.run import Run
-
-    Result = tuple[str, bool, str]
+Result = tuple[str, bool, str]
 
 IMPORTED = (
     "numpy",

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from tqdm import tqdm
 
 from training_core.run import Event, Note, StageFinished, StageStarted, StepsDone
 from training_core.wording import duration
-
-if TYPE_CHECKING:
-    from typing import TextIO
 
 LINE_SECONDS = 5.0
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"

@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from training_core.errors import CheckpointError
-from training_core.run import SILENT, Cancelled
+from training_core.run import SILENT, Cancelled, Run
+from training_core.settings import Settings
+from training_core.stack import Stack
 
 from .state_file import UNREADABLE, UNWRITABLE, State, read_state, write_state
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from torch import Tensor
-
-    from training_core.run import Run
-    from training_core.settings import Settings
-    from training_core.stack import Stack
-
 
 __all__ = [
     "NO_CHECKPOINT",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from .device import free_bytes
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from torch import Tensor
 
 SHARE_OF_MEMORY = 4  # one part in four of the free memory may hold images
 INDEX, ROW_LENGTH, HEIGHT, WIDTH = range(4)  # columns of a table of windows

@@ -6,22 +6,16 @@ import gc
 import os
 import platform
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isqrt
-from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
 
 from .memory import give_memory_back, keep_memory
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from training_core.run import Run
-
 
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}

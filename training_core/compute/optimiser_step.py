@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training_core.errors import SettingsError
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
 
 from .device import mixed, out_of_memory, release_memory
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
-
-    from torch import Tensor
-
-    from training_core.run import Run
 
 Result = TypeVar("Result")
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from training_core.errors import SettingsError
 from training_core.place import PatchLocation, tiles
+from training_core.run import Run
 
 from .device import out_of_memory, release_memory
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import torch
-    from numpy.typing import NDArray
-
-    from training_core.run import Run
-
-    Layers = NDArray[np.float32]
-    Work = Callable[[PatchLocation], Layers]
+Layers = NDArray[np.float32]
+Work = Callable[[PatchLocation], Layers]
 
 SMALLEST_PX = 32
 

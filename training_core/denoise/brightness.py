@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from training_core.stack import Values
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from training_core.noise.clipping import RecordedNoise
-    from training_core.noise.covariance import Values
 
 
 BLUR_PX = 12  # over this the noise has all but averaged out

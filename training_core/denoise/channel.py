@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from training_core.errors import InputError
 from training_core.noise.clipping import UNTOUCHED, Recording
+from training_core.noise.model import NoiseModel
+from training_core.stack import Stack
 
 from .brightness import BrightnessCurve
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from training_core.noise.model import NoiseModel
-    from training_core.stack import Stack
-
-    from .flat_areas import FlatAreas
+from .flat_areas import FlatAreas
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.fft import dct
+from torch import Tensor
 from torch.nn import functional
 
 from training_core.noise.covariance import dct_variances
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.noise.covariance import Values
-    from training_core.noise.strength_curve import NoiseCurve
+from training_core.noise.strength_curve import NoiseCurve
+from training_core.stack import Values
 
 BLOCK_PX = 8
 THRESHOLD = 2.7  # times the std of a coefficient: below it a coefficient is taken for noise

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training_core.networks.published import takes_estimate
+from training_core.noise.local_strength import EvenNoise
+from training_core.noise.model import NoiseModel
 from training_core.place import turn, turn_back
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
+from training_core.settings import Settings
 
+from .channel import Channel
 from .dct_filter import ShrinkageFilter
 from .neighbours import NeighbourAverage, averaged
 from .nl_bayes import CollaborativeFilter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    from training_core.noise.local_strength import EvenNoise
-    from training_core.noise.model import NoiseModel
-    from training_core.run import Run
-    from training_core.settings import Settings
-
-    from .channel import Channel
-
-    Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

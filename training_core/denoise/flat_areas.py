@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
+
+from training_core.noise.strength_curve import NoiseCurve
 
 from .dct_filter import block_coefficients, lay_blocks, local_sigma, pad_for_blocks
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.noise.strength_curve import NoiseCurve
-
-    Numbers = NDArray[np.float32]
+Numbers = NDArray[np.float32]
 
 CELLS_PX = (4, 8)  # pixels are averaged in cells of this side, the smaller first
 BLOCK, STEP = 16, 4  # cells

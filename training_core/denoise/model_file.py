@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor, nn
 
 from training_core.compute.device import choose_device
+from training_core.compute.state_file import State
 from training_core.errors import ModelError, OutputError, SettingsError
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
@@ -35,14 +39,6 @@ from .brightness import BrightnessCurve
 from .channel import Channel
 from .denoiser import Denoiser
 from .flat_areas import FlatAreas
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from torch import Tensor, nn
-
-    from training_core.compute.state_file import State
 
 FORMAT = "g2g-1"
 

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from training_core.noise.covariance import dct_variances
-from training_core.run import SILENT
+from training_core.noise.local_strength import EvenNoise
+from training_core.noise.model import NoiseModel
+from training_core.noise.strength_curve import NoiseCurve
+from training_core.place import PatchLocation
+from training_core.run import SILENT, Run
+from training_core.stack import Image, Pixels, Stack, Values
 
 from .dct_filter import ShrinkageFilter
 from .nl_bayes import PATCH_PX, STEP_PX
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.noise.covariance import Values
-    from training_core.noise.local_strength import EvenNoise
-    from training_core.noise.model import NoiseModel
-    from training_core.noise.strength_curve import NoiseCurve
-    from training_core.place import PatchLocation
-    from training_core.run import Run
-    from training_core.stack import Pixels, Stack
-
-    Image = NDArray[np.float32]
-
 
 SURPRISING = 4.0  # std by which noise alone hardly ever moves a coefficient, or a mean of many
 BANDS = (2, 4, 8)  # the lowest so many coefficients each way are also judged together

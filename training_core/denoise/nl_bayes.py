@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from training_core.noise.covariance import patch_covariance
-from training_core.run import SILENT
+from training_core.noise.strength_curve import NoiseCurve
+from training_core.run import SILENT, Run
+from training_core.stack import Values
 
 from .dct_filter import local_sigma, mirror
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from training_core.noise.covariance import Values
-    from training_core.noise.strength_curve import NoiseCurve
-    from training_core.run import Run
-
 
 PATCH_PX, STEP_PX = 8, 4
 REACH_PX = 12  # similar patches are looked for so far away

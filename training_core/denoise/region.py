@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from torch import Tensor
 
-    from torch import Tensor
+from .channel import Channel
 
-    from .channel import Channel
-
-    Estimator = Callable[["Estimate"], Tensor]  # makes a clean image of a noisy region
+Estimator = Callable[["Estimate"], Tensor]  # makes a clean image of a noisy region
 
 
 @dataclass(frozen=True, eq=False)

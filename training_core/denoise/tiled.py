@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, Part, State
 from training_core.compute.device import tile_size
 from training_core.compute.memory import give_memory_back
 from training_core.compute.tiles import TilePieces
 from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import is_ct
-from training_core.place import tiles
-from training_core.run import SILENT, Stage
-from training_core.stack import cast
+from training_core.place import PatchLocation, tiles
+from training_core.run import SILENT, Run, Stage
+from training_core.settings import DenoiserSettings
+from training_core.stack import Image, Pixels, Stack, cast
 
-from .channel import check_channels
+from .channel import Channel, check_channels
+from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from training_core.compute.checkpoint import Checkpoint, Part, State
-    from training_core.place import PatchLocation
-    from training_core.run import Run
-    from training_core.settings import DenoiserSettings
-    from training_core.stack import Pixels, Stack
-
-    from .channel import Channel
-    from .denoiser import Denoiser
-
-    Image = NDArray[np.float32]
-
 
 TILE_PX = 2048
 KEPT_IN_CT = 0.2  # so that quarter dose becomes like full dose, which has half of its noise

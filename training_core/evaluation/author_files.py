@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training_core.errors import InputError
 from training_core.stack import Stack
 
 from .dataset import Scene, find_folder, pictures_in, read_gray, stacks_of
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    Volumes = tuple[str, NDArray[np.float32], NDArray[np.float32]]
+Volumes = tuple[str, NDArray[np.float32], NDArray[np.float32]]
 
 MICROGRAPHS = "Real_FM_images"
 MEDICAL = "Medical_images"

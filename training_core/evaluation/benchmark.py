@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
 from training_core.compute.device import choose_device, describe_device
 from training_core.errors import CheckpointError, CoreError
 from training_core.pipeline import learn
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import Settings, preset
+from training_core.stack import Stack
+from training_core.training.report import Learned
 from training_core.wording import duration
 
 from .bias import flat_residual
@@ -25,20 +29,11 @@ from .contenders import (
     classical_contenders,
     g2g_contenders,
 )
+from .dataset import EvaluationSet
 from .datasets import load_table
+from .published_tables import Kind, Table
 from .runner import PartOfRun, Tryout
 from .scores import Report, known_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from training_core.compute.checkpoint import Checkpoint
-    from training_core.stack import Stack
-    from training_core.training.report import Learned
-
-    from .dataset import EvaluationSet
-    from .published_tables import Kind, Table
 
 ALL_ROWS = 4.0  # all methods together take about so many times as long as the final result alone
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from training_core.denoise.denoiser import Denoiser
+from training_core.stack import Values
 
-    from numpy.typing import NDArray
-
-    from training_core.denoise.denoiser import Denoiser
-
-    Image = NDArray[np.floating[Any]]
-    Values = NDArray[np.float64]
+Image = NDArray[np.floating[Any]]
 
 BINS = 16
 SLOPES = ("reference_slope", "slope", "calibration", "calibration_by_place")  # of a Bias

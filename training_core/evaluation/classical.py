@@ -11,22 +11,18 @@ import importlib
 from importlib.util import find_spec
 from itertools import product
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize_scalar
 from skimage import restoration
 
 from training_core.noise.anscombe import fit_stabiliser
 from training_core.quality.noise_level import estimate_noise_sigma
-from training_core.stack import Stack
+from training_core.stack import Stack, Values
 
-if TYPE_CHECKING:
-    from .published_tables import Kind
-
-Values = NDArray[np.float64]
+from .published_tables import Kind
 
 Window = tuple[float, float]
 

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from training_core import first_look
 from training_core.denoise.brightness import BrightnessCurve
-from training_core.denoise.region import Estimate
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.region import Estimate, Estimator
 from training_core.denoise.tiled import denoise, kept_share
 from training_core.errors import ModelError
+from training_core.networks.published import DnCNN
+from training_core.run import Run
+from training_core.stack import Stack, Values
 from training_core.training.dncnn_b import load_dncnn_b
 from training_core.training.first_estimate import estimator_of
 from training_core.training.noisier2noise import NAME as NOISIER2NOISE
+from training_core.training.report import Learned
 
 from . import classical
 from .protocols import protocol_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from torch import nn
-
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimator
-    from training_core.networks.published import DnCNN
-    from training_core.run import Run
-    from training_core.stack import Stack
-    from training_core.training.report import Learned
-
-    from .published_tables import Kind
-
-Values = NDArray[np.float64]
+from .published_tables import Kind
 
 FILTERS = ("blur", "nlm", "tv", "wavelet", "bm3d")
 METHODS = ("noisy", *FILTERS, "dncnn-b", "first-estimate", "g2g", "oracle")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +14,11 @@ from numpy.typing import NDArray
 
 from training_core.errors import InputError
 from training_core.io.pictures import read_picture
-from training_core.stack import Stack
+from training_core.stack import Stack, Values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     from .protocols import Protocol
 
-Values = NDArray[np.float64]
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 

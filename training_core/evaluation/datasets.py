@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training_core.errors import InputError
 from training_core.io.pictures import LUMINANCE, read_picture
@@ -26,12 +28,6 @@ from .dataset import (
 )
 from .protocols import Protocol, protocol_for
 from .published_tables import TABLES, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 __all__ = ["TABLES", "EvaluationSet", "Table", "TestImage", "load_table"]
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from training_core.errors import SettingsError
 from training_core.quality.measures import SOFT_TISSUE_HU
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .published_tables import Kind
+from .published_tables import Kind
 
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 UNIFORM = {"win_size": 7}

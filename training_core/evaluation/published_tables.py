@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from training_core.settings import Settings, preset
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Kind = Literal["natural", "micrograph", "ct"]
 Figures = tuple[float | None, float | None]

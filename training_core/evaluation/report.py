@@ -8,8 +8,9 @@ import os
 import platform
 import re
 import shutil
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
@@ -21,13 +22,7 @@ from training_core.wording import duration
 from .bias import SLOPES
 from .contenders import FILTERS
 from .findings import findings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from .scores import Cell, Example, Mean, Report, Row
-
+from .scores import Cell, Example, Mean, Report, Row
 
 CROP_PX = 300
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")

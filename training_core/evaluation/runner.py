@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,20 +12,16 @@ import numpy as np
 import torch
 
 from training_core.errors import CoreError
-from training_core.run import Run, Stage
+from training_core.run import Event, Run, Stage
 
 from .bias import measure_bias
-from .scores import Cell, Example, measured_row
+from .scores import Cell, Example, Row, measured_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from concurrent.futures import Future
+    from training_core.stack import Values
 
-    from training_core.run import Event
-
-    from .contenders import Contender, Contest, Values
+    from .contenders import Contender, Contest
     from .protocols import Protocol
-    from .scores import Row
 
 EXAMPLES = 3
 MOST_AT_ONCE = 8  # images, for the memory they take

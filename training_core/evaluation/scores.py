@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from training_core.settings import Settings
+from training_core.stack import Values
+
 from .bias import Bias
+from .published_tables import Figures, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from training_core.settings import Settings
-
     from .contenders import Contender
     from .protocols import Protocol
-    from .published_tables import Figures, Table
 
-    Values = NDArray[np.float64]
 
 Source = Literal["measured", "published", "target"]
 

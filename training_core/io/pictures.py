@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from training_core.errors import InputError
-from training_core.stack import Stack
+from training_core.stack import Pixels, Stack
 
 from .axes import arrange
 from .damaged_files import DAMAGE, brief
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from training_core.stack import Pixels
 
 GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 LUMINANCE = (0.299, 0.587, 0.114)

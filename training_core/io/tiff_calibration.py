@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
 from training_core.stack import PixelSize
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Micrometres per unit, as ImageJ, OME and TIFF spell it.
 UNITS_UM = {

@@ -5,27 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 
 from training_core.errors import InputError
 from training_core.run import SILENT, Run, Stage
-from training_core.stack import Stack
+from training_core.stack import Pixels, Stack
 
 from .axes import arrange
 from .damaged_files import DAMAGE, brief
 from .tiff_calibration import calibration_of, value_unit_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from training_core.run import Run
-    from training_core.stack import Pixels
 
 
 def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:

@@ -6,23 +6,20 @@ import json
 import math
 import os
 import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 
 from training_core.errors import InputError, OutputError
 from training_core.run import SILENT, Run, Stage
+from training_core.stack import Pixels, PixelSize, Stack
 
 from .tiff_reader import read_tiff
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from training_core.stack import Pixels, PixelSize, Stack
 
 SUFFIXES = (".tif", ".tiff", ".btf")
 IMAGEJ_DTYPES = ("uint8", "uint16", "int16", "float32")

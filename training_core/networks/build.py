@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import nn
+
+from training_core.settings import DenoiserSettings
 
 from .compact import CompactDenoiser
 from .pretrained import PretrainedDenoiser
 from .published import paper_network
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from training_core.settings import DenoiserSettings
 
 
 def build_network(settings: DenoiserSettings) -> nn.Module:

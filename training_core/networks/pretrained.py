@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training_core.errors import ModelError
 from training_core.resources import resource
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from torch import Tensor
 
 NAME = "pretrained"
 WEIGHTS = "pretrained.safetensors"

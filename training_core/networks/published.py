@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 LATENT = 128
 GENERATED_PX = 64

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from scipy.special import ndtri
+from torch import Tensor, nn
 from torch.nn import functional
 
-from training_core.compute.checkpoint import NO_PART
-from training_core.run import SILENT, Stage
+from training_core.compute.checkpoint import NO_PART, Part
+from training_core.compute.state_file import State
+from training_core.run import SILENT, Run, Stage
+from training_core.settings import NoiseModelSettings
+from training_core.stack import Image, Values
 from training_core.wording import STAND_INS
 
 from .covariance import LAGS, autocovariance, trend_basis, trend_share
 from .generator import LocalCritic, MeasuredGenerator, ResampledNoise, StationaryGenerator
-from .match import compare_noise
-from .measurement import orientations
+from .match import NoiseMatch, compare_noise
+from .measurement import Measurement, orientations
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from training_core.compute.checkpoint import Part
-    from training_core.compute.state_file import State
-    from training_core.run import Run
-    from training_core.settings import NoiseModelSettings
-
-    from .covariance import Values
-    from .match import NoiseMatch
-    from .measurement import Image, Measurement
-
-    Maker = StationaryGenerator | ResampledNoise
+Maker = StationaryGenerator | ResampledNoise
 
 HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
 CRITIC_RATE, AVERAGING = 1e-3, 0.99

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
+
+from training_core.stack import Image, Pixels, Values
 
 from .even_windows import PURE, Windows
 from .strength_curve import fine_energy
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from training_core.stack import Pixels
-
-    Image = NDArray[np.float32]
-    Values = NDArray[np.float64]
 
 STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inverse rises again
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 import torch
 from scipy.special import ndtr
+from torch import Tensor
 from torch.nn import functional
 
 from training_core.patches.smooth_patches import split_channels
-from training_core.stack import centre, sampled_frames
+from training_core.stack import Stack, Values, centre, sampled_frames
 
 from .figures import PixelValues
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
-    from training_core.stack import Stack
-
-    from .covariance import Values
-    from .model import NoiseModel
+from .model import NoiseModel
 
 LOOKED_AT = 8  # stacks
 REACH = 5.0  # std from an end: farther away nothing is cut off

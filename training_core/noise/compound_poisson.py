@@ -6,23 +6,17 @@ with brightness. So its shape is told by what it comes from.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import gammaincinv
 
+from training_core.stack import Image, Values
+
+from .anscombe import Stabiliser
 from .even_windows import PURE, Windows
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from .anscombe import Stabiliser
-    from .covariance import Values
-
-    Image = NDArray[np.float32]
 
 FEW = 8.0  # photons in a usual pixel: with more, stabilised noise is as good as Gaussian
 MANY = 60.0  # from here on pulses are not counted

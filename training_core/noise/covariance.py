@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.fft import dct
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.float32]
-    Values = NDArray[np.float64]
-
+from training_core.stack import Image, Values
 
 FAILED = 0.6  # of the usual std in stabilised units: below it the stabilisation has failed
 LAGS = 15  # px: the correlation is measured up to here

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
+from training_core.stack import Image, Values
 
 from .covariance import trend_basis, trend_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    Values = NDArray[np.float64]
-    Image = NDArray[np.float32]
 
 CLASSES = 16  # of equally many windows
 CALMEST, FEWEST = 0.1, 20  # of a class: this share, and no fewer

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
+
+from training_core.stack import Pixels, Values
 
 from .covariance import LAGS, spectrum
 from .measurement import Measurement, same_both_ways
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from training_core.stack import Pixels
-
-    from .covariance import Values
 
 WHITE = 0.1  # correlation below this counts as none
 SPECTRUM_PX, SPECTRUM_BINS = 64, 16

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from training_core.place import turn
+from training_core.stack import Values
 
 from .covariance import LAGS, spectrum
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from .covariance import Values
 
 KEPT = 512  # patches: 2 MB of a model file at 32 px
 OVERLAP = 4  # a seam is one fourth of a patch wide

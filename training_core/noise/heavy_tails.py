@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from training_core.networks.published import NoiseGenerator
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .model import NoiseModel
 
 HEAVY = 7.0  # kurtosis, 3 for Gaussian noise

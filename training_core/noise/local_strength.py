@@ -7,27 +7,17 @@ hardly any structure reaches, tells how strong it is where.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
 from training_core.patches.local_strength import bounded_sigma, local_sigma, tissue, usual_sigma
-from training_core.run import SILENT
-from training_core.stack import cast, sampled_frames
+from training_core.run import SILENT, Run
+from training_core.stack import Image, Pixels, Stack, Values, cast, sampled_frames
 
 from .covariance import detrended, spectrum
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from training_core.run import Run
-    from training_core.stack import Pixels, Stack
-
-    Image = NDArray[np.float32]
-    Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
+from training_core.stack import Image, Values
+
 from .covariance import detrended, residual_sigmas
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .covariance import Values
-
-    Image = NDArray[np.float32]
 
 CORRELATION_LIMIT, SPECTRUM_LIMIT, KURTOSIS_LIMIT = 0.05, 0.05, 0.10
 NEAR_LAGS = 3

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from training_core.errors import TooFewPatchesError
 from training_core.place import ALL, FLIPS
+from training_core.regions import TrainingRegion
+from training_core.run import Run
+from training_core.settings import NoiseModelSettings
+from training_core.stack import Image, Stack, Values
 from training_core.wording import figure
 
 from .anscombe import Stabiliser, fit_stabiliser
@@ -15,21 +20,6 @@ from .compound_poisson import Photons, fit_photons
 from .covariance import LAGS, autocovariance, detrended, residual_sigmas, stabilised_well
 from .strength_curve import NoiseCurve, fit_curve
 from .white_covariance import reshaped, without_structure
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from training_core.regions import TrainingRegion
-    from training_core.run import Run
-    from training_core.settings import NoiseModelSettings
-    from training_core.stack import Stack
-
-    from .covariance import Values
-
-    Image = NDArray[np.float32]
-
 
 STRUCTURE = 2.0  # times the strength of the usual patch, which noise of its brightness never has
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal

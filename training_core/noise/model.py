@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from training_core.compute.crops import send
 from training_core.networks.published import GENERATED_PX, NoiseGenerator
+from training_core.stack import Image, Values
 
-from .compound_poisson import chances
+from .anscombe import Stabiliser
+from .compound_poisson import Photons, chances
 from .covariance import LAGS
+from .generator import ResampledNoise, StationaryGenerator
+from .match import NoiseMatch
 from .measurement import orientations
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from .anscombe import Stabiliser
-    from .compound_poisson import Photons
-    from .covariance import Values
-    from .generator import ResampledNoise, StationaryGenerator
-    from .match import NoiseMatch
-    from .strength_curve import NoiseCurve
-
-    Image = NDArray[np.float32]
-
+from .strength_curve import NoiseCurve
 
 CORRELATED = 0.2  # of neighbouring pixels' noise
 WHITE = 0.02  # correlation at any lag below this counts as none

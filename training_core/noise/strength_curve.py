@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+
+from training_core.stack import Image, Values
 
 from .covariance import LAGS
 from .even_windows import PURE, Windows
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.float32]
-    Values = NDArray[np.float64]
-
 
 EDGES = 1.2  # times the strongest pure class: where there are only edges, more is structure
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from training_core.errors import SettingsError
+from training_core.stack import Values
 
-Values = NDArray[np.float64]
 Shape = tuple[int, ...]
 Seed = int | tuple[int, ...]  # a tuple names one of many independent draws
 

@@ -8,23 +8,18 @@ whether the noise is nearly white, and then what the middle ones are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
+
+from training_core.stack import Image, Mask, Values
 
 from .covariance import LAGS, trend_basis
 from .even_windows import CALMEST, CLASSES, FEWEST, calmest
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.float32]
-    Mask = NDArray[np.bool_]
-    Values = NDArray[np.float64]
 
 SIDE_PX, STRIDE_PX = 32, 8
 MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200

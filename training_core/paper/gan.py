@@ -7,15 +7,15 @@ alpha (-E c1(n^)) + beta (-E c2(x^ + n^)) + gamma L3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam, RMSprop
 
-from training_core.compute.checkpoint import NO_PART
+from training_core.compute.checkpoint import NO_PART, Part, State
 from training_core.compute.crops import Crops, Epochs, send
 from training_core.compute.device import mixed
 from training_core.compute.optimiser_step import Parts, restore_optimiser
@@ -24,26 +24,15 @@ from training_core.networks.published import (
     GENERATED_PX,
     LATENT,
     Critic,
+    DnCNN,
     NoiseGenerator,
+    UNet,
     init_adversarial,
     paper_network,
 )
-from training_core.run import SILENT, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.compute.checkpoint import Part, State
-    from training_core.networks.published import DnCNN, UNet
-    from training_core.run import Run
-    from training_core.settings import NoiseModelSettings, Settings
-
-    Image = NDArray[np.float32]
-
+from training_core.run import SILENT, Run, Stage
+from training_core.settings import NoiseModelSettings, Settings
+from training_core.stack import Image
 
 EPOCHS, CONSTANT_EPOCHS = 30, 10
 GENERATOR_RATE, CRITIC_RATE, CLIP = 4e-4, 5e-5, 0.02

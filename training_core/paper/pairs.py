@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import torch
+from torch import Tensor, nn
 
 from training_core.compute.crops import HEIGHT, Crops, Epochs
 from training_core.compute.device import mixed
 from training_core.compute.optimiser_step import Parts
-from training_core.networks.published import fold_batch_norm
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.region import Estimate
+from training_core.networks.published import NoiseGenerator, fold_batch_norm
 from training_core.noise.model import made_by_g1
+from training_core.run import Run
+from training_core.settings import DenoiserSettings, Settings
 
 from .gan import published_windows
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from torch import Tensor, nn
-
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate
-    from training_core.networks.published import NoiseGenerator
-    from training_core.run import Run
-    from training_core.settings import DenoiserSettings, Settings
 
 
 class PublishedPairs:

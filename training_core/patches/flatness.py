@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .window_moments import slabs, window_count, window_moments
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .window_moments import Frame, Map
+from .window_moments import Frame, Map, slabs, window_count, window_moments
 
 SLAB_WINDOWS = 1 << 13  # each takes about a kilobyte meanwhile
 TREND = 3  # polynomials of degree 0, 1, 2 along each side

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
 
 from training_core.errors import SettingsError
 
-from .window_moments import slabs, window_count, window_moments
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .window_moments import Frame, Map
+from .window_moments import Frame, Map, slabs, window_count, window_moments
 
 
 def homogeneity_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:

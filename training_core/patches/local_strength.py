@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, median_filter
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Image = NDArray[np.float32]
-    Values = NDArray[np.float64]
-
+from training_core.stack import Image, Values
 
 AIR_HU = -300.0  # below it are air, lungs and padding, whose noise has another spectrum
 WINDOW_PX, STRIDE_PX = 32, 8

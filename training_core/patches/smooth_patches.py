@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training_core.errors import TooFewPatchesError
-from training_core.run import SILENT, Stage
+from training_core.run import SILENT, Run, Stage
 from training_core.settings import PatchSettings
+from training_core.stack import Image, Stack
 
 from .flatness import NoiseFloor, flatness_map
 from .homogeneity import homogeneity_map
+from .window_moments import Map
 from .window_scores import (
     PER_BIN,
     WindowScores,
@@ -25,17 +29,7 @@ from .window_scores import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from training_core.compute.checkpoint import Checkpoint, Part, State
-    from training_core.run import Run
-    from training_core.stack import Stack
-
-    from .window_moments import Map
-
-    Image = NDArray[np.float32]
 
 
 __all__ = [

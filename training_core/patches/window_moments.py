@@ -7,18 +7,15 @@ first and then by doubling, so the cost per pixel hardly depends on the size of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import gcd
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    Frame = NDArray[np.floating[Any]]
-    Map = NDArray[np.float64]
+Frame = NDArray[np.floating[Any]]
+Map = NDArray[np.float64]
 
 SLAB_PIXELS = 1 << 19  # about what stays in the cache
 

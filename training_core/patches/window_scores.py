@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training_core.settings import PatchSettings, limits_of
+from training_core.stack import Mask
 
 from .flatness import NoiseFloor, flatness_map
 from .homogeneity import homogeneity_map
-from .window_moments import window_moments
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from .window_moments import Frame, Map
-
-    Mask = NDArray[np.bool_]
+from .window_moments import Frame, Map, window_moments
 
 BINS = 8  # brightness classes; dark windows alone would hide how the noise grows with the signal
 PER_BIN = 60

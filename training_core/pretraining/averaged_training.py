@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from training_core.compute.checkpoint import Checkpoint
 from training_core.compute.optimiser_step import TrainingStep
+from training_core.compute.state_file import State
 from training_core.noise.adversarial import follow
-from training_core.run import SILENT, Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.compute.state_file import State
-    from training_core.run import Run
-
-    Image = NDArray[np.float32]
+from training_core.run import SILENT, Run, Stage
+from training_core.stack import Image
 
 Network = TypeVar("Network", bound=nn.Module)
 LEAST_RATE = 1e-3  # of the first rate: the end of the cosine

@@ -6,33 +6,24 @@ Zhang et al., Beyond a Gaussian Denoiser, IEEE TIP 26, 2017: noise of standard d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
+from training_core.compute.checkpoint import Checkpoint
+from training_core.compute.state_file import State
 from training_core.errors import InputError
 from training_core.networks.published import DnCNN, fold_batch_norm
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
+from training_core.stack import Image
 from training_core.training.dncnn_b import DEPTH
 
 from .averaged_training import AveragedTraining, TrainingSize, train_on
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.compute.checkpoint import Checkpoint
-    from training_core.compute.state_file import State
-    from training_core.run import Run
-
-    Image = NDArray[np.float32]
 
 LARGEST_SIGMA = 55 / 255
 SCALES = (1.0, 0.9, 0.8, 0.7)

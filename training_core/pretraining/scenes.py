@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage, signal
 
 from training_core.noise.anscombe import STABILISED_FLOOR, Stabiliser
@@ -15,15 +16,7 @@ from training_core.noise.covariance import LAGS
 from training_core.noise.heavy_tails import HEAVY
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.noise.synthetic import poisson_gaussian
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from training_core.noise.covariance import Values
-
-    Image = NDArray[np.float32]
+from training_core.stack import Image, Values
 
 SCALES = (1.0, 1.0, 0.85, 0.7)
 INVERTED, DARKENED, BLURRED = 0.25, 0.4, 0.5  # shares of the scenes

@@ -7,32 +7,24 @@ and every crop follows from the seed and its number, so that a checkpoint needs 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.errors import InputError
 from training_core.networks.pretrained import NAME, PretrainedDenoiser, load_pretrained
 from training_core.place import ALL, turn
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
+from training_core.stack import Image
 
 from .averaged_training import AveragedTraining, TrainingSize, train_on
 from .scenes import SCALES, Kind, draw_scene
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.compute.checkpoint import Checkpoint
-    from training_core.run import Run
-
-    Image = NDArray[np.float32]
 
 CROPS_PER_SCENE = 32  # that many crops are taken for each new scene
 WARM_UP = 200

@@ -10,17 +10,13 @@ denoised image holds nothing.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal.windows import tukey
 
-from training_core.stack import centre
-
-if TYPE_CHECKING:
-    from training_core.stack import Stack
+from training_core.stack import Stack, centre
 
 Curve = NDArray[np.float64]
 Frame = NDArray[np.floating]

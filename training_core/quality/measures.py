@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from training_core.errors import InputError
-from training_core.run import SILENT
-from training_core.stack import centre, sampled_frames
+from training_core.run import SILENT, Run
+from training_core.stack import Stack, centre, sampled_frames
 
 from .frc import resolution_um
 from .noise_level import NoiseWindows, estimate_noise_sigma
-
-if TYPE_CHECKING:
-    from training_core.run import Run
-    from training_core.stack import Stack
 
 __all__ = [
     "BlindQuality",

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training_core.stack import centre, sampled_frames
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from training_core.stack import Stack
+from training_core.stack import Stack, Values, centre, sampled_frames
 
 Image = NDArray[np.floating]
-Values = NDArray[np.float64]
 
 WINDOW_PX = 16
 MOST_WINDOWS = 8192

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from math import floor, log10
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from training_core.errors import OutputError
-from training_core.quality.measures import SOFT_TISSUE_HU, compare_with_reference
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from training_core.patches.smooth_patches import SmoothPatches
-    from training_core.quality.measures import ReferenceQuality
-    from training_core.stack import Stack
-
+from training_core.patches.smooth_patches import SmoothPatches
+from training_core.quality.measures import SOFT_TISSUE_HU, ReferenceQuality, compare_with_reference
+from training_core.stack import Stack
 
 Place = tuple[int, int, int]
 

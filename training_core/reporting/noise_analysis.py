@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training_core.errors import TooFewPatchesError
 from training_core.noise.figures import FIGURES, MeasuredNoise, PixelValues
@@ -17,16 +18,10 @@ from training_core.patches.smooth_patches import (
     find_smooth_patches,
     split_channels,
 )
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
 from training_core.settings import NoiseModelSettings, PatchSettings
-from training_core.stack import centre, sampled_frames
+from training_core.stack import Stack, centre, sampled_frames
 from training_core.wording import figure
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from training_core.run import Run
-    from training_core.stack import Stack
 
 SAME = 1.2  # variance in the bright over that in the dark: nothing worth saying
 HARDLY = 1.6  # a quarter more std

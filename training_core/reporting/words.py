@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from training_core.wording import (
     LAST_PASS,
@@ -18,10 +19,7 @@ from training_core.wording import (
     warnings_of,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    Card = Mapping[str, Any]
+Card = Mapping[str, Any]
 
 METHODS = {
     "shrinkage": ("classical filters", "Filters that know the learned noise"),

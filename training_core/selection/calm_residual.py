@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
+from training_core.denoise.channel import Channel
 from training_core.noise.white_covariance import SIDE_PX, window_spectra
 
-from .sure import BLOCK_PX
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.denoise.channel import Channel
-
-    from .sure import Trial
+from .sure import BLOCK_PX, Trial
 
 TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
 STRIDE_PX = SIDE_PX // 2

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
+from torch import Tensor
+
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.region import Estimate
+from training_core.run import Run
 from training_core.wording import LAST_PASS, TAKEN
 
 from .calm_residual import calm_residual
-from .sure import estimates_of
+from .sure import Risk, RiskEstimator, estimates_of
 from .warnings import find_warnings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from torch import Tensor
-
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate
-    from training_core.run import Run
-
-    from .sure import Risk, RiskEstimator
 
 SHARES = (1.0, 0.5, 0.0)  # where two are alike, the one with more of the pass stands
 

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 
-from training_core.compute.checkpoint import NO_CHECKPOINT
-from training_core.denoise.neighbours import SEQUENCES, averaged
+from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, State
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.neighbours import SEQUENCES, NeighbourFrames, averaged
+from training_core.denoise.region import Estimate
 from training_core.networks.compact import CompactDenoiser
-from training_core.run import Stage
+from training_core.regions import TrainingRegion
+from training_core.run import Run, Stage
+from training_core.settings import Settings
 
 from .sure import JUDGED_PX, Risk, RiskEstimator, estimates_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from training_core.compute.checkpoint import Checkpoint, State
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.neighbours import NeighbourFrames
-    from training_core.denoise.region import Estimate
-    from training_core.regions import TrainingRegion
-    from training_core.run import Run
-    from training_core.settings import Settings
 
 AUTOMATIC, MOST = "automatic", 2
 GAIN_DB = 0.05  # it must gain, for what it costs

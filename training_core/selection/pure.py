@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training_core.denoise.region import Estimate, Estimator
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.denoise.region import Estimate, Estimator
-    from training_core.noise.covariance import Values
+    from training_core.stack import Values
 
 # A photon is added to one pixel of each such cell. What one does to the pixel of another counts,
 # too: at most 2 / 64 of the noise's power, and the more the wider a result is smoothed.

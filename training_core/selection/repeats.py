@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training_core.errors import InputError
-from training_core.run import SILENT
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from training_core.run import Run
-    from training_core.stack import Stack
+from training_core.run import SILENT, Run
+from training_core.stack import Stack
 
 MOST = 2
 SAME_BRIGHTNESS = 0.02  # of the mean; beyond, the estimated errors are off by more than noise

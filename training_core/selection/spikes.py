@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import torch
+from torch import Tensor
 
+from training_core.denoise.region import Estimate, Estimator
 from training_core.noise.heavy_tails import kurtosis, noise_sample
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from training_core.denoise.region import Estimate, Estimator
-
 
 CELLS_PX = {8: 2, 16: 3, 32: 4}  # sides of cells of which one pixel is drawn anew, and how often
 

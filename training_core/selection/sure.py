@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from training_core.denoise.denoiser import first_look
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser, first_look
+from training_core.denoise.region import Estimate, Estimator
 from training_core.noise.heavy_tails import is_heavy_tailed
 from training_core.place import PatchLocation, tiles
+from training_core.run import Run
+from training_core.stack import Mask, Values
 
 from .pure import PhotonTrial
 from .spikes import TailTrial
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate, Estimator
-    from training_core.noise.covariance import Values
-    from training_core.run import Run
-
-    Mask = NDArray[np.bool_]
 
 PROBE = 0.1  # strength of the probe, in std of the noise
 JUDGED_PX, JUDGED_CROPS = 192, 8

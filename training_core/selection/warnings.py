@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training_core.denoise.brightness import shift_by_brightness
+from training_core.stack import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from torch import Tensor
 
     from training_core.denoise.channel import Channel
-    from training_core.noise.covariance import Values
 
     from .sure import Trial
 

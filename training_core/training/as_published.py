@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
+from training_core.compute.checkpoint import Part, State
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.model_file import channel_from, channel_state
+from training_core.denoise.region import Estimate
 from training_core.networks.build import build_network
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.measurement import measure_noise
@@ -20,11 +23,11 @@ from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper.gan import first_network, train_paper_gan
 from training_core.paper.pairs import PublishedPairs
 from training_core.patches.smooth_patches import cut_noise_patches
-from training_core.run import SILENT, Stage
+from training_core.run import SILENT, Run, Stage
 from training_core.selection.last_pass import Judged, choose_share
 from training_core.selection.sure import Risk, RiskEstimator
-from training_core.settings import preset
-from training_core.stack import IntensityRange
+from training_core.settings import Settings, preset
+from training_core.stack import Image, IntensityRange, Stack
 
 from .calibrate import calibrated
 from .channels import MEASURED_REGIONS
@@ -32,23 +35,7 @@ from .material import Material
 from .report import Learned, TrainingReport
 from .round import Preview, train_round
 from .rounds import Round, settled_on_best
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import nn
-
-    from training_core.compute.checkpoint import Part, State
-    from training_core.denoise.region import Estimate
-    from training_core.run import Run
-    from training_core.settings import Settings
-    from training_core.stack import Stack
-
-    from .task import Task
-
-    Image = NDArray[np.float32]
-
+from .task import Task
 
 # What the authors changed for CT.
 STRICTNESS, BATCH, STEPS = 0.15, 4, 153_750  # 20 500 crops, 30 epochs

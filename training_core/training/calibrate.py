@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from training_core.denoise.brightness import BrightnessCurve, shift_by_brightness, uncut
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.flat_areas import MOST, FlatAreas, learned
-from training_core.denoise.region import on_channels
+from training_core.denoise.region import Estimate, on_channels
 from training_core.denoise.tiled import to_stack_units
 from training_core.noise.clipping import RecordedNoise
-from training_core.run import SILENT
+from training_core.regions import TrainingRegion
+from training_core.run import SILENT, Run
 
+from .material import Material
 from .pairs import estimate_all
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate
-    from training_core.regions import TrainingRegion
-    from training_core.run import Run
-
-    from .material import Material
-    from .task import Task
-
+from .task import Task
 
 MUCH = 0.003  # of its pixels; of Gaussian noise 2.97 std
 SAMPLES, SAMPLE_PX = 6, 256

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training_core.compute.checkpoint import Part, State
 from training_core.denoise.channel import Channel
 from training_core.denoise.model_file import channel_from, channel_state
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -15,20 +16,11 @@ from training_core.noise.clipping import Recording
 from training_core.noise.local_strength import is_ct, turns
 from training_core.noise.measurement import measure_noise
 from training_core.noise.model import NoiseModel
+from training_core.stack import Image
 
+from .material import Material
 from .remeasure import refined
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from training_core.compute.checkpoint import Part, State
-
-    from .material import Material
-    from .task import Task
-
-    Image = NDArray[np.float32]
+from .task import Task
 
 MEASURED_REGIONS = 8
 

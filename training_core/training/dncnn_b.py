@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimate
 from training_core.networks.pretrained import fill_with_bundled, write_weights
 from training_core.networks.published import DnCNN, fold_batch_norm
+from training_core.noise.model import NoiseModel
 from training_core.place import tiles
-from training_core.run import SILENT
+from training_core.run import SILENT, Run
 from training_core.selection.sure import error_estimate
 from training_core.settings import DenoiserSettings, Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.noise.model import NoiseModel
-    from training_core.run import Run
-
-    Image = NDArray[np.float32]
-
+from training_core.stack import Image
 
 NAME = "dncnn-b"
 WEIGHTS = "dncnn_b.safetensors"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
 from training_core.compute.device import mixed, tile_size
 from training_core.compute.optimiser_step import TrainingStep
@@ -27,19 +28,13 @@ from training_core.place import tiles
 from training_core.run import Stage
 from training_core.selection.neighbours import AUTOMATIC, JUDGED_MPX, MOST
 from training_core.selection.sure import JUDGED_CROPS, JUDGED_PX
+from training_core.settings import Settings
+from training_core.stack import Stack
 
 from .first_estimate import AUTOMATIC as AUTOMATIC_FIRST
 from .first_estimate import METHODS
 from .noisier2noise import NAME as NOISIER2NOISE
 from .noisier2noise import SHARE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from torch import nn
-
-    from training_core.settings import Settings
-    from training_core.stack import Stack
 
 SAMPLE_PX = 96
 WHOLE_BATCH, FEW = 8, 4  # batches up to 8 are timed as they are, larger ones from 1 and 4 crops

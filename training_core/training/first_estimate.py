@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from training_core.compute.checkpoint import State
+from training_core.denoise.channel import Channel
 from training_core.denoise.dct_filter import ShrinkageFilter
-from training_core.denoise.denoiser import first_look
+from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.nl_bayes import CollaborativeFilter
+from training_core.denoise.region import Estimate, Estimator
 from training_core.errors import ModelError
 from training_core.networks.pretrained import HEAVY_TAILS
 from training_core.networks.pretrained import NAME as PRETRAINED
-from training_core.run import SILENT, Stage
+from training_core.run import SILENT, Run, Stage
+from training_core.selection.sure import RiskEstimator
 from training_core.selection.warnings import find_warnings
 from training_core.wording import TURNING
 
@@ -26,19 +32,6 @@ from .noisier2noise import noisier2noise
 from .pairs import with_channels
 from .start import bundled_start, weights_for
 from .task import EstimateTask
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
-
-    from torch import Tensor
-
-    from training_core.compute.checkpoint import State
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate, Estimator
-    from training_core.run import Run
-    from training_core.selection.sure import RiskEstimator
 
 AUTOMATIC = "automatic"
 CORRELATED = "it knows white noise only, and the noise of this stack is correlated"

@@ -6,41 +6,32 @@ the far values well and the others not at all. A network that knows such noise t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
+from torch import Tensor
 
-from training_core.denoise.region import on_channels
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.region import Estimate, on_channels
 from training_core.errors import ModelError
 from training_core.networks.pretrained import NAME
 from training_core.noise.clipping import RecordedNoise
 from training_core.noise.generator import ResampledNoise
 from training_core.noise.heavy_tails import is_heavy_tailed, kurtosis, noise_sample
+from training_core.noise.model import NoiseModel
 from training_core.noise.strength_curve import NoiseCurve
+from training_core.run import Run
+from training_core.settings import Settings
+from training_core.stack import Image, Values
 from training_core.wording import held_by_few
 
 from .start import bundled_start
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate
-    from training_core.noise.covariance import Values
-    from training_core.noise.model import NoiseModel
-    from training_core.run import Run
-    from training_core.settings import Settings
-
-    from .task import Task
-
-    Image = NDArray[np.float32]
+from .task import Task
 
 AROUND_PX = 9  # side of what the contrast at a pixel is measured in
 NEAR_PX = 3  # side of what is alike where there is no noise

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from training_core.denoise.channel import Channel
 from training_core.denoise.neighbours import NeighbourFrames
 from training_core.denoise.region import Estimate
 from training_core.noise.local_strength import EvenNoise, is_ct
 from training_core.patches.local_strength import tissue
-from training_core.regions import choose_regions
+from training_core.regions import TrainingRegion, choose_regions
+from training_core.run import Run
 from training_core.selection.sure import RiskEstimator
+from training_core.stack import Image, Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Self
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from training_core.denoise.channel import Channel
-    from training_core.regions import TrainingRegion
-    from training_core.run import Run
-    from training_core.stack import Stack
-
     from .task import Task
-
-    Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,28 +8,22 @@ the network g gives that at once: |(g + z + n) / 2 - z|^2, its loss, is |g - (z 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
+from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.nl_bayes import CollaborativeFilter
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Estimate, Estimator
 from training_core.networks.build import build_network
 from training_core.run import Stage
+from training_core.settings import Settings
 
 from .pairs import Pair, PreparedPairs, copies_of
 from .round import RoundTraining
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.region import Estimator
-    from training_core.settings import Settings
-
-    from .task import EstimateTask
+from .task import EstimateTask
 
 NAME = "noisier2noise"
 SHARE = 0.5  # of the steps of a round

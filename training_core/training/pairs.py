@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import torch
+from torch import Tensor
 
+from training_core.compute.checkpoint import Part, State
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.region import Estimate
 from training_core.networks.pretrained import PretrainedDenoiser
 from training_core.noise.clipping import RecordedNoise
 from training_core.noise.local_strength import WHY as NOISE_TURNS
 from training_core.place import turn
-from training_core.run import Stage
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
-    from training_core.compute.checkpoint import Part, State
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.run import Run
-    from training_core.settings import DenoiserSettings
-    from training_core.stack import Stack
-
+from training_core.run import Run, Stage
+from training_core.settings import DenoiserSettings
+from training_core.stack import Stack
 
 PREPARED_PX = 3_000_000  # noisy copies of this many pixels are made ahead in each round
 FEWEST_COPIES, MOST_COPIES = 1, 12

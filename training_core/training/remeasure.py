@@ -10,39 +10,30 @@ it is the network, once that takes more than the known noise from calm places (`
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates, uniform_filter
+from torch import Tensor
 
+from training_core.denoise.channel import Channel
 from training_core.denoise.dct_filter import ShrinkageFilter
+from training_core.denoise.denoiser import Denoiser
 from training_core.noise.covariance import LAGS, autocovariance, spectrum
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.noise.measurement import Measurement, orientations, strengths_of
+from training_core.noise.model import NoiseModel
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.noise.white_covariance import SIDE_PX, window_spectra
-from training_core.run import Stage
+from training_core.run import Run, Stage
 from training_core.selection.calm_residual import TOO_WEAK
-from training_core.selection.sure import PROBE
+from training_core.selection.sure import PROBE, RiskEstimator, Trial
+from training_core.stack import Image, Values
 from training_core.wording import again
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.noise.covariance import Values
-    from training_core.noise.model import NoiseModel
-    from training_core.run import Run
-    from training_core.selection.sure import RiskEstimator, Trial
-
-    Image = NDArray[np.float32]
 
 STRIDE_PX = SIDE_PX // 2
 FEWEST = 100  # windows of a channel

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from training_core.compute.device import describe_device
+from training_core.denoise.channel import Channel
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.region import Estimator
 from training_core.io.tiff_writer import program
-from training_core.selection.choice import best_round
+from training_core.selection.choice import RoundResult, best_round
+from training_core.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from torch import nn
-
-    from training_core.denoise.channel import Channel
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimator
-    from training_core.selection.choice import RoundResult
-    from training_core.stack import Stack
-
     from .first_estimate import FirstChoice
 
 

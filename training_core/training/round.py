@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import nn
 
+from training_core.compute.checkpoint import State
 from training_core.compute.optimiser_step import TrainingStep
-from training_core.denoise.neighbours import averaged
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.neighbours import NeighbourFrames, averaged
 from training_core.denoise.tiled import to_stack_units
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import follow
+from training_core.paper.pairs import PublishedPairs
 from training_core.place import PatchLocation
-from training_core.run import PreviewReady, Region, Stage
+from training_core.run import PreviewReady, Region, Run, Stage
+from training_core.settings import DenoiserSettings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torch import nn
-
-    from training_core.compute.checkpoint import State
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.neighbours import NeighbourFrames
-    from training_core.paper.pairs import PublishedPairs
-    from training_core.run import Run
-    from training_core.settings import DenoiserSettings
-
-    from .material import Material
-    from .pairs import PreparedPairs
-    from .task import Task
-
+from .material import Material
+from .pairs import PreparedPairs
+from .task import Task
 
 WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
 LONGEST_GRADIENT = 1.0

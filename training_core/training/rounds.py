@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from training_core.denoise.region import on_channels
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.region import Estimate, on_channels
 from training_core.networks.published import takes_estimate
-from training_core.run import Stage
+from training_core.run import Run, Stage
 from training_core.selection.choice import GAIN_DB, RoundResult, alike_in_db, best_round, doubt_of
 from training_core.selection.last_pass import SHARES, Judged, choose_share, judge_shares, tell_share
 from training_core.selection.sure import Risk, RiskEstimator
@@ -18,20 +21,8 @@ from training_core.wording import harm
 
 from .pairs import PreparedPairs, estimate_all, recorded_pairs, synthetic_pairs
 from .remeasure import is_too_weak, relearn
-from .round import train_round
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from torch import Tensor, nn
-
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate
-    from training_core.run import Run
-
-    from .round import Preview
-    from .task import Task
+from .round import Preview, train_round
+from .task import Task
 
 KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+import torch
+
+from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.networks.build import build_network
 from training_core.networks.pretrained import (
@@ -16,17 +19,10 @@ from training_core.networks.pretrained import (
     load_pretrained,
 )
 from training_core.noise.heavy_tails import is_heavy_tailed
+from training_core.noise.local_strength import EvenNoise
+from training_core.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    import torch
-
-    from training_core.denoise.channel import Channel
-    from training_core.noise.local_strength import EvenNoise
-    from training_core.settings import Settings
-
-    from .task import Task
+from .task import Task
 
 
 def weights_for(channels: Collection[Channel]) -> str:

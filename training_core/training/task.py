@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training_core.compute.checkpoint import NO_CHECKPOINT
-from training_core.run import SILENT
+import torch
+from torch import Tensor
+
+from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
+from training_core.denoise.region import Estimate
+from training_core.run import SILENT, Run
+from training_core.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import torch
-    from torch import Tensor
-
-    from training_core.compute.checkpoint import Checkpoint
     from training_core.denoise.channel import Channel
-    from training_core.denoise.region import Estimate
-    from training_core.run import Run
-    from training_core.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
