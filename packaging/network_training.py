@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from training_core.pretraining.averaged_training import AveragedTraining, TrainingSize
+    from training_core.pretraining.start_network import AveragedTraining, TrainingSize
 
 LICENCE = """## Licence
 

@@ -16,10 +16,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise
 from training_core.io.tiff_writer import program
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
-from training_core.noise.covariance import LAGS
-from training_core.noise.generator import StationaryGenerator
-from training_core.noise.model import CORRELATED, NoiseModel
-from training_core.noise.strength_curve import NoiseCurve
+from training_core.noise.model import CORRELATED, GaussianNoise
 from training_core.quality.noise_level import NoiseWindows
 from training_core.stack import Image
 from training_core.training.dncnn_b import (
@@ -121,7 +118,9 @@ def _channel(
     stabiliser = _stabiliser(frames, stack)
     stabilised = [stabiliser.forward(frame) for frame in frames]
     windows = NoiseWindows.choose(stabilised)
-    noise = _white_noise(stabiliser, windows.sigma(stabilised), device)
+    # One std for all brightnesses: a curve is wrong where there are only edges, and weak noise
+    # would then be taken for strong.
+    noise = GaussianNoise.white(stabiliser, windows.sigma(stabilised), device)
     return fit_scale(noise, stabilised, device, run), max(map(abs, windows.correlation(stabilised)))
 
 
@@ -129,13 +128,3 @@ def _stabiliser(frames: list[Image], stack: Stack) -> Stabiliser:
     if stack.value_unit == "HU":  # the noise of CT does not grow with the value
         return Stabiliser(offset=stack.intensity.offset, scale=stack.intensity.scale)
     return fit_stabiliser(frames)
-
-
-def _white_noise(stabiliser: Stabiliser, sigma: float, device: torch.device) -> NoiseModel:
-    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
-    covariance[LAGS, LAGS] = 1.0
-    generator = StationaryGenerator(covariance).to(device)
-    # One std for all brightnesses: a curve is wrong where there are only edges, and weak noise
-    # would then be taken for strong.
-    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
-    return NoiseModel(stabiliser, curve, covariance, generator, None, 0)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from training_core.training.material import check_repeats
+
 from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
 from .compute.device import choose_device, reproducible
 from .compute.memory import give_memory_back
@@ -18,7 +20,6 @@ from .noise.measurement import note_unlike
 from .patches.smooth_patches import cut_noise_patches
 from .run import SILENT, Run
 from .selection.neighbours import most_neighbours, with_neighbours
-from .selection.repeats import check_repeats
 from .settings import Settings
 from .stack import Stack, check_trainable
 from .training.as_published import for_stacks, train_as_published
@@ -53,15 +54,14 @@ def denoise_stack(
     repeats: Sequence[Stack] = (),
 ) -> Outcome:
     """Train a denoiser on a stack and denoise the stack with it; for the rest see `train`."""
-    denoiser = train([stack], settings, run=run, checkpoint=checkpoint, repeats=repeats)
+    denoiser = train([stack], settings, repeats=repeats, run=run, checkpoint=checkpoint).denoiser
     return Outcome(denoise(stack, denoiser, run=run, checkpoint=checkpoint), denoiser)
 
 
 def expected_seconds(stack: Stack, settings: Settings) -> float:
     """Estimate how long `denoise_stack` takes here, from a short real calculation."""
     suited = for_stacks(settings, [stack])
-    plan = expected_plan([stack], suited, choose_device(settings.device))
-    return sum(plan.values())
+    return sum(expected_plan([stack], suited, choose_device(settings.device)).values())
 
 
 def train(
@@ -71,7 +71,7 @@ def train(
     run: Run = SILENT,
     checkpoint: Checkpoint = NO_CHECKPOINT,
     repeats: Sequence[Stack] = (),
-) -> Denoiser:
+) -> Learned:
     """Learn one denoiser from stacks that were taken alike; nothing clean is needed.
 
     With `run.stop_and_keep` it finishes early, with what was learned so far.
@@ -96,19 +96,6 @@ def train(
     Cancelled
         If the run was cancelled.
     """
-    learned = learn(stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats)
-    return learned.denoiser
-
-
-def learn(
-    stacks: Sequence[Stack],
-    settings: Settings,
-    *,
-    run: Run = SILENT,
-    checkpoint: Checkpoint = NO_CHECKPOINT,
-    repeats: Sequence[Stack] = (),
-) -> Learned:
-    """Do as `train` does, and give with the denoiser what was learned on the way."""
     started = time.monotonic()
     for stack in stacks:
         check_trainable(stack)
@@ -150,7 +137,8 @@ def train_robustly(
     preview = Preview(material, frames[0])
     trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
     denoiser = calibrated(trained.denoiser, trained.noisy, material, task)
-    report = TrainingReport(
+    learned = Learned(denoiser, trained.history, choice.made, wanted.channels)
+    return learned, TrainingReport(
         trained.results,
         heavy_tails=tails,
         neighbours=averaging.told,
@@ -159,4 +147,3 @@ def train_robustly(
         noise_again=trained.noise_again,
         last_pass=trained.share,
     )
-    return Learned(denoiser, trained.history, choice.made, wanted.channels), report

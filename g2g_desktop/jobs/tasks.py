@@ -81,7 +81,7 @@ def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
 
     device.limit_threads()
     kept = checkpoint.Checkpoint(folder, run=run, save_cancelled=False)  # it is discarded
-    return pipeline.train([stack], settings, run=run, checkpoint=kept)
+    return pipeline.train([stack], settings, run=run, checkpoint=kept).denoiser
 
 
 def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:

@@ -28,7 +28,7 @@ from training_core.noise.adversarial import made_patches, train_generator
 from training_core.noise.covariance import detrended, residual_sigmas, stabilised_well
 from training_core.noise.match import NoiseMatch, NoiseShape, compare_noise
 from training_core.noise.measurement import Measurement, measure_noise
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import PhotonNoise
 from training_core.patches.smooth_patches import cut_patches, find_smooth_patches
 from training_core.settings import preset
 
@@ -125,7 +125,7 @@ def _counted(
     if measured.photons is None:
         return None
     stabiliser, curve, covariance, _, _, photons = measured
-    noise = NoiseModel(stabiliser, curve, covariance, maker, None, 0, photons)
+    noise = PhotonNoise(stabiliser, curve, covariance, maker, None, 0, photons)
     image = torch.from_numpy(clean)[None, None]
     first, second = (noise.add_noise(image, draw)[0, 0].numpy() for _ in range(2))
     return (first - second) / np.sqrt(2)

@@ -37,7 +37,7 @@ from training_core.errors import CoreError
 from training_core.evaluation.dataset import EvaluationSet, TestImage
 from training_core.evaluation.datasets import TABLES, load_table
 from training_core.evaluation.protocols import PUBLISHED
-from training_core.pipeline import learn
+from training_core.pipeline import train
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 from training_core.stack import Stack
 from training_core.wording import duration
@@ -170,7 +170,7 @@ def run_schedule(given: argparse.Namespace, watch: Stopwatch, run: Run) -> list[
     watch.terminal.say(chosen.note)
     existing = Existing(overwrite=given.overwrite, resume=given.resume)
     with existing.checkpoint(given.output, run) as checkpoint:
-        learned = learn(chosen.train, settings, run=run, checkpoint=checkpoint)
+        learned = train(chosen.train, settings, run=run, checkpoint=checkpoint)
         watch(StageStarted(Stage.EVALUATE, 1))
         rows = score_rounds(learned, chosen, run)
         watch(StageFinished(Stage.EVALUATE, 0.0))

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training_core.evaluation.bias import Bias
 from training_core.evaluation.protocols import SANE_CT, SANE_MICROGRAPH
-from training_core.evaluation.scores import Cell, Mean, Report, Row
+from training_core.evaluation.scores import Bias, Cell, Mean, Report, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from results import section, with_section
 
-from training_core.evaluation.bias import SLOPES
+from training_core.evaluation.scores import SLOPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

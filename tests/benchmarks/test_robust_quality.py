@@ -13,12 +13,11 @@ from robust_tables import HEADS, SECTION, Outcome, updated
 from training_core import pipeline
 from training_core.errors import ModelError
 from training_core.evaluation import benchmark as evaluation
-from training_core.evaluation import bias, classical, contenders
-from training_core.evaluation.bias import Bias
+from training_core.evaluation import classical, contenders, scores
 from training_core.evaluation.dataset import EvaluationSet, TestImage
 from training_core.evaluation.protocols import SANE_MICROGRAPH
 from training_core.evaluation.published_tables import TABLES, Table
-from training_core.evaluation.scores import Cell, Mean, Row
+from training_core.evaluation.scores import Bias, Cell, Mean, Row
 from training_core.settings import preset
 from training_core.stack import Stack
 
@@ -266,7 +265,7 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(classical, "find_spec", lambda name: None)
     monkeypatch.setattr(contenders, "load_dncnn_b", missing)
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})  # measures the speed
-    monkeypatch.setattr(bias, "FLAT_PX", 64)
+    monkeypatch.setattr(scores, "FLAT_PX", 64)
     words = ["--only", "tiny", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
     return words, results
 

@@ -25,7 +25,7 @@ from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.paper.gan import first_network
-from training_core.pipeline import denoise_stack, expected_seconds, learn, train
+from training_core.pipeline import denoise_stack, expected_seconds, train
 from training_core.run import (
     Cancelled,
     Note,
@@ -121,9 +121,9 @@ def test_every_channel_has_its_own_noise():
 def test_several_stacks_train_one_denoiser():
     small, _ = noisy_stack((64, 64), seed=5)
     other, clean = noisy_stack((64, 80), seed=6)
-    made = train([small, other], QUICKEST)
+    made = train([small, other], QUICKEST).denoiser
     assert made.card["trained_on"] == ["stack", "stack"]
-    alone = train([small], QUICKEST)
+    alone = train([small], QUICKEST).denoiser
     assert made.card["patches"] > alone.card["patches"]
     denoised = denoise(other, made)
     assert squared_error(denoised.pixels, clean) < 0.2 * squared_error(other.pixels, clean)
@@ -141,7 +141,7 @@ def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it
     few = rng.random(clean.shape) < spikes
     drawn = rng.standard_normal(clean.shape)
     noise = np.where(few, 60.0 * (np.abs(drawn) if bright else drawn), 4.0 * drawn)
-    learned = learn([stack((clean + noise).astype(np.float32))], settings)
+    learned = train([stack((clean + noise).astype(np.float32))], settings)
     chosen = learned.denoiser
     assert chosen.card.get("heavy_tails", []) == [1] * (weights == HEAVY_TAILS)
     generator = chosen.channels[0].noise.generator
@@ -157,7 +157,7 @@ def test_hounsfield_units_stay_linear():
     clean = block(64, 64, -900.0, 400.0)
     noise = (1.0 + (clean + 900.0) / 300.0) * 20.0 * blurred_noise((64, 64), 0.0, seed=7)
     noisy = stack(np.rint(clean + noise).astype(np.int16), value_unit="HU")
-    made = train([noisy], QUICKEST)
+    made = train([noisy], QUICKEST).denoiser
     assert made.channels[0].noise.stabiliser.gain == 0
 
 
@@ -177,7 +177,7 @@ def weights(made):
 
 def test_the_seed_decides():
     noisy, _ = noisy_stack((64, 64))
-    first, second, other = (train([noisy], replace(QUICKEST, seed=s)) for s in (0, 0, 1))
+    first, second, other = (train([noisy], replace(QUICKEST, seed=s)).denoiser for s in (0, 0, 1))
     assert torch.equal(weights(first), weights(second))
     assert not torch.equal(weights(first), weights(other))
     assert first.card["rounds"] == second.card["rounds"]
@@ -193,7 +193,7 @@ def test_the_random_numbers_of_others_are_left_alone():
 
 def test_the_card_tells_the_story():
     noisy, _ = noisy_stack((64, 64))
-    card = train([noisy], QUICKEST).card
+    card = train([noisy], QUICKEST).denoiser.card
     assert json.loads(json.dumps(card)) == card
     assert card["settings"] == QUICKEST.to_dict()
     assert (card["preset"], card["seed"], card["dtype"], card["axes"]) == (
@@ -361,7 +361,7 @@ def test_the_published_method_runs_through(network):
 def test_the_published_method_works_in_one_unit_for_all_stacks():
     frames = 90 + 12 * blurred_noise((2, 80, 80), 0.0, seed=8)
     stacks = [stack(np.rint(frame + 40 * n).astype(np.uint8)) for n, frame in enumerate(frames)]
-    made = train(stacks, tiny_paper("dncnn"))
+    made = train(stacks, tiny_paper("dncnn")).denoiser
     assert made.channels[0].noise.stabiliser == Stabiliser(offset=0.0, scale=255.0)
     assert made.noise_sigma == pytest.approx(12.0, rel=0.1)
 
@@ -370,7 +370,7 @@ def test_what_follows_the_published_networks_is_done_where_it_is_asked_for():
     tiny = tiny_paper("dncnn")
     more = replace(tiny.denoiser, keep_brightness=True, collaborate=True, even_flat_areas=True)
     frame = 90 + 12 * blurred_noise((80, 80), 0.0, seed=8)
-    made = train([stack(np.rint(frame).astype(np.uint8))], replace(tiny, denoiser=more))
+    made = train([stack(np.rint(frame).astype(np.uint8))], replace(tiny, denoiser=more)).denoiser
     (channel,) = made.channels
     assert channel.brightness.shifts.any()
     assert channel.flat_areas is not None
@@ -404,7 +404,7 @@ def test_regions_of_which_crops_are_enough_stay_in_main_memory(name, place, monk
 
 def test_the_published_networks_with_the_convolutional_generator():
     noisy, _ = noisy_stack((64, 64))
-    made = train([noisy], with_denoiser(network="dncnn", steps=1, batch=1))
+    made = train([noisy], with_denoiser(network="dncnn", steps=1, batch=1)).denoiser
     assert isinstance(made.channels[0].noise.generator, StationaryGenerator)
 
 

@@ -16,7 +16,7 @@ from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.covariance import LAGS
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import GaussianNoise, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.settings import DenoiserSettings, NoiseModelSettings, PatchSettings, Settings
 from training_core.stack import Stack
@@ -90,7 +90,7 @@ def noise_model(blur=0.0, stabiliser=None, curve=None):
         torch.manual_seed(0)
         generator = StationaryGenerator(exact)
     curve = curve or NoiseCurve(np.array([20.0]), np.ones(1))
-    return NoiseModel(stabiliser or Stabiliser(), curve, exact, generator.eval(), None, 100)
+    return GaussianNoise(stabiliser or Stabiliser(), curve, exact, generator.eval(), None, 100)
 
 
 def noise_of(values, sigma):
@@ -120,7 +120,7 @@ def with_published_noise(chosen, sigma=0.1):
     torch.manual_seed(0)
     base = chosen.channels[0].noise
     curve = NoiseCurve(np.zeros(1), np.array([sigma]))
-    noise = NoiseModel(Stabiliser(), curve, base.covariance, NoiseGenerator().eval(), None, 9)
+    noise = PublishedNoise(Stabiliser(), curve, base.covariance, NoiseGenerator().eval(), None, 9)
     return replace(chosen, channels=(Channel(noise),))
 
 

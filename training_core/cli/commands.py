@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training_core.errors import InputError, OutputError, UsageError
+from training_core.errors import InputError, OutputError, SettingsError, UsageError
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
@@ -19,7 +20,6 @@ from training_core.stack import Stack, check_trainable
 from .answer import DONE, answer
 from .batch import Batch, as_dicts, open_noted
 from .resume import Existing
-from .setting_options import with_options
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
@@ -156,7 +156,9 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
 
         repeats = [open_noted(path, run) for path in arguments.repeats]
         settings = _settings(arguments)
-        denoiser = train_on(stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats)
+        denoiser = train_on(
+            stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
+        ).denoiser
         save_denoiser(denoiser, arguments.model, overwrite=overwrite)
     facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
     return answer(facts, arguments.json, failed)
@@ -287,3 +289,50 @@ def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> d
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
+
+
+def with_options(settings: Settings, options: Sequence[str]) -> Settings:
+    """Change settings by options such as denoiser.every_orientation=true.
+
+    Parameters
+    ----------
+    options
+        Later ones win. A value is a JSON number, true, false, null (automatic), or a word.
+
+    Raises
+    ------
+    SettingsError
+        If an option is no NAME=VALUE, there is no such setting, or the value is not allowed.
+    """
+    known = set(setting_names(settings))
+    changes: dict[str, dict[str, Any]] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or name not in known:
+            raise SettingsError(
+                f"There is no setting for {option!r}; write NAME=VALUE with one of the names "
+                f"{', '.join(sorted(known))}."
+            )
+        part, _, field = name.rpartition(".")
+        changes.setdefault(part, {})[field] = _value(value)
+    # All at once, since some go only together.
+    whole = changes.pop("", {})
+    parts = {part: replace(getattr(settings, part), **each) for part, each in changes.items()}
+    return replace(settings, **whole, **parts)
+
+
+def setting_names(settings: Any, before: str = "") -> Iterator[str]:
+    """Give the names of all settings, those of parts after the part's name and a dot."""
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value):
+            yield from setting_names(value, f"{before}{item.name}.")
+        elif item.name != "preset":  # which says where all the others began
+            yield before + item.name
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

@@ -73,10 +73,10 @@ def uncut(brightness: BrightnessCurve, recorded: RecordedNoise) -> BrightnessCur
 
 
 def _cut_in_the_dark(recorded: RecordedNoise) -> bool:
-    """Whether noise was cut off at the low end; where photons end, zero is all there is."""
+    """Whether noise was cut off at the low end."""
     noise, lowest = recorded.noise, recorded.recording.lowest
     stabiliser = noise.stabiliser
-    if noise.photons:
+    if noise.ends_by_itself:
         return False
     if not np.isfinite(lowest) or not stabiliser.gain:
         return bool(np.isfinite(lowest))

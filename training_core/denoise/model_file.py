@@ -31,7 +31,7 @@ from training_core.noise.generator import (
 )
 from training_core.noise.local_strength import EvenNoise
 from training_core.noise.match import NoiseMatch
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import PhotonNoise, noise_of
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.settings import Settings
 
@@ -111,7 +111,7 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
         "generator": type(noise.generator).__name__,
         "match": asdict(noise.match) if noise.match else None,
         "patches": noise.patches,
-        "photons": noise.photons.to_dict() if noise.photons else None,
+        "photons": noise.photons.to_dict() if isinstance(noise, PhotonNoise) else None,
     }
 
 
@@ -189,14 +189,14 @@ def channel_from(state: State, place: torch.device) -> Channel:
     """Build a channel from its `channel_state`, with its generator on a device."""
     card, tensors = state["card"], state["tensors"]
     arrays = {name: value.numpy() for name, value in tensors.items() if "generator" not in name}
-    noise = NoiseModel(
+    noise = noise_of(
+        Photons.from_dict(card.get("photons")),  # of 0.1.0 there are none
         Stabiliser.from_dict(card["stabiliser"]),
         NoiseCurve(arrays["curve.levels"], arrays["curve.sigmas"]),
         arrays["covariance"].reshape(KERNEL_PX, KERNEL_PX),
         _generator(card["generator"], _under(tensors, "generator"), place),
         NoiseMatch.from_dict(card["match"]),
         card["patches"],
-        Photons.from_dict(card.get("photons")),  # of 0.1.0 there are none
     )
     brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
     kept = _under(tensors, "flat_areas")  # in models of 0.1.0 there is nothing

@@ -13,14 +13,14 @@ import numpy as np
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
 from training_core.compute.device import choose_device, describe_device
 from training_core.errors import CheckpointError, CoreError
-from training_core.pipeline import learn
+from training_core.evaluation.scores import flat_residual
+from training_core.pipeline import train
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import Settings, preset
 from training_core.stack import Stack
 from training_core.training.report import Learned
 from training_core.wording import duration
 
-from .bias import flat_residual
 from .contenders import (
     METHODS,
     Contender,
@@ -195,7 +195,7 @@ class _Job(PartOfRun):
         """Train as part of this job."""
         self._learned_from = sum(s.frame_count * int(np.prod(s.frame_shape)) for s in stacks)
         before = time.process_time()
-        learned = learn(stacks, settings, run=self, checkpoint=self._checkpoint)
+        learned = train(stacks, settings, run=self, checkpoint=self._checkpoint)
         self.core_seconds = time.process_time() - before
         return learned
 

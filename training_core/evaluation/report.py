@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from training_core.errors import OutputError
+from training_core.evaluation.scores import SLOPES
 from training_core.io.tiff_writer import program
 from training_core.reporting.figures import detail_place, enlarged, save_png, sheet, to_grey
 from training_core.wording import duration
 
-from .bias import SLOPES
 from .contenders import FILTERS
 from .findings import findings
 from .scores import Cell, Example, Mean, Report, Row

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from training_core.errors import CoreError
+from training_core.evaluation.scores import measure_bias
 from training_core.run import Event, Run, Stage
 
-from .bias import measure_bias
 from .scores import Cell, Example, Row, measured_row
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from training_core.networks.pretrained import CompactDenoiser
 from training_core.settings import DenoiserSettings
 
-from .compact import CompactDenoiser
 from .pretrained import PretrainedDenoiser
 from .published import paper_network
 

@@ -43,6 +43,17 @@ class NoiseGenerator(nn.Module):
         noise: Tensor = self.layers(latent[:, :, None, None])
         return noise
 
+    @torch.no_grad()
+    def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
+        """Make noise of any size, (count, 1, height, width), laid in tiles of 64 px."""
+        rows, columns = -(-height // GENERATED_PX), -(-width // GENERATED_PX)
+        latent = torch.randn(count * rows * columns, self.latent, generator=draw)
+        device = next(self.parameters()).device
+        made = self((latent.pin_memory() if device.type == "cuda" else latent).to(device))
+        laid = made.reshape(count, rows, columns, GENERATED_PX, GENERATED_PX).transpose(2, 3)
+        tiled: Tensor = laid.reshape(count, 1, rows * GENERATED_PX, columns * GENERATED_PX)
+        return tiled[..., :height, :width]
+
 
 class Critic(nn.Module):
     """c1 and c2: how real a crop looks, as the mean of local scores."""

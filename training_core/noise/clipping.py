@@ -120,11 +120,10 @@ class RecordedNoise:
         return after, before - after
 
     def _ends(self) -> list[tuple[float, float]]:
-        """Give where something is cut off, and in which direction values lie inside.
-
-        Where photons are few nothing is below the background that could have been.
-        """
-        ends = ((self.low, 1.0), (self.high, -1.0))[1 if self.noise.photons else 0 :]
+        """Give where something is cut off, and in which direction values lie inside."""
+        ends = [(self.high, -1.0)]
+        if not self.noise.ends_by_itself:
+            ends.insert(0, (self.low, 1.0))
         return [(end, sign) for end, sign in ends if np.isfinite(end)]
 
     def _sigma(self, before: Values) -> Values:
@@ -139,10 +138,7 @@ class RecordedNoise:
         unit = self.noise.sample(count, height, width, draw).cpu().numpy()
         mean = clean.cpu().numpy()
         before = mean + np.interp(mean, self.recorded, self.shifts)
-        if self.noise.photons:
-            noisy = self.noise.counted(before, unit, draw)
-        else:
-            noisy = before + self._sigma(before) * unit
+        noisy = self.noise.laid_on(before, self._sigma(before), unit, draw)
         noisy = np.clip(noisy, self.low, self.high)
         stabiliser = self.noise.stabiliser
         if self.recording.step:

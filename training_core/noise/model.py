@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training_core.compute.crops import send
-from training_core.networks.published import GENERATED_PX, NoiseGenerator
-from training_core.stack import Image, Values
+from training_core.networks.published import NoiseGenerator
+from training_core.stack import Image, Pixels, Values
 
 from .anscombe import Stabiliser
 from .compound_poisson import Photons, chances
@@ -23,14 +23,18 @@ from .strength_curve import NoiseCurve
 
 CORRELATED = 0.2  # of neighbouring pixels' noise
 WHITE = 0.02  # correlation at any lag below this counts as none
+HEAVY = 7.0  # kurtosis, 3 for Gaussian noise
+MOST_SHARED = 0.1  # correlation of neighbouring pixels
+EACH_WAY = 0.25  # of the fourth moment is darker than the mean, and as much brighter
+SAMPLE_PX = 512  # side of the noise that is looked at
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseModel:
     """The noise of one channel: n^ = s(x^) g1(r) in stabilised units.
 
-    Where photons are few its shape changes with brightness; then g1 gives only which pixels are
-    how likely, and the photons what they are.
+    What differs between kinds of noise is asked of it and told by `GaussianNoise`, `PhotonNoise`
+    and `PublishedNoise`; nobody need know which of them it is.
 
     Attributes
     ----------
@@ -47,8 +51,6 @@ class NoiseModel:
         published one, which nobody judges.
     patches
         How many smooth patches it was learned from.
-    photons
-        What the noise comes from where photons are few; None where they are many.
     """
 
     stabiliser: Stabiliser
@@ -57,24 +59,29 @@ class NoiseModel:
     generator: StationaryGenerator | ResampledNoise | NoiseGenerator
     match: NoiseMatch | None
     patches: int
-    photons: Photons | None = None
 
-    @torch.no_grad()
+    @property
+    def averages_alike(self) -> bool:
+        """Whether means can be compared stabilised: not where photons are few."""
+        return True
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether noise has a least value of its own, below which a file can cut nothing off."""
+        return False
+
+    @property
+    def is_heavy_tailed(self) -> bool:
+        """Whether a few pixels hold most of the power of the noise, and each for itself."""
+        return False
+
     def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
-        """Make unit noise, (count, 1, height, width) float32; that of g1 is laid in tiles."""
-        if not isinstance(self.generator, NoiseGenerator):
-            return self.generator.sample(count, height, width, draw)
-        made = made_by_g1(self.generator, count, height, width, draw)
-        return made / float(self.curve.sigmas[0])
+        """Make unit noise, (count, 1, height, width) float32."""
+        return self.generator.sample(count, height, width, draw)
 
     def add_noise(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give x^ + s(x^) n^ for stabilised images x^, (count, 1, height, width)."""
-        if not self.photons:
-            return clean + self.apart_from(clean, draw)
-        count, _, height, width = clean.shape
-        unit = self.sample(count, height, width, draw)
-        noisy = self.counted(clean.cpu().numpy(), unit.cpu().numpy(), draw)
-        return torch.from_numpy(noisy).to(clean.device)
+        return clean + self.apart_from(clean, draw)
 
     def apart_from(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give noise as strong as there is at stabilised images x^, and as if of many photons.
@@ -85,13 +92,14 @@ class NoiseModel:
         sigma = torch.from_numpy(self.curve(clean.cpu().numpy())).to(clean.device)
         return sigma * self.sample(count, height, width, draw)
 
-    def counted(self, clean: Image, unit: Image, draw: torch.Generator) -> Image:
-        """Give noisy copies of stabilised images by their `photons`, any shape; `unit` is noise."""
-        photons = self.photons
-        assert photons is not None
-        values = photons.values(self.stabiliser.inverse(clean), chances(unit))
-        values += photons.read * torch.randn(values.shape, generator=draw).numpy()
-        return self.stabiliser.forward(values)
+    def laid_on(self, mean: Values, sigma: Values, unit: Image, draw: torch.Generator) -> Pixels:
+        """Give noisy copies of stabilised images of any shape from unit noise of that shape."""
+        return mean + sigma * unit
+
+    def noise_values(self, draw: torch.Generator) -> Tensor:
+        """Draw unit noise of mean 0, (512^2,) float64."""
+        unit = self.sample(1, SAMPLE_PX, SAMPLE_PX, draw).flatten().cpu().double()
+        return unit - unit.mean()
 
     @property
     def autocorrelation(self) -> Values:
@@ -150,14 +158,86 @@ class NoiseModel:
         return float(max(high - low, np.sqrt(fitted)))
 
 
-@torch.no_grad()
-def made_by_g1(
-    g1: NoiseGenerator, count: int, height: int, width: int, draw: torch.Generator
-) -> Tensor:
-    """Make the published generator's noise, (count, 1, height, width), laid in tiles of 64 px."""
-    rows, columns = -(-height // GENERATED_PX), -(-width // GENERATED_PX)
-    latent = torch.randn(count * rows * columns, g1.latent, generator=draw)
-    made = g1(send(latent, next(g1.parameters()).device))
-    laid = made.reshape(count, rows, columns, GENERATED_PX, GENERATED_PX).transpose(2, 3)
-    tiled: Tensor = laid.reshape(count, 1, rows * GENERATED_PX, columns * GENERATED_PX)
-    return tiled[..., :height, :width]
+class GaussianNoise(NoiseModel):
+    """Noise that is stabilised to one shape at every brightness, Gaussian or with heavier tails."""
+
+    @classmethod
+    def white(cls, stabiliser: Stabiliser, sigma: float, device: torch.device) -> Self:
+        """Give noise of pixels each for itself, of one std at all brightnesses."""
+        covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
+        covariance[LAGS, LAGS] = 1.0
+        curve = NoiseCurve(np.zeros(1), np.array([sigma]))
+        generator = StationaryGenerator(covariance).to(device)
+        return cls(stabiliser, curve, covariance, generator, None, 0)
+
+    @cached_property
+    def is_heavy_tailed(self) -> bool:
+        """Whether a few pixels hold most of the power of the noise, and each for itself.
+
+        Spots that a microscope shows may be as small as a pixel, and hot pixels look like them in
+        one frame. Both are bright, so only noise that goes both ways is taken for such.
+        """
+        if self.correlation > MOST_SHARED:
+            return False
+        unit = self.noise_values(torch.Generator().manual_seed(0))
+        fourth = unit.pow(4)
+        darker = float(fourth[unit < 0].sum() / fourth.sum())
+        return EACH_WAY < darker < 1 - EACH_WAY and kurtosis(unit) > HEAVY
+
+
+@dataclass(frozen=True, eq=False)
+class PhotonNoise(NoiseModel):
+    """Noise of few photons, whose shape changes with brightness.
+
+    The generator gives only which pixels are how likely, and `photons` what they are.
+    """
+
+    photons: Photons
+
+    @property
+    def averages_alike(self) -> bool:
+        """Whether means can be compared stabilised: they are no means of photons."""
+        return False
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether noise has a least value of its own: the background, where no photon is."""
+        return True
+
+    def add_noise(self, clean: Tensor, draw: torch.Generator) -> Tensor:
+        """Give noisy copies of stabilised images x^, (count, 1, height, width)."""
+        count, _, height, width = clean.shape
+        unit = self.sample(count, height, width, draw)
+        noisy = self._counted(clean.cpu().numpy(), unit.cpu().numpy(), draw)
+        return torch.from_numpy(noisy).to(clean.device)
+
+    def laid_on(self, mean: Values, sigma: Values, unit: Image, draw: torch.Generator) -> Pixels:
+        """Give noisy copies of stabilised images of any shape; `photons` say how strong."""
+        return self._counted(mean, unit, draw)
+
+    def _counted(self, clean: Pixels, unit: Image, draw: torch.Generator) -> Image:
+        values = self.photons.values(self.stabiliser.inverse(clean), chances(unit))
+        values += self.photons.read * torch.randn(values.shape, generator=draw).numpy()
+        return self.stabiliser.forward(values)
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedNoise(NoiseModel):
+    """That of the published g1, whose noise has its own strength and knows no brightness."""
+
+    def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
+        """Make unit noise, (count, 1, height, width), laid in tiles of 64 px."""
+        return super().sample(count, height, width, draw) / float(self.curve.sigmas[0])
+
+
+def noise_of(photons: Photons | None, *parts: Any) -> NoiseModel:
+    """Give the kind of noise model that its parts, those of a `NoiseModel` in order, make."""
+    if photons is not None:
+        return PhotonNoise(*parts, photons)  # type: ignore[call-arg]
+    published = any(isinstance(part, NoiseGenerator) for part in parts)
+    return (PublishedNoise if published else GaussianNoise)(*parts)
+
+
+def kurtosis(unit: Tensor) -> float:
+    """Give the fourth moment of values of mean 0 over their squared variance."""
+    return float(unit.pow(4).mean() / unit.square().mean().square())

@@ -16,7 +16,6 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimate
 from training_core.networks.published import NoiseGenerator, fold_batch_norm
-from training_core.noise.model import made_by_g1
 from training_core.run import Run
 from training_core.settings import DenoiserSettings, Settings
 
@@ -71,7 +70,7 @@ class PublishedPairs:
             return torch.cat([teacher(some).float() for some in noisy.chunk(parts)])
 
     def _noise(self, chosen: _ChannelCrops, like: Tensor) -> Tensor:
-        return made_by_g1(chosen.g1, len(like), like.shape[2], like.shape[3], self.draw)
+        return chosen.g1.sample(len(like), like.shape[2], like.shape[3], self.draw)
 
     def state(self) -> dict[str, Any]:
         """Give what the next batch depends on, but the teachers, which the caller has."""

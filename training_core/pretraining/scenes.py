@@ -13,7 +13,7 @@ from scipy import ndimage, signal
 
 from training_core.noise.anscombe import STABILISED_FLOOR, Stabiliser
 from training_core.noise.covariance import LAGS
-from training_core.noise.heavy_tails import HEAVY
+from training_core.noise.model import HEAVY
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.noise.synthetic import poisson_gaussian
 from training_core.stack import Image, Values

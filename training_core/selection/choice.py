@@ -1,16 +1,24 @@
-"""Which round is taken, by what the blind score says of each."""
+"""What is chosen by the blind score: how much of the last pass, and which round."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import Tensor
+
+from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.region import Estimate
 from training_core.errors import SettingsError
+from training_core.run import Run
+from training_core.selection.calm_residual import calm_residual
+from training_core.selection.sure import Risk, RiskEstimator, estimates_of
+from training_core.selection.warnings import find_warnings
+from training_core.wording import LAST_PASS, TAKEN
 
 from .calm_residual import TOO_WEAK
-from .sure import RiskEstimator
 
 GAIN_DB = 0.02  # less than this over the rounds before is no gain
 DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method/09-rounds.md
@@ -85,3 +93,93 @@ def alike_in_db(results: Sequence[RoundResult]) -> set[int]:
     least = min(result.error for result in rounds)
     clearly = 10 ** (GAIN_DB / 10)
     return {r.round for r in rounds if r.error <= max(least, least * clearly)}
+
+
+SHARES = (1.0, 0.5, 0.0)  # where two are alike, the one with more of the pass stands
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How good a denoiser is with the best share of the pass.
+
+    `errors` are those of all shares, by their names; none where there is no choice. `residual` is
+    that of the least share in calm places, over the learned noise; see `calm_residual`.
+    """
+
+    score: Risk
+    warnings: tuple[str, ...] = ()
+    share: float = 1.0
+    errors: Mapping[str, float] = field(default_factory=dict)
+    residual: float = 1.0
+
+    @property
+    def error(self) -> float:
+        """The blind score."""
+        return self.score.error
+
+
+def judge_shares(
+    denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
+) -> Judged:
+    """Choose a share as `choose_share` does, and say what speaks against its result."""
+    judged, made, alone = choose_share(denoiser, judge, run, shares)
+    corrected = denoiser.settings.denoiser.keep_brightness
+    warnings = find_warnings(judge.trials, made, judged.error, corrected=corrected)
+    return replace(judged, warnings=warnings, residual=calm_residual(judge.trials, alone))
+
+
+def choose_share(
+    denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
+) -> tuple[Judged, list[Tensor], list[Tensor]]:
+    """Judge a denoiser with each share of the pass; nothing is chosen where settings do without it.
+
+    Returns
+    -------
+    tuple
+        The best by the blind score, what it made of the trials, and what the least share made.
+    """
+    if not denoiser.settings.denoiser.collaborate:
+        score, made = judge.judge(estimates_of(denoiser, run), run)
+        return Judged(score), made, made
+    results, each = _Results(denoiser, run), []
+    for share in shares:
+        score, made = judge.judge(results.with_share(share), run)
+        each.append((Judged(score, share=share), made))
+    finite = [one for one in each if math.isfinite(one[0].error)]
+    best, of_best = min(finite or each, key=lambda one: one[0].error)
+    errors = {str(one.share): one.error for one, _ in each} if len(each) > 1 else {}
+    return replace(best, errors=errors), of_best, each[-1][1]
+
+
+def tell_share(judged: Judged, run: Run) -> dict[str, Any]:
+    """Say which share was taken and why, and give that in plain values; {} without a choice."""
+    if not judged.errors:
+        return {}
+    told = ", ".join(f"{TAKEN[float(s)]} {100 * e:.1f} %" for s, e in judged.errors.items())
+    run.note(f"{LAST_PASS[judged.share]} Noise power left by the blind score: {told}.")
+    return {"share": judged.share, "errors": dict(judged.errors)}
+
+
+class _Results:
+    """Both results of everything that a judge asks for, which each time is the same in order."""
+
+    def __init__(self, denoiser: Denoiser, run: Run) -> None:
+        self.denoiser, self.run = denoiser, run
+        self.known: list[tuple[Tensor, Tensor]] = []
+        self.asked = 0
+
+    def with_share(self, share: float) -> _Results:
+        """Begin anew with another share of the collaborative pass."""
+        self.share, self.asked = share, 0
+        return self
+
+    def __call__(self, noisy: Estimate) -> Tensor:
+        """Give the estimate of a region, (height, width)."""
+        if self.asked == len(self.known):
+            denoiser, channel = self.denoiser, noisy.channel
+            seen, strength, pilot = denoiser.first_pass(noisy.image, channel, noisy.neighbours)
+            together = denoiser.last_pass(seen, pilot, channel, self.run, strength)
+            self.known.append((pilot, together))
+        pilot, together = self.known[self.asked]
+        self.asked += 1
+        return pilot.lerp(together, self.share)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training_core.denoise.region import Estimate, Estimator
+from training_core.noise.model import PhotonNoise
 
 if TYPE_CHECKING:
     from training_core.stack import Values
@@ -48,9 +49,10 @@ class PhotonTrial:
     @classmethod
     def of(cls, crop: Estimate, guess: Tensor, draw: torch.Generator) -> Self | None:
         """Choose where photons are added; None where they are many or frames were averaged."""
-        noise, photons = crop.channel.noise, crop.channel.noise.photons
-        if photons is None or crop.is_averaged:
+        noise = crop.channel.noise
+        if not isinstance(noise, PhotonNoise) or crop.is_averaged:
             return None
+        photons = noise.photons
         values = noise.stabiliser.algebraic_inverse(crop.image.cpu().numpy())
         mean = noise.stabiliser.inverse(guess.cpu().numpy())
         above = np.maximum(mean - photons.background, 0.0)

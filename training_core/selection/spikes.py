@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from training_core.denoise.region import Estimate, Estimator
-from training_core.noise.heavy_tails import kurtosis, noise_sample
+from training_core.noise.model import kurtosis
 
 CELLS_PX = {8: 2, 16: 3, 32: 4}  # sides of cells of which one pixel is drawn anew, and how often
 
@@ -51,7 +51,7 @@ class TailTrial:
         """
         if crop.is_averaged:
             return None
-        unit, (height, width) = noise_sample(crop.channel.noise, draw), crop.image.shape
+        unit, (height, width) = crop.channel.noise.noise_values(draw), crop.image.shape
         least = kurtosis(unit)
         cell = next((side for side in CELLS_PX if side**2 >= least), max(CELLS_PX))
         picked, noise = [], []

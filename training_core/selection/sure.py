@@ -13,7 +13,6 @@ from torch import Tensor
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.region import Estimate, Estimator
-from training_core.noise.heavy_tails import is_heavy_tailed
 from training_core.place import PatchLocation, tiles
 from training_core.run import Run
 from training_core.stack import Mask, Values
@@ -123,7 +122,7 @@ class RiskEstimator:
     ) -> None:
         draw = torch.Generator().manual_seed(seed)
         channels = {region.channel for region in noisy}
-        tailed = {c for c in channels if not others and is_heavy_tailed(c.noise)}
+        tailed = {c for c in channels if not others and c.noise.is_heavy_tailed}
         self.trials: list[Trial] = []
         for number, place in _places(noisy, crops, seen):
             crop, *more = (_cut(of[number], place, device) for of in (noisy, *others))

@@ -18,13 +18,13 @@ from training_core.denoise.region import Estimate
 from training_core.networks.build import build_network
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.measurement import measure_noise
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper.gan import first_network, train_paper_gan
 from training_core.paper.pairs import PublishedPairs
 from training_core.patches.smooth_patches import cut_noise_patches
 from training_core.run import SILENT, Run, Stage
-from training_core.selection.last_pass import Judged, choose_share
+from training_core.selection.choice import Judged, choose_share
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.settings import Settings, preset
 from training_core.stack import Image, IntensityRange, Stack
@@ -94,7 +94,7 @@ def _play(number: int, material: Material, patches: Image, task: Task, game: Par
     )
     sigma = float(unit.forward(patches).std(axis=(1, 2)).mean())
     curve = NoiseCurve(np.zeros(1), np.array([sigma]))
-    model = NoiseModel(unit, curve, measured.covariance, gan.g1, None, len(patches))
+    model = PublishedNoise(unit, curve, measured.covariance, gan.g1, None, len(patches))
     return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
 
 

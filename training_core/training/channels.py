@@ -15,7 +15,7 @@ from training_core.noise.adversarial import train_generator
 from training_core.noise.clipping import Recording
 from training_core.noise.local_strength import is_ct, turns
 from training_core.noise.measurement import measure_noise
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import noise_of
 from training_core.stack import Image
 
 from .material import Material
@@ -74,7 +74,7 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
         part=game,
     )
     stabiliser, curve, covariance, _, _, photons = measured
-    model = NoiseModel(stabiliser, curve, covariance, generator, match, len(patches), photons)
+    model = noise_of(photons, stabiliser, curve, covariance, generator, match, len(patches))
     stabilised = np.concatenate([stabiliser.forward(frame).ravel() for frame in frames])
     spread = float(stabilised.std())
     if settings.denoiser.network == PRETRAINED:

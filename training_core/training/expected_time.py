@@ -19,10 +19,7 @@ from training_core.networks.build import build_network
 from training_core.networks.published import GENERATED_PX, fold_batch_norm
 from training_core.noise.adversarial import NoiseGame
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.covariance import LAGS
-from training_core.noise.generator import StationaryGenerator
-from training_core.noise.model import NoiseModel
-from training_core.noise.strength_curve import NoiseCurve
+from training_core.noise.model import GaussianNoise
 from training_core.paper.gan import paper_game
 from training_core.place import tiles
 from training_core.run import Stage
@@ -98,7 +95,9 @@ def _pixels_with_halo(stacks: Sequence[Stack], settings: Settings, device: torch
 
 def _untrained(settings: Settings, device: torch.device) -> Denoiser:
     network = _for_inference(build_network(settings.denoiser).to(device))
-    return Denoiser(network, (Channel(_white_noise(device)),), settings, device)
+    return Denoiser(
+        network, (Channel(GaussianNoise.white(Stabiliser(), 1.0, device)),), settings, device
+    )
 
 
 def _clocked(work: Callable[[], object], device: torch.device) -> float:
@@ -116,14 +115,6 @@ def _seconds_per_pixel(settings: Settings, device: torch.device) -> float:
     channel = denoiser.channels[0]
     image = torch.randn(SAMPLE_PX, SAMPLE_PX).to(device)
     return _clocked(lambda: denoiser.estimate(image, channel), device) / SAMPLE_PX**2
-
-
-def _white_noise(device: torch.device) -> NoiseModel:
-    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
-    covariance[LAGS, LAGS] = 1.0
-    generator = StationaryGenerator(covariance).to(device)
-    curve = NoiseCurve(np.zeros(1), np.ones(1))
-    return NoiseModel(Stabiliser(), curve, covariance, generator, None, 0)
 
 
 def _for_inference(network: nn.Module) -> nn.Module:
@@ -170,5 +161,7 @@ def _seconds_per_game_step(settings: Settings, device: torch.device) -> float:
 
         return _seconds_per_batch(step, chosen.batch, device)
     noise = np.random.default_rng(0).standard_normal((16, 32, 32), dtype=np.float32)
-    noise_game = NoiseGame(noise, _white_noise(device).covariance, chosen, 0, device)
+    noise_game = NoiseGame(
+        noise, GaussianNoise.white(Stabiliser(), 1.0, device).covariance, chosen, 0, device
+    )
     return _clocked(noise_game.step, device)

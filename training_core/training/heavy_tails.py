@@ -22,8 +22,7 @@ from training_core.errors import ModelError
 from training_core.networks.pretrained import NAME
 from training_core.noise.clipping import RecordedNoise
 from training_core.noise.generator import ResampledNoise
-from training_core.noise.heavy_tails import is_heavy_tailed, kurtosis, noise_sample
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import NoiseModel, kurtosis
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Run
 from training_core.settings import Settings
@@ -56,7 +55,7 @@ def with_tails(
         Both, with other channels where such noise was learned, and which these are, counted from 1.
     """
     channels, run = denoiser.channels, task.run
-    tailed = [channel for channel in channels if is_heavy_tailed(channel.noise)]
+    tailed = [channel for channel in channels if channel.noise.is_heavy_tailed]
     few = [region for region in noisy if region.channel in tailed]
     changed = learn_tails(task.settings, few, task.device, run)
     if not changed:
@@ -142,7 +141,7 @@ class _Search:
 
     def learned(self) -> NoiseModel | None:
         """Give the noise, None where it cannot be had."""
-        noise, unit = self.known.noise, noise_sample(self.known.noise, self.draw)
+        noise, unit = self.known.noise, self.known.noise.noise_values(self.draw)
         if len(self.taken) < FEWEST * kurtosis(unit):
             return None
         wanted = _quantiles(self.taken)
@@ -154,7 +153,7 @@ class _Search:
             return None
         curve = NoiseCurve(noise.curve.levels, noise.curve.sigmas * strength)
         learned = replace(noise, generator=_drawn_from(values).to(self.start.device), curve=curve)
-        return learned if is_heavy_tailed(learned) else None
+        return learned if learned.is_heavy_tailed else None
 
     def _of_made(self, values: Values) -> Image:
         """Give what the network takes of noise of these values in calm places."""

@@ -14,8 +14,18 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimate, on_channels
 from training_core.networks.published import takes_estimate
 from training_core.run import Run, Stage
-from training_core.selection.choice import GAIN_DB, RoundResult, alike_in_db, best_round, doubt_of
-from training_core.selection.last_pass import SHARES, Judged, choose_share, judge_shares, tell_share
+from training_core.selection.choice import (
+    GAIN_DB,
+    SHARES,
+    Judged,
+    RoundResult,
+    alike_in_db,
+    best_round,
+    choose_share,
+    doubt_of,
+    judge_shares,
+    tell_share,
+)
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.wording import harm
 

@@ -18,7 +18,6 @@ from training_core.networks.pretrained import (
     PretrainedDenoiser,
     load_pretrained,
 )
-from training_core.noise.heavy_tails import is_heavy_tailed
 from training_core.noise.local_strength import EvenNoise
 from training_core.settings import Settings
 
@@ -27,7 +26,7 @@ from .task import Task
 
 def weights_for(channels: Collection[Channel]) -> str:
     """Name the bundled weights that know the noise of all these channels best."""
-    if all(is_heavy_tailed(channel.noise) for channel in channels):
+    if all(channel.noise.is_heavy_tailed for channel in channels):
         return HEAVY_TAILS
     return WHITE if all(channel.noise.is_white for channel in channels) else WEIGHTS
 

@@ -19,7 +19,7 @@ from training_core.cli.main import main
 from training_core.io.readers import open_stack
 from training_core.io.tiff_writer import write_stack
 from training_core.run import Run, Stage
-from training_core.selection.repeats import check_repeats
+from training_core.training.material import check_repeats
 
 if TYPE_CHECKING:
     from training_core.stack import Stack

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from training_core.cli.commands import _settings
+from training_core.cli.commands import _settings, setting_names, with_options
 from training_core.cli.main import _parser
-from training_core.cli.setting_options import setting_names, with_options
 from training_core.errors import SettingsError
 from training_core.settings import Settings, preset
 

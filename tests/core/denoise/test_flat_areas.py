@@ -16,7 +16,7 @@ from training_core.denoise.flat_areas import FlatAreas, in_cells
 from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.denoise.tiled import denoise
 from training_core.errors import ModelError
-from training_core.evaluation.bias import flat_residual
+from training_core.evaluation.scores import flat_residual
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.generator import ResampledNoise
 from training_core.noise.strength_curve import NoiseCurve

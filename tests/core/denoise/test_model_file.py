@@ -24,7 +24,7 @@ from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.generator import MeasuredGenerator, ResampledNoise
 from training_core.noise.match import NoiseMatch
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import GaussianNoise, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 
 NOISY = stack(
@@ -35,7 +35,7 @@ NOISY = stack(
 
 def two_channels(**changes):
     photons = noise_model(0.6, Stabiliser(1.3, -4.2), NoiseCurve(np.arange(3.0), np.ones(3)))
-    photons = NoiseModel(
+    photons = GaussianNoise(
         photons.stabiliser,
         photons.curve,
         photons.covariance,
@@ -53,7 +53,7 @@ def two_channels(**changes):
 def published(network):
     torch.manual_seed(1)
     base = noise_model()
-    noise = NoiseModel(
+    noise = PublishedNoise(
         Stabiliser(offset=3.0, scale=100.0),
         NoiseCurve(np.zeros(1), np.ones(1)),
         base.covariance,

@@ -22,7 +22,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise
 from training_core.errors import InputError, ModelError, SettingsError, TooFewPatchesError
 from training_core.evaluation import benchmark as evaluation
-from training_core.evaluation import bias, classical, contenders
+from training_core.evaluation import classical, contenders, scores
 from training_core.evaluation.benchmark import Request, choose_trials, settings_for, usual_methods
 from training_core.evaluation.contenders import (
     METHODS,
@@ -71,7 +71,7 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(evaluation, "load_table", lambda table, data, name, seed: sets[name])
     monkeypatch.setattr(evaluation, "preset", lambda name, **changes: QUICKEST)
     monkeypatch.setattr(classical, "find_spec", lambda name: None)
-    monkeypatch.setattr(bias, "FLAT_PX", 64)
+    monkeypatch.setattr(scores, "FLAT_PX", 64)
     return ["evaluate", "tiny", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
 
 
@@ -361,10 +361,10 @@ def test_json_and_no_second_report_in_the_same_place(tiny, capsys):
 
 @pytest.mark.parametrize("error", [TooFewPatchesError, SettingsError])
 def test_without_a_training_the_other_rows_are_still_there(tiny, monkeypatch, capsys, error):
-    def learn(*arguments, **more):
+    def train(*arguments, **more):
         raise error("It cannot be trained.")
 
-    monkeypatch.setattr(evaluation, "learn", learn)
+    monkeypatch.setattr(evaluation, "train", train)
     assert main([*tiny, "--methods", "noisy,g2g", "--json"]) == 0
     captured = capsys.readouterr()
     rows = {row["method"]: row for row in json.loads(captured.out)["tables"][0]["rows"]}

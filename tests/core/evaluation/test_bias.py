@@ -6,7 +6,7 @@ import torch
 
 from tests.support.made_up import blurred_noise, denoiser, noise_model, scene
 from training_core.denoise.denoiser import Denoiser
-from training_core.evaluation.bias import Bias, flat_residual, measure_bias
+from training_core.evaluation.scores import Bias, flat_residual, measure_bias
 
 CLEAN = scene(96, 96)
 WIDE = scene(256, 256)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.support.made_up import covariance
-from training_core.networks.compact import CompactDenoiser
+from training_core.networks.pretrained import CompactDenoiser
 from training_core.noise.covariance import LAGS, autocovariance
 from training_core.noise.generator import LocalCritic, StationaryGenerator
 

@@ -14,7 +14,7 @@ from training_core.denoise.region import Estimate
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.clipping import RecordedNoise, Recording
 from training_core.noise.compound_poisson import Photons, chances, fit_photons
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import GaussianNoise, PhotonNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT
 from training_core.selection.sure import RiskEstimator
@@ -38,7 +38,7 @@ def model(photons=TUBE):
         stabiliser=Stabiliser(photons.gain, -photons.gain * photons.background),
         curve=NoiseCurve(np.array([1.0, 3.0, 6.0]), np.array([0.3, 0.8, 1.0])),
     )
-    return NoiseModel(
+    return PhotonNoise(
         base.stabiliser, base.curve, base.covariance, base.generator, None, 100, photons
     )
 
@@ -144,7 +144,8 @@ def test_noisy_copies_have_the_shape_of_their_brightness():
 def test_the_model_file_keeps_them():
     again = channel_from(channel_state(Channel(model())), CPU)
     assert again.noise.photons == TUBE
-    assert channel_from(channel_state(Channel(noise_model())), CPU).noise.photons is None
+    plain = channel_from(channel_state(Channel(noise_model())), CPU)
+    assert isinstance(plain.noise, GaussianNoise)
 
 
 def test_noise_that_is_added_again_tells_nothing_of_the_image():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.region import Estimate
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.compound_poisson import Photons
-from training_core.noise.heavy_tails import is_heavy_tailed
+from training_core.noise.model import NoiseModel, PhotonNoise, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT
 from training_core.selection.spikes import CELLS_PX, TailTrial
@@ -83,17 +83,17 @@ def test_a_little_more_noise_would_say_nothing_of_what_takes_spikes_away():
 
 
 def test_heavy_tails_are_of_pixels_each_for_itself_and_go_both_ways():
-    assert is_heavy_tailed(spiky())
-    assert is_heavy_tailed(spiky(share=0.001))
-    assert not is_heavy_tailed(spiky(bright=True))  # spots, or hot pixels
-    assert not is_heavy_tailed(spiky(blur=1.0))
-    assert not is_heavy_tailed(noise_model())
-    few = Photons(1.0, 0.0, 0.0, 0.0)
-    assert not is_heavy_tailed(replace(spiky(), photons=few))
+    assert spiky().is_heavy_tailed
+    assert spiky(share=0.001).is_heavy_tailed
+    assert not spiky(bright=True).is_heavy_tailed  # spots, or hot pixels
+    assert not spiky(blur=1.0).is_heavy_tailed
+    assert not noise_model().is_heavy_tailed
+    parts = [getattr(spiky(), field.name) for field in fields(NoiseModel)]
+    assert not PhotonNoise(*parts, Photons(1.0, 0.0, 0.0, 0.0)).is_heavy_tailed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        published = replace(spiky(), generator=NoiseGenerator().eval())
-    assert not is_heavy_tailed(published)
+        parts[3] = NoiseGenerator().eval()
+    assert not PublishedNoise(*parts).is_heavy_tailed
 
 
 @pytest.mark.parametrize(("share", "cell"), [(0.05, 8), (0.02, 16), (0.001, 32)])

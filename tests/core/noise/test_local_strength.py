@@ -17,7 +17,7 @@ from training_core.noise.local_strength import EvenNoise, turns
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.patches.local_strength import evened_frame, local_sigma, tissue
 from training_core.patches.smooth_patches import find_smooth_patches, score_windows
-from training_core.pipeline import learn, train
+from training_core.pipeline import train
 from training_core.place import PatchLocation
 from training_core.reporting.noise_analysis import analyse_noise
 from training_core.reporting.words import tell_card
@@ -217,7 +217,7 @@ def trained(stack, **noise_settings):
             preset("quick").denoiser, first_estimate="shrinkage", rounds=1, steps=4, kept_noise=0.0
         ),
     )
-    return train([stack], settings, run=Run(lambda event: None))
+    return train([stack], settings, run=Run(lambda event: None)).denoiser
 
 
 @pytest.mark.trains
@@ -244,7 +244,7 @@ def test_a_training_shows_and_gives_hounsfield_units():
     run = Run(see)
     run.watch(Region(0, 64, 0, 96, 96))
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, kept_noise=0.0))
-    learned = learn([stack], settings, run=run)
+    learned = train([stack], settings, run=run)
     made = learned.denoiser
     assert made.channels[0].noise.stack_sigma() == pytest.approx(made.even_noise.sigma, rel=0.2)
     shown = pictures[-1]
@@ -293,7 +293,7 @@ def test_kept_noise_is_a_share_of_what_was_removed(even):
 @pytest.mark.trains
 def test_a_channel_of_one_block_still_trains():
     pixels = block(96, 96, 30.0, 80.0) + 25.0 * blurred_noise((96, 96), 0.0, 5)
-    made = train([Stack(pixels.astype(np.int16), "YX", value_unit="HU")], QUICKEST)
+    made = train([Stack(pixels.astype(np.int16), "YX", value_unit="HU")], QUICKEST).denoiser
     assert isinstance(made.channels[0], Channel)
     assert made.even_noise.sigma == pytest.approx(25.0, rel=0.1)
 
@@ -317,7 +317,7 @@ def test_streaks_of_many_directions_are_learned_as_they_were_recorded():
             QUICKEST.denoiser, network="pretrained", first_estimate="automatic", kept_noise=0.0
         ),
     )
-    made = train([streaked], settings, run=Run(hear))
+    made = train([streaked], settings, run=Run(hear)).denoiser
     assert [one["round"] for one in made.card["rounds"]] == [1]
     assert made.card["chosen_round"] == 1
     assert made.collaboration == 1.0
@@ -328,11 +328,11 @@ def test_streaks_of_many_directions_are_learned_as_they_were_recorded():
     assert "another direction" in facts["Round"].meaning
     assert not facts["Round"].details
     assert "in each place" in facts["First estimate"].meaning
-    plain = train([replace(stack, pixels=stack.pixels)], settings, run=Run(hear))
+    plain = train([replace(stack, pixels=stack.pixels)], settings, run=Run(hear)).denoiser
     assert [one["round"] for one in plain.card["rounds"]] == [0, 1]
     assert "recorded_pairs" not in plain.card
     asked = replace(settings, noise_model=replace(settings.noise_model, by_place=False))
-    assert len(train([streaked], asked).card["rounds"]) == 2
+    assert len(train([streaked], asked).denoiser.card["rounds"]) == 2
 
 
 @pytest.mark.parametrize("blur", [0.0, 0.6, 1.0])

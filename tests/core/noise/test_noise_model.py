@@ -19,7 +19,7 @@ from training_core.noise.covariance import LAGS, autocovariance, detrended
 from training_core.noise.generator import MeasuredGenerator, ResampledNoise, StationaryGenerator
 from training_core.noise.match import NoiseMatch, compare_noise
 from training_core.noise.measurement import Measurement, measure_noise
-from training_core.noise.model import NoiseModel
+from training_core.noise.model import GaussianNoise, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone
 from training_core.settings import NoiseModelSettings
@@ -272,7 +272,7 @@ def test_the_published_generator_fills_any_size(shape):
     torch.manual_seed(8)
     g1 = NoiseGenerator().eval()
     curve = NoiseCurve(np.zeros(1), np.array([0.05]))
-    noise = NoiseModel(Stabiliser(), curve, covariance(), g1, None, 10)
+    noise = PublishedNoise(Stabiliser(), curve, covariance(), g1, None, 10)
     made = noise.sample(3, *shape, torch.Generator().manual_seed(1))
     assert made.shape == (3, 1, *shape)
     latent = torch.randn(
@@ -302,7 +302,7 @@ def test_only_noise_alike_both_ways_may_be_turned():
     uneven = covariance(0.0)
     uneven[LAGS, LAGS + 1] = uneven[LAGS, LAGS - 1] = 0.5
     base = noise_model()
-    model = NoiseModel(base.stabiliser, base.curve, uneven, base.generator, None, 1)
+    model = GaussianNoise(base.stabiliser, base.curve, uneven, base.generator, None, 1)
     assert model.orientations == (0, 2, 4, 6)
 
 

@@ -219,7 +219,7 @@ def test_a_real_training_tells_it_all(monkeypatch):
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, collaborate=True))
     notes = []
     run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
-    made = pipeline.train([noisy], settings, run=run)
+    made = pipeline.train([noisy], settings, run=run).denoiser
     told = {fact.name: fact for fact in tell_card(json.loads(json.dumps(made.card)))}
     assert told.keys() == {"Learned noise", "First estimate", "Round", "Last pass"}
     score = made.card["noise"][0]["match"]["score"]

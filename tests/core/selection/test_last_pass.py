@@ -12,8 +12,8 @@ from tests.support.made_up import CPU, blurred_noise, denoiser, noise_model, sce
 from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.denoise.region import Estimate
 from training_core.run import SILENT, Run
-from training_core.selection import last_pass
-from training_core.selection.last_pass import SHARES, judge_shares, tell_share
+from training_core.selection import choice
+from training_core.selection.choice import SHARES, judge_shares, tell_share
 from training_core.selection.sure import Risk, RiskEstimator, estimates_of
 
 
@@ -85,7 +85,7 @@ def test_without_the_pass_there_is_no_choice():
 def test_a_warning_rules_no_share_out_and_is_kept(monkeypatch):
     chosen, judge = case()
     found = iter([("it takes structure",), (), ("it leaves noise",)])  # of shares 1, 1/2, 0
-    monkeypatch.setattr(last_pass, "find_warnings", lambda *given, **more: next(found))
+    monkeypatch.setattr(choice, "find_warnings", lambda *given, **more: next(found))
     judged = judge_shares(chosen, judge, SILENT)
     assert judged.errors["1.0"] < judged.errors["0.5"] < judged.errors["0.0"]
     assert judged.share == 1.0

@@ -11,9 +11,9 @@ import pytest
 from tests.support.made_up import QUICKEST, block, blurred_noise, stack
 from training_core import pipeline
 from training_core.errors import InputError
-from training_core.pipeline import learn
+from training_core.pipeline import train
 from training_core.run import Note, Run
-from training_core.selection.repeats import check_repeats
+from training_core.training.material import check_repeats
 
 
 def exposure(seed, shape=(72, 72), factor=1.0):
@@ -70,7 +70,7 @@ def test_another_brightness_is_told(factor, told):
 def test_repeats_choose_and_teach_nothing(monkeypatch):
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
     learned = [
-        learn([A], QUICKEST, repeats=[exposure(n) for n in range(1, 1 + count)])
+        train([A], QUICKEST, repeats=[exposure(n) for n in range(1, 1 + count)])
         for count in range(3)
     ]
     cards = [one.denoiser.card for one in learned]

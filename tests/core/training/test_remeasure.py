@@ -23,7 +23,7 @@ from training_core.denoise.region import Estimate
 from training_core.noise.generator import ResampledNoise
 from training_core.place import ALL, FLIPS
 from training_core.run import Cancelled, Note, Run, StepsDone
-from training_core.selection import last_pass
+from training_core.selection import choice
 from training_core.selection.choice import RoundResult, best_round
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.training.remeasure import changed, is_too_weak, relearn
@@ -194,8 +194,8 @@ def noise_of(trained):
 @pytest.fixture
 def too_weak(monkeypatch):
     """Let the network take more than the learned noise from calm places, whatever it learned."""
-    monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.1)
-    monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: ())
+    monkeypatch.setattr(choice, "calm_residual", lambda *_: 1.1)
+    monkeypatch.setattr(choice, "find_warnings", lambda *_, **__: ())
 
 
 def told(events):
@@ -234,7 +234,7 @@ def test_rounds_go_on_with_the_stronger_noise_and_are_all_judged_by_it():
 
 @pytest.mark.trains
 def test_rounds_keep_noise_that_is_strong_enough(monkeypatch):
-    monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.0)
+    monkeypatch.setattr(choice, "calm_residual", lambda *_: 1.0)
     events = []
     trained = train(Run(events.append))
     assert not told(events)
@@ -273,8 +273,8 @@ def test_what_was_interrupted_goes_on_with_the_same_noise(tmp_path, when):
 
 @pytest.mark.trains
 def test_what_a_round_with_a_warning_takes_is_no_noise(monkeypatch):
-    monkeypatch.setattr(last_pass, "calm_residual", lambda *_: 1.5)
-    monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: ("it takes structure",))
+    monkeypatch.setattr(choice, "calm_residual", lambda *_: 1.5)
+    monkeypatch.setattr(choice, "find_warnings", lambda *_, **__: ("it takes structure",))
     events = []
     trained = train(Run(events.append))
     assert not told(events)

@@ -29,7 +29,7 @@ from training_core.noise.anscombe import Stabiliser
 from training_core.place import ALL, FLIPS, turn, turn_back
 from training_core.regions import TrainingRegion
 from training_core.run import Cancelled, Note, PreviewReady, Region, Run, Stage, StepsDone
-from training_core.selection import last_pass
+from training_core.selection import choice
 from training_core.selection.choice import RoundResult, best_round, doubt_of
 from training_core.selection.sure import Risk, RiskEstimator, error_estimate
 from training_core.settings import DenoiserSettings, Settings
@@ -310,7 +310,7 @@ class Told(RiskEstimator):
 
 @pytest.fixture
 def without_warnings(monkeypatch):
-    monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: ())
+    monkeypatch.setattr(choice, "find_warnings", lambda *_, **__: ())
 
 
 @pytest.mark.usefixtures("without_warnings")
@@ -330,7 +330,7 @@ def test_of_equal_rounds_the_later_is_kept_where_photons_are_few(photons, chosen
     judge = Told(0.5, 0.2, 0.1999)
     judge.trials = [SimpleNamespace(photons=photons, noisy=estimate(0, Channel(noise_model())))]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(last_pass, "calm_residual", lambda *_: 1.0)
+        patch.setattr(choice, "calm_residual", lambda *_: 1.0)
         trained = train(rounds=3, judge=judge)
     assert [result.round for result in trained.results] == [0, 1, 2]
     assert best_round(trained.results) == chosen
@@ -397,7 +397,7 @@ def test_a_warning_rules_no_round_out():
 @pytest.mark.parametrize(("error", "chosen"), [(0.2, True), (0.6, False)])
 def test_a_warning_is_told_with_its_reason(monkeypatch, error, chosen):
     made = iter([(), ("it takes structure",)])
-    monkeypatch.setattr(last_pass, "find_warnings", lambda *_, **__: next(made))
+    monkeypatch.setattr(choice, "find_warnings", lambda *_, **__: next(made))
     events = []
     trained = train(rounds=1, judge=Told(0.5, error), run=Run(events.append))
     (told,) = (event for event in events if isinstance(event, Note) and "structure" in event.text)
