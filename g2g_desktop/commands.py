@@ -156,8 +156,8 @@ class Commands(QObject):
 
     def export(self) -> None:
         """Ask where to, and export."""
-        stack = self._session.denoised
-        if stack is None:
+        stack = self._session.stack
+        if stack is None or self._session.denoised is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)
         dialog = ExportDialog(stack, target, self._session.result_warnings, self._parent)

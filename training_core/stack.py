@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .run import SILENT, Run
 
 Pixels = NDArray[Any]
 Image = NDArray[np.float32]
@@ -203,6 +204,22 @@ def cast(
         unchanged = values == original.astype(np.float64)
         pixels, lost = np.where(unchanged, original, pixels), lost & ~unchanged
     return pixels, int(np.count_nonzero(lost))
+
+
+def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Give what holds results beside values of a type: float32, or float64 for wider ones."""
+    return np.result_type(dtype, np.float32)
+
+
+def cast_like(result: Stack, given: Stack, run: Run = SILENT) -> Stack:
+    """Give a result in the data type of the stack it was made of; tell of pixels that it clips."""
+    pixels, clipped = np.empty(given.shape, given.dtype), 0
+    for index, into in enumerate(pixels.reshape(given.frame_count, *given.frame_shape)):
+        into[:], lost = cast(result.raw_frame(index), given.dtype, given.raw_frame(index))
+        clipped += lost
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
+    return result.with_pixels(pixels)
 
 
 def _float_limits(dtype: np.dtype[Any]) -> tuple[float, float]:

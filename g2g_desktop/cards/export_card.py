@@ -46,13 +46,13 @@ class ExportCard(StepCard):
 
     def show_session(self, session: Session, allowed: frozenset[str]) -> None:
         """Say what can be exported, or what was."""
-        denoised, exported = session.denoised, session.exported
-        if denoised is None:
+        stack, denoised, exported = session.stack, session.denoised, session.exported
+        if stack is None or denoised is None:
             self.what.setText("The denoised stack is exported with the axes, pixel size and bit "
                               "depth of the input.")  # fmt: skip
         else:
-            size = bytes_text(denoised.pixels.nbytes)
-            self.what.setText(f"TIFF, {pixels_text(denoised)} as the input, {size}.")
+            size = bytes_text(stack.pixels.nbytes)
+            self.what.setText(f"TIFF, {pixels_text(stack)} as the input, {size}.")
         warnings = session.result_warnings if denoised is not None else ()
         self.warnings.say(Tone.AMBER, "\n".join(warnings))
         self._show_exported(session)
@@ -61,17 +61,17 @@ class ExportCard(StepCard):
 
     def _show_exported(self, session: Session) -> None:
         """Say what was written; `write_stack` reads each file back and compares it."""
-        denoised, exported = session.denoised, session.exported
+        stack, exported = session.stack, session.exported
         for widget in (self.folder, self.reveal):
             widget.setVisible(exported is not None)
         self.what.setVisible(exported is None)
         if exported is self._exported:
             return  # the pixel size may have been corrected since
         self._exported = exported
-        if exported is None or denoised is None:
+        if exported is None or stack is None:
             self.done.say(Tone.GREEN, "")
             return
         as_float = session.exported_dtype == "float32"
-        held = file_text(denoised, np.dtype(np.float32) if as_float else denoised.dtype)
+        held = file_text(stack, np.dtype(np.float32) if as_float else stack.dtype)
         self.done.say(Tone.GREEN, f"{exported.name}\nRead back and checked: {held}")
         self.folder.set_text(f"In {exported.parent}")

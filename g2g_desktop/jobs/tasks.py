@@ -13,6 +13,7 @@ from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
 from training_core.patches.smooth_patches import find_smooth_patches
+from training_core.stack import cast_like
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,12 +86,14 @@ def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
 
 
 def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
-    """Denoise the stack."""
+    """Denoise the stack, in floating point; tell what its own data type would clip."""
     from training_core.compute import device
     from training_core.denoise import tiled as core
 
     device.limit_threads()
-    return core.denoise(stack, denoiser, run=run)
+    denoised = core.denoise(stack, denoiser, run=run)
+    cast_like(denoised, stack, run)
+    return denoised
 
 
 def load_model(path: Path, run: Run) -> Denoiser:
@@ -112,16 +115,13 @@ def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
 def export(
     noisy: Stack, denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run
 ) -> Path:
-    """Write the result with the story of its making inside.
-
-    `denoised` is already rounded to the data type of the input; fractions of a grey value are to be
-    had only by denoising once more.
-    """
+    """Write the result with the story of its making inside, in the data type that was chosen."""
     from training_core.io.tiff_writer import write_stack
 
     if choice.dtype == "float32":
-        as_float = noisy.with_pixels(np.asarray(noisy.pixels, dtype=np.float32))
-        denoised = denoise(as_float, denoiser, run)
+        denoised = denoised.with_pixels(np.asarray(denoised.pixels, np.float32))
+    else:
+        denoised = cast_like(denoised, noisy)
     return write_stack(
         denoised, choice.path, overwrite=choice.overwrite, description=denoiser.card, run=run
     )

@@ -199,11 +199,15 @@ def digest(*arrays: np.ndarray) -> str:
 def work(name: str) -> Digests:
     """Run a job; give the digests of what it learned and made."""
     from training_core.pipeline import denoise_stack
+    from training_core.stack import cast_like
 
     stack, settings = JOBS[name]()
     outcome = denoise_stack(stack, settings)
     weights = [v.detach().numpy() for v in outcome.denoiser.network.state_dict().values()]
-    return {"weights": digest(*weights), "pixels": digest(np.asarray(outcome.denoised.pixels))}
+    return {
+        "weights": digest(*weights),
+        "pixels": digest(np.asarray(cast_like(outcome.denoised, stack).pixels)),
+    }
 
 
 def commands() -> Digests:

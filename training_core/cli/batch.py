@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from training_core.errors import CoreError, OutputError
 from training_core.io.readers import list_inputs, open_stack
 from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
 from training_core.run import Run
-from training_core.stack import Stack, check_trainable
+from training_core.stack import Stack, cast_like, check_trainable
 
 from .resume import Existing
 
@@ -127,9 +127,11 @@ class Batch:
             overwrite = existing.overwrite or checkpoint.exists
             if target.parent.exists():
                 check_target(stack, target, overwrite=overwrite)  # before the long part
-            if as_float:
-                stack = replace(stack, pixels=np.asarray(stack.pixels, dtype=np.float32))
             denoised, made = work(stack, checkpoint)
+            if as_float:
+                denoised = denoised.with_pixels(np.asarray(denoised.pixels, np.float32))
+            else:
+                denoised = cast_like(denoised, stack, run)
             target.parent.mkdir(parents=True, exist_ok=True)
             description = {"input": path.name, **made}
             write_stack(denoised, target, overwrite=overwrite, description=description, run=run)

@@ -35,7 +35,7 @@ __all__ = [
     "describe_job",
 ]
 
-FORMAT = 11  # to be raised whenever the same settings make other parts or other numbers
+FORMAT = 12  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0
 PART, PIXELS = ".part", ".pixels"  # how the names of the files end
 JOB = "job"

@@ -21,7 +21,7 @@ from training_core.noise.local_strength import is_ct
 from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import DenoiserSettings
-from training_core.stack import Image, Pixels, Stack, cast
+from training_core.stack import Image, Pixels, Stack, float_of
 
 from .channel import Channel, check_channels
 from .denoiser import Denoiser
@@ -38,21 +38,20 @@ def finish_frame(
     channel: Channel,
     into: Pixels,
     kept_noise: float = 0.0,
-) -> int:
-    """Write a frame whose tiles are made, with flat areas even; give how many pixels were clipped.
+) -> None:
+    """Write a frame whose tiles are made, with flat areas even.
 
     Not tile by tile as they are made: to tell what is flat takes a wide halo, which is cheap here.
 
     Parameters
     ----------
     raw, into
-        The noisy frame and its place in the result, (height, width), of the file's dtype.
+        The noisy frame, of the file's dtype, and its place in the result, (height, width).
     layers
         What the denoiser's `passes` gave, (1 or 2, height, width) float32.
     kept_noise
         How much of what was removed is put back, 0 to 1.
     """
-    clipped = 0
     for place in tiles(raw.shape, TILE_PX):
         around = place.grown(channel.flat_areas.halo_px if channel.flat_areas else 0, raw.shape)
         seen = torch.from_numpy(layers[:, *around.slices]).to(denoiser.device)
@@ -63,9 +62,7 @@ def finish_frame(
         values = to_stack_units(estimate, noisy, original, channel)
         if kept_noise:
             values += kept_noise * (original - values)
-        into[place.slices], lost = cast(values, original.dtype, original)
-        clipped += lost
-    return clipped
+        into[place.slices] = values
 
 
 def kept_share(settings: DenoiserSettings, stack: Stack) -> float:
@@ -106,14 +103,12 @@ class KeptFrames:
         The tiles of the unfinished frame, (layers, height, width) float32.
     done
         Tiles that are made, over all frames; `frames` has those of whole frames.
-    clipped
-        How many of the pixels in `frames` were clipped.
     """
 
     def __init__(self, part: Part, frames: Pixels, tile_px: int, layers: int = 1) -> None:
         self.part, self.frames = part, frames
         self.layers = np.zeros((layers, *frames.shape[1:]), np.float32)
-        self.done = self.clipped = 0
+        self.done = 0
         self._use_tiles(tile_px)
         self._load()
         self._written = self._whole  # frames that are in the file
@@ -134,7 +129,7 @@ class KeptFrames:
             self.part.checkpoint.note_damage(self.part.pixels_path, error)
             return
         self._use_tiles(state["tile_px"])
-        self.done, self.clipped = state["done"], state["clipped"]
+        self.done = state["done"]
         if state["layers"] is not None:
             self.layers[:] = state["layers"]
 
@@ -163,7 +158,6 @@ class KeptFrames:
             "done": self.done,
             "whole": self._whole,
             "layers": self.layers if self.done % len(self.places) else None,
-            "clipped": self.clipped,
         }
 
     def _write(self, path: Path) -> None:
@@ -193,7 +187,8 @@ def denoise(
     Parameters
     ----------
     stack
-        Any size; the same axes, dtype and pixel size come back.
+        Any size; the same axes and pixel size come back, in float32 (float64 for values of 32 bits
+        and more); `cast_like` gives the data type of the stack.
     denoiser
         Trained on this stack or on one like it.
     tile_px
@@ -219,7 +214,7 @@ def denoise(
     # The batch norm folded away and memory ordered by channels: both faster and exact.
     network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ready = replace(denoiser, network=network)
-    pixels = np.empty(stack.shape, stack.dtype)
+    pixels = np.empty(stack.shape, float_of(given.dtype))
     flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
@@ -237,17 +232,15 @@ def denoise(
             kept.check(run)
             kept.layers[:, *place.slices] = pieces.work(place, make)
             if place is places[-1]:
-                kept.clipped += finish_frame(raw, kept.layers, ready, channel, flat[index], share)
+                finish_frame(raw, kept.layers, ready, channel, flat[index], share)
             kept.done += 1
             if run.tick_due() or kept.done == total:
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
-    pixels, clipped = even.restored(pixels, given, run) if even else (pixels, kept.clipped)
-    if clipped:
-        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
     give_memory_back()
+    result = given.with_pixels(even.restored(pixels, given, run) if even else pixels)
     run.finish(Stage.DENOISE)
-    return given.with_pixels(pixels)
+    return result
 
 
 def _denoise_tile(

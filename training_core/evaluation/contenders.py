@@ -19,7 +19,7 @@ from training_core.denoise.tiled import denoise, kept_share
 from training_core.errors import ModelError
 from training_core.networks.published import DnCNN
 from training_core.run import Run
-from training_core.stack import Stack, Values
+from training_core.stack import Stack, Values, cast_like
 from training_core.training.dncnn_b import load_dncnn_b
 from training_core.training.first_estimate import estimator_of
 from training_core.training.noisier2noise import NAME as NOISIER2NOISE
@@ -201,7 +201,12 @@ def _round(number: int, first: str) -> str:
 
 
 def _by(denoiser: Denoiser) -> Callable[[Contest, Run], Values]:
-    return lambda trial, run: _values(denoise(trial.noisy, denoiser, run=run))
+    return lambda trial, run: _values(_as_file(trial.noisy, denoiser, run))
+
+
+def _as_file(noisy: Stack, denoiser: Denoiser, run: Run) -> Stack:
+    """Denoise as a file of the same data type would hold it."""
+    return cast_like(denoise(noisy, denoiser, run=run), noisy)
 
 
 def _values(stack: Stack) -> Values:

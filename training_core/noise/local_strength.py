@@ -15,7 +15,7 @@ import numpy as np
 
 from training_core.patches.local_strength import bounded_sigma, local_sigma, tissue, usual_sigma
 from training_core.run import SILENT, Run
-from training_core.stack import Image, Pixels, Stack, Values, cast, sampled_frames
+from training_core.stack import Image, Pixels, Stack, Values, float_of, sampled_frames
 
 from .covariance import detrended, spectrum
 
@@ -70,12 +70,12 @@ class EvenNoise:
             frame[:] = stack.frame(index) * self.gain((like or stack).frame(index))
         return replace(stack, pixels=pixels)
 
-    def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> tuple[Pixels, int]:
-        """Bring pixels of the evened stack back; also give how many were clipped.
+    def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
+        """Bring pixels of the evened stack back, as floating-point numbers.
 
         A pixel that nobody changed keeps its value to the last bit.
         """
-        pixels, clipped = np.empty(stack.shape, stack.dtype), 0
+        pixels = np.empty(stack.shape, float_of(stack.dtype))
         shape = (stack.frame_count, *stack.frame_shape)
         pairs = zip(pixels.reshape(shape), evened.reshape(shape), strict=True)
         for index, (into, frame) in enumerate(pairs):
@@ -83,9 +83,8 @@ class EvenNoise:
             original = stack.frame(index)
             gain = self.gain(original)
             same = frame == (original * gain).astype(np.float32)
-            into[:], lost = cast(np.where(same, original, frame / gain), stack.dtype)
-            clipped += lost
-        return pixels, clipped
+            into[:] = np.where(same, original, frame / gain)
+        return pixels
 
 
 def is_ct(stacks: Sequence[Stack]) -> bool:

@@ -1,0 +1,31 @@
+"""What the window asks of the core."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from g2g_desktop.jobs.tasks import ExportChoice, export
+from training_core.io.readers import open_stack
+from training_core.run import SILENT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training_core.stack import Stack
+
+
+@pytest.mark.parametrize(("dtype", "held"), [("float32", np.float32), ("same", np.uint16)])
+def test_an_export_holds_the_result_in_the_chosen_type(
+    small_stack: Stack, tmp_path: Path, dtype: str, held: type
+) -> None:
+    denoised = small_stack.with_pixels(small_stack.pixels.astype(np.float32) + 0.25)
+    denoiser: Any = SimpleNamespace(card={})  # which could denoise nothing again
+    path = export(small_stack, denoised, denoiser, ExportChoice(tmp_path / "a.tif", dtype), SILENT)
+    written = open_stack(path)
+    assert written.dtype == held
+    wanted = denoised.pixels if dtype == "float32" else small_stack.pixels
+    assert np.array_equal(written.pixels, wanted)
