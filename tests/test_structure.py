@@ -100,14 +100,14 @@ def test_every_module_says_in_a_sentence_what_it_is(module: str) -> None:
 def test_what_a_stage_gives_is_frozen() -> None:
     from training_core.denoise.channel import Channel
     from training_core.denoise.denoiser import Denoiser
-    from training_core.denoise.region import Estimate
+    from training_core.denoise.region import Region
     from training_core.noise.anscombe import Stabiliser
     from training_core.noise.model import NoiseModel
     from training_core.noise.strength_curve import NoiseCurve
     from training_core.training.report import Learned, TrainingReport
     from training_core.training.rounds import Round
 
-    kinds: list[type] = [Channel, Denoiser, Estimate, Stabiliser, NoiseModel, NoiseCurve]
+    kinds: list[type] = [Channel, Denoiser, Region, Stabiliser, NoiseModel, NoiseCurve]
     kinds += [Learned, TrainingReport, Round]
     for kind in kinds:
         nothing = object.__new__(kind)

@@ -34,7 +34,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class ShownRegion:
     """A rectangle of one frame, in pixels: what the preview shows."""
 
     frame: int
@@ -75,7 +75,7 @@ class PreviewReady:
     """
 
     stage: Stage
-    region: Region
+    region: ShownRegion
     noisy: NDArray[np.float32]
     denoised: NDArray[np.float32]
     detail: str = ""
@@ -119,7 +119,7 @@ class Run:
         self._on_event = on_event
         self._cancelled = threading.Event()
         self._finish_early = threading.Event()
-        self._region: Region | None = None
+        self._region: ShownRegion | None = None
         self._next_tick = 0.0
         self._next_preview = 0.0
         self._clock = _Clock()
@@ -130,7 +130,7 @@ class Run:
         return self._finish_early.is_set()
 
     @property
-    def region(self) -> Region | None:
+    def region(self) -> ShownRegion | None:
         """What the user is looking at, for previews; None when nobody is."""
         return self._region
 
@@ -142,7 +142,7 @@ class Run:
         """Ask the computation to finish with what it has learned so far."""
         self._finish_early.set()
 
-    def watch(self, region: Region | None) -> None:
+    def watch(self, region: ShownRegion | None) -> None:
         """Choose the region that previews show; None for no previews."""
         self._region = region
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.denoise.denoiser import Denoiser
-    from training_core.run import Event, Region, Run
+    from training_core.run import Event, Run, ShownRegion
     from training_core.stack import Stack
 
 _LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Workflow(QObject):
         self._job: Job | None = None
         self.recovery = Recovery(session)
         self._on_result: Callable[[Any], None] = _ignore
-        self._region: Region | None = None
+        self._region: ShownRegion | None = None
         self._warnings: list[str] = []
         self._started = 0.0
         self._closing = False
@@ -139,7 +139,7 @@ class Workflow(QObject):
             self._job.cancel()
             self.session.begin(Activity.CANCELLING)
 
-    def watch(self, region: Region | None) -> None:
+    def watch(self, region: ShownRegion | None) -> None:
         """Choose the region that previews show."""
         self._region = region
         if self._job is not None:

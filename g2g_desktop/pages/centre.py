@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Session
     from g2g_desktop.model.view_state import ViewState
     from g2g_desktop.widgets.theme import Theme
-    from training_core.run import Event, Region
+    from training_core.run import Event, ShownRegion
 
 
 class Centre(QStackedWidget):
@@ -119,7 +119,7 @@ class ViewerPage(QWidget):
         self.preview.setVisible(training and self._has_preview)
         self.plot.setVisible(training)
 
-    def region(self) -> Region | None:
+    def region(self) -> ShownRegion | None:
         """Give the part of the frame that is in view; None while there is no stack."""
         return self.stack_view.region() if self.stack_view.stack is not None else None
 

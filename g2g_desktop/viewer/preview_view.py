@@ -12,7 +12,7 @@ from g2g_desktop.model.contrast import SATURATED_PERCENT, IntensitySample
 from .image_pane import ImagePane
 
 if TYPE_CHECKING:
-    from training_core.run import PreviewReady, Region
+    from training_core.run import PreviewReady, ShownRegion
 
 
 class PreviewView(QWidget):
@@ -27,7 +27,7 @@ class PreviewView(QWidget):
         self.note.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.note.setWordWrap(True)
         self.levels = (0.0, 1.0)
-        self._region: Region | None = None
+        self._region: ShownRegion | None = None
         self._linking = False
         panes = QHBoxLayout()
         panes.setSpacing(2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
 
-from training_core.run import Region
+from training_core.run import ShownRegion
 
 from .image_pane import value_text
 from .pair_viewer import LEFT, RIGHT, PairViewer
@@ -36,7 +36,7 @@ class StackView(PairViewer):
     def __init__(self, parent: QWidget | None = None) -> None:
         self.pane = SplitPane()
         self.pane.set_split(False)
-        self._last_region: Region | None = None
+        self._last_region: ShownRegion | None = None
         self._look: tuple[int, Pixels] | None = None
         self._captions: dict[Qt.AlignmentFlag, str] = {}
         super().__init__((self.pane,), parent)
@@ -101,12 +101,12 @@ class StackView(PairViewer):
         seen = value_text(self._looked[row, column], self.stack.value_unit)
         return f"noisy {noisy} → preview {seen}"
 
-    def region(self) -> Region:
+    def region(self) -> ShownRegion:
         """Give the visible part of the frame, its middle 512 x 512 pixels if it is larger."""
         seen = self.pane.visible_rect
         top, height = _whole_pixels(seen.top(), seen.bottom())
         left, width = _whole_pixels(seen.left(), seen.right())
-        return Region(self.frame_index, top, left, height, width)
+        return ShownRegion(self.frame_index, top, left, height, width)
 
     def set_overlay(self, coverage: NDArray[np.uint8] | None, shrink: int) -> None:
         """Lay a coverage map of the current frame over it; one of its pixels is `shrink` wide."""

@@ -28,7 +28,7 @@ from turns import clocked, most_memory, peaks, precisions, products, take_turns,
 from tests.support.made_up import denoiser, noise_model, with_published_noise
 from training_core.compute.device import choose_device, describe_device
 from training_core.compute.optimiser_step import TrainingStep
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.denoise.tiled import denoise
 from training_core.networks.published import paper_network
 from training_core.paper.gan import AdversarialGame
@@ -158,7 +158,7 @@ def _round(precision: str, batch: int, device: torch.device) -> Work:
     teacher = _denoiser(precision, device)
     settings = replace(teacher.settings.denoiser, batch=batch)
     channel = teacher.channels[0]
-    noisy = [Estimate(torch.rand(180, 180, device=device), channel) for _ in range(20)]
+    noisy = [Region(torch.rand(180, 180, device=device), channel) for _ in range(20)]
     draw = torch.Generator().manual_seed(0)
     pairs = PublishedPairs(teacher, noisy, [teacher.network], draw, SILENT)
     learner = paper_network("dncnn").to(device).train().to(memory_format=torch.channels_last)

@@ -30,8 +30,8 @@ from training_core.run import (
     Cancelled,
     Note,
     PreviewReady,
-    Region,
     Run,
+    ShownRegion,
     Stage,
     StageFinished,
     StageStarted,
@@ -266,12 +266,12 @@ def test_stop_and_keep_gives_a_denoiser(stage):
 def test_the_watched_region_is_shown():
     events = []
     run = Run(events.append)
-    run.watch(Region(0, 40, 30, 500, 24))
+    run.watch(ShownRegion(0, 40, 30, 500, 24))
     noisy, clean = noisy_stack((64, 80))
     train([noisy], with_denoiser(steps=2), run=run)
     shown = [event for event in events if isinstance(event, PreviewReady)]
     assert shown
-    assert shown[0].region == Region(0, 40, 30, 24, 24)
+    assert shown[0].region == ShownRegion(0, 40, 30, 24, 24)
     place = (slice(40, 64), slice(30, 54))
     assert np.array_equal(shown[0].noisy, noisy.pixels[place].astype(np.float32))
     assert shown[0].denoised.dtype == np.float32
@@ -279,7 +279,8 @@ def test_the_watched_region_is_shown():
 
 
 @pytest.mark.parametrize(
-    "region", [Region(7, 0, 0, 20, 20), Region(0, 63, 0, 1, 20), Region(0, 90, 0, 9, 9)]
+    "region",
+    [ShownRegion(7, 0, 0, 20, 20), ShownRegion(0, 63, 0, 1, 20), ShownRegion(0, 90, 0, 9, 9)],
 )
 def test_a_region_beside_the_stack_is_not_shown(region):
     events = []

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from training_core import run as module
-from training_core.run import Cancelled, Note, Region, Run, Stage, StageFinished, StepsDone
+from training_core.run import Cancelled, Note, Run, ShownRegion, Stage, StageFinished, StepsDone
 
 
 class Clock:
@@ -67,7 +67,7 @@ def test_ticks_come_at_most_ten_times_a_second(clock):
 def test_previews_are_due_only_for_somebody_and_once_a_second(clock):
     run = Run()
     assert not run.preview_due()
-    run.watch(Region(0, 0, 0, 8, 8))
+    run.watch(ShownRegion(0, 0, 0, 8, 8))
     assert [run.preview_due(), run.preview_due()] == [True, False]
     clock.now += 1.01
     assert run.preview_due()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training_core.run import PreviewReady, Region, Run, Stage
+from training_core.run import PreviewReady, Run, ShownRegion, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ class FakeCore:
         run.progress(Stage.NOISE_MODEL, 5, 10, {"generator": 0.5, "critic": 0.7})
         self._wait(run)
         self.saw_finish_early = run.finish_early
-        region = run.region or Region(0, 0, 0, 8, 8)
+        region = run.region or ShownRegion(0, 0, 0, 8, 8)
         patch = np.zeros((region.height, region.width), np.float32)
         run.emit(PreviewReady(Stage.ROUNDS, region, patch, patch))
         run.finish(Stage.NOISE_MODEL)

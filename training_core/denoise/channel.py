@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from torch import Tensor
+
 from training_core.errors import InputError
 from training_core.noise.clipping import UNTOUCHED, Recording
 from training_core.noise.model import NoiseModel
-from training_core.stack import Stack
+from training_core.stack import Image, Pixels, Stack, Values
 
 from .brightness import BrightnessCurve
 from .flat_areas import FlatAreas
@@ -29,6 +32,28 @@ class Channel:
     brightness: BrightnessCurve = field(default_factory=BrightnessCurve)
     recording: Recording = UNTOUCHED
     flat_areas: FlatAreas | None = None
+
+    def stabilised(self, values: Pixels) -> Image:
+        """Map stack values, any shape and dtype, to float32 with noise of std about 1."""
+        return self.noise.stabiliser.forward(values)
+
+    def normalised(self, stabilised: Tensor) -> Tensor:
+        """Map stabilised values to those of the network."""
+        return (stabilised - self.mean) / self.spread
+
+    def denormalised(self, made: Tensor) -> Tensor:
+        """Map values of the network to stabilised ones."""
+        return made * self.spread + self.mean
+
+    def in_stack_units(self, estimate: Image, original: Pixels) -> Values:
+        """Map the stabilised estimate of a noisy image, both of one shape, to stack values.
+
+        Brightness is held, and a pixel that was left alone keeps its value to the last bit.
+        """
+        values = self.brightness(self.noise.stabiliser.inverse(estimate))
+        unchanged = estimate == self.stabilised(original)
+        exact: Values = np.where(unchanged, original.astype(np.float64), values)
+        return exact
 
 
 def check_channels(stack: Stack, learned: Sequence[Channel]) -> None:

@@ -93,7 +93,7 @@ class Denoiser:
         if takes_estimate(self.network):
             share = None if strength is None else strength[None, None]
             seen = torch.cat([noisy, first_look(channel.noise)(noisy, share)], dim=1)
-        return (seen - channel.mean) / channel.spread
+        return channel.normalised(seen)
 
     @torch.no_grad()
     def network_pass(
@@ -109,7 +109,7 @@ class Denoiser:
             made = seen + (torch.stack(turned) - seen).mean(dim=0)
         else:
             made = self.network(images)[0, 0]
-        restored = (made * channel.spread + channel.mean)[:height, :width]
+        restored = channel.denormalised(made)[:height, :width]
         # A pixel that the network left alone keeps its value to the last bit.
         return torch.where((made == seen)[:height, :width], noisy, restored)
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from .channel import Channel
 
-Estimator = Callable[["Estimate"], Tensor]  # makes a clean image of a noisy region
+Estimator = Callable[["Region"], Tensor]  # makes a clean image of a noisy region
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
-    """What is known so far of the clean image of one region, stabilised (height, width).
+class Region:
+    """A part of a frame, noisy or an estimate of what is clean, stabilised (height, width).
 
     It lies where the denoiser is, or in main memory where only crops of it are looked at.
     A noisy one may have `neighbours`, (count, height, width). `strength` (height, width) is the
@@ -32,6 +32,6 @@ class Estimate:
         return self.neighbours is None and self.strength is not None
 
 
-def on_channels(regions: Sequence[Estimate], changed: Mapping[Channel, Channel]) -> list[Estimate]:
+def on_channels(regions: Sequence[Region], changed: Mapping[Channel, Channel]) -> list[Region]:
     """Give regions with the channels that took the place of theirs, where any did."""
     return [replace(one, channel=changed.get(one.channel, one.channel)) for one in regions]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, Part, State
 from training_core.compute.device import tile_size
@@ -57,9 +56,8 @@ def finish_frame(
         seen = torch.from_numpy(layers[:, *around.slices]).to(denoiser.device)
         made = denoiser.evened(seen[0], channel, seen[1] if len(seen) > 1 else None)
         original = raw[place.slices]
-        noisy = channel.noise.stabiliser.forward(original)
         estimate = made.cpu().numpy()[place.within(around).slices]
-        values = to_stack_units(estimate, noisy, original, channel)
+        values = channel.in_stack_units(estimate, original)
         if kept_noise:
             values += kept_noise * (original - values)
         into[place.slices] = values
@@ -70,15 +68,6 @@ def kept_share(settings: DenoiserSettings, stack: Stack) -> float:
     if settings.kept_noise is not None:
         return settings.kept_noise
     return KEPT_IN_CT if is_ct([stack]) else 0.0
-
-
-def to_stack_units(
-    estimate: Image, noisy: Image, original: Pixels, channel: Channel
-) -> NDArray[np.float64]:
-    """Undo the stabilisation; a pixel that was left alone keeps its value to the last bit."""
-    values = channel.brightness(channel.noise.stabiliser.inverse(estimate))
-    exact: NDArray[np.float64] = np.where(estimate == noisy, original.astype(np.float64), values)
-    return exact
 
 
 class KeptFrames:
@@ -253,8 +242,7 @@ def _denoise_tile(
 ) -> Image:
     """Denoise one tile with its halo; with neighbours, also give the share of noise there was."""
     around = place.grown(denoiser.halo_px, raw.shape)
-    forward = channel.noise.stabiliser.forward
-    frames = np.stack([forward(frame[around.slices]) for frame in (raw, *others)])
+    frames = np.stack([channel.stabilised(frame[around.slices]) for frame in (raw, *others)])
     tensors = torch.from_numpy(frames).to(denoiser.device)
     made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:])
     layers = [made]

@@ -14,7 +14,7 @@ from torch import nn
 from training_core import first_look
 from training_core.denoise.brightness import BrightnessCurve
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimate, Estimator
+from training_core.denoise.region import Estimator, Region
 from training_core.denoise.tiled import denoise, kept_share
 from training_core.errors import ModelError
 from training_core.networks.published import DnCNN
@@ -250,7 +250,7 @@ def _estimated(learned: Learned, estimator: Estimator | None, trial: Contest, ru
     even = denoiser.even_noise
     gain = even.gain(trial.values.astype(np.float32)) if even else 1.0
     stabilised = torch.from_numpy(stabiliser.forward(trial.values * gain)).to(denoiser.device)
-    noisy = Estimate(stabilised, channel)
+    noisy = Region(stabilised, channel)
     made = (estimator or estimator_of(denoiser, [noisy], run))(noisy)
     values: Values = stabiliser.inverse(made.cpu().numpy()) / gain
     share = kept_share(denoiser.settings.denoiser, trial.noisy)  # as in every other row of ours

@@ -14,7 +14,7 @@ from training_core.compute.device import mixed
 from training_core.compute.optimiser_step import Parts
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.published import NoiseGenerator, fold_batch_norm
 from training_core.run import Run
 from training_core.settings import DenoiserSettings, Settings
@@ -41,7 +41,7 @@ class PublishedPairs:
     def __init__(
         self,
         denoiser: Denoiser,
-        noisy: Sequence[Estimate],
+        noisy: Sequence[Region],
         teachers: Sequence[nn.Module],
         draw: torch.Generator,
         run: Run,
@@ -94,7 +94,7 @@ class _ChannelCrops:
     def __init__(
         self,
         channel: Channel,
-        noisy: Sequence[Estimate],
+        noisy: Sequence[Region],
         teacher: nn.Module,
         settings: Settings,
         draw: torch.Generator,

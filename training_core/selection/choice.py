@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.errors import SettingsError
 from training_core.run import Run
 from training_core.selection.calm_residual import calm_residual
@@ -53,7 +53,7 @@ class RoundResult:
         }
 
 
-def doubt_of(judge: RiskEstimator, residual: float) -> float:
+def doubt_of(risk: RiskEstimator, residual: float) -> float:
     """Give by how many dB a judge may be misled by its noise model.
 
     An error of the learned correlation is shared by what is trained with it and by the score. Noise
@@ -61,7 +61,7 @@ def doubt_of(judge: RiskEstimator, residual: float) -> float:
     network takes more than the learned noise from calm places (`residual`, see `calm_residual`),
     that is too weak, and then the score claims too little and not too much.
     """
-    misled = any(t.noisy.channel.noise.is_correlated and not t.others for t in judge.trials)
+    misled = any(t.noisy.channel.noise.is_correlated and not t.others for t in risk.trials)
     return DOUBT_DB if misled and residual < TOO_WEAK else 0.0
 
 
@@ -119,17 +119,17 @@ class Judged:
 
 
 def judge_shares(
-    denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
+    denoiser: Denoiser, risk: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
 ) -> Judged:
     """Choose a share as `choose_share` does, and say what speaks against its result."""
-    judged, made, alone = choose_share(denoiser, judge, run, shares)
+    judged, made, alone = choose_share(denoiser, risk, run, shares)
     corrected = denoiser.settings.denoiser.keep_brightness
-    warnings = find_warnings(judge.trials, made, judged.error, corrected=corrected)
-    return replace(judged, warnings=warnings, residual=calm_residual(judge.trials, alone))
+    warnings = find_warnings(risk.trials, made, judged.error, corrected=corrected)
+    return replace(judged, warnings=warnings, residual=calm_residual(risk.trials, alone))
 
 
 def choose_share(
-    denoiser: Denoiser, judge: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
+    denoiser: Denoiser, risk: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
 ) -> tuple[Judged, list[Tensor], list[Tensor]]:
     """Judge a denoiser with each share of the pass; nothing is chosen where settings do without it.
 
@@ -139,11 +139,11 @@ def choose_share(
         The best by the blind score, what it made of the trials, and what the least share made.
     """
     if not denoiser.settings.denoiser.collaborate:
-        score, made = judge.judge(estimates_of(denoiser, run), run)
+        score, made = risk.judge(estimates_of(denoiser, run), run)
         return Judged(score), made, made
     results, each = _Results(denoiser, run), []
     for share in shares:
-        score, made = judge.judge(results.with_share(share), run)
+        score, made = risk.judge(results.with_share(share), run)
         each.append((Judged(score, share=share), made))
     finite = [one for one in each if math.isfinite(one[0].error)]
     best, of_best = min(finite or each, key=lambda one: one[0].error)
@@ -173,7 +173,7 @@ class _Results:
         self.share, self.asked = share, 0
         return self
 
-    def __call__(self, noisy: Estimate) -> Tensor:
+    def __call__(self, noisy: Region) -> Tensor:
         """Give the estimate of a region, (height, width)."""
         if self.asked == len(self.known):
             denoiser, channel = self.denoiser, noisy.channel

@@ -12,7 +12,7 @@ import torch
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, State
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import SEQUENCES, NeighbourFrames, averaged
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.pretrained import CompactDenoiser
 from training_core.regions import TrainingRegion
 from training_core.run import Run, Stage
@@ -48,7 +48,7 @@ class Averaging:
     `told` says in plain values what was chosen and why; empty where there was nothing to choose.
     """
 
-    noisy: Sequence[Estimate]
+    noisy: Sequence[Region]
     count: int = 0
     told: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ def with_neighbours(
     denoiser: Denoiser,
     frames: Sequence[NeighbourFrames],
     regions: Sequence[TrainingRegion],
-    noisy: Sequence[Estimate],
+    noisy: Sequence[Region],
     run: Run,
     checkpoint: Checkpoint = NO_CHECKPOINT,
 ) -> Averaging:
@@ -91,7 +91,7 @@ def _scores(
     denoiser: Denoiser,
     frames: Sequence[NeighbourFrames],
     regions: Sequence[TrainingRegion],
-    noisy: Sequence[Estimate],
+    noisy: Sequence[Region],
     run: Run,
 ) -> State:
     """Judge the filters alone, before any training, with 0, 1 and 2 neighbours."""
@@ -104,8 +104,8 @@ def _scores(
     parts = []
     for count in range(MOST + 1):
         carrying = _carrying(count, frames, regions, noisy)
-        judge = RiskEstimator(carrying, denoiser.settings.seed, denoiser.device, crops=crops)
-        parts.append(judge.judge(estimator, run)[0].parts)
+        risk = RiskEstimator(carrying, denoiser.settings.seed, denoiser.device, crops=crops)
+        parts.append(risk.judge(estimator, run)[0].parts)
         run.progress(Stage.FIRST_ESTIMATE, count + 1, MOST + 1)
     return {"parts": parts, "shared": shared}
 
@@ -143,8 +143,8 @@ def _carrying(
     count: int,
     frames: Sequence[NeighbourFrames],
     regions: Sequence[TrainingRegion],
-    noisy: Sequence[Estimate],
-) -> list[Estimate]:
+    noisy: Sequence[Region],
+) -> list[Region]:
     for sequence in frames:
         sequence.count = count if sequence.axis else 0
     if not count:

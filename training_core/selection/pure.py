@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training_core.denoise.region import Estimate, Estimator
+from training_core.denoise.region import Estimator, Region
 from training_core.noise.model import PhotonNoise
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class PhotonTrial:
     added: tuple[tuple[Tensor, Tensor], ...]
 
     @classmethod
-    def of(cls, crop: Estimate, guess: Tensor, draw: torch.Generator) -> Self | None:
+    def of(cls, crop: Region, guess: Tensor, draw: torch.Generator) -> Self | None:
         """Choose where photons are added; None where they are many or frames were averaged."""
         noise = crop.channel.noise
         if not isinstance(noise, PhotonNoise) or crop.is_averaged:
@@ -67,7 +67,7 @@ class PhotonTrial:
             added.append((_sent(jumped, crop), _sent(weights, crop)))
         return cls(_sent(values, crop), _sent(photons.variance(mean), crop), tuple(added))
 
-    def loss(self, noisy: Estimate, made: Tensor, estimator: Estimator) -> Tensor:
+    def loss(self, noisy: Region, made: Tensor, estimator: Estimator) -> Tensor:
         """Estimate the squared error of a stabilised estimate `made` of the crop per pixel."""
         clean = _restored(made, noisy)
         loss = (self.values - clean).square() - self.variance
@@ -92,10 +92,10 @@ def _picked(counts: Values, draw: torch.Generator) -> Values:
     return weights
 
 
-def _restored(stabilised: Tensor, crop: Estimate) -> Tensor:
+def _restored(stabilised: Tensor, crop: Region) -> Tensor:
     """Give the mean in stack units of a stabilised estimate."""
     return _sent(crop.channel.noise.stabiliser.inverse(stabilised.cpu().numpy()), crop)
 
 
-def _sent(values: NDArray[np.floating], crop: Estimate) -> Tensor:
+def _sent(values: NDArray[np.floating], crop: Region) -> Tensor:
     return torch.from_numpy(values).to(crop.image.device, torch.float32)

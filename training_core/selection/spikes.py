@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from training_core.denoise.region import Estimate, Estimator
+from training_core.denoise.region import Estimator, Region
 from training_core.noise.model import kurtosis
 
 CELLS_PX = {8: 2, 16: 3, 32: 4}  # sides of cells of which one pixel is drawn anew, and how often
@@ -44,7 +44,7 @@ class TailTrial:
     noise: tuple[Tensor, ...]
 
     @classmethod
-    def of(cls, crop: Estimate, sigma: Tensor, draw: torch.Generator) -> Self | None:
+    def of(cls, crop: Region, sigma: Tensor, draw: torch.Generator) -> Self | None:
         """Choose pixels and noise for a crop whose noise is as strong as `sigma` says.
 
         None where frames were averaged, whose noise has other tails.
@@ -63,7 +63,7 @@ class TailTrial:
             noise.append(torch.where(where, drawn, 1.0))
         return cls(sigma, cell, tuple(picked), tuple(noise))
 
-    def loss(self, noisy: Estimate, made: Tensor, estimator: Estimator) -> Tensor:
+    def loss(self, noisy: Region, made: Tensor, estimator: Estimator) -> Tensor:
         """Estimate the squared error of a stabilised estimate `made` of the crop per pixel."""
         loss = (noisy.image - made).square() - self.sigma.square()
         for picked, noise in zip(self.picked, self.noise, strict=True):

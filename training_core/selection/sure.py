@@ -12,7 +12,7 @@ from torch import Tensor
 
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser, first_look
-from training_core.denoise.region import Estimate, Estimator
+from training_core.denoise.region import Estimator, Region
 from training_core.place import PatchLocation, tiles
 from training_core.run import Run
 from training_core.stack import Mask, Values
@@ -76,7 +76,7 @@ class Trial:
     count, (blocks,) bool; None: all.
     """
 
-    noisy: Estimate
+    noisy: Region
     sigma: Tensor
     probe: Tensor
     guess: Tensor
@@ -112,11 +112,11 @@ class RiskEstimator:
 
     def __init__(
         self,
-        noisy: Sequence[Estimate],
+        noisy: Sequence[Region],
         seed: int,
         device: torch.device,
         *,
-        others: Sequence[Sequence[Estimate]] = (),
+        others: Sequence[Sequence[Region]] = (),
         crops: int = JUDGED_CROPS,
         seen: Sequence[Mask] | None = None,
     ) -> None:
@@ -166,7 +166,7 @@ class RiskEstimator:
         return Risk(np.concatenate(parts)), estimates
 
 
-def error_estimate(denoiser: Denoiser, noisy: Sequence[Estimate], seed: int, run: Run) -> float:
+def error_estimate(denoiser: Denoiser, noisy: Sequence[Region], seed: int, run: Run) -> float:
     """Estimate the error that a denoiser leaves, as a fraction of the noise's variance."""
     return (
         RiskEstimator(noisy, seed, denoiser.device).judge(estimates_of(denoiser, run), run)[0].error
@@ -178,7 +178,7 @@ def estimates_of(denoiser: Denoiser, run: Run) -> Estimator:
     return lambda noisy: denoiser.estimate(noisy.image, noisy.channel, run, noisy.neighbours)
 
 
-def _cut(region: Estimate, place: PatchLocation, device: torch.device) -> Estimate:
+def _cut(region: Region, place: PatchLocation, device: torch.device) -> Region:
     """Cut a crop out of a region, with all that belongs to it."""
     cut = {
         name: values[(..., *place.slices)].to(device)
@@ -228,7 +228,7 @@ def _counted(seen: Mask) -> Mask | None:
 
 
 def _places(
-    noisy: Sequence[Estimate], crops: int, seen: Sequence[Mask] | None = None
+    noisy: Sequence[Region], crops: int, seen: Sequence[Mask] | None = None
 ) -> list[tuple[int, PatchLocation]]:
     """Choose crops: as many of each channel, of each region another part before a second one.
 

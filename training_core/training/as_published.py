@@ -14,7 +14,7 @@ from training_core.compute.checkpoint import Part, State
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.model_file import channel_from, channel_state
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.build import build_network
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.measurement import measure_noise
@@ -100,7 +100,7 @@ def _play(number: int, material: Material, patches: Image, task: Task, game: Par
 
 def _rounds(
     denoiser: Denoiser,
-    noisy: Sequence[Estimate],
+    noisy: Sequence[Region],
     first: Sequence[nn.Module],
     risk: RiskEstimator,
     task: Task,

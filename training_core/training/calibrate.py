@@ -13,8 +13,7 @@ from training_core.denoise.brightness import BrightnessCurve, shift_by_brightnes
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.flat_areas import MOST, FlatAreas, learned
-from training_core.denoise.region import Estimate, on_channels
-from training_core.denoise.tiled import to_stack_units
+from training_core.denoise.region import Region, on_channels
 from training_core.noise.clipping import RecordedNoise
 from training_core.regions import TrainingRegion
 from training_core.run import SILENT, Run
@@ -61,15 +60,14 @@ def brightness_curve(
     """
     clean, change = [], []
     for region, estimate in zip(regions, estimates, strict=True):
-        noisy = channel.noise.stabiliser.forward(region.values)
-        values = to_stack_units(estimate.cpu().numpy(), noisy, region.values, channel)
+        values = channel.in_stack_units(estimate.cpu().numpy(), region.values)
         clean.append(values)
         change.append(region.values - values)
     return shift_by_brightness(clean, change)
 
 
 def calibrated(
-    denoiser: Denoiser, noisy: Sequence[Estimate], material: Material, task: Task
+    denoiser: Denoiser, noisy: Sequence[Region], material: Material, task: Task
 ) -> Denoiser:
     """Give the denoiser what evens flat areas and holds brightness, as far as that is asked for.
 
@@ -92,14 +90,14 @@ def calibrated(
 
 
 def _with_channels(
-    denoiser: Denoiser, noisy: Sequence[Estimate], channels: Sequence[Channel]
-) -> tuple[Denoiser, list[Estimate]]:
+    denoiser: Denoiser, noisy: Sequence[Region], channels: Sequence[Channel]
+) -> tuple[Denoiser, list[Region]]:
     changed = dict(zip(denoiser.channels, channels, strict=True))
     return replace(denoiser, channels=tuple(channels)), on_channels(noisy, changed)
 
 
 def _brightness(
-    number: int, channel: Channel, estimates: Sequence[Estimate], material: Material
+    number: int, channel: Channel, estimates: Sequence[Region], material: Material
 ) -> BrightnessCurve:
     """Find how far areas of each brightness moved in the estimates of one channel's regions."""
     mine = [i for i, region in enumerate(material.regions) if region.channel == number]

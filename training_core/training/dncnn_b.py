@@ -14,7 +14,7 @@ from torch import Tensor
 
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.pretrained import fill_with_bundled, write_weights
 from training_core.networks.published import DnCNN, fold_batch_norm
 from training_core.noise.model import NoiseModel
@@ -103,7 +103,7 @@ def fit_scale(
 
     def error(channel: FittedChannel) -> float:
         denoiser = FittedDenoiser(load_dncnn_b(device), (channel,), SETTINGS, device)
-        return error_estimate(denoiser, [Estimate(part, channel) for part in parts], 0, run)
+        return error_estimate(denoiser, [Region(part, channel) for part in parts], 0, run)
 
     if not sigma:
         return replace(fits[0], strength=0.0)

@@ -17,7 +17,7 @@ from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.nl_bayes import CollaborativeFilter
-from training_core.denoise.region import Estimate, Estimator
+from training_core.denoise.region import Estimator, Region
 from training_core.errors import ModelError
 from training_core.networks.pretrained import HEAVY_TAILS
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -48,7 +48,7 @@ class Method:
     """
 
     make: Callable[[EstimateTask], Estimator]
-    unsuited: Callable[[EstimateTask], str] = lambda scene: ""
+    unsuited: Callable[[EstimateTask], str] = lambda task: ""
     usual: bool = True
 
 
@@ -91,72 +91,72 @@ class FirstChoice:
 
 
 def make_first_estimates(
-    scene: EstimateTask, judge: RiskEstimator
-) -> tuple[list[Estimate], FirstChoice]:
+    task: EstimateTask, risk: RiskEstimator
+) -> tuple[list[Region], FirstChoice]:
     """Estimate every region by the method asked for or, if that is left open, the best one."""
-    run, count = scene.run, len(scene.noisy)
+    run, count = task.run, len(task.noisy)
     run.start(Stage.FIRST_ESTIMATE, count)
-    made = _Methods(scene)
-    choice = _choose(scene, judge, made)
+    made = _Methods(task)
+    choice = _choose(task, risk, made)
     run.note(choice.why)
 
     def make(number: int) -> Tensor:
         estimator = made(choice.name)
         with torch.no_grad():
-            image = estimator(scene.noisy[number])
+            image = estimator(task.noisy[number])
         run.progress(Stage.FIRST_ESTIMATE, number + 1, count)
         return image
 
-    images = scene.checkpoint.part("first-estimates").collect(count, make, run)
+    images = task.checkpoint.part("first-estimates").collect(count, make, run)
     run.finish(Stage.FIRST_ESTIMATE)
-    return with_channels(images, scene.noisy), replace(choice, made=made.made)
+    return with_channels(images, task.noisy), replace(choice, made=made.made)
 
 
 class _Methods:
     """The estimators of a scene, each made when it is needed and then kept."""
 
-    def __init__(self, scene: EstimateTask) -> None:
-        self.scene = scene
+    def __init__(self, task: EstimateTask) -> None:
+        self.task = task
         self.made: dict[str, Estimator] = {}
 
     def __call__(self, name: str) -> Estimator:
         if name not in self.made:
-            self.made[name] = METHODS[name].make(self.scene)
+            self.made[name] = METHODS[name].make(self.task)
         return self.made[name]
 
 
-def _choose(scene: EstimateTask, judge: RiskEstimator, made: _Methods) -> FirstChoice:
-    asked = scene.settings.denoiser.first_estimate
+def _choose(task: EstimateTask, risk: RiskEstimator, made: _Methods) -> FirstChoice:
+    asked = task.settings.denoiser.first_estimate
     if asked != AUTOMATIC:
-        unsuited = METHODS[asked].unsuited(scene)
+        unsuited = METHODS[asked].unsuited(task)
         if unsuited:
-            scene.run.note(
+            task.run.note(
                 f"{asked} was asked for as the first estimate, but {unsuited}. "
                 "Choose automatic for a better result.",
                 warning=True,
             )
         return FirstChoice(asked, f"First estimate: {asked}, as asked for.")
-    if scene.turns:
+    if task.turns:
         why = f"First estimate: {NOISIER2NOISE}, {TURNING}."
         return FirstChoice(NOISIER2NOISE, why, turning=True)
-    tails = weights_for(scene.channels) == HEAVY_TAILS
+    tails = weights_for(task.channels) == HEAVY_TAILS
     tried = [name for name, method in METHODS.items() if tails or method.usual]
-    state = scene.checkpoint.stage(
-        "first-choice", lambda: _state([_judged(name, scene, judge, made) for name in tried])
+    state = task.checkpoint.stage(
+        "first-choice", lambda: _state([_judged(name, task, risk, made) for name in tried])
     )
     return best_choice([_from_state(kept) for kept in state["results"]])
 
 
-def _judged(name: str, scene: EstimateTask, judge: RiskEstimator, made: _Methods) -> FirstResult:
-    unsuited = METHODS[name].unsuited(scene)
+def _judged(name: str, task: EstimateTask, risk: RiskEstimator, made: _Methods) -> FirstResult:
+    unsuited = METHODS[name].unsuited(task)
     if unsuited:
         return FirstResult(name, left_out=unsuited)
     try:
-        score, images = judge.judge(made(name), scene.run)
+        score, images = risk.judge(made(name), task.run)
     except ModelError as error:  # bundled weights that are missing; the others do without them
         return FirstResult(name, left_out=str(error).rstrip("."))
-    corrected = scene.settings.denoiser.keep_brightness
-    warnings = find_warnings(judge.trials, images, score.error, corrected=corrected)
+    corrected = task.settings.denoiser.keep_brightness
+    warnings = find_warnings(risk.trials, images, score.error, corrected=corrected)
     return FirstResult(name, score.error, score.range, warnings)
 
 
@@ -187,14 +187,14 @@ def _from_state(kept: State) -> FirstResult:
     return FirstResult(**{**kept, "warnings": tuple(kept["warnings"])})
 
 
-def estimator_of(denoiser: Denoiser, noisy: Sequence[Estimate], run: Run) -> Estimator:
+def estimator_of(denoiser: Denoiser, noisy: Sequence[Region], run: Run) -> Estimator:
     """Give what makes first estimates as the training of a denoiser did, for other regions."""
     told = denoiser.card.get("first_estimate", {})
     name = told.get("chosen", denoiser.settings.denoiser.first_estimate)
     return METHODS[name].make(EstimateTask(denoiser.settings, noisy, denoiser.device, run))
 
 
-def first_estimate(noisy: Estimate, run: Run = SILENT) -> Tensor:
+def first_estimate(noisy: Region, run: Run = SILENT) -> Tensor:
     """Estimate a region with classical filters that know the noise.
 
     Small and large blocks err differently, so their mean guides the collaborative filter.
@@ -210,36 +210,36 @@ def first_estimate(noisy: Estimate, run: Run = SILENT) -> Tensor:
     return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, run, strength)
 
 
-def _shrinkage(scene: EstimateTask) -> Estimator:
-    return lambda noisy: first_estimate(noisy, scene.run)
+def _shrinkage(task: EstimateTask) -> Estimator:
+    return lambda noisy: first_estimate(noisy, task.run)
 
 
-def _bundled(scene: EstimateTask) -> Estimator:
+def _bundled(task: EstimateTask) -> Estimator:
     """Fit the bundled network to each channel once, so that all regions are estimated alike."""
-    fit = partial(fit_to_noise, collaborate=scene.settings.denoiser.collaborate, run=scene.run)
+    fit = partial(fit_to_noise, collaborate=task.settings.denoiser.collaborate, run=task.run)
     fits: dict[Channel, Denoiser] = {}
 
-    def estimate(noisy: Estimate) -> Tensor:
+    def estimate(noisy: Region) -> Tensor:
         channel = noisy.channel
         if channel not in fits:
-            images = [region.cpu().numpy() for region in scene.images(channel)]
-            fits[channel] = fit(channel.noise, images, scene.device)
+            images = [region.cpu().numpy() for region in task.images(channel)]
+            fits[channel] = fit(channel.noise, images, task.device)
         fitted = fits[channel]
-        return fitted.estimate(noisy.image, fitted.channels[0], scene.run, noisy.neighbours)
+        return fitted.estimate(noisy.image, fitted.channels[0], task.run, noisy.neighbours)
 
     return estimate
 
 
-def _is_correlated(scene: EstimateTask) -> str:
-    return CORRELATED if any(channel.noise.is_correlated for channel in scene.channels) else ""
+def _is_correlated(task: EstimateTask) -> str:
+    return CORRELATED if any(channel.noise.is_correlated for channel in task.channels) else ""
 
 
-def _pretrained(scene: EstimateTask) -> Estimator:
+def _pretrained(task: EstimateTask) -> Estimator:
     """Give what the rounds begin with, before any of them."""
-    start = bundled_start(scene.settings, scene.channels, scene.device)
-    known = dict(zip(scene.channels, start.channels, strict=True))
+    start = bundled_start(task.settings, task.channels, task.device)
+    known = dict(zip(task.channels, start.channels, strict=True))
     return lambda noisy: start.estimate(
-        noisy.image, known[noisy.channel], scene.run, noisy.neighbours
+        noisy.image, known[noisy.channel], task.run, noisy.neighbours
     )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimate, on_channels
+from training_core.denoise.region import Region, on_channels
 from training_core.errors import ModelError
 from training_core.networks.pretrained import NAME
 from training_core.noise.clipping import RecordedNoise
@@ -45,8 +45,8 @@ SEED = 0x7A11
 
 
 def with_tails(
-    denoiser: Denoiser, noisy: Sequence[Estimate], task: Task
-) -> tuple[Denoiser, list[Estimate], tuple[int, ...]]:
+    denoiser: Denoiser, noisy: Sequence[Region], task: Task
+) -> tuple[Denoiser, list[Region], tuple[int, ...]]:
     """Give a denoiser and its noisy regions the tails of their noise, where a few pixels hold it.
 
     Returns
@@ -68,7 +68,7 @@ def with_tails(
 
 @torch.no_grad()
 def learn_tails(
-    settings: Settings, noisy: Sequence[Estimate], device: torch.device, run: Run
+    settings: Settings, noisy: Sequence[Region], device: torch.device, run: Run
 ) -> dict[Channel, Channel]:
     """Give the channels of heavy-tailed regions the noise that the bundled network finds in them.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from training_core.denoise.channel import Channel
 from training_core.denoise.neighbours import NeighbourFrames
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.errors import InputError
 from training_core.noise.local_strength import EvenNoise, is_ct
 from training_core.patches.local_strength import tissue
@@ -70,7 +70,7 @@ class Material:
         """Tell tissue from air in a region, (height, width); for CT."""
         return tissue(region.cut_from(self.given[region.stack]))
 
-    def stabilised(self, channels: Sequence[Channel], device: torch.device) -> list[Estimate]:
+    def stabilised(self, channels: Sequence[Channel], device: torch.device) -> list[Region]:
         """Give the noisy regions in the units of their channels' noise, on a device."""
         each = ((region.values, channels[region.channel]) for region in self.regions)
         return [_estimate(values, channel, device) for values, channel in each]
@@ -83,7 +83,7 @@ class Material:
             for stack, given in zip(self.stacks, self.given, strict=True)
         ]
 
-    def stabilised_repeats(self, noisy: Sequence[Estimate]) -> list[list[Estimate]]:
+    def stabilised_repeats(self, noisy: Sequence[Region]) -> list[list[Region]]:
         """Give for each repeat its regions in the units of the `noisy` ones, and where they are."""
         each = list(zip(self.regions, noisy, strict=True))
         return [
@@ -91,16 +91,15 @@ class Material:
             for repeat in self.repeats
         ]
 
-    def risk(self, noisy: Sequence[Estimate], task: Task) -> RiskEstimator:
+    def risk(self, noisy: Sequence[Region], task: Task) -> RiskEstimator:
         """Give what chooses among estimates, weights and rounds, by repeats if there are any."""
         others = self.stabilised_repeats(noisy)
         seen = [self.tissue(region) for region in self.regions] if self.even else None
         return RiskEstimator(noisy, task.settings.seed, task.device, others=others, seen=seen)
 
 
-def _estimate(values: Image, channel: Channel, device: torch.device) -> Estimate:
-    stabilised = channel.noise.stabiliser.forward(values)
-    return Estimate(torch.from_numpy(stabilised).to(device), channel)
+def _estimate(values: Image, channel: Channel, device: torch.device) -> Region:
+    return Region(torch.from_numpy(channel.stabilised(values)).to(device), channel)
 
 
 MOST = 2

@@ -16,7 +16,7 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.nl_bayes import CollaborativeFilter
-from training_core.denoise.region import Estimate, Estimator
+from training_core.denoise.region import Estimator, Region
 from training_core.networks.build import build_network
 from training_core.run import Stage
 from training_core.settings import Settings
@@ -31,13 +31,13 @@ SURE = 0.5  # weight of a target: it is as noisy again as the region itself
 DRAWS = 4  # of the noise that is added, over which estimates are averaged
 
 
-def noisier2noise(scene: EstimateTask) -> Estimator:
+def noisier2noise(task: EstimateTask) -> Estimator:
     """Train on the noisy regions of a scene, and give what makes estimates of regions."""
-    denoiser = _train(scene)
-    collaborate = scene.settings.denoiser.collaborate
+    denoiser = _train(task)
+    collaborate = task.settings.denoiser.collaborate
 
     @torch.no_grad()
-    def estimate(noisy: Estimate) -> Tensor:
+    def estimate(noisy: Region) -> Tensor:
         noise, seen, strength = noisy.channel.noise, noisy.image, noisy.strength
         if noisy.neighbours is not None:  # the network has learned from single frames
             strength = None
@@ -46,7 +46,7 @@ def noisier2noise(scene: EstimateTask) -> Estimator:
             return pilot
         if noisy.neighbours is not None:
             seen, strength = averaged(seen, noisy.neighbours, noise)
-        return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, scene.run, strength)
+        return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, task.run, strength)
 
     return estimate
 
@@ -64,19 +64,19 @@ def _mean_of_draws(
     return torch.stack(looks).mean(dim=0)
 
 
-def _train(scene: EstimateTask) -> Denoiser:
+def _train(task: EstimateTask) -> Denoiser:
     """Train the network, or take over what is kept of that."""
-    settings, run, part = _settings(scene.settings), scene.run, scene.checkpoint.part(NAME)
+    settings, run, part = _settings(task.settings), task.run, task.checkpoint.part(NAME)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        network = build_network(settings.denoiser).to(scene.device).eval()
-    denoiser = Denoiser(network, scene.channels, settings, scene.device)
+        network = build_network(settings.denoiser).to(task.device).eval()
+    denoiser = Denoiser(network, task.channels, settings, task.device)
     steps, kept = settings.denoiser.steps, part.load()
     if kept is not None and kept["steps"] == steps:
         network.load_state_dict(kept["kept"])
         return denoiser
     run.start(Stage.FIRST_ESTIMATE, steps, NAME, done=0 if kept is None else kept["steps"])
-    training = RoundTraining(denoiser, _pairs(denoiser, scene), run)
+    training = RoundTraining(denoiser, _pairs(denoiser, task), run)
     if kept is not None:
         training.restore(kept)
     for step in range(training.steps + 1, steps + 1):
@@ -99,7 +99,7 @@ def _settings(settings: Settings) -> Settings:
     return replace(settings, denoiser=shorter)
 
 
-def _pairs(denoiser: Denoiser, scene: EstimateTask) -> PreparedPairs:
+def _pairs(denoiser: Denoiser, task: EstimateTask) -> PreparedPairs:
     """Pair each region with more noise with itself with less: z + n and z - n, n as strong as its.
 
     Their noises are independent, which is what pairs z + a n and z - n / a rest on as well
@@ -107,17 +107,17 @@ def _pairs(denoiser: Denoiser, scene: EstimateTask) -> PreparedPairs:
     """
     draw = torch.Generator().manual_seed(denoiser.settings.seed)
     guesses = []
-    for region in scene.noisy:
-        scene.run.check()
+    for region in task.noisy:
+        task.run.check()
         made = first_look(region.channel.noise)(region.image[None, None])[0, 0]
-        guesses.append(Estimate(made, region.channel))
+        guesses.append(Region(made, region.channel))
     copies = copies_of(guesses)
     pairs = []
-    for region, guess in zip(scene.noisy, guesses, strict=True):
+    for region, guess in zip(task.noisy, guesses, strict=True):
         channel, clean = region.channel, guess.image[None, None].to(denoiser.device)
         image = region.image[None, None].to(denoiser.device)
         for _ in range(copies):
-            scene.run.check()
+            task.run.check()
             noise = channel.noise.apart_from(clean, draw)
             source = denoiser.inputs(image + noise, louder(channel))
             weight = torch.full(region.image.shape, SURE)

@@ -13,7 +13,7 @@ from training_core.compute.checkpoint import Part, State
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import averaged
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.pretrained import PretrainedDenoiser
 from training_core.noise.clipping import RecordedNoise
 from training_core.noise.local_strength import WHY as NOISE_TURNS
@@ -28,8 +28,8 @@ FEWEST_COPIES, MOST_COPIES = 1, 12
 
 def synthetic_pairs(
     denoiser: Denoiser,
-    noisy: Sequence[Estimate],
-    estimates: Sequence[Estimate],
+    noisy: Sequence[Region],
+    estimates: Sequence[Region],
     draw: torch.Generator,
     run: Run,
 ) -> list[Pair]:
@@ -64,7 +64,7 @@ def learns_from_recorded(denoiser: Denoiser, repeats: Sequence[Stack], run: Run)
 
 
 def recorded_pairs(
-    denoiser: Denoiser, noisy: Sequence[Estimate], estimates: Sequence[Estimate]
+    denoiser: Denoiser, noisy: Sequence[Region], estimates: Sequence[Region]
 ) -> list[Pair]:
     """Pair the noisy regions themselves with their estimates, where made noise is not like theirs.
 
@@ -79,7 +79,7 @@ def recorded_pairs(
     return pairs
 
 
-def _noisy(estimate: Estimate, recorded: RecordedNoise, draw: torch.Generator) -> Tensor:
+def _noisy(estimate: Region, recorded: RecordedNoise, draw: torch.Generator) -> Tensor:
     """Give a noisy copy, (1, 1, height, width)."""
     clean = estimate.image[None, None]
     if estimate.strength is None:
@@ -88,15 +88,13 @@ def _noisy(estimate: Estimate, recorded: RecordedNoise, draw: torch.Generator) -
     return clean + estimate.strength * recorded.noise.apart_from(clean, draw)
 
 
-def copies_of(estimates: Sequence[Estimate]) -> int:
+def copies_of(estimates: Sequence[Region]) -> int:
     """Give how many noisy copies of each are made ahead."""
     area = sum(estimate.image.numel() for estimate in estimates)
     return min(max(PREPARED_PX // area, FEWEST_COPIES), MOST_COPIES)
 
 
-def estimate_all(
-    denoiser: Denoiser, noisy: Sequence[Estimate], part: Part, run: Run
-) -> list[Estimate]:
+def estimate_all(denoiser: Denoiser, noisy: Sequence[Region], part: Part, run: Run) -> list[Region]:
     """Denoise every region; `part` keeps those that are done."""
 
     def make(number: int) -> Tensor:
@@ -107,10 +105,10 @@ def estimate_all(
     return with_channels(part.collect(len(noisy), make, run), noisy)
 
 
-def with_channels(images: Sequence[Tensor], noisy: Sequence[Estimate]) -> list[Estimate]:
+def with_channels(images: Sequence[Tensor], noisy: Sequence[Region]) -> list[Region]:
     """Say of each image what is known of the noisy one, and bring it to its device."""
     return [
-        Estimate(image.to(region.image.device), region.channel, strength=region.strength)
+        Region(image.to(region.image.device), region.channel, strength=region.strength)
         for image, region in zip(images, noisy, strict=True)
     ]
 
@@ -130,7 +128,7 @@ class Pair:
     @classmethod
     def of(cls, source: Tensor, target: Tensor, channel: Channel, weight: Tensor | None) -> Self:
         """Take what the network sees, (1, inputs, height, width), and a stabilised target."""
-        wanted = (target.reshape(1, *target.shape[-2:]) - channel.mean) / channel.spread
+        wanted = channel.normalised(target.reshape(1, *target.shape[-2:]))
         images = torch.cat([source[0], wanted]).cpu()
         return cls(images, channel.noise.orientations, None if weight is None else weight.cpu())
 

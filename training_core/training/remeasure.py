@@ -43,7 +43,7 @@ SEED = 0x5EE7
 NEXT = ((LAGS, LAGS + 1), (LAGS + 1, LAGS))  # pixels, across and down
 
 
-def is_too_weak(judge: RiskEstimator, residual: float) -> bool:
+def is_too_weak(risk: RiskEstimator, residual: float) -> bool:
     """Tell whether a network takes more than the learned noise from calm places, and that can be.
 
     `residual` is that of `calm_residual`. Where photons are few the noise is known by their number,
@@ -53,7 +53,7 @@ def is_too_weak(judge: RiskEstimator, residual: float) -> bool:
     if residual < TOO_WEAK:
         return False
     windows: Counter[Channel] = Counter()
-    for trial in judge.trials:
+    for trial in risk.trials:
         region = trial.noisy
         averaged = region.neighbours is not None or region.strength is not None
         counted_apart = trial.photons is not None or trial.counted is not None
@@ -71,7 +71,7 @@ def _windows(image: Tensor) -> int:
 
 @torch.no_grad()
 def relearn(
-    denoiser: Denoiser, judge: RiskEstimator, run: Run
+    denoiser: Denoiser, risk: RiskEstimator, run: Run
 ) -> tuple[dict[Channel, Channel], dict[str, dict[str, float]]]:
     """Give for every channel of a denoiser one with the noise that its network finds.
 
@@ -91,7 +91,7 @@ def relearn(
     """
     alone, relearned, found = replace(denoiser, collaboration=0.0), {}, {}
     for number, channel in enumerate(denoiser.channels):
-        mine = [trial for trial in judge.trials if trial.noisy.channel is channel]
+        mine = [trial for trial in risk.trials if trial.noisy.channel is channel]
         spectra = [_taken(alone, trial, run) for trial in mine if _windows(trial.noisy.image)]
         noise, probe = (
             uniform_filter(np.concatenate(each).mean(axis=0), 3, mode="wrap")

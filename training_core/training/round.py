@@ -15,12 +15,11 @@ from training_core.compute.checkpoint import State
 from training_core.compute.optimiser_step import TrainingStep
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import NeighbourFrames, averaged
-from training_core.denoise.tiled import to_stack_units
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import follow
 from training_core.paper.pairs import PublishedPairs
 from training_core.place import PatchLocation
-from training_core.run import PreviewReady, Region, Run, Stage
+from training_core.run import PreviewReady, Run, ShownRegion, Stage
 from training_core.settings import DenoiserSettings
 
 from .material import Material
@@ -197,7 +196,7 @@ class Preview:
     material: Material
     frames: NeighbourFrames
 
-    def __call__(self, denoiser: Denoiser, region: Region) -> PreviewReady | None:
+    def __call__(self, denoiser: Denoiser, region: ShownRegion) -> PreviewReady | None:
         """Show what the network makes of the region now; None where there is no such region."""
         stack, even = self.material.stacks[0], self.material.even
         if region.frame >= stack.frame_count:
@@ -209,16 +208,16 @@ class Preview:
             return None
         noisy = stack.frame(region.frame)[place.slices]
         channel = denoiser.channels[stack.channel_of(region.frame)]
-        stabilised = channel.noise.stabiliser.forward(noisy)
+        stabilised = channel.stabilised(noisy)
         image, near = (
             torch.from_numpy(values).to(denoiser.device)
             for values in (stabilised, self.frames.cut(region.frame, place))
         )
         seen, strength = averaged(image, near, channel.noise)
         made = denoiser.network_pass(seen, channel, strength)
-        values = to_stack_units(made.cpu().numpy(), stabilised, noisy, channel)
+        values = channel.in_stack_units(made.cpu().numpy(), noisy)
         if even:
             given = self.material.given[0].frame(region.frame)
             values, noisy = values / even.gain(given)[place.slices], given[place.slices]
-        shown = Region(region.frame, place.top, place.left, place.height, place.width)
+        shown = ShownRegion(region.frame, place.top, place.left, place.height, place.width)
         return PreviewReady(Stage.ROUNDS, shown, noisy, values.astype(np.float32))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimate, on_channels
+from training_core.denoise.region import Region, on_channels
 from training_core.networks.published import takes_estimate
 from training_core.run import Run, Stage
 from training_core.selection.choice import (
@@ -88,7 +88,7 @@ class Trained:
     """
 
     denoiser: Denoiser
-    noisy: Sequence[Estimate]
+    noisy: Sequence[Region]
     results: tuple[RoundResult, ...]
     history: Mapping[int, nn.Module]
     noise_again: Mapping[str, Mapping[str, float]]
@@ -97,8 +97,8 @@ class Trained:
 
 def train_rounds(
     denoiser: Denoiser,
-    noisy: Sequence[Estimate],
-    first: Sequence[Estimate],
+    noisy: Sequence[Region],
+    first: Sequence[Region],
     risk: RiskEstimator,
     task: Task,
     *,
@@ -147,7 +147,7 @@ class _Rounds:
     def __init__(
         self,
         denoiser: Denoiser,
-        noisy: Sequence[Estimate],
+        noisy: Sequence[Region],
         risk: RiskEstimator,
         task: Task,
         *,
@@ -173,7 +173,7 @@ class _Rounds:
         self.steps_taken = state["steps_taken"]
         return True
 
-    def train(self, number: int, first: Sequence[Estimate], preview: Preview | None) -> None:
+    def train(self, number: int, first: Sequence[Region], preview: Preview | None) -> None:
         """Train a round, or what is left of it, and judge it."""
         estimates = self.task.checkpoint.part(f"estimates-{number}")
         teacher = first
@@ -191,7 +191,7 @@ class _Rounds:
         estimates.drop()
         self.task.checkpoint.part(f"steps-{number}").drop()
 
-    def _pairs(self, teacher: Sequence[Estimate]) -> PreparedPairs:
+    def _pairs(self, teacher: Sequence[Region]) -> PreparedPairs:
         """Make what a round learns from."""
         if self.recorded:
             pairs = recorded_pairs(self.denoiser, self.noisy, teacher)

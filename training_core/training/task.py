@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.run import SILENT, Run
 from training_core.settings import Settings
 
@@ -37,7 +37,7 @@ class EstimateTask:
     """
 
     settings: Settings
-    noisy: Sequence[Estimate]
+    noisy: Sequence[Region]
     device: torch.device
     run: Run = SILENT
     checkpoint: Checkpoint = NO_CHECKPOINT

@@ -26,7 +26,7 @@ from training_core import pipeline
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.denoise.neighbours import NeighbourAverage, NeighbourFrames, sequence_axis
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.denoise.tiled import denoise
 from training_core.errors import SettingsError
 from training_core.noise.anscombe import Stabiliser
@@ -264,7 +264,7 @@ def chosen(noisy, **changes):
     run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
     regions = choose_regions([noisy], 1.0, seed=0)
     forward = NOISE.stabiliser.forward
-    estimates = [Estimate(tensor(forward(r.values)), made.channels[0]) for r in regions]
+    estimates = [Region(tensor(forward(r.values)), made.channels[0]) for r in regions]
     frames = [NeighbourFrames(noisy, [NOISE], most_neighbours(made.settings), run)]
     averaging = with_neighbours(made, frames, regions, estimates, run)
     assert frames[0].count == averaging.count
@@ -324,7 +324,7 @@ def test_pairs_and_first_estimates_know_how_much_noise_is_left():
     alone = replace(middle, neighbours=None, strength=None)
     error = [squared_error(first_estimate(r), clean / 20.0) for r in (alone, middle)]
     assert error[1] < 0.5 * error[0]
-    known = Estimate(tensor(clean / 20.0), made.channels[0], strength=middle.strength)
+    known = Region(tensor(clean / 20.0), made.channels[0], strength=middle.strength)
     draw = torch.Generator().manual_seed(0)
     pairs = synthetic_pairs(made, [middle], [known], draw, Run())
     source, target = PreparedPairs(pairs, draw, CPU).batch(made.settings.denoiser)[:2]

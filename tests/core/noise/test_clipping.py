@@ -10,7 +10,7 @@ import torch
 
 from tests.support.made_up import CPU, denoiser, noise_model, scene, stack
 from training_core.denoise.brightness import BrightnessCurve, uncut
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.clipping import UNTOUCHED, RecordedNoise, Recording, cut_spread, lift
 from training_core.noise.strength_curve import NoiseCurve
@@ -153,11 +153,11 @@ def test_saturated_areas_teach_nothing_but_single_pixels_do():
     assert float(known[5, 5]) == 1.0
     assert float(known.mean()) == pytest.approx(1 - 400 / 3600, abs=0.01)
     settings = DenoiserSettings(batch=3, crop_px=60)
-    source, target, weight = batch_of(chosen, Estimate(image, channel), settings, seed=5)
+    source, target, weight = batch_of(chosen, Region(image, channel), settings, seed=5)
     assert source.shape == (3, 2, 60, 60)
     assert target.shape == weight.shape == (3, 1, 60, 60)
     assert torch.equal(weight == 0, target > 8.5) or float(weight.mean()) < 1
-    untouched = Estimate(image, replace(channel, recording=UNTOUCHED))
+    untouched = Region(image, replace(channel, recording=UNTOUCHED))
     assert len(batch_of(chosen, untouched, DenoiserSettings(), seed=5)) == 2
 
 
@@ -167,7 +167,7 @@ def test_pairs_of_a_dark_scene_keep_their_mean():
     channel = replace(chosen.channels[0], recording=Recording(0.0, np.inf, 1.0, 0.0))
     clean = torch.from_numpy(scene(96, 96, 6.0, 80.0).astype(np.float32))
     settings = DenoiserSettings(batch=64, crop_px=64)
-    source, target = batch_of(chosen, Estimate(clean, channel), settings, seed=6)
+    source, target = batch_of(chosen, Region(clean, channel), settings, seed=6)
     dark = target < 12
     assert float((source - target)[dark].mean()) == pytest.approx(0.0, abs=0.3)
     assert float(source.min()) == 0.0

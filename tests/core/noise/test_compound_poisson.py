@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from tests.support.made_up import CPU, noise_model, scene, squared_error
 from training_core.denoise.channel import Channel
 from training_core.denoise.model_file import channel_from, channel_state
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.clipping import RecordedNoise, Recording
 from training_core.noise.compound_poisson import Photons, chances, fit_photons
@@ -173,7 +173,7 @@ def test_the_score_is_the_true_error_where_photons_are_few():
     clean, noise = smooth_scene(4.0, 40.0), model()
     image = torch.from_numpy(noise.stabiliser.forward(exposure(clean, 3)))
     channel = Channel(noise)
-    judge = RiskEstimator([Estimate(image, channel)], 0, CPU)
+    judge = RiskEstimator([Region(image, channel)], 0, CPU)
     (trial,) = judge.trials
     cut = (256 - trial.noisy.image.shape[0]) // 2
     inner = slice(cut, 256 - cut)
@@ -196,7 +196,7 @@ def test_channels_in_other_units_weigh_the_same():
     counted, plain = Channel(noise), Channel(noise_model())
     few = torch.from_numpy(noise.stabiliser.forward(exposure(clean, 3)))
     many = torch.randn(few.shape, generator=torch.Generator().manual_seed(0))
-    judge = RiskEstimator([Estimate(few, counted), Estimate(many, plain)], 0, CPU)
+    judge = RiskEstimator([Region(few, counted), Region(many, plain)], 0, CPU)
     score, _ = judge.judge(lambda noisy: noisy.image, SILENT)
     half = score.parts.size // 2
     assert score.parts[:half].mean() == pytest.approx(1.0, abs=0.2)
@@ -208,7 +208,7 @@ def test_the_best_estimate_of_few_photons_moves_no_region(repeats):
     clean, noise = smooth_scene(4.0, 20.0), model(Photons(3.5, 20.0, 0.5))
     channel = Channel(noise)
     noisy = [
-        Estimate(torch.from_numpy(noise.stabiliser.forward(exposure(clean, seed))), channel)
+        Region(torch.from_numpy(noise.stabiliser.forward(exposure(clean, seed))), channel)
         for seed in range(1 + repeats)
     ]
     judge = RiskEstimator(noisy[:1], 0, CPU, others=[noisy[1:]] if repeats else [])

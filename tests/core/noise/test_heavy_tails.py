@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, median_filter
 
 from tests.support.made_up import CPU, noise_model, scene
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.compound_poisson import Photons
 from training_core.noise.model import NoiseModel, PhotonNoise, PublishedNoise
@@ -51,7 +51,7 @@ def noisy_scenes(count=4, **spikes):
     channel = Channel(noise, 200.0, SIGMA)
     noises = noise.sample(count, 192, 192, draw)[:, 0]
     noises *= SIGMA / noises.square().mean().sqrt()
-    return [Estimate(clean + each, channel) for each in noises], clean
+    return [Region(clean + each, channel) for each in noises], clean
 
 
 def despiked(noisy):

@@ -21,7 +21,7 @@ from training_core.pipeline import train
 from training_core.place import PatchLocation
 from training_core.reporting.noise_analysis import analyse_noise
 from training_core.reporting.words import tell_card
-from training_core.run import SILENT, Note, PreviewReady, Region, Run
+from training_core.run import SILENT, Note, PreviewReady, Run, ShownRegion
 from training_core.settings import PatchSettings, preset
 from training_core.stack import Stack, cast_like
 
@@ -243,7 +243,7 @@ def test_a_training_shows_and_gives_hounsfield_units():
             pictures.append(event)
 
     run = Run(see)
-    run.watch(Region(0, 64, 0, 96, 96))
+    run.watch(ShownRegion(0, 64, 0, 96, 96))
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, kept_noise=0.0))
     learned = train([stack], settings, run=run)
     made = learned.denoiser

@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.support.made_up import denoiser, noise_model, with_published_noise
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.published import DnCNN
 from training_core.paper import gan as paper_crops
 from training_core.paper.pairs import PublishedPairs
@@ -42,7 +42,7 @@ def draw(seed=0):
 
 
 def region(image, channel):
-    return Estimate(torch.from_numpy(np.asarray(image, np.float32)), channel)
+    return Region(torch.from_numpy(np.asarray(image, np.float32)), channel)
 
 
 def made(shape=(130, 150), *, teacher=None, seed=0, targets="noisy", **changes):

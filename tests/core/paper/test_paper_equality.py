@@ -29,7 +29,7 @@ from tests.support.paper_reference import (
     round_rate,
     with_weights_of,
 )
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.networks.published import Critic, DnCNN, NoiseGenerator, paper_network
 from training_core.paper import gan as paper_gan
 from training_core.paper.gan import AdversarialGame
@@ -254,7 +254,7 @@ def thin_denoiser(count):
     chosen = replace(paper.denoiser, rounds=1, steps=4, batch=count)
     made = replace(made, network=DnCNN(17, WIDTH).eval(), settings=replace(paper, denoiser=chosen))
     sizes = (150, 130), (125, 170)
-    return made, [Estimate(torch.rand(size), made.channels[0]) for size in sizes]
+    return made, [Region(torch.rand(size), made.channels[0]) for size in sizes]
 
 
 def recorded(network):

@@ -10,7 +10,7 @@ import torch
 
 from tests.support.made_up import CPU, blurred_noise, denoiser, noise_model, scene
 from training_core.denoise.model_file import load_denoiser, save_denoiser
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.run import SILENT, Run
 from training_core.selection import choice
 from training_core.selection.choice import SHARES, judge_shares, tell_share
@@ -23,7 +23,7 @@ def case():
     torch.nn.init.normal_(chosen.network.layers[-1].weight, 0.0, 0.2)
     clean = scene(96, 96, 0.0, 12.0) + blurred_noise((96, 96), 0, 0)
     image = torch.from_numpy(clean.astype("float32"))
-    return chosen, RiskEstimator([Estimate(image, chosen.channels[0])], 0, CPU)
+    return chosen, RiskEstimator([Region(image, chosen.channels[0])], 0, CPU)
 
 
 def estimate(chosen, judge):

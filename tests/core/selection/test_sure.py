@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import CPU, blurred_noise, noise_model, scene, squared_error
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT, Run
 from training_core.selection.sure import JUDGED_PX, Risk, RiskEstimator
@@ -25,7 +25,7 @@ def exposure(seed, blur=0.0, sigma=1.0, size=SIZE):
 
 
 def estimate(image, channel):
-    return Estimate(torch.from_numpy(np.asarray(image, np.float32)), channel)
+    return Region(torch.from_numpy(np.asarray(image, np.float32)), channel)
 
 
 def blurring(width):
@@ -121,7 +121,7 @@ def test_neighbours_are_cut_as_the_region_and_are_not_probed():
         seen.append(noisy)
         return (noisy.image + noisy.neighbours.sum(dim=0)) / 3
 
-    RiskEstimator([Estimate(image, Channel(noise_model()), near)], 0, CPU).judge(mean, Run())
+    RiskEstimator([Region(image, Channel(noise_model()), near)], 0, CPU).judge(mean, Run())
     middle = slice(20, 20 + JUDGED_PX)
     assert all(torch.equal(noisy.neighbours, near[:, middle, middle]) for noisy in seen)
     assert torch.equal(seen[0].image, image[middle, middle])
@@ -132,7 +132,7 @@ def test_only_what_is_seen_is_judged():
     channel = Channel(noise_model())
     pixels = torch.zeros(192, 384)
     pixels[:, :192] = 30.0 * torch.randn(192, 192, generator=torch.Generator().manual_seed(1))
-    region = Estimate(pixels, channel)
+    region = Region(pixels, channel)
     right = np.broadcast_to(np.arange(384) >= 192, (192, 384))
     judge = RiskEstimator([region, region], 0, CPU, seen=[right, np.zeros_like(right)])
     (trial,) = judge.trials

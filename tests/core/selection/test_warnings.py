@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import CPU, blurred_noise, noise_model, scene
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.noise.anscombe import Stabiliser
 from training_core.selection.sure import RiskEstimator
 from training_core.selection.warnings import find_warnings
@@ -31,7 +31,7 @@ def warnings(change, *, clean=None, blur=0.0, sigma=2.0, corrected=True, error=0
     noise = sigma * blurred_noise(clean.shape, blur, 4)
     channel = Channel(noise_model(blur, Stabiliser(scale=sigma)))
     forward = channel.noise.stabiliser.forward
-    noisy = Estimate(torch.from_numpy(forward(clean + noise)), channel)
+    noisy = Region(torch.from_numpy(forward(clean + noise)), channel)
     trials = RiskEstimator([noisy], 0, CPU).trials
     made = torch.from_numpy(forward(change(clean, noise)))
     return find_warnings(trials, [made], error, corrected=corrected)

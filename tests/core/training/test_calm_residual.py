@@ -10,7 +10,7 @@ import torch
 
 from tests.support.made_up import CPU, blurred_noise, noise_model
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.selection.calm_residual import calm_residual
 from training_core.selection.sure import RiskEstimator
 
@@ -23,7 +23,7 @@ def judged(strength, blur=0.8, side=SIDE):
     clean = np.zeros((side, side))
     clean[:, side // 2 :] = 8 * (rng.random((side, side - side // 2)) < 0.2)  # busy on the right
     noisy = clean + strength * blurred_noise(clean.shape, blur, 2)
-    region = Estimate(torch.from_numpy(noisy).float(), Channel(noise_model(blur)))
+    region = Region(torch.from_numpy(noisy).float(), Channel(noise_model(blur)))
     judge = RiskEstimator([region], 0, CPU)
     return judge, [torch.from_numpy(clean).float()]
 

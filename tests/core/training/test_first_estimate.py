@@ -12,7 +12,7 @@ import torch
 from tests.support.made_up import CPU, QUICKEST, blurred_noise, noise_model, scene
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.errors import ModelError
 from training_core.run import Note, Run
 from training_core.selection.sure import RiskEstimator
@@ -34,7 +34,7 @@ def made_scene(asked="automatic", blur=0.0, **more):
     channel = Channel(noise_model(blur))
     noisy = (CLEAN + blurred_noise(CLEAN.shape, blur, 2)).astype(np.float32)
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, first_estimate=asked))
-    return EstimateTask(settings, [Estimate(torch.from_numpy(noisy), channel)], CPU, **more)
+    return EstimateTask(settings, [Region(torch.from_numpy(noisy), channel)], CPU, **more)
 
 
 def judge_of(scene):

@@ -10,7 +10,7 @@ import torch
 
 from tests.support.made_up import CPU, noise_model, noise_of, scene
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.errors import ModelError
 from training_core.noise.clipping import Recording
 from training_core.noise.synthetic import mixture
@@ -39,7 +39,7 @@ def channel(texture=1.5):
 def regions(of, count=2, size=128):
     clean = scene(size, size)
     noisy = [clean + mixture(clean.shape, STRENGTH, seed) for seed in range(count)]
-    return [Estimate(torch.from_numpy(image.astype(np.float32)), of) for image in noisy]
+    return [Region(torch.from_numpy(image.astype(np.float32)), of) for image in noisy]
 
 
 def drawn(noise):
@@ -73,7 +73,7 @@ def test_noise_that_is_known_already_stays_what_it_is():
     clean, known = scene(160, 160), Channel(noise_of(broad, float(broad.std())), 200.0, 8.0)
     few = np.where(rng.random((2, 160, 160)) < 0.05, 30.0, 5.0)
     noisy = [clean + each * rng.standard_normal(clean.shape) for each in few]
-    images = [Estimate(torch.from_numpy(image.astype(np.float32)), known) for image in noisy]
+    images = [Region(torch.from_numpy(image.astype(np.float32)), known) for image in noisy]
     (learned,) = tails(images, known)
     assert learned.noise.curve.sigmas.mean() == pytest.approx(broad.std(), rel=0.06)
     assert drawn(learned.noise) == pytest.approx(np.quantile(broad, QUANTILES), rel=0.15)

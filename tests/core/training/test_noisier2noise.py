@@ -19,7 +19,7 @@ from tests.support.made_up import (
 )
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.run import Cancelled, Run
 from training_core.training.first_estimate import METHODS
 from training_core.training.noisier2noise import NAME, louder, noisier2noise
@@ -34,7 +34,7 @@ def regions(blur=0.0, channel=None):
     noisy = (CLEAN + blurred_noise(CLEAN.shape, blur, 1)).astype(np.float32)
     channel = channel or Channel(noise_model(blur))
     return [
-        [Estimate(torch.from_numpy(image), channel)]  # as a training has them
+        [Region(torch.from_numpy(image), channel)]  # as a training has them
         for image in (noisy, CLEAN)
     ]
 

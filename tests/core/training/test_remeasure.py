@@ -19,7 +19,7 @@ from tests.support.made_up import (
 )
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
 from training_core.denoise.channel import Channel
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.noise.generator import ResampledNoise
 from training_core.place import ALL, FLIPS
 from training_core.run import Cancelled, Note, Run, StepsDone
@@ -57,7 +57,7 @@ def known(blur, kind="stationary"):
 def judged(model, blur, side=400, seed=2, clean=0.0, channel=None):
     """Give a judge that knows `model`, of noise of other blur and strength."""
     noisy = clean + STRENGTH * blurred_noise((side, side), blur, seed)
-    region = Estimate(torch.from_numpy(noisy).float(), channel or Channel(model))
+    region = Region(torch.from_numpy(noisy).float(), channel or Channel(model))
     return RiskEstimator([region], 0, CPU)
 
 
@@ -155,7 +155,7 @@ def test_only_correlated_noise_of_single_frames_can_be_too_weak():
     assert not is_too_weak(judge, 1.01)
     assert not is_too_weak(judged(known(0.0), 0.0), 1.03)
     region = judge.trials[0].noisy
-    others = [[Estimate(region.image, region.channel)]]
+    others = [[Region(region.image, region.channel)]]
     assert not is_too_weak(RiskEstimator([region], 0, CPU, others=others), 1.03)
     near = replace(region, neighbours=region.image[None])
     assert not is_too_weak(RiskEstimator([near], 0, CPU), 1.03)
@@ -173,7 +173,7 @@ def train(run=None, checkpoint=NO_CHECKPOINT, **changes):
     chosen = denoiser(known(0.7), mean=5.0, spread=4.0, **{**short, **changes})
     channel = chosen.channels[0]
     regions, first = (
-        [Estimate(torch.from_numpy(image).float(), channel)] for image in (noisy, clean)
+        [Region(torch.from_numpy(image).float(), channel)] for image in (noisy, clean)
     )
     risk = RiskEstimator(regions, chosen.settings.seed, CPU)
     task = Task(chosen.settings, CPU, run or Run(), checkpoint)

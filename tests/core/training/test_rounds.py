@@ -23,12 +23,12 @@ from tests.support.made_up import (
 from training_core.compute.checkpoint import NO_CHECKPOINT, NO_PART, Checkpoint
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimate
+from training_core.denoise.region import Region
 from training_core.errors import SettingsError
 from training_core.noise.anscombe import Stabiliser
 from training_core.place import ALL, FLIPS, turn, turn_back
 from training_core.regions import TrainingRegion
-from training_core.run import Cancelled, Note, PreviewReady, Region, Run, Stage, StepsDone
+from training_core.run import Cancelled, Note, PreviewReady, Run, ShownRegion, Stage, StepsDone
 from training_core.selection import choice
 from training_core.selection.choice import RoundResult, best_round, doubt_of
 from training_core.selection.sure import Risk, RiskEstimator, error_estimate
@@ -55,7 +55,7 @@ def images(blur=0.0, shape=(96, 96), seed=1):
 
 
 def estimate(image, channel):
-    return Estimate(torch.from_numpy(np.asarray(image, np.float32)), channel)
+    return Region(torch.from_numpy(np.asarray(image, np.float32)), channel)
 
 
 @pytest.mark.parametrize("way", ALL)
@@ -542,9 +542,9 @@ def test_previews_are_asked_for_while_training():
 
     events = []
     run = Run(events.append)
-    run.watch(Region(0, 1, 2, 3, 4))
+    run.watch(ShownRegion(0, 1, 2, 3, 4))
     train(run=run, preview=preview)
-    assert asked[0] == (False, Region(0, 1, 2, 3, 4))
+    assert asked[0] == (False, ShownRegion(0, 1, 2, 3, 4))
     assert len([event for event in events if isinstance(event, PreviewReady)]) == len(asked)
 
 
@@ -569,7 +569,7 @@ def test_small_claims_are_not_believed_where_noise_is_correlated():
 def test_correlation_leaves_room_for_doubt(blur, doubt):
     channel = Channel(noise_model(blur))
     pixels = torch.from_numpy(scene(96, 96) + 20 * blurred_noise((96, 96), blur, 3)).float()
-    region = Estimate(pixels, channel)
+    region = Region(pixels, channel)
     judge = RiskEstimator([region], 0, CPU)
     assert doubt_of(judge, 1.0) == doubt
     assert doubt_of(judge, 1.05) == 0.0  # the learned noise is too weak, so claims are too small

@@ -8,7 +8,7 @@ import numpy as np
 from g2g_desktop.cards.train_card import TrainCard
 from training_core.run import (
     PreviewReady,
-    Region,
+    ShownRegion,
     Stage,
     StageStarted,
 )
@@ -87,7 +87,7 @@ def test_the_preview_is_announced_until_it_is_there(theme: Theme, qtbot: QtBot) 
     card.take(StageStarted(Stage.NOISE_MODEL, 10))
     assert not card.hint.isHidden()
     patch = np.zeros((4, 4), np.float32)
-    card.take(PreviewReady(Stage.FIRST_ESTIMATE, Region(0, 0, 0, 4, 4), patch, patch))
+    card.take(PreviewReady(Stage.FIRST_ESTIMATE, ShownRegion(0, 0, 0, 4, 4), patch, patch))
     assert card.hint.isHidden()
     card.show_running(True)
     assert card.hint.isHidden()

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.viewer.compare_view import CompareView, PreviewView
-from training_core.run import PreviewReady, Region, Stage
+from training_core.run import PreviewReady, ShownRegion, Stage
 from training_core.stack import PixelSize, Stack
 
 if TYPE_CHECKING:
@@ -214,7 +214,9 @@ def preview(frame: int, level: float) -> PreviewReady:
     rng = np.random.default_rng(3)
     noisy = rng.normal(level, 10, (64, 64)).astype(np.float32)
     denoised = np.full((64, 64), level, np.float32)
-    return PreviewReady(Stage.ROUNDS, Region(frame, 0, 0, 64, 64), noisy, denoised, "Round 2 of 3")
+    return PreviewReady(
+        Stage.ROUNDS, ShownRegion(frame, 0, 0, 64, 64), noisy, denoised, "Round 2 of 3"
+    )
 
 
 def test_a_preview_has_the_contrast_of_its_noisy_half(qtbot) -> None:

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.viewer.stack_view import StackView
-from training_core.run import Region
+from training_core.run import ShownRegion
 from training_core.stack import PixelSize, Stack
 
 
@@ -99,7 +99,7 @@ def test_rows_run_down_and_columns_to_the_right(qtbot) -> None:
 
 def test_the_region_is_the_visible_part_of_the_frame(qtbot) -> None:
     view = shown(qtbot, gradient())
-    assert view.region() == Region(0, 0, 0, 200, 300)
+    assert view.region() == ShownRegion(0, 0, 0, 200, 300)
     with qtbot.waitSignal(view.region_changed):
         view.pane.set_view_rect(view.pane.frame_rect.adjusted(100, 50, -100, -50))
     region, seen = view.region(), view.pane.visible_rect
@@ -112,7 +112,7 @@ def test_the_region_is_the_visible_part_of_the_frame(qtbot) -> None:
 
 def test_a_large_region_is_cut_to_512_px_around_the_middle(qtbot) -> None:
     view = shown(qtbot, Stack(np.zeros((2048, 1024), np.uint8), "YX"))
-    assert view.region() == Region(0, 768, 256, 512, 512)
+    assert view.region() == ShownRegion(0, 768, 256, 512, 512)
 
 
 def test_the_wheel_zooms_at_the_cursor_and_a_double_click_fits_again(qtbot) -> None:
@@ -286,7 +286,7 @@ def test_another_stack_forgets_the_last_one(qtbot, small_stack: Stack) -> None:
     view.set_stack(gradient((50, 60)))
     assert view.frame_index == 0
     assert view.pane.overlay.image is None
-    assert view.region() == Region(0, 0, 0, 50, 60)
+    assert view.region() == ShownRegion(0, 0, 0, 50, 60)
     view.set_stack(None)
     assert view.pane.image is None
     assert not view.contrast.isEnabled()
