@@ -38,6 +38,9 @@ CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 NOISY = ROOT / "resources" / "samples" / "fluorescence_noisy.tif"
 CLEAN = NOISY.with_name("fluorescence_clean.tif")
 
+# A process a core, each with whole files in the order that `tests/conftest.py` gives.
+BOTH_CORES = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+
 # What Qt loads, and the Debian package that holds it.
 QT_LIBRARIES = {
     "libEGL.so.1": "libegl1",
@@ -84,7 +87,7 @@ def test(options: list[str]) -> int:
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "mypy": ["mypy"],
-        "pytest": ["pytest", *options],
+        "pytest": ["pytest", *BOTH_CORES, *options],
     }
     screen = {"QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen")}
     status = {"import-linter": subprocess.call([str(BIN / "lint-imports")], cwd=ROOT)}

@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import gc
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 NO_SHARED_DATA = "the real images are not beside the checkout (../shared/data)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that train most, so that no process ends with a long one alone."""
+    trainings = Counter(item.path for item in items if item.get_closest_marker("trains"))
+    items.sort(key=lambda item: -trainings[item.path])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,4 +1,4 @@
-"""The stack: pixels with axes, pixel size and origin; the way to unit intensity and back."""
+"""The stack: pixels with axes, pixel size and origin, and results in its data type."""
 
 from __future__ import annotations
 
@@ -135,11 +135,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class IntensityRange:
-    """The affine map from stack values to about [0, 1], and its inverse.
-
-    The inverse adds the *change* to the original value, so a denoiser that changes nothing returns
-    every pixel bit for bit, in any dtype.
-    """
+    """The affine map from stack values to about [0, 1]: less `offset`, over `scale`."""
 
     offset: float
     scale: float
@@ -166,19 +162,6 @@ class IntensityRange:
         """Give the units of GAN2GAN, one for all stacks: measured only where white is unknown."""
         first, *others = {stack.known_range for stack in stacks}
         return cls.of(*stacks) if first is None or others else first
-
-    def to_unit(self, values: Pixels) -> NDArray[np.float32]:
-        """Map stack values to float32, about [0, 1]; nothing is clipped."""
-        unit: NDArray[np.float32] = (
-            (np.asarray(values, dtype=np.float64) - self.offset) / self.scale
-        ).astype(np.float32)
-        return unit
-
-    def from_unit(self, unit: NDArray[np.float32], original: Pixels) -> NDArray[np.float64]:
-        """Map back: `original` plus the change between its unit value and `unit`, in float64."""
-        change = (unit.astype(np.float64) - self.to_unit(original)) * self.scale
-        restored: NDArray[np.float64] = np.asarray(original, dtype=np.float64) + change
-        return restored
 
 
 PUBLISHED_HU = IntensityRange(-1000.0, 2000.0)  # attenuation over 0.4 / cm, twice water's

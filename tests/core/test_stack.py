@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from training_core.errors import InputError
 from training_core.stack import IntensityRange, Stack, cast, check_trainable
-
-INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
 
 
 def test_frames_count_over_all_axes_last_fastest():
@@ -39,43 +34,6 @@ def test_other_pixels_must_have_the_same_shape():
     assert stack.with_pixels(np.ones((4, 5), np.float32)).channels == ("a",)
     with pytest.raises(ValueError, match=r"\(5, 4\)"):
         stack.with_pixels(np.ones((5, 4)))
-
-
-@pytest.mark.parametrize("dtype", INTEGERS)
-def test_unchanged_unit_values_give_every_integer_back(dtype: str):
-    info = np.iinfo(dtype)
-    special = np.array([info.min, info.min + 1, 0, 1, info.max // 2, info.max - 1, info.max], dtype)
-    frame = np.tile(special, (4, 1))
-    intensity = Stack(frame, "YX").intensity
-
-    values = intensity.from_unit(intensity.to_unit(frame), frame)
-    restored, clipped = cast(values, frame.dtype, frame)
-
-    assert clipped == 0
-    np.testing.assert_array_equal(restored, frame)
-    assert restored.dtype == frame.dtype
-
-
-@given(
-    hnp.arrays(np.float64, (4, 5), elements=st.floats(-1e12, 1e12)),
-    st.sampled_from([np.float32, np.float64]),
-)
-def test_unchanged_unit_values_give_every_float_back(values, dtype):
-    frame = values.astype(dtype)
-    intensity = Stack(frame, "YX").intensity
-
-    restored, _ = cast(intensity.from_unit(intensity.to_unit(frame), frame), frame.dtype)
-
-    np.testing.assert_array_equal(restored, frame)
-
-
-def test_a_change_in_unit_values_is_added_in_stack_units():
-    frame = np.full((2, 2), 100, np.uint16)
-    intensity = IntensityRange(offset=100.0, scale=200.0)
-
-    restored = intensity.from_unit(intensity.to_unit(frame) + np.float32(0.25), frame)
-
-    np.testing.assert_allclose(restored, 150.0)
 
 
 def test_the_range_is_that_of_the_whole_stack():

@@ -24,7 +24,6 @@ class FakeDenoiser:
 
     settings: Settings
     card: dict[str, Any] = field(default_factory=lambda: {"patches": 12})
-    noise_sigma: float = 3.0
 
 
 class FakeCore:

@@ -57,11 +57,6 @@ class Denoiser:
     even_noise: EvenNoise | None = None
 
     @property
-    def noise_sigma(self) -> float:
-        """Standard deviation of the noise at middle brightness, first channel, stack units."""
-        return self.channels[0].noise.stack_sigma()
-
-    @property
     def collaborates(self) -> bool:
         """Whether the collaborative pass follows the network."""
         return self.settings.denoiser.collaborate and self.collaboration > 0
