@@ -68,6 +68,19 @@ def held_by_few(tailed: Sequence[int], channels: int) -> str:
     )
 
 
+def in_doubt(doubted: Sequence[int], channels: int) -> str:
+    """Say in which channels, counted from 1, texture and noise are alike, and what was done."""
+    where = ""
+    if len(doubted) < channels:
+        where = f"In channel{'s' * (len(doubted) > 1)} {', '.join(map(str, doubted))} "
+    sentence = f"{where}texture and noise cannot be told apart: no area is flat."
+    return (
+        f"{sentence[0].upper()}{sentence[1:]} So every pixel is taken to have noise of its own, "
+        "and only a fifth of what is found is taken away. If the camera's noise is known to be "
+        "correlated, say so in the settings (Neighbouring pixels) and train again."
+    )
+
+
 def again(told: Mapping[str, float]) -> str:
     """Say how the noise that was learned again differs from that of the smooth patches."""
     percent = round(100 * told["stronger"])

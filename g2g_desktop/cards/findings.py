@@ -50,7 +50,13 @@ def card_findings(card: Mapping[str, Any]) -> list[Finding]:
     """Put into words what a denoiser learned of the noise, and what was chosen for it blind."""
     levels = {True: Level.GREEN, False: Level.AMBER, None: Level.NEUTRAL}
     return [
-        Finding(fact.name, fact.value, levels[fact.good], fact.meaning, "\n".join(fact.details))
+        Finding(
+            fact.name,
+            fact.value,
+            levels[fact.good] if fact.trusted else Level.RED,
+            fact.meaning,
+            "\n".join(fact.details),
+        )
         for fact in tell_card(card)
     ]
 

@@ -124,8 +124,8 @@ def _counted(
     """Give the difference of two noisy copies of the reference / sqrt 2, where photons are few."""
     if measured.photons is None:
         return None
-    stabiliser, curve, covariance, _, _, photons = measured
-    noise = PhotonNoise(stabiliser, curve, covariance, maker, None, 0, photons)
+    parts = (measured.stabiliser, measured.curve, measured.covariance, maker, None, 0)
+    noise = PhotonNoise(*parts, measured.photons)
     image = torch.from_numpy(clean)[None, None]
     first, second = (noise.add_noise(image, draw)[0, 0].numpy() for _ in range(2))
     return (first - second) / np.sqrt(2)

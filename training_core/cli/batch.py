@@ -16,6 +16,7 @@ from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
 from training_core.run import Run
 from training_core.stack import Stack, cast_like, check_trainable
 
+from .outputs import check_outputs
 from .resume import Existing
 
 if TYPE_CHECKING:
@@ -84,7 +85,14 @@ class Batch:
         return stacks, failed
 
     def denoise(
-        self, output: Path, work: Work, *, run: Run, existing: Existing, as_float: bool
+        self,
+        output: Path,
+        work: Work,
+        *,
+        run: Run,
+        existing: Existing,
+        as_float: bool,
+        beside: Sequence[Path] = (),
     ) -> list[Result]:
         """Open, denoise and write each stack.
 
@@ -98,8 +106,16 @@ class Batch:
             What to do with outputs that are there, whole or interrupted.
         as_float
             Whether to write float32 instead of the dtype of the input.
+        beside
+            What else the command reads or writes, and no result may replace.
+
+        Raises
+        ------
+        OutputError
+            If a result cannot be written or would replace an input; nothing is done then.
         """
         targets = target_paths(self.paths, output)
+        check_outputs(targets, [*self.paths, *beside])
         results = list(self.refused)
         for number, (path, target) in enumerate(zip(self.paths, targets, strict=True), 1):
             if not self.alone:

@@ -19,6 +19,7 @@ from training_core.stack import Stack, check_trainable
 
 from .answer import DONE, answer
 from .batch import Batch, as_dicts, open_noted
+from .outputs import check_outputs
 from .resume import Existing
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 INTERNAL_ERROR = 1
 CHOSEN = (
+    "doubted",
     "noise",
     "noise_again",
     "heavy_tails",
@@ -81,6 +83,7 @@ def patches(arguments: argparse.Namespace, run: Run) -> int:
     from training_core.patches.smooth_patches import find_smooth_patches
 
     settings = _patch_settings(arguments)
+    check_outputs([arguments.figure], [arguments.stack])
     stack = open_noted(arguments.stack, run)
     found = find_smooth_patches(stack, settings, run=run)
     if arguments.figure:
@@ -123,6 +126,8 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
 
     if arguments.window and not arguments.reference:
         raise UsageError("--window is for the comparison with a clean stack; add --reference.")
+    read = (arguments.noisy, arguments.denoised, arguments.reference)
+    check_outputs([arguments.figure], filter(None, read))
     noisy, denoised = open_noted(arguments.noisy, run), open_noted(arguments.denoised, run)
     facts: dict[str, Any] = dict.fromkeys(("psnr", "ssim", "nrmse", "data_range"))
     reference = None
@@ -144,6 +149,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     existing = _existing(arguments)
     if existing.is_finished(arguments.model):
         return _kept(arguments, run)
+    check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
     with existing.checkpoint(arguments.model, run) as checkpoint:
         overwrite = existing.overwrite or checkpoint.exists
         _refuse_existing(arguments.model, overwrite)
@@ -181,6 +187,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         raise UsageError("With several stacks each has its own model; leave --model out.")
     if arguments.repeats and not batch.alone:
         raise UsageError("Repeats are exposures of one scene; give one stack with --repeats.")
+    check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
 
     from training_core.denoise.model_file import save_denoiser
     from training_core.pipeline import denoise_stack
@@ -260,6 +267,7 @@ def _batch(
         run=run,
         existing=_existing(arguments),
         as_float=arguments.dtype == "float32",
+        beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": as_dicts(results)}
     return answer(facts, arguments.json, results)

@@ -6,6 +6,8 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +54,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.close()
         terminal.say("g2g: Cancelled.")
         return CANCELLED
+    except BrokenPipeError:
+        # Nobody reads the answer any more; what is left of it must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return work.INTERNAL_ERROR
+    except Exception as error:  # noqa: BLE001 - the last catch: a sentence instead of a traceback
+        terminal.close()
+        terminal.say(f"g2g: {_reported(error)}")
+        return work.INTERNAL_ERROR
     return code
+
+
+def _reported(error: Exception) -> str:
+    """Keep what is needed to find a fault of the program, and say where."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="g2g-fault-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write(f"{program()}\n{''.join(traceback.format_exception(error))}")
+    return (
+        f"This is a fault of the program ({type(error).__name__}), not of your files. Please "
+        f"report it with {log.name}."
+    )
 
 
 @contextmanager
@@ -63,8 +85,9 @@ def _interruptible(run: Run) -> Iterator[None]:
         run.cancel()
         signal.signal(signum, signal.default_int_handler)  # asked twice: stop at once
 
-    # SIGTERM too: batch systems send it before they kill.
-    previous = {s: signal.signal(s, cancel) for s in (signal.SIGINT, signal.SIGTERM)}
+    # Batch systems send SIGTERM before they kill, a terminal that is closed SIGHUP.
+    asked = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+    previous = {s: signal.signal(s, cancel) for s in asked}
     try:
         yield
     finally:

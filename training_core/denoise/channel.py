@@ -23,7 +23,8 @@ class Channel:
 
     `mean` and `spread` normalise stabilised values for the network. `recording`, which only
     training asks for, says how the file's pixels were cut off and rounded. `flat_areas` evens out
-    what is left of noise alone; None until it is learned.
+    what is left of noise alone; None until it is learned. `doubted` says that texture and
+    noise could not be told apart.
     """
 
     noise: NoiseModel
@@ -32,6 +33,7 @@ class Channel:
     brightness: BrightnessCurve = field(default_factory=BrightnessCurve)
     recording: Recording = UNTOUCHED
     flat_areas: FlatAreas | None = None
+    doubted: bool = False
 
     def stabilised(self, values: Pixels) -> Image:
         """Map stack values, any shape and dtype, to float32 with noise of std about 1."""
@@ -54,6 +56,11 @@ class Channel:
         unchanged = estimate == self.stabilised(original)
         exact: Values = np.where(unchanged, original.astype(np.float64), values)
         return exact
+
+
+def doubted_of(channels: Sequence[Channel]) -> tuple[int, ...]:
+    """Give the channels, counted from 1, in which texture and noise could not be told apart."""
+    return tuple(n for n, channel in enumerate(channels, start=1) if channel.doubted)
 
 
 def check_channels(stack: Stack, learned: Sequence[Channel]) -> None:

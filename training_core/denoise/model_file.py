@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from training_core.compute.device import choose_device
 from training_core.compute.state_file import State
 from training_core.errors import ModelError, OutputError, SettingsError
+from training_core.io.tiff_writer import flush_to_disk
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
@@ -74,6 +75,7 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         # Not `save_file`, which lets nobody but the user read the file.
         part.write_bytes(save(plain, metadata={"g2g": json.dumps(card, default=str)}))
+        flush_to_disk(part)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
@@ -107,6 +109,7 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
     return {
         "mean": channel.mean,
         "spread": channel.spread,
+        "doubted": channel.doubted,
         "stabiliser": noise.stabiliser.to_dict(),
         "generator": type(noise.generator).__name__,
         "match": asdict(noise.match) if noise.match else None,
@@ -164,6 +167,8 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.exists():
         raise ModelError(f"There is no model file {path}.")
+    if not path.is_file():  # a pipe would be waited for
+        raise ModelError(f"{path} is no file.")
     try:
         with safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {}).get("g2g", "null"))
@@ -202,7 +207,8 @@ def channel_from(state: State, place: torch.device) -> Channel:
     kept = _under(tensors, "flat_areas")  # in models of 0.1.0 there is nothing
     flat_areas = FlatAreas.from_tensors(kept) if kept else None
     mean, spread = float(card["mean"]), float(card["spread"])
-    return Channel(noise, mean, spread, brightness, flat_areas=flat_areas)
+    doubted = bool(card.get("doubted"))
+    return Channel(noise, mean, spread, brightness, flat_areas=flat_areas, doubted=doubted)
 
 
 def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> Any:

@@ -27,6 +27,8 @@ from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
 
 TILE_PX = 2048
+# What is removed may be texture of up to nine times the noise's power: a fifth does no harm.
+KEPT_IN_DOUBT = 0.8
 KEPT_IN_CT = 0.2  # so that quarter dose becomes like full dose, which has half of its noise
 
 
@@ -63,10 +65,12 @@ def finish_frame(
         into[place.slices] = values
 
 
-def kept_share(settings: DenoiserSettings, stack: Stack) -> float:
-    """Give how much of the noise of a stack stays in the result."""
+def kept_share(settings: DenoiserSettings, stack: Stack, channel: Channel) -> float:
+    """Give how much of what is removed from a channel of a stack is put back."""
     if settings.kept_noise is not None:
         return settings.kept_noise
+    if channel.doubted:
+        return KEPT_IN_DOUBT
     return KEPT_IN_CT if is_ct([stack]) else 0.0
 
 
@@ -209,7 +213,6 @@ def denoise(
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
     noises = [channel.noise for channel in ready.channels]
     frames = NeighbourFrames(stack, noises, ready.neighbours, run, given=given, even=even)
-    share = kept_share(denoiser.settings.denoiser, stack)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
@@ -221,6 +224,7 @@ def denoise(
             kept.check(run)
             kept.layers[:, *place.slices] = pieces.work(place, make)
             if place is places[-1]:
+                share = kept_share(denoiser.settings.denoiser, stack, channel)
                 finish_frame(raw, kept.layers, ready, channel, flat[index], share)
             kept.done += 1
             if run.tick_due() or kept.done == total:

@@ -253,5 +253,7 @@ def _estimated(learned: Learned, estimator: Estimator | None, trial: Contest, ru
     noisy = Region(stabilised, channel)
     made = (estimator or estimator_of(denoiser, [noisy], run))(noisy)
     values: Values = stabiliser.inverse(made.cpu().numpy()) / gain
-    share = kept_share(denoiser.settings.denoiser, trial.noisy)  # as in every other row of ours
+    share = kept_share(
+        denoiser.settings.denoiser, trial.noisy, channel
+    )  # as in every other row of ours
     return values + share * (trial.values - values)

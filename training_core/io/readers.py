@@ -17,9 +17,8 @@ from training_core.stack import Stack
 
 from .dicom import is_dicom, read_dicom
 from .pictures import read_array, read_picture
-from .tiff_reader import read_tiff
+from .tiff_reader import SIGNATURES, read_tiff
 
-TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8")
 PICTURE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg")
@@ -136,15 +135,13 @@ def _open_file(path: Path, run: Run) -> Stack:
             f"{path.name} is in {foreign[0]} format, which this version does not read; export it "
             f"as OME-TIFF from {foreign[1]}."
         )
-    if not path.is_file():  # a pipe would be waited for, a device never ends
-        raise InputError(f"{path} is no file.")
     with path.open("rb") as file:
         head = file.read(8)
     if not head:
         raise InputError(f"{path.name} is empty (0 bytes).")
     if is_dicom(path):
         return read_dicom([path], path, run=run)
-    if head.startswith(TIFF_SIGNATURES):
+    if head.startswith(SIGNATURES):
         return read_tiff(path, run=run)
     if head.startswith(PICTURE_SIGNATURES):
         return read_picture(path)
@@ -256,6 +253,8 @@ def _readable(*paths: Path) -> Iterator[None]:
         for path in paths:
             if not path.exists():
                 raise InputError(f"There is no file or folder {path}.")
+            if not path.is_file() and not path.is_dir():  # a pipe would be waited for
+                raise InputError(f"{path} is neither a file nor a folder.")
         yield
     except OSError as error:
         name = str(error.filename or paths[0])[-80:]

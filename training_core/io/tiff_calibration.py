@@ -31,7 +31,16 @@ UNITS_UM = {
     "in": 25_400.0,
     "m": 1e6,
 }
-SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "μs": 1e-6, "min": 60.0, "h": 3600.0}
+# Seconds per unit, as ImageJ's users and OME spell it; what is not here is not known.
+SECONDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("µs", "μs", "us", "usec", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+}
 
 # A resolution in the bare TIFF tags is nearly always meant for print (72 to 600 dpi); only pixels
 # smaller than at 1000 dpi are taken for a microscope's.
@@ -106,7 +115,7 @@ def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, flo
     believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
     z_um = _positive(metadata.get("spacing"), factor) if believed else None
     size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
-    seconds = SECONDS.get(str(metadata.get("tunit", "sec")), 1.0)
+    seconds = SECONDS.get(_plain(str(metadata.get("tunit", "sec"))))
     return Calibration(
         size,
         _positive(metadata.get("finterval"), seconds),
@@ -150,8 +159,11 @@ def _ome_attributes(
         _positive(attributes.get(f"PhysicalSize{axis}"), _ome_unit(attributes, axis))
         for axis in "XYZ"
     ]
-    seconds = SECONDS.get(attributes.get("TimeIncrementUnit", "s"), 1.0)
+    seconds = SECONDS.get(_plain(str(attributes.get("TimeIncrementUnit", "s"))))
     step = _positive(attributes.get("TimeIncrement"), seconds)
+    if seconds is None:  # to be written again as it was
+        kept = {name: attributes.get(name) for name in ("TimeIncrement", "TimeIncrementUnit")}
+        extra = extra | {"ome_time": kept}
     return Calibration(PixelSize(*sizes), step, names if any(names) else (), extra)
 
 

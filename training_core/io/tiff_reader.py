@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,11 @@ from .axes import arrange
 from .damaged_files import DAMAGE, brief
 from .tiff_calibration import calibration_of, value_unit_of
 
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
 
 def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
-    """Read the first image of a TIFF file.
+    """Read the image that a TIFF file is about; see `main_series`.
 
     Uncompressed pixels are mapped, not read.
 
@@ -62,12 +65,32 @@ def _tiff_log() -> Iterator[list[str]]:
 def _opened(path: Path) -> Iterator[Any]:
     try:
         tif = tifffile.TiffFile(path)
+        if _leads_elsewhere(tif, path.parent):
+            tif.close()
+            tif = tifffile.TiffFile(path, is_ome=False)
     except DAMAGE as error:
         raise InputError(
             f"{path.name} is damaged: its list of images cannot be read ({brief(error)})."
         ) from error
     with tif:
         yield tif
+
+
+def _leads_elsewhere(tif: Any, folder: Path) -> bool:
+    """Whether OME metadata name what is no TIFF of the same folder; nothing is followed then."""
+    description = tif.pages[0].description if len(tif.pages) else ""
+    named = re.findall(r'FileName="([^"]*)"', description) if "<OME" in description else []
+    return any(not _is_beside(html.unescape(name), folder) for name in set(named))
+
+
+def _is_beside(name: str, folder: Path) -> bool:
+    path = folder / name
+    if name != path.name or not path.exists():
+        return name == path.name  # tifffile says what is missing
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) in SIGNATURES
 
 
 class _Reader:
@@ -80,13 +103,13 @@ class _Reader:
         self.warnings: list[str] = []
         if not tif.series or not all(tif.series[0].shape) or not tif.series[0].shape:
             raise InputError(f"{path.name} holds no image: its list of pages is empty or damaged.")
-        self.series = tif.series[0]
+        self.series, self.left_out = main_series(tif.series)
         self.page = self.series.keyframe
         plain = tif.is_imagej and self.series.kind in ("imagej", "generic", "uniform")
         self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if plain else {}
 
     def read(self, run: Run) -> Stack:
-        planes = PlaneReader(self.path, self.tif, self.imagej, self.log).read(run)
+        planes = PlaneReader(self.path, self.tif, self.series, self.imagej, self.log).read(run)
         pixels, axes = self._assemble(planes)
         self._explain()
         kind, calibration = calibration_of(self.tif)
@@ -165,11 +188,41 @@ class _Reader:
             self.warnings.append("Some of its TIFF tags are damaged and are not used.")
         if self.page.colormap is not None and not self.imagej:
             self.warnings.append("Its colours are a lookup table; the index is read as intensity.")
-        others = len(self.tif.series) - 1
-        if others:
+        if self.left_out:
+            sizes = dict.fromkeys(_pages_of(series) for series in self.left_out)
             self.warnings.append(
-                f"It holds {others + 1} images of different kinds; only the first is read."
+                f"It holds {len(self.left_out) + 1} images of different sizes or types; only the "
+                f"largest, {_pages_of(self.series)}, is read. Left out: {', '.join(sizes)}."
             )
+
+
+REDUCED = 1  # a bit of NewSubfileType: a smaller copy of another page
+
+
+def main_series(every: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """Give the image that a file is about, and the others in it.
+
+    A file may begin with a preview, and pages of one movie may be stored in different ways, which
+    makes them images of their own for tifffile. A list of pages of one size and type is one image;
+    else it is the one with most pixels, no reduced copy if there is another.
+    """
+    whole = [s for s in every if s.shape and all(s.shape)]
+    full = [s for s in whole if not int(s.keyframe.subfiletype) & REDUCED] or whole
+    plain = all(len(s.shape) - len(s.keyframe.shape) <= 1 and not s.is_multifile for s in full)
+    if len(full) > 1 and plain and len({(s.keyframe.shape, s.dtype) for s in full}) == 1:
+        pages = [page for s in full for page in s.pages]
+        page = full[0].keyframe
+        joined = tifffile.TiffPageSeries(
+            pages, (len(pages), *page.shape), page.dtype, f"I{page.axes}", kind="generic"
+        )
+        return joined, [s for s in whole if s not in full]
+    main = max(full, key=lambda series: series.size)  # the first of several
+    return main, [s for s in whole if s is not main]
+
+
+def _pages_of(series: Any) -> str:
+    """Write how large a series is, such as "12 x 96 x 96 pixels of uint16"."""
+    return f"{' x '.join(map(str, series.shape))} pixels of {series.dtype}"
 
 
 def _remaining(axes: str, shape: tuple[int, ...], whole: list[int]) -> tuple[str, tuple[int, ...]]:
@@ -220,20 +273,22 @@ class PlaneReader:
 
     Parameters
     ----------
-    path, tif
-        The file, and tifffile's view of it.
+    path, tif, series
+        The file, tifffile's view of it, and the image in it.
     imagej
         Its ImageJ header; empty for others.
     log
         What tifffile logged while it looked for pages.
     """
 
-    def __init__(self, path: Path, tif: Any, imagej: Mapping[str, Any], log: list[str]) -> None:
+    def __init__(
+        self, path: Path, tif: Any, series: Any, imagej: Mapping[str, Any], log: list[str]
+    ) -> None:
         self.path = path
         self.tif = tif
         self.log = log
         self.size = path.stat().st_size
-        self.series = tif.series[0]
+        self.series = series
         self.page = self.series.keyframe
         # Bio-Formats counts the samples of a colour page as images.
         alone = self.page.samplesperpixel == 1

@@ -106,11 +106,18 @@ def _whole_or_nothing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".g2g-{uuid.uuid4().hex[:12]}.tif")
     try:
         yield temporary
+        flush_to_disk(temporary)
         os.replace(temporary, path)
     except (OSError, InputError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file is on the disk, so that a loss of power after renaming loses nothing."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _provenance(stack: Stack, description: Mapping[str, Any] | None) -> str:
@@ -190,7 +197,7 @@ def _ascii(value: Any) -> Any:
 
 def _ome_calibration(stack: Stack) -> dict[str, Any]:
     size = stack.pixel_size
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = dict(stack.metadata.get("ome_time", {}))
     for axis, value in (("X", size.x_um), ("Y", size.y_um), ("Z", size.z_um)):
         if value is not None:
             metadata |= {f"PhysicalSize{axis}": value, f"PhysicalSize{axis}Unit": "µm"}

@@ -68,7 +68,7 @@ class MeasuredNoise:
     @classmethod
     def of(cls, measured: Measurement) -> Self:
         """Bring what training measures, in stabilised units, to stack units."""
-        stabiliser, curve, covariance, _, _, photons = measured
+        stabiliser, curve, photons = measured.stabiliser, measured.curve, measured.photons
         stabilised = np.quantile(curve.levels, (0.05, 0.5, 0.95))
         levels = stabiliser.inverse(stabilised.astype(np.float32))
         gain, read = stabiliser.gain, stabiliser.read_variance
@@ -82,7 +82,7 @@ class MeasuredNoise:
             float(np.sqrt(read)) if gain and read >= 0 else None,
             (dark, middle, bright),
             (sigmas[0], sigmas[1], sigmas[2]),
-            covariance,
+            measured.covariance,
             float(photons.counts(levels[1:2])[0]) if photons else None,
         )
 

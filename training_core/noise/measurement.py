@@ -18,9 +18,12 @@ from training_core.wording import figure
 from .anscombe import Stabiliser, fit_stabiliser
 from .compound_poisson import Photons, fit_photons
 from .covariance import LAGS, autocovariance, detrended, residual_sigmas, stabilised_well
+from .doubt import may_be_texture, safe_sigma
 from .strength_curve import NoiseCurve, fit_curve
 from .white_covariance import reshaped, without_structure
 
+AUTOMATIC = "automatic"
+LEAST_SIGMA = 1e-3  # of the units in which noise was thought to have a std of 1
 STRUCTURE = 2.0  # times the strength of the usual patch, which noise of its brightness never has
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
 
@@ -43,6 +46,9 @@ class Measurement(NamedTuple):
         Std of each of these patches, its trend gone, over what the curve gives there, (count,).
     photons
         What the noise comes from where photons are few and it is nearly white; else None.
+    doubted
+        Whether texture and noise could not be told apart, so that pixels were taken for
+        independent.
     """
 
     stabiliser: Stabiliser
@@ -51,6 +57,7 @@ class Measurement(NamedTuple):
     noise: Image
     strengths: Values
     photons: Photons | None = None
+    doubted: bool = False
 
 
 def measure_noise(
@@ -92,6 +99,9 @@ def measure_noise(
     if white is not None:
         covariance = white
         noise, kept = reshaped(noise, covariance)
+    believed = linear or settings.correlation == "correlated"
+    if not believed and (settings.correlation == "independent" or may_be_texture(seen, covariance)):
+        return _of_independent_pixels(frames, patches, doubted=settings.correlation == AUTOMATIC)
     curve = fit_curve(seen, covariance)
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
     usual = strengths < STRUCTURE * np.median(strengths)
@@ -100,6 +110,21 @@ def measure_noise(
         return measure_noise(frames, patches[alive][usual], settings, linear=linear)
     photons = None if white is None else fit_photons(frames, stabiliser)
     return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
+
+
+def _of_independent_pixels(
+    frames: Sequence[Image], patches: Image, *, doubted: bool
+) -> Measurement:
+    """Measure noise that each pixel has for itself, where there is least of the finest waves."""
+    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
+    covariance[LAGS, LAGS] = 1.0
+    stabiliser = fit_stabiliser(frames, covariance)
+    noise, seen = _seen(stabiliser, frames, patches)
+    noise, kept = reshaped(noise, covariance)
+    middle = np.array([np.median(np.concatenate([frame.ravel() for frame in seen]))])
+    curve = NoiseCurve(middle, np.array([max(safe_sigma(seen), LEAST_SIGMA)]))
+    strengths = kept * strengths_of(stabiliser.forward(patches), curve)
+    return Measurement(stabiliser, curve, covariance, noise, strengths, doubted=doubted)
 
 
 def _seen(

@@ -19,6 +19,9 @@ PER_BIN = 60
 FEWEST = 60  # windows of tissue in a slice; of fewer there is too little to choose from
 CLIPPED = 0.02  # of a window's pixels may lie at the ends of the frame's values
 CONSTANT = 0.25  # of a window's pixels may equal their neighbours
+MOST_COUNTS = 64  # with more, neighbours are seldom equal
+SPARSE_PX = 8
+ALIKE = (0.7, 1.4)  # variance over mean of calm windows, in photons
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +131,34 @@ def fitting_size(shape: tuple[int, ...], size: int) -> int:
 
 def usable_windows(frame: Frame, size: int, stride: int, saturation: float | None = None) -> Mask:
     """Tell windows of noise from padding, saturation and burnt-in labels."""
-    clipped = (frame <= frame.min()) | (frame >= frame.max())
+    counting = counts_photons(frame, size, stride)
+    clipped = frame >= frame.max()
+    if not counting:
+        clipped |= frame <= frame.min()
     if saturation is not None:
         clipped |= frame >= saturation
     constant = np.zeros(frame.shape, bool)
     constant[:-1, :-1] = (frame[:-1, :-1] == frame[1:, :-1]) & (frame[:-1, :-1] == frame[:-1, 1:])
     share = [window_moments(m.astype(np.float32), size, stride)[0] for m in (clipped, constant)]
+    if counting:
+        return (share[0] <= CLIPPED) & (window_moments(frame, size, stride)[1] > 0)
     return (share[0] <= CLIPPED) & (share[1] <= CONSTANT)
+
+
+def counts_photons(frame: Frame, size: int, stride: int) -> bool:
+    """Tell whether pixels hold few photons each, counted from 0: then many equal their neighbours.
+
+    A Poisson number has a variance as large as its mean, and with structure a larger one.
+    """
+    if frame.min() != 0 or np.unique(frame[::SPARSE_PX, ::SPARSE_PX]).size > MOST_COUNTS:
+        return False  # the usual case, told fast
+    values = np.unique(frame)
+    if not 1 < values.size <= MOST_COUNTS:
+        return False
+    step = float(np.diff(values).min())
+    mean, variance = window_moments(frame / step, size, stride)
+    ratio = variance[mean > 0] / mean[mean > 0]
+    return bool(ratio.size and ALIKE[0] < np.quantile(ratio, 0.25) < ALIKE[1])
 
 
 def best_per_bin(cost: Map, brightness: Map, per_bin: int) -> NDArray[np.intp]:

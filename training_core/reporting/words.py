@@ -16,6 +16,7 @@ from training_core.wording import (
     duration,
     harm,
     held_by_few,
+    in_doubt,
     warnings_of,
 )
 
@@ -39,6 +40,8 @@ class Fact:
     ----------
     good
         Whether it is as it should be; None where there is nothing to judge.
+    trusted
+        Whether the result can be; where not, that comes before all else.
     details
         Lines with the figures behind it, for who asks.
     """
@@ -48,6 +51,7 @@ class Fact:
     meaning: str
     details: tuple[str, ...] = ()
     good: bool | None = None
+    trusted: bool = True
 
     @property
     def sentence(self) -> str:
@@ -58,13 +62,15 @@ class Fact:
 def tell_card(card: Card) -> list[Fact]:
     """Say what a card tells; of what an older or the published training did not do, nothing."""
     parts = {
+        "doubted": _doubt,
         "noise": _noise,
         "first_estimate": _first_estimate,
         "neighbours": _neighbours,
         "chosen_round": _round,
         "last_pass": _last_pass,
     }
-    return [tell(card) for key, tell in parts.items() if card.get(key) is not None]
+    told = card if card.get("doubted") else {**card, "doubted": None}
+    return [tell(card) for key, tell in parts.items() if told.get(key) is not None]
 
 
 def origin(card: Card) -> str:
@@ -81,6 +87,11 @@ def origin(card: Card) -> str:
     if repeats:
         how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
     return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
+
+
+def _doubt(card: Card) -> Fact:
+    meaning = in_doubt(card["doubted"], len(card["noise"]))
+    return Fact("Texture or noise", "cannot be told apart", meaning, good=False, trusted=False)
 
 
 def _noise(card: Card) -> Fact:

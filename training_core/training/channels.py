@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from training_core.compute.checkpoint import Part, State
-from training_core.denoise.channel import Channel
+from training_core.denoise.channel import Channel, doubted_of
 from training_core.denoise.model_file import channel_from, channel_state
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import train_generator
@@ -17,6 +17,7 @@ from training_core.noise.local_strength import is_ct, turns
 from training_core.noise.measurement import measure_noise
 from training_core.noise.model import noise_of
 from training_core.stack import Image
+from training_core.wording import in_doubt
 
 from .material import Material
 from .remeasure import refined
@@ -41,7 +42,11 @@ def learn_channels(
         The channels, and whether the noise of one changes its direction from place to place.
     """
     learned = [_learned(number, material, mine, task) for number, mine in enumerate(patches)]
-    return tuple(channel for channel, _ in learned), any(turning for _, turning in learned)
+    channels = tuple(channel for channel, _ in learned)
+    doubted = doubted_of(channels)
+    if doubted:
+        task.run.note(in_doubt(doubted, len(channels)), warning=True)
+    return channels, any(turning for _, turning in learned)
 
 
 def _learned(number: int, material: Material, patches: Image, task: Task) -> tuple[Channel, bool]:
@@ -73,11 +78,13 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
         run=task.run,
         part=game,
     )
-    stabiliser, curve, covariance, _, _, photons = measured
-    model = noise_of(photons, stabiliser, curve, covariance, generator, match, len(patches))
+    stabiliser, curve = measured.stabiliser, measured.curve
+    parts = (stabiliser, curve, measured.covariance, generator, match, len(patches))
+    model = noise_of(measured.photons, *parts)
     stabilised = np.concatenate([stabiliser.forward(frame).ravel() for frame in frames])
     spread = float(stabilised.std())
     if settings.denoiser.network == PRETRAINED:
         spread = float(curve(stabilised).mean())
-    channel = Channel(model, float(stabilised.mean()), spread if spread > 0 else 1.0)
+    mean, doubted = float(stabilised.mean()), measured.doubted
+    channel = Channel(model, mean, spread if spread > 0 else 1.0, doubted=doubted)
     return {"channel": channel_state(channel), "turns": turning}

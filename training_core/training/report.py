@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from training_core.compute.device import describe_device
-from training_core.denoise.channel import Channel
+from training_core.denoise.channel import Channel, doubted_of
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimator
 from training_core.io.tiff_writer import program
@@ -93,6 +93,7 @@ def card_of(
         "pixel_size_um": [stack.pixel_size.x_um, stack.pixel_size.y_um, stack.pixel_size.z_um],
         "patches": sum(channel.noise.patches for channel in denoiser.channels),
         "noise": [channel.noise.statistics() for channel in denoiser.channels],
+        "doubted": list(doubted_of(denoiser.channels)),
     }
 
 

@@ -72,7 +72,7 @@ REFUSED = {
 }
 OPENED_IN_PART = {
     "derived_imagej_wrong_count.tif": ("ZYX", "declares 9 planes but only 6 of them are whole"),
-    "derived_mixed_pages.tif": ("YX", "3 images of different kinds; only the first is read"),
+    "derived_mixed_pages.tif": ("YX", "3 images of different sizes or types; only the largest"),
     "derived_nan_inf_float32.tif": ("YX", "102 pixels that are NaN or infinite are replaced"),
     "derived_ome_broken_xml.ome.tif": ("YX", "OME metadata are damaged"),
     "derived_truncated_stack.tif": ("ZYX", "only 2 of them are whole; 4 are missing"),

@@ -332,3 +332,22 @@ def without_trend(patches):
     trend = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1))[0]
     flat = patches.reshape(len(patches), -1).astype(float)
     return np.sqrt(np.mean((flat - flat @ trend @ trend.T) ** 2))
+
+
+@pytest.mark.parametrize("most", [1.5, 8.0, 21.0])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_photon_counts_are_noise_and_no_damage(most, dtype):
+    rows, columns = np.mgrid[:256, :256]
+    mean = 0.3 + most * np.exp(-((rows - 90) ** 2 + (columns - 150) ** 2) / 3000)
+    counts = np.random.default_rng(0).poisson(mean).astype(dtype)
+    found = find_smooth_patches(Stack(counts, "YX"), PatchSettings())
+    assert found.count >= 60
+    padded = counts.copy()
+    padded[:, :128] = 0
+    scores = score_windows(padded, PatchSettings())
+    assert not scores.usable[:, : (128 - 32) // 8].any()  # nothing is all there is
+
+
+def test_clipped_black_is_no_photon_count():
+    noisy = np.random.default_rng(0).normal(-4, 6, (256, 256)).clip(0, 40).round()
+    assert not score_windows(noisy.astype(np.float32), PatchSettings()).usable.any()

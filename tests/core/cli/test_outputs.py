@@ -1,0 +1,125 @@
+"""Outputs are held against inputs, and tried, before any work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from training_core.cli.main import main
+from training_core.cli.outputs import check_outputs
+from training_core.errors import OutputError
+
+
+def save(path: Path, seed: int = 0) -> Path:
+    pixels = np.random.default_rng(seed).poisson(50, (96, 96)).astype(np.uint16)
+    tifffile.imwrite(path, pixels)
+    return path
+
+
+@pytest.fixture
+def stacks(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Give a stack, a hard link to it, and another stack."""
+    stack = save(tmp_path / "a.tif")
+    link = tmp_path / "link.tif"
+    os.link(stack, link)
+    return stack, link, save(tmp_path / "other.tif", 1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run {a} --output {link} --overwrite",
+        "run {a} {other} --output {folder} --overwrite",
+        "run {a} --repeats {other} --output {other} --overwrite",
+        "run {a} --output {folder}/x.tif --model {link} --overwrite",
+        "train {a} {other} --model {other} --overwrite",
+        "patches {a} --figure {link} --overwrite",
+        "compare {a} {other} --figure {other} --overwrite",
+        "compare {a} {a} --reference {other} --figure {other} --overwrite",
+    ],
+)
+def test_no_input_is_ever_replaced(command, stacks, tmp_path, capsys):
+    stack, link, other = stacks
+    target = tmp_path / "out"
+    target.mkdir()
+    os.link(stack, target / "a_denoised.tif")  # what the batch would write is an input, too
+    before = {path: path.read_bytes() for path in stacks}
+    words = command.format(a=stack, link=link, other=other, folder=target)
+    assert main(words.split()) == 2
+    assert "which this command reads" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in stacks} == before
+    assert [path.name for path in target.iterdir()] == ["a_denoised.tif"]
+
+
+def test_a_file_in_a_folder_that_is_read_counts(tmp_path):
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    with pytest.raises(OutputError, match="would replace"):
+        check_outputs([save(folder / "a.tif")], [folder])
+
+
+def test_what_cannot_be_written_is_said_before_any_work(stacks, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for output, words in (
+        (tmp_path / "file" / "x.tif", "is a file and no folder"),
+        (tmp_path / f"{'x' * 248}.tif", "bytes too long"),
+    ):
+        assert main(["run", str(stacks[0]), "--output", str(output)]) == 2
+        assert words in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.tif",
+        "file",
+        "link.tif",
+        "other.tif",
+    ]
+
+
+def test_two_outputs_are_two_files(tmp_path):
+    with pytest.raises(OutputError, match="asked for twice"):
+        check_outputs([tmp_path / "a.tif", tmp_path / "b" / ".." / "a.tif"], [])
+
+
+def test_a_folder_without_permission_is_said(tmp_path, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refused)
+    with pytest.raises(OutputError, match=r"cannot be written \(Permission denied"):
+        check_outputs([tmp_path / "a.tif"], [])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "info {pipe}",
+        "run {pipe} --output {out}",
+        "denoise {a} --model {pipe} --output {out}",
+        "compare {a} {pipe}",
+    ],
+)
+def test_a_named_pipe_is_refused_and_not_waited_for(command, stacks, tmp_path, capsys):
+    pipe = tmp_path / "pipe.tif"
+    os.mkfifo(pipe)
+    words = command.format(a=stacks[0], pipe=pipe, out=tmp_path / "x.tif")
+    assert main(words.split()) == 2
+    assert "pipe.tif is n" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_program_is_one_sentence_and_a_log(stacks, monkeypatch, capsys):
+    def faulty(*_: object) -> None:
+        raise ZeroDivisionError("in the middle")
+
+    monkeypatch.setattr("training_core.cli.commands.open_noted", faulty)
+    assert main(["info", str(stacks[0])]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "fault of the program (ZeroDivisionError)" in said
+    log = Path(said.rpartition(" with ")[2].rstrip(".\n"))
+    assert "in the middle" in log.read_text()
+    log.unlink()

@@ -1,0 +1,95 @@
+"""Texture is not taken for correlated noise, and correlated noise not for texture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from tests.support.made_up import QUICKEST, blurred_noise, covariance, scene, stack
+from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.noise.doubt import may_be_texture, safe_sigma
+from training_core.noise.measurement import measure_noise
+from training_core.patches.smooth_patches import cut_noise_patches
+from training_core.pipeline import denoise_stack
+from training_core.run import SILENT, Note, Run
+
+SIDE = 256
+SIGMA = 8.0
+
+
+def tissue(seed: int = 0) -> np.ndarray:
+    """Give texture as cells have it: fine everywhere, here weaker, there stronger."""
+    grain = blurred_noise((SIDE, SIDE), 1.2, seed)
+    place = gaussian_filter(np.random.default_rng(seed + 1).standard_normal((SIDE, SIDE)), 12)
+    return 120 + 30 * grain * np.exp(0.3 * place / place.std())
+
+
+def textured(seed: int = 0) -> np.ndarray:
+    noise = SIGMA * np.random.default_rng(seed + 2).standard_normal((SIDE, SIDE))
+    return (tissue(seed) + noise).astype(np.float32)
+
+
+def measured(image: np.ndarray, **changes: str):
+    settings = replace(QUICKEST.noise_model, **changes)
+    frame = stack(image)
+    patches = cut_noise_patches([frame], QUICKEST.patches, SILENT, NO_CHECKPOINT)[0]
+    return measure_noise([image], patches, settings, linear=False)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_texture_is_doubted_and_the_safe_strength_taken(seed):
+    found = measured(textured(seed))
+    assert found.doubted
+    sigma = float(found.curve.sigmas[0]) * found.stabiliser.scale
+    assert 0.7 * SIGMA < sigma < 2 * SIGMA
+    assert np.abs(found.covariance).sum() == 1  # each pixel for itself
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("blur", [0.6, 0.8])
+def test_correlated_noise_on_a_scene_with_flat_areas_is_believed(blur, seed):
+    image = scene(SIDE, SIDE) + SIGMA * blurred_noise((SIDE, SIDE), blur, seed)
+    found = measured(image.astype(np.float32))
+    assert not found.doubted
+    assert found.covariance[15, 16] == pytest.approx(covariance(blur)[15, 16], abs=0.1)
+
+
+def test_white_noise_leaves_nothing_to_doubt():
+    white = np.random.default_rng(0).standard_normal((SIDE, SIDE)).astype(np.float32)
+    assert not may_be_texture([white], covariance(0.0))
+
+
+def test_who_knows_the_camera_is_believed():
+    correlated = measured(textured(), correlation="correlated")
+    assert not correlated.doubted
+    assert float(correlated.curve.sigmas.mean()) * correlated.stabiliser.scale > 2 * SIGMA
+    independent = measured(textured(), correlation="independent")
+    assert not independent.doubted
+    assert np.abs(independent.covariance).sum() == 1
+
+
+@pytest.mark.parametrize("sigma", [0.5, 8.0])
+def test_the_safe_strength_is_right_where_the_image_is_flat(sigma):
+    image = scene(SIDE, SIDE) + sigma * np.random.default_rng(4).standard_normal((SIDE, SIDE))
+    assert safe_sigma([image.astype(np.float32)]) == pytest.approx(sigma, rel=0.08)
+
+
+def test_padding_says_nothing_of_the_noise():
+    image = np.random.default_rng(5).normal(100, 4, (SIDE, SIDE)).astype(np.float32)
+    image[:, : SIDE // 3] = 0
+    assert safe_sigma([image]) == pytest.approx(4.0, rel=0.1)
+
+
+@pytest.mark.trains
+def test_a_doubted_image_is_hardly_changed_and_that_is_said():
+    notes: list[str] = []
+    run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+    noisy, clean = textured(), tissue()
+    outcome = denoise_stack(stack(noisy), QUICKEST, run=run)
+    error = float(np.square(outcome.denoised.pixels - clean).mean())
+    assert error < 1.02 * float(np.square(noisy - clean).mean())
+    assert outcome.denoiser.card["doubted"] == [1]
+    assert any("cannot be told apart" in note for note in notes)
