@@ -89,9 +89,11 @@ def test(options: list[str]) -> int:
         "mypy": ["mypy"],
         "pytest": ["pytest", *BOTH_CORES, *options],
     }
-    screen = {"QT_QPA_PLATFORM": os.environ.get("QT_QPA_PLATFORM", "offscreen")}
+    # A thread for each process, or they would take the cores from each other.
+    usual = {"QT_QPA_PLATFORM": "offscreen", "OMP_NUM_THREADS": "1"}
+    calm = {name: os.environ.get(name, value) for name, value in usual.items()}
     status = {"import-linter": subprocess.call([str(BIN / "lint-imports")], cwd=ROOT)}
-    status |= {name: in_environment(command, **screen) for name, command in checks.items()}
+    status |= {name: in_environment(command, **calm) for name, command in checks.items()}
     failed = [name for name, code in status.items() if code]
     say(f"Failed: {', '.join(failed)}." if failed else "All checks passed.")
     return status["pytest"] or int(bool(failed))
