@@ -89,9 +89,10 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     """Denoise the stack, in floating point; tell what its own data type would clip."""
     from training_core.compute import device
     from training_core.denoise import tiled as core
+    from training_core.denoise.suited import suited_to
 
     device.limit_threads()
-    denoised = core.denoise(stack, denoiser, run=run)
+    denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
     cast_like(denoised, stack, run)
     return denoised
 

@@ -78,7 +78,7 @@ def test_noise_is_taken_off(blur):
     before, after = (squared_error(s.pixels, clean) for s in (noisy, outcome.denoised))
     assert before > (7 if not blur else 3) * after
     assert outcome.denoised.pixels.mean() == pytest.approx(noisy.pixels.mean(), rel=5e-3)
-    assert outcome.denoiser.noise_sigma == pytest.approx(20.0, rel=0.15)
+    assert outcome.denoiser.channels[0].noise.stack_sigma() == pytest.approx(20.0, rel=0.15)
 
 
 def test_photon_noise_is_taken_off_without_a_shift():
@@ -354,7 +354,7 @@ def test_the_published_method_runs_through(network):
     outcome = denoise_stack(stack(noisy.astype(np.float32)), tiny_paper(network))
     noise = outcome.denoiser.channels[0].noise
     assert isinstance(noise.generator, NoiseGenerator)
-    assert outcome.denoiser.noise_sigma == pytest.approx(30.0, rel=0.15)
+    assert outcome.denoiser.channels[0].noise.stack_sigma() == pytest.approx(30.0, rel=0.15)
     assert np.isfinite(outcome.denoised.pixels).all()
     assert not np.array_equal(outcome.denoised.pixels, noisy.astype(np.float32))
     assert np.isfinite(outcome.denoiser.card["rounds"][0]["error"])
@@ -365,7 +365,7 @@ def test_the_published_method_works_in_one_unit_for_all_stacks():
     stacks = [stack(np.rint(frame + 40 * n).astype(np.uint8)) for n, frame in enumerate(frames)]
     made = train(stacks, tiny_paper("dncnn")).denoiser
     assert made.channels[0].noise.stabiliser == Stabiliser(offset=0.0, scale=255.0)
-    assert made.noise_sigma == pytest.approx(12.0, rel=0.1)
+    assert made.channels[0].noise.stack_sigma() == pytest.approx(12.0, rel=0.1)
 
 
 def test_what_follows_the_published_networks_is_done_where_it_is_asked_for():

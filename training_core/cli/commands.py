@@ -218,6 +218,7 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
 
     from training_core.compute.checkpoint import describe_denoising
     from training_core.denoise.model_file import load_denoiser
+    from training_core.denoise.suited import suited_to
     from training_core.denoise.tiled import denoise as apply
     from training_core.first_look import bundled_denoiser
     from training_core.training.dncnn_b import NAME
@@ -226,7 +227,10 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
     trained = None if bundled else load_denoiser(arguments.model, device=arguments.device)
 
     def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-        denoiser = trained or bundled_denoiser(stack, device=arguments.device, run=run)
+        if trained:
+            denoiser = suited_to(trained, stack, run)
+        else:
+            denoiser = bundled_denoiser(stack, device=arguments.device, run=run)
         checkpoint.claim(describe_denoising(stack, arguments.model))
         return apply(stack, denoiser, run=run, checkpoint=checkpoint), denoiser.card
 

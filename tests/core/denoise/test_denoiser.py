@@ -74,7 +74,7 @@ def largest_difference(noisy, chosen, tile_px):
     whole = denoise(noisy, chosen, tile_px=4096).pixels
     tiled = denoise(noisy, chosen, tile_px=tile_px).pixels
     assert not np.array_equal(whole, noisy.pixels)
-    return np.abs(whole - tiled).max() / chosen.noise_sigma
+    return np.abs(whole - tiled).max() / chosen.channels[0].noise.stack_sigma()
 
 
 SIZES = [(131, 98, 64), (17, 150, 32), (50, 61, 32), (30, 40, 32), (16, 16, 8)]
@@ -234,7 +234,7 @@ def test_a_full_memory_makes_tiles_smaller_and_the_result_stays(monkeypatch):
     whole = denoise(noisy, chosen, tile_px=192)
     asked, notes = with_little_memory(chosen, 128 * 120), []
     made = denoise(noisy, chosen, tile_px=192, run=Run(notes.append))
-    assert np.abs(made.pixels - whole.pixels).max() / chosen.noise_sigma < 1e-4
+    assert np.abs(made.pixels - whole.pixels).max() / chosen.channels[0].noise.stack_sigma() < 1e-4
     assert asked[:2] == [(200, 150), (120, 120)]  # 192 px, then 96 px, with a halo of 24
     assert max(height * width for height, width in asked[1:]) <= 128 * 120
     told = [note.text for note in notes if isinstance(note, Note)]

@@ -1,0 +1,76 @@
+"""A model used on another recording: its transform is that of the file, and that is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.made_up import denoiser, noise_model, stack
+from training_core.denoise.suited import suited_to
+from training_core.denoise.tiled import denoise
+from training_core.noise.anscombe import Stabiliser
+from training_core.run import Note, Run
+
+OFFSET, READ = 100.0, 5.0
+CAMERA = Stabiliser(1.0, READ**2 - OFFSET)
+
+
+def recording(level: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Give a scene as the camera takes it, and what it would be without noise."""
+    rows, columns = np.mgrid[:160, :160]
+    light = 0.15 + np.exp(-((columns - 60) ** 2 + (rows - 60) ** 2) / 900)
+    rng = np.random.default_rng(seed)
+    noisy = rng.poisson(light * level) + rng.normal(0, READ, light.shape) + OFFSET
+    return noisy.round(), light * level + OFFSET
+
+
+def filters():
+    """Give a model of the camera that passes the filter's estimate on."""
+    made = denoiser(noise_model(stabiliser=CAMERA), mean=60.0, spread=20.0)
+    torch.nn.init.zeros_(made.network.layers[-1].weight)
+    torch.nn.init.zeros_(made.network.layers[-1].bias)
+    return made
+
+
+def told(notes: list[str]) -> Run:
+    return Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+
+
+@pytest.mark.parametrize("level", [2000.0, 200.0])
+def test_another_recording_of_the_camera_changes_nothing(level):
+    noisy, _ = recording(level)
+    chosen, notes = filters(), []
+    assert suited_to(chosen, stack(noisy.astype(np.uint16)), told(notes)) is chosen
+    assert not notes
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.02])
+def test_a_recording_that_was_rescaled_keeps_its_brightness(scale):
+    noisy, clean = recording(2000.0)
+    small = stack((noisy * scale).round().astype(np.uint8))
+    notes: list[str] = []
+    chosen = suited_to(filters(), small, told(notes))
+    made = denoise(small, chosen).pixels
+    assert made.mean() == pytest.approx(small.pixels.mean(), rel=0.005)
+    assert made.min() == pytest.approx(clean.min() * scale, rel=0.15)
+    before, after = (np.square(i - clean * scale).mean() for i in (small.pixels, made))
+    assert after < 0.3 * before
+    assert len(notes) == 1
+    assert "are taken from this stack" in notes[0]
+
+
+def test_without_that_values_would_be_lifted():
+    noisy, _ = recording(2000.0)
+    small = stack((noisy * 0.1).round().astype(np.uint8))
+    lifted = denoise(small, filters()).pixels
+    assert lifted.mean() > 1.05 * small.pixels.mean()
+
+
+def test_stronger_noise_may_be_texture_and_is_only_told():
+    noisy, _ = recording(2000.0)
+    notes: list[str] = []
+    chosen = filters()
+    loud = noisy + np.random.default_rng(3).normal(0, 60, noisy.shape)
+    assert suited_to(chosen, stack(loud.astype(np.float32)), told(notes)) is chosen
+    assert "noise may be left" in notes[0]

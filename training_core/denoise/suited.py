@@ -1,0 +1,116 @@
+"""A denoiser for another recording than the one it learned from: with the transform of the file.
+
+A model keeps a network and a spectrum. Gain and offset are the camera's settings, and where those
+of a file are others, values come out of the model's own transform lifted or flattened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from training_core.networks.pretrained import NAME as PRETRAINED
+from training_core.noise.anscombe import Stabiliser, fit_stabiliser
+from training_core.noise.clipping import UNTOUCHED
+from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
+from training_core.noise.strength_curve import NoiseCurve
+from training_core.run import SILENT, Run
+from training_core.stack import Image, Stack, centre, sampled_frames
+from training_core.wording import figure
+
+from .brightness import BrightnessCurve
+from .channel import Channel, check_channels
+from .denoiser import Denoiser
+
+UNLIKE = 1.5  # times the std that a model expects
+BELOW = 0.01  # of the pixels lie where its transform cannot tell them apart
+
+
+def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
+    """Give a denoiser whose transform suits a stack; the same one where that is alike already.
+
+    Of CT and of published noise nothing is changed: the first is measured by place anyway, the
+    second has units of its own.
+
+    Raises
+    ------
+    InputError
+        If the stack has channels that the denoiser has not learned.
+    """
+    check_channels(stack, denoiser.channels)
+    if denoiser.even_noise:
+        return denoiser
+    count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
+    known = denoiser.channels
+    mine = known if len(known) > 1 else known * count
+    by_noise = denoiser.settings.denoiser.network == PRETRAINED
+    channels = tuple(
+        _suited(channel, _frames(stack, n), stack.name, run, by_noise=by_noise)
+        for n, channel in enumerate(mine)
+    )
+    return denoiser if channels == mine else replace(denoiser, channels=channels)
+
+
+def _frames(stack: Stack, channel: int) -> list[Image]:
+    frames = [i for i in range(stack.frame_count) if stack.channel_of(i) == channel]
+    some = sorted({frames[i * len(frames) // stack.frame_count] for i in sampled_frames(stack)})
+    return [np.asarray(centre(stack.frame(i)), np.float32) for i in some]
+
+
+def _suited(
+    channel: Channel, frames: Sequence[Image], name: str, run: Run, *, by_noise: bool
+) -> Channel:
+    noise = channel.noise
+    if isinstance(noise, PublishedNoise) or not any(np.ptp(frame) for frame in frames):
+        return channel
+    own = fit_stabiliser(frames, noise.covariance)
+    values = np.concatenate([frame.ravel() for frame in frames])
+    usual = float(np.median(values))
+    strength = _sigma(own, usual) / max(_sigma(noise.stabiliser, usual), 1e-30)
+    below = float((values <= _floor(noise.stabiliser)).mean())
+    if 1 / UNLIKE < strength < UNLIKE and below < BELOW:
+        return channel
+    unlike = (
+        f"The noise of {name} is {figure(strength)} times as strong at usual brightness as the "
+        "model expects"
+    )
+    if strength >= UNLIKE and below < BELOW:  # or it is texture, so nothing is taken from it
+        run.note(f"{unlike}, so noise may be left; train on this stack.", warning=True)
+        return channel
+    run.note(
+        f"{unlike}. Strength and offset are taken from this stack, the kind of noise from the "
+        "model; training on this stack will do better.",
+        warning=True,
+    )
+    return _with_transform(channel, own, values, by_noise=by_noise)
+
+
+def _sigma(stabiliser: Stabiliser, level: float) -> float:
+    """Give the std of the noise at a level, in stack units."""
+    if not stabiliser.gain:
+        return stabiliser.scale
+    return float(np.sqrt(max(stabiliser.gain * level + stabiliser.read_variance, 0.0)))
+
+
+def _floor(stabiliser: Stabiliser) -> float:
+    """Give the value below which the transform is flat."""
+    gain = stabiliser.gain
+    return -(0.375 * gain + stabiliser.read_variance / gain) if gain else -np.inf
+
+
+def _with_transform(channel: Channel, own: Stabiliser, values: Image, *, by_noise: bool) -> Channel:
+    """Give the channel with another transform, in whose units its noise has a std of 1."""
+    known: NoiseModel = channel.noise
+    stabilised = own.forward(values)
+    curve = NoiseCurve(np.array([float(np.median(stabilised))]), np.ones(1))
+    parts = (known.covariance, known.generator, known.match, known.patches)
+    return replace(
+        channel,
+        noise=GaussianNoise(own, curve, *parts),
+        mean=float(stabilised.mean()),
+        spread=1.0 if by_noise else float(stabilised.std()) or 1.0,
+        brightness=BrightnessCurve(),
+        recording=UNTOUCHED,
+    )
