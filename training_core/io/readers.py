@@ -10,10 +10,11 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from training_core.errors import InputError
 from training_core.run import SILENT, Run, Stage
-from training_core.stack import Stack
+from training_core.stack import Pixels, Stack
 
 from .dicom import is_dicom, read_dicom
 from .pictures import read_array, read_picture
@@ -225,25 +226,27 @@ def _usable(stack: Stack, run: Run) -> Stack:
 
 
 def _finite(stack: Stack, run: Run) -> Stack:
-    """Replace NaN and infinity by the median of the finite pixels of their frame."""
+    """Put the median of their frame in the place of NaN and infinity, and keep what they were."""
     pixels = stack.pixels
-    replaced = 0
+    lost: dict[int, tuple[NDArray[np.intp], Pixels]] = {}
     for index in range(stack.frame_count):
         run.check()
         frame = stack.raw_frame(index)
         bad = ~np.isfinite(frame)
         if not bad.any():
             continue
-        if bad.all():
-            raise InputError(f"{stack.name} has a frame ({index + 1}) without any finite pixel.")
-        if not replaced:  # only now: most files are finite and stay mapped
+        if not lost:  # only now: most files are finite and stay mapped
             pixels = np.array(stack.pixels, dtype=stack.dtype)
-        replaced += int(bad.sum())
-        pixels[np.unravel_index(index, stack.shape[:-2])][bad] = np.median(frame[~bad])
-    if not replaced:
+        lost[index] = (np.flatnonzero(bad), frame[bad])
+        middle = 0 if bad.all() else np.median(frame[~bad])
+        pixels[np.unravel_index(index, stack.shape[:-2])][bad] = middle
+    if not lost:
         return stack
-    note = f"{replaced} pixels that are NaN or infinite are replaced by the median of their frame."
-    return replace(stack, pixels=pixels, warnings=(*stack.warnings, note))
+    count = sum(places.size for places, _ in lost.values())
+    if count == pixels.size:
+        raise InputError(f"{stack.name} has no finite pixel.")
+    note = f"{count} pixels are NaN or infinite; they teach nothing and stay as they are."
+    return replace(stack, pixels=pixels, warnings=(*stack.warnings, note), not_finite=lost)
 
 
 @contextmanager

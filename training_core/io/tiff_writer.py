@@ -145,7 +145,7 @@ def _write(stack: Stack, path: Path, provenance: str, run: Run) -> None:
 def _frames(stack: Stack, run: Run) -> Iterator[Pixels]:
     for index in range(stack.frame_count):
         run.check()
-        yield np.ascontiguousarray(stack.raw_frame(index))
+        yield stack.file_frame(index)
         if run.tick_due():
             run.progress(Stage.WRITE, index + 1, 2 * stack.frame_count)
 
@@ -254,7 +254,7 @@ def _differs(stack: Stack, again: Stack, index: int, run: Run) -> bool:
     run.check()
     if run.tick_due():
         run.progress(Stage.WRITE, stack.frame_count + index + 1, 2 * stack.frame_count)
-    return stack.raw_frame(index).tobytes() != again.raw_frame(index).tobytes()
+    return stack.file_frame(index).tobytes() != again.raw_frame(index).tobytes()
 
 
 def _without_single(stack: Stack) -> tuple[str, tuple[int, ...]]:

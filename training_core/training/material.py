@@ -21,6 +21,7 @@ from training_core.regions import TrainingRegion, choose_regions
 from training_core.run import SILENT, Run
 from training_core.selection.sure import RiskEstimator
 from training_core.stack import Image, Stack
+from training_core.unmeasured import measured
 
 if TYPE_CHECKING:
     from .task import Task
@@ -33,7 +34,7 @@ class Material:
     Attributes
     ----------
     given
-        The stacks as they came.
+        The stacks as they came, but for pixels that are no measurement (see `measured`).
     stacks, repeats
         The stacks, and further exposures of the only one, once their noise is as strong everywhere.
     regions
@@ -53,10 +54,12 @@ class Material:
         cls, stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task, *, by_place: bool
     ) -> Self:
         """Choose regions; with `by_place`, in CT, of stacks whose noise is made even before."""
-        given, again, run = tuple(stacks), tuple(repeats), task.run
+        run = task.run
+        given, again = (tuple(measured(one, run) for one in of) for of in (stacks, repeats))
+        stacks = given
         even = EvenNoise.of(stacks, run) if by_place and is_ct(stacks) else None
         if even:
-            again = tuple(even.evened(repeat, like=stacks[0], run=run) for repeat in repeats)
+            again = tuple(even.evened(repeat, like=stacks[0], run=run) for repeat in again)
             stacks = [even.evened(stack, run=run) for stack in stacks]
         settings = task.settings
         regions = choose_regions(stacks, settings.denoiser.area_mpx, settings.seed)

@@ -65,7 +65,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     ) -> SimpleNamespace:
         check_repeats(stacks, repeats)
         asked.append((len(stacks), settings))
-        return denoiser
+        return SimpleNamespace(denoiser=denoiser)
 
     def save_denoiser(denoiser: Any, path: Path, *, overwrite: bool = False) -> Path:
         path.write_text("model")
@@ -266,7 +266,8 @@ def test_train_says_what_was_learned_and_chosen(
 
     share = {"share": 0.0, "errors": {"1.0": 0.034, "0.5": 0.031, "0.0": 0.029}}
     card = {"chosen_round": 1, "rounds": [], "last_pass": share}
-    monkeypatch.setattr(pipeline, "train", lambda *_, **__: SimpleNamespace(card=card))
+    learned = SimpleNamespace(denoiser=SimpleNamespace(card=card))
+    monkeypatch.setattr(pipeline, "train", lambda *_, **__: learned)
     monkeypatch.setattr(model_file, "save_denoiser", lambda *_, **__: None)
 
     _, out, _ = call(capsys, "train", noisy, "--model", tmp_path / "m.g2g")

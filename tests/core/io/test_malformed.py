@@ -36,7 +36,7 @@ for path in json.load(sys.stdin):
 """
 
 REFUSED = {
-    "derived_all_nan_float32.tif": "without any finite pixel",
+    "derived_all_nan_float32.tif": "has no finite pixel",
     "derived_complex64.tif": "complex pixels",
     "derived_huge_declared_dims.tif": "declares an image of 100000 x 100000 pixels",
     "derived_text_renamed.tif": "is not the TIF file that its name says",
@@ -73,11 +73,11 @@ REFUSED = {
 OPENED_IN_PART = {
     "derived_imagej_wrong_count.tif": ("ZYX", "declares 9 planes but only 6 of them are whole"),
     "derived_mixed_pages.tif": ("YX", "3 images of different sizes or types; only the largest"),
-    "derived_nan_inf_float32.tif": ("YX", "102 pixels that are NaN or infinite are replaced"),
+    "derived_nan_inf_float32.tif": ("YX", "102 pixels are NaN or infinite; they teach nothing"),
     "derived_ome_broken_xml.ome.tif": ("YX", "OME metadata are damaged"),
     "derived_truncated_stack.tif": ("ZYX", "only 2 of them are whole; 4 are missing"),
     "pillow_multipage_multiple_frame_loop.tiff": ("IYX", "runs in a circle"),
-    "pillow_multipage_out_of_order.tiff": ("IYX", "2 images of different kinds"),
+    "pillow_multipage_out_of_order.tiff": ("YX", "2 images of different sizes"),
     "twelvemonkeys_CCITT-G4-300dpi-StripByteCounts0.tif": ("YX", "TIFF tags are damaged"),
 }
 # Nothing is missing in these: strange values, or damage that no decoder can tell.

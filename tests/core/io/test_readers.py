@@ -11,6 +11,7 @@ from PIL import Image
 
 from training_core.errors import InputError
 from training_core.io.readers import list_inputs, open_stack
+from training_core.io.tiff_writer import write_stack
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def test_a_missing_file_and_a_name_that_cannot_be(tmp_path: Path):
         open_stack(tmp_path / "nothing.tif")
     with pytest.raises(InputError, match="cannot be opened"):
         open_stack("x" * 5000)
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="neither a file nor a folder"):
         open_stack("/dev/null")
     with pytest.raises(InputError, match="No file was given"):
         open_stack([])
@@ -156,13 +157,26 @@ def test_missing_values_become_the_median_of_their_frame(tmp_path: Path):
     expected = np.median(pixels[1][np.isfinite(pixels[1])])
     assert stack.pixels[1, 2, 3] == stack.pixels[1, 4, 5] == expected
     np.testing.assert_array_equal(stack.pixels[0], pixels[0])
-    assert stack.warnings[0].startswith("2 pixels that are NaN or infinite are replaced")
+    assert stack.warnings[0].startswith("2 pixels are NaN or infinite; they teach nothing")
+    np.testing.assert_array_equal(stack.file_frame(1), pixels[1])
+    written = write_stack(stack, tmp_path / "b.tif")
+    np.testing.assert_array_equal(tifffile.imread(written), pixels)
+
+
+def test_a_plane_of_nothing_but_nan_is_kept_and_refuses_nothing(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    pixels = np.stack([GRAY, GRAY]).astype(np.float32)
+    pixels[1] = np.nan
+    tifffile.imwrite(path, pixels, photometric="minisblack")
+    stack = open_stack(path)
+    assert not stack.pixels[1].any()
+    assert np.isnan(stack.file_frame(1)).all()
 
 
 @pytest.mark.parametrize(
     ("pixels", "sentence"),
     [
-        (np.full((4, 5), np.nan, np.float32), "without any finite pixel"),
+        (np.full((4, 5), np.nan, np.float32), "has no finite pixel"),
         (np.zeros((4, 5), np.complex64), "has complex pixels"),
     ],
 )
