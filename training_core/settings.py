@@ -219,6 +219,12 @@ class DenoiserSettings(Checked):
         "Keep brightness",
         "Correct what denoising adds to or takes from the mean of dark and bright areas.",
     )
+    repair_hot_pixels: bool = setting(
+        True,
+        "Repair hot pixels",
+        "Pixels that are far brighter than noise gets, and each alone, are taken for faults of the "
+        "camera: nothing is learned from them, and they get what is around.",
+    )
     kept_noise: float | None = setting(
         None,
         "Noise that is kept",

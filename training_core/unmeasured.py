@@ -1,4 +1,7 @@
-"""Pixels that are no measurement: padding and what is not finite. They teach nothing and stay."""
+"""Pixels that are no measurement: padding, what is not finite, hot pixels. They teach nothing.
+
+Padding and what is not finite stay as they are; a hot pixel gets what is under it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,18 @@ from dataclasses import replace
 import numpy as np
 
 from .run import SILENT, Run
-from .stack import Mask, Pixels, Stack
+from .stack import Image, Mask, Pixels, Stack
 
 FEWEST_PX = 1000  # of one value and in one piece; fewer may be chance
 SOLID_PX = 5  # side of what is all of that value somewhere
 EQUAL = 0.02  # of the pixels equal a neighbour: below, there is no padding
 MOST_VALUES = 3
 PASSES = 8
+ALONE = 0.1  # of its own excess: what the eight pixels around a hot one have, where a spot has .3
+SURPRISING = 3.0  # times what one pixel in a hundred has above its surroundings
+BRIGHTNESSES, FEWEST_ALIKE = 16, 2000  # noise is as strong in pixels of one brightness
+FEWEST_HOT, MOST_HOT = 5, 0.01  # in a frame: a few may be what was seen; share of the pixels
+BOTH_WAYS = 1 / 3  # as many dark ones: then it is noise of few far values
 
 
 def unmeasured(stack: Stack, index: int) -> Mask | None:
@@ -52,11 +60,49 @@ def _padding(frame: Pixels) -> Mask | None:
     return found if found.any() else None
 
 
-def measured(stack: Stack, run: Run = SILENT) -> Stack:
+def hot_pixels(stack: Stack, index: int) -> Mask | None:
+    """Tell which pixels of a frame are hot, (height, width) bool; None for none, and for CT.
+
+    Each is far brighter than noise of its surroundings' brightness gets, and alone: what optics
+    show spreads over the pixels around. Noise of few far values has dark ones, too.
+    """
+    frame = stack.frame(index)
+    if stack.value_unit == "HU" or min(frame.shape) <= SOLID_PX:
+        return None
+    bright = _alone(frame)
+    count = int(bright.sum())
+    if (
+        not FEWEST_HOT <= count <= MOST_HOT * frame.size
+        or _alone(-frame).sum() >= BOTH_WAYS * count
+    ):
+        return None
+    return bright
+
+
+def _alone(frame: Image) -> Mask:
+    from scipy.ndimage import uniform_filter
+
+    exact = frame.astype(np.float64)
+    nine, around = (uniform_filter(exact, side) * side**2 for side in (3, SOLID_PX))
+    beside, around = (nine - exact) / 8, (around - nine) / (SOLID_PX**2 - 9)
+    excess = exact - around
+    bins = int(np.clip(frame.size // FEWEST_ALIKE, 1, BRIGHTNESSES))
+    edges = np.unique(np.quantile(around, np.linspace(0, 1, bins + 1)[1:-1]))
+    alike = np.searchsorted(edges, around)
+    usual = np.zeros(len(edges) + 1)
+    for number in np.unique(alike):
+        usual[number] = np.quantile(excess[alike == number], 0.99)
+    far = excess > SURPRISING * usual[alike]
+    alone: Mask = far & (excess > 0) & (beside - around < ALONE * excess)
+    return alone
+
+
+def measured(stack: Stack, run: Run = SILENT, *, repair: bool = True, tell: bool = False) -> Stack:
     """Give a stack in which what lies around unmeasured pixels goes on, mirrored, in their place.
 
     So noise and image are continuous for whatever looks at a place and its surroundings. The same
-    stack comes back where all is measured.
+    stack comes back where all is measured. With `repair` hot pixels count as unmeasured; how many
+    there are is told if asked for.
 
     Raises
     ------
@@ -64,14 +110,23 @@ def measured(stack: Stack, run: Run = SILENT) -> Stack:
         If the run was cancelled; asked before every frame.
     """
     pixels: Pixels | None = None
+    count = 0
     for index in range(stack.frame_count):
         run.check()
-        mask = unmeasured(stack, index)
+        mask, hot = unmeasured(stack, index), hot_pixels(stack, index) if repair else None
+        if hot is not None:
+            count += int(hot.sum())
+            mask = hot if mask is None else mask | hot
         if mask is None or mask.all():
             continue
         if pixels is None:
             pixels = np.array(stack.pixels, dtype=stack.dtype)
         pixels[np.unravel_index(index, stack.shape[:-2])] = _filled(stack.raw_frame(index), mask)
+    if tell and count:
+        run.note(
+            f"{count} hot pixels of {stack.name}, far brighter than noise gets and each alone, "
+            "were repaired. To keep them, turn off the setting Repair hot pixels."
+        )
     return stack if pixels is None else replace(stack, pixels=pixels)
 
 

@@ -201,7 +201,9 @@ def denoise(
         If the run was cancelled; asked before every tile.
     """
     check_channels(stack, denoiser.channels)
-    original, given, even = stack, measured(stack, run), denoiser.even_noise
+    repair = denoiser.settings.denoiser.repair_hot_pixels
+    original, even = stack, denoiser.even_noise
+    given = measured(stack, run, repair=repair, tell=True)
     stack = even.evened(given, run=run) if even else given
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)

@@ -55,7 +55,10 @@ class Material:
     ) -> Self:
         """Choose regions; with `by_place`, in CT, of stacks whose noise is made even before."""
         run = task.run
-        given, again = (tuple(measured(one, run) for one in of) for of in (stacks, repeats))
+        repair = task.settings.denoiser.repair_hot_pixels
+        given, again = (
+            tuple(measured(one, run, repair=repair) for one in of) for of in (stacks, repeats)
+        )
         stacks = given
         even = EvenNoise.of(stacks, run) if by_place and is_ct(stacks) else None
         if even:
