@@ -41,7 +41,7 @@ def write_state(path: Path, state: State, fingerprint: str = "") -> None:
     """
     tensors: dict[str, Tensor] = {}
     about = json.dumps({"outline": _outline(state, tensors), "fingerprint": fingerprint})
-    metadata = {"g2g": about, "checksum": str(_checksum(about, tensors))}
+    metadata = {"g2g": about, "checksum": str(checksum(about, tensors))}
     temporary = path.with_name(f".{path.name}")
     try:
         temporary.write_bytes(save(tensors, metadata=metadata))
@@ -78,13 +78,14 @@ def read_state(path: Path, fingerprint: str = "") -> State | None:
             return None
         # Cloned to where torch itself would put them: an address can change the last bit of a sum.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    if metadata["checksum"] != str(_checksum(metadata["g2g"], tensors)):
+    if metadata["checksum"] != str(checksum(metadata["g2g"], tensors)):
         raise ValueError("its values have changed on the disk")
     state: State = _filled(about["outline"], tensors)
     return state
 
 
-def _checksum(about: str, tensors: Mapping[str, Tensor]) -> int:
+def checksum(about: str, tensors: Mapping[str, Tensor]) -> int:
+    """Give a number that changes with any bit of a text and of tensors in main memory."""
     found = zlib.crc32(about.encode())
     for name in sorted(tensors):
         found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,9 +18,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from training_core.compute.device import choose_device
-from training_core.compute.state_file import State
+from training_core.compute.state_file import State, checksum, flush
 from training_core.errors import ModelError, OutputError, SettingsError
-from training_core.io.tiff_writer import flush_to_disk
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
@@ -74,8 +74,10 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         # Not `save_file`, which lets nobody but the user read the file.
-        part.write_bytes(save(plain, metadata={"g2g": json.dumps(card, default=str)}))
-        flush_to_disk(part)
+        about = json.dumps(card, default=str)
+        metadata = {"g2g": about, "checksum": str(checksum(about, plain))}
+        part.write_bytes(save(plain, metadata=metadata))
+        flush(part)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
@@ -171,10 +173,17 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"{path} is no file.")
     try:
         with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {}).get("g2g", "null"))
+            metadata = file.metadata() or {}
+            about = metadata.get("g2g", "null")
+            card = json.loads(about)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path.name} is damaged or is no model file (.g2g).") from error
+    # Models of 0.1.0 have no checksum.
+    if metadata.get("checksum", str(checksum(about, tensors))) != str(checksum(about, tensors)):
+        raise ModelError(
+            f"{path.name} is damaged: what it holds is not what was written. Use another copy."
+        )
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise ModelError(f"{path.name} is no model of this version of g2g desktop.")
     return card, tensors
@@ -186,6 +195,8 @@ def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def _filled(network: nn.Module, weights: dict[str, Tensor], place: torch.device) -> Any:
+    if not all(bool(torch.isfinite(values).all()) for values in weights.values()):
+        raise ValueError("weights that are not finite")
     network.load_state_dict(weights)
     return network.to(place).eval()
 
@@ -207,6 +218,11 @@ def channel_from(state: State, place: torch.device) -> Channel:
     kept = _under(tensors, "flat_areas")  # in models of 0.1.0 there is nothing
     flat_areas = FlatAreas.from_tensors(kept) if kept else None
     mean, spread = float(card["mean"]), float(card["spread"])
+    numbers = (mean, spread, *card["stabiliser"].values(), *noise.curve.sigmas, noise.patches)
+    sound = spread > 0 and all(math.isfinite(number) for number in numbers)
+    parts = (noise.covariance, noise.curve.levels, brightness.levels, brightness.shifts)
+    if not sound or not all(np.isfinite(part).all() for part in parts):
+        raise ValueError("numbers that are not finite")
     doubted = bool(card.get("doubted"))
     return Channel(noise, mean, spread, brightness, flat_areas=flat_areas, doubted=doubted)
 

@@ -196,6 +196,16 @@ BREAKS = {
         {"channel0.covariance": torch.zeros(3, 3, dtype=torch.float64)}
     ),
     "no spread": lambda tensors, card: card["channels"][1].pop("spread"),
+    "no finite mean": lambda tensors, card: card["channels"][0].update(mean=math.nan),
+    "no spread at all": lambda tensors, card: card["channels"][0].update(spread=0.0),
+    "an infinite gain": lambda tensors, card: card["channels"][0]["stabiliser"].update(
+        gain=math.inf
+    ),
+    "weights of nothing": lambda tensors, card: tensors["network.layers.0.weight"].fill_(math.nan),
+    "noise of nothing": lambda tensors, card: tensors["channel0.covariance"].fill_(math.nan),
+    "brightness of nothing": lambda tensors, card: tensors["channel1.brightness.shifts"].fill_(
+        math.inf
+    ),
     "text for a number": lambda tensors, card: card["channels"][1].update(mean="much"),
 }
 
@@ -208,6 +218,17 @@ def test_every_damage_is_one_sentence(name, parts, tmp_path):
     save_file(tensors, path, metadata={"g2g": json.dumps(card)})
     with pytest.raises(ModelError, match=r"^bad\.g2g (cannot be used|is no model of this version)"):
         load_denoiser(path, device="cpu")
+
+
+def test_any_changed_bit_is_seen(parts, tmp_path):
+    good = (tmp_path / "good.g2g").read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.choice(len(good), 200, replace=False):
+        changed = bytearray(good)
+        changed[place] ^= 1 << int(rng.integers(8))
+        (tmp_path / "changed.g2g").write_bytes(changed)
+        with pytest.raises(ModelError, match=r"^changed\.g2g "):
+            load_denoiser(tmp_path / "changed.g2g", device="cpu")
 
 
 @pytest.mark.parametrize("metadata", [None, {"other": "1"}, {"g2g": "[1]"}, {"g2g": "{"}])
