@@ -55,6 +55,8 @@ class MeasuredNoise:
     places
         For CT the noise's std where it is weak and where it is strong (5 and 95 % of the tissue),
         `sigmas` being that of its usual place; else None.
+    doubted
+        Whether texture and noise could not be told apart; the noise is that of independent pixels.
     """
 
     gain: float | None
@@ -64,6 +66,7 @@ class MeasuredNoise:
     covariance: Values
     photons: float | None = None
     places: tuple[float, float] | None = None
+    doubted: bool = False
 
     @classmethod
     def of(cls, measured: Measurement) -> Self:
@@ -84,6 +87,7 @@ class MeasuredNoise:
             (sigmas[0], sigmas[1], sigmas[2]),
             measured.covariance,
             float(photons.counts(levels[1:2])[0]) if photons else None,
+            doubted=measured.doubted,
         )
 
     @property

@@ -166,6 +166,11 @@ def warn(analysis: NoiseAnalysis) -> tuple[str, ...]:
 
 def _warn_of(noise: MeasuredNoise, step: float) -> list[str]:
     told = []
+    if noise.doubted:
+        told.append(
+            "Texture and noise cannot be told apart, since no area is flat: every pixel is taken "
+            "to have noise of its own, and hardly any of it will be removed."
+        )
     if noise.sigmas[1] < COARSE * step:
         told.append(
             f"The noise is smaller than one step of the values ({figure(step)}): rounding hides "

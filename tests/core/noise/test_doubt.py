@@ -14,6 +14,7 @@ from training_core.noise.doubt import may_be_texture, safe_sigma
 from training_core.noise.measurement import measure_noise
 from training_core.patches.smooth_patches import cut_noise_patches
 from training_core.pipeline import denoise_stack
+from training_core.reporting.noise_analysis import analyse_noise
 from training_core.run import SILENT, Note, Run
 
 SIDE = 256
@@ -55,6 +56,13 @@ def test_correlated_noise_on_a_scene_with_flat_areas_is_believed(blur, seed):
     found = measured(image.astype(np.float32))
     assert not found.doubted
     assert found.covariance[15, 16] == pytest.approx(covariance(blur)[15, 16], abs=0.1)
+
+
+def test_it_is_said_when_the_image_is_opened():
+    (analysis,) = analyse_noise(stack(textured()))
+    assert any("cannot be told apart" in warning for warning in analysis.warnings)
+    assert analysis.noise is not None
+    assert analysis.noise.sigmas[1] < 2 * SIGMA
 
 
 def test_white_noise_leaves_nothing_to_doubt():
