@@ -100,6 +100,9 @@ def _noise(card: Card) -> Fact:
 
     channels: Sequence[Mapping[str, Any]] = card["noise"]
     matches = [NoiseMatch.from_dict(channel["match"]) for channel in channels]
+    if card.get("doubted"):
+        how = "Its strength is that of the finest waves, where there is least of them."
+        return Fact("Learned noise", "of independent pixels", how)
     if not any(matches):
         return Fact("Learned noise", "not judged", "This training did not compare it.")
     details = tuple(_matches(channels, matches, card.get("noise_again", {})))
