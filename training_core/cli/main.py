@@ -85,8 +85,11 @@ def _interruptible(run: Run) -> Iterator[None]:
         run.cancel()
         signal.signal(signum, signal.default_int_handler)  # asked twice: stop at once
 
-    # Batch systems send SIGTERM before they kill, a terminal that is closed SIGHUP.
-    asked = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+    # Batch systems send SIGTERM before they kill, a terminal that is closed SIGHUP (not to nohup).
+    asked = {signal.SIGINT, signal.SIGTERM}
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        asked.add(hang_up)
     previous = {s: signal.signal(s, cancel) for s in asked}
     try:
         yield

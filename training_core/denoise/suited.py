@@ -47,9 +47,10 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     known = denoiser.channels
     mine = known if len(known) > 1 else known * count
+    own = stack.name in denoiser.card.get("trained_on", ())
     by_noise = denoiser.settings.denoiser.network == PRETRAINED
     channels = tuple(
-        _suited(channel, _frames(stack, n), stack.name, run, by_noise=by_noise)
+        _suited(channel, _frames(stack, n), "" if own else stack.name, run, by_noise=by_noise)
         for n, channel in enumerate(mine)
     )
     return denoiser if channels == mine else replace(denoiser, channels=channels)
@@ -75,11 +76,12 @@ def _suited(
     if 1 / UNLIKE < strength < UNLIKE and below < BELOW:
         return channel
     unlike = (
-        f"The noise of {name} is {figure(strength)} times as strong at usual brightness as the "
-        "model expects"
+        f"The noise of {name or 'this stack'} is {figure(strength)} times as strong at usual "
+        "brightness as the model expects"
     )
     if strength >= UNLIKE and below < BELOW:  # or it is texture, so nothing is taken from it
-        run.note(f"{unlike}, so noise may be left; train on this stack.", warning=True)
+        if name:
+            run.note(f"{unlike}, so noise may be left; train on this stack.", warning=True)
         return channel
     run.note(
         f"{unlike}. Strength and offset are taken from this stack, the kind of noise from the "

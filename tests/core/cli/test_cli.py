@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from training_core.cli import commands
 from training_core.cli.main import main
 from training_core.io.readers import open_stack
 from training_core.io.tiff_writer import write_stack
@@ -469,3 +471,22 @@ def test_a_batch_is_told_in_one_line_for_each_stack(
         f"{noisy}: {tmp_path / 'out/noisy_denoised.tif'}",
         f"{bad}: bad.tif is empty (0 bytes).",
     ]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_cancels_unless_it_was_to_be_ignored(
+    noisy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ignored: bool
+):
+    def closed(arguments: Any, run: Run) -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(0.01)  # a signal is answered between two steps
+        run.check()
+        return 0
+
+    monkeypatch.setattr(commands, "info", closed)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        assert call(capsys, "info", noisy)[0] == (0 if ignored else 130)
+    finally:
+        signal.signal(signal.SIGHUP, before)
