@@ -58,6 +58,7 @@ class ExportDialog(QDialog):
         self.facts = paragraph(muted=True)
         self.float32.toggled.connect(self._show_facts)
         self._lay_out()
+        self.export_button.setDefault(True)  # only now: before, it is a button of no dialog
         self._show_facts()
 
     def _lay_out(self) -> None:
@@ -82,7 +83,6 @@ class ExportDialog(QDialog):
         self.export_button = QPushButton("Export")
         self.export_button.setProperty("primary", True)
         buttons.addButton(self.export_button, QDialogButtonBox.ButtonRole.AcceptRole)
-        self.export_button.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         return buttons
