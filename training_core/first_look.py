@@ -68,7 +68,9 @@ def look(
         return denoise(stack, bundled_denoiser(stack, device=device, fits=fits, run=run), run=run)
     channels = [stack.channel_of(frame)]
     fitted = bundled_denoiser(stack, channels=channels, device=device, fits=fits, run=run)
-    alone = replace(stack, pixels=stack.frame(frame), axes="YX", channels=())
+    lost = {0: stack.not_finite[frame]} if frame in stack.not_finite else {}
+    pixels = stack.frame(frame)
+    alone = replace(stack, pixels=pixels, axes="YX", channels=(), not_finite=lost)
     return denoise(alone, fitted, run=run)
 
 

@@ -212,13 +212,26 @@ def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def cast_like(result: Stack, given: Stack, run: Run = SILENT) -> Stack:
     """Give a result in the data type of the stack it was made of; tell of pixels that it clips."""
-    pixels, clipped = np.empty(given.shape, given.dtype), 0
-    for index, into in enumerate(pixels.reshape(given.frame_count, *given.frame_shape)):
-        into[:], lost = cast(result.raw_frame(index), given.dtype, given.raw_frame(index))
+    pixels = np.empty(given.shape, given.dtype)
+    frames = pixels.reshape(given.frame_count, *given.frame_shape)
+    _tell_clipped(result, given, run, frames)
+    return result.with_pixels(pixels)
+
+
+def tell_clipped(result: Stack, given: Stack, run: Run) -> None:
+    """Tell of the pixels that `cast_like` would clip, without keeping what it gives."""
+    _tell_clipped(result, given, run, None)
+
+
+def _tell_clipped(result: Stack, given: Stack, run: Run, into: Pixels | None) -> None:
+    clipped = 0
+    for index in range(given.frame_count):
+        frame, lost = cast(result.raw_frame(index), given.dtype, given.raw_frame(index))
         clipped += lost
+        if into is not None:
+            into[index] = frame
     if clipped:
         run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
-    return result.with_pixels(pixels)
 
 
 def _float_limits(dtype: np.dtype[Any]) -> tuple[float, float]:

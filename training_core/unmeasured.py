@@ -113,21 +113,28 @@ def measured(stack: Stack, run: Run = SILENT, *, repair: bool = True, tell: bool
     count = 0
     for index in range(stack.frame_count):
         run.check()
-        mask, hot = unmeasured(stack, index), hot_pixels(stack, index) if repair else None
-        if hot is not None:
-            count += int(hot.sum())
-            mask = hot if mask is None else mask | hot
-        if mask is None or mask.all():
+        filled, hot = measured_frame(stack, index, repair=repair)
+        count += hot
+        if filled is None:
             continue
         if pixels is None:
             pixels = np.array(stack.pixels, dtype=stack.dtype)
-        pixels[np.unravel_index(index, stack.shape[:-2])] = _filled(stack.raw_frame(index), mask)
+        pixels[np.unravel_index(index, stack.shape[:-2])] = filled
     if tell and count:
         run.note(
             f"{count} hot pixels of {stack.name}, far brighter than noise gets and each alone, "
             "were repaired. To keep them, turn off the setting Repair hot pixels."
         )
     return stack if pixels is None else replace(stack, pixels=pixels)
+
+
+def measured_frame(stack: Stack, index: int, *, repair: bool = True) -> tuple[Pixels | None, int]:
+    """Give one frame as `measured` does, None where it stays, and how many pixels in it are hot."""
+    mask, hot = unmeasured(stack, index), hot_pixels(stack, index) if repair else None
+    if hot is not None:
+        mask = hot if mask is None else mask | hot
+    filled = None if mask is None or mask.all() else _filled(stack.raw_frame(index), mask)
+    return filled, 0 if hot is None else int(hot.sum())
 
 
 def _filled(frame: Pixels, mask: Mask) -> Pixels:

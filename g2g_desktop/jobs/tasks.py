@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
 from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import cast_like
+from training_core.stack import cast_like, tell_clipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
 
     device.limit_threads()
     denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
-    cast_like(denoised, stack, run)
+    tell_clipped(denoised, stack, run)
     return denoised
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.support.made_up import QUICKEST, denoiser, noise_model, scene, stack
 from training_core.denoise.tiled import denoise
 from training_core.noise.anscombe import Stabiliser
+from training_core.patches.smooth_patches import split_channels
 from training_core.pipeline import denoise_stack
 from training_core.run import Note, Run
 from training_core.unmeasured import hot_pixels, measured, unmeasured
@@ -114,3 +115,12 @@ def test_hot_pixels_are_repaired_and_told_unless_they_are_to_stay(repair):
     left = np.abs(made - clean).flat[places].mean()
     assert (left < 100) == repair
     assert any("hot pixels" in note for note in notes) == repair
+
+
+def test_a_part_of_a_stack_knows_its_own_lost_pixels():
+    pixels = np.stack([noisy(0), noisy(1), noisy(2), noisy(3)]).reshape(2, 2, SIDE, SIDE)
+    lost = {3: (np.arange(7), np.full(7, np.nan))}
+    whole = stack(pixels.astype(np.float32), "TCYX", not_finite=lost)
+    parts = split_channels(whole)
+    assert [unmeasured(part, 0) for part in parts] == [None, None]
+    assert unmeasured(whole, 3).sum() == 7

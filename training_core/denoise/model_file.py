@@ -179,8 +179,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path.name} is damaged or is no model file (.g2g).") from error
-    # Models of 0.1.0 have no checksum.
-    if metadata.get("checksum", str(checksum(about, tensors))) != str(checksum(about, tensors)):
+    written = metadata.get("checksum")  # models of 0.1.0 have none
+    if written is not None and written != str(checksum(about, tensors)):
         raise ModelError(
             f"{path.name} is damaged: what it holds is not what was written. Use another copy."
         )

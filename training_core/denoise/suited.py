@@ -18,7 +18,7 @@ from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, centre, sampled_frames
-from training_core.unmeasured import measured
+from training_core.unmeasured import measured_frame
 from training_core.wording import figure
 
 from .brightness import BrightnessCurve
@@ -43,7 +43,6 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     check_channels(stack, denoiser.channels)
     if denoiser.even_noise:
         return denoiser
-    stack = measured(stack, run)
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     known = denoiser.channels
     mine = known if len(known) > 1 else known * count
@@ -59,7 +58,9 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
 def _frames(stack: Stack, channel: int) -> list[Image]:
     frames = [i for i in range(stack.frame_count) if stack.channel_of(i) == channel]
     some = sorted({frames[i * len(frames) // stack.frame_count] for i in sampled_frames(stack)})
-    return [np.asarray(centre(stack.frame(i)), np.float32) for i in some]
+    filled = ((i, measured_frame(stack, i)[0]) for i in some)
+    seen = (stack.raw_frame(i) if frame is None else frame for i, frame in filled)
+    return [np.asarray(centre(frame), np.float32) for frame in seen]
 
 
 def _suited(
@@ -71,8 +72,8 @@ def _suited(
     own = fit_stabiliser(frames, noise.covariance)
     values = np.concatenate([frame.ravel() for frame in frames])
     usual = float(np.median(values))
-    strength = _sigma(own, usual) / max(_sigma(noise.stabiliser, usual), 1e-30)
-    below = float((values <= _floor(noise.stabiliser)).mean())
+    strength = own.sigma(usual) / max(noise.stabiliser.sigma(usual), 1e-30)
+    below = float((values <= noise.stabiliser.floor).mean())
     if 1 / UNLIKE < strength < UNLIKE and below < BELOW:
         return channel
     unlike = (
@@ -89,19 +90,6 @@ def _suited(
         warning=True,
     )
     return _with_transform(channel, own, values, by_noise=by_noise)
-
-
-def _sigma(stabiliser: Stabiliser, level: float) -> float:
-    """Give the std of the noise at a level, in stack units."""
-    if not stabiliser.gain:
-        return stabiliser.scale
-    return float(np.sqrt(max(stabiliser.gain * level + stabiliser.read_variance, 0.0)))
-
-
-def _floor(stabiliser: Stabiliser) -> float:
-    """Give the value below which the transform is flat."""
-    gain = stabiliser.gain
-    return -(0.375 * gain + stabiliser.read_variance / gain) if gain else -np.inf
 
 
 def _with_transform(channel: Channel, own: Stabiliser, values: Image, *, by_noise: bool) -> Channel:

@@ -106,18 +106,13 @@ def _whole_or_nothing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".g2g-{uuid.uuid4().hex[:12]}.tif")
     try:
         yield temporary
-        flush_to_disk(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # before it has its name: a loss of power loses nothing then
         os.replace(temporary, path)
     except (OSError, InputError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def flush_to_disk(path: Path) -> None:
-    """Wait until a file is on the disk, so that a loss of power after renaming loses nothing."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _provenance(stack: Stack, description: Mapping[str, Any] | None) -> str:

@@ -39,6 +39,17 @@ class Stabiliser:
     offset: float = 0.0
     scale: float = 1.0
 
+    @property
+    def floor(self) -> float:
+        """The stack value at and below which `forward` is flat."""
+        return -(0.375 * self.gain + self.read_variance / self.gain) if self.gain else -np.inf
+
+    def sigma(self, value: float) -> float:
+        """Give the std of the noise at a stack value, in stack units."""
+        if not self.gain:
+            return self.scale
+        return float(np.sqrt(max(self.gain * value + self.read_variance, 0.0)))
+
     def forward(self, values: Pixels) -> NDArray[np.float32]:
         """Map stack values, any shape and dtype, to float32."""
         exact = np.asarray(values, dtype=np.float64)

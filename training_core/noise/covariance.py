@@ -97,6 +97,20 @@ def spectrum(covariance: Values, shape: tuple[int, int]) -> Values:
     return power
 
 
+def uncorrelated() -> Values:
+    """Give the autocovariance of white noise of std 1, (31, 31)."""
+    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
+    covariance[LAGS, LAGS] = 1.0
+    return covariance
+
+
+def coloured(white: Values, covariance: Values) -> Values:
+    """Give white noise of std 1, (height, width), this autocovariance, on a torus."""
+    waves = np.fft.rfft2(white) * np.sqrt(spectrum(covariance, white.shape))
+    noise: Values = np.fft.irfft2(waves, white.shape)
+    return noise
+
+
 def dct_variances(covariance: Values, size: int) -> Values:
     """Give the variance of each coefficient of a size x size DCT of the noise, (size, size).
 

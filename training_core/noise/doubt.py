@@ -14,7 +14,7 @@ from scipy.ndimage import convolve1d, gaussian_filter
 
 from training_core.stack import Image, Values
 
-from .covariance import LAGS, spectrum
+from .covariance import LAGS, coloured
 
 CORRELATED = 0.15  # of neighbouring pixels: with less there is nothing to be mistaken
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
@@ -40,8 +40,7 @@ def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
     if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
         return False
     white = np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))
-    made = np.fft.irfft2(np.fft.rfft2(white) * np.sqrt(spectrum(unit, white.shape)), white.shape)
-    return _unevenness(stabilised) > UNEVEN * _unevenness([made])
+    return _unevenness(stabilised) > UNEVEN * _unevenness([coloured(white, unit)])
 
 
 def _unevenness(images: Sequence[Image | Values]) -> float:

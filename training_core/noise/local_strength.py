@@ -17,7 +17,7 @@ from training_core.patches.local_strength import bounded_sigma, local_sigma, tis
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Pixels, Stack, Values, float_of, sampled_frames
 
-from .covariance import detrended, spectrum
+from .covariance import coloured, detrended
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,7 @@ def turns(noise: Image, covariance: Values) -> bool:
     """
     size = min(noise.shape[1], PART_PX)
     white = np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))
-    waves = np.fft.rfft2(white) * np.sqrt(spectrum(covariance, white.shape))
-    made = np.fft.irfft2(waves, white.shape).astype(np.float32)
+    made = coloured(white, covariance).astype(np.float32)
     alike, found = (_leaning(detrended(_parts(of, size))) for of in (made[None], noise))
     return bool(found.std() > TURNS * alike.std())
 

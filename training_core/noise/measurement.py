@@ -17,7 +17,14 @@ from training_core.wording import figure
 
 from .anscombe import Stabiliser, fit_stabiliser
 from .compound_poisson import Photons, fit_photons
-from .covariance import LAGS, autocovariance, detrended, residual_sigmas, stabilised_well
+from .covariance import (
+    LAGS,
+    autocovariance,
+    detrended,
+    residual_sigmas,
+    stabilised_well,
+    uncorrelated,
+)
 from .doubt import may_be_texture, safe_sigma
 from .strength_curve import NoiseCurve, fit_curve
 from .white_covariance import reshaped, without_structure
@@ -116,8 +123,7 @@ def _of_independent_pixels(
     frames: Sequence[Image], patches: Image, *, doubted: bool
 ) -> Measurement:
     """Measure noise that each pixel has for itself, where there is least of the finest waves."""
-    covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
-    covariance[LAGS, LAGS] = 1.0
+    covariance = uncorrelated()
     stabiliser = fit_stabiliser(frames, covariance)
     noise, seen = _seen(stabiliser, frames, patches)
     noise, kept = reshaped(noise, covariance)

@@ -15,7 +15,7 @@ from training_core.stack import Image, Pixels, Values
 
 from .anscombe import Stabiliser
 from .compound_poisson import Photons, chances
-from .covariance import LAGS
+from .covariance import LAGS, uncorrelated
 from .generator import ResampledNoise, StationaryGenerator
 from .match import NoiseMatch
 from .measurement import orientations
@@ -164,8 +164,7 @@ class GaussianNoise(NoiseModel):
     @classmethod
     def white(cls, stabiliser: Stabiliser, sigma: float, device: torch.device) -> Self:
         """Give noise of pixels each for itself, of one std at all brightnesses."""
-        covariance = np.zeros((2 * LAGS + 1, 2 * LAGS + 1))
-        covariance[LAGS, LAGS] = 1.0
+        covariance = uncorrelated()
         curve = NoiseCurve(np.zeros(1), np.array([sigma]))
         generator = StationaryGenerator(covariance).to(device)
         return cls(stabiliser, curve, covariance, generator, None, 0)

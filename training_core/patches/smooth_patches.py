@@ -328,7 +328,8 @@ def split_channels(stack: Stack) -> list[Stack]:
     if "C" not in stack.axes:
         return [stack]
     parts = np.moveaxis(stack.pixels, stack.axes.index("C"), 0)
-    return [replace(stack, pixels=part, axes=stack.axes.replace("C", "")) for part in parts]
+    axes = stack.axes.replace("C", "")  # frames have other numbers then
+    return [replace(stack, pixels=part, axes=axes, not_finite={}) for part in parts]
 
 
 def _refuse_too_few(joined: Sequence[Image], sentences: Sequence[str], run: Run) -> None:

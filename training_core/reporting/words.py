@@ -69,8 +69,7 @@ def tell_card(card: Card) -> list[Fact]:
         "chosen_round": _round,
         "last_pass": _last_pass,
     }
-    told = card if card.get("doubted") else {**card, "doubted": None}
-    return [tell(card) for key, tell in parts.items() if told.get(key) is not None]
+    return [tell(card) for key, tell in parts.items() if card.get(key) not in (None, [])]
 
 
 def origin(card: Card) -> str:

@@ -19,6 +19,7 @@ from training_core.networks.build import build_network
 from training_core.networks.published import GENERATED_PX, fold_batch_norm
 from training_core.noise.adversarial import NoiseGame
 from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import uncorrelated
 from training_core.noise.model import GaussianNoise
 from training_core.paper.gan import paper_game
 from training_core.place import tiles
@@ -95,9 +96,8 @@ def _pixels_with_halo(stacks: Sequence[Stack], settings: Settings, device: torch
 
 def _untrained(settings: Settings, device: torch.device) -> Denoiser:
     network = _for_inference(build_network(settings.denoiser).to(device))
-    return Denoiser(
-        network, (Channel(GaussianNoise.white(Stabiliser(), 1.0, device)),), settings, device
-    )
+    channel = Channel(GaussianNoise.white(Stabiliser(), 1.0, device))
+    return Denoiser(network, (channel,), settings, device)
 
 
 def _clocked(work: Callable[[], object], device: torch.device) -> float:
@@ -161,7 +161,5 @@ def _seconds_per_game_step(settings: Settings, device: torch.device) -> float:
 
         return _seconds_per_batch(step, chosen.batch, device)
     noise = np.random.default_rng(0).standard_normal((16, 32, 32), dtype=np.float32)
-    noise_game = NoiseGame(
-        noise, GaussianNoise.white(Stabiliser(), 1.0, device).covariance, chosen, 0, device
-    )
+    noise_game = NoiseGame(noise, uncorrelated(), chosen, 0, device)
     return _clocked(noise_game.step, device)

@@ -23,7 +23,7 @@ from torch import Tensor
 from training_core.denoise.channel import Channel
 from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.denoise.denoiser import Denoiser
-from training_core.noise.covariance import LAGS, autocovariance, spectrum
+from training_core.noise.covariance import LAGS, autocovariance, coloured
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.noise.measurement import Measurement, orientations, strengths_of
 from training_core.noise.model import NoiseModel
@@ -275,9 +275,7 @@ class _Scene:
     def noise(self, covariance: Values, curve: NoiseCurve, run: Run) -> Values:
         """Give the autocovariance of the noise, (31, 31), in parts of what is taken for it."""
         height, width = self.weight.shape
-        shape = self.white.shape
-        made_up = np.fft.rfft2(self.white) * np.sqrt(spectrum(covariance, shape))
-        unit = np.fft.irfft2(made_up, shape)[:height, :width]
+        unit = coloured(self.white, covariance)[:height, :width]
         look = ShrinkageFilter(covariance, curve, size_px=16, step_px=4)
         made = look(self.image[None, None])[0, 0]
         run.check()
