@@ -31,6 +31,12 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 NO_SHARED_DATA = "the real images are not beside the checkout (../shared/data)"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults-full", action="store_true", help="try every fault of tests/faults, not a few"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that train most, so that no process ends with a long one alone."""
     trainings = Counter(item.path for item in items if item.get_closest_marker("trains"))
