@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from training_core.draft import draft
 
 # Nested dicts, lists and tuples of tensors, arrays and plain JSON values.
 State = dict[str, Any]
@@ -42,25 +42,8 @@ def write_state(path: Path, state: State, fingerprint: str = "") -> None:
     tensors: dict[str, Tensor] = {}
     about = json.dumps({"outline": _outline(state, tensors), "fingerprint": fingerprint})
     metadata = {"g2g": about, "checksum": str(checksum(about, tensors))}
-    temporary = path.with_name(f".{path.name}")
-    try:
+    with draft(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=metadata))
-        flush(temporary)
-        os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # on Windows a folder cannot be flushed, and need not be
-        flush(path.parent, os.O_RDONLY)
-
-
-def flush(path: Path, mode: int = os.O_RDWR) -> None:
-    """Wait until the disk has taken a file."""
-    number = os.open(path, mode)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def read_state(path: Path, fingerprint: str = "") -> State | None:
@@ -73,13 +56,13 @@ def read_state(path: Path, fingerprint: str = "") -> State | None:
     """
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
-        about = json.loads(metadata["g2g"])
-        if about["fingerprint"] != fingerprint:
-            return None
         # Cloned to where torch itself would put them: an address can change the last bit of a sum.
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     if metadata["checksum"] != str(checksum(metadata["g2g"], tensors)):
         raise ValueError("its values have changed on the disk")
+    about = json.loads(metadata["g2g"])
+    if about["fingerprint"] != fingerprint:
+        return None
     state: State = _filled(about["outline"], tensors)
     return state
 
@@ -87,8 +70,9 @@ def read_state(path: Path, fingerprint: str = "") -> State | None:
 def checksum(about: str, tensors: Mapping[str, Tensor]) -> int:
     """Give a number that changes with any bit of a text and of tensors in main memory."""
     found = zlib.crc32(about.encode())
-    for name in sorted(tensors):
-        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, found)
+    for name, tensor in sorted(tensors.items()):
+        found = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), found)
+        found = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, found)
     return found
 
 

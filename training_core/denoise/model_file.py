@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from training_core.compute.device import choose_device
-from training_core.compute.state_file import State, checksum, flush
+from training_core.compute.state_file import State, checksum
+from training_core.draft import draft
 from training_core.errors import ModelError, OutputError, SettingsError
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
@@ -69,21 +68,16 @@ def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) ->
         "even_noise": denoiser.even_noise.sigma if denoiser.even_noise else None,
         "card": denoiser.card,
     }
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         # Not `save_file`, which lets nobody but the user read the file.
         about = json.dumps(card, default=str)
         metadata = {"g2g": about, "checksum": str(checksum(about, plain))}
-        part.write_bytes(save(plain, metadata=metadata))
-        flush(part)
-        os.replace(part, path)
+        with draft(path) as temporary:
+            temporary.write_bytes(save(plain, metadata=metadata))
     except (OSError, SafetensorError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
-    finally:
-        with suppress(OSError):  # the folder itself may be what is wrong
-            part.unlink(missing_ok=True)
     return path
 
 

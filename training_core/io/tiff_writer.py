@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from training_core.draft import draft
 from training_core.errors import InputError, OutputError
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, PixelSize, Stack
@@ -101,18 +100,12 @@ def check_target(stack: Stack, path: Path, *, overwrite: bool = False) -> None:
 
 @contextmanager
 def _whole_or_nothing(path: Path) -> Iterator[Path]:
-    """Give a temporary name in the same folder; rename it at the end, or remove it."""
-    # In the same folder, so that renaming is one step; the name is short enough for any system.
-    temporary = path.with_name(f".g2g-{uuid.uuid4().hex[:12]}.tif")
+    """Give a name to write to, which becomes the path at the end, or nothing."""
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # before it has its name: a loss of power loses nothing then
-        os.replace(temporary, path)
+        with draft(path) as temporary:
+            yield temporary
     except (OSError, InputError) as error:
         raise OutputError(f"{path} cannot be written: {error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _provenance(stack: Stack, description: Mapping[str, Any] | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from math import floor, log10
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from training_core.draft import draft
 from training_core.errors import OutputError
 from training_core.patches.smooth_patches import SmoothPatches
 from training_core.quality.measures import SOFT_TISSUE_HU, ReferenceQuality, compare_with_reference
@@ -292,11 +292,9 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
 
 def save_png(picture: Image.Image, path: Path) -> Path:
     """Write a PNG so that it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
     try:
-        picture.save(partial, "PNG", optimize=True)
-        os.replace(partial, path)
+        with draft(path) as temporary:
+            picture.save(temporary, "PNG", optimize=True)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"The figure {path} cannot be written: {error.strerror}.") from error
     return path

@@ -125,7 +125,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*_args):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("training_core.denoise.model_file.os.replace", fail)
+    monkeypatch.setattr("training_core.draft.os.replace", fail)
     with pytest.raises(OutputError, match="cannot be written: No space left on device"):
         save_denoiser(two_channels(), path, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ["noise.g2g"]

@@ -1,0 +1,116 @@
+"""A draft: a file under a name of its own until it is whole, held by the process that writes it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+if sys.platform != "win32":
+    import fcntl
+
+NAME = re.compile(r"\.g2g-[0-9a-f]{12}\..+")
+# A pipe or a link that somebody put there is neither waited for nor followed.
+_OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """Give a name in the same folder to write to; what is there at the end gets the path's name.
+
+    After an exception nothing is left. Drafts of dead processes in that folder are removed.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the file that was there stays.
+    """
+    remove_leftovers(path.parent)
+    # In the same folder, so that renaming is one step; the name is short enough for any system.
+    temporary = path.with_name(f".g2g-{uuid.uuid4().hex[:12]}{path.suffix or '.part'}")
+    try:
+        with hold(temporary, wait=True) as held:
+            yield temporary
+            flush(temporary)  # before it has its name: a loss of power loses nothing then
+            if sys.platform == "win32":  # where an open file cannot be renamed
+                held.close()
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # the folder itself may be what is wrong
+            temporary.unlink(missing_ok=True)
+    if sys.platform != "win32":  # where a folder cannot be flushed, and need not be
+        flush(path.parent, os.O_RDONLY)
+
+
+def hold(path: Path, *, wait: bool = False) -> BinaryIO:
+    """Open a file, made where there is none; until it is closed no other process can hold it.
+
+    The system lets go of it for a process that dies, however it does.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it, unless this one shall wait.
+    """
+    while True:
+        file = os.fdopen(os.open(path, _OPEN | os.O_CREAT, 0o666), "r+b")
+        try:
+            _lock(file.fileno(), wait)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except FileNotFoundError:  # removed meanwhile by who had it
+            pass
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the drafts and locks in a folder whose process is dead; no other file."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    _remove_unheld(Path(entry.path))
+
+
+def _remove_unheld(path: Path) -> None:
+    if sys.platform == "win32":
+        path.unlink()  # which fails where a process has it open
+        return
+    number = os.open(path, _OPEN)
+    try:
+        if _lock(number, wait=False):
+            path.unlink()
+    finally:
+        os.close(number)
+
+
+def _lock(number: int, wait: bool) -> bool:
+    """Lock an open file; False on a file system that has no locks."""
+    if sys.platform == "win32":
+        return False
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return False
+    return True
+
+
+def flush(path: Path, mode: int = os.O_RDWR) -> None:
+    """Wait until the disk has taken a file."""
+    number = os.open(path, mode)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
