@@ -35,16 +35,15 @@ def draft(path: Path) -> Iterator[Path]:
     remove_leftovers(path.parent)
     # In the same folder, so that renaming is one step; the name is short enough for any system.
     temporary = path.with_name(f".g2g-{uuid.uuid4().hex[:12]}{path.suffix or '.part'}")
+    held = hold(temporary, wait=True)
     try:
-        with hold(temporary, wait=True) as held:
-            yield temporary
-            flush(temporary)  # before it has its name: a loss of power loses nothing then
-            if sys.platform == "win32":  # where an open file cannot be renamed
-                held.close()
-            os.replace(temporary, path)
+        yield temporary
+        flush(temporary)  # before it has its name: a loss of power loses nothing then
+        if sys.platform == "win32":  # where an open file cannot be renamed
+            held.close()
+        os.replace(temporary, path)
     finally:
-        with suppress(OSError):  # the folder itself may be what is wrong
-            temporary.unlink(missing_ok=True)
+        release(held, temporary)
     if sys.platform != "win32":  # where a folder cannot be flushed, and need not be
         flush(path.parent, os.O_RDONLY)
 
@@ -59,6 +58,11 @@ def hold(path: Path, *, wait: bool = False) -> BinaryIO:
     BlockingIOError
         If another process holds it, unless this one shall wait.
     """
+    if sys.platform == "win32" and not wait and path.exists():
+        try:
+            path.unlink()  # which fails where a process has it open
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from error
     while True:
         file = os.fdopen(os.open(path, _OPEN | os.O_CREAT, 0o666), "r+b")
         try:
@@ -71,6 +75,15 @@ def hold(path: Path, *, wait: bool = False) -> BinaryIO:
             file.close()
             raise
         file.close()
+
+
+def release(held: BinaryIO, path: Path) -> None:
+    """Remove a file that this process holds, unless it has another name now, and close it."""
+    if sys.platform == "win32":  # where an open file cannot be removed
+        held.close()
+    with suppress(OSError):  # the folder itself may be what is wrong
+        path.unlink(missing_ok=True)
+    held.close()
 
 
 def remove_leftovers(folder: Path) -> None:

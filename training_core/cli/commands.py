@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from training_core.stack import Stack, check_trainable
 
 from .answer import DONE, answer
 from .batch import Batch, as_dicts, open_noted
-from .outputs import check_outputs
+from .outputs import check_outputs, reserved
 from .resume import Existing
 
 if TYPE_CHECKING:
@@ -209,7 +210,8 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         facts["trainings"].append({"input": stack.source} | made)
         return outcome.denoised, outcome.denoiser.card
 
-    return _batch(arguments, batch, work, run, facts)
+    with reserved(arguments.model) if arguments.model else nullcontext():
+        return _batch(arguments, batch, work, run, facts)
 
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:

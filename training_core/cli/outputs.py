@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from hashlib import blake2b
 from itertools import combinations
 from pathlib import Path
+from typing import BinaryIO
 
+from training_core.draft import hold, release, remove_leftovers
 from training_core.errors import OutputError
 
 LONGEST_ADDITION = len(".checkpoint")  # to the name of an output, while it is made
@@ -36,9 +42,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
         try:
             _check(output, read)
         except OSError as error:
-            raise OutputError(
-                f"{output} cannot be written ({error.strerror}); choose another folder."
-            ) from error
+            raise _unwritable(output, error) from error
     for one, other in combinations(wanted, 2):
         if one.resolve() == other.resolve():
             raise OutputError(f"{one} is asked for twice; choose another name for one of them.")
@@ -69,6 +73,7 @@ def _check(output: Path, read: Sequence[Path]) -> None:
             f"The name {output.name[:40]}... is {excess} bytes too long to be written safely; "
             "choose a shorter one."
         )
+    remove_leftovers(folder)
     attempt = folder / f".g2g-{uuid.uuid4().hex[:12]}.part"
     attempt.touch(exist_ok=False)
     attempt.unlink()
@@ -79,3 +84,54 @@ def _longest_name(folder: Path) -> int:
         return os.pathconf(folder, "PC_NAME_MAX")
     except (AttributeError, OSError, ValueError):
         return LONGEST_NAME
+
+
+@contextmanager
+def reserved(output: Path) -> Iterator[None]:
+    """Keep an output to this command; its folder is made, and goes again where nothing is in it.
+
+    Raises
+    ------
+    OutputError
+        If another command makes that output at this moment, or its folder cannot be made.
+    """
+    folder = output.absolute().parent
+    new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    name = blake2b(os.fsencode(output.name), digest_size=6).hexdigest()
+    lock = folder / f".g2g-{name}.lock"  # of a process that was killed it is a leftover
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = _held(lock, output)
+    except OSError as error:
+        raise _unwritable(output, error) from error
+    try:
+        yield
+    finally:
+        release(held, lock)
+        for parent in new:
+            with suppress(OSError):  # something is in it
+                parent.rmdir()
+
+
+def _held(lock: Path, output: Path) -> BinaryIO:
+    for _ in range(5):  # who only looks for leftovers has it for a moment
+        try:
+            held = hold(lock)
+        except BlockingIOError:
+            time.sleep(0.05)
+            continue
+        held.truncate()
+        held.write(f"Process {os.getpid()}, started {datetime.now():%Y-%m-%d %H:%M:%S},".encode())
+        held.flush()
+        return held
+    who = ""
+    with suppress(OSError):
+        who = lock.read_text(encoding="utf-8")
+    raise OutputError(
+        f"{who or 'Another command'} is making {output} at this moment; wait until it has ended, "
+        "or choose another name."
+    )
+
+
+def _unwritable(output: Path, error: OSError) -> OutputError:
+    return OutputError(f"{output} cannot be written ({error.strerror}); choose another folder.")

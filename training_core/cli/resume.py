@@ -17,6 +17,8 @@ from training_core.errors import (
 )
 from training_core.run import Run
 
+from .outputs import reserved
+
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
 
@@ -46,21 +48,26 @@ class Existing:
         Raises
         ------
         OutputError
-            If an interrupted job is kept there and may neither be replaced nor gone on with.
+            If an interrupted job is kept there and may neither be replaced nor gone on with, or
+            another command makes the output.
+        CheckpointError
+            If what is there is no checkpoint.
         """
         from training_core.compute.checkpoint import Checkpoint  # only now, since it loads torch
 
-        checkpoint = Checkpoint(_folder(output), run=run, anew=self.overwrite)
-        if checkpoint.exists and not self.resume and not self.overwrite:
-            raise OutputError(
-                f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
-                "or --overwrite to start anew."
-            )
-        if self.resume and not checkpoint.exists:
-            run.note(f"There is nothing to resume for {output.name}; it is started anew.")
-        with _kept_when_interrupted(checkpoint, run):
-            yield checkpoint
-        checkpoint.remove()
+        with reserved(output):
+            checkpoint = Checkpoint(_folder(output), run=run, anew=self.overwrite)
+            checkpoint.refuse_links()
+            if checkpoint.exists and not self.resume and not self.overwrite:
+                raise OutputError(
+                    f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
+                    "or --overwrite to start anew."
+                )
+            if self.resume and not checkpoint.exists:
+                run.note(f"There is nothing to resume for {output.name}; it is started anew.")
+            with _kept_when_interrupted(checkpoint, run):
+                yield checkpoint
+            checkpoint.remove()
 
 
 @contextmanager

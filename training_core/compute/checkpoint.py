@@ -7,11 +7,13 @@ so only the running one is written again and again; each file is whole at any mo
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Any
 
 import numpy as np
@@ -35,7 +37,7 @@ __all__ = [
     "describe_job",
 ]
 
-FORMAT = 12  # to be raised whenever the same settings make other parts or other numbers
+FORMAT = 13  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0
 PART, PIXELS = ".part", ".pixels"  # how the names of the files end
 JOB = "job"
@@ -90,10 +92,10 @@ class Checkpoint:
         """Whether more is kept than what the job is about."""
         return any(path.stem != JOB for path in self._files())
 
-    @property
-    def fingerprint(self) -> str:
-        """A digest of what the job is about; parts of another one are never used."""
-        return sha256(json.dumps([FORMAT, self._job], sort_keys=True).encode()).hexdigest()
+    def _fingerprint(self, name: str) -> str:
+        """Give a digest of job and part; no other part is ever used in its place."""
+        about = [FORMAT, self._job, name]
+        return "" if name == JOB else sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
     def claim(self, job: Mapping[str, Any]) -> None:
         """Say what the job is about, in plain JSON values, before any part is used; keep that.
@@ -101,8 +103,9 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            If the folder keeps parts of another job.
+            If the folder keeps parts of another job, or holds what no job wrote.
         """
+        self.refuse_links()
         if self.anew:
             self.remove()
         self._job, self._since = json.loads(json.dumps(job)), time.monotonic()
@@ -155,6 +158,25 @@ class Checkpoint:
             with suppress(OSError):
                 self.folder.rmdir()
 
+    def refuse_links(self) -> None:
+        """Refuse a folder or files through which others would be read, written or waited for.
+
+        Raises
+        ------
+        CheckpointError
+            If the folder or a part is a symbolic link or no file, or pixels have a second name.
+        """
+        if self.folder is None or not os.path.lexists(self.folder):
+            return
+        odd = None if _is_real(self.folder, S_ISDIR) else self.folder
+        for path in self._files() if odd is None else ():
+            if not _is_real(path, S_ISREG) or (path.suffix == PIXELS and path.stat().st_nlink > 1):
+                odd = path
+        if odd is not None:
+            raise CheckpointError(
+                f"{odd} is a link or no file of a checkpoint, so it is not used; remove it."
+            )
+
     def _files(self) -> list[Path]:
         if self.folder is None or not self.folder.is_dir():
             return []
@@ -170,9 +192,8 @@ class Checkpoint:
         """Read a part; None, with a note where it is damaged, if there is none of this job."""
         if self.folder is None or not (path := self.folder / f"{name}{PART}").exists():
             return None
-        fingerprint = "" if name == JOB else self.fingerprint
         try:
-            return read_state(path, fingerprint)
+            return read_state(path, self._fingerprint(name))
         except UNREADABLE as error:
             self.note_damage(path, error)
             return None
@@ -197,13 +218,17 @@ class Checkpoint:
                 pixels(self.pixels_path(name))
             write_state(self.folder / f"{JOB}{PART}", job)
             if name != JOB:
-                write_state(self.folder / f"{name}{PART}", state, self.fingerprint)
+                write_state(self.folder / f"{name}{PART}", state, self._fingerprint(name))
         except UNWRITABLE as error:
             self.working = False
             self.run.note(
                 f"There are no more checkpoints, since {self.folder} cannot be written: {error}.",
                 warning=True,
             )
+
+
+def _is_real(path: Path, kind: Callable[[int], bool]) -> bool:
+    return kind(path.lstat().st_mode)
 
 
 class Part:

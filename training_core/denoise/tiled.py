@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -103,6 +104,7 @@ class KeptFrames:
         self.part, self.frames = part, frames
         self.layers = np.zeros((layers, *frames.shape[1:]), np.float32)
         self.done = 0
+        self._checks: list[int] = []  # of the whole frames
         self._use_tiles(tile_px)
         self._load()
         self._written = self._whole  # frames that are in the file
@@ -111,21 +113,33 @@ class KeptFrames:
         self.tile_px, self.places = tile_px, tiles(self.frames.shape[1:], tile_px)
 
     def _load(self) -> None:
-        """Fill in what is kept, if anything is."""
+        """Fill in what is kept, up to the first frame that is not what it was."""
         state = self.part.load()
         if state is None:
             return
         try:
-            with self.part.pixels_path.open("rb") as file:
-                for frame in self.frames[: state["whole"]]:
-                    frame[:] = np.fromfile(file, frame.dtype, frame.size).reshape(frame.shape)
-        except (OSError, ValueError) as error:
+            self._take(state)
+        except (OSError, ValueError, TypeError, KeyError) as error:
             self.part.checkpoint.note_damage(self.part.pixels_path, error)
-            return
-        self._use_tiles(state["tile_px"])
-        self.done = state["done"]
-        if state["layers"] is not None:
+
+    def _take(self, state: State) -> None:
+        checks, done, tile_px = state["checks"], state["done"], state["tile_px"]
+        if tile_px < 1 or len(checks) > len(self.frames):
+            raise ValueError("there are not as many frames")
+        self._use_tiles(tile_px)
+        begun = done % len(self.places) > 0
+        if done // len(self.places) != len(checks) or begun != (state["layers"] is not None):
+            raise ValueError("it does not say how far it is")
+        with self.part.pixels_path.open("rb") as file:
+            for frame, check in zip(self.frames, checks, strict=False):
+                frame[:] = np.fromfile(file, frame.dtype, frame.size).reshape(frame.shape)
+                if zlib.crc32(frame.data) != check:
+                    raise ValueError("its pixels have changed on the disk")
+                self._checks.append(check)
+                self.done += len(self.places)
+        if begun:
             self.layers[:] = state["layers"]
+            self.done = done
 
     def check(self, run: Run) -> None:
         """Ask before each tile whether to go on; save when it is due or before leaving.
@@ -147,10 +161,12 @@ class KeptFrames:
         return self.done // len(self.places)
 
     def _state(self) -> State:
+        new = self.frames[len(self._checks) : self._whole]
+        self._checks += [zlib.crc32(frame.data) for frame in new]
         return {
             "tile_px": self.tile_px,
             "done": self.done,
-            "whole": self._whole,
+            "checks": list(self._checks),
             "layers": self.layers if self.done % len(self.places) else None,
         }
 

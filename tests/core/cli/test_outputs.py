@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import tifffile
 
 from training_core.cli.main import main
-from training_core.cli.outputs import check_outputs
+from training_core.cli.outputs import check_outputs, reserved
 from training_core.errors import OutputError
 
 
@@ -123,3 +125,52 @@ def test_a_fault_of_the_program_is_one_sentence_and_a_log(stacks, monkeypatch, c
     log = Path(said.rpartition(" with ")[2].rstrip(".\n"))
     assert "in the middle" in log.read_text()
     log.unlink()
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from training_core.cli.outputs import reserved
+with reserved(Path(sys.argv[1])):
+    print("holding", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are those of POSIX")
+def test_of_two_commands_on_one_output_the_second_is_refused(stacks, tmp_path, capsys):
+    stack = stacks[0]
+    output, model = tmp_path / "new" / "out.tif", tmp_path / "new" / "m.g2g"
+    for held in (output, model):
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(held)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parents[3],
+        ) as first:
+            assert first.stdout is not None
+            assert first.stdout.readline() == b"holding\n"
+            for more in ([], ["--resume"], ["--overwrite"]):
+                command = ["run", str(stack), "--output", str(output), "--model", str(model)]
+                assert main([*command, *more]) == 2
+                said = capsys.readouterr().err
+                assert f"Process {first.pid}, started 2" in said
+                assert f"is making {held} at this moment" in said
+                assert said.count("\n") == 1
+            first.kill()
+    # Of a killed process only the lock is left, which holds nobody up and is removed.
+    assert [path.name[:5] for path in output.parent.iterdir()] == [".g2g-"]
+    with reserved(output):
+        pass
+    check_outputs([output], [])
+    assert not list(output.parent.iterdir())
+
+
+def test_a_folder_made_for_an_output_goes_with_it(tmp_path):
+    output = tmp_path / "a" / "b" / "out.tif"
+    with reserved(output):
+        assert output.parent.is_dir()
+    assert not list(tmp_path.iterdir())
+    with reserved(output):
+        output.touch()
+    assert list(output.parent.iterdir()) == [output]

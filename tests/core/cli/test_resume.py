@@ -308,12 +308,65 @@ def test_denoising_goes_on_in_the_middle_of_a_frame(
     assert computed["_denoise_tile"] == 18 + 1
 
 
+def noted() -> tuple[list[str], Run]:
+    notes: list[str] = []
+    run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+    return notes, run
+
+
 def test_lost_pixels_are_made_again(tmp_path: Path) -> None:
     whole = denoise_tiles(tmp_path, Run())
     path = tmp_path / "denoised.pixels"
     path.write_bytes(path.read_bytes()[:1000])
-    notes: list[str] = []
-    run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
+    notes, run = noted()
     assert np.array_equal(denoise_tiles(tmp_path, run), whole)
     assert len(notes) == 1
     assert "denoised.pixels is damaged and left out" in notes[0]
+
+
+def test_from_the_first_changed_frame_on_all_is_made_again(
+    tmp_path: Path, computed: Counter[str]
+) -> None:
+    whole = denoise_tiles(tmp_path, Run())
+    computed.clear()
+    path = tmp_path / "denoised.pixels"
+    changed = bytearray(path.read_bytes())
+    changed[4 * 64 * 96 + 5] ^= 1  # in the second of three frames of six tiles
+    path.write_bytes(changed)
+    notes, run = noted()
+    assert np.array_equal(denoise_tiles(tmp_path, run), whole)
+    assert len(notes) == 1
+    assert "its pixels have changed on the disk" in notes[0]
+    assert computed["_denoise_tile"] == 12
+    notes, run = noted()
+    assert np.array_equal(denoise_tiles(tmp_path, run), whole)  # and kept anew
+    assert (notes, computed["_denoise_tile"]) == ([], 12)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"done": 10**6},
+        {"done": -1},
+        {"tile_px": 0},
+        {"tile_px": -32},
+        {"checks": []},
+        {"checks": [0] * 99},
+        {"done": 8, "layers": None},
+        {"tile_px": None},
+    ],
+)
+def test_what_a_checkpoint_says_is_held_against_what_it_holds(
+    tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(PowerCutError):
+        denoise_tiles(tmp_path, Interrupted(Stage.DENOISE, 9, PowerCutError))
+    part = Checkpoint(tmp_path).part("denoised")
+    state = part.load()
+    assert state is not None
+    assert len(state["checks"]) == 1
+    part.save(state | wrong)
+    notes, run = noted()
+    assert np.array_equal(denoise_tiles(tmp_path, run), denoise_tiles(tmp_path / "whole", Run()))
+    assert len(notes) == 1
+    assert "damaged and left out" in notes[0]

@@ -400,3 +400,45 @@ def test_a_folder_that_cannot_be_made_is_one_note(tmp_path: Path) -> None:
     checkpoint.part("b").save(STEP)
     assert len(notes) == 1
     assert not checkpoint.exists
+
+
+def test_a_part_is_never_taken_for_another_one(tmp_path: Path) -> None:
+    checkpoint = opened(tmp_path)
+    checkpoint.part("round-1").save({"round": 1})
+    (tmp_path / "round-2.part").write_bytes((tmp_path / "round-1.part").read_bytes())
+    assert checkpoint.part("round-1").load() == {"round": 1}
+    assert checkpoint.part("round-2").load() is None
+
+
+def test_the_shape_of_a_tensor_is_under_the_checksum(tmp_path: Path) -> None:
+    notes: list[Note] = []
+    part = opened(tmp_path, notes).part("a")
+    part.save({"weights": torch.ones(12, 34)})
+    path = tmp_path / "a.part"
+    for one, other in ((b"[12,34]", b"[34,12]"), (b'"F32"', b'"I32"')):
+        whole = path.read_bytes()
+        assert one in whole
+        path.write_bytes(whole.replace(one, other))
+        assert part.load() is None
+        path.write_bytes(whole)
+    assert len(notes) == 2
+    assert part.load() is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("odd", ["link", "pipe", "hard link", "folder", "hidden link"])
+def test_what_no_checkpoint_wrote_is_refused_and_not_followed(tmp_path: Path, odd: str) -> None:
+    kept, mine = tmp_path / "kept", tmp_path / "mine"
+    mine.write_text("mine")
+    opened(kept).part("a").save(STEP)
+    make = {
+        "link": lambda: os.symlink(mine, kept / "b.part"),
+        "pipe": lambda: os.mkfifo(kept / "b.part"),
+        "hard link": lambda: os.link(mine, kept / "denoised.pixels"),
+        "folder": lambda: (kept.rename(tmp_path / "real"), os.symlink(tmp_path / "real", kept)),
+        "hidden link": lambda: os.symlink(mine, kept / ".b.part"),
+    }
+    make[odd]()
+    with pytest.raises(CheckpointError, match="not used; remove it"):
+        opened(kept).claim({})
+    assert mine.read_text() == "mine"
