@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
 from .dicom import is_dicom, read_dicom
+from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
 from .pictures import read_array, read_picture
 from .tiff_reader import SIGNATURES, read_tiff
 
@@ -25,6 +27,10 @@ TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8")
 PICTURE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg")
 DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
 SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *DICOM_SUFFIXES, ".npy")
+
+DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
+MOST_ON_A_DISC = 100_000
+PLANES_LOOKED_AT = 8
 
 # What other programs write, and from which program a TIFF can be had.
 FOREIGN = {
@@ -91,17 +97,41 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     """List the stacks at a path: the file itself, a folder of DICOM slices, or a folder's files.
 
     Files of formats that cannot be read are listed too, so that they are not passed over in
-    silence; sub-folders count where they hold DICOM slices.
+    silence; sub-folders count where they hold DICOM slices. Numbered images that are one volume or
+    one film are one stack: the folder.
     """
     folder = Path(path)
     with _readable(folder):
         if not folder.is_dir() or _foreign(folder) or _series_files(folder):
             return [folder]
-        inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
-        inputs = [p for p in inside if _lists(p)]
+        inputs = _inside(folder)
+        return [folder] if _are_planes(inputs) else inputs
+
+
+def _inside(folder: Path) -> list[Path]:
+    """List what can be opened in a folder; where nothing can, the DICOM folders further down."""
+    inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
+    inputs = [p for p in inside if _lists(p)] or sorted({p.parent for p in _dicom_below(folder)})
     if not inputs:
         raise InputError(f"The folder {folder.name} holds no images that can be opened.")
     return inputs
+
+
+def _are_planes(paths: list[Path]) -> bool:
+    """Whether files are numbered planes of one stack: by their names, or by what they show."""
+    try:
+        numbered = numbered_files([p for p in paths if p.is_file() and not _foreign(p)])
+        if numbered is None or len(numbered.paths) < FEWEST or "I" in numbered.axes:
+            return False
+        last = len(numbered.paths) - 1
+        looked_at = np.unique(np.linspace(0, last - 1, min(last, PLANES_LOOKED_AT)).astype(int))
+        pairs = [[_open_file(p, SILENT) for p in numbered.paths[i : i + 2]] for i in looked_at]
+    except InputError:
+        return False  # each for itself, and the bad one is named
+    if any(stack.axes != "YX" for pair in pairs for stack in pair):
+        return False
+    alike = sum(are_neighbours(one.pixels, other.pixels) for one, other in pairs)
+    return numbered.named or 2 * alike >= len(pairs)
 
 
 def _lists(path: Path) -> bool:
@@ -111,6 +141,8 @@ def _lists(path: Path) -> bool:
 
 
 def _open(paths: list[Path], run: Run) -> Stack:
+    if len(paths) == 1 and paths[0].name.upper() == DISC_LIST and paths[0].is_file():
+        return _open_folder(paths[0].absolute().parent, run)
     if len(paths) > 1:
         return _open_several(paths, paths[0].parent, run)
     if paths[0].is_dir() and not _foreign(paths[0]):
@@ -122,7 +154,11 @@ def _open_folder(folder: Path, run: Run) -> Stack:
     slices = _series_files(folder)
     if slices:
         return read_dicom(slices, folder, run=run)
-    files = [p for p in list_inputs(folder) if p.is_file() and not _foreign(p)]
+    inputs = _inside(folder)
+    files = [p for p in inputs if p.is_file() and not _foreign(p)]
+    slices = [p for below in inputs if below.is_dir() for p in _series_files(below)]
+    if slices and not files:
+        return read_dicom(slices, folder, run=run)
     if not files:
         raise InputError(f"The folder {folder.name} holds several stacks; open them one by one.")
     return _open_several(files, folder, run) if len(files) > 1 else _open_file(files[0], run)
@@ -156,6 +192,8 @@ def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
     paths = sorted(paths, key=_natural)
     if all(is_dicom(p) for p in paths):
         return read_dicom(paths, folder, run=run)
+    numbered = numbered_files(paths)
+    paths = list(numbered.paths) if numbered else paths
     stacks: list[Stack] = []
     left_out: list[str] = []
     for done, path in enumerate(paths, 1):
@@ -167,10 +205,12 @@ def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
         run.progress(Stage.READ, done, len(paths))
     if not stacks:
         raise InputError(left_out[0])
-    return _join(stacks, folder, left_out)
+    return _join(stacks, folder, left_out, numbered)
 
 
-def _join(stacks: list[Stack], folder: Path, left_out: list[str]) -> Stack:
+def _join(
+    stacks: list[Stack], folder: Path, left_out: list[str], numbered: NumberedFiles | None
+) -> Stack:
     first = stacks[0]
     for other in stacks[1:]:
         if (other.shape, other.dtype) != (first.shape, first.dtype):
@@ -184,10 +224,19 @@ def _join(stacks: list[Stack], folder: Path, left_out: list[str]) -> Stack:
     notes = _shared_notes(stacks)
     if left_out:
         notes.insert(0, f"{len(left_out)} files are left out: {left_out[0]}")
+    if len(stacks) == 1:
+        return replace(first, source=folder, warnings=tuple(notes))
+    axes = numbered.axes_before(first.axes) if numbered else ""
+    shape: tuple[int, ...] = (len(stacks),)
+    if numbered and axes:
+        notes.insert(0, numbered.note)
+        if len(axes) > 1 and left_out:
+            raise InputError(f"Its numbered files have {len(axes)} axes, and {left_out[0]}")
+        shape = numbered.shape if len(axes) > 1 else shape
     return replace(
         first,
-        pixels=np.stack([s.pixels for s in stacks]) if len(stacks) > 1 else first.pixels,
-        axes=f"I{first.axes}" if len(stacks) > 1 else first.axes,
+        pixels=np.stack([s.pixels for s in stacks]).reshape(*shape, *first.shape),
+        axes=f"{axes or 'I'}{first.axes}",
         source=folder,
         warnings=tuple(notes),
     )
@@ -283,9 +332,17 @@ def _unknown(path: Path) -> InputError:
 def _series_files(folder: Path) -> list[Path]:
     """List the DICOM files of a folder, where they are what it holds and not a few among others."""
     files = sorted((p for p in folder.iterdir() if p.is_file()), key=_natural)
-    dicom = [p for p in files if is_dicom(p) and p.name.upper() != "DICOMDIR"]
+    if any(p.name.upper() == DISC_LIST for p in files):
+        return _dicom_below(folder)  # a disc: pictures beside belong to its viewer
+    dicom = [p for p in files if is_dicom(p)]
     others = sum(map(_lists, set(files).difference(dicom)))
     return dicom if len(dicom) >= others else []
+
+
+def _dicom_below(folder: Path) -> list[Path]:
+    """List the DICOM files anywhere below a folder, as far as a disc reaches."""
+    files = islice((p for p in folder.rglob("*") if p.is_file()), MOST_ON_A_DISC)
+    return sorted(p for p in files if p.name.upper() != DISC_LIST and is_dicom(p))
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -127,19 +127,23 @@ def test_an_inverted_display_changes_no_value(tmp_path: Path):
     assert stack.metadata["photometric"] == "miniswhite"
 
 
-def test_the_largest_of_several_series_is_read(tmp_path: Path):
+def test_the_largest_of_several_series_is_read_and_told_by_its_number(tmp_path: Path):
     other = generate_uid()
+    said = {"SeriesDescription": "thin, Mrs. Doe", "SeriesNumber": 4}
     save(
         tmp_path,
-        a=slice_at(0.0, 1, SeriesDescription="thin"),
-        b=slice_at(1.0, 2, SeriesDescription="thin"),
+        a=slice_at(0.0, 1, **said),
+        b=slice_at(1.0, 2, **said),
         c=slice_at(0.5, 9, SeriesInstanceUID=other),
     )
 
     stack = open_stack(tmp_path)
 
     assert stack.shape == (2, 6, 8)
-    assert stack.warnings == ("The folder holds 2 series; only the largest (thin) is read.",)
+    assert stack.warnings == (
+        "The folder holds 2 series; only the largest (number 4, 2 images) is read. "
+        "The others hold 1.",
+    )
 
 
 def test_a_damaged_slice_is_left_out_and_named(tmp_path: Path):

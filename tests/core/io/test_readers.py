@@ -30,7 +30,7 @@ def test_several_files_are_one_stack_in_natural_order(tmp_path: Path):
 
     stack = open_stack(tmp_path)
 
-    assert (stack.axes, stack.shape, stack.source) == ("IYX", (3, 12, 20), tmp_path)
+    assert (stack.axes, stack.shape, stack.source) == ("TYX", (3, 12, 20), tmp_path)
     assert stack.pixels[:, 0, 0].tolist() == [2, 1, 0]
     given = open_stack([tmp_path / "t10.png", tmp_path / "t1.png"])
     assert given.pixels[:, 0, 0].tolist() == [2, 0]

@@ -1,0 +1,255 @@
+"""One DICOM file: what lies where and when in it, and its pixels in their units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pydicom
+from pydicom import uid
+from pydicom.encaps import generate_frames
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.utils import pixel_array
+
+from training_core.errors import InputError
+from training_core.stack import Pixels, PixelSize
+
+from .damaged_files import DAMAGE, brief, shown
+
+UM_PER_MM = 1000.0
+MOST_EXPANSION = 1000  # nothing a scanner makes unpacks to more than this many times its size
+
+# What tells images at one position apart: other measurements of it, or the same at other times.
+MEASUREMENTS = (
+    "EchoNumbers",
+    "EchoTime",
+    "EffectiveEchoTime",
+    "DiffusionBValue",
+    "KVP",
+    "ImageType",
+    "FrameType",
+)
+PHASES = (
+    "TemporalPositionIndex",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "NominalCardiacTriggerDelayTime",
+    "NominalPercentageOfCardiacPhase",
+    "AcquisitionNumber",
+    "FrameAcquisitionNumber",
+)
+CLOCKS = ("FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime", "ContentTime")
+
+# pydicom decodes what is not compressed, and RLE; these give one frame of the others.
+DECODERS: tuple[tuple[list[uid.UID], Callable[[bytes], Pixels]], ...] = (
+    (uid.JPEGTransferSyntaxes, imagecodecs.jpeg_decode),
+    (uid.JPEGLSTransferSyntaxes, imagecodecs.jpegls_decode),
+    (uid.JPEG2000TransferSyntaxes, imagecodecs.jpeg2k_decode),
+)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One frame of one file, where it lies, and what tells it from others there."""
+
+    path: Path
+    frame: int | None
+    position_mm: float | None
+    order: int
+    instance: str = ""
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
+    """Read a file, also one without the preamble; refuse what holds no grayscale image."""
+    try:
+        data = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
+    except InvalidDicomError:
+        data = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, force=True)
+        syntax = "ImplicitVRLittleEndian" if data.original_encoding[0] else "ExplicitVRLittleEndian"
+        data.file_meta.TransferSyntaxUID = getattr(uid, syntax)
+    if data.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
+        raise InputError(f"{path.name} lists what is on a disc; open the folder that it lies in.")
+    if not (data.get("Rows") and data.get("Columns")):
+        kind = f" ({shown(data.Modality)})" if data.get("Modality") else ""
+        raise InputError(f"{path.name} is a DICOM file{kind} without an image, or it is damaged.")
+    colours = shown(data.get("PhotometricInterpretation", "MONOCHROME2"))
+    if not colours.startswith("MONOCHROME"):
+        raise InputError(
+            f"{path.name} is a colour DICOM image ({colours}); only grayscale ones can be read."
+        )
+    return data
+
+
+def group_key(header: Any, path: Path) -> tuple[Any, ...]:
+    """Give what the slices of one series have in common: series, size and orientation."""
+    direction = _direction(header)
+    # A localiser may share the series but not the orientation; rounding forgives the last digit.
+    rounded = None if direction is None else tuple(np.round(direction, 3))
+    series = header.get("SeriesInstanceUID") or path.parent
+    return str(series), int(header.Rows), int(header.Columns), rounded
+
+
+def _direction(part: Any) -> tuple[float, ...] | None:
+    values = part.get("ImageOrientationPatient")
+    return tuple(map(float, values)) if values is not None and len(values) == 6 else None
+
+
+def list_slices(header: Any, path: Path) -> list[Slice]:
+    """List the frames of a file with their positions along the slice normal."""
+    number = int(header.get("InstanceNumber") or 0)
+    count = int(header.get("NumberOfFrames") or 1)
+    instance = str(header.get("SOPInstanceUID") or "")
+    if count == 1:
+        position = _position(header, header)
+        if position is None and header.get("SliceLocation") is not None:
+            position = float(header.SliceLocation)
+        return [Slice(path, None, position, number, instance, _said([header]))]
+    return [
+        Slice(path, i, _frame_position(header, i), number, instance, _said(_parts(header, i)))
+        for i in range(count)
+    ]
+
+
+def _parts(header: Any, frame: int) -> list[Any]:
+    """Give the parts of an enhanced header that speak of a frame, its own before the shared."""
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    groups = [*per_frame[frame : frame + 1], *(header.get("SharedFunctionalGroupsSequence") or [])]
+    macros = [element.value for group in groups for element in group if element.VR == "SQ"]
+    return [*(items[0] for items in macros if items), header]
+
+
+def _said(parts: list[Any]) -> dict[str, Any]:
+    """Collect what may tell the slice from others at its position."""
+    said: dict[str, Any] = {}
+    for keyword in (*MEASUREMENTS, *PHASES, *CLOCKS):
+        values = (part.get(keyword) for part in parts)
+        value = next((v for v in values if v not in (None, "")), None)
+        if value is not None:
+            said[keyword] = value if isinstance(value, (int, float)) else str(value)
+    return said
+
+
+def _frame_position(header: Any, frame: int) -> float | None:
+    plane = _frame_group(header, frame, "PlanePositionSequence")
+    direction = _frame_group(header, frame, "PlaneOrientationSequence")
+    return None if plane is None or direction is None else _position(plane, direction)
+
+
+def _frame_group(header: Any, frame: int, name: str) -> Any:
+    """Find a macro of an enhanced file, given once for each frame or once for all."""
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    shared = header.get("SharedFunctionalGroupsSequence") or []
+    for group in (*per_frame[frame : frame + 1], *shared):
+        if group.get(name):
+            return group.get(name)[0]
+    return None
+
+
+def _position(plane: Any, orientation: Any) -> float | None:
+    """Project the corner of a slice on its normal, in mm."""
+    corner, direction = plane.get("ImagePositionPatient"), _direction(orientation)
+    if corner is None or direction is None or len(corner) != 3:
+        return None
+    normal = np.cross(direction[:3], direction[3:])
+    return float(np.dot(normal, [float(c) for c in corner]))
+
+
+def decode(path: Path) -> tuple[Any, Pixels]:
+    """Read a file and decode its pixels, (height, width) or (frames, height, width)."""
+    try:
+        data = open_dicom(path, stop_before_pixels=False)
+        _refuse_impossible(data, path)
+        return data, _in_stored_bits(data, _unpacked(data))
+    except NotImplementedError as error:  # what pydicom raises where it knows no decoder
+        syntax = shown(data.file_meta.TransferSyntaxUID.name)
+        raise InputError(
+            f"{path.name} is compressed in a way that cannot be read here ({syntax}); export it "
+            "uncompressed from the archive or the viewer."
+        ) from error
+    except DAMAGE as error:
+        raise InputError(f"{path.name} is damaged or cut off ({brief(error)}).") from error
+
+
+def _refuse_impossible(data: Any, path: Path) -> None:
+    """Refuse a header that declares more than its pixel data can unpack to."""
+    frames = int(data.get("NumberOfFrames") or 1)
+    declared = int(data.Rows) * int(data.Columns) * frames * int(data.get("BitsAllocated", 8)) // 8
+    if declared > MOST_EXPANSION * max(len(data.get("PixelData", b"")), 1):
+        raise InputError(
+            f"{path.name} declares {frames} images of {data.Columns} x {data.Rows} pixels but "
+            "holds almost no data; it is damaged."
+        )
+
+
+def _unpacked(data: Any) -> Pixels:
+    """Give the samples as they are stored, with whatever their unused bits hold."""
+    syntax = data.file_meta.TransferSyntaxUID
+    decoder = next((decode for known, decode in DECODERS if syntax in known), None)
+    if decoder is None:
+        # `raw` skips what is done to colours; the unused bits are ours to clear.
+        return pixel_array(data, raw=True, correct_unused_bits=False)
+    count = int(data.get("NumberOfFrames") or 1)
+    frames = [decoder(frame) for frame in generate_frames(data.PixelData, number_of_frames=count)]
+    pixels = np.stack(frames)
+    expected = (count, int(data.Rows), int(data.Columns))
+    if pixels.shape != expected:
+        raise ValueError(f"its pixels are {pixels.shape}, its header says {expected}")
+    return pixels[0] if count == 1 else pixels
+
+
+def _in_stored_bits(data: Any, pixels: Pixels) -> Pixels:
+    """Take the stored bits out of the allocated ones: others may hold an annotation.
+
+    However they were compressed; the sign, where there is one, is the highest of the stored bits.
+    """
+    allocated = int(data.get("BitsAllocated", 0))
+    stored = int(data.get("BitsStored") or allocated)
+    if pixels.dtype.kind not in "ui" or allocated not in (8, 16, 32) or stored > allocated:
+        return pixels
+    high = min(max(int(data.get("HighBit") or stored - 1), stored - 1), allocated - 1)
+    compressed = data.file_meta.TransferSyntaxUID.is_compressed
+    if compressed and int(pixels.max()) < 1 << stored:
+        high = stored - 1  # encoders move the stored bits down to the lowest
+    kind = "i" if int(data.get("PixelRepresentation") or 0) else "u"
+    samples = pixels.astype(f"{kind}{allocated // 8}")
+    # Shifted left to the top and back, which copies the sign where the type has one.
+    return np.asarray(samples << (allocated - 1 - high) >> (allocated - stored))
+
+
+def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
+    """Apply the rescale of a frame, in the smallest type that holds the result exactly."""
+    raw = stored if frame is None else stored[frame]
+    group = None if frame is None else _frame_group(data, frame, "PixelValueTransformationSequence")
+    slope = float((group or data).get("RescaleSlope", 1))
+    intercept = float((group or data).get("RescaleIntercept", 0))
+    if (slope, intercept) == (1.0, 0.0):
+        return raw.astype(raw.dtype.newbyteorder("="))
+    if not (slope.is_integer() and intercept.is_integer()):
+        return (raw * slope + intercept).astype(np.float32)
+    # Whole numbers stay whole, so that Hounsfield units have no rounding.
+    values = raw.astype(np.int32) * int(slope) + int(intercept)
+    fits = values.min() >= -(2**15) and values.max() < 2**15
+    return values.astype(np.int16) if fits else values
+
+
+def pixel_size(header: Any, z_um: float | None) -> PixelSize:
+    """Give the pixel size in micrometres; None where the file has none."""
+    measures = _frame_group(header, 0, "PixelMeasuresSequence") or header
+    spacing = measures.get("PixelSpacing") or header.get("ImagerPixelSpacing")
+    values = [float(v) * UM_PER_MM for v in spacing] if spacing and len(spacing) == 2 else []
+    if len(values) != 2 or min(values) <= 0:
+        return PixelSize(z_um=z_um)
+    # PixelSpacing is (between rows, between columns), that is y first.
+    return PixelSize(x_um=values[1], y_um=values[0], z_um=z_um)
+
+
+def is_hounsfield(header: Any) -> bool:
+    """Whether rescaled values are Hounsfield units; 8-bit CT is a picture of a CT."""
+    kind = header.get("RescaleType")
+    plain = kind is None and int(header.get("BitsStored", 8)) > 8
+    return header.get("Modality") == "CT" and (kind == "HU" or plain)
