@@ -32,5 +32,9 @@ class CheckpointError(CoreError):
     """A checkpoint that belongs to another job."""
 
 
+class ShortageError(CoreError):
+    """Too little memory, or too few files that may be open at once: no fault of a file."""
+
+
 class TooFewPatchesError(InputError):
     """No region of the stack is smooth enough to learn the noise from."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from training_core.run import SILENT, Run
 
-from .memory import give_memory_back, keep_memory
+from .memory import free_memory, give_memory_back, keep_memory
 
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
@@ -104,17 +104,10 @@ def limit_threads() -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Measure the memory that is free for tiles, in bytes; half of it all where unknown."""
+    """Measure the memory that is free for tiles, in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    if os.path.exists("/proc/meminfo"):
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            free = [line.split()[1] for line in lines if line.startswith("MemAvailable")]
-        if free:
-            return int(free[0]) * 1024
-    if hasattr(os, "sysconf"):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return 2 * GIB
+    return free_memory()
 
 
 def out_of_memory(error: BaseException) -> bool:

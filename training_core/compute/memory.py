@@ -1,13 +1,50 @@
-"""Memory for large arrays: kept for the next array while computing, given back afterwards."""
+"""Memory for large arrays: how much is free, kept while computing, given back afterwards."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MOST_ARENAS = -1, -3, -8  # of mallopt, in malloc.h
 LARGEST = 2**31 - 1
+USUAL_MEMORY = 8 * 2**30  # where the system does not say
+GROUP = Path("/sys/fs/cgroup")  # of a container or a batch job
+
+
+def free_memory() -> int:
+    """Give how many bytes the machine, the container and the user's limit leave to be taken."""
+    return max(min(_free(), default=USUAL_MEMORY), 0)
+
+
+def _free() -> Iterator[int]:
+    # Any of these may be absent, and a limit may be "max" and none.
+    try:
+        yield _numbers(Path("/proc/meminfo"))["MemAvailable:"] * 1024
+    except (OSError, KeyError):
+        if hasattr(os, "sysconf"):
+            yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    with suppress(OSError, KeyError, ValueError):
+        used = int((GROUP / "memory.current").read_text())
+        cached = _numbers(GROUP / "memory.stat")["inactive_file"]
+        yield int((GROUP / "memory.max").read_text()) - used + cached
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        most, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if most != resource.RLIM_INFINITY:
+            taken = int(Path("/proc/self/statm").read_text().split()[0])
+            yield most - taken * resource.getpagesize()
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Read lines of a name and a number."""
+    lines = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1}
 
 
 def keep_memory() -> bool:

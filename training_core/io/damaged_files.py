@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import struct
 import zlib
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-# Readers and decoders do not agree on a base class. MemoryError is among them because a damaged
-# header may declare any size; a stack that is really too large is refused before it is read.
+from training_core.errors import ShortageError
+
+# Readers and decoders do not agree on a base class.
 DAMAGE = (
     ValueError,
     TypeError,
@@ -32,7 +34,24 @@ LONGEST = 120
 
 
 def brief(error: BaseException) -> str:
-    """Give the first statement of an error, without the names of a library's objects."""
+    """Give the first statement of an error, without the names of a library's objects.
+
+    Raises
+    ------
+    ShortageError
+        When it says nothing of the file, but that memory or file handles are used up.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EMFILE, errno.ENFILE):
+        raise ShortageError(
+            "Too many files are open at once for this system; close other programs, or raise the "
+            "limit (ulimit -n)."
+        ) from error
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        raise ShortageError(
+            "There is not enough free memory to read this; close other programs, or open a part "
+            "of it."
+        ) from error
     text = (str(error).splitlines() or [type(error).__name__])[0]
     return shown(text.split("> ")[-1].split(" - ")[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -14,9 +15,13 @@ from training_core.stack import Pixels, Stack
 
 from .axes import arrange
 from .damaged_files import DAMAGE, brief
+from .size_limits import check_size
+from .source_file import FilePixels
 
 GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 LUMINANCE = (0.299, 0.587, 0.114)
+PNG = b"\x89PNG\r\n\x1a\n"
+SAMPLES = {"I": np.int32, "F": np.float32, "I;16": np.uint16, "I;16B": np.uint16}
 ALPHA_MODES = ("LA", "La", "RGBA", "RGBa", "PA")
 
 
@@ -63,18 +68,42 @@ def read_picture(path: Path) -> Stack:
 def _decode(path: Path) -> tuple[Pixels, str, list[str]]:
     with Image.open(path) as image:
         mode = image.mode
+        deep = _has_16_bit_colours(path)
+        shape = (image.height, image.width, len(image.getbands()))
+        value = np.uint16 if deep else SAMPLES.get(mode, np.uint8)
+        check_size(path.name, shape, value, path.stat().st_size)
+        if image.format == "PNG":
+            _check_chunks(path)
         if mode in ("P", "PA"):
             return _palette(image)
-        if _has_16_bit_colours(path):
+        if deep:
             # Pillow would reduce these to 8 bits.
             return imagecodecs.png_decode(path.read_bytes()), mode, []
         return np.asarray(image), mode, []
 
 
+def _check_chunks(path: Path) -> None:
+    """Raise ValueError where a part of a PNG file is cut off or fails its checksum.
+
+    Pillow passes over the checksums of the pixels.
+    """
+    name = b""
+    with path.open("rb") as file:
+        file.seek(len(PNG))
+        while name != b"IEND":
+            head = file.read(8)
+            if len(head) < 8:
+                raise ValueError("it ends too early")
+            length, name = int.from_bytes(head[:4]), head[4:]
+            content = file.read(length)
+            if zlib.crc32(content, zlib.crc32(name)) != int.from_bytes(file.read(4)):
+                raise ValueError("a checksum does not match")
+
+
 def _has_16_bit_colours(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(26)
-    return header[:4] == b"\x89PNG" and header[24] == 16 and header[25] != 0
+    return header.startswith(PNG) and header[24] == 16 and header[25] != 0
 
 
 def _palette(image: Image.Image) -> tuple[Pixels, str, list[str]]:
@@ -89,7 +118,7 @@ def _palette(image: Image.Image) -> tuple[Pixels, str, list[str]]:
 
 
 def read_array(path: Path) -> Stack:
-    """Map a .npy file; its axes are guessed from their number.
+    """Open a .npy file, whose pixels stay in it; its axes are guessed from their number.
 
     Raises
     ------
@@ -97,15 +126,17 @@ def read_array(path: Path) -> Stack:
         When the file is damaged, holds Python objects, or has 1 or more than 5 dimensions.
     """
     try:
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # no value of it is looked at
     except DAMAGE as error:
         raise InputError(
             f"{path.name} is damaged or holds no plain array ({brief(error)})."
         ) from error
-    if pixels.ndim not in GUESSED_AXES or pixels.size == 0:
+    if mapped.ndim not in GUESSED_AXES or mapped.size == 0:
         raise InputError(
-            f"{path.name} holds an array of shape {pixels.shape}; images need 2 to 5 dimensions."
+            f"{path.name} holds an array of shape {mapped.shape}; images need 2 to 5 dimensions."
         )
+    check_size(path.name, mapped.shape[-2:], mapped.dtype, None)
+    pixels = FilePixels.like(path, mapped)
     arranged = arrange(pixels, GUESSED_AXES[pixels.ndim])
     guessed = pixels.ndim > 3
     notes = (f"Its axes are taken to be {GUESSED_AXES[pixels.ndim]}.",) if guessed else ()

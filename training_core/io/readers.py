@@ -20,6 +20,8 @@ from training_core.stack import Pixels, Stack
 from .dicom import is_dicom, read_dicom
 from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
 from .pictures import read_array, read_picture
+from .size_limits import check_size
+from .source_file import unchanged
 from .tiff_reader import SIGNATURES, read_tiff
 
 PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
@@ -172,6 +174,11 @@ def _open_file(path: Path, run: Run) -> Stack:
             f"{path.name} is in {foreign[0]} format, which this version does not read; export it "
             f"as OME-TIFF from {foreign[1]}."
         )
+    with unchanged(path):
+        return _read_file(path, run)
+
+
+def _read_file(path: Path, run: Run) -> Stack:
     with path.open("rb") as file:
         head = file.read(8)
     if not head:
@@ -200,6 +207,9 @@ def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
         run.check()
         try:
             stacks.append(_open_file(path, SILENT))
+            if len(stacks) == 1:  # before all of them are in memory
+                whole = (len(paths), *stacks[0].shape)
+                check_size(folder.name, whole, stacks[0].dtype, None)
         except InputError as error:
             left_out.append(str(error))
         run.progress(Stage.READ, done, len(paths))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import logging
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,8 @@ from training_core.stack import Pixels, Stack
 
 from .axes import arrange
 from .damaged_files import DAMAGE, brief
+from .size_limits import check_size
+from .source_file import FilePixels, unchanged
 from .tiff_calibration import calibration_of, value_unit_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -29,7 +30,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
     """Read the image that a TIFF file is about; see `main_series`.
 
-    Uncompressed pixels are mapped, not read.
+    Uncompressed pixels stay in the file until they are asked for.
 
     Raises
     ------
@@ -234,19 +235,8 @@ def _remaining(axes: str, shape: tuple[int, ...], whole: list[int]) -> tuple[str
     return "I", (count,)
 
 
-# Nothing unpacks to more than this many times its size (LZW and zstd of a constant come closest).
-MOST_EXPANSION = {5: 4_000, 8: 1_100, 32946: 1_100, 32773: 130}
-MOST_EXPANSION_OTHERWISE = 50_000
-SMALL_BYTES = 64 * 2**20  # no danger, whatever the header says
 PADDING_BYTES = 16  # writers align what follows the pixels
 MOST_PLANES = 1_000_000
-
-
-def memory_bytes() -> float:
-    """Give the memory of this machine; infinity where the system does not say."""
-    if not hasattr(os, "sysconf"):
-        return float("inf")
-    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +246,8 @@ class Planes:
     Attributes
     ----------
     pixels
-        (planes, *shape of a page), in the dtype and, where mapped, the byte order of the file.
+        (planes, *shape of a page), in the dtype of the file and,
+        where they stay in it, in its byte order.
     declared
         How many planes the file says it has.
     whole
@@ -296,17 +287,16 @@ class PlaneReader:
 
     def read(self, run: Run) -> Planes:
         """Give the whole planes, or raise `InputError` where there is none."""
-        mapped = self.series.dataoffset is not None
-        planes = self._mapped() if mapped else self._decoded(run)
+        in_one_piece = self.series.dataoffset is not None
+        planes = self._in_file() if in_one_piece else self._decoded(run)
         return Planes(planes.pixels, max(planes.declared, self.imagej_count), planes.whole)
 
-    def _mapped(self) -> Planes:
-        """Map the planes of uncompressed data that lies in one piece."""
+    def _in_file(self) -> Planes:
+        """Find the planes of uncompressed data that lies in one piece."""
         shape, dtype = self.page.shape, self._file_dtype
         count = int(np.prod(self.series.shape, dtype=object) // np.prod(shape, dtype=object))
         offset = self.series.dataoffset
         plane_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        # Mapping beyond the end of a cut file would crash the process at the first access.
         there = (self.size - offset) // plane_bytes
         if there < 1:
             raise self._too_short()
@@ -314,7 +304,8 @@ class PlaneReader:
         if len(self.tif.pages) == 1:  # behind several pages there is no image data
             declared = max(count, self.imagej_count, self._count_up_to_lost_page(plane_bytes))
         whole = min(declared, there)
-        pixels = np.memmap(self.path, dtype, "r", offset, (whole, *shape))
+        check_size(self.path.name, shape, dtype, None)  # a frame; it is read in pieces no smaller
+        pixels = FilePixels.of(self.path, dtype, offset, (whole, *shape))
         return Planes(pixels, declared, list(range(whole)))
 
     def _count_up_to_lost_page(self, plane_bytes: int) -> int:
@@ -334,6 +325,10 @@ class PlaneReader:
         """Read the planes one by one and keep those that are whole."""
         pages = list(self.series.pages)
         self._refuse_impossible(pages)
+        with unchanged(*{Path(p.parent.filehandle.path) for p in pages if p is not None}):
+            return self._each_decoded(pages, run)
+
+    def _each_decoded(self, pages: list[Any], run: Run) -> Planes:
         pixels = np.empty((len(pages), *self.page.shape), self.series.dtype)
         whole: list[int] = []
         for index, page in enumerate(pages):
@@ -356,10 +351,10 @@ class PlaneReader:
                 file.open()
             pixels[index] = page.asarray()
         except DAMAGE as error:
+            reason = brief(error)
             if len(self.series.pages) == 1:
                 raise InputError(
-                    f"The image in {self.path.name} is damaged and cannot be decoded "
-                    f"({brief(error)})."
+                    f"The image in {self.path.name} is damaged and cannot be decoded ({reason})."
                 ) from error
         else:
             whole.append(index)
@@ -378,21 +373,13 @@ class PlaneReader:
 
     def _refuse_impossible(self, pages: list[Any]) -> None:
         """Refuse a header that declares more than its file can hold, before memory is taken."""
-        declared = int(np.prod((len(pages), *self.page.shape), dtype=object))
-        declared *= np.dtype(self.series.dtype).itemsize
-        stored = sum(
-            min(sum(p.databytecounts), p.parent.filehandle.size) for p in pages if p is not None
-        )
-        compression = int(self.page.compression)
-        most = 8 if compression == 1 else MOST_EXPANSION.get(compression, MOST_EXPANSION_OTHERWISE)
-        if declared > SMALL_BYTES and declared > most * stored:
-            raise self._too_short()
-        if declared > memory_bytes():
-            raise InputError(
-                f"{self.path.name} needs {declared / 2**30:.0f} GB of memory, which this machine "
-                "does not have; save it as an uncompressed ImageJ or OME-TIFF, which is read in "
-                "pieces."
-            )
+        there = [page for page in pages if page is not None]
+        files = {page.parent.filehandle.path: page.parent.filehandle.size for page in there}
+        # Pages may share bytes, so more than all of the file is none.
+        stored = min(sum(sum(p.databytecounts) for p in there), sum(files.values()))
+        check_size(self.path.name, (len(pages), *self.page.shape), self.series.dtype, stored)
+        # A tile is decoded whole, however little of it lies in the image.
+        check_size(self.path.name, self.page.chunks, self.series.dtype, stored)
 
     def _too_short(self) -> InputError:
         shape = " x ".join(str(n) for n in reversed(self.series.shape))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from training_core.errors import InputError
 from training_core.io.pictures import read_array, read_picture
+from training_core.io.source_file import FilePixels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ def test_a_picture_that_declares_too_much_is_refused(tmp_path: Path):
     ("shape", "axes"),
     [((4, 5), "YX"), ((3, 4, 5), "IYX"), ((2, 3, 4, 5), "TZYX"), ((2, 3, 2, 4, 5), "TZCYX")],
 )
-def test_arrays_are_mapped_and_their_axes_guessed(tmp_path: Path, shape, axes: str):
+def test_arrays_stay_in_the_file_and_their_axes_guessed(tmp_path: Path, shape, axes: str):
     path = tmp_path / "a.npy"
     values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     np.save(path, values)
@@ -112,7 +113,7 @@ def test_arrays_are_mapped_and_their_axes_guessed(tmp_path: Path, shape, axes: s
     stack = read_array(path)
 
     assert stack.axes == axes
-    assert isinstance(stack.pixels, np.memmap)
+    assert isinstance(stack.pixels, FilePixels)
     np.testing.assert_array_equal(stack.pixels, values)
     assert bool(stack.warnings) == (len(shape) > 3)
 
@@ -133,3 +134,33 @@ def test_an_array_that_declares_more_than_it_holds_is_refused(tmp_path: Path):
 
     with pytest.raises(InputError, match="damaged"):
         read_array(path)
+
+
+def damaged_png(pixels: np.ndarray, part: bytes, where: int) -> bytes:
+    """Flip a bit of a PNG file: `where` counts from the name of its first part of that name."""
+    good = bytearray(imagecodecs.png_encode(pixels))
+    good[good.index(part) + where] ^= 1
+    return bytes(good)
+
+
+@pytest.mark.parametrize("pixels", [GRAY8, GRAY16, np.dstack([GRAY16, GRAY16 // 2, GRAY16])])
+@pytest.mark.parametrize(
+    ("part", "where"), [(b"IHDR", 17), (b"IDAT", -1), (b"IDAT", 20), (b"IEND", -5), (b"IEND", 5)]
+)
+def test_a_checksum_that_does_not_match_is_damage(
+    tmp_path: Path, pixels: np.ndarray, part: bytes, where: int
+):
+    path = tmp_path / "a.png"
+    path.write_bytes(damaged_png(pixels, part, where))
+
+    with pytest.raises(InputError, match=r"^a\.png is damaged"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("lost", [1, 6, 12, 20])
+def test_a_png_without_its_end_is_cut_off(tmp_path: Path, lost: int):
+    path = tmp_path / "a.png"
+    path.write_bytes(imagecodecs.png_encode(GRAY16)[:-lost])
+
+    with pytest.raises(InputError, match=r"^a\.png is damaged or cut off"):
+        read_picture(path)

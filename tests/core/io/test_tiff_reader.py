@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-import training_core.io.tiff_reader as module
 from training_core.errors import InputError
+from training_core.io import size_limits
+from training_core.io.source_file import FilePixels
 from training_core.io.tiff_reader import read_tiff
 from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize
@@ -47,13 +48,13 @@ def test_ome_axes_sizes_and_names(tmp_path: Path, compression: str | None, bigti
     assert (stack.time_step_s, stack.channels) == (1.5, ("a", "b", "c", "d"))
 
 
-def test_uncompressed_pixels_are_mapped_in_any_byte_order(tmp_path: Path):
+def test_uncompressed_pixels_stay_in_the_file_in_any_byte_order(tmp_path: Path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK[0], byteorder=">", imagej=True, metadata={"axes": "ZCYX"})
 
     stack = read_tiff(path)
 
-    assert isinstance(stack.pixels, np.memmap)
+    assert isinstance(stack.pixels, FilePixels)
     assert stack.dtype == np.uint16
     np.testing.assert_array_equal(stack.raw_frame(5), STACK[0, 1, 1])
 
@@ -226,7 +227,8 @@ def test_what_does_not_fit_into_memory_is_refused_with_a_way_out(
 ):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK[0, 0], compression="zlib", photometric="minisblack")
-    monkeypatch.setattr(module, "memory_bytes", lambda: 1000.0)
+    monkeypatch.setattr(size_limits, "SMALL_BYTES", 1000)
+    monkeypatch.setattr(size_limits, "free_memory", lambda: 2000)
 
     with pytest.raises(InputError, match="save it as an uncompressed ImageJ or OME-TIFF"):
         read_tiff(path)

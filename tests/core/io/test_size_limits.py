@@ -1,0 +1,157 @@
+"""What declares more than it can hold, or than the memory does, is refused before it is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from typing import TYPE_CHECKING
+
+import imagecodecs
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import FileMetaDataset
+
+from training_core.errors import InputError
+from training_core.io import size_limits
+from training_core.io.size_limits import check_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MOST_MB = 1000  # of which a process with everything imported has a quarter
+BLOCK = bytes(2**24)
+
+
+def tiff(compression: int, packed: bytes, strips: int = 600, rows: int = 4096) -> bytes:
+    """Give a TIFF file whose strips of 4096 x `rows` pixels are all the same few bytes."""
+    offset = 8 + 2 + 12 * 9 + 4
+    tags = [
+        (256, 4, 1, 4096),
+        (257, 4, 1, strips * rows),
+        (258, 3, 1, 8),
+        (259, 3, 1, compression),
+        (262, 3, 1, 1),
+        (273, 4, strips, offset),
+        (277, 3, 1, 1),
+        (278, 4, 1, rows),
+        (279, 4, strips, offset + 4 * strips),
+    ]
+    entries = b"".join(
+        struct.pack("<HHI", tag, kind, count)
+        + (struct.pack("<HH", value, 0) if kind == 3 else struct.pack("<I", value))
+        for tag, kind, count, value in tags
+    )
+    places = struct.pack("<I", offset + 8 * strips) * strips
+    counts = struct.pack("<I", len(packed)) * strips
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + entries + struct.pack("<I", 0) + places + counts + packed
+
+
+def png(side: int, colours: int = 6) -> bytes:
+    """Give a PNG file that declares `side` x `side` pixels of 8 bits, 4 values each."""
+    data = zlib.compress(bytes(2**20))
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, colours, 0, 0, 0)), (b"IDAT", data)]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content))
+        + name
+        + content
+        + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in (*parts, (b"IEND", b""))
+    )
+
+
+def dicom(syntax: str, frames: int, content: bytes) -> bytes:
+    data = pydicom.Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = syntax
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    data.Rows = data.Columns = 4096
+    data.NumberOfFrames, data.SamplesPerPixel, data.PixelRepresentation = frames, 1, 0
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 16, 15
+    data.PhotometricInterpretation = "MONOCHROME2"
+    data.PixelData = content
+    data["PixelData"].VR = "OW"
+    file = io.BytesIO()
+    data.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def npy(shape: str) -> bytes:
+    head = f"{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + bytes(1000)
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "zstd.tif": lambda: tiff(50000, imagecodecs.zstd_encode(BLOCK)),
+    "deflate.tif": lambda: tiff(8, imagecodecs.zlib_encode(BLOCK)),
+    "lzma.tif": lambda: tiff(34925, imagecodecs.lzma_encode(BLOCK)),
+    "lzw.tif": lambda: tiff(5, imagecodecs.lzw_encode(BLOCK)),
+    "packbits.tif": lambda: tiff(32773, bytes((129, 0)) * 2**17),
+    "uncompressed.tif": lambda: tiff(1, bytes(2**16)),
+    "one_strip.tif": lambda: tiff(50000, imagecodecs.zstd_encode(BLOCK), 1, 2**19),
+    "rgba.png": lambda: png(13_000),
+    "more_pixels_than_pillow_takes.png": lambda: png(15_000),
+    "frames.dcm": lambda: dicom("1.2.840.10008.1.2.1", 500, bytes(2**20)),
+    "shape.npy": lambda: npy("(999, 99999, 99999)"),
+    "overflow.npy": lambda: npy("(4294967296, 4294967296, 4)"),
+}
+
+# Opens every file named on stdin; a JSON line for each with the largest memory so far.
+PROBE = """
+import json, resource, sys
+from training_core.errors import CoreError
+from training_core.io.readers import open_stack
+for path in json.load(sys.stdin):
+    try:
+        told = str(open_stack(path).shape)
+    except CoreError as error:
+        told = str(error)
+    print(json.dumps((told, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units elsewhere")
+def test_bombs_are_refused_in_a_sentence_and_without_memory(tmp_path: Path):
+    for name, made in BOMBS.items():
+        (tmp_path / name).write_bytes(made())
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        input=json.dumps([str(tmp_path / name) for name in BOMBS]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    answers = dict(zip(BOMBS, map(json.loads, done.stdout.splitlines()), strict=True))
+    wrong = {
+        name: (told, memory)
+        for name, (told, memory) in answers.items()
+        if memory > MOST_MB or not told.startswith(name) or not told.endswith(".")
+    }
+    assert wrong == {}
+
+
+def test_small_images_are_never_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(size_limits, "free_memory", lambda: 0)
+    check_size("a.tif", (1000, 1000), np.uint16, 1)
+
+
+@pytest.mark.parametrize(("dtype", "needs"), [(np.uint8, 5), (np.uint16, 6), (np.float64, 12)])
+def test_half_of_the_free_memory_holds_the_pixels_and_their_copy(
+    monkeypatch: pytest.MonkeyPatch, dtype: type, needs: int
+):
+    shape = (2, 2**14, 2**14)
+    bytes_needed = needs * 2**29
+    monkeypatch.setattr(size_limits, "free_memory", lambda: 2 * bytes_needed)
+    check_size("a.tif", shape, dtype, 2**29)
+    monkeypatch.setattr(size_limits, "free_memory", lambda: 2 * bytes_needed - 2)
+    with pytest.raises(InputError, match=rf"needs {needs / 2:.1f} GB of memory"):
+        check_size("a.tif", shape, dtype, 2**29)
