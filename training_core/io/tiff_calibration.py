@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 
 from training_core.stack import PixelSize
 
+from .makers_note import MakersNote, makers_note
+
 # Micrometres per unit, as ImageJ, OME and TIFF spell it.
 UNITS_UM = {
     "µm": 1.0,
@@ -78,7 +80,38 @@ def value_unit_of(tif: Any) -> str:
 
 
 def calibration_of(tif: Any) -> tuple[str, Calibration]:
-    """Give the family of an open TIFF file ("imagej", "ome" or "tiff") and its calibration."""
+    """Give the family of an open TIFF file ("imagej", "ome" or "tiff") and its calibration.
+
+    Where the family says nothing of pixel sizes, the maker's own tags do.
+    """
+    kind, calibration = _family_of(tif)
+    note = makers_note(tif)
+    said = calibration.pixel_size.x_um is not None and not _is_bare(tif, kind)
+    return kind, calibration if note is None or said else _with_note(calibration, note)
+
+
+def _is_bare(tif: Any, kind: str) -> bool:
+    """Whether a pixel size can come from the resolution tags alone, which are meant for print."""
+    return kind == "tiff" and not (tif.is_shaped and tif.shaped_metadata)
+
+
+def _with_note(calibration: Calibration, note: MakersNote) -> Calibration:
+    """Take what the maker notes in the place of what is not known."""
+    sizes = [
+        _positive(value, UNITS_UM.get(_plain(unit))) for value, unit in (note.x, note.y, note.z)
+    ]
+    seconds = _positive(note.step[0], SECONDS.get(_plain(note.step[1])))
+    if sizes[0] is None or sizes[1] is None:
+        return calibration
+    return replace(
+        calibration,
+        pixel_size=PixelSize(*sizes),
+        time_step_s=calibration.time_step_s or seconds,
+        channels=calibration.channels or note.channels,
+    )
+
+
+def _family_of(tif: Any) -> tuple[str, Calibration]:
     page = tif.pages[0]
     resolution, unit = tuple(page.resolution), int(page.resolutionunit)
     plain = plain_calibration(resolution, unit)
