@@ -23,8 +23,8 @@ from .selection.neighbours import most_neighbours, with_neighbours
 from .settings import Settings
 from .stack import Stack, check_trainable
 from .training.as_published import for_stacks, train_as_published
-from .training.calibrate import calibrated
-from .training.channels import learn_channels
+from .training.calibrate import calibrated, faint_spots_left
+from .training.channels import learn_channels, with_blank, without_blank
 from .training.expected_time import expected_plan
 from .training.first_estimate import make_first_estimates
 from .training.heavy_tails import with_tails
@@ -103,16 +103,18 @@ def train(
     settings = for_stacks(settings, stacks, run)
     checkpoint.claim(describe_job(stacks, settings, repeats) if checkpoint.working else {})
     task = Task(settings, choose_device(settings.device, run=run), run, checkpoint)
-    run.plan(expected_plan(stacks, settings, task.device))
+    seen, again, blank = without_blank(stacks, repeats, task)
+    run.plan(expected_plan(seen, settings, task.device))
     method = train_as_published if settings.is_published else train_robustly
     fast = settings.precision == "auto"
     with torch.random.fork_rng(devices=[]), reproducible(task.device, fast=fast):
         torch.manual_seed(settings.seed)
-        learned, report = method(stacks, repeats, task)
+        learned, report = method(seen, again, task)
     give_memory_back()
     seconds = checkpoint.seconds_before + time.monotonic() - started
     card = card_of(learned.denoiser, report, stacks, repeats, seconds)
-    return replace(learned, denoiser=replace(learned.denoiser, card=card))
+    channels = with_blank(learned.denoiser.channels, blank)
+    return replace(learned, denoiser=replace(learned.denoiser, card=card, channels=channels))
 
 
 def train_robustly(
@@ -146,4 +148,5 @@ def train_robustly(
         first_estimate=choice,
         noise_again=trained.noise_again,
         last_pass=trained.share,
+        faint_spots=faint_spots_left(denoiser, trained.noisy, material, task),
     )

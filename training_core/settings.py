@@ -69,8 +69,8 @@ class NoiseModelSettings(Checked):
     by_place: bool = setting(
         True,
         "Noise by place",
-        "In CT, measure around each pixel how strong the noise is and bring it to the same "
-        "strength everywhere before learning (convolutional generator only).",
+        "Bring the noise to the same strength before learning: in CT around each pixel, else in "
+        "frames that were taken unlike (convolutional generator only).",
     )
     correlation: str = setting(
         "automatic",

@@ -17,6 +17,7 @@ from training_core.compute.device import tile_size
 from training_core.compute.memory import give_memory_back
 from training_core.compute.tiles import TilePieces
 from training_core.networks.published import fold_batch_norm
+from training_core.noise.frame_levels import FrameLevels
 from training_core.noise.local_strength import is_ct
 from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run, Stage
@@ -220,7 +221,12 @@ def denoise(
     repair = denoiser.settings.denoiser.repair_hot_pixels
     original, even = stack, denoiser.even_noise
     given = measured(stack, run, repair=repair, tell=True)
-    stack = even.evened(given, run=run) if even else given
+    by_place = denoiser.settings.noise_model.by_place and not even
+    levels = FrameLevels.of(given, run) if by_place else None
+    if levels:
+        run.note(levels.sentence)
+    evening = even or levels
+    stack = evening.evened(given, run=run) if evening else given
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     # The batch norm folded away and memory ordered by channels: both faster and exact.
@@ -250,7 +256,7 @@ def denoise(
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
     give_memory_back()
-    result = original.with_pixels(even.restored(pixels, given, run) if even else pixels)
+    result = original.with_pixels(evening.restored(pixels, given, run) if evening else pixels)
     put_back(result.pixels.reshape(flat.shape), original)
     run.finish(Stage.DENOISE)
     return result

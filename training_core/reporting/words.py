@@ -14,6 +14,7 @@ from training_core.wording import (
     TURNING,
     again,
     duration,
+    figure,
     harm,
     held_by_few,
     in_doubt,
@@ -68,6 +69,7 @@ def tell_card(card: Card) -> list[Fact]:
         "neighbours": _neighbours,
         "chosen_round": _round,
         "last_pass": _last_pass,
+        "faint_spots": _faint_spots,
     }
     return [tell(card) for key, tell in parts.items() if card.get(key) not in (None, [])]
 
@@ -141,7 +143,7 @@ def _matches(
     later: Mapping[str, Mapping[str, float]],
 ) -> Iterator[str]:
     for number, (channel, match) in enumerate(zip(channels, matches, strict=True), start=1):
-        named = f"Channel {number}: " if len(channels) > 1 else ""
+        named = _named(number, channels)
         if match is not None:
             yield f"{named}{match.score:.0f} % match; {match.sentence}."
         yield f"{named}Learned from {channel['patches']} smooth patches."
@@ -200,6 +202,38 @@ def _last_pass(card: Card) -> Fact:
     share = float(told["share"])
     errors = [f"{TAKEN[float(s)].capitalize()}: {_percent(e)}" for s, e in told["errors"].items()]
     return Fact("Last pass", TAKEN[share], LAST_PASS[share], (POWER, *errors))
+
+
+def _faint_spots(card: Card) -> Fact:
+    """Say which contrast is lost; of several channels, the worst one counts."""
+    each: Sequence[Mapping[str, Any]] = card["faint_spots"]
+    worst = max(each, key=lambda one: one["half"] or math.inf)
+    details = tuple(
+        f"{_named(number, each)}{_spots_of(one)}" for number, one in enumerate(each, start=1)
+    )
+    if worst["half"] is None:
+        return Fact(
+            "Faint spots",
+            "lost",
+            "Spots of 3 px lose more than half of their height even where it is 8 times the noise.",
+            details,
+            good=False,
+        )
+    height = figure(worst["half"] * worst["sigma"])
+    meaning = (
+        f"Spots of 3 px keep half of their height from {worst['half']:.1f} times the noise on; "
+        "fainter ones are mostly taken for noise."
+    )
+    return Fact("Faint spots", f"seen from {height} grey values on", meaning, details)
+
+
+def _spots_of(one: Mapping[str, Any]) -> str:
+    kept = (f"{c} times the noise: {_percent(k)}" for c, k in one["kept"].items())
+    return "Height that is left of spots, " + ", ".join(kept) + "."
+
+
+def _named(number: int, each: Sequence[Any]) -> str:
+    return f"Channel {number}: " if len(each) > 1 else ""
 
 
 def _neighbours(card: Card) -> Fact:

@@ -14,9 +14,12 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.flat_areas import MOST, FlatAreas, learned
 from training_core.denoise.region import Region, on_channels
+from training_core.denoise.tiled import kept_share
 from training_core.noise.clipping import RecordedNoise
 from training_core.regions import TrainingRegion
 from training_core.run import SILENT, Run
+from training_core.selection.faint_spots import FaintSpots, faint_spots
+from training_core.selection.sure import estimates_of
 
 from .material import Material
 from .pairs import estimate_all
@@ -87,6 +90,20 @@ def calibrated(
         ]
         denoiser, _ = _with_channels(denoiser, noisy, known)
     return denoiser
+
+
+def faint_spots_left(
+    denoiser: Denoiser, noisy: Sequence[Region], material: Material, task: Task
+) -> tuple[FaintSpots, ...]:
+    """Measure for each channel how faint a spot the denoiser leaves, as it is given to the user."""
+    settings, estimator = task.settings.denoiser, estimates_of(denoiser, task.run)
+    found = []
+    for number, channel in enumerate(denoiser.channels):
+        of = zip(material.regions, noisy, strict=True)
+        mine = [replace(n, channel=channel) for region, n in of if region.channel == number]
+        share = kept_share(settings, material.given[0], channel)
+        found.append(faint_spots(mine, estimator, task.run, put_back=share))
+    return tuple(found)
 
 
 def _with_channels(

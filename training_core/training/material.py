@@ -15,12 +15,14 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.neighbours import NeighbourFrames
 from training_core.denoise.region import Region
 from training_core.errors import InputError
+from training_core.noise.frame_levels import FrameLevels
 from training_core.noise.local_strength import EvenNoise, is_ct
 from training_core.patches.local_strength import tissue
+from training_core.place import PatchLocation
 from training_core.regions import TrainingRegion, choose_regions
 from training_core.run import SILENT, Run
 from training_core.selection.sure import RiskEstimator
-from training_core.stack import Image, Stack
+from training_core.stack import Image, Stack, Values
 from training_core.unmeasured import measured
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Material:
         The parts that are learned from, of `stacks`.
     even
         What made the noise even, for CT; else None.
+    levels
+        How strong the noise of the frames of each stack was; None where they are alike.
     """
 
     given: tuple[Stack, ...]
@@ -48,12 +52,16 @@ class Material:
     repeats: tuple[Stack, ...]
     regions: tuple[TrainingRegion, ...]
     even: EvenNoise | None = None
+    levels: tuple[FrameLevels | None, ...] = ()
 
     @classmethod
     def of(
         cls, stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task, *, by_place: bool
     ) -> Self:
-        """Choose regions; with `by_place`, in CT, of stacks whose noise is made even before."""
+        """Choose regions; with `by_place` of stacks whose noise is made even before.
+
+        In CT that is so in every place, else in frames whose noise is unlike.
+        """
         run = task.run
         repair = task.settings.denoiser.repair_hot_pixels
         given, again = (
@@ -64,9 +72,17 @@ class Material:
         if even:
             again = tuple(even.evened(repeat, like=stacks[0], run=run) for repeat in again)
             stacks = [even.evened(stack, run=run) for stack in stacks]
+        levels: tuple[FrameLevels | None, ...] = ()
+        if by_place and not even:
+            levels = tuple(FrameLevels.of(stack, run) for stack in stacks)
+            again = tuple(one.evened(r, run) if (one := levels[0]) else r for r in again)
+            stacks = [
+                one.evened(stack, run) if one else stack
+                for stack, one in zip(stacks, levels, strict=True)
+            ]
         settings = task.settings
         regions = choose_regions(stacks, settings.denoiser.area_mpx, settings.seed)
-        return cls(given, tuple(stacks), again, tuple(regions), even)
+        return cls(given, tuple(stacks), again, tuple(regions), even, levels)
 
     def of_channel(self, number: int) -> list[TrainingRegion]:
         """Give the regions of a channel."""
@@ -75,6 +91,15 @@ class Material:
     def tissue(self, region: TrainingRegion) -> NDArray[np.bool_]:
         """Tell tissue from air in a region, (height, width); for CT."""
         return tissue(region.cut_from(self.given[region.stack]))
+
+    def as_given(self, index: int, place: PatchLocation, values: Values) -> tuple[Values, Image]:
+        """Bring values of a place of the first stack back to what was given, and give that too."""
+        given = self.given[0].frame(index)
+        if self.even:
+            values = values / self.even.gain(given)[place.slices]
+        elif self.levels and (levels := self.levels[0]):
+            values = levels.frame_restored(index, values)
+        return values, given[place.slices]
 
     def stabilised(self, channels: Sequence[Channel], device: torch.device) -> list[Region]:
         """Give the noisy regions in the units of their channels' noise, on a device."""

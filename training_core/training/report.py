@@ -16,6 +16,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimator
 from training_core.io.tiff_writer import program
 from training_core.selection.choice import RoundResult, best_round
+from training_core.selection.faint_spots import FaintSpots
 from training_core.stack import Stack
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class TrainingReport:
         For each channel by its number, how the noise that was learned again differs.
     last_pass
         How much of the last pass is taken, and what was judged for that; empty without a choice.
+    faint_spots
+        How faint a spot is left, for each channel; empty where that was not measured.
     """
 
     rounds: tuple[RoundResult, ...]
@@ -51,6 +54,7 @@ class TrainingReport:
     first_estimate: FirstChoice | None = None
     noise_again: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     last_pass: Mapping[str, Any] = field(default_factory=dict)
+    faint_spots: tuple[FaintSpots, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values for JSON; what was not decided is left out."""
@@ -62,6 +66,7 @@ class TrainingReport:
             "first_estimate": first,
             "noise_again": {number: dict(one) for number, one in self.noise_again.items()},
             "last_pass": dict(self.last_pass),
+            "faint_spots": [one.to_dict() for one in self.faint_spots],
         }
         rounds = [result.to_dict() for result in self.rounds]
         decided = {name: value for name, value in told.items() if value}

@@ -198,7 +198,7 @@ class Preview:
 
     def __call__(self, denoiser: Denoiser, region: ShownRegion) -> PreviewReady | None:
         """Show what the network makes of the region now; None where there is no such region."""
-        stack, even = self.material.stacks[0], self.material.even
+        stack = self.material.stacks[0]
         if region.frame >= stack.frame_count:
             return None
         place = PatchLocation(
@@ -216,8 +216,6 @@ class Preview:
         seen, strength = averaged(image, near, channel.noise)
         made = denoiser.network_pass(seen, channel, strength)
         values = channel.in_stack_units(made.cpu().numpy(), noisy)
-        if even:
-            given = self.material.given[0].frame(region.frame)
-            values, noisy = values / even.gain(given)[place.slices], given[place.slices]
+        values, noisy = self.material.as_given(region.frame, place, values)
         shown = ShownRegion(region.frame, place.top, place.left, place.height, place.width)
         return PreviewReady(Stage.ROUNDS, shown, noisy, values.astype(np.float32))
