@@ -29,6 +29,7 @@ from training_core.training.dncnn_b import (
 
 from .run import SILENT, Run
 from .stack import Stack, centre, check_trainable
+from .unmeasured import seen_frames
 
 SAMPLED_FRAMES = 4
 ADVICE = "Correlated noise: the bundled denoiser knows white noise only. Train for a better result."
@@ -116,7 +117,7 @@ def _channel(
     """Fit a channel; also give the largest correlation of neighbouring pixels' noise."""
     mine = [i for i in range(stack.frame_count) if stack.channel_of(i) == number]
     chosen = np.unique(np.linspace(0, len(mine) - 1, SAMPLED_FRAMES).round().astype(int))
-    frames = [np.asarray(centre(stack.frame(mine[i])), np.float32) for i in chosen]
+    frames = [centre(frame) for frame in seen_frames(stack, [mine[i] for i in chosen])]
     stabiliser = _stabiliser(frames, stack)
     stabilised = [stabiliser.forward(frame) for frame in frames]
     windows = NoiseWindows.choose(stabilised)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .place import PatchLocation, tiles
-from .stack import Stack
+from .stack import Image, Stack
 
 LARGEST_PX = 512
 SMALLEST_PX = 64  # a sliver at the end of a frame teaches nothing
@@ -20,17 +19,17 @@ LOOKED_AT = 200  # candidates whose contrast is measured
 class TrainingRegion:
     """A part of one frame.
 
-    `values` is (height, width) float32 in stack units, `channel` the channel it belongs to; it was
-    cut at `place` from a `frame` of a stack.
+    `values` is (height, width) as `Stack.frame` gives them, `channel` the channel it belongs to; it
+    was cut at `place` from a `frame` of a stack.
     """
 
     channel: int
-    values: NDArray[np.float32]
+    values: Image
     stack: int = 0
     frame: int = 0
     place: PatchLocation | None = None
 
-    def cut_from(self, stack: Stack) -> NDArray[np.float32]:
+    def cut_from(self, stack: Stack) -> Image:
         """Give the same part of another stack of the same shape."""
         frame = stack.frame(self.frame)
         return frame if self.place is None else np.ascontiguousarray(frame[self.place.slices])
@@ -40,7 +39,8 @@ def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[
     """Choose regions of at most 512 x 512 px that add up to about `area_mpx` megapixels.
 
     Half are those with the most contrast, where there is structure to learn; the others are drawn
-    at random, so that background is seen as well. Each channel gets the same share.
+    at random, so that background is seen as well. Each channel gets the same share. What has one
+    value throughout is left out where there is anything else.
     """
     rng = np.random.default_rng(seed)
     candidates = _candidates(stacks)
@@ -58,7 +58,8 @@ def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[
                 for pair in zip(mine, rng.permutation(len(mine)), strict=True)
                 for c in (pair[0], mine[pair[1]])
             ]
-        chosen += _until(mine + others, share)
+        varied = (c for c in mine + others if np.ptp(_cut(stacks, c)))
+        chosen += _until(varied, share) or _until(mine + others, share)
     return [TrainingRegion(c[3], _cut(stacks, c), *c[:3]) for c in chosen]
 
 
@@ -75,9 +76,9 @@ def _candidates(stacks: Sequence[Stack]) -> list[Candidate]:
     ]
 
 
-def _cut(stacks: Sequence[Stack], candidate: Candidate) -> NDArray[np.float32]:
+def _cut(stacks: Sequence[Stack], candidate: Candidate) -> Image:
     number, index, place, _ = candidate
-    part: NDArray[np.float32] = np.ascontiguousarray(stacks[number].frame(index)[place.slices])
+    part: Image = np.ascontiguousarray(stacks[number].frame(index)[place.slices])
     return part
 
 
@@ -89,8 +90,8 @@ def _contrast(stacks: Sequence[Stack], candidate: Candidate) -> float:
     return float(blocks.mean(axis=(1, 3)).std())
 
 
-def _until(candidates: Sequence[Candidate], area: float) -> list[Candidate]:
-    """Take candidates in order, each once, until they cover `area` pixels; at least one."""
+def _until(candidates: Iterable[Candidate], area: float) -> list[Candidate]:
+    """Take candidates in order, each once, until they cover `area` pixels; one if there is any."""
     taken: dict[tuple[int, int, PatchLocation], Candidate] = {}
     for candidate in candidates:
         if sum(p.height * p.width for _, _, p in taken) >= area:

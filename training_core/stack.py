@@ -15,7 +15,7 @@ from .errors import InputError
 from .run import SILENT, Run
 
 Pixels = NDArray[Any]
-Image = NDArray[np.float32]
+Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold the values
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
@@ -105,9 +105,12 @@ class Stack:
         """Height and width of a frame in pixels."""
         return self.shape[-2], self.shape[-1]
 
-    def frame(self, index: int) -> NDArray[np.float32]:
-        """Give frame `index` (over all other axes, last fastest), (height, width) float32."""
-        return np.asarray(self.raw_frame(index), dtype=np.float32)
+    def frame(self, index: int) -> Image:
+        """Give frame `index` (over all other axes, last fastest), (height, width).
+
+        In `float_of` its dtype: far from zero float32 would round away what differs.
+        """
+        return np.asarray(self.raw_frame(index), dtype=float_of(self.dtype))
 
     def raw_frame(self, index: int) -> Pixels:
         """Give frame `index` in its own dtype, (height, width)."""
@@ -141,6 +144,21 @@ class Stack:
         frame = frame.copy()
         frame.flat[places] = values
         return frame
+
+    def of_channels(self, numbers: Sequence[int]) -> Stack:
+        """Give some of the channels, in their order and counted from 0; the axes stay."""
+        axis, count = self.axes.index("C"), self.shape[self.axes.index("C")]
+        step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
+        even = slice(numbers[0], numbers[-1] + 1, step)  # which copies nothing
+        chosen = even if list(range(count))[even] == list(numbers) else list(numbers)
+        place = (*[slice(None)] * axis, chosen)
+        every = np.arange(self.frame_count).reshape(self.shape[:-2])[place].ravel().tolist()
+        return replace(
+            self,
+            pixels=self.pixels[place],
+            channels=tuple(self.channels[n] for n in numbers) if self.channels else (),
+            not_finite={n: self.not_finite[i] for n, i in enumerate(every) if i in self.not_finite},
+        )
 
     def with_pixels(self, pixels: Pixels) -> Stack:
         """Give the same stack with other pixels of the same shape."""
@@ -244,26 +262,46 @@ def _float_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
 def check_trainable(stack: Stack) -> None:
     """Raise `InputError` for a stack that nothing can be learned from: too small or constant."""
     height, width = stack.frame_shape
+    count = stack.frame_count
+    if height == 1 and min(count, width) >= SMALLEST_PX:
+        raise InputError(
+            f"The {count} frames of {stack.name} are single lines, which make one image of {width} "
+            f"x {count} pixels: in Fiji, Make Montage with 1 column and {count} rows gives it; "
+            "save and open that."
+        )
     if min(height, width) < SMALLEST_PX:
         raise InputError(
             f"{stack.name} has frames of {width} x {height} pixels; at least "
             f"{SMALLEST_PX} x {SMALLEST_PX} are needed to learn from."
         )
-    first = stack.raw_frame(0)
-    if all(np.all(stack.raw_frame(i) == first.flat[0]) for i in range(stack.frame_count)):
+    frames = (stack.raw_frame(index) for index in range(stack.frame_count))
+    if all(is_blank(frame) for frame in frames):
+        first = stack.raw_frame(0).flat[0]
+        same = all(stack.raw_frame(i).flat[0] == first for i in range(stack.frame_count))
         raise InputError(
-            f"Every pixel of {stack.name} has the value {first.flat[0]}; "
+            f"Every {'pixel' if same else 'frame'} of {stack.name} has "
+            f"{f'the value {first}' if same else 'one value throughout'}; "
             "there is no noise to learn from."
         )
 
 
+def is_blank(frame: Pixels) -> bool:
+    """Tell whether all pixels of a frame have one value: nothing was recorded, or all is lost."""
+    return bool(np.all(frame == frame.flat[0]))
+
+
 SAMPLED_PIXELS = 2048 * 2048
+FEWEST_SAMPLED = 256 * 256
 
 
 def sampled_frames(stack: Stack) -> list[int]:
-    """Give up to 8 frame numbers spread over the stack, about four million pixels together."""
+    """Give frame numbers spread over the stack, about four million pixels together.
+
+    These are up to 8, and more only of tiny frames, of which 8 hold too little to measure.
+    """
     height, width = stack.frame_shape
-    count = min(8, max(1, SAMPLED_PIXELS // (height * width)), stack.frame_count)
+    wanted = max(8, -(-FEWEST_SAMPLED // (height * width)))
+    count = min(wanted, max(1, SAMPLED_PIXELS // (height * width)), stack.frame_count)
     return [int(i) for i in np.linspace(0, stack.frame_count - 1, count).round()]
 
 

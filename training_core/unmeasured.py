@@ -5,17 +5,19 @@ Padding and what is not finite stay as they are; a hot pixel gets what is under 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from .run import SILENT, Run
-from .stack import Image, Mask, Pixels, Stack
+from .stack import Image, Mask, Pixels, Stack, float_of, is_blank
 
 FEWEST_PX = 1000  # of one value and in one piece; fewer may be chance
 SOLID_PX = 5  # side of what is all of that value somewhere
 EQUAL = 0.02  # of the pixels equal a neighbour: below, there is no padding
 MOST_VALUES = 3
+NEARLY_ALL = 0.9  # of the pixels of one value lie in large pieces: then it is padding's alone
 PASSES = 8
 ALONE = 0.1  # of its own excess: what the eight pixels around a hot one have, where a spot has .3
 SURPRISING = 3.0  # times what one pixel in a hundred has above its surroundings
@@ -26,7 +28,10 @@ BOTH_WAYS = 1 / 3  # as many dark ones: then it is noise of few far values
 
 def unmeasured(stack: Stack, index: int) -> Mask | None:
     """Tell which pixels of a frame are no measurement, (height, width) bool; None for none."""
-    mask = _padding(stack.raw_frame(index))
+    frame = stack.raw_frame(index)
+    if is_blank(frame):
+        return np.ones(stack.frame_shape, bool)
+    mask = _padding(frame)
     lost, _ = stack.not_finite.get(index, (None, None))
     if lost is not None:
         mask = np.zeros(stack.frame_shape, bool) if mask is None else mask
@@ -45,7 +50,7 @@ def _padding(frame: Pixels) -> Mask | None:
     equal = frame[1:, 1:] == frame[:-1, :-1]
     if equal.mean() < EQUAL:
         return None
-    from scipy.ndimage import maximum_filter, minimum_filter  # loads slowly; seldom needed
+    from scipy.ndimage import binary_propagation, maximum_filter, minimum_filter  # loads slowly
 
     values, counts = np.unique(frame[1:, 1:][equal], return_counts=True)
     found = np.zeros(frame.shape, bool)
@@ -56,7 +61,10 @@ def _padding(frame: Pixels) -> Mask | None:
         solid = minimum_filter(alike, SOLID_PX, mode="nearest")
         share = float(alike.mean())
         if 2 * solid.mean() > share + share ** (SOLID_PX**2):  # what chance makes of as many
-            found |= alike & maximum_filter(solid, SOLID_PX, mode="nearest")
+            here = alike & maximum_filter(solid, SOLID_PX, mode="nearest")
+            if here.sum() > NEARLY_ALL * alike.sum():  # its thin ends, too
+                here = binary_propagation(here, np.ones((3, 3), bool), alike)
+            found |= here
     return found if found.any() else None
 
 
@@ -135,6 +143,14 @@ def measured_frame(stack: Stack, index: int, *, repair: bool = True) -> tuple[Pi
         mask = hot if mask is None else mask | hot
     filled = None if mask is None or mask.all() else _filled(stack.raw_frame(index), mask)
     return filled, 0 if hot is None else int(hot.sum())
+
+
+def seen_frames(stack: Stack, indices: Iterable[int]) -> list[Image]:
+    """Give frames as `measured` does, to measure their noise in; blank ones only if all are."""
+    filled = ((index, measured_frame(stack, index)[0]) for index in indices)
+    frames = [stack.raw_frame(index) if frame is None else frame for index, frame in filled]
+    alive = [frame for frame in frames if not is_blank(frame)] or frames
+    return [np.asarray(frame, float_of(stack.dtype)) for frame in alive]
 
 
 def _filled(frame: Pixels, mask: Mask) -> Pixels:

@@ -24,7 +24,8 @@ class Channel:
     `mean` and `spread` normalise stabilised values for the network. `recording`, which only
     training asks for, says how the file's pixels were cut off and rounded. `flat_areas` evens out
     what is left of noise alone; None until it is learned. `doubted` says that texture and
-    noise could not be told apart.
+    noise could not be told apart, `blank` that there was nothing to learn from: then the noise is
+    that of another channel, and pixels stay as they are.
     """
 
     noise: NoiseModel
@@ -34,6 +35,7 @@ class Channel:
     recording: Recording = UNTOUCHED
     flat_areas: FlatAreas | None = None
     doubted: bool = False
+    blank: bool = False
 
     def stabilised(self, values: Pixels) -> Image:
         """Map stack values, any shape and dtype, to float32 with noise of std about 1."""
@@ -52,6 +54,8 @@ class Channel:
 
         Brightness is held, and a pixel that was left alone keeps its value to the last bit.
         """
+        if self.blank:
+            return original.astype(np.float64)
         values = self.brightness(self.noise.stabiliser.inverse(estimate))
         unchanged = estimate == self.stabilised(original)
         exact: Values = np.where(unchanged, original.astype(np.float64), values)

@@ -14,11 +14,12 @@ import numpy as np
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.clipping import UNTOUCHED
+from training_core.noise.even_windows import TINY
 from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, centre, sampled_frames
-from training_core.unmeasured import measured_frame
+from training_core.unmeasured import seen_frames
 from training_core.wording import figure
 
 from .brightness import BrightnessCurve
@@ -48,8 +49,11 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     mine = known if len(known) > 1 else known * count
     own = stack.name in denoiser.card.get("trained_on", ())
     by_noise = denoiser.settings.denoiser.network == PRETRAINED
+    names = [
+        f"channel {n} of {stack.name}" if count > 1 else stack.name for n in range(1, count + 1)
+    ]
     channels = tuple(
-        _suited(channel, _frames(stack, n), "" if own else stack.name, run, by_noise=by_noise)
+        _suited(channel, _frames(stack, n), "" if own else names[n], run, by_noise=by_noise)
         for n, channel in enumerate(mine)
     )
     return denoiser if channels == mine else replace(denoiser, channels=channels)
@@ -58,9 +62,7 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
 def _frames(stack: Stack, channel: int) -> list[Image]:
     frames = [i for i in range(stack.frame_count) if stack.channel_of(i) == channel]
     some = sorted({frames[i * len(frames) // stack.frame_count] for i in sampled_frames(stack)})
-    filled = ((i, measured_frame(stack, i)[0]) for i in some)
-    seen = (stack.raw_frame(i) if frame is None else frame for i, frame in filled)
-    return [np.asarray(centre(frame), np.float32) for frame in seen]
+    return [centre(frame) for frame in seen_frames(stack, some)]
 
 
 def _suited(
@@ -69,10 +71,18 @@ def _suited(
     noise = channel.noise
     if isinstance(noise, PublishedNoise) or not any(np.ptp(frame) for frame in frames):
         return channel
+    if channel.blank:
+        if name:
+            run.note(
+                f"The model has learned nothing for {name}, which was blank in its training: it is "
+                "left as it is. Train on this stack to denoise it.",
+                warning=True,
+            )
+        return channel
     own = fit_stabiliser(frames, noise.covariance)
     values = np.concatenate([frame.ravel() for frame in frames])
     usual = float(np.median(values))
-    strength = own.sigma(usual) / max(noise.stabiliser.sigma(usual), 1e-30)
+    strength = own.sigma(usual) / max(noise.stabiliser.sigma(usual), TINY)
     below = float((values <= noise.stabiliser.floor).mean())
     if 1 / UNLIKE < strength < UNLIKE and below < BELOW:
         return channel

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training_core.stack import Image, Pixels, Values
 
-from .even_windows import PURE, Windows
+from .even_windows import PURE, TINY, Windows
 from .strength_curve import fine_energy
 
 STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inverse rises again
@@ -118,7 +118,7 @@ def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) ->
         that brings the noise to a standard deviation of about 1.
     """
     windows = Windows.of(frames)
-    expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), 1e-30))
+    expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), TINY))
     gain = read = 0.0
     for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them
         gain, read, typical = _fit_line(windows, windows.smoothest(expected), covariance)
@@ -127,7 +127,7 @@ def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) ->
     if gain <= 0 or gain * bright + read < WORTH_STABILISING * (gain * dark + read):
         # Around zero, where float32 is exact enough also for large values with little noise.
         middle = float(np.median(windows.mean))
-        return Stabiliser(offset=middle, scale=float(np.sqrt(max(typical, 1e-30))))
+        return Stabiliser(offset=middle, scale=float(np.sqrt(max(typical, TINY))))
     return Stabiliser(gain, read)
 
 
@@ -141,7 +141,11 @@ def _fit_line(
     whole = measured if covariance is None else fine / fine_energy(covariance)
     variance = fine * np.median((whole / fine)[purity < PURE])
     mean = np.array([windows.mean[g].mean() for g in groups])
-    weight = 1 / (np.maximum(variance, 1e-30) * purity**2)
-    terms = np.stack([mean, np.ones_like(mean)], axis=1)
-    slope, intercept = np.linalg.lstsq(terms * weight[:, None], variance * weight, rcond=None)[0]
-    return float(slope), float(intercept), float(np.median(variance))
+    typical = max(float(np.median(variance)), TINY)
+    weight = typical / (np.maximum(variance, TINY) * purity**2)
+    # From the middle and in units of the span: far from zero the terms would be alike.
+    middle, span = float(mean.mean()), float(np.ptp(mean)) or 1.0
+    terms = np.stack([(mean - middle) / span, np.ones_like(mean)], axis=1)
+    wanted = variance / typical * weight
+    slope, height = typical * np.linalg.lstsq(terms * weight[:, None], wanted, rcond=None)[0]
+    return float(slope / span), float(height - slope / span * middle), float(np.median(variance))

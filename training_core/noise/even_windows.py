@@ -41,6 +41,8 @@ def calmest(brightness: Values, restless: Values, classes: int = CLASSES) -> lis
 
 WINDOW_PX, BLOCK_PX = 16, 4
 MOST_WINDOWS = 20_000
+TINY = float(np.finfo(np.float64).tiny)
+ROUNDING = 1e-30  # of the squared mean: what float64 leaves of a constant
 PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
 
 
@@ -61,9 +63,9 @@ class Windows:
         columns = zip(*per_frame, strict=True)
         mean, fine, slow, whole, third = (np.concatenate(parts) for parts in columns)
         # Masked and saturated areas say nothing of the noise, nor does what rounding leaves there.
-        alive = fine > 1e-18 * mean**2
+        alive = fine > ROUNDING * mean**2
         alive |= not alive.any()
-        fine = np.maximum(fine, 1e-30)
+        fine = np.maximum(fine, TINY)
         return cls(*(values[alive] for values in (mean, fine, slow, whole, third)))
 
     def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:

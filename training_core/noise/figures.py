@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training_core.stack import Pixels, Values
+from training_core.stack import Pixels, Values, float_of
 
 from .covariance import LAGS, spectrum
 from .measurement import Measurement, same_both_ways
@@ -246,7 +246,9 @@ def _cut_off(counts: NDArray[np.intp], *, at_limit: bool) -> float:
 
 def _blockiness(frame: Pixels) -> float:
     """Give how much larger the difference is across one in eight columns; near 0 without blocks."""
-    step = np.abs(np.diff(frame.astype(np.float32), axis=1)).mean(axis=0, dtype=np.float64)
+    step = np.abs(np.diff(frame.astype(float_of(frame.dtype)), axis=1)).mean(
+        axis=0, dtype=np.float64
+    )
     excess = step[1:-1] - (step[:-2] + step[2:]) / 2
     count = excess.size // BLOCK_PX
     if count < LEAST_BLOCKS or not step.any():

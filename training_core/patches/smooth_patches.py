@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from training_core.errors import TooFewPatchesError
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import PatchSettings
-from training_core.stack import Image, Stack
+from training_core.stack import Image, Stack, float_of
 
 from .flatness import NoiseFloor, flatness_map
 from .homogeneity import homogeneity_map
@@ -26,6 +26,7 @@ from .window_scores import (
     coverage_map,
     fitting_size,
     score_windows,
+    usable_windows,
 )
 
 if TYPE_CHECKING:
@@ -257,16 +258,17 @@ def _spaced(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
-def cut_patches(stack: Stack, patches: SmoothPatches) -> NDArray[np.float32]:
+def cut_patches(stack: Stack, patches: SmoothPatches) -> Image:
     """Cut the patches out of the stack.
 
     Returns
     -------
     numpy.ndarray
-        (count, size, size) float32 in stack units, in the order of `patches.locations`.
+        (count, size, size) in stack units and in `float_of` their dtype, in the order of
+        `patches.locations`.
     """
     size = patches.patch_size_px
-    cut = np.empty((patches.count, size, size), np.float32)
+    cut = np.empty((patches.count, size, size), float_of(stack.dtype))
     for index in np.unique(patches.locations[:, 0]):
         here = np.flatnonzero(patches.locations[:, 0] == index)
         windows = np.lib.stride_tricks.sliding_window_view(stack.frame(int(index)), (size, size))
@@ -330,6 +332,26 @@ def split_channels(stack: Stack) -> list[Stack]:
     parts = np.moveaxis(stack.pixels, stack.axes.index("C"), 0)
     axes = stack.axes.replace("C", "")  # frames have other numbers then
     return [replace(stack, pixels=part, axes=axes, not_finite={}) for part in parts]
+
+
+def blank_channels(stacks: Sequence[Stack], settings: PatchSettings) -> list[int]:
+    """Give the channels, counted from 0, in which no window of any frame has values to search.
+
+    So are those of a dye that was switched off, or that is saturated everywhere. None of stacks
+    without channels, or with such alone: those are refused later, with the reason.
+    """
+    if not all("C" in stack.axes for stack in stacks):
+        return []
+    parts = [split_channels(stack) for stack in stacks]
+    numbers = range(min(map(len, parts)))
+    blank = [n for n in numbers if all(_is_blank(mine[n], settings) for mine in parts)]
+    return blank if len(blank) < len(numbers) else []
+
+
+def _is_blank(channel: Stack, settings: PatchSettings) -> bool:
+    size = fitting_size(channel.frame_shape, settings.patch_size_px)
+    frames = (channel.frame(index) for index in range(channel.frame_count))
+    return not any(usable_windows(frame, size, settings.stride_px).any() for frame in frames)
 
 
 def _refuse_too_few(joined: Sequence[Image], sentences: Sequence[str], run: Run) -> None:

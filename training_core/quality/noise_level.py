@@ -16,6 +16,7 @@ WINDOW_PX = 16
 MOST_WINDOWS = 8192
 SMALLEST_WINDOW_PX = 4
 BRIGHTNESS_GROUPS = 8
+ROUNDING = 1e-30  # of the mean square
 
 
 def estimate_noise_sigma(stack: Stack) -> float:
@@ -136,7 +137,7 @@ def _spectra(tiles: Values) -> Values:
     flat -= (flat @ terms) @ terms.T
     power: Values = np.abs(np.fft.fft2(flat.reshape(tiles.shape))) ** 2 / size**2
     # What float64 rounding leaves of a constant window is not noise.
-    power[power.mean(axis=(1, 2)) < 1e-18 * np.square(tiles).mean(axis=(1, 2))] = 0
+    power[power.mean(axis=(1, 2)) < ROUNDING * np.square(tiles).mean(axis=(1, 2))] = 0
     return power
 
 

@@ -16,7 +16,8 @@ from training_core.noise.clipping import Recording
 from training_core.noise.local_strength import is_ct, turns
 from training_core.noise.measurement import measure_noise
 from training_core.noise.model import noise_of
-from training_core.stack import Image
+from training_core.patches.smooth_patches import blank_channels
+from training_core.stack import Image, Stack
 from training_core.wording import in_doubt
 
 from .material import Material
@@ -47,6 +48,32 @@ def learn_channels(
     if doubted:
         task.run.note(in_doubt(doubted, len(channels)), warning=True)
     return channels, any(turning for _, turning in learned)
+
+
+def without_blank(
+    stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task
+) -> tuple[list[Stack], list[Stack], list[int]]:
+    """Give stacks and repeats without the channels that hold nothing, and which these are."""
+    blank = blank_channels(stacks, task.settings.patches)
+    if not blank:
+        return list(stacks), list(repeats), []
+    some = [n for n in range(stacks[0].shape[stacks[0].axes.index("C")]) if n not in blank]
+    named = " and ".join(str(n + 1) for n in blank)
+    task.run.note(
+        f"Channel {named} of {stacks[0].name} holds hardly any differing values, as where a dye is "
+        "switched off or all is saturated: it is left as it is and not counted in what follows.",
+        warning=True,
+    )
+    seen, again = ([one.of_channels(some) for one in of] for of in (stacks, repeats))
+    return seen, again, blank
+
+
+def with_blank(learned: Sequence[Channel], blank: Sequence[int]) -> tuple[Channel, ...]:
+    """Give the learned channels, and among them those of these numbers, of which none was."""
+    channels = list(learned)
+    for number in blank:
+        channels.insert(number, replace(learned[0], blank=True))
+    return tuple(channels)
 
 
 def _learned(number: int, material: Material, patches: Image, task: Task) -> tuple[Channel, bool]:
