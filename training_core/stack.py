@@ -291,7 +291,7 @@ def is_blank(frame: Pixels) -> bool:
 
 
 SAMPLED_PIXELS = 2048 * 2048
-FEWEST_SAMPLED = 256 * 256
+TINY_PX, FEWEST_SAMPLED = 64 * 64, 512 * 512
 
 
 def sampled_frames(stack: Stack) -> list[int]:
@@ -300,8 +300,9 @@ def sampled_frames(stack: Stack) -> list[int]:
     These are up to 8, and more only of tiny frames, of which 8 hold too little to measure.
     """
     height, width = stack.frame_shape
-    wanted = max(8, -(-FEWEST_SAMPLED // (height * width)))
-    count = min(wanted, max(1, SAMPLED_PIXELS // (height * width)), stack.frame_count)
+    size = height * width
+    wanted = 8 if size >= TINY_PX else -(-FEWEST_SAMPLED // size)
+    count = min(wanted, max(1, SAMPLED_PIXELS // size), stack.frame_count)
     return [int(i) for i in np.linspace(0, stack.frame_count - 1, count).round()]
 
 

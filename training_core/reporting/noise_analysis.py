@@ -266,7 +266,7 @@ class NoiseAnalysis:
 def analyse_noise(
     stack: Stack, settings: PatchSettings | None = None, *, run: Run = SILENT
 ) -> list[NoiseAnalysis]:
-    """Analyse the noise of each channel, on up to 8 frames of it spread over the stack.
+    """Analyse the noise of each channel, on frames of it spread over the stack.
 
     It takes about half a second per megapixel, of which no more than four are looked at, and loads
     no torch. A stack that nothing can be measured on gets an analysis that says why.
