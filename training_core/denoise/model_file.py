@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,18 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from training_core.compute.device import choose_device
-from training_core.compute.state_file import State, checksum
+from training_core.compute.state_file import UNREADABLE, State, checksum
 from training_core.draft import draft
-from training_core.errors import ModelError, OutputError, SettingsError
+from training_core.errors import InputError, ModelError, OutputError, SettingsError
+from training_core.io.damaged_files import shown
+from training_core.io.source_file import FileMark
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.compound_poisson import Photons
+from training_core.noise.covariance import LAGS
 from training_core.noise.generator import (
     KERNEL_PX,
     MeasuredGenerator,
@@ -38,9 +40,24 @@ from training_core.settings import Settings
 from .brightness import BrightnessCurve
 from .channel import Channel
 from .denoiser import Denoiser
-from .flat_areas import FlatAreas
+from .flat_areas import BLOCK, TESTS, FlatAreas
+from .model_card import (
+    ANY,
+    NOT_NEGATIVE,
+    STABILISED,
+    STRENGTH,
+    FieldError,
+    Number,
+    check_card,
+    check_curve,
+    check_tensor,
+    check_weights,
+    plain_story,
+)
 
 FORMAT = "g2g-1"
+MOST_BYTES = 2**30  # far more than any model
+MOST_SIGMAS = 100  # of the noise, which brightness is corrected by
 
 
 def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) -> Path:
@@ -106,6 +123,7 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
         "mean": channel.mean,
         "spread": channel.spread,
         "doubted": channel.doubted,
+        "blank": channel.blank,
         "stabiliser": noise.stabiliser.to_dict(),
         "generator": type(noise.generator).__name__,
         "match": asdict(noise.match) if noise.match else None,
@@ -125,6 +143,8 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
     card, tensors = _read(path)
     place = choose_device(device)
     try:
+        check_card(card)
+        story = plain_story(card.get("card") or {}, "card")
         chosen = card["settings"]["denoiser"]
         chosen.pop("anchor", None)  # of 0.1.0, and nothing to a result
         if chosen.get("network") == "residual-unet":
@@ -133,30 +153,31 @@ def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
                 "Train the denoiser again."
             )
         settings = Settings.from_dict(card["settings"])
-        network = _filled(build_network(settings.denoiser), _under(tensors, "network"), place)
-        neighbours = int(card.get("neighbours", 0))  # of 0.1.0 there is none
-        share = float(card.get("collaboration", 1.0))
-        sigma = card.get("even_noise")  # nor this
-        even = EvenNoise(float(sigma)) if sigma else None
+        weights = _under(tensors, "network")
+        network = _filled(build_network(settings.denoiser), weights, place, "network")
+        sigma = card.get("even_noise")
         channels = tuple(
             channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)
-            for number, part in enumerate(card["channels"] or [{}])
+            for number, part in enumerate(card["channels"])
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, SettingsError) as error:
+    except (FieldError, SettingsError) as error:
+        raise ModelError(
+            f"{path.name} cannot be used: {shown(error)}. Train it again or use another copy."
+        ) from error
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise ModelError(
             f"{path.name} cannot be used: a part of the model is missing or damaged. "
             "Train it again or use another copy."
         ) from error
-    story = card.get("card", {})
     return Denoiser(
         network,
         channels,
         settings,
         place,
         story,
-        neighbours=neighbours,
-        collaboration=share,
-        even_noise=even,
+        neighbours=card.get("neighbours") or 0,  # of 0.1.0 there are none of these
+        collaboration=1.0 if card.get("collaboration") is None else card["collaboration"],
+        even_noise=None if sigma is None else EvenNoise(float(sigma)),
     )
 
 
@@ -165,21 +186,32 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ModelError(f"There is no model file {path}.")
     if not path.is_file():  # a pipe would be waited for
         raise ModelError(f"{path} is no file.")
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ModelError(f"{path.name} is no model file (.g2g): it has {size / 2**30:.1f} GB.")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            about = metadata.get("g2g", "null")
-            card = json.loads(about)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        # Read, not mapped: a map kills the process when the file is cut meanwhile.
+        content = FileMark.of(path).read(0, size).tobytes()
+        tensors = load(content)
+        length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+        about = metadata.get("g2g", "null")
+        card = json.loads(about)
+    except InputError as error:
+        raise ModelError(str(error)) from error
+    except (*UNREADABLE, AttributeError, RuntimeError) as error:
         raise ModelError(f"{path.name} is damaged or is no model file (.g2g).") from error
     written = metadata.get("checksum")  # models of 0.1.0 have none
     if written is not None and written != str(checksum(about, tensors)):
         raise ModelError(
             f"{path.name} is damaged: what it holds is not what was written. Use another copy."
         )
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise ModelError(f"{path.name} is no model of this version of g2g desktop.")
+    found = card.get("format") if isinstance(card, dict) else None
+    if found != FORMAT:
+        raise ModelError(
+            f"{path.name} is no model of this version of g2g desktop: its format is "
+            f"{shown(repr(found))}, and {FORMAT!r} is needed."
+        )
     return card, tensors
 
 
@@ -188,9 +220,8 @@ def _under(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key[len(start) :]: value for key, value in tensors.items() if key.startswith(start)}
 
 
-def _filled(network: nn.Module, weights: dict[str, Tensor], place: torch.device) -> Any:
-    if not all(bool(torch.isfinite(values).all()) for values in weights.values()):
-        raise ValueError("weights that are not finite")
+def _filled(network: nn.Module, weights: dict[str, Tensor], place: torch.device, name: str) -> Any:
+    check_weights(network, weights, name)
     network.load_state_dict(weights)
     return network.to(place).eval()
 
@@ -198,6 +229,7 @@ def _filled(network: nn.Module, weights: dict[str, Tensor], place: torch.device)
 def channel_from(state: State, place: torch.device) -> Channel:
     """Build a channel from its `channel_state`, with its generator on a device."""
     card, tensors = state["card"], state["tensors"]
+    _check_channel(tensors)
     arrays = {name: value.numpy() for name, value in tensors.items() if "generator" not in name}
     noise = noise_of(
         Photons.from_dict(card.get("photons")),  # of 0.1.0 there are none
@@ -209,24 +241,52 @@ def channel_from(state: State, place: torch.device) -> Channel:
         card["patches"],
     )
     brightness = BrightnessCurve(arrays["brightness.levels"], arrays["brightness.shifts"])
+    most = np.abs(brightness.levels).max() + MOST_SIGMAS * noise.stack_sigma()
+    if not np.abs(brightness.shifts).max() <= most:
+        raise FieldError(f"its part 'brightness.shifts' is beyond {most:g}")
     kept = _under(tensors, "flat_areas")  # in models of 0.1.0 there is nothing
     flat_areas = FlatAreas.from_tensors(kept) if kept else None
     mean, spread = float(card["mean"]), float(card["spread"])
-    numbers = (mean, spread, *card["stabiliser"].values(), *noise.curve.sigmas, noise.patches)
-    sound = spread > 0 and all(math.isfinite(number) for number in numbers)
-    parts = (noise.covariance, noise.curve.levels, brightness.levels, brightness.shifts)
-    if not sound or not all(np.isfinite(part).all() for part in parts):
-        raise ValueError("numbers that are not finite")
-    doubted = bool(card.get("doubted"))
-    return Channel(noise, mean, spread, brightness, flat_areas=flat_areas, doubted=doubted)
+    doubted, blank = (bool(card.get(name)) for name in ("doubted", "blank"))
+    return Channel(
+        noise, mean, spread, brightness, flat_areas=flat_areas, doubted=doubted, blank=blank
+    )
+
+
+def _check_channel(tensors: dict[str, Tensor]) -> None:
+    check_curve(tensors["curve.levels"], tensors["curve.sigmas"], "curve", STABILISED, STRENGTH)
+    check_curve(tensors["brightness.levels"], tensors["brightness.shifts"], "brightness", ANY, ANY)
+    covariance = tensors["covariance"]
+    check_tensor(covariance, "covariance", (KERNEL_PX, KERNEL_PX), limits=STABILISED)
+    if covariance[LAGS, LAGS] <= 0:
+        raise FieldError("its part 'covariance' has no variance in the middle")
+    if "flat_areas.cells_px" in tensors:
+        scales = len(
+            check_tensor(
+                tensors["flat_areas.cells_px"],
+                "flat_areas.cells_px",
+                (None,),
+                torch.int64,
+                Number(1, 64, whole=True),
+            )
+        )
+        for name, count in (("powers", BLOCK**2), ("limits", TESTS)):
+            part = f"flat_areas.{name}"
+            check_tensor(tensors[part], part, (scales, count), torch.float32, NOT_NEGATIVE)
 
 
 def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> Any:
     """Build the generator of a class name; a name that nobody knows is a KeyError."""
+    if kind == "ResampledNoise":
+        size = weights["patches"].shape[-1] if weights["patches"].ndim else 0
+        square = (None, size, size)
+        check_tensor(weights["patches"], "generator.patches", square, torch.float32, STABILISED)
+        ways = Number(0, 7, whole=True)
+        check_tensor(weights["ways"], "generator.ways", (None,), torch.int64, ways)
     kinds: dict[str, Callable[[], nn.Module]] = {
         "StationaryGenerator": StationaryGenerator,
         "MeasuredGenerator": MeasuredGenerator,
         "ResampledNoise": lambda: ResampledNoise(weights["patches"], weights["ways"]),
         "NoiseGenerator": NoiseGenerator,
     }
-    return _filled(kinds[kind](), weights, place)
+    return _filled(kinds[kind](), weights, place, "generator")
