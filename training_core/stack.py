@@ -252,6 +252,29 @@ def _tell_clipped(result: Stack, given: Stack, run: Run, into: Pixels | None) ->
         run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
 
 
+def tell_useless(result: Stack, given: Stack, run: Run) -> None:
+    """Warn of frames of a result that are constant, not finite, or those of the given stack."""
+    found = {"hold pixels that are no numbers": 0, "are constant": 0, "are those of the input": 0}
+    for index in range(given.frame_count):
+        frame, original = result.raw_frame(index), given.raw_frame(index)
+        known = original[np.isfinite(original)]
+        if not known.size or known.min() == known.max():
+            continue  # there was nothing to denoise
+        broken = not np.isfinite(frame[np.isfinite(original)]).all()
+        even = not broken and np.ptp(frame) == 0
+        same = not broken and _is_same(cast(frame, given.dtype, original)[0], original)
+        for what, applies in zip(found, (broken, even, same), strict=True):
+            found[what] += bool(applies)
+    for what, count in found.items():
+        if count:
+            told = f"{count} of {given.frame_count} frames of the result {what}"
+            run.note(f"{told}; look at them before you use them.", warning=True)
+
+
+def _is_same(frame: Pixels, original: Pixels) -> bool:
+    return np.array_equal(frame, original, equal_nan=frame.dtype.kind == "f")
+
+
 def _float_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     """Give the smallest and largest float64 that an integer dtype can hold."""
     info = np.iinfo(dtype)

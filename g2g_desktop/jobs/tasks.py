@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
 from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import cast_like, tell_clipped
+from training_core.stack import cast_like, tell_clipped, tell_useless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +94,7 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     device.limit_threads()
     denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
     tell_clipped(denoised, stack, run)
+    tell_useless(denoised, stack, run)
     return denoised
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from training_core.errors import InputError
-from training_core.stack import IntensityRange, Stack, cast, check_trainable
+from training_core.run import Note, Run
+from training_core.stack import IntensityRange, Stack, cast, check_trainable, tell_useless
 
 
 def test_frames_count_over_all_axes_last_fastest():
@@ -109,3 +110,30 @@ def test_the_published_units_are_measured_over_all_stacks_where_white_is_unknown
     assert IntensityRange.published([bright, dark]) == both
     mixed = IntensityRange.published([eight_bit, bright])
     assert mixed.offset + mixed.scale == pytest.approx(3998.0, abs=0.01)
+
+
+def test_a_result_of_no_use_is_never_given_without_a_word() -> None:
+    noisy = np.random.default_rng(0).poisson(50, (4, 16, 16)).astype(np.uint16)
+    noisy[3] = 7  # blank: nothing to denoise
+    given, result = Stack(noisy, "TYX"), np.full(noisy.shape, 50.0, np.float32)
+    result[0] = noisy[0] + 0.3  # which the file's integers do not show
+    result[1] = np.linspace(40, 60, 256).reshape(16, 16)
+    notes: list[Note] = []
+    run = Run(lambda event: notes.append(event) if isinstance(event, Note) else None)
+    tell_useless(given.with_pixels(result), given, run)
+    assert all(note.warning for note in notes)
+    assert [note.text.partition(";")[0] for note in notes] == [
+        "1 of 4 frames of the result are constant",
+        "1 of 4 frames of the result are those of the input",
+    ]
+    result[1, 3, 3] = np.inf
+    notes.clear()
+    tell_useless(given.with_pixels(result), given, run)
+    assert notes[0].text.startswith("1 of 4 frames of the result hold pixels that are no numbers")
+
+
+def test_pixels_that_were_no_numbers_may_stay_so() -> None:
+    noisy = np.random.default_rng(0).normal(size=(2, 16, 16))
+    noisy[0, 2:5], noisy[1] = np.nan, np.nan
+    result = noisy / 2
+    tell_useless(Stack(result, "TYX"), Stack(noisy, "TYX"), Run(pytest.fail))

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_core.errors import OutputError
+
+from .terminal import silence
+
 if TYPE_CHECKING:
     from .batch import Result
 
@@ -31,7 +35,16 @@ def answer(
         lines = [f"{_label(k)}: {_readable(v)}" for k, v in shown.items()]
         text = "\n".join(lines + [_outcome(result) for result in results])
     encoding = sys.stdout.encoding or "utf-8"  # a name may hold what the terminal cannot show
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        silence(sys.stdout)
+        made = [result.output for result in results if result.output]
+        raise OutputError(
+            f"The answer cannot be written to standard output ({error.strerror})"
+            f"{', but made was ' if made else ''}{' and '.join(made)}."
+        ) from error
     return SOME_FAILED if any(result.error for result in results) else DONE
 
 

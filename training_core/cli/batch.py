@@ -13,9 +13,10 @@ import numpy as np
 from training_core.errors import CoreError, OutputError
 from training_core.io.readers import list_inputs, open_stack
 from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
-from training_core.run import Run
-from training_core.stack import Stack, cast_like, check_trainable
+from training_core.run import Cancelled, Run
+from training_core.stack import Stack, cast_like, check_trainable, tell_useless
 
+from .failure import sentence
 from .outputs import check_outputs
 from .resume import Existing
 
@@ -123,8 +124,8 @@ class Batch:
             started = time.monotonic()
             try:
                 self._denoise_one(path, target, work, run, existing, as_float)
-            except (CoreError, MemoryError) as error:
-                if self.alone:
+            except Exception as error:  # whatever it is, the other stacks go on
+                if self.alone or isinstance(error, Cancelled):
                     raise
                 results.append(_failure(path, error, time.monotonic() - started, run))
             else:
@@ -148,6 +149,7 @@ class Batch:
                 denoised = denoised.with_pixels(np.asarray(denoised.pixels, np.float32))
             else:
                 denoised = cast_like(denoised, stack, run)
+            tell_useless(denoised, stack, run)
             target.parent.mkdir(parents=True, exist_ok=True)
             description = {"input": path.name, **made}
             write_stack(denoised, target, overwrite=overwrite, description=description, run=run)
@@ -197,8 +199,8 @@ def _name_with_folder(path: Path) -> str:
     return f"{path.resolve().parent.name}_{_full_name(path)}"
 
 
-def _failure(path: Path, error: BaseException, seconds: float, run: Run) -> Result:
-    reason = str(error) or "There is not enough memory for it."
+def _failure(path: Path, error: Exception, seconds: float, run: Run) -> Result:
+    reason = sentence(error)
     run.note(f"{path.name} is left out: {reason}", warning=True)
     return Result(str(path), None, seconds, reason)
 

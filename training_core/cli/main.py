@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from training_core.errors import CoreError, UsageError
+from training_core.errors import UsageError
 from training_core.io.tiff_writer import program
 from training_core.run import Cancelled, Run
 from training_core.settings import Settings, limits_of
 
 from . import commands as work
-from .terminal import Terminal
+from .failure import is_foreseen, sentence
+from .terminal import Terminal, silence
+
+if sys.platform == "linux":
+    import resource
 
 BAD_INPUT, CANCELLED = 2, 130
+LEAST_MEMORY = 2**30  # with less torch aborts the process
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,45 +40,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Read when torch is imported: its threads then sleep between two steps instead of spinning,
     # which on a busy machine is several times faster.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    terminal = Terminal(sys.stderr)
+    terminal = Terminal(sys.stderr or io.StringIO())  # closed, it tells nobody
     run = Run(terminal)
     try:
+        _check_process()
         arguments = _parser().parse_args(argv)
         with _interruptible(run):
             code: int = arguments.command(arguments, run)
-    except CoreError as error:
-        terminal.close()
-        terminal.say(f"g2g: {error}")
-        return BAD_INPUT
-    except MemoryError:
-        terminal.close()
-        terminal.say("g2g: There is not enough memory for this stack; try a smaller part of it.")
-        return BAD_INPUT
     except (Cancelled, KeyboardInterrupt):
         terminal.close()
         terminal.say("g2g: Cancelled.")
         return CANCELLED
-    except BrokenPipeError:
-        # Nobody reads the answer any more; what is left of it must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return work.INTERNAL_ERROR
+    except BrokenPipeError:  # nobody reads any more
+        silence(sys.stdout)
+        return BAD_INPUT
     except Exception as error:  # noqa: BLE001 - the last catch: a sentence instead of a traceback
         terminal.close()
-        terminal.say(f"g2g: {_reported(error)}")
-        return work.INTERNAL_ERROR
+        terminal.say(f"g2g: {sentence(error)}")
+        return BAD_INPUT if is_foreseen(error) else work.INTERNAL_ERROR
     return code
 
 
-def _reported(error: Exception) -> str:
-    """Keep what is needed to find a fault of the program, and say where."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="g2g-fault-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write(f"{program()}\n{''.join(traceback.format_exception(error))}")
-    return (
-        f"This is a fault of the program ({type(error).__name__}), not of your files. Please "
-        f"report it with {log.name}."
-    )
+def _check_process() -> None:
+    """Refuse to begin what could only end in an abort or without an answer."""
+    if sys.stdout is None:
+        raise UsageError("Standard output is closed, so there is nowhere to answer; leave it open.")
+    if sys.platform == "linux":
+        allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
+            raise UsageError(
+                f"Only {allowed / 2**30:.1f} GB of memory are allowed here (ulimit -v); at least "
+                f"{LEAST_MEMORY / 2**30:.0f} GB are needed."
+            )
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 from typing import TextIO
 
 from tqdm import tqdm
@@ -52,7 +54,12 @@ class Terminal:
     def say(self, text: str) -> None:
         """Write one line, above the bar where there is one."""
         encoding = self._stream.encoding or "utf-8"
-        tqdm.write(text.encode(encoding, "backslashreplace").decode(encoding), file=self._stream)
+        told = text.encode(encoding, "backslashreplace").decode(encoding)
+        try:
+            tqdm.write(told, file=self._stream)
+            self._stream.flush()
+        except OSError:  # nobody listens any more, which must not end the work
+            silence(self._stream)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -86,3 +93,9 @@ class Terminal:
 
 def _left(event: StepsDone) -> str:
     return "" if event.seconds_left is None else f"about {duration(event.seconds_left)} left"
+
+
+def silence(stream: TextIO) -> None:
+    """Let a stream that cannot be written to lead nowhere, so that nothing fails at exit."""
+    with suppress(OSError):  # a stream of a test has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

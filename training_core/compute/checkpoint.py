@@ -89,8 +89,8 @@ class Checkpoint:
 
     @property
     def begun(self) -> bool:
-        """Whether more is kept than what the job is about."""
-        return any(path.stem != JOB for path in self._files())
+        """Whether a part is kept, beside what the job is about."""
+        return any(path.suffix == PART and path.stem != JOB for path in self._files())
 
     def _fingerprint(self, name: str) -> str:
         """Give a digest of job and part; no other part is ever used in its place."""

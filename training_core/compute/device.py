@@ -20,7 +20,13 @@ from .memory import free_memory, give_memory_back, keep_memory
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
 # What PyTorch's allocators, cuBLAS and cuDNN say when they get no memory.
-NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
+NO_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "ALLOC_FAILED",
+)
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
 

@@ -105,7 +105,10 @@ def _whole_or_nothing(path: Path) -> Iterator[Path]:
         with draft(path) as temporary:
             yield temporary
     except (OSError, InputError) as error:
-        raise OutputError(f"{path} cannot be written: {error}.") from error
+        # numpy says only how many bytes of a frame were written, not why.
+        full = isinstance(error, OSError) and error.errno is None
+        reason = "the disk is full, or files may not be as large here" if full else error
+        raise OutputError(f"{path} cannot be written: {reason}.") from error
 
 
 def _provenance(stack: Stack, description: Mapping[str, Any] | None) -> str:
