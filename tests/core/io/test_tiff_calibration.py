@@ -87,25 +87,3 @@ def test_tifffile_metadata_use_the_names_of_ome():
 )
 def test_bare_resolution_tags_count_only_where_they_are_fine(resolution, unit, expected):
     assert plain_calibration(resolution, unit).pixel_size == expected
-
-
-@pytest.mark.parametrize(
-    ("unit", "step", "seconds"),
-    [
-        ("msec", 50.0, 0.05),
-        ("ms", 50.0, 0.05),
-        ("minutes", 5.0, 300.0),
-        ("hr", 0.5, 1800.0),
-        ("Hours", 0.5, 1800.0),
-        ("day", 1.0, 86_400.0),
-        ("seconds", 2.0, 2.0),
-        ("fortnight", 1.0, None),
-    ],
-)
-def test_intervals_in_units_that_people_write(unit: str, step: float, seconds: float | None):
-    metadata = {"finterval": step, "tunit": unit}
-    assert imagej_calibration(metadata, (1.0, 1.0)).time_step_s == seconds
-    attributes = {"TimeIncrement": step, "TimeIncrementUnit": unit}
-    found = shaped_calibration(attributes)
-    assert found.time_step_s == seconds
-    assert ("ome_time" in found.extra) == (seconds is None)

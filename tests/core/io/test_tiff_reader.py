@@ -237,32 +237,6 @@ def test_what_does_not_fit_into_memory_is_refused_with_a_way_out(
 MOVIE = STACK[0, 0]
 
 
-def test_pages_of_one_size_are_one_image_however_they_are_stored(tmp_path: Path):
-    path = tmp_path / "movie.tif"
-    with tifffile.TiffWriter(path) as tif:
-        tif.write(MOVIE[0], metadata=None, contiguous=False)
-        for frame in MOVIE[1:]:
-            tif.write(frame, metadata=None, contiguous=False, compression="zlib")
-    stack = read_tiff(path)
-    assert (stack.axes, stack.warnings) == ("IYX", ())
-    np.testing.assert_array_equal(stack.pixels, MOVIE)
-
-
-@pytest.mark.parametrize("marked", [0, 1])
-def test_a_preview_is_not_the_image(tmp_path: Path, marked: int):
-    path = tmp_path / "preview.tif"
-    with tifffile.TiffWriter(path) as tif:
-        tif.write(MOVIE[0, ::4, ::4], metadata=None, contiguous=False, subfiletype=marked)
-        for frame in MOVIE:
-            tif.write(frame, metadata=None, contiguous=False)
-    stack = read_tiff(path)
-    np.testing.assert_array_equal(stack.pixels, MOVIE)
-    assert stack.warnings == (
-        "It holds 2 images of different sizes or types; only the largest, 4 x 20 x 30 pixels of "
-        "uint16, is read. Left out: 5 x 8 pixels of uint16.",
-    )
-
-
 @pytest.mark.parametrize("named", ["../secret.tif", "/etc/hostname", "secret.txt"])
 def test_ome_metadata_lead_to_no_file_that_is_no_tiff_beside(tmp_path: Path, named: str):
     folder = tmp_path / "folder"

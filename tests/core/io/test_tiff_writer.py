@@ -328,29 +328,3 @@ def test_real_files_come_back_as_tifffile_reads_them(
             assert second.dtype == first.dtype, source.name
             assert second.axes == first.axes or (first.kind, second.axes) == ("shaped", "QYX")
             np.testing.assert_array_equal(second.asarray(), first.asarray(), source.name)
-
-
-@pytest.mark.parametrize("imagej", [True, False])
-def test_an_interval_in_an_unknown_unit_is_written_as_it_was(tmp_path: Path, imagej: bool) -> None:
-    path = tmp_path / "a.tif"
-    pixels = np.zeros((3, 20, 30), np.uint16)
-    if imagej:
-        metadata = {"axes": "TYX", "finterval": 4.0, "tunit": "fortnight"}
-        tifffile.imwrite(path, pixels, imagej=True, metadata=metadata)
-    else:
-        metadata = {"axes": "TYX", "TimeIncrement": 4.0, "TimeIncrementUnit": "d "}
-        tifffile.imwrite(path, pixels, ome=True, photometric="minisblack", metadata=metadata)
-        xml = tifffile.tiffcomment(path).replace(
-            'TimeIncrementUnit="d "', 'TimeIncrementUnit="lunar"'
-        )
-        tifffile.tiffcomment(path, xml)
-    stack = open_stack(path)
-    assert stack.time_step_s is None
-    again = write_stack(stack, tmp_path / "b.tif")
-    with tifffile.TiffFile(again) as tif:
-        if imagej:
-            kept = tif.imagej_metadata
-            assert (kept["finterval"], kept["tunit"]) == (4.0, "fortnight")
-        else:
-            assert 'TimeIncrement="4.0"' in tif.ome_metadata
-            assert 'TimeIncrementUnit="lunar"' in tif.ome_metadata
