@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -113,14 +116,14 @@ class Batch:
         Raises
         ------
         OutputError
-            If a result cannot be written or would replace an input; nothing is done then.
+            If no result can be written, or one would replace an input; nothing is done then.
         """
-        targets = target_paths(self.paths, output)
-        check_outputs(targets, [*self.paths, *beside])
-        results = list(self.refused)
-        for number, (path, target) in enumerate(zip(self.paths, targets, strict=True), 1):
+        targets = dict(zip(self.paths, target_paths(self.paths, output), strict=True))
+        results = [*self.refused, *self._leave_out_unwritable(targets, run)]
+        check_outputs(targets.values(), [*self.paths, *beside])
+        for number, (path, target) in enumerate(targets.items(), 1):
             if not self.alone:
-                run.note(f"Stack {number} of {len(self.paths)}: {path.name}")
+                run.note(f"Stack {number} of {len(targets)}: {path.name}")
             started = time.monotonic()
             try:
                 self._denoise_one(path, target, work, run, existing, as_float)
@@ -132,6 +135,20 @@ class Batch:
                 seconds = time.monotonic() - started
                 results.append(Result(str(path), str(target), seconds, None))
         return results
+
+    def _leave_out_unwritable(self, targets: dict[Path, Path], run: Run) -> list[Result]:
+        """Take out those whose result cannot be written, such as for its long name; if not all."""
+        errors = {}
+        for path, target in targets.items():
+            try:
+                check_outputs([target], [])
+            except OutputError as error:
+                errors[path] = error
+        if errors and len(errors) == len(targets):
+            raise next(iter(errors.values()))
+        for path in errors:
+            del targets[path]
+        return [_failure(path, error, 0.0, run) for path, error in errors.items()]
 
     def _denoise_one(
         self, path: Path, target: Path, work: Work, run: Run, existing: Existing, as_float: bool
@@ -177,11 +194,15 @@ def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
     if output.is_file() or (is_file and output.suffix.lower() in SUFFIXES):
         raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
     # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
-    for naming in (_stem, _full_name, _name_with_folder):
-        names = [naming(path) for path in paths]
-        if len(set(names)) == len(names):
+    whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name
+    above = range(1, max((len(path.parts) for path in whole), default=1))
+    longer: list[Callable[[Path], str]] = [partial(_name_with_folders, count=n) for n in above]
+    for naming in (_stem, _full_name, *longer):
+        names = [naming(path) for path in whole]
+        # Many systems take A and a for one name, and letters with their accents apart.
+        if len({normalize("NFC", name).casefold() for name in names}) == len(names):
             return [output / f"{name}_denoised.tif" for name in names]
-    raise OutputError("Two of the stacks have the same name and folder name; denoise them apart.")
+    raise OutputError("Two of the stacks have the same name in the same folder; give each once.")
 
 
 def _stem(path: Path) -> str:
@@ -195,8 +216,8 @@ def _full_name(path: Path) -> str:
     return path.name.replace(".", "_")
 
 
-def _name_with_folder(path: Path) -> str:
-    return f"{path.resolve().parent.name}_{_full_name(path)}"
+def _name_with_folders(path: Path, count: int) -> str:
+    return "_".join((*path.parent.parts[1:][-count:], _full_name(path)))
 
 
 def _failure(path: Path, error: Exception, seconds: float, run: Run) -> Result:

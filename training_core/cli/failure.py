@@ -8,21 +8,27 @@ import tempfile
 import traceback
 
 from training_core.errors import CoreError
+from training_core.io.damaged_files import shown
 from training_core.io.tiff_writer import program
 
+REFUSALS = ("EACCES", "EPERM", "ENAMETOOLONG", "ENOTDIR", "ELOOP")  # of a path that was given
 SHORTAGES = ("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "EROFS", "EIO")
 
 
 def is_foreseen(error: Exception) -> bool:
     """Whether files, settings or what the system has left are the reason, not the program."""
-    short = isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in SHORTAGES
-    return short or isinstance(error, CoreError) or _is_out_of_memory(error)
+    kinds = (*SHORTAGES, *REFUSALS)
+    known = isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in kinds
+    return known or isinstance(error, CoreError) or _is_out_of_memory(error)
 
 
 def sentence(error: Exception) -> str:
     """Say what went wrong; of what nobody foresaw the details go into a log file."""
     if isinstance(error, CoreError):
         return str(error)
+    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in REFUSALS:
+        path = shown(error.filename or "A file")
+        return f"{path} cannot be used ({error.strerror}); choose another."
     if isinstance(error, OSError) and is_foreseen(error):
         return f"The system has no more of what is needed: {error.strerror}."
     if _is_out_of_memory(error):

@@ -152,7 +152,7 @@ def test_outputs_never_share_a_name(tmp_path: Path):
         "two_a_tif_denoised.tif",
     ]
     with pytest.raises(OutputError, match="same name"):
-        target_paths([tmp_path / "x/one/a.tif", tmp_path / "y/one/a.tif"], tmp_path)
+        target_paths([tmp_path / "one/a.tif", tmp_path / "two/../one/a.tif"], tmp_path)
 
 
 def test_one_file_is_no_output_for_several_stacks(tmp_path: Path):
