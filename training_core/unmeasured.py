@@ -11,13 +11,15 @@ from dataclasses import replace
 import numpy as np
 
 from .run import SILENT, Run
-from .stack import Image, Mask, Pixels, Stack, float_of, is_blank
+from .stack import SMALLEST_PX, Image, Mask, Pixels, Stack, float_of, is_blank
 
 FEWEST_PX = 1000  # of one value and in one piece; fewer may be chance
 SOLID_PX = 5  # side of what is all of that value somewhere
 EQUAL = 0.02  # of the pixels equal a neighbour: below, there is no padding
 MOST_VALUES = 3
 NEARLY_ALL = 0.9  # of the pixels of one value lie in large pieces: then it is padding's alone
+MOSTLY = 0.5  # of the pixels of a row of a bar have its colour, which writing leaves
+WRITTEN = 0.25  # of the pixels of writing have one value, where noise has many
 PASSES = 8
 ALONE = 0.1  # of its own excess: what the eight pixels around a hot one have, where a spot has .3
 SURPRISING = 3.0  # times what one pixel in a hundred has above its surroundings
@@ -42,8 +44,8 @@ def unmeasured(stack: Stack, index: int) -> Mask | None:
 def _padding(frame: Pixels) -> Mask | None:
     """Find large pieces of one exact value: borders, masks, what a scanner did not see.
 
-    Not those of the greatest value, which are saturated. Where photons are few, much is zero, but
-    no large piece is all zero.
+    Not those of the greatest value, which are saturated, unless they fill whole rows as the bar
+    below a scan does. Where photons are few, much is zero, but no large piece is all zero.
     """
     if min(frame.shape) <= SOLID_PX:
         return None
@@ -56,7 +58,10 @@ def _padding(frame: Pixels) -> Mask | None:
     found = np.zeros(frame.shape, bool)
     for value in values[np.argsort(-counts)][:MOST_VALUES]:
         alike = frame == value
-        if value == frame.max() or alike.sum() < FEWEST_PX:
+        if value == frame.max():
+            rows = alike.mean(axis=1, keepdims=True)
+            alike &= (rows > MOSTLY) & ((rows == 1).sum() >= SOLID_PX)
+        if alike.sum() < FEWEST_PX:
             continue
         solid = minimum_filter(alike, SOLID_PX, mode="nearest")
         share = float(alike.mean())
@@ -65,7 +70,18 @@ def _padding(frame: Pixels) -> Mask | None:
             if here.sum() > NEARLY_ALL * alike.sum():  # its thin ends, too
                 here = binary_propagation(here, np.ones((3, 3), bool), alike)
             found |= here
-    return found if found.any() else None
+    return _with_writing(frame, found) if found.any() else None
+
+
+def _with_writing(frame: Pixels, padding: Mask) -> Mask:
+    """Add what is written on padding, such as the data of a scan: narrow, and without noise."""
+    from scipy.ndimage import label, minimum_filter
+
+    pieces, _ = label(~padding, np.ones((3, 3)))
+    wide = minimum_filter(~padding, SMALLEST_PX, mode="nearest")
+    narrow: Mask = ~padding & ~np.isin(pieces, np.unique(pieces[wide]))
+    _, counts = np.unique(frame[narrow], return_counts=True)
+    return padding | narrow if counts.size and counts.max() > WRITTEN * counts.sum() else padding
 
 
 def hot_pixels(stack: Stack, index: int) -> Mask | None:

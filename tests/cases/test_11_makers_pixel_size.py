@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support.made_up import denoiser, noise_model, stack
+from training_core.denoise.tiled import denoise
 from training_core.io.makers_note import MakersNote, makers_note
 from training_core.io.readers import open_stack
 from training_core.io.tiff_writer import write_stack
 from training_core.patches.smooth_patches import find_smooth_patches
 from training_core.settings import PatchSettings
 from training_core.stack import PixelSize
+from training_core.unmeasured import unmeasured
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,3 +179,33 @@ def test_a_data_bar_gives_no_patches(tmp_path: Path):
 )
 def test_real_files(shared_data: Path, name: str, x_um: float):
     assert open_stack(shared_data / name).pixel_size.x_um == pytest.approx(x_um, rel=1e-5)
+
+
+@pytest.mark.parametrize(("ground", "ink"), [(0, 255), (30, 255), (255, 0), (30, 200)])
+def test_a_data_bar_comes_out_unchanged(ground: int, ink: int):
+    image = scan()
+    image[BAR:] = np.where(image[BAR:] == 0, ground, ink)
+    given = stack(image)
+
+    made = denoise(given, denoiser(noise_model())).pixels
+
+    np.testing.assert_array_equal(made[BAR:], image[BAR:])
+    assert (made[:BAR] != image[:BAR]).mean() > 0.9
+
+
+def test_narrow_things_with_noise_of_their_own_are_no_writing():
+    vessel = np.zeros((96, 96))
+    vessel[:, 40:48] = np.random.default_rng(2).normal(100, 10, (96, 8)).round()
+
+    found = unmeasured(stack(vessel), 0)
+
+    np.testing.assert_array_equal(found, vessel == 0)
+
+
+@pytest.mark.shared_data
+def test_the_bar_of_a_real_scan(shared_data: Path):
+    found = unmeasured(open_stack(shared_data / "stacks/sem_fei_rbc.tif"), 0)
+
+    assert found is not None
+    assert found[1028:].mean() > 0.95
+    assert not found[:1020].any()
