@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import lzma
 import struct
+import tokenize
 import zlib
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -27,6 +28,7 @@ DAMAGE = (
     struct.error,
     zlib.error,
     lzma.LZMAError,
+    tokenize.TokenError,
     BytesLengthException,
     InvalidDicomError,
 )

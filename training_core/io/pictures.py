@@ -126,7 +126,10 @@ def read_array(path: Path) -> Stack:
         When the file is damaged, holds Python objects, or has 1 or more than 5 dimensions.
     """
     try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # no value of it is looked at
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy warns of what Python 2 wrote
+            # No value of it is looked at.
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGE as error:
         raise InputError(
             f"{path.name} is damaged or holds no plain array ({brief(error)})."

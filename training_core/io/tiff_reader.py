@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
@@ -66,7 +67,7 @@ def _tiff_log() -> Iterator[list[str]]:
 def _opened(path: Path) -> Iterator[Any]:
     try:
         tif = tifffile.TiffFile(path)
-        if _leads_elsewhere(tif, path.parent):
+        if _misleads(tif, path.parent):
             tif.close()
             tif = tifffile.TiffFile(path, is_ome=False)
     except DAMAGE as error:
@@ -77,15 +78,32 @@ def _opened(path: Path) -> Iterator[Any]:
         yield tif
 
 
-def _leads_elsewhere(tif: Any, folder: Path) -> bool:
-    """Whether OME metadata name what is no TIFF of the same folder; nothing is followed then."""
-    description = tif.pages[0].description if len(tif.pages) else ""
-    named = re.findall(r'FileName="([^"]*)"', description) if "<OME" in description else []
-    return any(not _is_beside(html.unescape(name), folder) for name in set(named))
+def _misleads(tif: Any, folder: Path) -> bool:
+    """Whether OME metadata name what is no TIFF of the same folder, or more planes than can be.
+
+    Nothing is followed then, and no memory taken for planes that are not there.
+    """
+    try:
+        parts = list(ElementTree.fromstring(tif.ome_metadata or "<none/>").iter())
+    except ElementTree.ParseError:
+        return False  # tifffile does not follow these either
+    if any(math.prod(_counts(part.attrib)) > MOST_PLANES for part in parts):
+        return True
+    return any(
+        not _is_beside(name, folder) for name in {part.get("FileName", "") for part in parts}
+    )
+
+
+def _counts(attributes: Mapping[str, str]) -> Iterator[int]:
+    for name in ("SizeT", "SizeZ", "SizeC", "PlaneCount", "NumPlanes"):
+        with suppress(ValueError):  # no number: tifffile refuses it
+            yield int(attributes.get(name, 1))
 
 
 def _is_beside(name: str, folder: Path) -> bool:
     path = folder / name
+    if not name:
+        return True
     if name != path.name or not path.exists():
         return name == path.name  # tifffile says what is missing
     if not path.is_file():

@@ -66,13 +66,13 @@ def png(side: int, colours: int = 6) -> bytes:
     )
 
 
-def dicom(syntax: str, frames: int, content: bytes) -> bytes:
+def dicom(syntax: str, frames: int, content: bytes, shape: tuple[int, int] = (4096, 4096)) -> bytes:
     data = pydicom.Dataset()
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = syntax
     data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    data.Rows = data.Columns = 4096
+    data.Rows, data.Columns = shape
     data.NumberOfFrames, data.SamplesPerPixel, data.PixelRepresentation = frames, 1, 0
     data.BitsAllocated, data.BitsStored, data.HighBit = 16, 16, 15
     data.PhotometricInterpretation = "MONOCHROME2"

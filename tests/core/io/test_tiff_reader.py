@@ -235,6 +235,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_a_way_out(
 
 
 MOVIE = STACK[0, 0]
+GRAY = {"photometric": "minisblack"}
 
 
 @pytest.mark.parametrize("named", ["../secret.tif", "/etc/hostname", "secret.txt"])
@@ -256,3 +257,26 @@ def test_ome_metadata_lead_to_no_file_that_is_no_tiff_beside(tmp_path: Path, nam
     tifffile.tiffcomment(path, f"{head}{planes}{tail}")
     stack = read_tiff(path)
     np.testing.assert_array_equal(stack.pixels, MOVIE[:2])  # no plane of another file
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('SizeT="3"', 'SizeT="1000000000"'),
+        ('SizeT="3"', "SizeT = '&#49;000000000'"),
+        ('SizeT="3"', 'SizeT="40000" SizeW="1"'),
+        ('PlaneCount="3"', 'PlaneCount="1000000000"'),
+        ('SizeT="3"', 'SizeT="-3"'),
+    ],
+)
+def test_no_memory_is_taken_for_planes_that_only_the_metadata_know(
+    tmp_path: Path, old: str, new: str
+):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, MOVIE[:3], ome=True, metadata={"axes": "TYX"}, **GRAY)
+    text = tifffile.tiffcomment(path).replace(old, new).replace('SizeC="1"', 'SizeC="900"')
+    tifffile.imwrite(path, MOVIE[:3], description=text, metadata=None, **GRAY)
+
+    stack = read_tiff(path)
+
+    np.testing.assert_array_equal(stack.pixels, MOVIE[:3])
