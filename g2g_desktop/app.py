@@ -63,7 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.stack:
         window.commands.open_paths([Path(name) for name in options.stack])
     code = int(app.exec())
-    if Job.any_running():
+    if Job.any_running() or not window.centre.viewer.patches.close():
         # A calculation that does not end must not turn the end of the program into a crash.
         os._exit(code)
     return code

@@ -17,7 +17,7 @@ from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
 from g2g_desktop.model.actions import BY_ID
 from g2g_desktop.model.session import State
 
-from .paths import log_file, resource
+from .paths import home, log_file, resource
 from .preferences import save_preferences
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class Commands(QObject):
 
     def _folder(self) -> str:
         recent = self.preferences.recent
-        return str(Path(recent[0]).parent) if recent else str(Path.home())
+        return str(Path(recent[0]).parent) if recent else str(home())
 
 
 def reveal(path: Path) -> None:

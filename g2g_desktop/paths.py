@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import appdirs
 
 from training_core.resources import resource
 
-__all__ = ["log_file", "resource", "user_data_dir"]
+__all__ = ["home", "log_file", "resource", "user_data_dir"]
 
 APP_NAME = "g2g-desktop"
 
@@ -28,7 +31,30 @@ def log_file() -> Path:
     return _made(appdirs.user_log_dir(APP_NAME, appauthor=False)) / "g2g-desktop.log"
 
 
+def home() -> Path:
+    """Give the home of the user, or the folder that the program was started in."""
+    try:
+        return Path.home()
+    except RuntimeError:  # there is none
+        return Path.cwd()
+
+
 def _made(folder: str) -> Path:
+    """Make a folder, elsewhere where it cannot be or cannot be written to: the window must open."""
     path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        if path.is_absolute():  # else there is no home to put it into
+            path.mkdir(parents=True, exist_ok=True)
+            if os.access(path, os.W_OK):
+                return path
+    except OSError:
+        pass
+    path = _elsewhere() / path.name
+    path.mkdir(exist_ok=True)
     return path
+
+
+@cache
+def _elsewhere() -> Path:
+    """Give a folder that lasts as long as the computer runs."""
+    return Path(tempfile.mkdtemp(prefix=f"{APP_NAME}-"))

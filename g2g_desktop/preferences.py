@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
+
+from training_core.draft import draft
 
 from .paths import user_data_dir
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _MOST_RECENT = 8
+_MOST_BYTES, _LONGEST = 2**20, 2**14  # of the file, and of one text in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,12 @@ class Preferences:
 def load_preferences() -> Preferences:
     """Read the preferences; what is missing or damaged keeps its default, so the window opens."""
     try:
-        stored = json.loads(_file().read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Preferences()
-    except (OSError, ValueError) as error:
+        path = _file()
+        if not path.is_file():
+            return Preferences()
+        with path.open("rb") as file:
+            stored = json.loads(file.read(_MOST_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
         _LOG.warning("The preferences could not be read: %s", error)
         return Preferences()
     return _valid(stored if isinstance(stored, dict) else {})
@@ -51,11 +57,9 @@ def load_preferences() -> Preferences:
 
 def save_preferences(preferences: Preferences) -> None:
     """Write the preferences, whole or not at all."""
-    target = _file()
-    draft = target.with_suffix(".part")
     try:
-        draft.write_text(json.dumps(asdict(preferences), indent=1), encoding="utf-8")
-        os.replace(draft, target)
+        with draft(_file()) as temporary:
+            temporary.write_text(json.dumps(asdict(preferences), indent=1), encoding="utf-8")
     except OSError as error:
         _LOG.warning("The preferences could not be saved: %s", error)
 
@@ -69,9 +73,22 @@ def _valid(stored: dict[str, Any]) -> Preferences:
     for item in fields(Preferences):
         value = stored.get(item.name)
         if item.name == "recent" and isinstance(value, list):
-            kept["recent"] = tuple(entry for entry in value if isinstance(entry, str))
-        elif item.name != "recent" and isinstance(value, str):
+            kept["recent"] = tuple(entry for entry in value if _is_text(entry))[:_MOST_RECENT]
+        elif item.name != "recent" and _is_text(value):
             kept[item.name] = value
     if kept.get("theme") not in (None, "system", "light", "dark"):
         del kept["theme"]
+    if not re.fullmatch("([0-9a-f]{2})*", kept.get("geometry", "")):
+        del kept["geometry"]
     return Preferences(**kept)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is text that Qt and the file system take."""
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)  # which half a character in JSON cannot be
+    except UnicodeError:
+        return False
+    return len(value) <= _LONGEST

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from g2g_desktop.jobs.job import Job
+from g2g_desktop.jobs.latest_job import LatestJob
 from training_core.errors import CoreError
 from training_core.reporting.words import origin
 
@@ -42,7 +42,7 @@ class QualityPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._job: Job | None = None
+        self._job = LatestJob(self._on_succeeded, self._on_failed)
         self._unit = ""
         self.blind = QualityCard("Without a reference", self)
         self.learned = QualityCard("What was learned and chosen", self)
@@ -94,19 +94,11 @@ class QualityPanel(QWidget):
         self.reference.say([], NO_REFERENCE if reference is None else MEASURING)
         self.add_button.setEnabled(True)
         self.add_button.setText(ADD if reference is None else "Another reference image...")
-        self._job = Job(partial(_measure, noisy, denoised, reference))
-        self._job.succeeded.connect(self._on_succeeded)
-        self._job.failed.connect(self._on_failed)
-        self._job.start()
+        self._job.start(partial(_measure, noisy, denoised, reference))
 
     def stop(self) -> None:
         """Give up the measurement under way, if there is one."""
-        job, self._job = self._job, None
-        if job is not None:
-            # First no ears, then the request: no late answer may overwrite what is shown next.
-            job.succeeded.disconnect(self._on_succeeded)
-            job.failed.disconnect(self._on_failed)
-            job.cancel()
+        self._job.cancel()
 
     def set_theme(self, dark: bool) -> None:
         """Take the colours of the light or the dark theme."""

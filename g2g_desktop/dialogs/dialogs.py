@@ -101,7 +101,12 @@ def ask_model(parent: QWidget, folder: str) -> Path | None:
 def ask_model_target(parent: QWidget, suggestion: Path) -> Path | None:
     """Ask where to save a model; the system asks before a file is replaced."""
     name, _ = QFileDialog.getSaveFileName(parent, "Save model", str(suggestion), _MODELS)
-    return Path(name).with_suffix(".g2g") if name else None
+    if not name or name.endswith(".g2g"):
+        return Path(name) if name else None
+    target = Path(f"{name}.g2g")  # of which the system asked nothing
+    text = f"{target.name} exists in {target.parent}. Its contents would be lost."
+    replaces = not target.exists() or confirm(parent, "Replace the file?", text, "Replace")
+    return target if replaces else None
 
 
 def ask_closing(parent: QWidget, *, training: bool) -> Running:

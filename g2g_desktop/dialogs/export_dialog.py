@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from g2g_desktop.jobs.tasks import ExportChoice
 from g2g_desktop.model.wording import axes_text, bytes_text, pixel_size_text, pixels_text
-from g2g_desktop.paths import resource
+from g2g_desktop.paths import home, resource
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
 
 from . import dialogs
@@ -104,7 +105,7 @@ class ExportDialog(QDialog):
         super().accept()
 
     def _target(self) -> Path:
-        path = Path(self.path.text().strip()).expanduser()
+        path = Path(os.path.expanduser(self.path.text().strip()))
         return path if path.suffix.lower() in (".tif", ".tiff") else Path(f"{path}.tif")
 
     @Slot()
@@ -132,5 +133,5 @@ def suggested_target(stack: Stack, folder: str) -> Path:
     """Give the file name to offer: beside the input, or in the folder used last."""
     name = f"{Path(stack.name).name.split('.')[0]}_denoised.tif"
     own = stack.source is not None and not stack.source.is_relative_to(resource("samples"))
-    beside = stack.source.parent if own and stack.source is not None else Path.home()
+    beside = stack.source.parent if own and stack.source is not None else home()
     return (Path(folder) if folder and Path(folder).is_dir() else beside) / name

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
@@ -21,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 # Image codecs and torch overflow the small default stack of a thread on macOS.
 STACK_BYTES = 64 * 2**20
 NICENESS = 5
+WRITER_SECONDS, OTHERS_SECONDS = 10.0, 1.5  # to hear, at the end, that a job is given up
 
 
 class Job(QObject):
@@ -50,6 +52,7 @@ class Job(QObject):
         super().__init__()
         self._keep_late_result = keep_late_result
         self._cancel_asked = False
+        self.is_last = False  # the program ends
         self._thread = QThread()
         self._thread.setStackSize(STACK_BYTES)
         self._worker = _Worker(work)
@@ -88,13 +91,19 @@ class Job(QObject):
         return bool(cls._alive)
 
     @classmethod
-    def end_all(cls, milliseconds: int = 10_000) -> None:
-        """Cancel every job and wait until their threads have ended, before the window goes."""
-        jobs = tuple(cls._alive)
+    def end_all(cls) -> None:
+        """Cancel every job and wait a moment for their threads, before the window goes.
+
+        Longer for one that writes a file: a write may be nearly done, and what is only computed
+        and does not hear is of no use any more.
+        """
+        jobs, began = tuple(cls._alive), time.monotonic()
         for job in jobs:
+            job.is_last = True
             job.cancel()
         for job in jobs:
-            job.wait(milliseconds)
+            seconds = WRITER_SECONDS if job._keep_late_result else OTHERS_SECONDS
+            job.wait(max(0, int(1000 * (began + seconds - time.monotonic()))))
 
     @Slot(object)
     def _on_happened(self, event: object) -> None:

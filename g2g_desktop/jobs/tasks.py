@@ -118,8 +118,10 @@ def export(
     noisy: Stack, denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run
 ) -> Path:
     """Write the result with the story of its making inside, in the data type that was chosen."""
+    from training_core.cli.outputs import check_outputs
     from training_core.io.tiff_writer import write_stack
 
+    check_outputs([choice.path], [noisy.source] if noisy.source else [])
     if choice.dtype == "float32":
         denoised = denoised.with_pixels(np.asarray(denoised.pixels, np.float32))
     else:

@@ -134,7 +134,7 @@ class FirstLook(QObject):
             self._show_last()
             return
         self._show_waiting()
-        if self._job.job is not None and self._job.job.is_running:
+        if self._job.is_running:
             self._settle.start()  # what was given up computes on to the end of its tile
         elif self._stack is not None:
             self._notes.clear()

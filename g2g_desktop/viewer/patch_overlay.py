@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_OUTLINES = 2000
 COVERAGE_SIDE_PX = 512
+CLOSE_MS = 400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,12 +104,12 @@ class PatchPreview(QObject):
         elif before != settings:
             self._ask()
 
-    def close(self) -> None:
-        """End the worker; nothing is emitted any more."""
+    def close(self) -> bool:
+        """End the worker; nothing is emitted any more. Give whether it has heard."""
         self._stack, self._waiting = None, None
         self._generation += 1
         self._thread.quit()
-        self._thread.wait()
+        return self._thread.wait(CLOSE_MS)
 
     def _start_over(self) -> None:
         self._generation += 1

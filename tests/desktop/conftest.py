@@ -58,7 +58,7 @@ def window(qtbot: QtBot, core: FakeCore, monkeypatch: pytest.MonkeyPatch) -> Ite
     made.resize(1366, 768)
     made.show()
     yield made
-    qtbot.waitUntil(lambda: not Job.any_running())
+    qtbot.waitUntil(lambda: not Job.any_running(), timeout=30_000)
 
 
 @pytest.fixture

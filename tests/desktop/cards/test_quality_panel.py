@@ -166,8 +166,7 @@ def stacks() -> tuple[Stack, Stack, Stack]:
 def finish(qtbot, panel: QualityPanel, *stacks: Stack) -> None:
     with qtbot.waitSignal(panel.assessed):
         panel.assess(*stacks)
-        job = panel._job
-    qtbot.waitUntil(lambda: not job.is_running)
+    qtbot.waitUntil(lambda: not panel._job.is_running)
 
 
 def words(panel: QualityPanel) -> str:
@@ -218,9 +217,7 @@ def test_ct_is_marked_as_not_for_diagnosis(qtbot, panel: QualityPanel, stacks) -
 def test_a_new_result_silences_the_measurement_of_the_last(qtbot, panel, stacks) -> None:
     noisy, denoised, _ = stacks
     panel.assess(noisy, noisy)
-    first = panel._job
     finish(qtbot, panel, noisy, denoised)
-    qtbot.waitUntil(lambda: not first.is_running)
     assert panel.blind.findings == blind_findings(quality.assess(noisy, denoised))
     panel.clear()
     assert panel.blind.findings == []

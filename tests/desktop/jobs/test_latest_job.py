@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,3 +77,28 @@ def test_a_failure_is_told(asked: Asked, qtbot: QtBot) -> None:
     asked.latest.start(work)
     finish(asked, qtbot)
     assert asked.failures == [error]
+
+
+def test_however_fast_one_asks_one_question_is_computed_at_a_time(
+    asked: Asked, qtbot: QtBot
+) -> None:
+    for answer in range(40):
+        asked.latest.start(asked.question(answer), answer)
+    assert len(Job._alive) == 1
+    finish(asked, qtbot)
+    assert asked.answers == [39]
+    assert asked.asked <= 2  # the first, and the last that waited for it
+
+
+def test_at_the_end_nothing_that_waits_begins(
+    asked: Asked, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("g2g_desktop.jobs.job.OTHERS_SECONDS", 0.1)
+    for answer in (1, 2):
+        asked.latest.start(asked.question(answer), answer)
+    qtbot.waitUntil(lambda: asked.asked == 1)
+    began = time.monotonic()
+    Job.end_all()
+    assert time.monotonic() - began < 1.0
+    finish(asked, qtbot)
+    assert (asked.answers, asked.asked) == ([], 1)

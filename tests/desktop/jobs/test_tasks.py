@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from g2g_desktop.jobs.tasks import ExportChoice, export
+from training_core.errors import OutputError
 from training_core.io.readers import open_stack
 from training_core.run import SILENT
 
@@ -29,3 +31,15 @@ def test_an_export_holds_the_result_in_the_chosen_type(
     assert written.dtype == held
     wanted = denoised.pixels if dtype == "float32" else small_stack.pixels
     assert np.array_equal(written.pixels, wanted)
+
+
+def test_an_export_never_replaces_a_slice_it_was_made_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a1.tif", "a2.tif"):
+        tifffile.imwrite(tmp_path / name, rng.poisson(50, (64, 64)).astype(np.uint16))
+    stack = open_stack(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    choice = ExportChoice(tmp_path / "a2.tif", overwrite=True)
+    with pytest.raises(OutputError, match="would replace"):
+        export(stack, stack, SimpleNamespace(card={}), choice, SILENT)  # type: ignore[arg-type]
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
