@@ -1,11 +1,25 @@
 """What can go wrong, as sentences a biologist can act on."""
 
+import unicodedata
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey or does not show, as may be in the name of a file."""
+    return "".join(c if _shows(c) else ascii(c)[1:-1] for c in text)
+
+
+def _shows(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
 
 class CoreError(Exception):
     """A failure with one clear sentence: what, which value, what to do.
 
     The command line prints it on stderr and exits with 2; the window shows it in a dialog.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(CoreError):

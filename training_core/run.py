@@ -11,6 +11,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import printable
+
 TICK_SECONDS = 0.1
 PREVIEW_SECONDS = 1.0
 TRUSTED = 0.1  # of a stage: from here on its own pace says how long it takes
@@ -198,7 +200,7 @@ class Run:
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Tell the user one sentence."""
-        self.emit(Note(text, warning))
+        self.emit(Note(printable(text), warning))
 
     def emit(self, event: Event) -> None:
         """Hand an event to whoever watches."""

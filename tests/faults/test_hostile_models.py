@@ -190,7 +190,7 @@ def test_every_field_that_cannot_be_is_named(good: tuple[Card, Tensors], tmp_pat
         "neighbours' is 2.5; a whole number": lambda c: c.update(neighbours=2.5),
         "collaboration' is nan": lambda c: c.update(collaboration=float("nan")),
         "channels.0.doubted' is 1; true or false": lambda c: c["channels"][0].update(doubted=1),
-        "card.trained_on.0' is 5": lambda c: c["card"].update(trained_on=[5]),
+        "card.trained_on' is .5.; a list of names": lambda c: c["card"].update(trained_on=[5]),
     }
     for words, change in expected.items():
         changed = copy.deepcopy(card)

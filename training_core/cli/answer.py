@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training_core.errors import OutputError
+from training_core.errors import OutputError, printable
 
 from .terminal import silence
 
@@ -33,7 +33,8 @@ def answer(
     elif not text:
         shown = {k: v for k, v in plain.items() if v != "" and k not in ONE_BY_ONE}
         lines = [f"{_label(k)}: {_readable(v)}" for k, v in shown.items()]
-        text = "\n".join(lines + [_outcome(result) for result in results])
+        shown_lines = "\n".join(lines + [_outcome(result) for result in results]).split("\n")
+        text = "\n".join(map(printable, shown_lines))
     encoding = sys.stdout.encoding or "utf-8"  # a name may hold what the terminal cannot show
     try:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
@@ -62,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 
 def _outcome(result: Result) -> str:
-    return f"{result.input}: {result.error or result.output}"
+    return printable(f"{result.input}: {result.error or result.output}")
 
 
 def _label(key: str) -> str:

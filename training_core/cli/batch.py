@@ -168,8 +168,7 @@ class Batch:
                 denoised = cast_like(denoised, stack, run)
             tell_useless(denoised, stack, run)
             target.parent.mkdir(parents=True, exist_ok=True)
-            description = {"input": path.name, **made}
-            write_stack(denoised, target, overwrite=overwrite, description=description, run=run)
+            write_stack(denoised, target, overwrite=overwrite, description=made, run=run)
 
 
 def open_noted(path: Path, run: Run) -> Stack:

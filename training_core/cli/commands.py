@@ -12,7 +12,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training_core.errors import InputError, OutputError, SettingsError, UsageError
+from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
@@ -25,6 +25,7 @@ from .resume import Existing
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
+    from training_core.denoise.denoiser import Denoiser
 
     from .batch import Work
 
@@ -166,7 +167,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         denoiser = train_on(
             stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
         ).denoiser
-        save_denoiser(denoiser, arguments.model, overwrite=overwrite)
+        save_denoiser(_told(denoiser, arguments), arguments.model, overwrite=overwrite)
     facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
     return answer(facts, arguments.json, failed)
 
@@ -177,7 +178,12 @@ def _kept(arguments: argparse.Namespace, run: Run) -> int:
 
     run.note(f"{arguments.model} is finished already and kept.")
     card = load_denoiser(arguments.model, device="cpu").card
-    facts = _training_facts(card, arguments) | {"preset": card.get("preset"), "failed": []}
+    try:
+        facts = _training_facts(card, arguments) | {"preset": card.get("preset"), "failed": []}
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"The story of {arguments.model.name} is damaged; train it again with --overwrite."
+        ) from error
     return answer(facts, arguments.json)
 
 
@@ -204,7 +210,8 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         repeats = [open_noted(path, run) for path in arguments.repeats]
         outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
         if arguments.model:
-            save_denoiser(outcome.denoiser, arguments.model, overwrite=overwrite)
+            denoiser = _told(outcome.denoiser, arguments)
+            save_denoiser(denoiser, arguments.model, overwrite=overwrite)
         made = _training_facts(outcome.denoiser.card, arguments)
         facts.update(made)
         facts["trainings"].append({"input": stack.source} | made)
@@ -266,10 +273,17 @@ def _batch(
     arguments: argparse.Namespace, batch: Batch, work: Work, run: Run, facts: dict[str, Any]
 ) -> int:
     """Denoise a batch; `facts` are completed while it works."""
+    from training_core.denoise.model_card import without_names
+
+    def told(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
+        denoised, made = work(stack, checkpoint)
+        story = {"input": stack.name, **made}
+        return denoised, without_names(story) if arguments.no_source_names else story
+
     started = time.monotonic()
     results = batch.denoise(
         arguments.output,
-        work,
+        told,
         run=run,
         existing=_existing(arguments),
         as_float=arguments.dtype == "float32",
@@ -277,6 +291,15 @@ def _batch(
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": as_dicts(results)}
     return answer(facts, arguments.json, results)
+
+
+def _told(denoiser: Denoiser, arguments: argparse.Namespace) -> Denoiser:
+    """Give a denoiser as it may be written: without the names of its files where they are not."""
+    from training_core.denoise.model_card import without_names
+
+    if not arguments.no_source_names:
+        return denoiser
+    return replace(denoiser, card=without_names(denoiser.card))
 
 
 def _existing(arguments: argparse.Namespace) -> Existing:

@@ -144,6 +144,11 @@ def _add_training(commands: Any) -> None:
         parser.add_argument(
             "--resume", action="store_true", help="go on where the same command was interrupted"
         )
+        parser.add_argument(
+            "--no-source-names",
+            action="store_true",
+            help="write no names of stacks into results and models, as where they name patients",
+        )
         _add_setting(parser, "device")
         if name != "denoise":
             _add_setting(parser, "preset")

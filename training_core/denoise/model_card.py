@@ -17,6 +17,7 @@ MOST_STABILISED = 1e6  # where noise has a std of 1
 MOST_CHANNELS = 64
 MOST_WEIGHT = 1e6  # beyond, a network gives no numbers any more
 DEEPEST, LONGEST = 12, 60
+NAMING = ("input", "trained_on", "repeats")  # fields of a story
 
 
 class FieldError(ValueError):
@@ -68,6 +69,20 @@ class Flag:
 
     def __str__(self) -> str:
         return "true or false"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of stacks, or a text that describes them."""
+
+    def allows(self, value: object) -> bool:
+        """Whether a value is a text or a list of such."""
+        return isinstance(value, str) or (
+            isinstance(value, list) and all(isinstance(name, str) for name in value)
+        )
+
+    def __str__(self) -> str:
+        return "a list of names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +142,7 @@ CARD = {
     "neighbours": Maybe(Number(0, 2, whole=True)),
     "collaboration": Maybe(SHARE),
     "even_noise": Maybe(STRENGTH),
-    "card": Maybe({"trained_on": Maybe(Many(Word())), "seed": Maybe(Number(0, 2**64, whole=True))}),
+    "card": Maybe({"trained_on": Maybe(Names()), "seed": Maybe(Number(0, 2**64, whole=True))}),
 }
 
 
@@ -176,6 +191,11 @@ def plain_story(value: Any, name: str, depth: int = 0) -> Any:
     if isinstance(value, list):
         return [plain_story(v, f"{name}.{i}", depth + 1) for i, v in enumerate(value)]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def without_names(story: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a story without the names of files, which may be those of patients."""
+    return {key: value for key, value in story.items() if key not in NAMING}
 
 
 def _require(holds: bool, name: str, value: Any, needed: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -152,6 +153,7 @@ def _options(stack: Stack, provenance: str) -> dict[str, Any]:
     # Q is "other" in OME; tifffile gives it back, and Bio-Formats shows it as time.
     metadata: dict[str, Any] = {"axes": stack.axes.replace("I", "Q"), "Description": provenance}
     metadata |= _ome_calibration(stack)
+    metadata["UUID"] = f"urn:uuid:{uuid.uuid4()}"  # tifffile's own would tell of this computer
     # OME has three free axes; a fourth fits only into tifffile's own description.
     ome = stack.dtype.name in OME_DTYPES and not set("TZCI") <= set(stack.axes)
     return _resolution(stack) | {"photometric": photometric, "ome": ome, "metadata": metadata}
