@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
@@ -56,6 +57,9 @@ class ExportDialog(QDialog):
         self.same = QRadioButton(f"Same as the input ({pixels_text(stack)})")
         self.float32 = QRadioButton("32-bit float, with fractions of a grey value")
         self.same.setChecked(True)
+        self.names = QCheckBox("Write the names of the noisy files into the result")
+        self.names.setToolTip("Leave it out where files are named after patients.")
+        self.names.setChecked(True)
         self.facts = paragraph(muted=True)
         self.float32.toggled.connect(self._show_facts)
         self._lay_out()
@@ -75,6 +79,8 @@ class ExportDialog(QDialog):
         column.addWidget(heading("Pixels", 0))
         column.addWidget(self.same)
         column.addWidget(self.float32)
+        column.addSpacing(GAP)
+        column.addWidget(self.names)
         column.addWidget(self.facts)
         column.addSpacing(GAP)
         column.addWidget(self._buttons())
@@ -92,7 +98,7 @@ class ExportDialog(QDialog):
     def choice(self) -> ExportChoice:
         """What the user chose."""
         dtype = "float32" if self.float32.isChecked() else "same"
-        return ExportChoice(self._target(), dtype, self._overwrite)
+        return ExportChoice(self._target(), dtype, self._overwrite, self.names.isChecked())
 
     def accept(self) -> None:
         """Ask once more before a file is replaced."""

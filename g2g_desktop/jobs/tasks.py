@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExportChoice:
-    """Where the result goes, and in which data type: "same" as the input, or "float32"."""
+    """Where the result goes, and in which data type: "same" as the input, or "float32".
+
+    `names` says whether the names of the noisy files are written into it.
+    """
 
     path: Path
     dtype: str = "same"
     overwrite: bool = False
+    names: bool = True
 
 
 def read_stack(paths: Sequence[Path], run: Run) -> Stack:
@@ -119,6 +123,7 @@ def export(
 ) -> Path:
     """Write the result with the story of its making inside, in the data type that was chosen."""
     from training_core.cli.outputs import check_outputs
+    from training_core.denoise.model_card import without_names
     from training_core.io.tiff_writer import write_stack
 
     check_outputs([choice.path], [noisy.source] if noisy.source else [])
@@ -126,8 +131,9 @@ def export(
         denoised = denoised.with_pixels(np.asarray(denoised.pixels, np.float32))
     else:
         denoised = cast_like(denoised, noisy)
+    story = denoiser.card if choice.names else without_names(denoiser.card)
     return write_stack(
-        denoised, choice.path, overwrite=choice.overwrite, description=denoiser.card, run=run
+        denoised, choice.path, overwrite=choice.overwrite, description=story, run=run
     )
 
 

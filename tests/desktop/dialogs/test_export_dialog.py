@@ -28,6 +28,8 @@ def dialog(qtbot: QtBot, small_stack: Stack, tmp_path: Path) -> ExportDialog:
 def test_by_default_the_data_type_of_the_input_stays(dialog: ExportDialog, tmp_path: Path) -> None:
     dialog.accept()
     assert dialog.choice == ExportChoice(tmp_path / "out.tif", "same", overwrite=False)
+    dialog.names.setChecked(False)
+    assert not dialog.choice.names
     assert "(16 bit)" in dialog.same.text()
 
 

@@ -43,3 +43,14 @@ def test_an_export_never_replaces_a_slice_it_was_made_of(tmp_path: Path) -> None
     with pytest.raises(OutputError, match="would replace"):
         export(stack, stack, SimpleNamespace(card={}), choice, SILENT)  # type: ignore[arg-type]
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_names_of_files_are_in_an_export_only_where_they_may_be(
+    small_stack: Stack, tmp_path: Path, names: bool
+) -> None:
+    denoiser: Any = SimpleNamespace(card={"trained_on": ["Dolores Haze.tif"], "seed": 3})
+    choice = ExportChoice(tmp_path / "a.tif", names=names)
+    content = export(small_stack, small_stack, denoiser, choice, SILENT).read_bytes()
+    assert (b"Dolores Haze" in content) == names
+    assert b"seed" in content
