@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
 from tests.support.ct_slices import ct_slice, save_slices
 from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from pydicom.dataset import Dataset
 
 TIMES, PLACES = 3, 4
 
@@ -112,6 +111,44 @@ def test_a_copy_of_a_file_is_read_once(tmp_path: Path):
 
     assert (stack.axes, stack.shape, stack.pixel_size.z_um) == ("ZYX", (3, 40, 48), 5000)
     assert stack.warnings == ("1 of its images are there twice and are read once.",)
+
+
+def test_an_image_that_was_sent_again_does_not_undo_the_volume(tmp_path: Path):
+    again = image(0, 1, InstanceNumber=9)
+
+    stack = open_stack(save_slices(tmp_path, [again, *(image(0, z) for z in range(PLACES))]))
+
+    assert (stack.axes, stack.shape, stack.pixel_size.z_um) == ("ZYX", (PLACES, 40, 48), 5000)
+    assert_in_order(stack.pixels[None])
+    assert "1 of its images are left out" in stack.warnings[0]
+
+
+def test_times_within_one_enhanced_file(tmp_path: Path):
+    frames = [(t, z) for z in range(PLACES) for t in range(TIMES)]
+    groups = []
+    for t, z in frames:
+        content, plane, group = Dataset(), Dataset(), Dataset()
+        content.TemporalPositionIndex = t + 1
+        content.FrameAcquisitionDateTime = f"20240105120{t}00.25"
+        plane.ImagePositionPatient = [0, 0, 5.0 * z]
+        group.FrameContentSequence, group.PlanePositionSequence = [content], [plane]
+        groups.append(group)
+    plane, shared = Dataset(), Dataset()
+    plane.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    shared.PlaneOrientationSequence = [plane]
+    pixels = np.stack([np.frombuffer(image(t, z).PixelData, "<u2") for t, z in frames])
+    whole = ct_slice(
+        pixels.reshape(-1, 40, 48),
+        ImagePositionPatient=None,
+        PerFrameFunctionalGroupsSequence=groups,
+        SharedFunctionalGroupsSequence=[shared],
+    )
+
+    stack = open_stack(save_slices(tmp_path, [whole]))
+
+    assert (stack.axes, stack.shape) == ("TZYX", (TIMES, PLACES, 40, 48))
+    assert (stack.pixel_size.z_um, stack.time_step_s) == (5000, 60)
+    assert_in_order(stack.pixels)
 
 
 def test_echoes_are_channels_and_no_times(tmp_path: Path):

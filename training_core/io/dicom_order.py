@@ -110,10 +110,13 @@ def _several_a_place(
     """Order images by what tells those at one place apart; where nothing does, by number."""
     grid, letter = _grid(places, slices)
     notes: tuple[str, ...] = ()
-    if not grid:
-        if len(places) == 1 or len({len(place) for place in places}) > 1:
-            note = "Several of its images lie at the same position, and nothing orders them."
-            return Order(numbered, (len(slices),), "I", notes=(note,))
+    counts = [len(place) for place in places]
+    if not grid and 2 * counts.count(1) > len(places):
+        grid, letter = [[place[0] for place in places]], "T"  # a volume, and a few images more
+    elif not grid and (len(places) == 1 or len(set(counts)) > 1):
+        note = "Several of its images lie at the same position, and nothing orders them."
+        return Order(numbered, (len(slices),), "I", notes=(note,))
+    elif not grid:
         clocked = _by_clock(places, slices)
         grid, letter = [list(row) for row in zip(*clocked or places, strict=True)], "T"
         if not clocked:
