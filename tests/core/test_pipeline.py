@@ -328,9 +328,11 @@ def test_few_patches_are_a_warning():
 
 def test_the_channel_without_patches_is_named():
     even, _ = noisy_stack((64, 64))
-    blank = np.full((64, 64), 9, np.uint16)
-    with pytest.raises(TooFewPatchesError, match=r"^Channel 2: Every part"):
-        train([stack(np.stack([even.pixels, blank]), "CYX")], QUICKEST)
+    coarse = np.kron(np.random.default_rng(0).integers(0, 2000, (16, 16)), np.ones((4, 4)))
+    both = np.stack([even.pixels, coarse + even.pixels / 8]).astype(np.float32)
+    strict = replace(QUICKEST, patches=PatchSettings(strictness=0.6, patch_size_px=16, stride_px=4))
+    with pytest.raises(TooFewPatchesError, match=r"^Channel 2: Found 0"):
+        train([stack(both, "CYX")], strict)
 
 
 PATCHES_OF_64 = PatchSettings(strictness=0.6, patch_size_px=64, stride_px=4)

@@ -72,23 +72,25 @@ def _suited(
     if isinstance(noise, PublishedNoise) or not any(np.ptp(frame) for frame in frames):
         return channel
     if channel.blank:
-        if name:
-            run.note(
-                f"The model has learned nothing for {name}, which was blank in its training: it is "
-                "left as it is. Train on this stack to denoise it.",
-                warning=True,
-            )
+        run.note(
+            f"The model has learned nothing for {name or 'a channel'}, which was blank in its "
+            "training: it is left as it is. Train on this stack to denoise it.",
+            warning=True,
+        )
         return channel
     own = fit_stabiliser(frames, noise.covariance)
     values = np.concatenate([frame.ravel() for frame in frames])
     usual = float(np.median(values))
-    strength = own.sigma(usual) / max(noise.stabiliser.sigma(usual), TINY)
+    expected = noise.stabiliser.sigma(usual)  # 0 where its transform knows no such values
+    strength = own.sigma(usual) / max(expected, TINY)
     below = float((values <= noise.stabiliser.floor).mean())
     if 1 / UNLIKE < strength < UNLIKE and below < BELOW:
         return channel
     unlike = (
         f"The noise of {name or 'this stack'} is {figure(strength)} times as strong at usual "
         "brightness as the model expects"
+        if expected
+        else f"The values of {name or 'this stack'} are none that the model has learned from"
     )
     if strength >= UNLIKE and below < BELOW:  # or it is texture, so nothing is taken from it
         if name:

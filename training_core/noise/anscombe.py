@@ -122,7 +122,7 @@ def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) ->
     gain = read = 0.0
     for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them
         gain, read, typical = _fit_line(windows, windows.smoothest(expected), covariance)
-        expected = np.maximum(gain * windows.mean + read, 0.05 * typical)
+        expected = np.maximum(gain * windows.mean + read, max(0.05 * typical, TINY))
     dark, bright = np.percentile(windows.mean, (5, 95))
     if gain <= 0 or gain * bright + read < WORTH_STABILISING * (gain * dark + read):
         # Around zero, where float32 is exact enough also for large values with little noise.

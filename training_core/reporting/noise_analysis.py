@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training_core.errors import TooFewPatchesError
 from training_core.noise.figures import FIGURES, MeasuredNoise, PixelValues
@@ -14,13 +13,15 @@ from training_core.noise.local_strength import EvenNoise, is_ct
 from training_core.noise.measurement import measure_noise
 from training_core.patches.smooth_patches import (
     NEEDED,
+    blank_channels,
     cut_patches,
     find_smooth_patches,
     split_channels,
 )
 from training_core.run import SILENT, Run
 from training_core.settings import NoiseModelSettings, PatchSettings
-from training_core.stack import Stack, centre, sampled_frames
+from training_core.stack import Image, Stack, centre, sampled_frames
+from training_core.unmeasured import measured_frame
 from training_core.wording import figure
 
 SAME = 1.2  # variance in the bright over that in the dark: nothing worth saying
@@ -29,6 +30,10 @@ MUCH = 3.0
 SATURATED = 0.001  # share of the pixels from which on it is worth a warning
 CUT_OFF = 0.02
 COARSE = 0.7  # std in steps of the values; below it rounding makes most of the noise
+BLANK = (
+    "Hardly any of its values differ, as where a dye is switched off or all is saturated, so it is "
+    "left as it is."
+)
 SMOOTHED = 0.01  # power of the finest detail over the mean power
 
 
@@ -156,6 +161,11 @@ def warn(analysis: NoiseAnalysis) -> tuple[str, ...]:
             f"{figure(values.lowest)}: padding, {dark}, or noise that was cut off. "
             "No noise is learned around them."
         )
+    if analysis.hot:
+        told.append(
+            f"{analysis.hot} hot pixels, far brighter than noise gets and each alone: they are "
+            "repaired unless the setting Repair hot pixels is turned off."
+        )
     if values.blocky:
         told.append(
             "Steps repeat every 8 px, as JPEG leaves them: the noise is not what the camera "
@@ -213,6 +223,8 @@ class NoiseAnalysis:
         Which values occur.
     refusal
         Why there are no figures.
+    hot
+        How many hot pixels these frames have.
     """
 
     channel: str
@@ -223,6 +235,7 @@ class NoiseAnalysis:
     noise: MeasuredNoise | None
     values: PixelValues
     refusal: str = ""
+    hot: int = 0
 
     @property
     def confidence(self) -> Literal["good", "low", "none"]:
@@ -257,6 +270,7 @@ class NoiseAnalysis:
             **dict.fromkeys(FIGURES),
             **(self.noise.to_dict() if self.noise else {}),
             "values": asdict(self.values),
+            "hot_pixels": self.hot,
             "sentence": self.sentence,
             "route": asdict(self.route),
             "warnings": list(self.warnings),
@@ -276,12 +290,15 @@ def analyse_noise(
     Cancelled
         If the run was cancelled.
     """
-    names = stack.channels
+    names, settings = stack.channels, settings or PatchSettings()
+    blank = blank_channels([stack], settings)
     found = []
     for number, channel in enumerate(split_channels(stack)):
         known = number < len(names) and names[number]
         name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
-        found.append(_analyse(channel, name, settings or PatchSettings(), run))
+        found.append(_analyse(channel, name, settings, run))
+        if number in blank:
+            found[-1] = replace(found[-1], noise=None, refusal=BLANK)
     return found
 
 
@@ -290,7 +307,12 @@ def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> No
     sample = replace(channel, pixels=np.stack(frames), axes="IYX")
     chosen = find_smooth_patches(sample, settings, run=run)
     noise, refusal = None, chosen.verdict.sentence
+    repaired = [measured_frame(sample, index) for index in range(len(frames))]
     if chosen.count >= NEEDED // 3:
+        pixels = [
+            raw if made is None else made for raw, (made, _) in zip(frames, repaired, strict=True)
+        ]
+        sample = replace(sample, pixels=np.stack(pixels))
         even = EvenNoise.of([sample]) if is_ct([sample]) else None
         evened = even.evened(sample) if even else sample
         noise, refusal = _measure(evened, cut_patches(evened, chosen))
@@ -305,10 +327,11 @@ def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> No
         noise,
         PixelValues.of(frames),
         refusal,
+        sum(hot for _, hot in repaired),
     )
 
 
-def _measure(sample: Stack, patches: NDArray[np.float32]) -> tuple[MeasuredNoise | None, str]:
+def _measure(sample: Stack, patches: Image) -> tuple[MeasuredNoise | None, str]:
     frames = [sample.frame(index) for index in range(sample.frame_count)]
     try:
         measured = measure_noise(frames, patches, NoiseModelSettings(), linear=is_ct([sample]))

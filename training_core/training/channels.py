@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +73,8 @@ def with_blank(learned: Sequence[Channel], blank: Sequence[int]) -> tuple[Channe
     """Give the learned channels, and among them those of these numbers, of which none was."""
     channels = list(learned)
     for number in blank:
-        channels.insert(number, replace(learned[0], blank=True))
+        # A copy, since model files share no weights between channels.
+        channels.insert(number, replace(deepcopy(learned[0]), blank=True))
     return tuple(channels)
 
 
