@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from training_core.settings import Settings
 
@@ -33,9 +34,9 @@ class Nursery:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def start(self, log: Path, *argv: object) -> int:
-        """Start a command; give the id of its process."""
-        return self._ask(argv=[str(a) for a in argv], log=str(log))
+    def start(self, log: Path, *argv: object, limits: Mapping[str, int] | None = None) -> int:
+        """Start a command, with limits of the system such as RLIMIT_FSIZE; give its process id."""
+        return self._ask(argv=[str(a) for a in argv], log=str(log), limits=dict(limits or {}))
 
     def run(self, log: Path, *argv: object) -> int:
         """Run a command in the nursery itself; give its exit code."""
@@ -51,6 +52,53 @@ class Nursery:
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
+
+
+class Task:
+    """What a command is to make, however often it is killed."""
+
+    def __init__(self, nursery: Nursery, name: str, *command: object) -> None:
+        """Take a command that ends with the path of what it makes; `name` is for that path.
+
+        A path without a suffix is a folder.
+        """
+        *rest, path = command
+        assert isinstance(path, Path)
+        self.nursery, self.path = nursery, path.with_stem(name)
+        self.log = path.with_name(f"{self.path.name}.log")
+        self.folder = path.with_name(f"{self.path.name}.checkpoint")
+        self.command = (self.log, *rest, self.path, "--resume")
+
+    def start(self, **limits: int) -> int:
+        return self.nursery.start(*self.command, limits=limits)
+
+    def units(self) -> Counter[str]:
+        """Count what was done over all attempts."""
+        return Counter(self.log.read_text().split() if self.log.exists() else [])
+
+    def left_over(self) -> list[str]:
+        """Name what is in its folders and is neither a result nor an input."""
+        folders = {self.path.parent, self.path} if self.path.is_dir() else {self.path.parent}
+        names = [path.name for folder in folders for path in folder.iterdir()]
+        mine = [n for n in names if n.startswith(".") or n == self.folder.name]
+        return mine + [
+            n for n in names if n.endswith(".checkpoint") and folders - {self.path.parent}
+        ]
+
+    def errors(self) -> str:
+        return self.log.with_name(f"{self.log.name}.err").read_text()
+
+    def made(self) -> dict[str, bytes]:
+        """Give the weights of a model, or the pixels."""
+        import tifffile
+        from safetensors import safe_open
+
+        if not self.path.suffix:
+            return {p.name: tifffile.imread(p).tobytes() for p in sorted(self.path.iterdir())}
+        if self.path.suffix == ".tif":
+            return {"pixels": tifffile.imread(self.path).tobytes()}
+        with safe_open(self.path, framework="np") as file:
+            return {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
 
 
 @contextmanager
@@ -159,6 +207,8 @@ def _run(argv: Sequence[str], path: str, log: _Log) -> int:
 
 
 def _serve() -> None:
+    import resource
+
     import torch
 
     torch.set_num_threads(1)
@@ -175,6 +225,8 @@ def _serve() -> None:
             if answer == 0:
                 code = 1
                 try:
+                    for name, most in order["limits"].items():
+                        resource.setrlimit(getattr(resource, name), (most, most))
                     code = _run(order["argv"], order["log"], log)
                 finally:
                     os._exit(code)

@@ -120,9 +120,13 @@ def _held(lock: Path, output: Path) -> BinaryIO:
         except BlockingIOError:
             time.sleep(0.05)
             continue
-        held.truncate()
-        held.write(f"Process {os.getpid()}, started {datetime.now():%Y-%m-%d %H:%M:%S},".encode())
-        held.flush()
+        try:
+            os.ftruncate(held.fileno(), 0)
+            now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+            os.write(held.fileno(), f"Process {os.getpid()}, started {now},".encode())
+        except OSError:
+            release(held, lock)
+            raise
         return held
     who = ""
     with suppress(OSError):

@@ -38,8 +38,18 @@ class Existing:
             )
 
     def is_finished(self, output: Path) -> bool:
-        """Whether nothing is left to do for an output."""
-        return self.resume and output.exists() and not _folder(output).exists()
+        """Whether nothing is left to do for an output, beside removing its checkpoint."""
+        if not self.resume or not output.exists():
+            return False
+        if not _folder(output).exists():
+            return True
+        from training_core.compute.checkpoint import Checkpoint
+
+        checkpoint = Checkpoint(_folder(output))
+        finished = checkpoint.finished
+        if finished:
+            checkpoint.remove()
+        return finished
 
     @contextmanager
     def checkpoint(self, output: Path, run: Run) -> Iterator[Checkpoint]:
@@ -58,6 +68,8 @@ class Existing:
         with reserved(output):
             checkpoint = Checkpoint(_folder(output), run=run, anew=self.overwrite)
             checkpoint.refuse_links()
+            if checkpoint.finished:
+                checkpoint.remove()
             if checkpoint.exists and not self.resume and not self.overwrite:
                 raise OutputError(
                     f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
@@ -67,7 +79,7 @@ class Existing:
                 run.note(f"There is nothing to resume for {output.name}; it is started anew.")
             with _kept_when_interrupted(checkpoint, run):
                 yield checkpoint
-            checkpoint.remove()
+            checkpoint.finish()
 
 
 @contextmanager
@@ -79,7 +91,8 @@ def _kept_when_interrupted(checkpoint: Checkpoint, run: Run) -> Iterator[None]:
         raise
     except BaseException as error:
         hopeless = isinstance(error, TooFewPatchesError)  # the same again would fail again
-        if hopeless or (new and isinstance(error, CoreError) and not checkpoint.begun):
+        told = isinstance(error, CoreError | OSError | MemoryError)
+        if hopeless or (new and told and not checkpoint.begun):
             checkpoint.remove()
         elif checkpoint.exists:
             run.note(f"{checkpoint.folder} keeps what was done so far; --resume goes on with it.")

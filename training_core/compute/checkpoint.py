@@ -40,7 +40,7 @@ __all__ = [
 FORMAT = 13  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0
 PART, PIXELS = ".part", ".pixels"  # how the names of the files end
-JOB = "job"
+JOB, FINISHED = "job", "finished"
 
 
 class Checkpoint:
@@ -148,11 +148,24 @@ class Checkpoint:
         assert self.folder is not None
         return self.folder / f"{name}{PIXELS}"
 
+    @property
+    def finished(self) -> bool:
+        """Whether the result was safe when what is here began to be removed."""
+        return any(path.stem == FINISHED for path in self._files())
+
+    def finish(self) -> None:
+        """Remove everything, since the result is safe; a kill in between does not hide that."""
+        if self.folder is not None and self.exists:
+            with suppress(OSError):
+                (self.folder / f"{FINISHED}{PART}").touch()
+        self.remove()
+
     def remove(self) -> None:
         """Take the parts away, and the folder where nothing else is in it."""
         if self.folder is not None:
-            # The job last, so that what is left by a power cut in between is known for what it is.
-            for path in sorted(self._files(), key=lambda path: path.stem == JOB):
+            # Job and mark last, so that what a power cut leaves is known for what it is.
+            last = FINISHED, JOB
+            for path in sorted(self._files(), key=lambda path: [path.stem == one for one in last]):
                 with suppress(OSError):
                     path.unlink()
             with suppress(OSError):

@@ -370,3 +370,23 @@ def test_what_a_checkpoint_says_is_held_against_what_it_holds(
     assert np.array_equal(denoise_tiles(tmp_path, run), denoise_tiles(tmp_path / "whole", Run()))
     assert len(notes) == 1
     assert "damaged and left out" in notes[0]
+
+
+def test_killed_while_the_checkpoint_is_removed_nothing_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, resume = tmp_path / "clean.tif", Existing(resume=True)
+
+    def killed(_kept: Checkpoint) -> None:
+        raise PowerCutError
+
+    for existing in (resume, Existing()):
+        with monkeypatch.context() as patched:
+            patched.setattr(Checkpoint, "remove", killed)
+            with pytest.raises(PowerCutError):
+                claim(output, Existing(), 5)
+        output.touch()
+        if existing.resume:
+            assert resume.is_finished(output)
+        claim(output, existing, 5)  # which is no interrupted job
+        assert list(tmp_path.iterdir()) == [output]

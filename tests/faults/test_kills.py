@@ -8,27 +8,35 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import tifffile
-from safetensors import safe_open
 
 from tests.support.made_up import block, blurred_noise
-from tests.support.nursery import INTERVAL, ROOT, Nursery, open_nursery
+from tests.support.nursery import INTERVAL, ROOT, Nursery, Task, open_nursery
 from training_core.cli.main import main
+from training_core.io.tiff_writer import write_stack
+from training_core.stack import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Record = Callable[[str, object], None]
+
+OVER = {"overwrite": True}
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork"),
     pytest.mark.trains,
+    pytest.mark.faults,
 ]
 
-KILLS = {"train": 8, "paper": 6, "denoise": 6}  # twenty in all
+KILLS = {"train": 5, "run": 5, "paper": 4, "denoise": 5, "batch": 4}
+ALL_KILLS = 100  # of each, where every fault is tried
 
 
 @pytest.fixture(scope="module")
@@ -49,36 +57,6 @@ def noisy(tmp_path: Path) -> Path:
     return write(tmp_path / "noisy.tif", pixels)
 
 
-class Task:
-    """What a command is to make, however often it is killed."""
-
-    def __init__(self, nursery: Nursery, name: str, *command: object) -> None:
-        """Take a command that ends with the path of what it makes; `name` is for that path."""
-        *rest, path = command
-        assert isinstance(path, Path)
-        self.nursery, self.path = nursery, path.with_stem(name)
-        self.log = path.with_name(f"{self.path.name}.log")
-        self.folder = path.with_name(f"{self.path.name}.checkpoint")
-        self.command = (self.log, *rest, self.path, "--resume")
-
-    def start(self) -> int:
-        return self.nursery.start(*self.command)
-
-    def units(self) -> Counter[str]:
-        """Count what was done over all attempts."""
-        return Counter(self.log.read_text().split() if self.log.exists() else [])
-
-    def errors(self) -> str:
-        return self.log.with_name(f"{self.log.name}.err").read_text()
-
-    def made(self) -> dict[str, bytes]:
-        """Give the weights of a model, or the pixels."""
-        if self.path.suffix == ".tif":
-            return {"pixels": tifffile.imread(self.path).tobytes()}
-        with safe_open(self.path, framework="np") as file:
-            return {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
-
-
 def training(noisy: Path) -> tuple[object, ...]:
     return "train", noisy, "--model", noisy.with_name("model.g2g")
 
@@ -97,9 +75,17 @@ def denoising(nursery: Nursery, noisy: Path) -> tuple[object, ...]:
     return "denoise", frames, "--model", model.path, "--output", noisy.with_name("clean.tif")
 
 
+def batch(nursery: Nursery, noisy: Path) -> tuple[object, ...]:
+    denoised = denoising(nursery, noisy)
+    other = write(noisy.with_name("other.tif"), tifffile.imread(noisy.with_name("frames.tif"))[:4])
+    return "denoise", denoised[1], other, "--model", denoised[3], "--output", noisy.parent / "out"
+
+
 def command_of(job: str, nursery: Nursery, noisy: Path) -> tuple[object, ...]:
-    if job == "denoise":
-        return denoising(nursery, noisy)
+    if job in ("denoise", "batch"):
+        return (denoising if job == "denoise" else batch)(nursery, noisy)
+    if job == "run":
+        return "run", noisy, "--output", noisy.with_name("clean.tif")
     return training(noisy) if job == "train" else learn_and_denoise_as_published(noisy)
 
 
@@ -109,20 +95,24 @@ def uninterrupted(nursery: Nursery, *command: object) -> Task:
     return whole
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("job", KILLS)
-def test_killed_at_random_moments(job: str, nursery: Nursery, noisy: Path) -> None:
+def test_killed_at_random_moments(
+    job: str, nursery: Nursery, noisy: Path, full_faults: bool, record_property: Record
+) -> None:
     command = command_of(job, nursery, noisy)
     whole = uninterrupted(nursery, *command)
     started = time.monotonic()
     assert nursery.wait(Task(nursery, "timed", *command).start()) == 0
     takes = time.monotonic() - started
+    wanted = ALL_KILLS if full_faults else KILLS[job]
     draw, kills, tasks = np.random.default_rng(3), 0, 0
-    while kills < KILLS[job]:
-        tasks, lost = tasks + 1, 0
+    while kills < wanted:
+        tasks, lost, ended = tasks + 1, 0, -1
         task = Task(nursery, f"killed{tasks}", *command)
-        while not task.path.exists():
+        while ended != 0:
             pid = task.start()
-            if kills < KILLS[job]:
+            if kills < wanted:
                 time.sleep(draw.uniform(0.0, 0.5 * takes))
                 os.kill(pid, signal.SIGKILL)  # which does nothing to one that has ended
             ended = nursery.wait(pid)
@@ -133,9 +123,33 @@ def test_killed_at_random_moments(job: str, nursery: Nursery, noisy: Path) -> No
         assert whole.units() - task.units() == Counter()
         assert again <= lost * INTERVAL, (again, lost)
         assert "Warning" not in task.errors()  # no part was ever unreadable
-        if ended == 0:
-            assert not task.folder.exists()
-    assert kills == KILLS[job]
+        assert task.left_over() == []
+    record_property("tried", kills)
+
+
+@pytest.mark.timeout(600)
+def test_killed_while_it_writes_the_old_file_or_the_new_one_is_there(
+    tmp_path: Path, full_faults: bool, record_property: Record
+) -> None:
+    forks = get_context("forkserver")
+    forks.set_forkserver_preload(["training_core.io.tiff_writer"])
+    old, new = (np.full((64, 128, 128), value, np.uint16) for value in (1, 2))
+    target, draw, killed = tmp_path / "a.tif", np.random.default_rng(5), 0
+    for _ in range(ALL_KILLS if full_faults else 10):
+        write_stack(Stack(old, "ZYX"), target, overwrite=True)
+        writer = forks.Process(target=write_stack, args=(Stack(new, "ZYX"), target), kwargs=OVER)
+        writer.start()
+        writer.join(draw.uniform(0.0, 0.6))
+        writer.kill()
+        writer.join()
+        killed += writer.exitcode != 0
+        found = tifffile.imread(target)
+        assert np.array_equal(found, old) or np.array_equal(found, new)
+        writer.close()
+    write_stack(Stack(old, "ZYX"), target, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+    assert killed > 0
+    record_property("tried", killed)
 
 
 def test_terminated_it_loses_nothing(nursery: Nursery, noisy: Path) -> None:
