@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 from training_core.errors import InputError
 from training_core.run import SILENT, Run, Stage
@@ -253,6 +256,29 @@ def _remaining(axes: str, shape: tuple[int, ...], whole: list[int]) -> tuple[str
     return "I", (count,)
 
 
+# JPEG, JPEG 2000, PNG and WebP: pictures of their own in a strip or tile, with sizes of their own.
+PICTURES = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001)
+SMALL_PIXELS = 2**22
+
+
+def _refuse_larger_inside(page: Any) -> None:
+    """Raise ValueError where a strip or tile holds a picture far larger than it is itself."""
+    if int(page.compression) not in PICTURES:
+        return
+    most = max(4 * math.prod(page.chunks), SMALL_PIXELS)
+    file = page.parent.filehandle
+    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+        file.seek(offset)
+        with suppress(OSError), warnings.catch_warnings():  # parts of JPEG that no picture are
+            warnings.simplefilter("ignore")
+            try:
+                held = math.prod(Image.open(io.BytesIO(file.read(count))).size)
+            except Image.DecompressionBombError:
+                held = most + 1
+            if held > most:
+                raise ValueError("a strip of it holds far more pixels than it declares")
+
+
 PADDING_BYTES = 16  # writers align what follows the pixels
 MOST_PLANES = 1_000_000
 
@@ -367,6 +393,7 @@ class PlaneReader:
         try:
             if elsewhere:
                 file.open()
+            _refuse_larger_inside(page)
             pixels[index] = page.asarray()
         except DAMAGE as error:
             reason = brief(error)

@@ -26,21 +26,26 @@ if TYPE_CHECKING:
 
 MOST_MB = 1000  # of which a process with everything imported has a quarter
 BLOCK = bytes(2**24)
+# The beginning of a JPEG 2000 picture of 30000 x 30000 pixels.
+JPEG2000 = b"\xff\x4f\xff\x51" + struct.pack(
+    ">HH8IHBBB", 41, 0, 30_000, 30_000, 0, 0, 30_000, 30_000, 0, 0, 1, 7, 1, 1
+)
 
 
 def tiff(compression: int, packed: bytes, strips: int = 600, rows: int = 4096) -> bytes:
     """Give a TIFF file whose strips of 4096 x `rows` pixels are all the same few bytes."""
     offset = 8 + 2 + 12 * 9 + 4
+    alone = strips == 1  # then place and count stand in the tags themselves
     tags = [
         (256, 4, 1, 4096),
         (257, 4, 1, strips * rows),
         (258, 3, 1, 8),
         (259, 3, 1, compression),
         (262, 3, 1, 1),
-        (273, 4, strips, offset),
+        (273, 4, strips, offset + 8 * strips if alone else offset),
         (277, 3, 1, 1),
         (278, 4, 1, rows),
-        (279, 4, strips, offset + 4 * strips),
+        (279, 4, strips, len(packed) if alone else offset + 4 * strips),
     ]
     entries = b"".join(
         struct.pack("<HHI", tag, kind, count)
@@ -96,6 +101,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "packbits.tif": lambda: tiff(32773, bytes((129, 0)) * 2**17),
     "uncompressed.tif": lambda: tiff(1, bytes(2**16)),
     "one_strip.tif": lambda: tiff(50000, imagecodecs.zstd_encode(BLOCK), 1, 2**19),
+    "jpeg2000_inside.tif": lambda: tiff(34712, JPEG2000, 1, 64),
+    "png_inside.tif": lambda: tiff(34933, png(13_000), 1, 64),
     "rgba.png": lambda: png(13_000),
     "more_pixels_than_pillow_takes.png": lambda: png(15_000),
     "frames.dcm": lambda: dicom("1.2.840.10008.1.2.1", 500, bytes(2**20)),
@@ -134,7 +141,7 @@ def test_bombs_are_refused_in_a_sentence_and_without_memory(tmp_path: Path):
     wrong = {
         name: (told, memory)
         for name, (told, memory) in answers.items()
-        if memory > MOST_MB or not told.startswith(name) or not told.endswith(".")
+        if memory > MOST_MB or name not in told or not told.endswith(".")
     }
     assert wrong == {}
 
