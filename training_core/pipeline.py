@@ -135,17 +135,17 @@ def train_robustly(
     risk = material.risk(noisy, task)
     recorded = turning and learns_from_recorded(denoiser, repeats, run)
     wanted = EstimateTask(settings, noisy, task.device, run, checkpoint, turns=recorded)
-    first, choice = make_first_estimates(wanted, risk)
+    first, method = make_first_estimates(wanted)
     preview = Preview(material, frames[0])
     trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
     denoiser = calibrated(trained.denoiser, trained.noisy, material, task)
-    learned = Learned(denoiser, trained.history, choice.made, wanted.channels)
+    learned = Learned(denoiser, trained.history, method.estimator, wanted.channels)
     return learned, TrainingReport(
         trained.results,
         heavy_tails=tails,
         neighbours=averaging.told,
         recorded_pairs=NOISE_TURNS if recorded else "",
-        first_estimate=choice,
+        first_estimate=method,
         noise_again=trained.noise_again,
         last_pass=trained.share,
         faint_spots=faint_spots_left(denoiser, trained.noisy, material, task),

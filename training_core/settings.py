@@ -120,13 +120,10 @@ class DenoiserSettings(Checked):
     first_estimate: str = setting(
         "automatic",
         "First estimate",
-        "Automatic takes the best of the others by the blind score, in CT with streaks "
-        "noisier2noise. Shrinkage: filters with the "
-        "learned noise spectrum; dncnn-b is the bundled network, which knows photographs and white "
-        "noise only; noisier2noise learns from the stack with more noise against the stack; "
-        "pretrained is the bundled network before any training, which automatic tries where a few "
-        "pixels hold most of the noise; g2 is the published network.",
-        choices=("automatic", "shrinkage", "dncnn-b", "noisier2noise", "pretrained", "g2"),
+        "What the first round learns from. Automatic is the bundled network before any training, "
+        "in CT with streaks noisier2noise, which learns from the stack with more noise against "
+        "the stack. Shrinkage: filters with the learned noise spectrum; g2: the published network.",
+        choices=("automatic", "shrinkage", "noisier2noise", "pretrained", "g2"),
     )
     network: str = setting(
         "pretrained",

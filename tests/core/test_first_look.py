@@ -49,7 +49,6 @@ from training_core.training import dncnn_b
 from training_core.training.dncnn_b import (
     SETTINGS,
     fit_scale,
-    fit_to_noise,
     load_dncnn_b,
     network_scales,
     save_dncnn_b,
@@ -335,16 +334,6 @@ def test_small_and_constant_stacks_are_refused_and_a_cancelled_look_ends():
     run.cancel()
     with pytest.raises(Cancelled):
         on_cpu(noisy_scene()[1], run=run)
-
-
-@pytest.mark.parametrize(("collaborate", "least"), [(False, 4), (True, 7)])
-def test_the_first_estimate_removes_most_of_the_noise(collaborate, least):
-    clean = scene(64, 64, 10, 20)
-    noisy = torch.from_numpy((clean + blurred_noise(clean.shape, 0, seed=5)).astype(np.float32))
-    fitted = fit_to_noise(noise_model(), [noisy.numpy()], CPU, collaborate=collaborate)
-    made = fitted.estimate(noisy, fitted.channels[0])
-    assert made.shape == noisy.shape
-    assert decibels(noisy, made, clean) > least
 
 
 def test_the_command_denoises_with_the_bundled_model_and_says_so(tmp_path, monkeypatch, capsys):

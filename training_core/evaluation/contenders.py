@@ -14,7 +14,7 @@ from torch import nn
 from training_core import first_look
 from training_core.denoise.brightness import BrightnessCurve
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Estimator, Region
+from training_core.denoise.region import Region
 from training_core.denoise.tiled import denoise, kept_share
 from training_core.errors import ModelError
 from training_core.networks.published import DnCNN
@@ -177,7 +177,7 @@ def g2g_contenders(learned: Learned) -> Iterator[Contender]:
     denoiser, history = learned.denoiser, learned.history
     settings, chosen = denoiser.settings, denoiser.card["chosen_round"]
     name, last = f"G2G {settings.preset}", max(history)
-    yield from _first_estimates(learned, name)
+    yield from _first_estimate(learned, name)
     for number in sorted(history):
         marks = ["chosen blind"] * (number == chosen) + ["last"] * (number == last)
         which = f"round {number} ({', '.join(marks)})" if marks else f"round {number}"
@@ -223,26 +223,20 @@ def _alone(denoiser: Denoiser, network: nn.Module) -> Denoiser:
     return replace(denoiser, network=network, channels=channels, settings=settings)
 
 
-def _first_estimates(learned: Learned, name: str) -> Iterator[Contender]:
-    """Give the first estimate that was used, then those that were judged and not chosen."""
-    denoiser, known = learned.denoiser, learned.first_estimates
-    asked = denoiser.settings.denoiser.first_estimate
+def _first_estimate(learned: Learned, name: str) -> Iterator[Contender]:
+    asked = learned.denoiser.settings.denoiser.first_estimate
     if asked == "g2":
         return
-    chosen = denoiser.card.get("first_estimate", {}).get("chosen", asked)
-    for method in dict.fromkeys((chosen, *known)):
-        which = "" if method == chosen else f" by {method}"
-        how = f"Before any training: {method}, with the learned noise."
-        made = known.get(method)
-        apply: Callable[[Contest, Run], Values] | None = partial(_estimated, learned, made)
-        if made is None and method == NOISIER2NOISE:  # for each image, it would be learned again
-            how, apply = "It was learned before the training was interrupted.", None
-        label = f"{name}, first estimate{which}"
-        kind = "first-estimate" if method == chosen else "oracle"
-        yield Contender(kind, label, how, apply, competes=False)
+    method = learned.denoiser.card.get("first_estimate", {}).get("chosen", asked)
+    how = f"Before any training: {method}, with the learned noise."
+    apply: Callable[[Contest, Run], Values] | None = partial(_estimated, learned)
+    if learned.first_estimate is None and method == NOISIER2NOISE:  # learned again for each image
+        how, apply = "It was learned before the training was interrupted.", None
+    label = f"{name}, first estimate"
+    yield Contender("first-estimate", label, how, apply, competes=False)
 
 
-def _estimated(learned: Learned, estimator: Estimator | None, trial: Contest, run: Run) -> Values:
+def _estimated(learned: Learned, trial: Contest, run: Run) -> Values:
     """Estimate by what the training made; after a resumed one it is made again."""
     denoiser = learned.denoiser
     channel = learned.first_channels[0]
@@ -251,7 +245,7 @@ def _estimated(learned: Learned, estimator: Estimator | None, trial: Contest, ru
     gain = even.gain(trial.values.astype(np.float32)) if even else 1.0
     stabilised = torch.from_numpy(stabiliser.forward(trial.values * gain)).to(denoiser.device)
     noisy = Region(stabilised, channel)
-    made = (estimator or estimator_of(denoiser, [noisy], run))(noisy)
+    made = (learned.first_estimate or estimator_of(denoiser, [noisy], run))(noisy)
     values: Values = stabiliser.inverse(made.cpu().numpy()) / gain
     share = kept_share(
         denoiser.settings.denoiser, trial.noisy, channel

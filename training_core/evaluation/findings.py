@@ -100,14 +100,13 @@ def _noise_alone(report: Report) -> list[str]:
 
 
 def _clean_seen(report: Report) -> list[str]:
-    """Say which bundled weights were trained on the clean images of the table's training set."""
+    """Say where bundled weights were trained on the clean images of the table's training set."""
     if report.table.kind != "natural" or report.ours is None:
         return []
-    chosen = report.card.get("first_estimate", {}).get("chosen")
-    used = (report.settings.denoiser.network, chosen)
-    bundled = ["the pretrained network"] * ("pretrained" in used)
-    bundled += ["DnCNN-B, the first estimate,"] * (chosen == "dncnn-b")
+    first = report.card.get("first_estimate", {}).get("chosen")
+    if "pretrained" not in (report.settings.denoiser.network, first):
+        return []
     return [
-        f"The weights of {what} saw the clean photographs of BSD400, never those of BSD68."
-        for what in bundled
+        "The weights of the pretrained network saw the clean photographs of BSD400, "
+        "never those of BSD68."
     ]

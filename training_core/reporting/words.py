@@ -25,7 +25,6 @@ Card = Mapping[str, Any]
 
 METHODS = {
     "shrinkage": ("classical filters", "Filters that know the learned noise"),
-    "dncnn-b": ("bundled DnCNN-B", "The bundled network for white noise"),
     "noisier2noise": ("noisier2noise", "A network that learned from this data with more noise"),
     "pretrained": ("bundled network", "The bundled network before any training"),
 }
@@ -154,23 +153,8 @@ def _matches(
 def _first_estimate(card: Card) -> Fact:
     told = card["first_estimate"]
     value, meaning = METHODS.get(told["chosen"], (told["chosen"], "The method"))
-    tried = [one for one in told["candidates"] if "left_out" not in one]
-    why = f", the best of {len(tried)}" if len(tried) > 1 else ""
-    if not told["candidates"]:
-        why = f", {TURNING}" if told.get("turning") else ", as asked for"
-    return Fact("First estimate", value, f"{meaning}{why}.", tuple(_candidates(told)))
-
-
-def _candidates(told: Mapping[str, Any]) -> Iterator[str]:
-    if told["candidates"]:
-        yield POWER
-    for one in told["candidates"]:
-        name = METHODS.get(one["name"], (one["name"],))[0]
-        name = name[0].upper() + name[1:]
-        if "left_out" in one:
-            yield f"{name}: not asked, for {one['left_out']}"
-        else:
-            yield f"{name}: {_left(one)}"
+    why = f", {TURNING}" if told.get("turning") else ""
+    return Fact("First estimate", value, f"{meaning}{why}.")
 
 
 def _round(card: Card) -> Fact:

@@ -143,25 +143,3 @@ def _judged(images: Sequence[Image]) -> list[Image]:
     parts = [np.ascontiguousarray(image[place.slices]) for image in images for place in whole]
     parts.sort(key=lambda part: float(part.std()))
     return [parts[-1], parts[len(parts) // 2]] if len(parts) > 1 else parts
-
-
-def fit_to_noise(
-    noise: NoiseModel,
-    images: Sequence[Image],
-    device: torch.device,
-    *,
-    collaborate: bool,
-    run: Run = SILENT,
-) -> Denoiser:
-    """Give the bundled network as a denoiser of images with learned noise.
-
-    Parameters
-    ----------
-    noise, images
-        As in `fit_scale`.
-    collaborate
-        Whether the network's result guides the collaborative filter, which knows the noise.
-    """
-    channel = fit_scale(noise, images, device, run)
-    chosen = replace(SETTINGS, denoiser=replace(SETTINGS.denoiser, collaborate=collaborate))
-    return FittedDenoiser(load_dncnn_b(device), (channel,), chosen, device)

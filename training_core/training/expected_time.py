@@ -20,6 +20,7 @@ from training_core.networks.published import GENERATED_PX, fold_batch_norm
 from training_core.noise.adversarial import NoiseGame
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.covariance import uncorrelated
+from training_core.noise.local_strength import is_ct
 from training_core.noise.model import GaussianNoise
 from training_core.paper.gan import paper_game
 from training_core.place import tiles
@@ -30,7 +31,6 @@ from training_core.settings import Settings
 from training_core.stack import Stack
 
 from .first_estimate import AUTOMATIC as AUTOMATIC_FIRST
-from .first_estimate import METHODS
 from .noisier2noise import NAME as NOISIER2NOISE
 from .noisier2noise import SHARE
 
@@ -58,9 +58,8 @@ def expected_plan(
     judged = 2 * min(pixels, JUDGED_CROPS * JUDGED_PX**2)  # each time, with a probe and without
     choosing = 2 * (MOST + 1) * _pixels_to_choose_neighbours(stacks, settings)
     learning = 0.0
-    if chosen.first_estimate == AUTOMATIC_FIRST:
-        choosing += sum(method.usual for method in METHODS.values()) * judged
-    if chosen.first_estimate in (AUTOMATIC_FIRST, NOISIER2NOISE):
+    turning = chosen.first_estimate == AUTOMATIC_FIRST and is_ct(stacks)
+    if turning or chosen.first_estimate == NOISIER2NOISE:
         learning = SHARE * chosen.steps * step
     return {
         Stage.PATCHES: pixels * GUESSED_PATCH_SEARCH,

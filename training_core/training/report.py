@@ -20,7 +20,7 @@ from training_core.selection.faint_spots import FaintSpots
 from training_core.stack import Stack
 
 if TYPE_CHECKING:
-    from .first_estimate import FirstChoice
+    from .first_estimate import FirstEstimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class TrainingReport:
     heavy_tails: tuple[int, ...] = ()
     neighbours: Mapping[str, Any] = field(default_factory=dict)
     recorded_pairs: str = ""
-    first_estimate: FirstChoice | None = None
+    first_estimate: FirstEstimate | None = None
     noise_again: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     last_pass: Mapping[str, Any] = field(default_factory=dict)
     faint_spots: tuple[FaintSpots, ...] = ()
@@ -112,13 +112,13 @@ class Learned:
         That of the best round, chosen blind.
     history
         The network after each round; 0 is that before training, or g2.
-    first_estimates
-        What makes first estimates, by the name of the method, as far as it was made.
+    first_estimate
+        What made the first estimates; None where g2 did.
     first_channels
-        The channels that regions must have which these are asked for.
+        The channels that regions must have which it is asked for.
     """
 
     denoiser: Denoiser
     history: Mapping[int, nn.Module]
-    first_estimates: Mapping[str, Estimator] = field(default_factory=dict)
+    first_estimate: Estimator | None = None
     first_channels: tuple[Channel, ...] = ()

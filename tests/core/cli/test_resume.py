@@ -215,27 +215,6 @@ def test_interrupted_again_and_again_nothing_differs(
     assert 0 < lost <= len(ENDS[job])  # at most a step each time
 
 
-def test_what_was_chosen_blind_is_chosen_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rounds, "GAIN_DB", 0.02)
-    methods = {name: first_estimate.METHODS[name] for name in ("shrinkage", "dncnn-b")}
-    monkeypatch.setattr(first_estimate, "METHODS", methods)
-    noisy, settings = robust()
-    chosen = replace(settings.denoiser, first_estimate="automatic", steps=12)
-    settings = replace(settings, denoiser=chosen)
-    whole = denoise_stack(noisy, settings)
-    for where, check in [(Stage.FIRST_ESTIMATE, 3), (Stage.FIRST_ESTIMATE, 9), ("round 1 of 2", 7)]:
-        run = Interrupted(where, check, PowerCutError)
-        with pytest.raises(PowerCutError):
-            denoise_stack(noisy, settings, run=run, checkpoint=Checkpoint(tmp_path / "cut"))
-    made = denoise_stack(noisy, settings, checkpoint=Checkpoint(tmp_path / "cut"))
-    assert_same(made, whole)
-    cards = made.denoiser.card["first_estimate"], whole.denoiser.card["first_estimate"]
-    assert cards[0] == cards[1]
-    assert len(cards[0]["candidates"]) == 2
-
-
 def test_noise_of_few_far_values_is_learned_again_to_the_same(tmp_path: Path) -> None:
     rng, clean = np.random.default_rng(0), block(128, 128, 200.0, 800.0)
     few = rng.random(clean.shape) < 0.1

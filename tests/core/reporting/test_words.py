@@ -38,17 +38,6 @@ CARD = {
     "noise": [channel(MATCH)],
     "first_estimate": {
         "chosen": "shrinkage",
-        "why": "First estimate: shrinkage.",
-        "candidates": [
-            {"name": "shrinkage", "error": 0.038, "range": 0.004, "warnings": []},
-            {"name": "dncnn-b", "left_out": "the noise of this stack is correlated"},
-            {
-                "name": "noisier2noise",
-                "error": 0.05,
-                "range": 0.004,
-                "warnings": ["it leaves noise"],
-            },
-        ],
     },
     "neighbours": {
         "axis": "T",
@@ -77,7 +66,7 @@ def test_what_was_learned_and_chosen_is_told_in_the_order_of_the_work():
         "Round": ("1 of 2", None),
         "Last pass": ("half taken", None),
     }
-    assert told["First estimate"].meaning == "Filters that know the learned noise, the best of 2."
+    assert told["First estimate"].meaning == "Filters that know the learned noise."
     assert told["Neighbouring frames"].meaning == "Neighbouring frames help."
     assert told["Round"].sentence == "1 of 2. No other round is clearly better."
     assert all(fact.meaning.endswith(".") for fact in told.values())
@@ -88,11 +77,6 @@ def test_the_figures_are_in_the_details():
     assert told["Learned noise"].details == (
         "97 % match; std +1 %, correlation off by 2 %, spectrum by 3 %, kurtosis by 4 %.",
         "Learned from 262 smooth patches.",
-    )
-    assert told["First estimate"].details[1:] == (
-        "Classical filters: 3.8 % ± 0.4",
-        "Bundled DnCNN-B: not asked, for the noise of this stack is correlated",
-        "Noisier2noise: 5.0 % ± 0.4, but it leaves noise",
     )
     assert told["Round"].details[1:] == (
         "Round 0: 4.0 % ± 0.9",
@@ -192,11 +176,12 @@ def test_models_that_tell_of_vetoes_are_told_as_those_that_warn(chosen):
     assert harm(old["rounds"][2], chosen) == harm(CARD["rounds"][2], chosen)
 
 
-def test_what_was_asked_for_was_not_chosen():
-    asked = {"chosen": "noisier2noise", "why": "As asked for.", "candidates": []}
-    told = facts(first_estimate=asked, neighbours={"axis": "Z", "chosen": 1, "jumps": 0})
-    assert told["First estimate"].sentence.endswith("with more noise, as asked for.")
-    assert told["First estimate"].details == ()
+def test_first_estimate_and_neighbours_as_asked_for():
+    neighbours = {"axis": "Z", "chosen": 1, "jumps": 0}
+    told = facts(first_estimate={"chosen": "noisier2noise"}, neighbours=neighbours)
+    assert told["First estimate"].sentence.endswith("with more noise.")
+    turning = facts(first_estimate={"chosen": "noisier2noise", "turning": True})
+    assert turning["First estimate"].sentence.endswith("noise as it is in each place.")
     assert told["Neighbouring frames"].sentence == (
         "1 on each side. They are averaged where they match, as asked for."
     )
@@ -212,6 +197,21 @@ def test_where_it_comes_from():
     )
 
 
+SPOTS = {"kept": {"1": 0.2, "2": 0.5, "4": 0.9}, "half": 2.0, "sigma": 12.0}
+
+
+def test_which_spots_are_lost_is_said():
+    told = facts(faint_spots=[SPOTS | {"half": 1.0}, SPOTS])["Faint spots"]
+    assert (told.value, told.good) == ("seen from 24 grey values on", None)
+    assert "from 2.0 times the noise on" in told.meaning
+    assert told.details[1] == (
+        "Channel 2: Height that is left of spots, 1 times the noise: 20.0 %, "
+        "2 times the noise: 50.0 %, 4 times the noise: 90.0 %."
+    )
+    lost = facts(faint_spots=[SPOTS | {"half": None}, SPOTS])["Faint spots"]
+    assert (lost.value, lost.good) == ("lost", False)
+
+
 @pytest.mark.trains
 def test_a_real_training_tells_it_all(monkeypatch):
     monkeypatch.setattr(pipeline, "expected_plan", lambda *_args: {})
@@ -221,7 +221,13 @@ def test_a_real_training_tells_it_all(monkeypatch):
     run = Run(lambda event: notes.append(event.text) if isinstance(event, Note) else None)
     made = pipeline.train([noisy], settings, run=run).denoiser
     told = {fact.name: fact for fact in tell_card(json.loads(json.dumps(made.card)))}
-    assert told.keys() == {"Learned noise", "First estimate", "Round", "Last pass"}
+    assert told.keys() == {
+        "Learned noise",
+        "First estimate",
+        "Round",
+        "Last pass",
+        "Faint spots",
+    }
     score = made.card["noise"][0]["match"]["score"]
     assert told["Learned noise"].value == f"{int(score)} % match"
     assert any(note.startswith(told["Last pass"].meaning) for note in notes)  # one text for both

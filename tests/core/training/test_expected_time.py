@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -26,10 +28,11 @@ def test_published_rounds_estimate_no_whole_regions(monkeypatch, name, estimated
     chosen = settings.denoiser
     assert plan[Stage.NOISE_MODEL] == settings.noise_model.steps * 3.0
     judged = 2 * min(512 * 512, JUDGED_CROPS * JUDGED_PX**2)  # with a probe and without
-    robust = name == "balanced"
-    learning = SHARE * chosen.steps * 2.0  # noisier2noise
-    first = 1e-3 * (estimated + 3 * judged) + learning if robust else 0.0
-    assert plan[Stage.FIRST_ESTIMATE] == pytest.approx(first)
+    assert plan[Stage.FIRST_ESTIMATE] == pytest.approx(1e-3 * estimated)
+    ct = replace(stack(np.zeros((512, 512), np.float32)), value_unit="HU")
+    learning = timing.expected_plan([ct], settings, CPU)[Stage.FIRST_ESTIMATE]
+    more = SHARE * chosen.steps * 2.0 if name == "balanced" else 0.0  # noisier2noise
+    assert learning - plan[Stage.FIRST_ESTIMATE] == pytest.approx(more)
     assert plan[Stage.ROUNDS] == pytest.approx(
         chosen.rounds * (chosen.steps * 2.0 + 1e-3 * (estimated + judged))
     )

@@ -15,13 +15,10 @@ from training_core.errors import ModelError
 from training_core.noise.clipping import Recording
 from training_core.noise.synthetic import mixture
 from training_core.run import SILENT, Run
-from training_core.selection.sure import RiskEstimator
 from training_core.settings import Settings
-from training_core.training import first_estimate
-from training_core.training.first_estimate import METHODS, make_first_estimates
 from training_core.training.heavy_tails import learn_tails, with_tails
 from training_core.training.start import bundled_start
-from training_core.training.task import EstimateTask, Task
+from training_core.training.task import Task
 from training_core.wording import held_by_few
 
 STRENGTH = 25.0
@@ -144,19 +141,3 @@ def test_a_training_goes_on_with_the_tails_where_there_are_any():
     same, unmoved, none = with_tails(replace(start, channels=(plain,)), noisy[:1], task)
     assert same.channels == (plain,)
     assert ([region.channel for region in unmoved], none) == ([plain], ())
-
-
-@pytest.mark.parametrize("tailed", [True, False])
-def test_the_blind_score_tries_it_for_the_first_estimate_where_tails_are_heavy(monkeypatch, tailed):
-    usual = {name: METHODS[name] for name in ("shrinkage", "pretrained")}
-    monkeypatch.setattr(first_estimate, "METHODS", usual)
-    known = channel() if tailed else Channel(noise_model(), 200.0, 1.0)
-    noisy = regions(known, count=1)
-    made, choice = make_first_estimates(
-        EstimateTask(Settings(), noisy, CPU), RiskEstimator(noisy, 0, CPU)
-    )
-    assert [result.name for result in choice.results] == ["shrinkage", *["pretrained"] * tailed]
-    asked = replace(Settings(), denoiser=replace(Settings().denoiser, first_estimate="pretrained"))
-    made, _ = make_first_estimates(EstimateTask(asked, noisy, CPU), RiskEstimator(noisy, 0, CPU))
-    start = bundled_start(asked, [known], CPU)
-    assert torch.equal(made[0].image, start.estimate(noisy[0].image, start.channels[0]))

@@ -21,7 +21,6 @@ from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise.channel import Channel
 from training_core.denoise.region import Region
 from training_core.run import Cancelled, Run
-from training_core.training.first_estimate import METHODS
 from training_core.training.noisier2noise import NAME, louder, noisier2noise
 from training_core.training.pairs import recorded_pairs
 from training_core.training.task import EstimateTask
@@ -80,7 +79,7 @@ def made_scene(blur=0.0, **more):
 @pytest.mark.parametrize("blur", [0.0, 0.7])
 def test_noisier2noise_takes_the_noise_off(blur):
     made = made_scene(blur)
-    estimate = METHODS[NAME].make(made)
+    estimate = noisier2noise(made)
     image = estimate(made.noisy[0])
     noisy = squared_error(made.noisy[0].image, CLEAN)
     assert squared_error(image, CLEAN) < 0.35 * noisy

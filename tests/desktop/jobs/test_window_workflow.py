@@ -279,13 +279,7 @@ CARD = {
             "patches": 262,
         }
     ],
-    "first_estimate": {
-        "chosen": "noisier2noise",
-        "candidates": [
-            {"name": "shrinkage", "error": 0.05, "range": 0.004, "warnings": []},
-            {"name": "noisier2noise", "error": 0.04, "range": 0.004, "warnings": []},
-        ],
-    },
+    "first_estimate": {"chosen": "noisier2noise"},
     "chosen_round": 2,
     "rounds": [
         {"round": 1, "error": 0.035, "range": 0.009, "warnings": []},
