@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from training_core.quality.measures import BlindQuality, ReferenceQuality
 
 
+UNKNOWN = "not known"
+
+
 class Level(StrEnum):
     """How good a figure is; the value is the word shown beside its symbol."""
 
@@ -36,9 +39,11 @@ class Finding:
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """Sum up a report, such as "3 of 4 checks good"; "" where nothing was judged."""
+    """Sum up a report, such as "3 of 4 checks good, 1 not known"; "" where nothing was judged."""
     judged = [f.level for f in findings if f.level is not Level.NEUTRAL]
-    return f"{judged.count(Level.GREEN)} of {len(judged)} checks good" if judged else ""
+    unknown = sum(f.value == UNKNOWN for f in findings)
+    more = f", {unknown} {UNKNOWN}" if unknown else ""
+    return f"{judged.count(Level.GREEN)} of {len(judged)} checks good{more}" if judged else ""
 
 
 def warns(findings: Sequence[Finding]) -> bool:
@@ -61,62 +66,89 @@ def card_findings(card: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def blind_findings(quality: BlindQuality, unit: str = "") -> list[Finding]:
-    """Put into words what can be said without a reference; `unit` is that of the pixel values."""
+def blind_findings(
+    quality: BlindQuality, unit: str = "", card: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """Put into words what can be said without a reference.
+
+    `unit` is that of the pixel values, `card` that of the denoiser: noise that is known to be
+    correlated leaves a pattern, and where texture is like noise nobody knows what was removed.
+    """
+    card = card or {}
+    noises, ways = card.get("noise", ()), ("correlation_x", "correlation_y")
+    learned = [float(one[way][1]) for one in noises for way in ways]
+    found = max(quality.residual_autocorrelation, key=abs)
+    unlike = found if not learned else found - min(learned, key=lambda each: abs(found - each))
     return [
         _noise(quality.noise_sigma_before, quality.noise_sigma_after, unit),
-        _signal_in_residual(quality.residual_signal_correlation),
-        _pattern_in_residual(max(quality.residual_autocorrelation, key=abs)),
+        _structure(quality.residual_unevenness, doubted=bool(card.get("doubted"))),
+        _pattern_in_residual(found, unlike, known=bool(learned)),
         _brightness(quality.mean_shift_percent),
         _detail(quality.frc_resolution_um, quality.resolution_method),
     ]
 
 
-def _noise(before: float, after: float, unit: str) -> Finding:
+def _noise(before: float | None, after: float | None, unit: str) -> Finding:
     name = "Noise"
-    if before <= 0:
-        meaning = "No smooth part was found to measure the noise in."
-        return Finding(name, "not measured", Level.NEUTRAL, meaning)
+    if not before or after is None:
+        meaning = "No place was found to measure the noise in."
+        return Finding(name, UNKNOWN, Level.NEUTRAL, meaning)
     ratio = after / before
     change = _signed(100 * (ratio - 1), 0)
     value = f"{_three(before)} → {_three(after)} {unit or 'grey values'} ({change} %)"
-    tip = "Standard deviation in smooth parts. Warns where less than 50 % is gone."
+    tip = (
+        "Standard deviation in calm places, from waves too fine for texture. "
+        "Warns where less than 50 % is gone."
+    )
     if ratio <= 0.5:
-        meaning = "Smooth parts vary far less than before."
+        meaning = "Calm places vary far less than before."
         return Finding(name, value, Level.GREEN, meaning, tip)
     if ratio <= 0.85:
         return Finding(name, value, Level.AMBER, "Some noise is left; train longer.", tip)
     return Finding(name, value, Level.RED, "Hardly any noise was removed.", tip)
 
 
-def _signal_in_residual(correlation: float) -> Finding:
-    name, size = "Structure lost", abs(correlation)
+def _structure(uneven: float | None, *, doubted: bool) -> Finding:
+    name = "Structure lost"
     tip = (
-        "Correlation of what was removed with the picture: 0 is none, 1 is all. "
-        "Warns above 0.10; poor above 0.25."
+        "How much of what was removed noise cannot explain, since it is stronger than in calm "
+        "places of the same brightness. Structure that is alike everywhere does not show. "
+        "Warns above 15 %; poor above 40 %."
     )
-    if size <= 0.1:
-        meaning = "What was removed does not follow the picture."
-        return Finding(name, f"none seen ({size:.2f})", Level.GREEN, meaning, tip)
-    if size <= 0.25:
-        meaning = "What was removed follows the picture a little; look at fine detail."
-        return Finding(name, f"some ({size:.2f})", Level.AMBER, meaning, tip)
-    meaning = "What was removed follows the picture: detail is lost."
-    return Finding(name, f"much ({size:.2f})", Level.RED, meaning, tip)
+    if doubted:
+        meaning = "Texture and noise are alike here, so nobody can tell what was removed."
+        return Finding(name, UNKNOWN, Level.NEUTRAL, meaning, tip)
+    if uneven is None:
+        meaning = "What was removed cannot be compared from place to place."
+        return Finding(name, UNKNOWN, Level.NEUTRAL, meaning, tip)
+    share = f"{100 * max(uneven, 0.0):.0f} %"
+    if uneven <= 0.15:
+        meaning = "What was removed is as strong in one place as in another."
+        return Finding(name, f"none seen ({share})", Level.GREEN, meaning, tip)
+    if uneven <= 0.4:
+        meaning = "A part of what was removed is too uneven for noise; look at fine detail."
+        return Finding(name, f"some ({share})", Level.AMBER, meaning, tip)
+    meaning = "Much of what was removed is too uneven for noise: detail is lost."
+    return Finding(name, f"much ({share})", Level.RED, meaning, tip)
 
 
-def _pattern_in_residual(correlation: float) -> Finding:
-    name, size = "Pattern in what was removed", abs(correlation)
-    tip = "Correlation of neighbouring pixels in what was removed. Warns above 0.15."
-    if size <= 0.15:
+def _pattern_in_residual(correlation: float, unlike: float, *, known: bool) -> Finding:
+    name, value = "Pattern in what was removed", f"{correlation:.2f}"
+    tip = "Correlation of neighbouring pixels in what was removed. Warns where that of the noise "
+    tip += "differs by more than 0.15."
+    if abs(unlike) <= 0.15:
         meaning = "What was removed is random from pixel to pixel."
-        return Finding(name, f"none ({size:.2f})", Level.GREEN, meaning, tip)
+        if abs(correlation) > 0.15:
+            meaning = "What was removed has the pattern of the noise that was learned."
+        return Finding(name, f"that of noise ({value})", Level.GREEN, meaning, tip)
     # No red: noise that is correlated itself, as in wide-field and CT, leaves exactly this.
-    if correlation > 0:
+    if known:
+        meaning = "Neighbouring pixels changed otherwise than the learned noise would have them."
+    elif correlation > 0:
         meaning = "Neighbouring pixels changed alike: usual in wide-field and CT."
     else:
         meaning = "Neighbouring pixels changed oppositely: usual in sharp CT, else a sign of blur."
-    return Finding(name, f"some ({size:.2f})", Level.AMBER, meaning, tip)
+    return Finding(name, f"some ({value})", Level.AMBER, meaning, tip)
 
 
 def _brightness(shift_percent: float) -> Finding:

@@ -44,6 +44,7 @@ class QualityPanel(QWidget):
         super().__init__(parent)
         self._job = LatestJob(self._on_succeeded, self._on_failed)
         self._unit = ""
+        self._card: Mapping[str, Any] = {}
         self.blind = QualityCard("Without a reference", self)
         self.learned = QualityCard("What was learned and chosen", self)
         self.reference = QualityCard("With a reference", self)
@@ -82,6 +83,7 @@ class QualityPanel(QWidget):
 
         `model_name` is that of the file which it was opened from, if it was.
         """
+        self._card = card
         opened = f"From the model {model_name}." if model_name else ""
         self.learned.say(card_findings(card), " ".join(filter(None, (opened, origin(card)))))
         self.learned.setVisible(bool(self.learned.findings))
@@ -109,7 +111,7 @@ class QualityPanel(QWidget):
     def _on_succeeded(self, answer: Answer) -> None:
         blind, compared = answer
         caution = "Hounsfield units; research use, not for diagnosis." if self._unit else ""
-        self.blind.say(blind_findings(blind, self._unit), caution)
+        self.blind.say(blind_findings(blind, self._unit, self._card), caution)
         if isinstance(compared, CoreError):
             self.reference.say([], str(compared))
         elif compared is not None:

@@ -17,8 +17,7 @@ from training_core.compute.device import tile_size
 from training_core.compute.memory import give_memory_back
 from training_core.compute.tiles import TilePieces
 from training_core.networks.published import fold_batch_norm
-from training_core.noise.frame_levels import FrameLevels
-from training_core.noise.local_strength import is_ct
+from training_core.noise.local_strength import FrameLevels, is_ct
 from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import DenoiserSettings
@@ -219,14 +218,10 @@ def denoise(
     """
     check_channels(stack, denoiser.channels)
     repair = denoiser.settings.denoiser.repair_hot_pixels
-    original, even = stack, denoiser.even_noise
+    original = stack
     given = measured(stack, run, repair=repair, tell=True)
-    by_place = denoiser.settings.noise_model.by_place and not even
-    levels = FrameLevels.of(given, run) if by_place else None
-    if levels:
-        run.note(levels.sentence)
-    evening = even or levels
-    stack = evening.evened(given, run=run) if evening else given
+    even = denoiser.even_noise or _levels(given, denoiser, run)
+    stack = even.evened(given, run=run) if even else given
     tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     # The batch norm folded away and memory ordered by channels: both faster and exact.
@@ -237,7 +232,9 @@ def denoise(
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
     noises = [channel.noise for channel in ready.channels]
-    frames = NeighbourFrames(stack, noises, ready.neighbours, run, given=given, even=even)
+    frames = NeighbourFrames(
+        stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
+    )
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
@@ -256,10 +253,17 @@ def denoise(
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
     give_memory_back()
-    result = original.with_pixels(evening.restored(pixels, given, run) if evening else pixels)
+    result = original.with_pixels(even.restored(pixels, given, run) if even else pixels)
     put_back(result.pixels.reshape(flat.shape), original)
     run.finish(Stage.DENOISE)
     return result
+
+
+def _levels(given: Stack, denoiser: Denoiser, run: Run) -> FrameLevels | None:
+    levels = FrameLevels.of(given, run) if denoiser.settings.noise_model.by_place else None
+    if levels:
+        run.note(levels.sentence)
+    return levels
 
 
 def _denoise_tile(

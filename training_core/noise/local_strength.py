@@ -1,8 +1,11 @@
-"""Noise of computed tomography brought to the same strength everywhere, and the way back.
+"""Noise brought to the same strength, in each place of CT and in frames unlike, and the way back.
 
 How many photons arrive through a place of the body does not show in its own value, so the noise of
 CT follows the place: 20 HU beside a patient, 90 HU between the shoulders. Its finest detail, which
 hardly any structure reaches, tells how strong it is where.
+
+A camera whose gain was changed, or frames that were stretched one by one, have other noise in each
+frame. The same camera has the same noise at the same brightness, so there frames are compared.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy as np
 from training_core.patches.local_strength import bounded_sigma, local_sigma, tissue, usual_sigma
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Pixels, Stack, Values, float_of, sampled_frames
+from training_core.wording import figure
 
 from .covariance import coloured, detrended
 
@@ -134,3 +138,171 @@ def _leaning(patches: Image) -> Values:
     along_y = (exact[:, 1:] * exact[:, :-1]).mean(axis=(1, 2))
     leaning: Values = (along_x - along_y) / np.square(exact).mean(axis=(1, 2))
     return leaning
+
+
+UNLIKE = 1.4  # times weaker or stronger than the usual frame, at every brightness they share
+SIDE_PX, MOST_ACROSS = 18, 32  # windows are spread over the frame
+BRIGHTNESSES = 8
+CALMEST = 0.25  # of a frame's windows of one brightness: what chance adds is the same in all
+FEWEST = 12  # windows of one brightness
+BLACK = 0.01  # of the pixels: a frame is scaled about its darkest values
+
+
+@dataclass(frozen=True, eq=False)
+class FrameLevels:
+    """How much stronger the noise of each frame is than that of the usual one.
+
+    Attributes
+    ----------
+    levels
+        The factor of each frame in the order of the stack, (frames,) float64.
+    blacks, usual
+        The darkest value of each frame, and of the usual frame of its channel, which it becomes.
+    """
+
+    levels: Values
+    blacks: Values
+    usual: Values
+
+    @classmethod
+    def of(cls, stack: Stack, run: Run = SILENT) -> Self | None:
+        """Compare the frames of each channel of a stack; None where all are alike.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled; asked before every frame, as in all of these.
+        """
+        numbers = range(stack.frame_count)
+        channels = [stack.channel_of(index) for index in numbers]
+        if len(channels) < 2 * len(set(channels)) or min(stack.frame_shape) < SIDE_PX:
+            return None
+        seen = []
+        for index in numbers:
+            run.check()
+            seen.append(_FrameWindows.of(stack.frame(index)))
+        levels, blacks = np.ones(len(seen)), np.array([one.black for one in seen])
+        usual = blacks.copy()
+        for channel in set(channels):
+            mine = [index for index in numbers if channels[index] == channel]
+            usual[mine] = np.median(blacks[mine])
+            levels[mine] = _levels([seen[index] for index in mine], float(usual[mine[0]]))
+        return None if (levels == 1).all() else cls(levels, blacks, usual)
+
+    @property
+    def sentence(self) -> str:
+        """Say what was found and done."""
+        changed = self.levels[self.levels != 1]
+        frames = "one frame is" if len(changed) == 1 else f"{len(changed)} frames is"
+        least, most = (figure(float(level)) for level in (changed.min(), changed.max()))
+        times = least if least == most else f"{least} to {most}"
+        return (
+            f"The noise of {frames} {times} times as strong as that of the others at the same "
+            "brightness: it is made alike before anything is learned, and as it was in the result."
+        )
+
+    def evened(self, stack: Stack, run: Run = SILENT) -> Stack:
+        """Give the stack in floating-point numbers with noise as strong in each frame."""
+        pixels = np.empty(stack.shape, float_of(stack.dtype))
+        for index, frame in enumerate(pixels.reshape(stack.frame_count, *stack.frame_shape)):
+            run.check()
+            frame[:] = self._frame_evened(index, stack.raw_frame(index))
+        return replace(stack, pixels=pixels)
+
+    def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
+        """Bring pixels of the evened `stack` back; one that nobody changed keeps its last bit."""
+        pixels = np.empty_like(evened)
+        shape = (stack.frame_count, *stack.frame_shape)
+        pairs = zip(pixels.reshape(shape), evened.reshape(shape), strict=True)
+        for index, (into, frame) in enumerate(pairs):
+            run.check()
+            raw = stack.raw_frame(index)
+            same = frame == self._frame_evened(index, raw).astype(evened.dtype)
+            into[:] = np.where(same, raw, self.frame_restored(index, frame))
+        return pixels
+
+    def _frame_evened(self, index: int, values: Pixels) -> Pixels:
+        level, black, usual = self.levels[index], self.blacks[index], self.usual[index]
+        if level == 1:
+            return values
+        evened: Values = (values.astype(np.float64) - black) / level + usual
+        return evened
+
+    def frame_restored(self, index: int, values: Pixels) -> Pixels:
+        """Bring values of a part of frame `index` back, any shape."""
+        level, black, usual = self.levels[index], self.blacks[index], self.usual[index]
+        if level == 1:
+            return values
+        restored: Values = (values.astype(np.float64) - usual) * level + black
+        return restored
+
+
+@dataclass(frozen=True, eq=False)
+class _FrameWindows:
+    """Windows of a frame: their brightness and the power of their finest waves, (windows,)."""
+
+    brightness: Values
+    power: Values
+    black: float
+
+    @classmethod
+    def of(cls, frame: Image) -> Self:
+        strides = [max(SIDE_PX // 2, n // MOST_ACROSS) for n in frame.shape]
+        views = np.lib.stride_tricks.sliding_window_view(frame, (SIDE_PX, SIDE_PX))
+        cut = views[:: strides[0], :: strides[1]].reshape(-1, SIDE_PX, SIDE_PX).astype(np.float64)
+        power = np.square(np.diff(np.diff(cut, 2, axis=1), 2, axis=2)).mean(axis=(1, 2)) / 36
+        means, varied = cut.mean(axis=(1, 2)), power > 0
+        return cls(means[varied], power[varied], float(np.quantile(frame, BLACK)))
+
+    def scaled(self, level: float, usual: float) -> _FrameWindows:
+        """Give the windows of the frame as it is evened."""
+        brightness = (self.brightness - self.black) / level + usual
+        return replace(self, brightness=brightness, power=self.power / level**2)
+
+
+def _levels(frames: Sequence[_FrameWindows], usual: float) -> Values:
+    """Give the level of each frame of a channel against the usual one; 1 where they are alike.
+
+    Frames of k times the gain have noise of only k ** .5 times the std at the same brightness, so
+    the square of what is found is tried as well: that which leaves least of it is taken.
+    """
+    found = _compared(frames)
+    left = []
+    for power in (1, 2):
+        levels = found**power
+        scaled = [one.scaled(v, usual) for one, v in zip(frames, levels, strict=True)]
+        left.append(np.abs(np.log(_compared(scaled))))
+    levels = np.where(left[1] < left[0], found**2, found)
+    levels /= np.median(levels)
+    apart = np.abs(np.log(levels)) > np.log(UNLIKE)
+    return np.where(apart, levels, 1.0)
+
+
+def _compared(frames: Sequence[_FrameWindows]) -> Values:
+    """Give how much stronger the noise of each frame is, at the brightnesses that it shares."""
+    every = np.concatenate([one.brightness for one in frames])
+    if not every.size:
+        return np.ones(len(frames))
+    edges = np.quantile(every, np.linspace(0, 1, BRIGHTNESSES + 1)[1:-1])
+    strength = np.stack([_by_brightness(one, edges) for one in frames])
+    strength = strength[:, np.isfinite(strength).sum(axis=0) > 1]  # what only one has says nothing
+    ratios = np.log(strength / np.nanmedian(strength, axis=0))
+    return np.array([_agreed(mine[np.isfinite(mine)]) for mine in ratios])
+
+
+def _by_brightness(windows: _FrameWindows, edges: Values) -> Values:
+    """Give the std of the finest waves in the calmest windows of each brightness."""
+    group = np.searchsorted(edges, windows.brightness)
+    found = np.full(len(edges) + 1, np.nan)
+    for number in range(len(found)):
+        mine = windows.power[group == number]
+        if mine.size >= FEWEST:
+            found[number] = np.sqrt(mine[mine <= np.quantile(mine, CALMEST)].mean())
+    return found
+
+
+def _agreed(logs: Values) -> float:
+    """Give the ratio that all brightnesses agree upon; 1 where one says more and another less."""
+    if not logs.size or not ((logs > 0).all() or (logs < 0).all()):
+        return 1.0
+    return float(np.exp(np.median(logs)))

@@ -12,17 +12,10 @@ from skimage.metrics import structural_similarity
 from training_core.errors import InputError
 from training_core.run import SILENT, Run
 from training_core.stack import Stack, centre, sampled_frames
+from training_core.unmeasured import hot_pixels, unmeasured
 
 from .frc import resolution_um
-from .noise_level import NoiseWindows, estimate_noise_sigma
-
-__all__ = [
-    "BlindQuality",
-    "ReferenceQuality",
-    "assess",
-    "compare_with_reference",
-    "estimate_noise_sigma",
-]
+from .residual import Residual
 
 Frame = NDArray[np.floating[Any]]
 Window = tuple[float, float]
@@ -122,10 +115,15 @@ class BlindQuality:
     Attributes
     ----------
     noise_sigma_before, noise_sigma_after
-        Standard deviation of the noise in the same smooth windows, in the units of the stack.
+        Standard deviation of the noise in the same calm windows, in the units of the stack, from
+        waves too fine for texture (see `Residual`). None where it cannot be told.
     residual_to_noise
         Standard deviation of the residual over that of the noise; well under 1: noise is left, well
         over 1: structure was taken. None where no noise was found.
+    residual_unevenness
+        Share of what was removed that noise cannot explain, since it is stronger in some places
+        than in others of the same brightness: at least as much of it is structure. None where that
+        cannot be told, as in CT, whose noise follows the place.
     residual_autocorrelation
         Correlation of neighbouring residual pixels along x and along y: that of the noise, if all
         is well, so not always 0.
@@ -140,9 +138,10 @@ class BlindQuality:
         it was found (see `resolution.py`).
     """
 
-    noise_sigma_before: float
-    noise_sigma_after: float
+    noise_sigma_before: float | None
+    noise_sigma_after: float | None
     residual_to_noise: float | None
+    residual_unevenness: float | None
     residual_autocorrelation: tuple[float, float]
     residual_signal_correlation: float
     mean_shift_percent: float
@@ -153,7 +152,7 @@ class BlindQuality:
 
 
 def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
-    """RiskEstimator `denoised` by `noisy` alone, on up to 8 frames spread over the stacks.
+    """Measure `denoised` by `noisy` alone, on up to 8 frames spread over the stacks.
 
     Raises
     ------
@@ -162,17 +161,18 @@ def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
     """
     _check_shapes(denoised, noisy)
     chosen = sampled_frames(noisy)
-    before = [centre(noisy.frame(i)) for i in chosen]
     after = [centre(denoised.frame(i)) for i in chosen]
+    before = [centre(_known(noisy, denoised, i)) for i in chosen]
     residual = [(a - b).astype(np.float64) for a, b in zip(before, after, strict=True)]
-    windows = NoiseWindows.choose(before)
-    sigma = windows.sigma(before)
+    seen = Residual.of(before, after)
+    sigma, left = seen.noise_sigma, seen.noise_left
     correlation, slope, intercept = _line(before, after, residual)
     resolution, method = resolution_um(noisy, denoised)
     return BlindQuality(
-        noise_sigma_before=sigma,
-        noise_sigma_after=windows.sigma(after),
+        noise_sigma_before=None if left is None else sigma,
+        noise_sigma_after=None if left is None else left * sigma,
         residual_to_noise=float(np.std(residual) / sigma) if sigma > 0 else None,
+        residual_unevenness=None if noisy.value_unit == "HU" else seen.uneven,
         residual_autocorrelation=(
             _neighbour_correlation(residual, 1),
             _neighbour_correlation(residual, 0),
@@ -184,6 +184,15 @@ def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
         frc_resolution_um=resolution,
         resolution_method=method,
     )
+
+
+def _known(noisy: Stack, denoised: Stack, index: int) -> Frame:
+    """Give a noisy frame with what was made of its pixels that are no measurement: none changed."""
+    frame: Frame = noisy.frame(index)
+    for mask in (unmeasured(noisy, index), hot_pixels(noisy, index)):
+        if mask is not None:
+            frame = np.where(mask, denoised.frame(index), frame)
+    return frame
 
 
 def _check_shapes(image: Stack, reference: Stack) -> None:

@@ -95,14 +95,14 @@ def faint_spots(
 
 def _middle(region: Region) -> Region:
     """Cut the middle out of a region, with its neighbours."""
-    corner = [max(0, (n - CROP_PX) // 2) for n in region.image.shape]
-    place = tuple(slice(start, start + CROP_PX) for start in corner)
+    top, left = (max(0, (n - CROP_PX) // 2) for n in region.image.shape)
+    rows, columns = slice(top, top + CROP_PX), slice(left, left + CROP_PX)
 
     def cut(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values[(..., *place)]
+        return None if values is None else values[..., rows, columns]
 
-    image, near, strength = region.image[place], cut(region.neighbours), cut(region.strength)
-    return replace(region, image=image, neighbours=near, strength=strength)
+    near, strength = cut(region.neighbours), cut(region.strength)
+    return replace(region, image=region.image[rows, columns], neighbours=near, strength=strength)
 
 
 def _spots(shape: torch.Size, turn: int) -> Iterator[tuple[int, int, int]]:

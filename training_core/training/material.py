@@ -15,8 +15,7 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.neighbours import NeighbourFrames
 from training_core.denoise.region import Region
 from training_core.errors import InputError
-from training_core.noise.frame_levels import FrameLevels
-from training_core.noise.local_strength import EvenNoise, is_ct
+from training_core.noise.local_strength import EvenNoise, FrameLevels, is_ct
 from training_core.patches.local_strength import tissue
 from training_core.place import PatchLocation
 from training_core.regions import TrainingRegion, choose_regions

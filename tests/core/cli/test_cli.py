@@ -192,6 +192,7 @@ def test_compare_with_and_without_a_reference(
     assert blind.keys() >= {
         "noise_sigma_before",
         "noise_sigma_after",
+        "residual_unevenness",
         "residual_autocorrelation",
         "residual_signal_correlation",
         "mean_shift_percent",

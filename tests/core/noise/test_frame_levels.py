@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.made_up import scene
-from training_core.noise.frame_levels import FrameLevels
+from training_core.noise.local_strength import FrameLevels
 from training_core.stack import Stack
 
 SIZE = 160

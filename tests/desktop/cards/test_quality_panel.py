@@ -26,6 +26,7 @@ GOOD = BlindQuality(
     noise_sigma_before=12.4,
     noise_sigma_after=2.1,
     residual_to_noise=1.0,
+    residual_unevenness=0.05,
     residual_autocorrelation=(0.02, -0.03),
     residual_signal_correlation=0.04,
     mean_shift_percent=-0.12,
@@ -62,9 +63,9 @@ def test_a_good_result_is_green_and_says_why() -> None:
     assert found["Noise"].value == "12.4 → 2.1 grey values (−83 %)"
     assert found["Mean brightness"].value == "−0.12 %"
     assert found["Mean brightness"].meaning == "Overall brightness is unchanged."
-    assert found["Structure lost"].value == "none seen (0.04)"
-    assert "Warns above 0.10" in found["Structure lost"].tip
-    assert found["Pattern in what was removed"].value == "none (0.03)"
+    assert found["Structure lost"].value == "none seen (5 %)"
+    assert "Warns above 15 %" in found["Structure lost"].tip
+    assert found["Pattern in what was removed"].value == "that of noise (-0.03)"
     assert found["Smallest detail"].value == "0.42 µm"
     assert [f.level for f in found.values()] == [Level.GREEN] * 4 + [Level.NEUTRAL]
     assert all(f.meaning.endswith(".") for f in found.values())
@@ -76,8 +77,10 @@ def test_a_good_result_is_green_and_says_why() -> None:
         ("Noise", {"noise_sigma_after": 9.0}, Level.AMBER),
         ("Noise", {"noise_sigma_after": 12.0}, Level.RED),
         ("Noise", {"noise_sigma_before": 0.0}, Level.NEUTRAL),
-        ("Structure lost", {"residual_signal_correlation": -0.2}, Level.AMBER),
-        ("Structure lost", {"residual_signal_correlation": 0.4}, Level.RED),
+        ("Noise", {"noise_sigma_before": None, "noise_sigma_after": None}, Level.NEUTRAL),
+        ("Structure lost", {"residual_unevenness": 0.2}, Level.AMBER),
+        ("Structure lost", {"residual_unevenness": 0.5}, Level.RED),
+        ("Structure lost", {"residual_unevenness": None}, Level.NEUTRAL),
         ("Pattern in what was removed", {"residual_autocorrelation": (0.6, 0.58)}, Level.AMBER),
         ("Mean brightness", {"mean_shift_percent": 1.2}, Level.AMBER),
         ("Mean brightness", {"mean_shift_percent": -3.0}, Level.RED),
@@ -99,7 +102,25 @@ def test_a_verdict_counts_what_was_judged() -> None:
     assert verdict([]) == ""
     assert verdict(blind_findings(GOOD)) == "4 of 4 checks good"
     worse = blind_findings(replace(GOOD, mean_shift_percent=3.0, noise_sigma_before=0.0))
-    assert verdict(worse) == "2 of 3 checks good"
+    assert verdict(worse) == "2 of 3 checks good, 1 not known"
+
+
+def test_a_pattern_that_the_noise_has_is_no_fault() -> None:
+    quality = replace(GOOD, residual_autocorrelation=(0.62, 0.58))
+    noise = {"correlation_x": [1.0, 0.6], "correlation_y": [1.0, 0.59]}
+    found = blind_findings(quality, card={"noise": [noise]})[2]
+    assert found.level is Level.GREEN
+    assert found.meaning == "What was removed has the pattern of the noise that was learned."
+    white = {"correlation_x": [1.0, 0.01], "correlation_y": [1.0, 0.0]}
+    found = blind_findings(quality, card={"noise": [white]})[2]
+    assert found.level is Level.AMBER
+    assert "otherwise than the learned noise" in found.meaning
+
+
+def test_where_texture_is_like_noise_nothing_is_said_of_structure() -> None:
+    found = {f.name: f for f in blind_findings(GOOD, card={"doubted": [1]})}
+    assert found["Structure lost"].value == "not known"
+    assert found["Structure lost"].level is Level.NEUTRAL
 
 
 def test_large_noise_has_no_exponent() -> None:
