@@ -227,14 +227,19 @@ def make_environment() -> None:
 
 
 def install() -> None:
-    """Install torch in the right build, then the project with its tools."""
+    """Install torch in the right build, the packages that are locked, and the project with them.
+
+    Of each locked package pip takes only a file with a known hash. Those of torch differ between
+    builds and places, so what it needs beyond the locked (CUDA) is taken as the index has it.
+    """
     # Imported here, so that an older Python gets as far as the sentence about its version.
     from torch_build import torch_arguments
 
     torch, *source = torch_arguments(PYTHON, (ROOT / "pyproject.toml").read_text("utf-8"))
     say(f"Installing {torch}{' from ' + source[1] if source else ''}.")
     pip("install", "--no-deps", torch, *source)
-    pip("install", "-c", str(CONSTRAINTS), torch, "-e", ".[dev]")
+    pip("install", "--require-hashes", "--no-deps", "-r", str(CONSTRAINTS))
+    pip("install", "--no-build-isolation", torch, "-e", ".[dev]")
 
 
 def pip(*arguments: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -240,3 +242,65 @@ def test_the_wheel_carries_every_resource(tmp_path: Path) -> None:
     }
     assert modules | {"training_core/py.typed"} <= names
     assert not any(name.startswith("tests/") for name in names)
+
+
+@pytest.fixture
+def bill() -> ModuleType:
+    return load(ROOT / "packaging" / "bill_of_materials.py")
+
+
+def test_the_bill_of_materials_names_all_that_runs_and_its_licence(
+    bill: ModuleType, tmp_path: Path
+) -> None:
+    assert bill.main([str(tmp_path / "bom.json")]) == 0
+    made = json.loads((tmp_path / "bom.json").read_text("utf-8"))
+    names = {part["name"] for part in made["components"]}
+    assert {"torch", "numpy", "pyside6-essentials", "sympy"} <= names  # sympy for torch alone
+    assert not {"pytest", "ruff", "g2g-desktop"} & names
+    assert all(part["licenses"][0]["expression"] for part in made["components"])
+    refs = {part["bom-ref"] for part in [made["metadata"]["component"], *made["components"]]}
+    assert {one["ref"] for one in made["dependencies"]} == refs
+    assert {needed for one in made["dependencies"] for needed in one["dependsOn"]} < refs
+
+
+@pytest.mark.parametrize(
+    ("expression", "allowed"),
+    [
+        ("MIT", True),
+        ("GPL-3.0-only", False),
+        ("LGPL-3.0-only OR GPL-3.0-only", True),
+        ("MIT AND GPL-3.0-only", False),
+        ("(MIT AND BSD-3-Clause) OR Proprietary", True),
+        ("", False),
+        ("Secret", False),
+    ],
+)
+def test_which_licences_go_with_ours(bill: ModuleType, expression: str, allowed: bool) -> None:
+    assert bill.is_allowed(expression) == allowed
+
+
+def test_an_unknown_licence_fails(
+    bill: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    named = {"tqdm": "Secret", "numpy": ""}
+    monkeypatch.setattr(bill, "licence", lambda part: named.get(part.name, "MIT"))
+    assert bill.main([str(tmp_path / "bom.json")]) == 1
+    assert "licence of g2g-desktop: numpy, tqdm." in capsys.readouterr().out
+
+
+def test_every_locked_release_has_hashes_and_the_project_is_covered() -> None:
+    text = (ROOT / "packaging" / "constraints.txt").read_text("utf-8").replace("\\\n", " ")
+    locked = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    for name, *hashes in locked:
+        assert re.fullmatch(r"[\w.-]+==[\w.]+", name)
+        assert hashes
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes)
+    names = {line[0].partition("==")[0] for line in locked}
+    asked = PROJECT.partition("[project.scripts]")[0]
+    direct = re.findall(r'^  "([\w-]+)[>=]', asked, re.MULTILINE)
+    wanted = {name.lower() for name in direct} - {"torch"}
+    assert len(wanted) > 20
+    assert wanted <= names
