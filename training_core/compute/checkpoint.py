@@ -203,7 +203,8 @@ class Checkpoint:
 
     def read(self, name: str) -> State | None:
         """Read a part; None, with a note where it is damaged, if there is none of this job."""
-        if self.folder is None or not (path := self.folder / f"{name}{PART}").exists():
+        path = (self.folder or Path()) / f"{name}{PART}"
+        if self.folder is None or not path.exists() or not _is_real(path, S_ISREG):
             return None
         try:
             return read_state(path, self._fingerprint(name))
