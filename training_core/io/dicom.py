@@ -29,6 +29,7 @@ from .dicom_file import (
     pixel_size,
 )
 from .dicom_order import Order, order_of
+from .size_limits import check_size
 from .source_file import unchanged
 
 
@@ -89,6 +90,9 @@ class _Series:
 
     def read(self, run: Run) -> Stack:
         header, slices = self._largest(self._headers(run))
+        # Each frame and, in the end, the stack that they become.
+        shape = (len(slices), int(header.Rows), int(header.Columns))
+        check_size(self.source.name, shape, np.int32, None)
         frames, kept = self._frames(self._once(slices), run)
         if self.unread:
             if not kept:

@@ -19,8 +19,10 @@ from training_core.errors import InputError
 from training_core.stack import Pixels, PixelSize
 
 from .damaged_files import DAMAGE, brief, shown
+from .size_limits import check_size
 
 UM_PER_MM = 1000.0
+LEAST_FRAME_BYTES = 16  # compressed, too
 MOST_EXPANSION = 1000  # nothing a scanner makes unpacks to more than this many times its size
 
 # What tells images at one position apart: other measurements of it, or the same at other times.
@@ -102,7 +104,12 @@ def _direction(part: Any) -> tuple[float, ...] | None:
 def list_slices(header: Any, path: Path) -> list[Slice]:
     """List the frames of a file with their positions along the slice normal."""
     number = int(header.get("InstanceNumber") or 0)
-    count = int(header.get("NumberOfFrames") or 1)
+    count, size = int(header.get("NumberOfFrames") or 1), path.stat().st_size
+    if count > max(size // LEAST_FRAME_BYTES, 1):
+        raise InputError(
+            f"{path.name} declares {count} images, more than its {size:,} bytes can hold; it is "
+            "damaged."
+        )
     instance = str(header.get("SOPInstanceUID") or "")
     if count == 1:
         position = _position(header, header)
@@ -184,6 +191,7 @@ def _refuse_impossible(data: Any, path: Path) -> None:
             f"{path.name} declares {frames} images of {data.Columns} x {data.Rows} pixels but "
             "holds almost no data; it is damaged."
         )
+    check_size(path.name, (frames, int(data.Rows), int(data.Columns)), np.int32, None)
 
 
 def _unpacked(data: Any) -> Pixels:
