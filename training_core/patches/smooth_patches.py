@@ -223,7 +223,7 @@ def _verdict(
         return Verdict("red", impossible)
     found = f"Found {_spaced(count)} smooth patches"
     if count >= target:
-        return Verdict("green", f"{found}: enough to learn the noise.")
+        return Verdict("green", f"{found}: as many as it takes.")
     remedy = _remedy(settings, target, seen)
     if settings.strictness is not None and count >= NEEDED:
         return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {remedy}")
