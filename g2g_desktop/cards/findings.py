@@ -75,21 +75,25 @@ def blind_findings(
     correlated leaves a pattern, and where texture is like noise nobody knows what was removed.
     """
     card = card or {}
+    doubted = bool(card.get("doubted"))
     noises, ways = card.get("noise", ()), ("correlation_x", "correlation_y")
     learned = [float(one[way][1]) for one in noises for way in ways]
     found = max(quality.residual_autocorrelation, key=abs)
     unlike = found if not learned else found - min(learned, key=lambda each: abs(found - each))
     return [
-        _noise(quality.noise_sigma_before, quality.noise_sigma_after, unit),
-        _structure(quality.residual_unevenness, doubted=bool(card.get("doubted"))),
+        _noise(quality.noise_sigma_before, quality.noise_sigma_after, unit, doubted=doubted),
+        _structure(quality.residual_unevenness, doubted=doubted),
         _pattern_in_residual(found, unlike, known=bool(learned)),
         _brightness(quality.mean_shift_percent),
         _detail(quality.frc_resolution_um, quality.resolution_method),
     ]
 
 
-def _noise(before: float | None, after: float | None, unit: str) -> Finding:
+def _noise(before: float | None, after: float | None, unit: str, *, doubted: bool) -> Finding:
     name = "Noise"
+    if doubted:
+        meaning = "Texture and noise are alike here, so nobody can tell how much of it is left."
+        return Finding(name, UNKNOWN, Level.NEUTRAL, meaning)
     if not before or after is None:
         meaning = "No place was found to measure the noise in."
         return Finding(name, UNKNOWN, Level.NEUTRAL, meaning)
@@ -133,7 +137,7 @@ def _structure(uneven: float | None, *, doubted: bool) -> Finding:
 
 
 def _pattern_in_residual(correlation: float, unlike: float, *, known: bool) -> Finding:
-    name, value = "Pattern in what was removed", f"{correlation:.2f}"
+    name, value = "Pattern in what was removed", f"{correlation:.2f}".replace("-", "−")
     tip = "Correlation of neighbouring pixels in what was removed. Warns where that of the noise "
     tip += "differs by more than 0.15."
     if abs(unlike) <= 0.15:

@@ -203,6 +203,9 @@ def _faint_spots(card: Card) -> Fact:
             details,
             good=False,
         )
+    if worst["half"] <= min(map(float, worst["kept"])):
+        meaning = "Spots of 3 px keep half of their height even where it is half the noise's std."
+        return Fact("Faint spots", "kept", meaning, details)
     height = figure(worst["half"] * worst["sigma"])
     meaning = (
         f"Spots of 3 px keep half of their height from {worst['half']:.1f} times the noise on; "

@@ -208,6 +208,8 @@ def test_which_spots_are_lost_is_said():
         "Channel 2: Height that is left of spots, 1 times the noise: 20.0 %, "
         "2 times the noise: 50.0 %, 4 times the noise: 90.0 %."
     )
+    kept = facts(faint_spots=[SPOTS | {"half": 1.0}])["Faint spots"]
+    assert (kept.value, len(kept.details)) == ("kept", 1)
     lost = facts(faint_spots=[SPOTS | {"half": None}, SPOTS])["Faint spots"]
     assert (lost.value, lost.good) == ("lost", False)
 
