@@ -21,6 +21,11 @@ _OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
+def new_name() -> str:
+    """Give a name that no file has, short enough for any system."""
+    return f".g2g-{uuid.uuid4().hex[:12]}.part"
+
+
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
     """Give a name in the same folder to write to; what is there at the end gets the path's name.
@@ -33,8 +38,7 @@ def draft(path: Path) -> Iterator[Path]:
         If it cannot be written; the file that was there stays.
     """
     remove_leftovers(path.parent)
-    # In the same folder, so that renaming is one step; the name is short enough for any system.
-    temporary = path.with_name(f".g2g-{uuid.uuid4().hex[:12]}{path.suffix or '.part'}")
+    temporary = path.with_name(new_name())  # in the same folder, so that renaming is one step
     held = hold(temporary, wait=True)
     try:
         yield temporary

@@ -76,8 +76,7 @@ def blind_findings(
     """
     card = card or {}
     doubted = bool(card.get("doubted"))
-    noises, ways = card.get("noise", ()), ("correlation_x", "correlation_y")
-    learned = [float(one[way][1]) for one in noises for way in ways]
+    learned = _learned_correlations(card)
     found = max(quality.residual_autocorrelation, key=abs)
     unlike = found if not learned else found - min(learned, key=lambda each: abs(found - each))
     return [
@@ -87,6 +86,15 @@ def blind_findings(
         _brightness(quality.mean_shift_percent),
         _detail(quality.frc_resolution_um, quality.resolution_method),
     ]
+
+
+def _learned_correlations(card: Mapping[str, Any]) -> list[float]:
+    """Give those of neighbouring pixels in the learned noise; of a strange card none."""
+    ways = ("correlation_x", "correlation_y")
+    try:
+        return [float(one[way][1]) for one in card.get("noise", ()) for way in ways]
+    except (LookupError, TypeError, ValueError):
+        return []
 
 
 def _noise(before: float | None, after: float | None, unit: str, *, doubted: bool) -> Finding:

@@ -42,6 +42,13 @@ def test_a_draft_becomes_the_file_or_nothing(tmp_path: Path) -> None:
     assert (names(tmp_path), target.read_text()) == (["a.tif"], "new")
 
 
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    target = tmp_path / f"a.{'x' * 240}"
+    with draft(target) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+
+
 def test_what_a_killed_process_left_goes_and_what_one_at_work_has_stays(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path / "a.tif")],

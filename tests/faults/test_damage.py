@@ -144,4 +144,9 @@ def test_a_checkpoint_that_is_a_link_is_not_followed(what: str, tmp_path: Path) 
     for existing in (Existing(), Existing(resume=True), Existing(overwrite=True)):
         with pytest.raises(CoreError, match="link"), existing.checkpoint(output, Run()):
             pytest.fail("it began")
+    output.touch()
+    (precious / "finished.part").touch()
+    (folder / "finished.part").touch()
+    with pytest.raises(CoreError, match="link"):
+        Existing(resume=True).is_finished(output)
     assert (precious / "job.part").read_text() == "precious"

@@ -14,7 +14,7 @@ import numpy as np
 
 from training_core.errors import OutputError, printable
 
-from .terminal import silence
+from .terminal import showable, silence
 
 if TYPE_CHECKING:
     from .batch import Result
@@ -32,12 +32,12 @@ def answer(
         text = json.dumps(plain, allow_nan=False)
     elif not text:
         shown = {k: v for k, v in plain.items() if v != "" and k not in ONE_BY_ONE}
-        lines = [f"{_label(k)}: {_readable(v)}" for k, v in shown.items()]
-        shown_lines = "\n".join(lines + [_outcome(result) for result in results]).split("\n")
-        text = "\n".join(map(printable, shown_lines))
-    encoding = sys.stdout.encoding or "utf-8"  # a name may hold what the terminal cannot show
+        facts_told = (f"{_label(k)}: {_readable(v)}" for k, v in shown.items())
+        lines = [line for told in facts_told for line in told.split("\n")]
+        lines += [f"{result.input}: {result.error or result.output}" for result in results]
+        text = "\n".join(map(printable, lines))
     try:
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.write(showable(text, sys.stdout) + "\n")
         sys.stdout.flush()
     except OSError as error:
         silence(sys.stdout)
@@ -60,10 +60,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return int(value) if isinstance(value, np.integer) else value
-
-
-def _outcome(result: Result) -> str:
-    return printable(f"{result.input}: {result.error or result.output}")
 
 
 def _label(key: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -12,7 +11,7 @@ from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
+from training_core.errors import InputError, OutputError, SettingsError, UsageError
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
@@ -159,7 +158,6 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         if not stacks:
             raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
 
-        from training_core.denoise.model_file import save_denoiser
         from training_core.pipeline import train as train_on
 
         repeats = [open_noted(path, run) for path in arguments.repeats]
@@ -167,7 +165,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         denoiser = train_on(
             stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
         ).denoiser
-        save_denoiser(_told(denoiser, arguments), arguments.model, overwrite=overwrite)
+        _save(denoiser, arguments, overwrite)
     facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
     return answer(facts, arguments.json, failed)
 
@@ -178,12 +176,7 @@ def _kept(arguments: argparse.Namespace, run: Run) -> int:
 
     run.note(f"{arguments.model} is finished already and kept.")
     card = load_denoiser(arguments.model, device="cpu").card
-    try:
-        facts = _training_facts(card, arguments) | {"preset": card.get("preset"), "failed": []}
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"The story of {arguments.model.name} is damaged; train it again with --overwrite."
-        ) from error
+    facts = _training_facts(card, arguments) | {"preset": card.get("preset"), "failed": []}
     return answer(facts, arguments.json)
 
 
@@ -196,7 +189,6 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         raise UsageError("Repeats are exposures of one scene; give one stack with --repeats.")
     check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
 
-    from training_core.denoise.model_file import save_denoiser
     from training_core.pipeline import denoise_stack
 
     # The training of each stack; the stable keys at the top are those of the last one.
@@ -210,8 +202,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         repeats = [open_noted(path, run) for path in arguments.repeats]
         outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
         if arguments.model:
-            denoiser = _told(outcome.denoiser, arguments)
-            save_denoiser(denoiser, arguments.model, overwrite=overwrite)
+            _save(outcome.denoiser, arguments, overwrite)
         made = _training_facts(outcome.denoiser.card, arguments)
         facts.update(made)
         facts["trainings"].append({"input": stack.source} | made)
@@ -264,21 +255,19 @@ def self_test(arguments: argparse.Namespace, run: Run) -> int:
     from .self_test import self_test as check
 
     results = check(run=run)
-    for name, passed, detail in results:
-        sys.stdout.write(f"{'ok    ' if passed else 'FAILED'}  {name}: {detail}\n")
-    return DONE if all(passed for _, passed, _ in results) else INTERNAL_ERROR
+    lines = (f"{'ok    ' if good else 'FAILED'}  {name}: {told}" for name, good, told in results)
+    answer({}, as_json=False, text="\n".join(lines))
+    return DONE if all(good for _, good, _ in results) else INTERNAL_ERROR
 
 
 def _batch(
     arguments: argparse.Namespace, batch: Batch, work: Work, run: Run, facts: dict[str, Any]
 ) -> int:
     """Denoise a batch; `facts` are completed while it works."""
-    from training_core.denoise.model_card import without_names
 
     def told(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
         denoised, made = work(stack, checkpoint)
-        story = {"input": stack.name, **made}
-        return denoised, without_names(story) if arguments.no_source_names else story
+        return denoised, _story({"input": stack.name, **made}, arguments)
 
     started = time.monotonic()
     results = batch.denoise(
@@ -293,13 +282,18 @@ def _batch(
     return answer(facts, arguments.json, results)
 
 
-def _told(denoiser: Denoiser, arguments: argparse.Namespace) -> Denoiser:
-    """Give a denoiser as it may be written: without the names of its files where they are not."""
+def _save(denoiser: Denoiser, arguments: argparse.Namespace, overwrite: bool) -> None:
+    from training_core.denoise.model_file import save_denoiser
+
+    if arguments.no_source_names:
+        denoiser = replace(denoiser, card=_story(denoiser.card, arguments))
+    save_denoiser(denoiser, arguments.model, overwrite=overwrite)
+
+
+def _story(card: Mapping[str, Any], arguments: argparse.Namespace) -> Mapping[str, Any]:
     from training_core.denoise.model_card import without_names
 
-    if not arguments.no_source_names:
-        return denoiser
-    return replace(denoiser, card=without_names(denoiser.card))
+    return without_names(card) if arguments.no_source_names else card
 
 
 def _existing(arguments: argparse.Namespace) -> Existing:

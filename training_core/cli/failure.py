@@ -17,22 +17,31 @@ SHORTAGES = ("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "EROFS",
 
 def is_foreseen(error: Exception) -> bool:
     """Whether files, settings or what the system has left are the reason, not the program."""
-    kinds = (*SHORTAGES, *REFUSALS)
-    known = isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in kinds
-    return known or isinstance(error, CoreError) or _is_out_of_memory(error)
+    return bool(_reason(error))
 
 
 def sentence(error: Exception) -> str:
     """Say what went wrong; of what nobody foresaw the details go into a log file."""
+    return _reason(error) or _fault(error)
+
+
+def _reason(error: Exception) -> str:
+    """Say what was foreseen; "" where nobody did."""
     if isinstance(error, CoreError):
         return str(error)
-    if isinstance(error, OSError) and errno.errorcode.get(error.errno or 0) in REFUSALS:
-        path = shown(error.filename or "A file")
-        return f"{path} cannot be used ({error.strerror}); choose another."
-    if isinstance(error, OSError) and is_foreseen(error):
-        return f"The system has no more of what is needed: {error.strerror}."
+    if isinstance(error, OSError):
+        kind = errno.errorcode.get(error.errno or 0)
+        if kind in REFUSALS:
+            path = shown(error.filename or "A file")
+            return f"{path} cannot be used ({error.strerror}); choose another."
+        if kind in SHORTAGES:
+            return f"The system has no more of what is needed: {error.strerror}."
     if _is_out_of_memory(error):
         return "There is not enough memory for this stack; try a smaller part of it."
+    return ""
+
+
+def _fault(error: Exception) -> str:
     fault = f"This is a fault of the program ({type(error).__name__}), not of your files."
     try:
         with tempfile.NamedTemporaryFile(

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import blake2b
-from itertools import combinations
 from pathlib import Path
 from typing import BinaryIO
 
-from training_core.draft import hold, release, remove_leftovers
+from training_core.draft import hold, new_name, release, remove_leftovers
 from training_core.errors import OutputError
 
 LONGEST_ADDITION = len(".checkpoint")  # to the name of an output, while it is made
 LONGEST_NAME = 255  # bytes, where the system does not say
+Identity = tuple[int, int]
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
@@ -28,7 +27,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
     outputs
         Files that are to be written; None for one that was not asked for.
     inputs
-        Files and folders that are read; of a folder, every file in it counts.
+        Files and folders that are read; of a folder, everything below it counts.
 
     Raises
     ------
@@ -36,27 +35,37 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
         If an output is one of the inputs under whatever name, if two outputs are one file, or if
         the folder cannot be written to.
     """
-    wanted = [path for path in outputs if path is not None]
-    read = [file for path in inputs for file in _files(path)]
+    wanted, places = [path for path in outputs if path is not None], set[Path]()
+    read = _files(inputs) if any(map(os.path.exists, wanted)) else {}
     for output in wanted:
         try:
             _check(output, read)
+            place = output.resolve()
         except OSError as error:
             raise _unwritable(output, error) from error
-    for one, other in combinations(wanted, 2):
-        if one.resolve() == other.resolve():
-            raise OutputError(f"{one} is asked for twice; choose another name for one of them.")
+        if place in places:
+            raise OutputError(f"{output} is asked for twice; choose another name for one of them.")
+        places.add(place)
 
 
-def _files(path: Path) -> Iterator[Path]:
-    yield path
-    if path.is_dir():
-        yield from (inside for inside in path.iterdir() if inside.is_file())
+def _files(inputs: Iterable[Path]) -> dict[Identity, Path]:
+    """Give all that is read, by what is the same under every name."""
+    found: dict[Identity, Path] = {}
+    for path in inputs:
+        for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
+            with suppress(OSError):  # there is none
+                found.setdefault(_identity(file), file)
+    return found
 
 
-def _check(output: Path, read: Sequence[Path]) -> None:
+def _identity(path: Path) -> Identity:
+    about = path.stat()
+    return about.st_dev, about.st_ino
+
+
+def _check(output: Path, read: Mapping[Identity, Path]) -> None:
     if output.exists():
-        same = next((path for path in read if path.exists() and output.samefile(path)), None)
+        same = read.get(_identity(output))
         if same is not None:
             raise OutputError(
                 f"Writing {output} would replace {same}, which this command reads; choose another "
@@ -74,7 +83,7 @@ def _check(output: Path, read: Sequence[Path]) -> None:
             "choose a shorter one."
         )
     remove_leftovers(folder)
-    attempt = folder / f".g2g-{uuid.uuid4().hex[:12]}.part"
+    attempt = folder / new_name()
     attempt.touch(exist_ok=False)
     attempt.unlink()
 
@@ -100,34 +109,35 @@ def reserved(output: Path) -> Iterator[None]:
     name = blake2b(os.fsencode(output.name), digest_size=6).hexdigest()
     lock = folder / f".g2g-{name}.lock"  # of a process that was killed it is a leftover
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         held = _held(lock, output)
-    except OSError as error:
-        raise _unwritable(output, error) from error
-    try:
-        yield
+        try:
+            yield
+        finally:
+            release(held, lock)
     finally:
-        release(held, lock)
         for parent in new:
             with suppress(OSError):  # something is in it
                 parent.rmdir()
 
 
 def _held(lock: Path, output: Path) -> BinaryIO:
+    """Hold a lock, in a folder that is made, and write into it who does."""
     for _ in range(5):  # who only looks for leftovers has it for a moment
         try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
             held = hold(lock)
+            try:
+                os.ftruncate(held.fileno(), 0)
+                now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+                os.write(held.fileno(), f"Process {os.getpid()}, started {now},".encode())
+            except OSError:
+                release(held, lock)
+                raise
+            return held
         except BlockingIOError:
             time.sleep(0.05)
-            continue
-        try:
-            os.ftruncate(held.fileno(), 0)
-            now = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-            os.write(held.fileno(), f"Process {os.getpid()}, started {now},".encode())
-        except OSError:
-            release(held, lock)
-            raise
-        return held
+        except OSError as error:
+            raise _unwritable(output, error) from error
     who = ""
     with suppress(OSError):
         who = lock.read_text(encoding="utf-8")

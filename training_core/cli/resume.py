@@ -15,7 +15,7 @@ from training_core.errors import (
     TooFewPatchesError,
     UsageError,
 )
-from training_core.run import Run
+from training_core.run import SILENT, Run
 
 from .outputs import reserved
 
@@ -41,15 +41,7 @@ class Existing:
         """Whether nothing is left to do for an output, beside removing its checkpoint."""
         if not self.resume or not output.exists():
             return False
-        if not _folder(output).exists():
-            return True
-        from training_core.compute.checkpoint import Checkpoint
-
-        checkpoint = Checkpoint(_folder(output))
-        finished = checkpoint.finished
-        if finished:
-            checkpoint.remove()
-        return finished
+        return not _folder(output).exists() or not _checkpoint(output).exists
 
     @contextmanager
     def checkpoint(self, output: Path, run: Run) -> Iterator[Checkpoint]:
@@ -63,13 +55,8 @@ class Existing:
         CheckpointError
             If what is there is no checkpoint.
         """
-        from training_core.compute.checkpoint import Checkpoint  # only now, since it loads torch
-
         with reserved(output):
-            checkpoint = Checkpoint(_folder(output), run=run, anew=self.overwrite)
-            checkpoint.refuse_links()
-            if checkpoint.finished:
-                checkpoint.remove()
+            checkpoint = _checkpoint(output, run, anew=self.overwrite)
             if checkpoint.exists and not self.resume and not self.overwrite:
                 raise OutputError(
                     f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
@@ -97,6 +84,17 @@ def _kept_when_interrupted(checkpoint: Checkpoint, run: Run) -> Iterator[None]:
         elif checkpoint.exists:
             run.note(f"{checkpoint.folder} keeps what was done so far; --resume goes on with it.")
         raise
+
+
+def _checkpoint(output: Path, run: Run = SILENT, *, anew: bool = False) -> Checkpoint:
+    """Give the checkpoint of an output; what is left of one that is finished is removed."""
+    from training_core.compute.checkpoint import Checkpoint  # only now, since it loads torch
+
+    checkpoint = Checkpoint(_folder(output), run=run, anew=anew)
+    checkpoint.refuse_links()
+    if checkpoint.finished:
+        checkpoint.remove()
+    return checkpoint
 
 
 def _folder(output: Path) -> Path:

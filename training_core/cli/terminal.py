@@ -53,10 +53,8 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Write one line, above the bar where there is one."""
-        encoding = self._stream.encoding or "utf-8"
-        told = text.encode(encoding, "backslashreplace").decode(encoding)
         try:
-            tqdm.write(told, file=self._stream)
+            tqdm.write(showable(text, self._stream), file=self._stream)
             self._stream.flush()
         except OSError:  # nobody listens any more, which must not end the work
             silence(self._stream)
@@ -93,6 +91,12 @@ class Terminal:
 
 def _left(event: StepsDone) -> str:
     return "" if event.seconds_left is None else f"about {duration(event.seconds_left)} left"
+
+
+def showable(text: str, stream: TextIO) -> str:
+    """Escape what a stream cannot show, as may be in the name of a file."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def silence(stream: TextIO) -> None:

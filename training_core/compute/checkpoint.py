@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -25,17 +25,8 @@ from training_core.run import SILENT, Cancelled, Run
 from training_core.settings import Settings
 from training_core.stack import Stack
 
-from .state_file import UNREADABLE, UNWRITABLE, State, read_state, write_state
-
-__all__ = [
-    "NO_CHECKPOINT",
-    "NO_PART",
-    "Checkpoint",
-    "Part",
-    "State",
-    "describe_denoising",
-    "describe_job",
-]
+from .state_file import UNREADABLE, UNWRITABLE, read_state, write_state
+from .state_file import State as State
 
 FORMAT = 13  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0
@@ -143,11 +134,6 @@ class Checkpoint:
             part.save(state)
         return state
 
-    def pixels_path(self, name: str) -> Path:
-        """Give the path of the file beside a part, for a checkpoint that has a folder."""
-        assert self.folder is not None
-        return self.folder / f"{name}{PIXELS}"
-
     @property
     def finished(self) -> bool:
         """Whether the result was safe when what is here began to be removed."""
@@ -195,12 +181,6 @@ class Checkpoint:
             return []
         return [path for path in self.folder.iterdir() if path.suffix in (PART, PIXELS)]
 
-    def forget(self, name: str) -> None:
-        """Remove a part; not on a full disk, where what was to replace it was not written."""
-        if self.folder is not None and self.working:
-            with suppress(OSError):  # at worst it lies there until the whole folder is removed
-                (self.folder / f"{name}{PART}").unlink(missing_ok=True)
-
     def read(self, name: str) -> State | None:
         """Read a part; None, with a note where it is damaged, if there is none of this job."""
         path = (self.folder or Path()) / f"{name}{PART}"
@@ -229,7 +209,7 @@ class Checkpoint:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if pixels is not None:
-                pixels(self.pixels_path(name))
+                pixels(self.folder / f"{name}{PIXELS}")
             write_state(self.folder / f"{JOB}{PART}", job)
             if name != JOB:
                 write_state(self.folder / f"{name}{PART}", state, self._fingerprint(name))
@@ -284,12 +264,14 @@ class Part:
 
     @property
     def pixels_path(self) -> Path:
-        """Where `pixels` of `save` writes to."""
-        return self.checkpoint.pixels_path(self.name)
+        """Where `pixels` of `save` writes to, in a checkpoint that has a folder."""
+        return (self.checkpoint.folder or Path()) / f"{self.name}{PIXELS}"
 
     def drop(self) -> None:
-        """Forget what is kept, which nothing needs any more."""
-        self.checkpoint.forget(self.name)
+        """Remove what nothing needs any more; not on a full disk, which has not what comes next."""
+        if self.checkpoint.folder is not None and self.checkpoint.working:
+            with suppress(OSError):  # at worst it lies there until the whole folder is removed
+                (self.checkpoint.folder / f"{self.name}{PART}").unlink(missing_ok=True)
 
     def check(
         self,
@@ -304,14 +286,21 @@ class Part:
         Cancelled
             If the run was cancelled.
         """
-        try:
+        with self._saved_before_leaving(state, pixels):
             run.check()
+        if self.due():
+            self.save(state(), pixels)
+
+    @contextmanager
+    def _saved_before_leaving(
+        self, state: Callable[[], State], pixels: Callable[[Path], None] | None = None
+    ) -> Iterator[None]:
+        try:
+            yield
         except Cancelled:
             if self.checkpoint.save_cancelled:
                 self.save(state(), pixels)
             raise
-        if self.due():
-            self.save(state(), pixels)
 
     def collect(self, count: int, make: Callable[[int], Tensor], run: Run) -> list[Tensor]:
         """Give `make(0)` to `make(count - 1)`; those that are kept already are not made again.
@@ -326,12 +315,8 @@ class Part:
             return made
         for number in range(len(made), count):
             self.check(run, lambda: {"made": made})
-            try:
+            with self._saved_before_leaving(lambda: {"made": made}):
                 image = make(number)
-            except Cancelled:
-                if self.checkpoint.save_cancelled:
-                    self.save({"made": made})
-                raise
             # Contiguous, as it will be when it is read: sums depend on the order in memory.
             made.append(image.contiguous())
         self.save({"made": made})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -46,43 +46,14 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """One of some words; any text where there are none."""
+class Other:
+    """Anything else that a field may be: in words, and whether a value is such."""
 
-    words: tuple[str, ...] = ()
-
-    def allows(self, value: object) -> bool:
-        """Whether a value is such a word."""
-        return isinstance(value, str) and (not self.words or value in self.words)
+    words: str
+    allows: Callable[[Any], bool]
 
     def __str__(self) -> str:
-        return f"one of {', '.join(self.words)}" if self.words else "a text"
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """True or false."""
-
-    def allows(self, value: object) -> bool:
-        """Whether a value is true or false."""
-        return isinstance(value, bool)
-
-    def __str__(self) -> str:
-        return "true or false"
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Names of stacks, or a text that describes them."""
-
-    def allows(self, value: object) -> bool:
-        """Whether a value is a text or a list of such."""
-        return isinstance(value, str) or (
-            isinstance(value, list) and all(isinstance(name, str) for name in value)
-        )
-
-    def __str__(self) -> str:
-        return "a list of names"
+        return self.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +79,26 @@ STRENGTH = Number(0, MOST_STABILISED, above=True)
 NOT_NEGATIVE = Number(0)
 ABOVE_NOTHING = Number(0, above=True)
 GENERATORS = ("StationaryGenerator", "MeasuredGenerator", "ResampledNoise", "NoiseGenerator")
+GENERATOR = Other(f"one of {', '.join(GENERATORS)}", lambda value: value in GENERATORS)
+FLAG = Other("true or false", lambda value: isinstance(value, bool))
+NAMES = Other(  # or a text that describes them
+    "a list of names",
+    lambda value: isinstance(value, str | list) and all(isinstance(name, str) for name in value),
+)
 CHANNEL = {
     "mean": STABILISED,
     "spread": Number(1 / MOST_STABILISED, MOST_STABILISED),
-    "doubted": Maybe(Flag()),
-    "blank": Maybe(Flag()),
+    "doubted": Maybe(FLAG),
+    "blank": Maybe(FLAG),
     "stabiliser": {
         "gain": NOT_NEGATIVE,
         "read_variance": Number(-(LARGEST**2), LARGEST**2),
         "offset": ANY,
         "scale": ABOVE_NOTHING,
     },
-    "generator": Word(GENERATORS),
-    "match": Maybe(
-        {
-            item.name: Maybe(NOT_NEGATIVE)  # a judgement of an older kind lacks some
-            for item in fields(NoiseMatch)
-        }
-    ),
+    "generator": GENERATOR,
+    # A judgement of an older kind lacks some.
+    "match": Maybe({item.name: Maybe(NOT_NEGATIVE) for item in fields(NoiseMatch)}),
     "patches": Number(0, 1e9, whole=True),
     "photons": Maybe(
         {
@@ -142,7 +115,7 @@ CARD = {
     "neighbours": Maybe(Number(0, 2, whole=True)),
     "collaboration": Maybe(SHARE),
     "even_noise": Maybe(STRENGTH),
-    "card": Maybe({"trained_on": Maybe(Names()), "seed": Maybe(Number(0, 2**64, whole=True))}),
+    "card": Maybe({"trained_on": Maybe(NAMES), "seed": Maybe(Number(0, 2**64, whole=True))}),
 }
 
 
@@ -223,8 +196,8 @@ def check_tensor(
     shape: Sequence[int | None],
     dtype: torch.dtype = torch.float64,
     limits: Number = ANY,
-) -> Tensor:
-    """Give a tensor; `FieldError` where it has another shape (None: any length), type or range."""
+) -> None:
+    """Raise `FieldError` where a tensor has another shape (None: any length), type or range."""
     fits = values.dtype == dtype and values.ndim == len(shape) and values.numel() > 0
     if not fits or any(n not in (m, None) for n, m in zip(shape, values.shape, strict=True)):
         needed = " x ".join("any" if n is None else str(n) for n in shape) or "one number"
@@ -237,7 +210,6 @@ def check_tensor(
     wrong = [end for end in ends if not limits.allows(end)]
     if wrong:
         raise FieldError(f"its part '{name}' holds {wrong[0]:g}; {limits} is needed")
-    return values
 
 
 def _short(dtype: torch.dtype) -> str:

@@ -261,18 +261,11 @@ def _check_channel(tensors: dict[str, Tensor]) -> None:
     if covariance[LAGS, LAGS] <= 0:
         raise FieldError("its part 'covariance' has no variance in the middle")
     if "flat_areas.cells_px" in tensors:
-        scales = len(
-            check_tensor(
-                tensors["flat_areas.cells_px"],
-                "flat_areas.cells_px",
-                (None,),
-                torch.int64,
-                Number(1, 64, whole=True),
-            )
-        )
+        cells, sides = tensors["flat_areas.cells_px"], Number(1, 64, whole=True)
+        check_tensor(cells, "flat_areas.cells_px", (None,), torch.int64, sides)
         for name, count in (("powers", BLOCK**2), ("limits", TESTS)):
             part = f"flat_areas.{name}"
-            check_tensor(tensors[part], part, (scales, count), torch.float32, NOT_NEGATIVE)
+            check_tensor(tensors[part], part, (len(cells), count), torch.float32, NOT_NEGATIVE)
 
 
 def _generator(kind: str, weights: dict[str, Tensor], place: torch.device) -> Any:

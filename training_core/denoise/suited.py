@@ -47,7 +47,8 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     known = denoiser.channels
     mine = known if len(known) > 1 else known * count
-    own = stack.name in denoiser.card.get("trained_on", ())
+    learned_from = denoiser.card.get("trained_on")  # or a text instead of names
+    own = isinstance(learned_from, list) and stack.name in learned_from
     by_noise = denoiser.settings.denoiser.network == PRETRAINED
     names = [
         f"channel {n} of {stack.name}" if count > 1 else stack.name for n in range(1, count + 1)

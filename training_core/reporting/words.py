@@ -28,6 +28,7 @@ METHODS = {
     "noisier2noise": ("noisier2noise", "A network that learned from this data with more noise"),
     "pretrained": ("bundled network", "The bundled network before any training"),
 }
+STRANGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 MOST_LETTERS = 32  # of a file name: a word cannot be wrapped
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
@@ -60,7 +61,10 @@ class Fact:
 
 
 def tell_card(card: Card) -> list[Fact]:
-    """Say what a card tells; of what an older or the published training did not do, nothing."""
+    """Say what a card tells; of what an older or the published training did not do, nothing.
+
+    Of a model file that was tampered with a story may be anything.
+    """
     parts = {
         "doubted": _doubt,
         "noise": _noise,
@@ -70,13 +74,24 @@ def tell_card(card: Card) -> list[Fact]:
         "last_pass": _last_pass,
         "faint_spots": _faint_spots,
     }
-    return [tell(card) for key, tell in parts.items() if card.get(key) not in (None, [])]
+    try:
+        return [tell(card) for key, tell in parts.items() if card.get(key) not in (None, [])]
+    except STRANGE:
+        meaning = "What the model tells of its training cannot be read; train it again to know."
+        return [Fact("Training", "not known", meaning, good=False)]
 
 
 def origin(card: Card) -> str:
     """Say how it was chosen, and on what, how long and with which preset it was trained."""
+    try:
+        return _origin(card)
+    except STRANGE:  # `tell_card` says so
+        return ""
+
+
+def _origin(card: Card) -> str:
     names = card.get("trained_on")
-    if not names:
+    if not names or not isinstance(names, list):  # of the bundled model it is a text
         return ""
     first = _short(names[0])
     what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"

@@ -64,6 +64,14 @@ def test_a_file_in_a_folder_that_is_read_counts(tmp_path):
         check_outputs([save(folder / "a.tif")], [folder])
 
 
+def test_a_file_far_below_a_folder_that_is_read_counts_too(tmp_path):
+    inside = tmp_path / "disc" / "DICOM" / "IM0001"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    with pytest.raises(OutputError, match="would replace"):
+        check_outputs([inside], [tmp_path / "disc"])
+
+
 def test_what_cannot_be_written_is_said_before_any_work(stacks, tmp_path, capsys):
     (tmp_path / "file").touch()
     for output, words in (

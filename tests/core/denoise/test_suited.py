@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -74,3 +77,12 @@ def test_stronger_noise_may_be_texture_and_is_only_told():
     loud = noisy + np.random.default_rng(3).normal(0, 60, noisy.shape)
     assert suited_to(chosen, stack(loud.astype(np.float32)), told(notes)) is chosen
     assert "noise may be left" in notes[0]
+
+
+@pytest.mark.parametrize("learned_from", [None, "photographs, none of them this stack", []])
+def test_a_story_without_names_knows_no_stack(learned_from):
+    noisy, _ = recording(2000.0)
+    loud = stack((noisy + np.random.default_rng(3).normal(0, 60, noisy.shape)).astype(np.float32))
+    chosen, notes = replace(filters(), card={"trained_on": learned_from}), list[str]()
+    suited_to(chosen, replace(loud, source=Path("this stack")), told(notes))
+    assert "The noise of this stack is" in notes[0]

@@ -239,3 +239,16 @@ def test_the_words_need_no_torch():
     code = "import sys, training_core.reporting.words; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "strange", [{"noise": 5}, {"noise": [{}]}, {"doubted": 5}, {"rounds": None}, {"last_pass": [1]}]
+)
+def test_of_a_story_that_was_tampered_with_nothing_is_believed(strange):
+    (fact,) = tell_card(CARD | strange)
+    assert (fact.value, fact.good) == ("not known", False)
+
+
+@pytest.mark.parametrize("strange", [{"trained_on": "photographs"}, {"seconds": "x"}])
+def test_the_origin_of_a_strange_story_is_not_told(strange):
+    assert origin(CARD | strange) == ""
