@@ -70,15 +70,21 @@ def needed(name: str) -> list[Distribution]:
     wanted = [Requirement(name)]
     while wanted:
         one = wanted.pop()
-        if canonical(one.name) in found or (one.marker and not one.marker.evaluate({"extra": ""})):
+        if canonical(one.name) in found:
             continue
         try:
             part = distribution(one.name)
         except PackageNotFoundError:
             sys.exit(f"{one.name} is not installed; run this in a whole environment.")
         found[canonical(one.name)] = part
-        wanted += map(Requirement, part.requires or ())
+        wanted += required(part)
     return [found[key] for key in sorted(found)]
+
+
+def required(part: Distribution) -> list[Requirement]:
+    """Give what a package asks for on this system, without its extras."""
+    asked = map(Requirement, part.requires or ())
+    return [one for one in asked if not one.marker or one.marker.evaluate({"extra": ""})]
 
 
 def canonical(name: str) -> str:
@@ -102,20 +108,13 @@ def licence(part: Distribution) -> str:
     return " OR ".join(NAMES.get(name, name) for name in classified) or written.partition("\n")[0]
 
 
-def terms(expression: str) -> list[str]:
-    """Give the licences of an expression, each once."""
-    return [term.strip(" ()") for term in re.split(r"\bAND\b|\bOR\b", expression)]
-
-
-def one_allowed(name: str) -> bool:
-    """Tell whether a single licence goes with ours."""
-    return NAMES.get(name, name) in ALLOWED
-
-
 def is_allowed(expression: str) -> bool:
     """Tell whether an SPDX expression leaves a choice in which every licence goes with ours."""
-    choices = re.split(r"\bOR\b", expression.replace("(", " ").replace(")", " "))
-    return any(all(map(one_allowed, terms(choice))) for choice in choices)
+    while inner := re.search(r"\(([^()]*)\)", expression):
+        expression = expression.replace(inner[0], "MIT" if is_allowed(inner[1]) else "none")
+    choices = (choice.split(" AND ") for choice in expression.split(" OR "))
+    each = ([name.strip() for name in names] for names in choices)
+    return any(all(NAMES.get(name, name) in ALLOWED for name in names) for names in each)
 
 
 def bill(parts: list[Distribution]) -> dict[str, Any]:
@@ -148,12 +147,7 @@ def component(part: Distribution) -> dict[str, Any]:
 
 def dependency(part: Distribution, refs: dict[str, str]) -> dict[str, Any]:
     """Say which of the others, each a reference by its name, a package needs here."""
-    asked = map(Requirement, part.requires or ())
-    names = {
-        canonical(one.name)
-        for one in asked
-        if one.marker is None or one.marker.evaluate({"extra": ""})
-    }
+    names = {canonical(one.name) for one in required(part)}
     return {"ref": refs[canonical(part.name)], "dependsOn": sorted(refs[name] for name in names)}
 
 

@@ -271,6 +271,8 @@ def test_the_bill_of_materials_names_all_that_runs_and_its_licence(
         ("LGPL-3.0-only OR GPL-3.0-only", True),
         ("MIT AND GPL-3.0-only", False),
         ("(MIT AND BSD-3-Clause) OR Proprietary", True),
+        ("(MIT OR GPL-3.0-only) AND GPL-3.0-only", False),
+        ("(MIT OR GPL-3.0-only) AND (BSD-3-Clause OR Secret)", True),
         ("", False),
         ("Secret", False),
     ],

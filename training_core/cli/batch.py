@@ -139,15 +139,14 @@ class Batch:
     def _leave_out_unwritable(self, targets: dict[Path, Path], run: Run) -> list[Result]:
         """Take out those whose result cannot be written, such as for its long name; if not all."""
         errors = {}
-        for path, target in targets.items():
+        for path, target in list(targets.items()):
             try:
                 check_outputs([target], [])
             except OutputError as error:
                 errors[path] = error
-        if errors and len(errors) == len(targets):
+                del targets[path]
+        if errors and not targets:
             raise next(iter(errors.values()))
-        for path in errors:
-            del targets[path]
         return [_failure(path, error, 0.0, run) for path, error in errors.items()]
 
     def _denoise_one(

@@ -32,24 +32,12 @@ def comparison_figure(
     reference: Stack | None,
     path: Path,
     *,
-    frame: int | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Draw a frame before and after, whole and enlarged where it is rich in detail.
+    """Draw the middle frame before and after, whole and enlarged where it is rich in detail.
 
     All views share the contrast of the noisy frame. PSNR and SSIM, of the whole stack, are given
-    only where there is a reference.
-
-    Parameters
-    ----------
-    noisy, denoised, reference
-        Stacks of one shape; the reference may be None.
-    path
-        The PNG file to write.
-    frame
-        Which frame to draw; None for the middle one.
-    overwrite
-        Whether an existing file may be replaced.
+    only where there is a reference. The stacks have one shape; the file is a PNG.
 
     Raises
     ------
@@ -59,7 +47,7 @@ def comparison_figure(
         If the file exists or cannot be written.
     """
     refuse_existing(path, overwrite)
-    index = noisy.frame_count // 2 if frame is None else frame
+    index = noisy.frame_count // 2
     window = contrast_window(noisy, index)
     stacks = [noisy, denoised] + ([reference] if reference is not None else [])
     greys = [to_grey(stack.frame(index), window) for stack in stacks]
