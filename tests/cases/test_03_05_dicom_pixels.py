@@ -157,3 +157,34 @@ def test_a_cut_frame_is_damage(tmp_path: Path):
 
     with pytest.raises(InputError, match=r"IM0001\.dcm is damaged or cut off"):
         open_stack(save_slices(tmp_path, [data]))
+
+
+@pytest.mark.parametrize(
+    ("stored", "slope", "dtype"),
+    [(2**31 + 7, 1, np.int32), (2**20, 4, np.int32), (2**31 - 9, 4, np.float32)],
+)
+def test_wide_values_do_not_wrap_around(tmp_path: Path, stored: int, slope: int, dtype: type):
+    bits = {"BitsAllocated": 32, "BitsStored": 32, "HighBit": 31, "RescaleSlope": slope}
+    data = ct_slice(np.full((24, 32), stored, np.uint32), **bits)
+
+    stack = open_stack(save_slices(tmp_path, [data]))
+
+    assert stack.dtype == dtype
+    np.testing.assert_allclose(stack.pixels, float(stored * slope - 1024), rtol=1e-6)
+
+
+def test_samples_with_fractions_keep_them(tmp_path: Path):
+    values = np.linspace(0.25, 9, 24 * 32, dtype=np.float32).reshape(24, 32)
+    data = ct_slice(tissue(24, 32), RescaleSlope=2, BitsAllocated=32)
+    del data.PixelData
+    data.FloatPixelData = values.tobytes()
+
+    stack = open_stack(save_slices(tmp_path, [data]))
+
+    np.testing.assert_array_equal(stack.pixels, values * 2 - 1024)
+
+
+def test_one_frame_with_its_time_alone_opens(tmp_path: Path):
+    data = ct_slice(tissue(24, 32), FrameTimeVector=[40], ImagePositionPatient=None)
+
+    assert open_stack(save_slices(tmp_path, [data])).axes == "YX"

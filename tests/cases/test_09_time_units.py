@@ -86,6 +86,19 @@ def test_an_interval_in_an_unknown_unit_is_written_as_it_was(tmp_path: Path, ima
             assert f'TimeIncrementUnit="{unit}"' in tif.ome_metadata
 
 
+def test_a_pixel_size_in_an_unknown_unit_is_written_as_it_was(tmp_path: Path):
+    said = {"PhysicalSizeX": 2.0, "PhysicalSizeXUnit": "pixel", "PhysicalSizeY": 0.5}
+    metadata = {"axes": "TYX", **said}
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, MOVIE, ome=True, photometric="minisblack", metadata=metadata)
+
+    stack = open_stack(path)
+
+    assert (stack.pixel_size.x_um, stack.pixel_size.y_um) == (None, 0.5)
+    with tifffile.TiffFile(write_stack(stack, tmp_path / "b.tif")) as tif:
+        assert 'PhysicalSizeX="2.0" PhysicalSizeXUnit="pixel"' in tif.ome_metadata
+
+
 def test_the_speed_of_an_animation_is_no_interval(tmp_path: Path):
     stack = open_stack(write_imagej(tmp_path / "a.tif", fps=20.0))
 

@@ -171,6 +171,13 @@ def test_a_number_that_is_there_twice_is_refused(tmp_path: Path):
         open_stack(folder)
 
 
+@pytest.mark.parametrize("names", [("a.tif", "a.tif"), ("a1.tif", "a1.tif"), ("²1.tif", "²01.tif")])
+def test_names_that_differ_in_no_number_leave_images_unnamed(tmp_path: Path, names: list[str]):
+    files = [save(tmp_path / str(n), [name]) / name for n, name in enumerate(names)]
+
+    assert open_stack(files).axes == "IYX"
+
+
 def test_a_plane_that_lacks_in_two_axes_is_refused(tmp_path: Path):
     names = [f"a_t{t}_z{z}.tif" for t in range(2) for z in range(3)]
 

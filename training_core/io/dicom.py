@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,7 +88,7 @@ class _Series:
         self.unread: list[str] = []
 
     def read(self, run: Run) -> Stack:
-        header, slices = self._largest(self._headers(run))
+        header, slices = self._largest(run)
         # Each frame and, in the end, the stack that they become.
         shape = (len(slices), int(header.Rows), int(header.Columns))
         check_size(self.source.name, shape, np.int32, None)
@@ -102,46 +101,43 @@ class _Series:
             )
         return self._stack(header, frames, order_of(kept, header))
 
-    def _headers(self, run: Run) -> dict[Any, list[tuple[Any, list[Slice]]]]:
-        """Group the readable headers by series, size and orientation."""
-        groups: dict[Any, list[tuple[Any, list[Slice]]]] = defaultdict(list)
+    def _largest(self, run: Run) -> tuple[Any, list[Slice]]:
+        """Give the first header and the images of the largest series, of one size and direction."""
+        groups: dict[Any, tuple[Any, list[Slice]]] = {}
         for path in self.paths:
             run.check()
             try:
                 header = open_dicom(path, stop_before_pixels=True)
                 slices = list_slices(header, path)
-                groups[group_key(header, path)].append((header, slices))
+                groups.setdefault(group_key(header, path), (header, []))[1].extend(slices)
             except InputError as error:
                 self.unread.append(str(error))
             except DAMAGE as error:
                 self.unread.append(f"{path.name} is a damaged DICOM file ({brief(error)}).")
         if not groups:
             raise InputError(self.unread[0])
-        return groups
-
-    def _largest(self, groups: dict[Any, list[tuple[Any, list[Slice]]]]) -> tuple[Any, list[Slice]]:
-        counts = {key: sum(len(s) for _, s in group) for key, group in groups.items()}
-        largest = max(counts, key=lambda key: counts[key])
-        chosen = groups[largest]
+        largest = max(groups.values(), key=lambda group: len(group[1]))
         if len(groups) > 1:
             # Told by number: what the hospital wrote into the description may name the patient.
-            number = chosen[0][0].get("SeriesNumber")
+            number = largest[0].get("SeriesNumber")
             named = "" if number is None else f"number {number}, "
-            others = ", ".join(str(n) for key, n in counts.items() if key != largest)
+            others = ", ".join(str(len(g[1])) for g in groups.values() if g is not largest)
             self.warnings.append(
                 f"The folder holds {len(groups)} series; only the largest ({named}"
-                f"{counts[largest]} images) is read. The others hold {others}."
+                f"{len(largest[1])} images) is read. The others hold {others}."
             )
-        return chosen[0][0], [piece for _, pieces in chosen for piece in pieces]
+        return largest
 
     def _once(self, slices: list[Slice]) -> list[Slice]:
         """Leave out copies of a file that is among the others already."""
-        once = {(s.instance or s.path, s.frame): s for s in reversed(slices)}
+        once: dict[Any, Slice] = {}
+        for piece in slices:
+            once.setdefault((piece.instance or piece.path, piece.frame), piece)
         if len(once) < len(slices):
             self.warnings.append(
                 f"{len(slices) - len(once)} of its images are there twice and are read once."
             )
-        return list(reversed(once.values()))
+        return list(once.values())
 
     def _frames(self, slices: list[Slice], run: Run) -> tuple[list[Pixels], list[Slice]]:
         frames: list[Pixels] = []

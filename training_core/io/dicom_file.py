@@ -23,7 +23,6 @@ from .size_limits import check_size
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too
-MOST_EXPANSION = 1000  # nothing a scanner makes unpacks to more than this many times its size
 
 # What tells images at one position apart: other measurements of it, or the same at other times.
 MEASUREMENTS = (
@@ -124,10 +123,14 @@ def list_slices(header: Any, path: Path) -> list[Slice]:
 
 def _parts(header: Any, frame: int) -> list[Any]:
     """Give the parts of an enhanced header that speak of a frame, its own before the shared."""
-    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
-    groups = [*per_frame[frame : frame + 1], *(header.get("SharedFunctionalGroupsSequence") or [])]
+    groups = _groups(header, frame)
     macros = [element.value for group in groups for element in group if element.VR == "SQ"]
     return [*(items[0] for items in macros if items), header]
+
+
+def _groups(header: Any, frame: int) -> list[Any]:
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    return [*per_frame[frame : frame + 1], *(header.get("SharedFunctionalGroupsSequence") or [])]
 
 
 def _said(parts: list[Any]) -> dict[str, Any]:
@@ -149,12 +152,7 @@ def _frame_position(header: Any, frame: int) -> float | None:
 
 def _frame_group(header: Any, frame: int, name: str) -> Any:
     """Find a macro of an enhanced file, given once for each frame or once for all."""
-    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
-    shared = header.get("SharedFunctionalGroupsSequence") or []
-    for group in (*per_frame[frame : frame + 1], *shared):
-        if group.get(name):
-            return group.get(name)[0]
-    return None
+    return next((g.get(name)[0] for g in _groups(header, frame) if g.get(name)), None)
 
 
 def _position(plane: Any, orientation: Any) -> float | None:
@@ -170,8 +168,9 @@ def decode(path: Path) -> tuple[Any, Pixels]:
     """Read a file and decode its pixels, (height, width) or (frames, height, width)."""
     try:
         data = open_dicom(path, stop_before_pixels=False)
-        _refuse_impossible(data, path)
-        return data, _in_stored_bits(data, _unpacked(data))
+        shape = (int(data.get("NumberOfFrames") or 1), int(data.Rows), int(data.Columns))
+        check_size(path.name, shape, np.int32, len(data.get("PixelData", b"")) or None)
+        return data, _in_stored_bits(data, _unpacked(data, shape))
     except NotImplementedError as error:  # what pydicom raises where it knows no decoder
         syntax = shown(data.file_meta.TransferSyntaxUID.name)
         raise InputError(
@@ -182,32 +181,18 @@ def decode(path: Path) -> tuple[Any, Pixels]:
         raise InputError(f"{path.name} is damaged or cut off ({brief(error)}).") from error
 
 
-def _refuse_impossible(data: Any, path: Path) -> None:
-    """Refuse a header that declares more than its pixel data can unpack to."""
-    frames = int(data.get("NumberOfFrames") or 1)
-    declared = int(data.Rows) * int(data.Columns) * frames * int(data.get("BitsAllocated", 8)) // 8
-    if declared > MOST_EXPANSION * max(len(data.get("PixelData", b"")), 1):
-        raise InputError(
-            f"{path.name} declares {frames} images of {data.Columns} x {data.Rows} pixels but "
-            "holds almost no data; it is damaged."
-        )
-    check_size(path.name, (frames, int(data.Rows), int(data.Columns)), np.int32, None)
-
-
-def _unpacked(data: Any) -> Pixels:
+def _unpacked(data: Any, shape: tuple[int, ...]) -> Pixels:
     """Give the samples as they are stored, with whatever their unused bits hold."""
     syntax = data.file_meta.TransferSyntaxUID
     decoder = next((decode for known, decode in DECODERS if syntax in known), None)
     if decoder is None:
         # `raw` skips what is done to colours; the unused bits are ours to clear.
         return pixel_array(data, raw=True, correct_unused_bits=False)
-    count = int(data.get("NumberOfFrames") or 1)
-    frames = [decoder(frame) for frame in generate_frames(data.PixelData, number_of_frames=count)]
-    pixels = np.stack(frames)
-    expected = (count, int(data.Rows), int(data.Columns))
-    if pixels.shape != expected:
-        raise ValueError(f"its pixels are {pixels.shape}, its header says {expected}")
-    return pixels[0] if count == 1 else pixels
+    packed = generate_frames(data.PixelData, number_of_frames=shape[0])
+    pixels = np.stack([decoder(frame) for frame in packed])
+    if pixels.shape != shape:
+        raise ValueError(f"its pixels are {pixels.shape}, its header says {shape}")
+    return pixels[0] if shape[0] == 1 else pixels
 
 
 def _in_stored_bits(data: Any, pixels: Pixels) -> Pixels:
@@ -230,19 +215,19 @@ def _in_stored_bits(data: Any, pixels: Pixels) -> Pixels:
 
 
 def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
-    """Apply the rescale of a frame, in the smallest type that holds the result exactly."""
+    """Apply the rescale of a frame; whole numbers stay whole, so that HU have no rounding."""
     raw = stored if frame is None else stored[frame]
     group = None if frame is None else _frame_group(data, frame, "PixelValueTransformationSequence")
     slope = float((group or data).get("RescaleSlope", 1))
     intercept = float((group or data).get("RescaleIntercept", 0))
     if (slope, intercept) == (1.0, 0.0):
         return raw.astype(raw.dtype.newbyteorder("="))
-    if not (slope.is_integer() and intercept.is_integer()):
-        return (raw * slope + intercept).astype(np.float32)
-    # Whole numbers stay whole, so that Hounsfield units have no rounding.
-    values = raw.astype(np.int32) * int(slope) + int(intercept)
-    fits = values.min() >= -(2**15) and values.max() < 2**15
-    return values.astype(np.int16) if fits else values
+    values = raw.astype(np.float64) * slope + intercept  # exact for whole numbers up to 2**53
+    if raw.dtype.kind != "f" and slope.is_integer() and intercept.is_integer():
+        for bits in (16, 32):
+            if -(2 ** (bits - 1)) <= values.min() and values.max() < 2 ** (bits - 1):
+                return values.astype(f"i{bits // 8}")
+    return values.astype(np.float32)
 
 
 def pixel_size(header: Any, z_um: float | None) -> PixelSize:

@@ -63,7 +63,11 @@ def _without_positions(numbered: list[int], slices: Sequence[Slice], header: Any
         note = "Slices without a position are ordered by their number."
         return Order(numbered, shape, "I", notes=(note,))
     times_ms = header.get("FrameTimeVector")
-    step_ms = _even(np.asarray(times_ms, float)[1:]) if times_ms else header.get("FrameTime")
+    step_ms = (
+        _even(np.atleast_1d(np.asarray(times_ms, float))[1:])
+        if times_ms
+        else header.get("FrameTime")
+    )
     film = bool(times_ms) or step_ms is not None
     step_s = float(step_ms) / 1000 if step_ms else None
     return Order(numbered, shape, "T" if film else "I", step_s=step_s)

@@ -95,8 +95,8 @@ def numbered_files(paths: Sequence[Path]) -> NumberedFiles | None:
     columns = [i for i in range(numbers.shape[1]) if len(set(numbers[:, i])) > 1]
     axes = "".join(_letter(words[i]) for i in columns)
     named = len(axes) == len(columns) == len(set(axes))
-    if not named and len(columns) != 1:
-        return None  # several numbers that say nothing, such as a date and a clock
+    if not columns or (not named and len(columns) > 1):
+        return None  # copies, or several numbers that say nothing, such as a date and a clock
     others = tuple(p for p in paths if p not in set(series))
     return _arranged(series, numbers[:, columns], axes or "Z", named, others)
 

@@ -358,4 +358,4 @@ def _dicom_below(folder: Path) -> list[Path]:
 def _natural(path: Path) -> list[tuple[int, int, str]]:
     """Sort t2 before t10."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts]
+    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts]

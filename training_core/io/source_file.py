@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -50,8 +49,7 @@ class FileMark:
                 file.seek(start)
                 done = 0
                 while done < count:  # Linux gives no more than 2 GB at once
-                    more = file.readinto(data[done:].data)
-                    done += more or self._end()
+                    done += file.readinto(data[done:].data) or self._end()
                 self.check(os.fstat(file.fileno()))
         except OSError as error:
             self.check()
@@ -112,7 +110,8 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
     @classmethod
     def of(cls, path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> Pixels:
         """Give pixels that lie in a file one after the other, the last axis fastest."""
-        strides = _strides(shape, dtype.itemsize)
+        steps = np.cumprod([dtype.itemsize, *shape[:0:-1]], dtype=np.int64)[::-1]
+        strides = tuple(map(int, steps[: len(shape)]))
         return cast(Pixels, cls(FileMark.of(path), dtype, shape, strides, offset))
 
     @classmethod
@@ -154,15 +153,10 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
 
     def reshape(self, *shape: Any) -> Any:
         """Give other axes; without reading where the pixels lie in a row or an axis is of one."""
-        new = tuple(shape[0]) if len(shape) == 1 and not isinstance(shape[0], int) else shape
-        if [n for n in new if n != 1] == [n for n in self.shape if n != 1]:
-            kept = iter([s for s, n in zip(self.strides, self.shape, strict=True) if n != 1])
-            return self._like(new, tuple(next(kept) if n != 1 else 0 for n in new), self.offset)
-        if math.prod(new) != self.size or self._layout().strides != _strides(
-            self.shape, self.dtype.itemsize
-        ):
-            return np.asarray(self).reshape(new)
-        return self._like(new, _strides(new, self.dtype.itemsize), self.offset)
+        longer = [[n for n in each if n != 1] for each in (np.ravel(shape), self.shape)]
+        if longer[0] == longer[1] or self._layout().flags.c_contiguous:
+            return self._at(lambda here: here.reshape(*shape))
+        return np.asarray(self).reshape(*shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
         """Read the pixels."""
@@ -189,10 +183,8 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
         here = self._layout()
         part = view(here)
         (first, _), (start, _) = (a.__array_interface__["data"] for a in (here, part))
-        return self._like(part.shape, part.strides, self.offset + start - first)
-
-    def _like(self, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> FilePixels:
-        return FilePixels(self.mark, self.dtype, shape, strides, offset)
+        place = self.offset + start - first
+        return FilePixels(self.mark, self.dtype, part.shape, part.strides, place)
 
     def _read(self) -> Pixels:
         if not self.size:
@@ -207,12 +199,6 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
             return pixels
         data = self.mark.read(low, span)
         return np.ndarray(self.shape, self.dtype, data.data, self.offset - low, self.strides)
-
-
-def _strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Give how far apart pixels are, in bytes, that lie in a row."""
-    steps = accumulate((*reversed(shape[1:]),), lambda step, n: step * n, initial=itemsize)
-    return tuple(reversed(list(steps))) if shape else ()
 
 
 def _is_plain(part: Any) -> bool:

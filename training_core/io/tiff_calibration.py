@@ -15,23 +15,12 @@ from .makers_note import MakersNote, makers_note
 
 # Micrometres per unit, as ImageJ, OME and TIFF spell it.
 UNITS_UM = {
-    "µm": 1.0,
-    "μm": 1.0,  # Greek mu, where the line above has the micro sign
-    "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "micrometer": 1.0,
-    "micrometre": 1.0,
-    "nm": 1e-3,
-    "pm": 1e-6,
-    "å": 1e-4,
-    "angstrom": 1e-4,
-    "mm": 1e3,
-    "cm": 1e4,
-    "centimeter": 1e4,
-    "inch": 25_400.0,
-    "in": 25_400.0,
-    "m": 1e6,
+    # The micro sign and the Greek mu.
+    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("å", "angstrom"), 1e-4),
+    **dict.fromkeys(("cm", "centimeter"), 1e4),
+    **dict.fromkeys(("inch", "in"), 25_400.0),
+    **{"pm": 1e-6, "nm": 1e-3, "mm": 1e3, "m": 1e6},
 }
 # Seconds per unit, as ImageJ's users and OME spell it; what is not here is not known.
 SECONDS = {
@@ -50,6 +39,11 @@ LARGEST_PRINTED_UM = 25.4
 # ImageJ with its defaults (1 pixel per cm or inch) means "not calibrated".
 LARGEST_BELIEVED_UM = 5000.0
 
+# With their units, and which one is meant where none is written.
+OME_MEASURES = (
+    *((f"PhysicalSize{axis}", UNITS_UM, "µm") for axis in "XYZ"),
+    ("TimeIncrement", SECONDS, "s"),
+)
 CHANNEL_ATTRIBUTES = (
     "Name",
     "Color",
@@ -126,9 +120,8 @@ def _family_of(tif: Any) -> tuple[str, Calibration]:
             return "tiff", replace(plain, warnings=(lost,))
     if tif.is_shaped and tif.shaped_metadata:
         shaped = shaped_calibration(tif.shaped_metadata[0])
-        if shaped.pixel_size.x_um is not None:
-            return "tiff", shaped
-        return "tiff", replace(shaped, pixel_size=plain.pixel_size)
+        known = shaped.pixel_size.x_um is not None
+        return "tiff", shaped if known else replace(shaped, pixel_size=plain.pixel_size)
     return "tiff", plain
 
 
@@ -164,8 +157,7 @@ def ome_calibration(xml: str) -> Calibration:
     xml.etree.ElementTree.ParseError
         For text that is not XML.
     """
-    # Encoded again, because ElementTree refuses text that declares its own encoding.
-    root = ElementTree.fromstring(xml.encode())
+    root = ElementTree.fromstring(xml)
     pixels = root.find(".//{*}Pixels")
     if pixels is None:
         spread = "It is one file of an image that is spread over several; only this one is read."
@@ -188,16 +180,16 @@ def shaped_calibration(metadata: Mapping[str, Any]) -> Calibration:
 def _ome_attributes(
     attributes: Mapping[str, Any], names: tuple[str, ...], extra: dict[str, Any]
 ) -> Calibration:
-    sizes = [
-        _positive(attributes.get(f"PhysicalSize{axis}"), _ome_unit(attributes, axis))
-        for axis in "XYZ"
-    ]
-    seconds = SECONDS.get(_plain(str(attributes.get("TimeIncrementUnit", "s"))))
-    step = _positive(attributes.get("TimeIncrement"), seconds)
-    if seconds is None:  # to be written again as it was
-        kept = {name: attributes.get(name) for name in ("TimeIncrement", "TimeIncrementUnit")}
-        extra = extra | {"ome_time": kept}
-    return Calibration(PixelSize(*sizes), step, names if any(names) else (), extra)
+    known: list[float | None] = []
+    unknown: dict[str, Any] = {}  # to be written again as it was
+    for name, units, usual in OME_MEASURES:
+        value, unit = attributes.get(name), attributes.get(f"{name}Unit", usual)
+        factor = units.get(_plain(str(unit)))
+        known.append(_positive(value, factor))
+        if factor is None and value is not None:
+            unknown |= {name: value, f"{name}Unit": unit}
+    extra = extra | ({"ome_unknown": unknown} if unknown else {})
+    return Calibration(PixelSize(*known[:3]), known[3], names if any(names) else (), extra)
 
 
 def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[str]]:
@@ -207,10 +199,6 @@ def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[st
         for name in CHANNEL_ATTRIBUTES
         if channels and all(name in c.attrib for c in channels)
     }
-
-
-def _ome_unit(attributes: Mapping[str, Any], axis: str) -> float | None:
-    return UNITS_UM.get(_plain(str(attributes.get(f"PhysicalSize{axis}Unit", "µm"))))
 
 
 def _plain(unit: str) -> str:

@@ -29,6 +29,12 @@ from .source_file import FilePixels, unchanged
 from .tiff_calibration import calibration_of, value_unit_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+REDUCED = 1  # a bit of NewSubfileType: a smaller copy of another page
+PADDING_BYTES = 16  # writers align what follows the pixels
+MOST_PLANES = 1_000_000
+# JPEG, JPEG 2000, PNG and WebP: pictures of their own in a strip or tile, with sizes of their own.
+PICTURES = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001)
+SMALL_PIXELS = 2**22
 
 
 def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
@@ -90,10 +96,9 @@ def _misleads(tif: Any, folder: Path) -> bool:
         parts = list(ElementTree.fromstring(tif.ome_metadata or "<none/>").iter())
     except ElementTree.ParseError:
         return False  # tifffile does not follow these either
-    if any(math.prod(_counts(part.attrib)) > MOST_PLANES for part in parts):
-        return True
-    return any(
-        not _is_beside(name, folder) for name in {part.get("FileName", "") for part in parts}
+    names = {part.get("FileName", "") for part in parts} - {""}
+    return not all(_is_beside(name, folder) for name in names) or any(
+        math.prod(_counts(part.attrib)) > MOST_PLANES for part in parts
     )
 
 
@@ -105,14 +110,32 @@ def _counts(attributes: Mapping[str, str]) -> Iterator[int]:
 
 def _is_beside(name: str, folder: Path) -> bool:
     path = folder / name
-    if not name:
-        return True
-    if name != path.name or not path.exists():
-        return name == path.name  # tifffile says what is missing
-    if not path.is_file():
+    if name == path.name and not path.exists():
+        return True  # tifffile says what is missing
+    if name != path.name or not path.is_file():
         return False
     with path.open("rb") as file:
         return file.read(4) in SIGNATURES
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The planes of an image that are whole.
+
+    Attributes
+    ----------
+    pixels
+        (planes, *shape of a page), in the dtype of the file and, where they stay in it, in its
+        byte order.
+    declared
+        How many planes the file says it has.
+    whole
+        Which of them are in `pixels`.
+    """
+
+    pixels: Pixels
+    declared: int
+    whole: list[int]
 
 
 class _Reader:
@@ -129,10 +152,13 @@ class _Reader:
         self.page = self.series.keyframe
         plain = tif.is_imagej and self.series.kind in ("imagej", "generic", "uniform")
         self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if plain else {}
+        # Bio-Formats counts the samples of a colour page as images.
+        alone = self.page.samplesperpixel == 1
+        self.imagej_count = int(self.imagej.get("images", 1)) if alone else 1
 
     def read(self, run: Run) -> Stack:
-        planes = PlaneReader(self.path, self.tif, self.series, self.imagej, self.log).read(run)
-        pixels, axes = self._assemble(planes)
+        in_one_piece = self.series.dataoffset is not None
+        pixels, axes = self._assemble(self._in_file() if in_one_piece else self._decoded(run))
         self._explain()
         kind, calibration = calibration_of(self.tif)
         arranged = arrange(pixels, axes, self._colours(), self._opacity())
@@ -182,7 +208,7 @@ class _Reader:
         page_axes = self.page.axes
         lead = self.series.axes[: len(self.series.axes) - len(page_axes)]
         shape = tuple(self.series.shape[: len(lead)])
-        declared, count = planes.declared, len(planes.whole)
+        declared, count = max(planes.declared, self.imagej_count), len(planes.whole)
         if declared > int(np.prod(shape)):
             lead, shape = self._imagej_axis(), (declared,)
         if count < declared:
@@ -217,8 +243,87 @@ class _Reader:
                 f"largest, {_pages_of(self.series)}, is read. Left out: {', '.join(sizes)}."
             )
 
+    def _in_file(self) -> Planes:
+        """Find the planes of uncompressed data that lies in one piece."""
+        shape, offset = self.page.shape, self.series.dataoffset
+        dtype = np.dtype(self.series.dtype).newbyteorder(self.tif.byteorder)
+        plane_bytes = math.prod(shape) * dtype.itemsize
+        there = (self.path.stat().st_size - offset) // plane_bytes
+        if there < 1:
+            raise self._too_short()
+        declared = math.prod(self.series.shape) // math.prod(shape)
+        if len(self.tif.pages) == 1:  # behind several pages there is no image data
+            declared = max(declared, self.imagej_count, self._count_up_to_lost_page(plane_bytes))
+        whole = min(declared, there)
+        check_size(self.path.name, shape, dtype, None)  # a frame; it is read in pieces no smaller
+        pixels = FilePixels.of(self.path, dtype, offset, (whole, *shape))
+        return Planes(pixels, declared, list(range(whole)))
 
-REDUCED = 1  # a bit of NewSubfileType: a smaller copy of another page
+    def _count_up_to_lost_page(self, plane_bytes: int) -> int:
+        """Count the planes before the second page of a cut file, which lies behind all pixels."""
+        lost = re.search(r"invalid page offset (\d+)", "\n".join(self.log))
+        if lost is None:
+            return 1
+        planes, rest = divmod(int(lost[1]) - self.series.dataoffset, plane_bytes)
+        return planes if rest < PADDING_BYTES and planes < MOST_PLANES else 1
+
+    def _decoded(self, run: Run) -> Planes:
+        """Read the planes one by one and keep those that are whole."""
+        pages = list(self.series.pages)
+        self._refuse_impossible(pages)
+        pixels = np.empty((len(pages), *self.page.shape), self.series.dtype)
+        whole: list[int] = []
+        with unchanged(*{Path(p.parent.filehandle.path) for p in pages if p is not None}):
+            for index, page in enumerate(pages):
+                run.check()
+                if _is_stored(page) and self._decodes(page, pixels[index]):
+                    whole.append(index)
+                if run.tick_due():
+                    run.progress(Stage.READ, index + 1, len(pages))
+            if not whole:
+                raise self._too_short()
+        # Most files are whole: no second copy for them.
+        kept = pixels if len(whole) == len(pages) else pixels[whole]
+        return Planes(kept, len(pages), whole)
+
+    def _decodes(self, page: Any, into: Pixels) -> bool:
+        """Decode a page; tell whether it is whole, where there are others."""
+        file = page.parent.filehandle
+        elsewhere = file.closed  # in another file of a set of OME-TIFFs
+        try:
+            if elsewhere:
+                file.open()
+            _refuse_larger_inside(page)
+            into[...] = page.asarray()
+        except DAMAGE as error:
+            reason = brief(error)
+            if len(self.series.pages) == 1:
+                raise InputError(
+                    f"The image in {self.path.name} is damaged and cannot be decoded ({reason})."
+                ) from error
+            return False
+        finally:
+            if elsewhere:
+                file.close()
+        return True
+
+    def _refuse_impossible(self, pages: list[Any]) -> None:
+        """Refuse a header that declares more than its file can hold, before memory is taken."""
+        there = [page for page in pages if page is not None]
+        files = {page.parent.filehandle.path: page.parent.filehandle.size for page in there}
+        # Pages may share bytes, so more than all of the file is none.
+        stored = min(sum(sum(p.databytecounts) for p in there), sum(files.values()))
+        check_size(self.path.name, (len(pages), *self.page.shape), self.series.dtype, stored)
+        # A tile is decoded whole, however little of it lies in the image.
+        check_size(self.path.name, self.page.chunks, self.series.dtype, stored)
+
+    def _too_short(self) -> InputError:
+        shape = " x ".join(str(n) for n in reversed(self.series.shape))
+        return InputError(
+            f"{self.path.name} declares an image of {shape} pixels ({self.series.dtype}), but the "
+            f"file is cut off or damaged: in its {self.path.stat().st_size:,} bytes no plane is "
+            "whole."
+        )
 
 
 def main_series(every: Sequence[Any]) -> tuple[Any, list[Any]]:
@@ -256,11 +361,6 @@ def _remaining(axes: str, shape: tuple[int, ...], whole: list[int]) -> tuple[str
     return "I", (count,)
 
 
-# JPEG, JPEG 2000, PNG and WebP: pictures of their own in a strip or tile, with sizes of their own.
-PICTURES = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001)
-SMALL_PIXELS = 2**22
-
-
 def _refuse_larger_inside(page: Any) -> None:
     """Raise ValueError where a strip or tile holds a picture far larger than it is itself."""
     if int(page.compression) not in PICTURES:
@@ -279,156 +379,10 @@ def _refuse_larger_inside(page: Any) -> None:
                 raise ValueError("a strip of it holds far more pixels than it declares")
 
 
-PADDING_BYTES = 16  # writers align what follows the pixels
-MOST_PLANES = 1_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class Planes:
-    """The planes of an image that are whole.
-
-    Attributes
-    ----------
-    pixels
-        (planes, *shape of a page), in the dtype of the file and,
-        where they stay in it, in its byte order.
-    declared
-        How many planes the file says it has.
-    whole
-        Which of them are in `pixels`.
-    """
-
-    pixels: Pixels
-    declared: int
-    whole: list[int]
-
-
-class PlaneReader:
-    """Finds the whole planes of the first image of an open TIFF file.
-
-    Parameters
-    ----------
-    path, tif, series
-        The file, tifffile's view of it, and the image in it.
-    imagej
-        Its ImageJ header; empty for others.
-    log
-        What tifffile logged while it looked for pages.
-    """
-
-    def __init__(
-        self, path: Path, tif: Any, series: Any, imagej: Mapping[str, Any], log: list[str]
-    ) -> None:
-        self.path = path
-        self.tif = tif
-        self.log = log
-        self.size = path.stat().st_size
-        self.series = series
-        self.page = self.series.keyframe
-        # Bio-Formats counts the samples of a colour page as images.
-        alone = self.page.samplesperpixel == 1
-        self.imagej_count = int(imagej.get("images", 1)) if alone else 1
-
-    def read(self, run: Run) -> Planes:
-        """Give the whole planes, or raise `InputError` where there is none."""
-        in_one_piece = self.series.dataoffset is not None
-        planes = self._in_file() if in_one_piece else self._decoded(run)
-        return Planes(planes.pixels, max(planes.declared, self.imagej_count), planes.whole)
-
-    def _in_file(self) -> Planes:
-        """Find the planes of uncompressed data that lies in one piece."""
-        shape, dtype = self.page.shape, self._file_dtype
-        count = int(np.prod(self.series.shape, dtype=object) // np.prod(shape, dtype=object))
-        offset = self.series.dataoffset
-        plane_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        there = (self.size - offset) // plane_bytes
-        if there < 1:
-            raise self._too_short()
-        declared = count
-        if len(self.tif.pages) == 1:  # behind several pages there is no image data
-            declared = max(count, self.imagej_count, self._count_up_to_lost_page(plane_bytes))
-        whole = min(declared, there)
-        check_size(self.path.name, shape, dtype, None)  # a frame; it is read in pieces no smaller
-        pixels = FilePixels.of(self.path, dtype, offset, (whole, *shape))
-        return Planes(pixels, declared, list(range(whole)))
-
-    def _count_up_to_lost_page(self, plane_bytes: int) -> int:
-        """Count the planes before the second page of a cut file, which lies behind all pixels."""
-        lost = re.search(r"invalid page offset (\d+)", "\n".join(self.log))
-        if lost is None:
-            return 1
-        planes, rest = divmod(int(lost[1]) - self.series.dataoffset, plane_bytes)
-        return planes if rest < PADDING_BYTES and planes < MOST_PLANES else 1
-
-    @property
-    def _file_dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = np.dtype(self.series.dtype)
-        return dtype.newbyteorder(self.tif.byteorder)
-
-    def _decoded(self, run: Run) -> Planes:
-        """Read the planes one by one and keep those that are whole."""
-        pages = list(self.series.pages)
-        self._refuse_impossible(pages)
-        with unchanged(*{Path(p.parent.filehandle.path) for p in pages if p is not None}):
-            return self._each_decoded(pages, run)
-
-    def _each_decoded(self, pages: list[Any], run: Run) -> Planes:
-        pixels = np.empty((len(pages), *self.page.shape), self.series.dtype)
-        whole: list[int] = []
-        for index, page in enumerate(pages):
-            run.check()
-            if self._stored(page):
-                self._decode(page, index, pixels, whole)
-            if run.tick_due():
-                run.progress(Stage.READ, index + 1, len(pages))
-        if not whole:
-            raise self._too_short()
-        # Most files are whole: no second copy for them.
-        kept = pixels if len(whole) == len(pages) else pixels[whole]
-        return Planes(kept, len(pages), whole)
-
-    def _decode(self, page: Any, index: int, pixels: Pixels, whole: list[int]) -> None:
-        file = page.parent.filehandle
-        elsewhere = file.closed  # in another file of a set of OME-TIFFs
-        try:
-            if elsewhere:
-                file.open()
-            _refuse_larger_inside(page)
-            pixels[index] = page.asarray()
-        except DAMAGE as error:
-            reason = brief(error)
-            if len(self.series.pages) == 1:
-                raise InputError(
-                    f"The image in {self.path.name} is damaged and cannot be decoded ({reason})."
-                ) from error
-        else:
-            whole.append(index)
-        finally:
-            if elsewhere:
-                file.close()
-
-    def _stored(self, page: Any) -> bool:
-        """Whether the bytes of a page lie inside its file."""
-        if page is None or not page.dataoffsets:
-            return False
-        size = page.parent.filehandle.size
-        # tifffile would fill a missing piece with zeros, which look like a black image.
-        pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
-        return all(offset + count <= size for offset, count in pieces)
-
-    def _refuse_impossible(self, pages: list[Any]) -> None:
-        """Refuse a header that declares more than its file can hold, before memory is taken."""
-        there = [page for page in pages if page is not None]
-        files = {page.parent.filehandle.path: page.parent.filehandle.size for page in there}
-        # Pages may share bytes, so more than all of the file is none.
-        stored = min(sum(sum(p.databytecounts) for p in there), sum(files.values()))
-        check_size(self.path.name, (len(pages), *self.page.shape), self.series.dtype, stored)
-        # A tile is decoded whole, however little of it lies in the image.
-        check_size(self.path.name, self.page.chunks, self.series.dtype, stored)
-
-    def _too_short(self) -> InputError:
-        shape = " x ".join(str(n) for n in reversed(self.series.shape))
-        return InputError(
-            f"{self.path.name} declares an image of {shape} pixels ({self.series.dtype}), but the "
-            f"file is cut off or damaged: in its {self.size:,} bytes no plane is whole."
-        )
+def _is_stored(page: Any) -> bool:
+    """Whether the bytes of a page lie inside its file."""
+    if page is None or not page.dataoffsets:
+        return False
+    # tifffile would fill a missing piece with zeros, which look like a black image.
+    pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
+    return all(offset + count <= page.parent.filehandle.size for offset, count in pieces)

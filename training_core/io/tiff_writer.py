@@ -190,7 +190,7 @@ def _ascii(value: Any) -> Any:
 
 def _ome_calibration(stack: Stack) -> dict[str, Any]:
     size = stack.pixel_size
-    metadata: dict[str, Any] = dict(stack.metadata.get("ome_time", {}))
+    metadata: dict[str, Any] = dict(stack.metadata.get("ome_unknown", {}))
     for axis, value in (("X", size.x_um), ("Y", size.y_um), ("Z", size.z_um)):
         if value is not None:
             metadata |= {f"PhysicalSize{axis}": value, f"PhysicalSize{axis}Unit": "µm"}

@@ -65,6 +65,12 @@ def test_ome_channel_attributes_are_kept_where_all_channels_have_them():
     assert kept == {"Name": ["DAPI", "GFP"], "Color": ["255", "65280"]}
 
 
+def test_ome_text_may_declare_another_encoding():
+    calibration = ome_calibration(OME.replace("UTF-8", "UTF-16"))
+
+    assert calibration.channels == ("DAPI", "GFP")
+
+
 def test_tifffile_metadata_use_the_names_of_ome():
     calibration = shaped_calibration(
         {"axes": "CYX", "PhysicalSizeX": 2.0, "Channel": {"Name": ["a", "b"]}, "TimeIncrement": 3}
