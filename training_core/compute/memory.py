@@ -13,7 +13,7 @@ from pathlib import Path
 TRIM_THRESHOLD, MMAP_THRESHOLD, MOST_ARENAS = -1, -3, -8  # of mallopt, in malloc.h
 LARGEST = 2**31 - 1
 USUAL_MEMORY = 8 * 2**30  # where the system does not say
-GROUP = Path("/sys/fs/cgroup")  # of a container or a batch job
+GROUPS, MINE = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")  # containers and batch jobs
 
 
 def free_memory() -> int:
@@ -28,10 +28,11 @@ def _free() -> Iterator[int]:
     except (OSError, KeyError):
         if hasattr(os, "sysconf"):
             yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    with suppress(OSError, KeyError, ValueError):
-        used = int((GROUP / "memory.current").read_text())
-        cached = _numbers(GROUP / "memory.stat")["inactive_file"]
-        yield int((GROUP / "memory.max").read_text()) - used + cached
+    for group in _groups():
+        with suppress(OSError, KeyError, ValueError):
+            used = int((group / "memory.current").read_text())
+            cached = _numbers(group / "memory.stat")["inactive_file"]
+            yield int((group / "memory.max").read_text()) - used + cached
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -39,6 +40,15 @@ def _free() -> Iterator[int]:
         if most != resource.RLIM_INFINITY:
             taken = int(Path("/proc/self/statm").read_text().split()[0])
             yield most - taken * resource.getpagesize()
+
+
+def _groups() -> Iterator[Path]:
+    """Give the control group of the process and those around it, each with a limit of its own."""
+    with suppress(OSError):
+        for line in MINE.read_text().splitlines():
+            if line.startswith("0::/"):  # of version 2
+                own = GROUPS / line.removeprefix("0::/")
+                yield from (group for group in (own, *own.parents) if group.is_relative_to(GROUPS))
 
 
 def _numbers(path: Path) -> dict[str, int]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from training_core.compute import memory
-from training_core.compute.memory import keep_memory
+from training_core.compute.memory import free_memory, keep_memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEASURE = """
 import resource, sys, threading
@@ -70,3 +74,18 @@ def test_other_systems_are_left_alone(monkeypatch):
     monkeypatch.setattr(memory, "_glibc", lambda: None)
     assert keep_memory() is False
     memory.give_memory_back()
+
+
+@pytest.mark.parametrize("tight", ["", "slurm", "slurm/job"])
+def test_the_tightest_of_the_limits_around_a_batch_job_counts(
+    tight: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("", "slurm", "slurm/job"):
+        (group := tmp_path / name).mkdir(exist_ok=True)
+        (group / "memory.current").write_text("3000")
+        (group / "memory.stat").write_text("anon 2000\ninactive_file 1000\n")
+        (group / "memory.max").write_text("50000" if name == tight else "max")
+    (tmp_path / "mine").write_text("1:memory:/old\n0::/slurm/job\n")
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "MINE", tmp_path / "mine")
+    assert free_memory() == 48000
