@@ -108,7 +108,7 @@ def channel_state(channel: Channel) -> State:
         "brightness.levels": channel.brightness.levels,
         "brightness.shifts": channel.brightness.shifts,
     }
-    tensors = {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+    tensors = {key: torch.from_numpy(np.array(v, np.float64)) for key, v in arrays.items()}
     generator = noise.generator.state_dict()
     tensors |= {f"generator.{key}": value for key, value in generator.items()}
     if channel.flat_areas:
