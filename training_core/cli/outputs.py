@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from training_core.draft import hold, new_name, release, remove_leftovers
 from training_core.errors import OutputError
+from training_core.io.tiff_reader import files_of_set
 
 LONGEST_ADDITION = len(".checkpoint")  # to the name of an output, while it is made
 LONGEST_NAME = 255  # bytes, where the system does not say
@@ -27,7 +28,8 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
     outputs
         Files that are to be written; None for one that was not asked for.
     inputs
-        Files and folders that are read; of a folder, everything below it counts.
+        Files and folders that are read; of a folder everything below it counts, of an OME-TIFF
+        of several files each of them.
 
     Raises
     ------
@@ -52,7 +54,9 @@ def _files(inputs: Iterable[Path]) -> dict[Identity, Path]:
     """Give all that is read, by what is the same under every name."""
     found: dict[Identity, Path] = {}
     for path in inputs:
-        for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
+        inside = path.rglob("*") if path.is_dir() else ()
+        beside = files_of_set(path) if path.is_file() else ()
+        for file in (path, *inside, *beside):
             with suppress(OSError):  # there is none
                 found.setdefault(_identity(file), file)
     return found

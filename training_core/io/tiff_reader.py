@@ -7,7 +7,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,10 +96,21 @@ def _misleads(tif: Any, folder: Path) -> bool:
         parts = list(ElementTree.fromstring(tif.ome_metadata or "<none/>").iter())
     except ElementTree.ParseError:
         return False  # tifffile does not follow these either
-    names = {part.get("FileName", "") for part in parts} - {""}
-    return not all(_is_beside(name, folder) for name in names) or any(
+    return not all(_is_beside(name, folder) for name in _file_names(parts)) or any(
         math.prod(_counts(part.attrib)) > MOST_PLANES for part in parts
     )
+
+
+def _file_names(parts: Iterable[ElementTree.Element]) -> set[str]:
+    return {name for part in parts if (name := part.get("FileName"))}
+
+
+def files_of_set(path: Path) -> list[Path]:
+    """Give the files that an OME-TIFF of several names; none of what cannot be read."""
+    with suppress(InputError, ElementTree.ParseError, *DAMAGE), _tiff_log(), _opened(path) as tif:
+        parts = ElementTree.fromstring(tif.ome_metadata or "<none/>").iter()
+        return [path.parent / name for name in _file_names(parts)]
+    return []
 
 
 def _counts(attributes: Mapping[str, str]) -> Iterator[int]:

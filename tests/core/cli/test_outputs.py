@@ -72,6 +72,22 @@ def test_a_file_far_below_a_folder_that_is_read_counts_too(tmp_path):
         check_outputs([inside], [tmp_path / "disc"])
 
 
+def test_the_other_files_of_an_ome_tiff_count_too(tmp_path):
+    files = [tmp_path / f"{name}.ome.tif" for name in "ab"]
+    for file in files:
+        planes = "".join(
+            f'<TiffData FirstT="{t}"><UUID FileName="{one.name}">urn:uuid:{t}</UUID></TiffData>'
+            for t, one in enumerate(files)
+        )
+        about = f'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org">{planes}</OME>'
+        tifffile.imwrite(file, np.zeros((8, 8), np.uint16), description=about, metadata=None)
+    free = tmp_path / "c.tif"
+    free.touch()
+    check_outputs([free], [files[0]])
+    with pytest.raises(OutputError, match="would replace"):
+        check_outputs([files[1]], [files[0]])
+
+
 def test_what_cannot_be_written_is_said_before_any_work(stacks, tmp_path, capsys):
     (tmp_path / "file").touch()
     for output, words in (
