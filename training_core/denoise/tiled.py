@@ -29,6 +29,7 @@ from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
 
 TILE_PX = 2048
+MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 # What is removed may be texture of up to nine times the noise's power: a fifth does no harm.
 KEPT_IN_DOUBT = 0.8
 KEPT_IN_CT = 0.2  # so that quarter dose becomes like full dose, which has half of its noise
@@ -179,9 +180,6 @@ class KeptFrames:
             file.flush()
             os.fsync(file.fileno())
         self._written = self._whole
-
-
-MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 
 
 def denoise(
