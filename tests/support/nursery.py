@@ -211,6 +211,8 @@ def _serve() -> None:
 
     import torch
 
+    import training_core.cli.main  # noqa: F401 - before limits leave no memory to load it
+
     torch.set_num_threads(1)
     log = _Log()
     _make_tiny(log)

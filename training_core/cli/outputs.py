@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 from training_core.draft import hold, new_name, release, remove_leftovers
 from training_core.errors import OutputError
-from training_core.io.tiff_reader import files_of_set
 
 LONGEST_ADDITION = len(".checkpoint")  # to the name of an output, while it is made
 LONGEST_NAME = 255  # bytes, where the system does not say
@@ -52,6 +51,8 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
 
 def _files(inputs: Iterable[Path]) -> dict[Identity, Path]:
     """Give all that is read, by what is the same under every name."""
+    from training_core.io.tiff_reader import files_of_set  # only now, since it loads decoders
+
     found: dict[Identity, Path] = {}
     for path in inputs:
         inside = path.rglob("*") if path.is_dir() else ()
