@@ -53,11 +53,7 @@ def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[
         share = area_mpx * 1e6 / len(channels)
         if sum(place.height * place.width for _, _, place, _ in mine) > share:
             mine.sort(key=lambda candidate: -_contrast(stacks, candidate))
-            mine = [
-                c
-                for pair in zip(mine, rng.permutation(len(mine)), strict=True)
-                for c in (pair[0], mine[pair[1]])
-            ]
+            mine = [mine[i] for pair in enumerate(rng.permutation(len(mine))) for i in pair]
         varied = (c for c in mine + others if np.ptp(_cut(stacks, c)))
         chosen += _until(varied, share) or _until(mine + others, share)
     return [TrainingRegion(c[3], _cut(stacks, c), *c[:3]) for c in chosen]

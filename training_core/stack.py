@@ -156,7 +156,7 @@ class Stack:
         return replace(
             self,
             pixels=self.pixels[place],
-            channels=tuple(self.channels[n] for n in numbers) if self.channels else (),
+            channels=tuple(self.channels[n] for n in numbers if n < len(self.channels)),
             not_finite={n: self.not_finite[i] for n, i in enumerate(every) if i in self.not_finite},
         )
 
@@ -252,27 +252,33 @@ def _tell_clipped(result: Stack, given: Stack, run: Run, into: Pixels | None) ->
         run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
 
 
+NO_NUMBERS, CONSTANT = "hold pixels that are no numbers", "are constant"
+COPIED = "are those of the input"
+
+
 def tell_useless(result: Stack, given: Stack, run: Run) -> None:
     """Warn of frames of a result that are constant, not finite, or those of the given stack."""
-    found = {"hold pixels that are no numbers": 0, "are constant": 0, "are those of the input": 0}
-    for index in range(given.frame_count):
-        frame, original = result.raw_frame(index), given.raw_frame(index)
-        known = original[np.isfinite(original)]
-        if not known.size or known.min() == known.max():
-            continue  # there was nothing to denoise
-        broken = not np.isfinite(frame[np.isfinite(original)]).all()
-        even = not broken and np.ptp(frame) == 0
-        same = not broken and _is_same(cast(frame, given.dtype, original)[0], original)
-        for what, applies in zip(found, (broken, even, same), strict=True):
-            found[what] += bool(applies)
-    for what, count in found.items():
-        if count:
+    found = [
+        _useless(result.raw_frame(index), given.raw_frame(index))
+        for index in range(given.frame_count)
+    ]
+    for what in (NO_NUMBERS, CONSTANT, COPIED):
+        if count := found.count(what):
             told = f"{count} of {given.frame_count} frames of the result {what}"
             run.note(f"{told}; look at them before you use them.", warning=True)
 
 
-def _is_same(frame: Pixels, original: Pixels) -> bool:
-    return np.array_equal(frame, original, equal_nan=frame.dtype.kind == "f")
+def _useless(frame: Pixels, original: Pixels) -> str:
+    """Say what is wrong with a frame of a result; "" where nothing is or was to be denoised."""
+    finite = np.isfinite(original)
+    if not finite.any() or is_blank(original[finite]):
+        return ""
+    if not np.isfinite(frame[finite]).all():
+        return NO_NUMBERS
+    if is_blank(frame):
+        return CONSTANT
+    same = cast(frame, original.dtype, original)[0][finite] == original[finite]
+    return COPIED if same.all() else ""
 
 
 def _float_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
@@ -299,12 +305,13 @@ def check_trainable(stack: Stack) -> None:
         )
     frames = (stack.raw_frame(index) for index in range(stack.frame_count))
     if all(is_blank(frame) for frame in frames):
-        first = stack.raw_frame(0).flat[0]
-        same = all(stack.raw_frame(i).flat[0] == first for i in range(stack.frame_count))
+        values = {stack.raw_frame(index).flat[0] for index in range(stack.frame_count)}
         raise InputError(
-            f"Every {'pixel' if same else 'frame'} of {stack.name} has "
-            f"{f'the value {first}' if same else 'one value throughout'}; "
-            "there is no noise to learn from."
+            f"Every pixel of {stack.name} has the value {values.pop()}; there is no noise to learn "
+            "from."
+            if len(values) == 1
+            else f"Every frame of {stack.name} has one value throughout; there is no noise to "
+            "learn from."
         )
 
 

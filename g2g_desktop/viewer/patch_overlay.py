@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from training_core.patches.smooth_patches import coverage_map, score_windows
+from training_core.patches.window_scores import coverage_map, score_windows
 from training_core.settings import PatchSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from training_core.patches.smooth_patches import WindowScores
+    from training_core.patches.window_scores import WindowScores
     from training_core.stack import Stack
 
     from .stack_view import StackView

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,8 @@ class NumberedFiles:
         read_as = " and ".join(READ_AS[axis] for axis in self.axes)
         note = f"{len(self.paths)} numbered files are read as {read_as}."
         if self.others:
-            note += f" Left out beside them: {_listed([p.name for p in self.others])}."
+            others = _listed((p.name for p in self.others), len(self.others))
+            note += f" Left out beside them: {others}."
         return f"{note} {self.gap}".rstrip()
 
     def axes_before(self, inner: str) -> str:
@@ -157,21 +158,14 @@ def _arranged(
 def _gap(numbers: list[int]) -> str:
     """Name the numbers that lack, where others count up evenly."""
     step = math.gcd(*(after - before for before, after in pairwise(numbers)))
-    lacking = (numbers[-1] - numbers[0]) // step + 1 - len(numbers)
-    if not lacking:
+    count = (numbers[-1] - numbers[0]) // step + 1 - len(numbers)
+    if not count:
         return ""
     known = set(numbers)
-    named: list[str] = []
-    for number in range(numbers[0], numbers[-1], step):
-        if number not in known:
-            named.append(str(number))
-        if len(named) == min(lacking, MOST_NAMED):
-            break
-    more = f" and {lacking - len(named)} more" if lacking > len(named) else ""
-    one = lacking == 1
-    return f"Number{'' if one else 's'} {', '.join(named)}{more} {'is' if one else 'are'} missing."
+    named = _listed((n for n in range(numbers[0], numbers[-1], step) if n not in known), count)
+    return f"Number {named} is missing." if count == 1 else f"Numbers {named} are missing."
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+def _listed(things: Iterable[object], count: int) -> str:
+    more = f" and {count - MOST_NAMED} more" if count > MOST_NAMED else ""
+    return ", ".join(map(str, islice(things, MOST_NAMED))) + more

@@ -37,9 +37,9 @@ def check_size(name: str, shape: Sequence[int], dtype: DTypeLike, stored: int | 
     """
     count, itemsize = math.prod(int(n) for n in shape), np.dtype(dtype).itemsize
     needed = count * (itemsize + np.dtype(np.float32).itemsize)
-    size = f"{' x '.join(str(n) for n in reversed(shape) if n > 1)} pixels ({np.dtype(dtype)})"
     if needed <= SMALL_BYTES:
         return
+    size = f"{' x '.join(str(n) for n in reversed(shape) if n > 1)} pixels ({np.dtype(dtype)})"
     if stored is not None and count * itemsize > MOST_EXPANSION * stored:
         raise InputError(
             f"{name} declares an image of {size}, but the file is cut off or damaged: {stored:,} "

@@ -15,8 +15,7 @@ from training_core.run import SILENT, Run, Stage
 from training_core.settings import PatchSettings
 from training_core.stack import Image, Stack, float_of
 
-from .flatness import NoiseFloor, flatness_map
-from .homogeneity import homogeneity_map
+from .flatness import NoiseFloor
 from .window_moments import Map
 from .window_scores import (
     PER_BIN,
@@ -31,20 +30,6 @@ from .window_scores import (
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint, Part, State
-
-
-__all__ = [
-    "SmoothPatches",
-    "Verdict",
-    "WindowScores",
-    "coverage_map",
-    "cut_patches",
-    "find_smooth_patches",
-    "flatness_map",
-    "homogeneity_map",
-    "score_windows",
-    "spread_evenly",
-]
 
 NEEDED = 60  # patches of 32 px, which give the std of the noise within about 1 %
 RECOMMENDED = 10_000  # the authors' advice for the published rule
@@ -246,10 +231,8 @@ def _impossible(stack: Stack, settings: PatchSettings, usable: int) -> str:
 
 def _remedy(settings: PatchSettings, target: int, seen: NDArray[np.int64]) -> str:
     """Say what would give enough patches, by trying every strictness on what was seen."""
-    if settings.strictness is None:
-        return "Choose a smaller patch or a smaller stride, or add frames."
     enough = int(np.searchsorted(np.cumsum(seen), target)) / 100
-    if settings.strictness < enough <= 1:
+    if settings.strictness is not None and settings.strictness < enough <= 1:
         return f"Raise the strictness value to {enough:g} or choose a smaller patch."
     return "Choose a smaller patch or a smaller stride, or add frames."
 
@@ -329,9 +312,7 @@ def split_channels(stack: Stack) -> list[Stack]:
     """Part a stack by its channels: the smoothest of one would crowd out those of another."""
     if "C" not in stack.axes:
         return [stack]
-    parts = np.moveaxis(stack.pixels, stack.axes.index("C"), 0)
-    axes = stack.axes.replace("C", "")  # frames have other numbers then
-    return [replace(stack, pixels=part, axes=axes, not_finite={}) for part in parts]
+    return [stack.of_channels([n]) for n in range(stack.shape[stack.axes.index("C")])]
 
 
 def blank_channels(stacks: Sequence[Stack], settings: PatchSettings) -> list[int]:
@@ -344,14 +325,14 @@ def blank_channels(stacks: Sequence[Stack], settings: PatchSettings) -> list[int
         return []
     parts = [split_channels(stack) for stack in stacks]
     numbers = range(min(map(len, parts)))
-    blank = [n for n in numbers if all(_is_blank(mine[n], settings) for mine in parts)]
+    blank = [n for n in numbers if not any(_has_windows(mine[n], settings) for mine in parts)]
     return blank if len(blank) < len(numbers) else []
 
 
-def _is_blank(channel: Stack, settings: PatchSettings) -> bool:
+def _has_windows(channel: Stack, settings: PatchSettings) -> bool:
     size = fitting_size(channel.frame_shape, settings.patch_size_px)
     frames = (channel.frame(index) for index in range(channel.frame_count))
-    return not any(usable_windows(frame, size, settings.stride_px).any() for frame in frames)
+    return any(usable_windows(frame, size, settings.stride_px).any() for frame in frames)
 
 
 def _refuse_too_few(joined: Sequence[Image], sentences: Sequence[str], run: Run) -> None:

@@ -73,17 +73,13 @@ class WindowScores:
         return chosen
 
 
-def score_windows(
-    frame: Frame, settings: PatchSettings, saturation: float | None = None, unit: str = ""
-) -> WindowScores:
+def score_windows(frame: Frame, settings: PatchSettings, unit: str = "") -> WindowScores:
     """Score all windows of one frame.
 
     Parameters
     ----------
     frame
         (height, width), any float dtype.
-    saturation
-        The sensor's limit.
     unit
         That of the values. In HU the automatic choice looks at tissue, if there is enough, with
         the noise brought to the same strength everywhere (see `EvenNoise`).
@@ -94,26 +90,20 @@ def score_windows(
         none = np.zeros((0, 0))
         return WindowScores(none, none, none, none > 0, settings.patch_size_px, stride)
     ct = unit == "HU" and settings.strictness is None
-    return WindowScores(
-        homogeneity_map(frame, size, stride),
-        *_flatness(frame, size, stride, saturation, ct=ct),
-        size,
-        stride,
-    )
+    scores = homogeneity_map(frame, size, stride)
+    return WindowScores(scores, *_flatness(frame, size, stride, ct=ct), size, stride)
 
 
 def automatic_flatness(frame: Frame, size: int, stride: int, unit: str) -> Map:
     """Give the flatness of the windows that the automatic choice is made from, (count,)."""
-    flatness, _, usable = _flatness(frame, size, stride, None, ct=unit == "HU")
+    flatness, _, usable = _flatness(frame, size, stride, ct=unit == "HU")
     return flatness[usable]
 
 
-def _flatness(
-    frame: Frame, size: int, stride: int, saturation: float | None, *, ct: bool
-) -> tuple[Map, Map, Mask]:
+def _flatness(frame: Frame, size: int, stride: int, *, ct: bool) -> tuple[Map, Map, Mask]:
     """Give flatness and brightness of all windows, and which of them are usable."""
     brightness = window_moments(frame, size, stride)[0]
-    usable = usable_windows(frame, size, stride, saturation)
+    usable = usable_windows(frame, size, stride)
     if not ct:
         return flatness_map(frame, size, stride), brightness, usable
     from .local_strength import AIR_HU, evened_frame
@@ -129,14 +119,12 @@ def fitting_size(shape: tuple[int, ...], size: int) -> int:
     return fits if fits >= (limits_of(PatchSettings, "patch_size_px").minimum or 0) else 0
 
 
-def usable_windows(frame: Frame, size: int, stride: int, saturation: float | None = None) -> Mask:
+def usable_windows(frame: Frame, size: int, stride: int) -> Mask:
     """Tell windows of noise from padding, saturation and burnt-in labels."""
     counting = counts_photons(frame, size, stride)
     clipped = frame >= frame.max()
     if not counting:
         clipped |= frame <= frame.min()
-    if saturation is not None:
-        clipped |= frame >= saturation
     constant = np.zeros(frame.shape, bool)
     constant[:-1, :-1] = (frame[:-1, :-1] == frame[1:, :-1]) & (frame[:-1, :-1] == frame[:-1, 1:])
     share = [window_moments(m.astype(np.float32), size, stride)[0] for m in (clipped, constant)]

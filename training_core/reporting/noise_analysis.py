@@ -288,8 +288,11 @@ def analyse_noise(
 
 
 def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> NoiseAnalysis:
-    frames = [centre(channel.raw_frame(index)) for index in sampled_frames(channel)]
-    sample = replace(channel, pixels=np.stack(frames), axes="IYX")
+    numbers = sampled_frames(channel)
+    frames = [centre(channel.raw_frame(index)) for index in numbers]
+    bad = [np.flatnonzero(~np.isfinite(centre(channel.file_frame(index)))) for index in numbers]
+    lost = {n: (places, frames[n].flat[places]) for n, places in enumerate(bad) if places.size}
+    sample = replace(channel, pixels=np.stack(frames), axes="IYX", not_finite=lost)
     chosen = find_smooth_patches(sample, settings, run=run)
     noise, refusal = None, chosen.verdict.sentence
     repaired = [measured_frame(sample, index) for index in range(len(frames))]

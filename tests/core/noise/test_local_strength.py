@@ -16,7 +16,8 @@ from training_core.noise.covariance import autocovariance, detrended
 from training_core.noise.local_strength import EvenNoise, turns
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.patches.local_strength import evened_frame, local_sigma, tissue
-from training_core.patches.smooth_patches import find_smooth_patches, score_windows
+from training_core.patches.smooth_patches import find_smooth_patches
+from training_core.patches.window_scores import score_windows
 from training_core.pipeline import train
 from training_core.place import PatchLocation
 from training_core.reporting.noise_analysis import analyse_noise

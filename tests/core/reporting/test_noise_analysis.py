@@ -304,3 +304,15 @@ def test_a_megapixel_takes_no_longer_than_finding_patches_a_few_times():
     started = time.perf_counter()
     analyse_noise(stack)
     assert time.perf_counter() - started < 6  # a bound for a busy machine; .5 s when it is not
+
+
+def test_lost_pixels_lie_where_they_are_in_a_frame_that_is_cut():
+    pixels = np.random.default_rng(4).normal(100, 5, (64, 4096)).astype(np.float32)
+    places = np.flatnonzero(np.arange(pixels.size) % 4096 > 3000)
+    pixels.flat[places] = 100
+    lost = {0: (places, np.full(places.size, np.nan, np.float32))}
+
+    noise = analyse_noise(Stack(pixels, "YX", not_finite=lost))[0].noise
+
+    assert noise is not None
+    assert noise.sigmas[1] == pytest.approx(5, rel=0.05)

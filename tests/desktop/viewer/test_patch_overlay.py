@@ -11,7 +11,7 @@ import pytest
 from g2g_desktop.viewer import patch_overlay
 from g2g_desktop.viewer.patch_overlay import PatchPreview, outline_corners
 from g2g_desktop.viewer.stack_view import StackView
-from training_core.patches.smooth_patches import coverage_map, score_windows
+from training_core.patches.window_scores import coverage_map, score_windows
 from training_core.settings import PatchSettings
 from training_core.stack import Stack
 
