@@ -231,17 +231,12 @@ def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def cast_like(result: Stack, given: Stack, run: Run = SILENT) -> Stack:
     """Give a result in the data type of the stack it was made of; tell of pixels that it clips."""
     pixels = np.empty(given.shape, given.dtype)
-    frames = pixels.reshape(given.frame_count, *given.frame_shape)
-    _tell_clipped(result, given, run, frames)
+    tell_clipped(result, given, run, pixels.reshape(given.frame_count, *given.frame_shape))
     return result.with_pixels(pixels)
 
 
-def tell_clipped(result: Stack, given: Stack, run: Run) -> None:
-    """Tell of the pixels that `cast_like` would clip, without keeping what it gives."""
-    _tell_clipped(result, given, run, None)
-
-
-def _tell_clipped(result: Stack, given: Stack, run: Run, into: Pixels | None) -> None:
+def tell_clipped(result: Stack, given: Stack, run: Run, into: Pixels | None = None) -> None:
+    """Tell of the pixels that `cast_like` clips; `into` takes what it gives, frame by frame."""
     clipped = 0
     for index in range(given.frame_count):
         frame, lost = cast(result.raw_frame(index), given.dtype, given.raw_frame(index))

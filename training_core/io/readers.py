@@ -175,23 +175,19 @@ def _open_file(path: Path, run: Run) -> Stack:
             f"as OME-TIFF from {foreign[1]}."
         )
     with unchanged(path):
-        return _read_file(path, run)
-
-
-def _read_file(path: Path, run: Run) -> Stack:
-    with path.open("rb") as file:
-        head = file.read(8)
-    if not head:
-        raise InputError(f"{path.name} is empty (0 bytes).")
-    if is_dicom(path):
-        return read_dicom([path], path, run=run)
-    if head.startswith(SIGNATURES):
-        return read_tiff(path, run=run)
-    if head.startswith(PICTURE_SIGNATURES):
-        return read_picture(path)
-    if head.startswith(b"\x93NUMPY"):
-        return read_array(path)
-    raise _unknown(path)
+        with path.open("rb") as file:
+            head = file.read(8)
+        if not head:
+            raise InputError(f"{path.name} is empty (0 bytes).")
+        if is_dicom(path):
+            return read_dicom([path], path, run=run)
+        if head.startswith(SIGNATURES):
+            return read_tiff(path, run=run)
+        if head.startswith(PICTURE_SIGNATURES):
+            return read_picture(path)
+        if head.startswith(b"\x93NUMPY"):
+            return read_array(path)
+        raise _unknown(path)
 
 
 def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
