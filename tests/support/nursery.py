@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -226,6 +227,7 @@ def _serve() -> None:
             answer = os.fork()
             if answer == 0:
                 code = 1
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests may ignore it
                 try:
                     for name, most in order["limits"].items():
                         resource.setrlimit(getattr(resource, name), (most, most))
