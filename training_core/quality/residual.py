@@ -36,8 +36,8 @@ class Residual:
         Std of the noise in these windows, in units of the frames; 0 where none is found.
     uneven
         Share of the power of what was removed that noise cannot explain: it is stronger there than
-        in the calmest windows of the same brightness. Structure that is alike everywhere does not
-        show. None where nothing was removed.
+        in the calmest windows of the same frame and brightness. Structure that is alike everywhere
+        does not show. None where nothing was removed.
     """
 
     noise_left: float | None
@@ -49,9 +49,12 @@ class Residual:
         """Look at frames of one shape, (height, width)."""
         if min(noisy[0].shape) < SMALLEST_PX:
             return cls(None, 0.0, None)
-        before = np.concatenate([_windows(frame) for frame in noisy])
+        each = [_windows(frame) for frame in noisy]
+        group = np.concatenate(
+            [_by_brightness(windows) + number * BRIGHTNESSES for number, windows in enumerate(each)]
+        )
+        before = np.concatenate(each)
         after = np.concatenate([_windows(frame) for frame in denoised])
-        group = _by_brightness(before.mean(axis=(1, 2)))
         removed = before - after
         power = removed.var(axis=(1, 2))
         fine = _fine(before)
@@ -74,7 +77,8 @@ def _windows(frame: Frame) -> Values:
     return windows.reshape(-1, high, wide).astype(np.float64)
 
 
-def _by_brightness(means: Values) -> NDArray[np.intp]:
+def _by_brightness(windows: Values) -> NDArray[np.intp]:
+    means = windows.mean(axis=(1, 2))
     edges = np.quantile(means, np.linspace(0, 1, BRIGHTNESSES + 1)[1:-1])
     return np.searchsorted(edges, means)
 
@@ -87,9 +91,9 @@ def _fine(windows: Values) -> Values:
 
 
 def _calmest(power: Values, group: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Tell which windows of each brightness hold least, of those that hold anything."""
+    """Tell which windows of each group hold least, of those that hold anything."""
     calm = np.zeros(power.size, bool)
-    for number in range(BRIGHTNESSES):
+    for number in np.unique(group):
         mine = (group == number) & (power > 0)
         if mine.any():
             calm |= mine & (power <= np.quantile(power[mine], CALMEST))
@@ -124,7 +128,7 @@ def _uneven(power: Values, group: NDArray[np.intp], spread: float) -> float | No
         return None
     lowest = _lowest_of_noise(spread)
     calm = 0.0
-    for number in range(BRIGHTNESSES):
+    for number in np.unique(group):
         mine = power[(group == number) & (power > 0)]  # padding was left as it is
         if mine.size:
             calm += min(float(np.quantile(mine, CALMEST)) / lowest, float(mine.mean())) * mine.size

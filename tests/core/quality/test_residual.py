@@ -28,6 +28,12 @@ def test_noise_that_grows_with_brightness_is_even():
     assert found.uneven == pytest.approx(0.0, abs=0.1)
 
 
+def test_frames_may_differ_in_their_noise():
+    frames = [s * blurred_noise((SIZE, SIZE), 0.0, n) for n, s in enumerate((4, 32))]
+    found = Residual.of([CLEAN + noise for noise in frames], [CLEAN, CLEAN])
+    assert found.uneven == pytest.approx(0.0, abs=0.06)
+
+
 def test_texture_everywhere_is_not_taken_for_noise():
     texture = 25 * blurred_noise((SIZE, SIZE), 1.5, 2)
     noise = 10 * blurred_noise((SIZE, SIZE), 0.0, 3)
