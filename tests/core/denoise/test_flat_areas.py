@@ -216,7 +216,7 @@ def damaged(flat_areas, **changes):
 def test_a_damaged_model_is_one_sentence(changes, tmp_path):
     made = damaged(evening().channels[0].flat_areas, **changes)
     path = save_denoiser(made, tmp_path / "bad.g2g")
-    with pytest.raises(ModelError, match="cannot be used: its part .flat_areas"):
+    with pytest.raises(ModelError, match="cannot be used: its part 'flat_areas"):
         load_denoiser(path, device="cpu")
 
 
