@@ -80,7 +80,8 @@ def _windows(frame: Frame) -> Values:
 def _by_brightness(windows: Values) -> NDArray[np.intp]:
     means = windows.mean(axis=(1, 2))
     edges = np.quantile(means, np.linspace(0, 1, BRIGHTNESSES + 1)[1:-1])
-    return np.searchsorted(edges, means)
+    group: NDArray[np.intp] = np.searchsorted(edges, means)
+    return group
 
 
 def _fine(windows: Values) -> Values:
