@@ -237,6 +237,13 @@ class FrameLevels:
         return restored
 
 
+def finest_power(windows: Values) -> Values:
+    """Give the power of the finest waves of windows, (windows,); of white noise its variance."""
+    waves = np.diff(np.diff(windows, 2, axis=1), 2, axis=2) / 6
+    power: Values = np.square(waves).mean(axis=(1, 2))
+    return power
+
+
 @dataclass(frozen=True, eq=False)
 class _FrameWindows:
     """Windows of a frame: their brightness and the power of their finest waves, (windows,)."""
@@ -250,8 +257,8 @@ class _FrameWindows:
         strides = [max(SIDE_PX // 2, n // MOST_ACROSS) for n in frame.shape]
         views = np.lib.stride_tricks.sliding_window_view(frame, (SIDE_PX, SIDE_PX))
         cut = views[:: strides[0], :: strides[1]].reshape(-1, SIDE_PX, SIDE_PX).astype(np.float64)
-        power = np.square(np.diff(np.diff(cut, 2, axis=1), 2, axis=2)).mean(axis=(1, 2)) / 36
-        means, varied = cut.mean(axis=(1, 2)), power > 0
+        power, means = finest_power(cut), cut.mean(axis=(1, 2))
+        varied = power > 0
         return cls(means[varied], power[varied], float(np.quantile(frame, BLACK)))
 
     def scaled(self, level: float, usual: float) -> _FrameWindows:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
+from training_core.noise.local_strength import finest_power
 from training_core.stack import Values
 
 Frame = NDArray[np.floating]
@@ -57,11 +58,11 @@ class Residual:
         after = np.concatenate([_windows(frame) for frame in denoised])
         removed = before - after
         power = removed.var(axis=(1, 2))
-        fine = _fine(before)
+        fine = finest_power(before)
         calm = _calmest(fine, group)
         if not calm.any():
             return cls(None, 0.0, None)
-        left = float(np.sqrt(_fine(after)[calm].mean() / fine[calm].mean()))
+        left = float(np.sqrt(finest_power(after)[calm].mean() / fine[calm].mean()))
         chance = _calmest_of_noise()
         sigma = float(np.sqrt(power[calm].mean() / chance[0])) / max(1 - left, 1 - NEARLY_ALL)
         if left > NEARLY_ALL:
@@ -84,13 +85,6 @@ def _by_brightness(windows: Values) -> NDArray[np.intp]:
     return group
 
 
-def _fine(windows: Values) -> Values:
-    """Give the power of the finest waves, that of white noise being its variance."""
-    waves = np.diff(np.diff(windows, 2, axis=1), 2, axis=2) / 6
-    power: Values = np.square(waves).mean(axis=(1, 2))
-    return power
-
-
 def _calmest(power: Values, group: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Tell which windows of each group hold least, of those that hold anything."""
     calm = np.zeros(power.size, bool)
@@ -105,7 +99,7 @@ def _calmest(power: Values, group: NDArray[np.intp]) -> NDArray[np.bool_]:
 def _calmest_of_noise() -> tuple[float, float]:
     """Give the power of the calmest windows of white noise of std 1, of all and of fine waves."""
     windows = _windows(np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX)))
-    fine = _fine(windows)
+    fine = finest_power(windows)
     calm = _calmest(fine, np.zeros(len(fine), np.intp))
     return float(windows.var(axis=(1, 2))[calm].mean()), float(fine[calm].mean())
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import generate_uid
 
+from tests.support.ct_slices import ct_slice
 from training_core.errors import InputError
 from training_core.io.readers import list_inputs, open_stack
 from training_core.run import Cancelled, Run
@@ -18,28 +18,19 @@ from training_core.stack import PixelSize
 if TYPE_CHECKING:
     from pathlib import Path
 
-SERIES = generate_uid()
+    from pydicom.dataset import Dataset
 
 
 def slice_at(z_mm: float, value: int, **changes: Any) -> Dataset:
     """Make an axial CT slice of 6 x 8 pixels whose pixels count up from `value`."""
-    data = Dataset()
-    data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = CTImageStorage
-    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
-    data.Modality, data.SeriesInstanceUID, data.InstanceNumber = "CT", SERIES, 1
-    data.Rows, data.Columns, data.SamplesPerPixel = 6, 8, 1
-    data.PhotometricInterpretation = "MONOCHROME2"
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
-    data.PixelSpacing, data.ImageOrientationPatient = [0.7, 0.5], [1, 0, 0, 0, 1, 0]
-    data.ImagePositionPatient = [-10, -20, z_mm]
-    data.RescaleSlope, data.RescaleIntercept, data.RescaleType = 1, -1024, "HU"
-    for name, changed in changes.items():
-        setattr(data, name, changed)
-    kind = np.int16 if data.PixelRepresentation else np.uint16
-    data.PixelData = (np.arange(48).reshape(6, 8) + value).astype(kind).tobytes()
-    return data
+    kind = np.int16 if changes.get("PixelRepresentation") else np.uint16
+    pixels = (np.arange(48).reshape(6, 8) + value).astype(kind)
+    usual = {
+        "PixelSpacing": [0.7, 0.5],
+        "ImagePositionPatient": [-10, -20, z_mm],
+        "RescaleType": "HU",
+    }
+    return ct_slice(pixels, **usual | changes)
 
 
 def save(folder: Path, **slices: Dataset) -> Path:
