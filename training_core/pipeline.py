@@ -133,7 +133,8 @@ def train_robustly(
     averaging = with_neighbours(denoiser, frames, material.regions, noisy, run, checkpoint)
     denoiser, noisy = replace(denoiser, neighbours=averaging.count), list(averaging.noisy)
     risk = material.risk(noisy, task)
-    recorded = turning and learns_from_recorded(denoiser, repeats, run)
+    trains = settings.denoiser.rounds > 0
+    recorded = trains and turning and learns_from_recorded(denoiser, repeats, run)
     wanted = EstimateTask(settings, noisy, task.device, run, checkpoint, turns=recorded)
     first, method = make_first_estimates(wanted)
     preview = Preview(material, frames[0])

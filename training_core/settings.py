@@ -81,7 +81,13 @@ class NoiseModelSettings(Checked):
         choices=("automatic", "independent", "correlated"),
     )
     steps: int = setting(
-        400, "Steps", "Generator updates.", minimum=1, maximum=1_000_000, unit="steps"
+        400,
+        "Steps",
+        "Generator updates at most: learning ends when the noise matches. 0 takes it as measured "
+        "(convolutional generator only).",
+        minimum=0,
+        maximum=1_000_000,
+        unit="steps",
     )
     batch: int = setting(16, "Batch", "Noise crops per step.", minimum=1, maximum=1024)
     crop_px: int = setting(
@@ -159,8 +165,8 @@ class DenoiserSettings(Checked):
     rounds: int = setting(
         3,
         "Rounds",
-        "How often the denoiser teaches its successor.",
-        minimum=1,
+        "How often the denoiser teaches its successor; 0 takes the bundled network untrained.",
+        minimum=0,
         maximum=20,
         advanced=False,
     )
@@ -247,7 +253,7 @@ class DenoiserSettings(Checked):
     )
 
 
-PRESETS = ("quick", "balanced", "paper")
+PRESETS = ("instant", "quick", "balanced", "paper")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +263,8 @@ class Settings(Checked):
     preset: str = setting(
         "balanced",
         "Preset",
-        "Quick takes minutes on a processor, balanced longer, paper is the published method.",
+        "Instant measures the noise and trains nothing, quick trains for a minute or two on a "
+        "processor, balanced longer; paper is the published method.",
         choices=PRESETS,
         advanced=False,
     )
@@ -322,6 +329,11 @@ def preset(name: str, **changes: Any) -> Settings:
     if name not in PRESETS:
         raise SettingsError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
     made = {
+        "instant": Settings(
+            preset="instant",
+            noise_model=NoiseModelSettings(steps=0),
+            denoiser=DenoiserSettings(rounds=0, area_mpx=0.25, collaborate=False),
+        ),
         "quick": Settings(preset="quick"),
         "balanced": Settings(
             preset="balanced",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import numpy as np
@@ -28,6 +29,7 @@ HELD_OUT = 5  # every fifth patch judges the generator and is never shown to it
 CRITIC_RATE, AVERAGING = 1e-3, 0.99
 SPECTRUM_RATE, SHAPE_RATE = 2e-5, 1e-3  # both start as measured; the spectrum more exactly
 HISTOGRAM, NORMAL_REACH, RIDGE = 4096, 3.5, 0.1
+STEPS_TO_A_LOOK = 100  # whether there is anything left to learn
 JUDGED, JUDGED_ACROSS = 16, 8  # made images, and patches across each, compared with real ones
 LEARNING = ("made", "kept", "critic", "forge", "judge")  # what changes with every step
 
@@ -65,27 +67,33 @@ def train_generator(
     shown, judge = noise[~held_out], held_out if held_out.any() else ~held_out
     covariance = autocovariance(shown, trendless=True)
     game = NoiseGame(shown, covariance, settings, seed, device)
-    _play(game, settings.steps, run, part)
-    game.kept.hold_scale(game.draw)
 
-    def judged(maker: Maker) -> NoiseMatch:
-        made = made_patches(maker, noise.shape[1], game.draw)
+    def judged(maker: Maker, draw: torch.Generator) -> NoiseMatch:
+        made = made_patches(maker, noise.shape[1], draw)
         return compare_noise(made, noise[judge], strengths[judge])
 
-    learned = judged(game.kept)
+    def matches(maker: StationaryGenerator) -> bool:
+        look, draw = deepcopy(maker), torch.Generator().manual_seed(seed)
+        look.hold_scale(draw)
+        return judged(look, draw).good
+
+    taken = _play(game, settings.steps, run, part, matches)
+    game.kept.hold_scale(game.draw)
+    learned = judged(game.kept, game.draw)
     if learned.good:
+        _tell(learned, taken, settings.steps, run)
         return game.kept.eval(), learned
     plain = start(covariance, shown, MeasuredGenerator).to(device)
     plain.hold_scale(game.draw)
     real = ResampledNoise.of(shown, orientations(measured.covariance)).to(device)
     tried: list[tuple[Maker, NoiseMatch]] = [(game.kept, learned)]
-    tried += [(maker, judged(maker)) for maker in (plain, real)]
+    tried += [(maker, judged(maker, game.draw)) for maker in (plain, real)]
     maker, match = min(tried, key=lambda one: one[1].distance)
     stand_in = "it is still better than what could stand in for it"
     if maker is not game.kept:
         stand_in = f"{STAND_INS[type(maker).__name__]} stands in for it"
     run.note(
-        f"The noise generator did not converge ({learned.sentence}); {stand_in} "
+        f"The noise generator does not match the patches ({learned.sentence}); {stand_in} "
         f"(match {match.score:.0f} %).",
         warning=True,
     )
@@ -100,7 +108,24 @@ def made_patches(maker: Maker, size: int, draw: torch.Generator) -> Image:
     return patches
 
 
-def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
+def _tell(match: NoiseMatch, taken: int, planned: int, run: Run) -> None:
+    if not taken:
+        run.note(f"The noise as measured matches the patches ({match.score:.0f} %).")
+    elif taken < planned:
+        run.note(
+            f"The noise generator matches the patches ({match.score:.0f} %) after {taken} of "
+            f"{planned} steps."
+        )
+
+
+def _play(
+    game: NoiseGame,
+    steps: int,
+    run: Run,
+    part: Part,
+    matches: Callable[[StationaryGenerator], bool],
+) -> int:
+    """Play until the generator `matches` what was held out; give how many steps that took."""
     kept = part.load()
     if kept is not None:
         game.restore(kept)
@@ -108,6 +133,8 @@ def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
     run.start(Stage.NOISE_MODEL, steps, "noise generator", done=told)
     for step in range(told + 1, steps + 1):
         part.check(run, game.state)
+        if (step - 1) % STEPS_TO_A_LOOK == 0 and matches(game.kept):
+            break
         game.step()
         if step == steps or run.finish_early or run.tick_due():
             run.progress(Stage.NOISE_MODEL, step, steps, game.mean_losses(told))
@@ -115,6 +142,7 @@ def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
         if run.finish_early:
             break
     run.finish(Stage.NOISE_MODEL)
+    return len(game.losses)
 
 
 class NoiseGame:

@@ -107,11 +107,11 @@ def _rounds(
     preview: Preview,
 ) -> list[Round]:
     """Take all rounds. Too little is known of this noise for what `judge_shares` checks."""
-    planned, steps = task.settings.denoiser.rounds, task.settings.denoiser.steps
+    plan = [task.settings.denoiser.steps] * task.settings.denoiser.rounds
     draw = torch.Generator().manual_seed(task.settings.seed)
     rounds: list[Round] = []
     taken = 0
-    for number in range(1, planned + 1):
+    for number in range(1, len(plan) + 1):
         part = task.checkpoint.part(f"round-{number}")
         state = part.load()
         if state is None:
@@ -120,7 +120,7 @@ def _rounds(
             def pairs(teachers: Sequence[nn.Module] = teachers) -> PublishedPairs:
                 return PublishedPairs(denoiser, noisy, teachers, draw, task.run)
 
-            taken += train_round(denoiser, pairs, (number, planned), task, preview=preview)
+            taken += train_round(denoiser, pairs, plan, number, task, preview=preview)
             judged, *_ = choose_share(denoiser, risk, task.run)
             state = {
                 "network": deepcopy(denoiser.network.state_dict()),
@@ -140,7 +140,7 @@ def _rounds(
         rounds.append(Round(number, state["network"], judged))
         if task.run.finish_early:
             break
-    task.run.finish(Stage.ROUNDS, done=taken / (planned * steps))
+    task.run.finish(Stage.ROUNDS, done=taken / sum(plan))
     return rounds
 
 

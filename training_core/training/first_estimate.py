@@ -54,6 +54,8 @@ def make_first_estimates(task: EstimateTask) -> tuple[list[Region], FirstEstimat
     turning = asked == AUTOMATIC and task.turns
     usual = NOISIER2NOISE if turning else PRETRAINED
     name = usual if asked == AUTOMATIC else asked
+    if not task.settings.denoiser.rounds:  # then nothing learns from them
+        return [], FirstEstimate(PRETRAINED, _pretrained(task))
     run.start(Stage.FIRST_ESTIMATE, count)
     if turning:
         run.note(f"First estimate: {name}, {TURNING}.")

@@ -76,7 +76,7 @@ def _train(task: EstimateTask) -> Denoiser:
         network.load_state_dict(kept["kept"])
         return denoiser
     run.start(Stage.FIRST_ESTIMATE, steps, NAME, done=0 if kept is None else kept["steps"])
-    training = RoundTraining(denoiser, _pairs(denoiser, task), run)
+    training = RoundTraining(denoiser, _pairs(denoiser, task), steps, run)
     if kept is not None:
         training.restore(kept)
     for step in range(training.steps + 1, steps + 1):

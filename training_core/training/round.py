@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from .task import Task
 WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
 LONGEST_GRADIENT = 1.0
 GOING_ON = 0.05  # of the learning rate: a pretrained network shall not forget
+Plan = Sequence[int]  # the steps of each round
 
 
 class RoundTraining:
@@ -38,9 +39,10 @@ class RoundTraining:
         self,
         denoiser: Denoiser,
         pairs: PreparedPairs | PublishedPairs,
+        steps: int,
         run: Run,
     ) -> None:
-        self.settings, self.pairs = denoiser.settings.denoiser, pairs
+        self.settings, self.pairs = replace(denoiser.settings.denoiser, steps=steps), pairs
         self.kept = denoiser.network
         self.trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.Adam(self.trained.parameters(), self.settings.learning_rate)
@@ -121,7 +123,8 @@ def _keep(kept: nn.Module, trained: nn.Module, slowness: float) -> None:
 def train_round(
     denoiser: Denoiser,
     make_pairs: Callable[[], PreparedPairs | PublishedPairs],
-    rounds: tuple[int, int],
+    plan: Plan,
+    number: int,
     task: Task,
     *,
     preview: Preview | None = None,
@@ -134,8 +137,8 @@ def train_round(
     ----------
     make_pairs
         Makes what is learned from; asked once it is known what was kept of the round.
-    rounds
-        The number of the round, and how many are planned.
+    plan, number
+        The steps of all rounds, and which this one is, counted from 1.
 
     Returns
     -------
@@ -147,13 +150,12 @@ def train_round(
     Cancelled
         If the run was cancelled.
     """
-    (number, planned), run = rounds, task.run
-    part, steps = task.checkpoint.part(f"steps-{number}"), task.settings.denoiser.steps
+    run, part = task.run, task.checkpoint.part(f"steps-{number}")
     kept = part.load()
-    before, total = (number - 1) * steps, planned * steps
+    before, total = sum(plan[: number - 1]), sum(plan)
     done = before + (0 if kept is None else kept["steps"])
-    run.start(Stage.ROUNDS, total, f"round {number} of {planned}", done=done)
-    training = RoundTraining(denoiser, make_pairs(), run)
+    run.start(Stage.ROUNDS, total, f"round {number} of {len(plan)}", done=done)
+    training = RoundTraining(denoiser, make_pairs(), plan[number - 1], run)
     if kept is not None:
         training.restore(kept)
     while not training.over:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region, on_channels
+from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.networks.published import takes_estimate
 from training_core.run import Run, Stage
 from training_core.selection.choice import (
@@ -27,13 +28,15 @@ from training_core.selection.choice import (
     tell_share,
 )
 from training_core.selection.sure import Risk, RiskEstimator
+from training_core.settings import DenoiserSettings
 from training_core.wording import harm
 
 from .pairs import PreparedPairs, estimate_all, recorded_pairs, synthetic_pairs
 from .remeasure import is_too_weak, relearn
-from .round import Preview, train_round
+from .round import Plan, Preview, train_round
 from .task import Task
 
+SHORT = 3  # times as many steps have the rounds after the first one
 KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
 
 
@@ -132,13 +135,26 @@ def train_rounds(
     training = _Rounds(denoiser, noisy, risk, task, recorded=recorded)
     if takes_estimate(denoiser.network) and not recorded and not training.take(0):
         training.judge(0)  # before training it passes the filter's estimate on
-    for number in range(1, training.planned + 1):
+    for number in range(1, len(training.plan) + 1):
         if not training.take(number):
             training.train(number, first, preview)
         training.know_noise_better()
         if task.run.finish_early or training.settled():
             break
     return training.best()
+
+
+def plan_of(settings: DenoiserSettings, *, recorded: bool) -> Plan:
+    """Give the steps of each round.
+
+    The first one of the bundled network is short: whether training gains anything over what that
+    has learned elsewhere shows early, and mostly it does not.
+    """
+    rounds = min(settings.rounds, 1) if recorded else settings.rounds
+    plan = [settings.steps] * rounds
+    if plan and settings.network == PRETRAINED and not recorded:
+        plan[0] = -(-settings.steps // SHORT)
+    return plan
 
 
 class _Rounds:
@@ -155,7 +171,7 @@ class _Rounds:
     ) -> None:
         self.denoiser, self.noisy, self.risk = denoiser, noisy, risk
         self.task, self.run, self.recorded = task, task.run, recorded
-        self.planned = 1 if recorded else task.settings.denoiser.rounds
+        self.plan = plan_of(task.settings.denoiser, recorded=recorded)
         self.draw = torch.Generator().manual_seed(task.settings.seed)
         self.rounds: list[Round] = []
         self.relearned = 0  # the round that showed that the learned noise was too weak
@@ -182,12 +198,13 @@ class _Rounds:
         steps = train_round(
             self.denoiser,
             lambda: self._pairs(teacher),
-            (number, self.planned),
+            self.plan,
+            number,
             self.task,
             preview=preview,
         )
         self.steps_taken += steps
-        self.judge(number, cut_short=steps < self.task.settings.denoiser.steps)
+        self.judge(number, cut_short=steps < self.plan[number - 1])
         estimates.drop()
         self.task.checkpoint.part(f"steps-{number}").drop()
 
@@ -253,7 +270,10 @@ class _Rounds:
         if len(self.rounds) < 2 or self.rounds[-1].number == self.relearned:
             return False
         best, last = self._last_two()
-        return best.beats(last) if self.relearned else last.gain_over(best)[0] < GAIN_DB
+        if self.relearned:
+            return best.beats(last)
+        gain, by_chance = last.gain_over(best)
+        return gain < max(GAIN_DB, by_chance)
 
     def _last_two(self) -> tuple[Risk, Risk]:
         """Give the scores of the best round before the last one, and of that."""
@@ -285,18 +305,18 @@ class _Rounds:
 
     def _finish(self, results: Sequence[RoundResult]) -> None:
         last, run = results[-1].round, self.run
-        total = self.planned * self.task.settings.denoiser.steps
-        if last < self.planned and self.settled() and not run.finish_early:
+        planned, total = len(self.plan), sum(self.plan)
+        if last < planned and self.settled() and not run.finish_early:
             why = "it was clearly worse than the best one"
             if not self.relearned:
                 best, score = self._last_two()
                 why = "it gained {:+.2f} dB, give or take {:.2f}".format(*score.gain_over(best))
             run.note(
-                f"Training ended after round {last} of {self.planned}: by the blind score {why}."
+                f"Training ended after round {last} of {planned}: by the blind score {why}."
             )
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)
-        run.finish(Stage.ROUNDS, done=self.steps_taken / total)
+        run.finish(Stage.ROUNDS, done=self.steps_taken / max(total, 1))
 
 
 def best_of(rounds: Sequence[Round]) -> Round:
