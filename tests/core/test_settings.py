@@ -105,7 +105,8 @@ def test_presets_survive_json(name):
 
 
 def test_presets_differ_and_paper_is_the_published_method():
-    quick, balanced, paper = (preset(name) for name in PRESETS)
+    instant, quick, balanced, paper = (preset(name) for name in PRESETS)
+    assert (instant.denoiser.rounds, instant.noise_model.steps) == (0, 0)
     assert quick.denoiser.steps * quick.denoiser.rounds < (
         balanced.denoiser.steps * balanced.denoiser.rounds
     )
@@ -133,7 +134,7 @@ def test_what_is_unknown_is_refused(values):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(SettingsError, match="no preset 'fast'; choose one of quick, balanced"):
+    with pytest.raises(SettingsError, match="no preset 'fast'; choose one of instant, quick"):
         preset("fast")
     with pytest.raises(KeyError):
         limits_of(Settings, "colour")
