@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from training_core.errors import TooFewPatchesError
-from training_core.place import ALL, FLIPS
-from training_core.regions import TrainingRegion
+from training_core.place import ALL, FLIPS, TrainingRegion
 from training_core.run import Run
 from training_core.settings import NoiseModelSettings
 from training_core.stack import Image, Stack, Values
