@@ -34,9 +34,10 @@ from training_core.compute.device import describe_device
 from training_core.denoise.model_file import save_denoiser
 from training_core.denoise.tiled import denoise
 from training_core.errors import CoreError
-from training_core.evaluation.dataset import EvaluationSet, TestImage
-from training_core.evaluation.datasets import TABLES, load_table
+from training_core.evaluation.datasets import EvaluationSet, load_table
 from training_core.evaluation.protocols import PUBLISHED
+from training_core.evaluation.published_tables import TABLES
+from training_core.evaluation.set_files import TestImage
 from training_core.pipeline import train
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 from training_core.stack import Stack

@@ -134,8 +134,7 @@ def _request(
 
 
 def _facts(report: Report) -> dict[str, Any]:
-    from training_core.evaluation.findings import plain_findings
-    from training_core.evaluation.report import verdicts
+    from training_core.evaluation.report import plain_findings, verdicts
 
     return {
         "table": report.table.name,

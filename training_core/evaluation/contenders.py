@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -53,7 +53,7 @@ class Contest:
 
     name: str
     noisy: Stack
-    references: Mapping[str, Values]
+    references: dict[str, Values]
     kind: Kind
 
     @cached_property

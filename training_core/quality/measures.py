@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from training_core.errors import InputError
 from training_core.run import SILENT, Run
-from training_core.stack import Stack, centre, sampled_frames
+from training_core.stack import Image, Stack, Values, centre, sampled_frames
 from training_core.unmeasured import hot_pixels, unmeasured
 
 from .frc import resolution_um
 from .residual import Residual
 
-Frame = NDArray[np.floating[Any]]
 Window = tuple[float, float]
 
 SOFT_TISSUE_HU: Window = (-160.0, 240.0)
@@ -186,9 +184,9 @@ def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
     )
 
 
-def _known(noisy: Stack, denoised: Stack, index: int) -> Frame:
+def _known(noisy: Stack, denoised: Stack, index: int) -> Image:
     """Give a noisy frame with what was made of its pixels that are no measurement: none changed."""
-    frame: Frame = noisy.frame(index)
+    frame: Image = noisy.frame(index)
     for mask in (unmeasured(noisy, index), hot_pixels(noisy, index)):
         if mask is not None:
             frame = np.where(mask, denoised.frame(index), frame)
@@ -205,7 +203,7 @@ def _check_shapes(image: Stack, reference: Stack) -> None:
         )
 
 
-def _clipped(frame: Frame, window: Window | None) -> NDArray[np.float64]:
+def _clipped(frame: Image, window: Window | None) -> Values:
     values = frame.astype(np.float64)
     return values if window is None else np.clip(values, *window)
 
@@ -224,13 +222,13 @@ def _full_range(reference: Stack, window: Window | None, spread: float) -> float
     return spread if spread > 0 else 1.0
 
 
-def _moments(image: NDArray[np.float64], reference: NDArray[np.float64]) -> Any:
+def _moments(image: Values, reference: Values) -> Any:
     """Sum 1, x, y, x^2, x y, y^2 over a frame; the values are counted from about 0."""
     x, y = image.ravel(), reference.ravel()
     return np.array([x.size, x.sum(), y.sum(), x @ x, x @ y, y @ y])
 
 
-def _errors(moments: NDArray[np.float64]) -> tuple[float, float]:
+def _errors(moments: Values) -> tuple[float, float]:
     """Give the mean square error, and what is left of it after the best straight line."""
     x, y, xx, xy, yy = moments[1:] / moments[0]
     mse = max(xx - 2 * xy + yy, 0.0)
@@ -243,7 +241,7 @@ def _decibels(mse: float, data_range: float) -> float:
     return float(10 * np.log10(data_range**2 / mse)) if mse > 0 else float("inf")
 
 
-def _ssim(image: NDArray[np.float64], reference: NDArray[np.float64], data_range: float) -> float:
+def _ssim(image: Values, reference: Values, data_range: float) -> float:
     # A frame smaller than the window is mirrored up to it.
     missing = [(0, max(0, SSIM_WINDOW_PX - length)) for length in image.shape]
     one, two = (np.pad(a, missing, mode="symmetric") for a in (image, reference))
@@ -251,7 +249,7 @@ def _ssim(image: NDArray[np.float64], reference: NDArray[np.float64], data_range
     return float(measure(two, one, win_size=SSIM_WINDOW_PX, data_range=data_range))
 
 
-def _neighbour_correlation(residual: list[NDArray[np.float64]], axis: int) -> float:
+def _neighbour_correlation(residual: list[Values], axis: int) -> float:
     centred = [np.moveaxis(r - r.mean(), axis, 0) for r in residual]
     power = sum(float(np.square(r).mean()) for r in centred)
     if power == 0 or len(centred[0]) < 2:
@@ -260,7 +258,7 @@ def _neighbour_correlation(residual: list[NDArray[np.float64]], axis: int) -> fl
 
 
 def _line(
-    noisy: list[Frame], denoised: list[Frame], residual: list[NDArray[np.float64]]
+    noisy: list[Image], denoised: list[Image], residual: list[Values]
 ) -> tuple[float, float, float]:
     """Give correlation of residual and denoised, slope and intercept of noisy on denoised."""
     signal, noise = (np.stack(a).astype(np.float64).ravel() for a in (denoised, residual))
@@ -274,8 +272,16 @@ def _line(
     return float(shared / np.sqrt(power * left)), float(slope), float(intercept)
 
 
-def _mean_shift_percent(noisy: list[Frame], residual: list[NDArray[np.float64]]) -> float:
-    shift = -float(np.mean(residual))
-    least, greatest = (float(v) for v in np.percentile(noisy, (0.1, 99.9)))
-    whole = float(np.mean(noisy, dtype=np.float64)) if least >= 0 else greatest - least
-    return 100 * shift / whole if whole > 0 else 0.0
+def _mean_shift_percent(noisy: list[Image], residual: list[Values]) -> float:
+    whole = brightness(np.stack(noisy))
+    return -100 * float(np.mean(residual)) / whole if whole else 0.0
+
+
+def brightness(values: Image) -> float:
+    """Give what a shift is a share of: the mean, or the range where values may be negative.
+
+    For values of any shape, in their unit; 0 where there is neither.
+    """
+    least, greatest = (float(v) for v in np.percentile(values, (0.1, 99.9)))
+    whole = float(values.mean(dtype=np.float64)) if least >= 0 else greatest - least
+    return max(whole, 0.0)
