@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, cast_like, check_trainable, tell_useless
 
-from .failure import sentence
+from .answer import Result, sentence
 from .outputs import check_outputs
 from .resume import Existing
 
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
     # Gives the denoised stack and how it was made.
     Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one input; `output` is None where `error` says why."""
-
-    input: str
-    output: str | None
-    seconds: float
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +212,3 @@ def _failure(path: Path, error: Exception, seconds: float, run: Run) -> Result:
     reason = sentence(error)
     run.note(f"{path.name} is left out: {reason}", warning=True)
     return Result(str(path), None, seconds, reason)
-
-
-def as_dicts(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Give results as plain values, for JSON."""
-    return [asdict(result) for result in results]

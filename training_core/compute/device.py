@@ -20,21 +20,13 @@ from training_core.errors import SettingsError
 from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run
 
-from .memory import free_memory, give_memory_back, keep_memory
+from .memory import free_memory, give_memory_back, keep_memory, out_of_memory
 
 Result = TypeVar("Result")
 Layers = NDArray[np.float32]
 
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
-# What PyTorch's allocators, cuBLAS and cuDNN say when they get no memory.
-NO_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "bad_alloc",
-    "ALLOC_FAILED",
-)
 SMALLEST_TILE_PX = 32
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
@@ -121,13 +113,6 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return free_memory()
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory is used up, on whichever device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
 def fit(attempt: Callable[[], Result], shrink: Callable[[], None], device: torch.device) -> Result:
