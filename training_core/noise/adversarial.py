@@ -96,8 +96,7 @@ def made_patches(maker: Maker, size: int, draw: torch.Generator) -> Image:
     """Cut made noise into many patches, (1024, size, size) float32."""
     made = maker.sample(JUDGED, JUDGED_ACROSS * size, JUDGED_ACROSS * size, draw)
     parts = made.reshape(JUDGED, JUDGED_ACROSS, size, JUDGED_ACROSS, size).transpose(2, 3)
-    patches: Image = parts.reshape(-1, size, size).cpu().numpy()
-    return patches
+    return parts.reshape(-1, size, size).cpu().numpy()
 
 
 def _play(game: NoiseGame, steps: int, run: Run, part: Part) -> None:
@@ -169,9 +168,10 @@ class NoiseGame:
         return scores
 
     def _forge(self) -> Tensor:
-        white = _white(self.settings.batch, self.size, self.draw).to(self.device)
-        noise: Tensor = self.made(white) * self.strength  # real ones have unit std, trendless
-        return noise
+        edge = self.size + 2 * LAGS
+        white = torch.randn(self.settings.batch, 1, edge, edge, generator=self.draw)
+        noise: Tensor = self.made(white.to(self.device)) * self.strength
+        return noise  # real ones have unit std, trendless
 
     def _crops(self) -> Tensor:
         """Cut random crops out of random patches, (batch, 1, size, size)."""
@@ -223,11 +223,6 @@ def start(
         for parameter, value in zip(generator.bend.parameters(), values, strict=True):
             parameter.copy_(torch.from_numpy(value).reshape(parameter.shape))
     return generator
-
-
-def _white(count: int, size: int, draw: torch.Generator) -> Tensor:
-    edge = size + 2 * LAGS
-    return torch.randn(count, 1, edge, edge, generator=draw)
 
 
 def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -60,8 +60,7 @@ class Recording:
         """Put values on the grid, any shape."""
         if not self.step:
             return values
-        on_grid: Values = np.rint((values - self.origin) / self.step) * self.step + self.origin
-        return on_grid
+        return np.rint((values - self.origin) / self.step) * self.step + self.origin
 
 
 UNTOUCHED = Recording()
@@ -122,13 +121,12 @@ class RecordedNoise:
     def _ends(self) -> list[tuple[float, float]]:
         """Give where something is cut off, and in which direction values lie inside."""
         ends = [(self.high, -1.0)]
-        if not self.noise.ends_by_itself:
+        if not self.noise.of_few_photons:
             ends.insert(0, (self.low, 1.0))
         return [(end, sign) for end, sign in ends if np.isfinite(end)]
 
     def _sigma(self, before: Values) -> Values:
-        sigma: Values = np.interp(before, self.levels, self.sigmas)
-        return sigma
+        return np.interp(before, self.levels, self.sigmas)
 
     def add(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give noisy copies of stabilised images, (count, 1, height, width), as a file has them."""
@@ -160,15 +158,13 @@ class RecordedNoise:
 
 def lift(u: Values) -> Values:
     """Give by how much cutting off below 0 raises the mean of normal values, mean u and std 1."""
-    raised: Values = _density(u) - u * ndtr(-u)
-    return raised
+    return _density(u) - u * ndtr(-u)
 
 
 def cut_spread(u: Values) -> Values:
     """Give the std of such values once they are cut off."""
     square = (1 + u**2) * ndtr(u) + u * _density(u)
-    spread: Values = np.sqrt(np.maximum(square - (u + lift(u)) ** 2, 1e-12))
-    return spread
+    return np.sqrt(np.maximum(square - (u + lift(u)) ** 2, 1e-12))
 
 
 def _density(u: Values) -> Values:

@@ -16,7 +16,7 @@ from scipy.special import gammaincinv
 from training_core.stack import Image, Values
 
 from .anscombe import Stabiliser
-from .even_windows import PURE, Windows
+from .strength_curve import PURE, Windows
 
 FEW = 8.0  # photons in a usual pixel: with more, stabilised noise is as good as Gaussian
 MANY = 60.0  # from here on pulses are not counted
@@ -57,13 +57,11 @@ class Photons:
 
     def counts(self, mean: Values) -> Values:
         """Give the mean number of photons of pixels of this mean, any shape."""
-        counts: Values = np.maximum(mean - self.background, 0.0) / self.pulse
-        return counts
+        return np.maximum(mean - self.background, 0.0) / self.pulse
 
     def variance(self, mean: Values) -> Values:
         """Give the variance of pixels of this mean, any shape."""
-        variance: Values = np.maximum(mean - self.background, 0.0) * self.gain
-        return variance
+        return np.maximum(mean - self.background, 0.0) * self.gain
 
     def values(self, mean: Values, chance: Values) -> Values:
         """Give noisy pixels of this mean, still without what `read` adds.
@@ -81,15 +79,13 @@ class Photons:
         number, left = _photons(np.where(many, 0.0, counts), chance)
         some = (number > 0) & ~many
         pulses[some] = self.spread * gammaincinv(number[some] / self.spread, left[some])
-        values: Values = self.background + self.pulse * pulses.reshape(mean.shape)
-        return values
+        return self.background + self.pulse * pulses.reshape(mean.shape)
 
     def _uncounted(self, counts: Values, chance: Values) -> Values:
         """Sum pulses by a gamma distribution with the same three cumulants, in units of `pulse`."""
         square, cube = 1 + self.spread, (1 + self.spread) * (1 + 2 * self.spread)
         shape, scale = counts * (4 * square**3 / cube**2), cube / (2 * square)
-        total: Values = counts + scale * (gammaincinv(shape, chance) - shape)
-        return total
+        return counts + scale * (gammaincinv(shape, chance) - shape)
 
     def one_more(self, chance: Values) -> Values:
         """Give pulses that are as likely as they are strong, any shape: again gamma distributed."""
@@ -168,5 +164,4 @@ def chances(noise: Image) -> Values:
     """Give the rank of each value of learned noise among all, 0 to 1, the same shape."""
     order = np.empty(noise.size)
     order[np.argsort(noise, axis=None)] = np.arange(noise.size)
-    ranks: Values = (order + 0.5).reshape(noise.shape) / noise.size
-    return ranks
+    return (order + 0.5).reshape(noise.shape) / noise.size

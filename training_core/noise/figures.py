@@ -134,8 +134,7 @@ class MeasuredNoise:
         down, across = np.fft.fftfreq(SPECTRUM_PX)[:, None], np.fft.rfftfreq(SPECTRUM_PX)
         bins = (np.hypot(down, across) * 2 * SPECTRUM_BINS).astype(int).ravel()
         total = np.bincount(bins, power.ravel())[:SPECTRUM_BINS]
-        radial: Values = total / np.bincount(bins)[:SPECTRUM_BINS]
-        return radial
+        return total / np.bincount(bins)[:SPECTRUM_BINS]
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values under the names in `FIGURES`."""

@@ -10,9 +10,9 @@ frame. The same camera has the same noise at the same brightness, so there frame
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -68,10 +68,8 @@ class EvenNoise:
             If the run was cancelled; asked before every frame, as in `restored`.
         """
         pixels = np.empty(stack.shape, np.float32)
-        flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
-        for index, frame in enumerate(flat):
-            run.check()
-            frame[:] = stack.frame(index) * self.gain((like or stack).frame(index))
+        for index, into in _each_frame(run, pixels):
+            into[:] = stack.frame(index) * self.gain((like or stack).frame(index))
         return replace(stack, pixels=pixels)
 
     def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
@@ -80,15 +78,20 @@ class EvenNoise:
         A pixel that nobody changed keeps its value to the last bit.
         """
         pixels = np.empty(stack.shape, float_of(stack.dtype))
-        shape = (stack.frame_count, *stack.frame_shape)
-        pairs = zip(pixels.reshape(shape), evened.reshape(shape), strict=True)
-        for index, (into, frame) in enumerate(pairs):
-            run.check()
+        for index, into, frame in _each_frame(run, pixels, evened):
             original = stack.frame(index)
             gain = self.gain(original)
             same = frame == (original * gain).astype(np.float32)
             into[:] = np.where(same, original, frame / gain)
         return pixels
+
+
+def _each_frame(run: Run, *pixels: Pixels) -> Iterator[tuple[Any, ...]]:
+    """Give the number of each frame and the frame in all of these, of one shape."""
+    flat = [values.reshape(-1, *values.shape[-2:]) for values in pixels]
+    for index, frames in enumerate(zip(*flat, strict=True)):
+        run.check()
+        yield index, *frames
 
 
 def is_ct(stacks: Sequence[Stack]) -> bool:
@@ -204,18 +207,14 @@ class FrameLevels:
     def evened(self, stack: Stack, run: Run = SILENT) -> Stack:
         """Give the stack in floating-point numbers with noise as strong in each frame."""
         pixels = np.empty(stack.shape, float_of(stack.dtype))
-        for index, frame in enumerate(pixels.reshape(stack.frame_count, *stack.frame_shape)):
-            run.check()
-            frame[:] = self._frame_evened(index, stack.raw_frame(index))
+        for index, into in _each_frame(run, pixels):
+            into[:] = self._frame_evened(index, stack.raw_frame(index))
         return replace(stack, pixels=pixels)
 
     def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
         """Bring pixels of the evened `stack` back; one that nobody changed keeps its last bit."""
         pixels = np.empty_like(evened)
-        shape = (stack.frame_count, *stack.frame_shape)
-        pairs = zip(pixels.reshape(shape), evened.reshape(shape), strict=True)
-        for index, (into, frame) in enumerate(pairs):
-            run.check()
+        for index, into, frame in _each_frame(run, pixels, evened):
             raw = stack.raw_frame(index)
             same = frame == self._frame_evened(index, raw).astype(evened.dtype)
             into[:] = np.where(same, raw, self.frame_restored(index, frame))

@@ -165,8 +165,7 @@ def _distances(apart: Values, real: Values) -> Values:
 
 
 def _correlation(table: Values) -> Values:
-    near: Values = table[..., : 2 * NEAR_LAGS * (NEAR_LAGS + 1)]
-    return near
+    return table[..., : 2 * NEAR_LAGS * (NEAR_LAGS + 1)]
 
 
 def _near_lags(patches: Image) -> Values:

@@ -24,9 +24,8 @@ from .covariance import (
     stabilised_well,
     uncorrelated,
 )
-from .doubt import may_be_texture, safe_sigma
 from .strength_curve import NoiseCurve, fit_curve
-from .white_covariance import reshaped, without_structure
+from .white_covariance import may_be_texture, reshaped, safe_sigma, without_structure
 
 AUTOMATIC = "automatic"
 LEAST_SIGMA = 1e-3  # of the units in which noise was thought to have a std of 1

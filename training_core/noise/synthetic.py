@@ -72,8 +72,7 @@ def poisson_gaussian(clean: NDArray[Any], gain: float, read_sigma: float, seed: 
     """
     rng = np.random.default_rng(seed)
     counted = gain * rng.poisson(np.asarray(clean, dtype=np.float64) / gain)
-    noisy: Values = counted + rng.normal(0.0, read_sigma, counted.shape)
-    return noisy
+    return counted + rng.normal(0.0, read_sigma, counted.shape)
 
 
 KINDS = {"G": gaussian, "Mix": mixture, "Cor": correlated}
