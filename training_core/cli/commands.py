@@ -19,8 +19,7 @@ from training_core.stack import Stack, check_trainable
 
 from .answer import DONE, answer
 from .batch import Batch, open_noted
-from .outputs import check_outputs, reserved
-from .resume import Existing
+from .outputs import Existing, check_outputs, reserved
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint

@@ -23,7 +23,7 @@ from training_core.evaluation.scores import Report, Row
 from training_core.run import Run
 
 from .answer import Result, answer
-from .resume import Existing
+from .outputs import Existing
 
 DATA = Path("shared", "data")  # beside the checkout
 REPORTS = Path("evaluation")
