@@ -18,8 +18,7 @@ from training_core.errors import CheckpointError, CoreError
 from training_core.pipeline import train
 from training_core.run import SILENT, Event, Run, Stage
 from training_core.settings import Settings, preset
-from training_core.stack import Stack, Values
-from training_core.training.report import Learned
+from training_core.stack import Values
 from training_core.wording import duration
 
 from .contenders import (
@@ -115,8 +114,8 @@ def evaluate(
     }
     first = next(iter(sets.values()))
     trials = choose_trials(sets, request)
-    job = _Job(run, sum(trial.values.size for trial in trials), checkpoint)
-    contenders, card = _contenders(request, first, job)
+    job = _Job(run, sum(trial.values.size for trial in trials))
+    contenders, card = _contenders(request, first, job, checkpoint)
     device = choose_device(request.settings.device)
     tryout = Tryout(contenders, trials, {name: s.protocol for name, s in sets.items()})
     tryout.go_through(device, job)
@@ -154,7 +153,7 @@ def choose_trials(sets: Mapping[str, EvaluationSet], request: Request) -> list[C
 
 
 def _contenders(
-    request: Request, learned_from: EvaluationSet, job: _Job
+    request: Request, learned_from: EvaluationSet, job: _Job, checkpoint: Checkpoint
 ) -> tuple[list[Contender], dict[str, Any]]:
     """Give the methods to try, G2G trained, and the story of its training."""
     kind = request.table.kind
@@ -164,7 +163,10 @@ def _contenders(
     card: dict[str, Any] = {}
     if {"g2g", "first-estimate", "oracle"} & set(request.methods):
         try:
-            learned = job.train(learned_from.train, request.settings)
+            job.learned_from = sum(stack.pixels.size for stack in learned_from.train)
+            before = time.process_time()
+            learned = train(learned_from.train, request.settings, run=job, checkpoint=checkpoint)
+            core_seconds = time.process_time() - before  # over all threads
         except CheckpointError:  # says itself what can be done
             raise
         except CoreError as error:  # the other rows are worth having without it
@@ -173,7 +175,7 @@ def _contenders(
             contenders.append(Contender("g2g", label, str(error), None))
         else:
             left = flat_residual(learned.denoiser, request.settings.seed)
-            told = {"flat_residual": left, "core_seconds": job.core_seconds}
+            told = {"flat_residual": left, "core_seconds": core_seconds}
             card = {**learned.denoiser.card, **told}
             contenders += g2g_contenders(learned)
     return [c for c in contenders if c.method in request.methods], card
@@ -199,28 +201,18 @@ class PartOfRun(Run):
 class _Job(PartOfRun):
     """The whole evaluation: keeps the time after the training in the training's plan.
 
-    `tested_on` is how many pixels all methods will be tried on.
+    `tested_on` and `learned_from` are how many pixels all methods are tried on and G2G learns from.
     """
 
-    def __init__(self, whole: Run, tested_on: int, checkpoint: Checkpoint = NO_CHECKPOINT) -> None:
+    def __init__(self, whole: Run, tested_on: int) -> None:
         super().__init__(whole, whole.emit)
-        self._checkpoint = checkpoint
-        self._tested_on, self._learned_from = tested_on, tested_on
-        self.core_seconds = 0.0  # of training, over all threads; of an earlier process not
-
-    def train(self, stacks: Sequence[Stack], settings: Settings) -> Learned:
-        """Train as part of this job."""
-        self._learned_from = sum(s.frame_count * int(np.prod(s.frame_shape)) for s in stacks)
-        before = time.process_time()
-        learned = train(stacks, settings, run=self, checkpoint=self._checkpoint)
-        self.core_seconds = time.process_time() - before
-        return learned
+        self.tested_on = self.learned_from = tested_on
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         """State how long the stages take, and say it: paper mode takes weeks on a processor."""
         training: dict[Stage, float] = dict(seconds)
         denoising = training.pop(Stage.DENOISE, 0.0)  # the training images, which nobody wants
-        later = ALL_ROWS * denoising * self._tested_on / self._learned_from
+        later = ALL_ROWS * denoising * self.tested_on / self.learned_from
         expected = f"about {duration(sum(training.values()))}"
         self.note(f"Training takes {expected} here, evaluating about {duration(later)}.")
         super().plan({**training, Stage.EVALUATE: later})

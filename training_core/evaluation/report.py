@@ -63,8 +63,9 @@ def as_text(report: Report) -> str:
     for name, row in zip(names, report.rows, strict=True):
         lines.append((name.ljust(wide) + "".join(_cell(report, row))).rstrip())
     lines += ["", f"{BEST} {LEGEND}"]
-    lines += [p.describes[:1].upper() + p.describes[1:] + "." for p in report.protocols]
-    lines += [*report.notes, *_empty_rows(report), *verdicts(report), *findings(report)]
+    lines += [*(p.describes for p in report.protocols), *report.notes]
+    lines += [f"{r.label}: {r.how}" for r in report.rows if r.source == "measured" and not r.cells]
+    lines += [*verdicts(report), *findings(report)]
     return "\n".join(lines).encode("ascii", "replace").decode()
 
 
@@ -168,10 +169,6 @@ def _errors(report: Report) -> tuple[float, float] | None:
     return (before, after) if before and after else None
 
 
-def _empty_rows(report: Report) -> list[str]:
-    return [f"{r.label}: {r.how}" for r in report.rows if r.source == "measured" and not r.cells]
-
-
 def _label(row: Row) -> str:
     before = "published " * (row.source == "published")
     return f"{before}{row.label}{f' {SEES}' * row.sees_reference}"
@@ -236,7 +233,7 @@ def as_markdown(report: Report, pictures: list[str]) -> str:
         "",
         f"\\{BEST} {LEGEND}",
         "",
-        *(f"- {p.describes[:1].upper()}{p.describes[1:]}." for p in report.protocols),
+        *(f"- {p.describes}" for p in report.protocols),
         "",
         "## Images",
         "",
@@ -316,25 +313,19 @@ def draw_example(report: Report, example: Example, folder: Path) -> Path:
     window = (low, max(high, low + 1e-9))
     top, left, side = detail_place(to_grey(clean, window))
     cut = (slice(top, top + side), slice(left, left + side))
-    titled = [
-        (r.label, example.made[r.label], _score(r, example, protocol)) for r in _shown(report)
-    ]
-    titled.append(("clean", clean, "reference"))
-    headings = [(title, score) for title, _, score in titled]
-    tiles = [[enlarged(to_grey(image[cut], window), CROP_PX)] for _, image, _ in titled]
+    rows = [report.best(protocol, methods) for methods in (("noisy",), FILTERS, ("dncnn-b",))]
+    shown = [row for row in (*rows, report.ours) if row is not None]
+    headings = [(r.label, _score(r, example.name, protocol)) for r in shown]
+    images = [*(example.made[r.label] for r in shown), clean]
+    tiles = [[enlarged(to_grey(image[cut], window), CROP_PX)] for image in images]
     caption = f"{example.name}: {side} px, same contrast in all views, {low:.4g} to {high:.4g}"
     name = re.sub(r"[^\w-]", "_", example.name)
-    return save_png(sheet(headings, tiles, [f"{caption}."]), folder / f"{name}.png")
+    picture = sheet([*headings, ("clean", "reference")], tiles, [f"{caption}."])
+    return save_png(picture, folder / f"{name}.png")
 
 
-def _shown(report: Report) -> list[Row]:
-    main = report.protocols[0].name
-    rows = [report.best(main, methods) for methods in (("noisy",), FILTERS, ("dncnn-b",))]
-    return [row for row in (*rows, report.ours) if row is not None]
-
-
-def _score(row: Row, example: Example, protocol: str) -> str:
-    mine = (c for c in row.cells if (c.image, c.protocol) == (example.name, protocol))
+def _score(row: Row, image: str, protocol: str) -> str:
+    mine = (c for c in row.cells if (c.image, c.protocol) == (image, protocol))
     return " ".join(f"PSNR {c.psnr:.2f} dB   SSIM {c.ssim:.3f}" for c in mine)
 
 

@@ -39,10 +39,8 @@ class ReferenceQuality:
         Root mean square error, in the units of the stack.
     range_invariant_psnr
         PSNR after the best straight line from image to reference, for images that were stretched.
-    data_range
-        What PSNR and SSIM take as the full range: 255 for uint8, else that of the reference.
-    window
-        Both stacks were clipped to these values first (CT); None for none.
+    data_range, window
+        The full range, and the values that both stacks were clipped to first (CT), None for none.
     """
 
     psnr: float
@@ -96,11 +94,11 @@ def compare_with_reference(
         ssims.append(_ssim(one, two, data_range))
     mse, fitted_mse = _errors(moments)
     return ReferenceQuality(
-        psnr=_decibels(mse, data_range),
+        psnr=decibels(mse, data_range),
         ssim=float(np.mean(ssims)),
         nrmse=float(np.sqrt(mse) / (high - low)) if high > low else float(mse > 0),
         rmse=float(np.sqrt(mse)),
-        range_invariant_psnr=_decibels(fitted_mse, data_range),
+        range_invariant_psnr=decibels(fitted_mse, data_range),
         data_range=float(data_range),
         window=window,
     )
@@ -133,7 +131,7 @@ class BlindQuality:
         The straight line noisy = slope * denoised + intercept; 1 and 0 are good.
     frc_resolution_um
         Smallest detail in micrometres, None where it cannot be had; `resolution_method` says how
-        it was found (see `resolution.py`).
+        it was found (see `resolution_um`).
     """
 
     noise_sigma_before: float | None
@@ -159,24 +157,23 @@ def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
     """
     _check_shapes(denoised, noisy)
     chosen = sampled_frames(noisy)
-    after = [centre(denoised.frame(i)) for i in chosen]
-    before = [centre(_known(noisy, denoised, i)) for i in chosen]
-    residual = [(a - b).astype(np.float64) for a, b in zip(before, after, strict=True)]
+    after = np.stack([centre(denoised.frame(i)) for i in chosen])
+    before = np.stack([centre(_known(noisy, denoised, i)) for i in chosen])
+    residual = (before - after).astype(np.float64)
+    along_y, along_x = (_neighbour_correlation(residual, axis) for axis in (0, 1))
     seen = Residual.of(before, after)
     sigma, left = seen.noise_sigma, seen.noise_left
     correlation, slope, intercept = _line(before, after, residual)
     resolution, method = resolution_um(noisy, denoised)
+    whole = brightness(before)
     return BlindQuality(
         noise_sigma_before=None if left is None else sigma,
         noise_sigma_after=None if left is None else left * sigma,
         residual_to_noise=float(np.std(residual) / sigma) if sigma > 0 else None,
         residual_unevenness=None if noisy.value_unit == "HU" else seen.uneven,
-        residual_autocorrelation=(
-            _neighbour_correlation(residual, 1),
-            _neighbour_correlation(residual, 0),
-        ),
+        residual_autocorrelation=(along_x, along_y),
         residual_signal_correlation=correlation,
-        mean_shift_percent=_mean_shift_percent(before, residual),
+        mean_shift_percent=-100 * float(residual.mean()) / whole if whole else 0.0,
         slope=slope,
         intercept=intercept,
         frc_resolution_um=resolution,
@@ -237,7 +234,8 @@ def _errors(moments: Values) -> tuple[float, float]:
     return float(mse), float(max(fitted, 0.0))
 
 
-def _decibels(mse: float, data_range: float) -> float:
+def decibels(mse: float, data_range: float) -> float:
+    """Give the PSNR in dB of a mean square error; infinite for none."""
     return float(10 * np.log10(data_range**2 / mse)) if mse > 0 else float("inf")
 
 
@@ -249,7 +247,7 @@ def _ssim(image: Values, reference: Values, data_range: float) -> float:
     return float(measure(two, one, win_size=SSIM_WINDOW_PX, data_range=data_range))
 
 
-def _neighbour_correlation(residual: list[Values], axis: int) -> float:
+def _neighbour_correlation(residual: Values, axis: int) -> float:
     centred = [np.moveaxis(r - r.mean(), axis, 0) for r in residual]
     power = sum(float(np.square(r).mean()) for r in centred)
     if power == 0 or len(centred[0]) < 2:
@@ -257,11 +255,9 @@ def _neighbour_correlation(residual: list[Values], axis: int) -> float:
     return sum(float((r[1:] * r[:-1]).mean()) for r in centred) / power
 
 
-def _line(
-    noisy: list[Image], denoised: list[Image], residual: list[Values]
-) -> tuple[float, float, float]:
+def _line(noisy: Image, denoised: Image, residual: Values) -> tuple[float, float, float]:
     """Give correlation of residual and denoised, slope and intercept of noisy on denoised."""
-    signal, noise = (np.stack(a).astype(np.float64).ravel() for a in (denoised, residual))
+    signal, noise = denoised.astype(np.float64).ravel(), residual.ravel()
     level, shift = signal.mean(), noise.mean()
     signal -= level
     shared, power, left = signal @ (noise - shift), signal @ signal, np.square(noise - shift).sum()
@@ -270,11 +266,6 @@ def _line(
     slope = 1 + shared / power
     intercept = np.mean(noisy, dtype=np.float64) - slope * level
     return float(shared / np.sqrt(power * left)), float(slope), float(intercept)
-
-
-def _mean_shift_percent(noisy: list[Image], residual: list[Values]) -> float:
-    whole = brightness(np.stack(noisy))
-    return -100 * float(np.mean(residual)) / whole if whole else 0.0
 
 
 def brightness(values: Image) -> float:

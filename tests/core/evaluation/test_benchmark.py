@@ -441,7 +441,7 @@ def test_another_training_is_no_row_but_an_error(tiny, monkeypatch, capsys):
 def test_evaluating_is_part_of_the_time_left_of_training():
     events = []
     job = evaluation._Job(Run(events.append), tested_on=500)
-    job._learned_from = 1000
+    job.learned_from = 1000
     job.plan({Stage.ROUNDS: 300.0, Stage.DENOISE: 60.0})
     assert events == [Note("Training takes about 5 min here, evaluating about 2 min.")]
     assert job._clock._planned == {Stage.ROUNDS: 300.0, Stage.EVALUATE: 120.0}
