@@ -45,14 +45,8 @@ def train_generator(
 
     What is learned, the starting spectrum included, is learned without the held-out patches. Where
     it does not match them, noise with the measured spectrum and histogram and re-sampled patches
-    are judged in the same way, and the best of the three is taken.
-
-    Parameters
-    ----------
-    measured
-        The unit noise of the patches, and how strong each is.
-    part
-        Where an interrupted game is kept and gone on with.
+    are judged in the same way, and the best of the three is taken. An interrupted game is kept in
+    `part` and gone on with.
 
     Raises
     ------
@@ -68,18 +62,17 @@ def train_generator(
     _play(game, settings.steps, run, part)
     game.kept.hold_scale(game.draw)
 
-    def judged(maker: Maker) -> NoiseMatch:
+    def judged(maker: Maker) -> tuple[Maker, NoiseMatch]:
         made = made_patches(maker, noise.shape[1], game.draw)
-        return compare_noise(made, noise[judge], strengths[judge])
+        return maker.eval(), compare_noise(made, noise[judge], strengths[judge])
 
-    learned = judged(game.kept)
+    best, learned = judged(game.kept)
     if learned.good:
-        return game.kept.eval(), learned
+        return best, learned
     plain = start(covariance, shown, MeasuredGenerator).to(device)
     plain.hold_scale(game.draw)
     real = ResampledNoise.of(shown, orientations(measured.covariance)).to(device)
-    tried: list[tuple[Maker, NoiseMatch]] = [(game.kept, learned)]
-    tried += [(maker, judged(maker)) for maker in (plain, real)]
+    tried = [(best, learned), judged(plain), judged(real)]
     maker, match = min(tried, key=lambda one: one[1].distance)
     stand_in = "it is still better than what could stand in for it"
     if maker is not game.kept:
@@ -89,7 +82,7 @@ def train_generator(
         f"(match {match.score:.0f} %).",
         warning=True,
     )
-    return maker.eval(), match
+    return maker, match
 
 
 def made_patches(maker: Maker, size: int, draw: torch.Generator) -> Image:
@@ -131,7 +124,7 @@ class NoiseGame:
         device: torch.device,
     ) -> None:
         self.settings, self.device = settings, device
-        self.real = torch.from_numpy(noise)[:, None]
+        self.real = torch.from_numpy(noise)
         self.size = min(settings.crop_px, noise.shape[1])
         self.draw = torch.Generator().manual_seed(seed)
         self.made = start(covariance, noise).to(device)
@@ -176,13 +169,10 @@ class NoiseGame:
     def _crops(self) -> Tensor:
         """Cut random crops out of random patches, (batch, 1, size, size)."""
         count, spare = self.settings.batch, self.real.shape[-1] - self.size
-        which = torch.randint(len(self.real), (count,), generator=self.draw).tolist()
-        places = torch.randint(spare + 1, (count, 2), generator=self.draw).tolist()
-        cut = [
-            self.real[i, :, y : y + self.size, x : x + self.size]
-            for i, (y, x) in zip(which, places, strict=True)
-        ]
-        return torch.stack(cut).to(self.device)
+        which = torch.randint(len(self.real), (count,), generator=self.draw)
+        top, left = torch.randint(spare + 1, (count, 2), generator=self.draw).T
+        windows = self.real.unfold(1, self.size, 1).unfold(2, self.size, 1)
+        return windows[which, top, left][:, None].to(self.device)
 
     def mean_losses(self, since: int) -> dict[str, float]:
         """Average the losses of the steps after `since`; waits for the device."""

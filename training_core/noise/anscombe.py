@@ -20,17 +20,9 @@ STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inver
 class Stabiliser:
     """Maps stack values to values whose noise has a standard deviation of about 1.
 
-    With a `gain` the variance is `gain` * value + `read_variance`, and the map is the generalised
-    Anscombe transform; without one it is linear, (value - `offset`) / `scale`.
-
-    Attributes
-    ----------
-    gain
-        Variance per stack unit; 0 for the linear map.
-    read_variance
-        Variance at value 0, in stack units squared; negative where the file has an offset.
-    offset, scale
-        The linear map, in stack units.
+    With a `gain` the variance is `gain` * value + `read_variance`, in stack units, and the map is
+    the generalised Anscombe transform; `read_variance` is negative where the file has an offset.
+    Without one the map is linear, (value - `offset`) / `scale`.
     """
 
     gain: float = 0.0
@@ -98,18 +90,15 @@ WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
 def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) -> Stabiliser:
     """Fit variance = gain * value + read variance on the smoothest windows, blind.
 
+    The Anscombe transform where bright areas are noisier than dark ones, else a linear map that
+    brings the noise to a standard deviation of about 1.
+
     Parameters
     ----------
     frames
         Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
     covariance
         Autocovariance of the noise, if it is known already; only its shape matters.
-
-    Returns
-    -------
-    Stabiliser
-        The Anscombe transform where bright areas are noisier than dark ones, else a linear map
-        that brings the noise to a standard deviation of about 1.
     """
     windows = Windows.of(frames)
     expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), TINY))

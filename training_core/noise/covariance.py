@@ -16,15 +16,10 @@ AROUND = np.ix_(*2 * [np.arange(-LAGS, LAGS + 1)])  # the lags of what lies on a
 
 
 def detrended(patches: Image) -> Image:
-    """Remove the slow trend of each patch and bring it to unit std.
+    """Remove the slow trend of each patch and bring it to unit std, (fewer, size, size) float32.
 
     Patches whose std is far under that of the others are left out: there the stabilisation has
     failed, since a few photons are no Gaussian noise on any scale.
-
-    Returns
-    -------
-    numpy.ndarray
-        (at most count, size, size) float32.
     """
     sigmas = residual_sigmas(patches)
     alive = stabilised_well(sigmas)
@@ -51,20 +46,11 @@ def residuals(patches: Pixels) -> Values:
 
 
 def autocovariance(patches: Image, *, trendless: bool = False) -> Values:
-    """Average the autocovariance of patches over lags of -15 to 15 px.
+    """Average the autocovariance of patches, (count, size, size), over lags of -15 to 15 px.
 
-    Parameters
-    ----------
-    patches
-        (count, size, size) float.
-    trendless
-        Whether they lost their trend by `detrended`: then what it took is given back.
-
-    Returns
-    -------
-    numpy.ndarray
-        (31, 31) float64; the middle is the variance. Lags beyond half a patch are 0, and the rest
-        fades out towards its end, where the estimate is uncertain.
+    It is (31, 31) float64; the middle is the variance. Lags beyond half a patch are 0, and the rest
+    fades out towards its end, where the estimate is uncertain. Of `trendless` patches, which
+    `detrended` gave, what that took is given back.
     """
     size = patches.shape[1]
     padded = np.fft.rfft2(patches, (2 * size, 2 * size))
@@ -150,12 +136,8 @@ def trend_restored(measured: Values, fade: Values, size: int) -> Values:
     patch, and is averaged over all pairs of pixels at each lag. That is linear in the
     autocovariance and near the identity, so it is undone by fixed-point steps.
 
-    Parameters
-    ----------
-    measured
-        Autocovariance of the detrended patches, (31, 31) float64.
-    fade
-        Weights of the result, (31, 31), 0 where the patches are too small to know.
+    `measured` is that of the detrended patches, and `fade` weighs the result, 0 where the patches
+    are too small to know; all (31, 31) float64.
     """
     covariance = measured * fade
     for _ in range(STEPS):

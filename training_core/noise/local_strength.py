@@ -111,14 +111,8 @@ def turns(noise: Image, covariance: Values) -> bool:
     """Tell whether patches of noise lean more differently than one noise explains.
 
     How far a patch leans is its correlation along x less that along y, between direct neighbours.
-    The spread over the patches is compared with that of Gaussian noise with their covariance.
-
-    Parameters
-    ----------
-    noise
-        Unit noise of smooth patches without their trend, (count, size, size) float32.
-    covariance
-        Its mean autocovariance, (31, 31) float64.
+    The spread over the patches, (count, size, size) float32 of unit std without their trend, is
+    compared with that of Gaussian noise with their mean autocovariance, (31, 31) float64.
     """
     size = min(noise.shape[1], PART_PX)
     white = np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))
@@ -155,12 +149,8 @@ BLACK = 0.01  # of the pixels: a frame is scaled about its darkest values
 class FrameLevels:
     """How much stronger the noise of each frame is than that of the usual one.
 
-    Attributes
-    ----------
-    levels
-        The factor of each frame in the order of the stack, (frames,) float64.
-    blacks, usual
-        The darkest value of each frame, and of the usual frame of its channel, which it becomes.
+    All are (frames,) float64 in the order of the stack: the factors, the darkest value of each
+    frame, and that of the usual frame of its channel, which it becomes.
     """
 
     levels: Values
@@ -176,18 +166,17 @@ class FrameLevels:
         Cancelled
             If the run was cancelled; asked before every frame, as in all of these.
         """
-        numbers = range(stack.frame_count)
-        channels = [stack.channel_of(index) for index in numbers]
+        channels = np.array([stack.channel_of(index) for index in range(stack.frame_count)])
         if len(channels) < 2 * len(set(channels)) or min(stack.frame_shape) < SIDE_PX:
             return None
         seen = []
-        for index in numbers:
+        for index in range(stack.frame_count):
             run.check()
             seen.append(_FrameWindows.of(stack.frame(index)))
         levels, blacks = np.ones(len(seen)), np.array([one.black for one in seen])
         usual = blacks.copy()
         for channel in set(channels):
-            mine = [index for index in numbers if channels[index] == channel]
+            mine = np.flatnonzero(channels == channel)
             usual[mine] = np.median(blacks[mine])
             levels[mine] = _levels([seen[index] for index in mine], float(usual[mine[0]]))
         return None if (levels == 1).all() else cls(levels, blacks, usual)

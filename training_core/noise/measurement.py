@@ -70,14 +70,8 @@ def measure_noise(
 ) -> Measurement:
     """Measure the noise of one channel before anything is trained.
 
-    Parameters
-    ----------
-    frames
-        Noisy frames, (height, width) float32 in stack units.
-    patches
-        Smooth patches, (count, size, size) float32 in stack units.
-    linear
-        Whether the noise cannot grow with the signal, as in CT.
+    Frames are (height, width), smooth patches (count, size, size), float32 in stack units. `linear`
+    noise, as that of CT, cannot grow with the signal.
 
     Raises
     ------
@@ -125,8 +119,8 @@ def _of_independent_pixels(
     stabiliser = fit_stabiliser(frames, covariance)
     noise, seen = _seen(stabiliser, frames, patches)
     noise, kept = reshaped(noise, covariance)
-    middle = np.array([np.median(np.concatenate([frame.ravel() for frame in seen]))])
-    curve = NoiseCurve(middle, np.array([max(safe_sigma(seen), LEAST_SIGMA)]))
+    middle = np.median(np.concatenate([frame.ravel() for frame in seen]))
+    curve = NoiseCurve(np.array([middle]), np.array([max(safe_sigma(seen), LEAST_SIGMA)]))
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
     return Measurement(stabiliser, curve, covariance, noise, strengths, doubted=doubted)
 
@@ -188,9 +182,8 @@ def note_unlike(stacks: Sequence[Stack], regions: Sequence[TrainingRegion], run:
         if grown and grown[-1][0] > APART * grown[0][0]:
             (least, calm), (most, loud) = grown[0], grown[-1]
             run.note(
-                f"The noise of {loud} and {calm} differs: {figure(most)} and {figure(least)} "
-                "grey levels per photon. One model cannot suit both; "
-                "train one for each.",
+                f"The noise of {loud} and {calm} differs: {figure(most)} and {figure(least)} grey "
+                "levels per photon. One model cannot suit both; train one for each.",
                 warning=True,
             )
             return

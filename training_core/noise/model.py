@@ -38,12 +38,8 @@ class NoiseModel:
 
     Attributes
     ----------
-    stabiliser
-        To the units in which the noise hardly depends on brightness, and back.
-    curve
-        s, the std of the noise against the local mean.
-    covariance
-        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
+    stabiliser, curve, covariance
+        As in `Measurement`; the curve is s.
     generator
         A `StationaryGenerator`, real patches in its place, or the published g1, in eval mode.
     match

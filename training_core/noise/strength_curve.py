@@ -23,15 +23,7 @@ CALMEST, FEWEST = 0.1, 20  # of a class: this share, and no fewer
 
 
 def calmest(brightness: Values, restless: Values, classes: int = CLASSES) -> list[NDArray[np.intp]]:
-    """Give the windows of each brightness class that are least restless, as their numbers.
-
-    Parameters
-    ----------
-    brightness, restless
-        Of each window, (count,) float64.
-    classes
-        At most so many.
-    """
+    """Give the windows of each brightness that are least restless, both (count,), by number."""
     edges = np.unique(np.quantile(brightness, np.linspace(0, 1, classes + 1)))
     if len(edges) < 2:
         return [np.arange(brightness.size)]
@@ -129,14 +121,8 @@ def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     """Measure what stabilisation left: the noise's std per brightness class.
 
     A class that holds nothing but structure shows it even in the finest detail, so its std is
-    limited by what the pure classes have, or by the 1 that stabilisation aims at.
-
-    Parameters
-    ----------
-    frames
-        Stabilised frames, (height, width) float32.
-    covariance
-        Autocovariance of the noise, see `autocovariance`; only its shape matters.
+    limited by what the pure classes have, or by the 1 that stabilisation aims at. Frames are
+    stabilised, (height, width) float32; of the autocovariance, (31, 31), only the shape matters.
     """
     windows = Windows.of(frames)
     groups = calmest(windows.mean, windows.slow)

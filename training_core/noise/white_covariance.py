@@ -44,18 +44,9 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     lesser of what the calmest windows and what the smooth patches have, unless these hold structure
     in waves of 5 to 7 px: then their slow waves are structure, too.
 
-    Parameters
-    ----------
-    frames
-        Stabilised noisy frames, (height, width) float32.
-    covariance
-        Autocovariance of the smooth patches, (31, 31) float64.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        (31, 31) float64 of variance 1; None where the noise is not nearly white, or the frames
-        are too small to tell.
+    Frames are stabilised, (height, width) float32, the autocovariance of the smooth patches and the
+    one that is given (31, 31) float64, this of variance 1. None where the noise is not nearly
+    white, or the frames are too small to tell.
     """
     windows = _windows(frames)
     if windows is None:
@@ -198,17 +189,8 @@ def _covariance_of(power: Values) -> Values:
 def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     """Take from patches of unit noise the waves that are stronger than an autocovariance has them.
 
-    Parameters
-    ----------
-    noise
-        (count, size, size) float32.
-    covariance
-        (31, 31) float64.
-
-    Returns
-    -------
-    tuple
-        The patches, each of unit std again, and what share of its std each kept, (count,).
+    Give the patches, (count, size, size) float32, each of unit std again, and what share of its std
+    each kept, (count,).
     """
     waves = np.fft.fft2(noise)
     found = np.square(np.abs(waves)).mean(axis=0)
@@ -234,12 +216,8 @@ SAFE = 0.05  # of the windows: those that hold least of the finest waves
 def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
     """Tell whether calm windows differ more in strength than noise with this spectrum does.
 
-    Parameters
-    ----------
-    stabilised
-        Frames of one channel, (height, width) float32, with noise of one std everywhere.
-    covariance
-        Autocovariance of their noise as it was learned, (31, 31).
+    Frames of one channel, (height, width) float32, have noise of one std everywhere, whose
+    autocovariance, (31, 31), was learned.
     """
     unit = covariance / covariance[LAGS, LAGS]
     if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
