@@ -21,7 +21,7 @@ import numpy as np
 
 from training_core.compute.memory import out_of_memory
 from training_core.errors import CoreError, OutputError, printable
-from training_core.io.damaged_files import shown
+from training_core.io.source_file import shown
 from training_core.io.tiff_writer import program
 
 from .terminal import showable, silence

@@ -19,7 +19,6 @@ from training_core.errors import InputError
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
-from .damaged_files import DAMAGE, brief
 from .dicom_file import (
     CLOCKS,
     MEASUREMENTS,
@@ -34,8 +33,7 @@ from .dicom_file import (
     open_dicom,
     pixel_size,
 )
-from .size_limits import check_size
-from .source_file import unchanged
+from .source_file import DAMAGE, brief, check_size, unchanged
 
 # Slice distances that differ by less than this are rounding, not missing slices.
 EVEN_WITHIN = 0.01

@@ -18,8 +18,7 @@ from pydicom.pixels.utils import pixel_array
 from training_core.errors import InputError
 from training_core.stack import Pixels, PixelSize
 
-from .damaged_files import DAMAGE, brief, shown
-from .size_limits import check_size
+from .source_file import DAMAGE, brief, check_size, shown
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too

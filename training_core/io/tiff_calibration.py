@@ -14,7 +14,7 @@ import tifffile
 
 from training_core.stack import PixelSize
 
-from .damaged_files import DAMAGE
+from .source_file import DAMAGE
 
 Measured = tuple[Any, str]  # a value as it is noted, and its unit
 UNKNOWN: Measured = (None, "")
