@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ from .scores import Cell, Example, Mean, Report, Row, flat_residual, known_rows,
 ALL_ROWS = 4.0  # all methods together take about so many times as long as the final result alone
 EXAMPLES = 3
 MOST_AT_ONCE = 8  # images, for the memory they take
-WATCH_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +116,12 @@ def evaluate(
     job = _Job(run, sum(trial.values.size for trial in trials))
     contenders, card = _contenders(request, first, job, checkpoint)
     device = choose_device(request.settings.device)
-    tryout = Tryout(contenders, trials, {name: s.protocol for name, s in sets.items()})
-    tryout.go_through(device, job)
+    protocols = {name: found.protocol for name, found in sets.items()}
+    rows, examples = try_out(contenders, trials, protocols, device, job)
     return Report(
         table=request.table,
-        protocols=tuple(s.protocol for s in sets.values()),
-        rows=(*tryout.rows(), *known_rows(request.table, request.protocols)),
+        protocols=tuple(protocols.values()),
+        rows=(*rows, *known_rows(request.table, request.protocols)),
         images=tuple(trial.name for trial in trials if first.protocol.name in trial.references),
         available=len(first.tests),
         notes=tuple(dict.fromkeys(s.note for s in sets.values())),
@@ -130,7 +129,7 @@ def evaluate(
         card=card,
         device=describe_device(device),
         seconds=time.monotonic() - started,
-        examples=tuple(tryout.examples()),
+        examples=tuple(examples),
     )
 
 
@@ -220,124 +219,107 @@ class _Job(PartOfRun):
 
 @dataclass(frozen=True, eq=False)
 class _Tried:
-    """What became of one trial: seconds and cells by the contender's number."""
+    """What became of a contender on a trial; its image where that is drawn."""
 
-    done: dict[int, tuple[float, list[Cell]]]
-    example: Example | None
+    seconds: float
+    cells: list[Cell]
+    image: Values | None
 
 
-class Tryout:
-    """The contenders on their way through the trials, and what came out of it.
-
-    One that fails on an image has an empty row, since a mean over the others would not compare.
+def try_out(
+    contenders: Sequence[Contender],
+    trials: Sequence[Contest],
+    protocols: Mapping[str, Protocol],
+    device: torch.device,
+    run: Run = SILENT,
+) -> tuple[list[Row], list[Example]]:
+    """Try all contenders on all trials.
 
     Parameters
     ----------
-    contenders, trials
-        What to try on what.
     protocols
-        By name; the trials of the first one are drawn as examples.
+        By name; trials of the first one, spread over the set, are given as examples.
+
+    Returns
+    -------
+    tuple
+        A row for each contender: an empty one where it fails on an image, since a mean over the
+        others would not compare. And a few images in full.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled.
     """
+    seen = [trial for trial in trials if next(iter(protocols)) in trial.references]
+    places = np.unique(np.linspace(0, len(seen) - 1, EXAMPLES).round().astype(int))
+    drawn = [seen[place] for place in places]
+    failures: dict[int, str] = {}  # reasons by the contender's number
 
-    def __init__(
-        self,
-        contenders: Sequence[Contender],
-        trials: Sequence[Contest],
-        protocols: Mapping[str, Protocol],
-    ) -> None:
-        self.contenders, self.trials, self.protocols = contenders, trials, protocols
-        drawn = [trial for trial in trials if next(iter(protocols)) in trial.references]
-        places = np.unique(np.linspace(0, len(drawn) - 1, EXAMPLES).round().astype(int))
-        self._drawn = [drawn[place] for place in places]
-        self._tried: list[_Tried] = []
-        self._failures: dict[int, str] = {}  # reasons by the contender's number
-        self._steps: list[None] = []  # appended to by all threads, which a count would not survive
-
-    def go_through(self, device: torch.device, run: Run) -> None:
-        """Try all; on a processor several images at once, since most filters use one core.
-
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled.
-        """
-        threads = torch.get_num_threads()
-        workers = min(threads, MOST_AT_ONCE) if device.type == "cpu" else 1
-        run.start(Stage.EVALUATE, len(self.contenders) * len(self.trials))
-        torch.set_num_threads(max(1, threads // workers))
-        pool = ThreadPoolExecutor(workers)
-        try:
-            futures = [pool.submit(self._try_all, trial, run) for trial in self.trials]
-            self._watch(futures, run)
-        finally:
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(threads)
-        self._tried = [future.result() for future in futures]
-        for number, reason in sorted(self._failures.items()):
-            run.note(f"{self.contenders[number].label} has no row. {reason}", warning=True)
-        run.finish(Stage.EVALUATE)
-
-    def _watch(self, futures: Sequence[Future[_Tried]], run: Run) -> None:
-        """Report from this thread, where events belong, until all is done or something fails."""
-        working = True
-        while working:
-            done, waiting = wait(futures, WATCH_SECONDS, FIRST_EXCEPTION)
-            run.check()
-            for future in done:
-                future.result()  # raises what was raised over there
-            working = bool(waiting)
-            total = len(self.contenders) * len(self.trials)
-            run.progress(Stage.EVALUATE, len(self._steps), total)
-
-    def _try_all(self, trial: Contest, run: Run) -> _Tried:
-        made: dict[str, Values] = {}
-        done: dict[int, tuple[float, list[Cell]]] = {}
-        for number, contender in enumerate(self.contenders):
-            run.check()
-            started = time.monotonic()
-            image = self._apply(number, trial, run)
-            if image is not None:
-                done[number] = time.monotonic() - started, self._cells(trial, image)
-                if trial in self._drawn:
-                    made[contender.label] = image
-            self._steps.append(None)
-        example = Example(trial.name, trial.references, made) if made else None
-        return _Tried(done, example)
-
-    def _apply(self, number: int, trial: Contest, run: Run) -> Values | None:
-        """Give the denoised image; None where it cannot be made, or one before it could not be."""
-        apply = self.contenders[number].apply
-        if apply is None or number in self._failures:
+    def attempt(number: int, trial: Contest) -> _Tried | None:
+        run.check()
+        apply = contenders[number].apply
+        if apply is None or number in failures:
             return None
+        started = time.monotonic()
         try:
-            return apply(trial, PartOfRun(run))
+            image = apply(trial, PartOfRun(run))
         except (CoreError, ValueError) as error:
-            self._failures[number] = f"It failed on {trial.name}: {error}"
+            failures[number] = f"It failed on {trial.name}: {error}"
             return None
+        seconds = time.monotonic() - started
+        cells = list(_scored(trial, image, protocols))
+        return _Tried(seconds, cells, image if trial in drawn else None)
 
-    def _cells(self, trial: Contest, image: Values) -> list[Cell]:
-        cells = []
-        for name, clean in trial.references.items():
-            score = self.protocols[name].score(image, clean)
-            bias = measure_bias(trial.values, image, clean)
-            cells.append(Cell(trial.name, name, score.psnr, score.ssim, bias))
-        return cells
+    pairs = [(number, trial) for trial in trials for number in range(len(contenders))]
+    run.start(Stage.EVALUATE, len(pairs))
+    tried = dict(zip(pairs, _all_of(attempt, pairs, device, run), strict=True))
+    rows = []
+    for number, contender in enumerate(contenders):
+        made = [one for trial in trials if (one := tried[number, trial])]
+        if number in failures:
+            run.note(f"{contender.label} has no row. {failures[number]}", warning=True)
+            contender, made = replace(contender, how=failures[number]), []
+        seconds = sum(one.seconds for one in made) / max(len(made), 1)
+        rows.append(measured_row(contender, [cell for one in made for cell in one.cells], seconds))
+    run.finish(Stage.EVALUATE)
+    examples = []
+    for trial in drawn:
+        found = ((contender.label, tried[n, trial]) for n, contender in enumerate(contenders))
+        images = {label: one.image for label, one in found if one and one.image is not None}
+        if images:
+            examples.append(Example(trial.name, trial.references, images))
+    return rows, examples
 
-    def rows(self) -> list[Row]:
-        """Give what was measured, a row for each contender."""
-        rows = []
-        for number, contender in enumerate(self.contenders):
-            mine = [tried.done[number] for tried in self._tried if number in tried.done]
-            if number in self._failures:
-                contender, mine = replace(contender, how=self._failures[number]), []
-            cells = [cell for _, cells in mine for cell in cells]
-            seconds = sum(each for each, _ in mine) / max(len(mine), 1)
-            rows.append(measured_row(contender, cells, seconds))
-        return rows
 
-    def examples(self) -> list[Example]:
-        """Give a few images in full."""
-        return [tried.example for tried in self._tried if tried.example is not None]
+def _all_of(
+    attempt: Callable[[int, Contest], _Tried | None],
+    pairs: Sequence[tuple[int, Contest]],
+    device: torch.device,
+    run: Run,
+) -> list[_Tried | None]:
+    """Attempt all, on a processor several at once, since most filters use one core."""
+    threads = torch.get_num_threads()
+    workers = min(threads, MOST_AT_ONCE) if device.type == "cpu" else 1
+    torch.set_num_threads(max(1, threads // workers))
+    pool = ThreadPoolExecutor(workers)
+    try:
+        futures = [pool.submit(attempt, *pair) for pair in pairs]
+        for done, future in enumerate(as_completed(futures), 1):
+            run.check()
+            future.result()  # raises what was raised over there
+            run.progress(Stage.EVALUATE, done, len(pairs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+    return [future.result() for future in futures]
+
+
+def _scored(trial: Contest, image: Values, protocols: Mapping[str, Protocol]) -> Iterator[Cell]:
+    for name, clean in trial.references.items():
+        score = protocols[name].score(image, clean)
+        bias = measure_bias(trial.values, image, clean)
+        yield Cell(trial.name, name, score.psnr, score.ssim, bias)
 
 
 def measured_row(contender: Contender, cells: Sequence[Cell], seconds: float) -> Row:

@@ -25,9 +25,9 @@ from training_core.evaluation import benchmark as evaluation
 from training_core.evaluation import classical, contenders, scores
 from training_core.evaluation.benchmark import (
     Request,
-    Tryout,
     choose_trials,
     settings_for,
+    try_out,
     usual_methods,
 )
 from training_core.evaluation.contenders import (
@@ -264,10 +264,9 @@ def test_scores_are_those_of_the_protocols_and_seconds_are_measured():
     trials = choose_trials(sets, request())
     noisy = Contender("noisy", "noisy", "As it came.", lambda trial, run: trial.values)
     none = Contender("bm3d", "BM3D", "Not installed.", None)
-    tryout = Tryout([noisy, none], trials, {"published": PUBLISHED, "sane": SANE})
     events = []
-    tryout.go_through(CPU, Run(events.append))
-    row, empty = tryout.rows()
+    protocols = {"published": PUBLISHED, "sane": SANE}
+    (row, empty), examples = try_out([noisy, none], trials, protocols, CPU, Run(events.append))
     assert row.bias("sane").mean_shift_percent == 0
     expected = [SANE.score(trial.values, trial.references["sane"]) for trial in trials]
     got = [(c.psnr, c.ssim) for c in row.cells if c.protocol == "sane"]
@@ -276,7 +275,7 @@ def test_scores_are_those_of_the_protocols_and_seconds_are_measured():
     assert (empty.cells, empty.means, empty.seconds) == ((), {}, None)
     last = [event for event in events if isinstance(event, StepsDone)][-1]
     assert (last.done, last.total) == (6, 6)
-    assert [example.name for example in tryout.examples()] == ["field_0", "field_1", "field_2"]
+    assert [example.name for example in examples] == ["field_0", "field_1", "field_2"]
     assert torch.get_num_threads() >= 1
 
 
@@ -290,11 +289,9 @@ def test_a_method_that_fails_on_an_image_has_an_empty_row(error):
     noisy = Contender("noisy", "noisy", "As it came.", lambda trial, run: trial.values)
     failing = Contender("nlm", "NLM", "Averages.", fail_once)
     events = []
-    tryout = Tryout(
-        [failing, noisy], choose_trials({"sane": made_up_set(SANE)}, request()), {"sane": SANE}
-    )
-    tryout.go_through(CPU, Run(events.append))
-    empty, row = tryout.rows()
+    trials = choose_trials({"sane": made_up_set(SANE)}, request())
+    found = try_out([failing, noisy], trials, {"sane": SANE}, CPU, Run(events.append))
+    empty, row = found[0]
     reason = "It failed on field_1: It cannot be done."
     assert (empty.cells, empty.means, empty.seconds, empty.how) == ((), {}, None, reason)
     assert len(row.cells) == 3
@@ -309,7 +306,7 @@ def test_what_nobody_expects_ends_the_tryout():
     trials = choose_trials({"sane": made_up_set(SANE)}, request())
     threads = torch.get_num_threads()
     with pytest.raises(RuntimeError, match="cannot be done"):
-        Tryout([failing], trials, {"sane": SANE}).go_through(CPU, SILENT)
+        try_out([failing], trials, {"sane": SANE}, CPU)
     assert torch.get_num_threads() == threads
 
 
