@@ -17,7 +17,7 @@ from training_core.cli.terminal import Terminal
 from training_core.compute.checkpoint import Checkpoint
 from training_core.compute.device import choose_device, describe_device, native_bfloat16
 from training_core.errors import CoreError, InputError
-from training_core.evaluation.dataset import pictures_in, read_gray
+from training_core.evaluation.set_files import pictures_in, read_gray
 from training_core.resources import resource
 from training_core.run import Run
 

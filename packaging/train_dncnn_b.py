@@ -26,7 +26,8 @@ from network_training import (
     write_both,
 )
 
-from training_core.evaluation.datasets import TABLES, load_table
+from training_core.evaluation.datasets import load_table
+from training_core.evaluation.published_tables import TABLES
 from training_core.pretraining.dncnn_b import FULL, SMALL, train_dncnn_b
 from training_core.training.dncnn_b import save_dncnn_b
 

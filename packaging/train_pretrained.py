@@ -33,7 +33,7 @@ from network_training import (
     write_both,
 )
 
-from training_core.evaluation.dataset import find_folder
+from training_core.evaluation.set_files import find_folder
 from training_core.networks.pretrained import HEAVY_TAILS, WEIGHTS, WHITE, save_pretrained
 from training_core.pretraining.scenes import Kind
 from training_core.pretraining.start_network import (

@@ -2,13 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self, get_type_hints
 
 from .errors import SettingsError
-from .setting_fields import Checked, setting
-from .setting_fields import Limits as Limits
-from .setting_fields import limits_of as limits_of
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a form and an option need to know of one setting."""
+
+    label: str
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+
+
+def setting(default: Any, label: str, help: str, **limits: Any) -> Any:  # noqa: A002
+    """Declare a dataclass field with its limits; the program chooses where the default is None.
+
+    The least and greatest value are given as one pair, `within`.
+    """
+    minimum, maximum = limits.pop("within", (None, None))
+    known = Limits(label, help, minimum, maximum, **limits)
+    return field(default=default, metadata={"limits": known})
+
+
+def limits_of(settings: Any, name: str) -> Limits:
+    """Give the limits of one field of a settings object or class."""
+    limits: Limits = {item.name: item for item in fields(settings)}[name].metadata["limits"]
+    return limits
+
+
+class Checked:
+    """Checks each value against its limits when a settings object is made."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):  # type: ignore[arg-type]
+            if "limits" in item.metadata:
+                _check(item.metadata["limits"], getattr(self, item.name), hints[item.name])
+
+
+def _check(limits: Limits, value: Any, kind: Any) -> None:
+    if value is None and type(None) in getattr(kind, "__args__", ()):
+        return
+    told = f"{limits.label} is {value!r}"
+    if limits.choices and value not in limits.choices:
+        raise SettingsError(f"{told}; choose one of {', '.join(limits.choices)}.")
+    if kind is bool and not isinstance(value, bool):
+        raise SettingsError(f"{told}; true or false is needed.")
+    low, high = limits.minimum, limits.maximum
+    if low is None or high is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        raise SettingsError(f"{told}; a {'whole ' * (kind is int)}number is needed.")
+    if not low <= value <= high:
+        unit = f" {limits.unit}" if limits.unit else ""
+        raise SettingsError(
+            f"{limits.label} is {value:g}{unit}; choose a value from {low:g} to {high:g}{unit}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,33 +78,27 @@ class PatchSettings(Checked):
         "Strictness",
         "How even a patch must be to count as smooth. Smaller is stricter. Automatic ranks all "
         "patches by flatness; a number applies the published rule, Eqn (4), with that limit.",
-        minimum=0.01,
-        maximum=1.0,
+        within=(0.01, 1.0),
         step=0.01,
-        advanced=False,
     )
     patch_size_px: int = setting(
         32,
         "Patch size",
         "Width and height of a smooth patch. The published rule uses 96.",
-        minimum=16,
-        maximum=256,
+        within=(16, 256),
         step=2,
         unit="px",
-        advanced=False,
     )
     stride_px: int = setting(
         8,
         "Stride",
         "Distance between neighbouring patches that are looked at. Smaller finds more.",
-        minimum=1,
-        maximum=256,
+        within=(1, 256),
         step=1,
         unit="px",
-        advanced=False,
     )
     most: int = setting(
-        40_000, "Most patches", "No more patches than this are used.", minimum=1, maximum=1_000_000
+        40_000, "Most patches", "No more patches than this are used.", within=(1, 1_000_000)
     )
 
 
@@ -85,37 +137,31 @@ class NoiseModelSettings(Checked):
         "Steps",
         "Generator updates at most: learning ends when the noise matches. 0 takes it as measured "
         "(convolutional generator only).",
-        minimum=0,
-        maximum=1_000_000,
+        within=(0, 1_000_000),
         unit="steps",
     )
-    batch: int = setting(16, "Batch", "Noise crops per step.", minimum=1, maximum=1024)
-    crop_px: int = setting(
-        32, "Crop", "Side of a noise crop.", minimum=16, maximum=64, step=4, unit="px"
-    )
+    batch: int = setting(16, "Batch", "Noise crops per step.", within=(1, 1024))
+    crop_px: int = setting(32, "Crop", "Side of a noise crop.", within=(16, 64), step=4, unit="px")
     critic_steps: int = setting(
-        1, "Critic steps", "Critic updates per generator update.", minimum=1, maximum=20
+        1, "Critic steps", "Critic updates per generator update.", within=(1, 20)
     )
     noise_weight: float = setting(
         5.0,
         "Noise weight",
         "How much g1 cares that its noise looks real (alpha of the paper; g1 only).",
-        minimum=0.0,
-        maximum=1000.0,
+        within=(0.0, 1000.0),
     )
     image_weight: float = setting(
         1.0,
         "Image weight",
         "How much g1 and g2 care that estimate plus noise looks like the stack (beta; g1 only).",
-        minimum=0.0,
-        maximum=1000.0,
+        within=(0.0, 1000.0),
     )
     cycle_weight: float = setting(
         10.0,
         "Cycle weight",
         "How much g2 cares that the noisy image can be told from its estimate (gamma; g1 only).",
-        minimum=0.0,
-        maximum=1000.0,
+        within=(0.0, 1000.0),
     )
 
 
@@ -140,15 +186,8 @@ class DenoiserSettings(Checked):
         "dncnn is the published 17-layer network; unet the published one for CT.",
         choices=("pretrained", "compact", "dncnn", "unet"),
     )
-    width: int = setting(
-        32,
-        "Width",
-        "Channels of the compact network.",
-        minimum=4,
-        maximum=256,
-        step=4,
-    )
-    depth: int = setting(8, "Depth", "Layers of the compact network.", minimum=3, maximum=32)
+    width: int = setting(32, "Width", "Channels of the compact network.", within=(4, 256), step=4)
+    depth: int = setting(8, "Depth", "Layers of the compact network.", within=(3, 32))
     targets: str = setting(
         "estimate",
         "Targets",
@@ -166,23 +205,18 @@ class DenoiserSettings(Checked):
         3,
         "Rounds",
         "How often the denoiser teaches its successor; 0 takes the bundled network untrained.",
-        minimum=0,
-        maximum=20,
-        advanced=False,
+        within=(0, 20),
     )
     steps: int = setting(
-        300, "Steps per round", "Updates in each round.", minimum=1, maximum=1_000_000, unit="steps"
+        300, "Steps per round", "Updates in each round.", within=(1, 1_000_000), unit="steps"
     )
-    batch: int = setting(8, "Batch", "Noisy pairs per step.", minimum=1, maximum=1024)
-    crop_px: int = setting(
-        64, "Crop", "Side of a noisy pair.", minimum=16, maximum=256, step=2, unit="px"
-    )
+    batch: int = setting(8, "Batch", "Noisy pairs per step.", within=(1, 1024))
+    crop_px: int = setting(64, "Crop", "Side of a noisy pair.", within=(16, 256), step=2, unit="px")
     learning_rate: float = setting(
         2e-3,
         "Learning rate",
         "Size of the first updates; the pretrained network takes a twentieth of it.",
-        minimum=1e-6,
-        maximum=0.1,
+        within=(1e-6, 0.1),
     )
     schedule: str = setting(
         "cosine",
@@ -194,15 +228,13 @@ class DenoiserSettings(Checked):
         0.98,
         "Weight averaging",
         "How slowly the kept weights follow the trained ones; 0 keeps the last.",
-        minimum=0.0,
-        maximum=0.9999,
+        within=(0.0, 0.9999),
     )
     area_mpx: float = setting(
         1.2,
         "Training area",
         "How much of the stack the first estimate and the rounds work on.",
-        minimum=0.001,
-        maximum=1000.0,
+        within=(0.001, 1000.0),
         unit="megapixels",
     )
     collaborate: bool = setting(
@@ -233,10 +265,8 @@ class DenoiserSettings(Checked):
         "Noise that is kept",
         "How much of what denoising removes is left in the result, so that it keeps its grain. "
         "Automatic leaves a fifth in CT, where readers are used to it, and nothing elsewhere.",
-        minimum=0.0,
-        maximum=0.9,
+        within=(0.0, 0.9),
         step=0.05,
-        advanced=False,
     )
     neighbours: str = setting(
         "automatic",
@@ -244,7 +274,6 @@ class DenoiserSettings(Checked):
         "How many frames on each side in time or depth are averaged with a frame wherever they "
         "match. Automatic estimates blind whether they help.",
         choices=("automatic", "off", "1", "2"),
-        advanced=False,
     )
     every_orientation: bool = setting(
         False,
@@ -266,9 +295,8 @@ class Settings(Checked):
         "Instant measures the noise and trains nothing, quick trains for a minute or two on a "
         "processor, balanced longer; paper is the published method.",
         choices=PRESETS,
-        advanced=False,
     )
-    seed: int = setting(0, "Seed", "The same seed gives the same result.", minimum=0, maximum=2**31)
+    seed: int = setting(0, "Seed", "The same seed gives the same result.", within=(0, 2**31))
     device: str = setting(
         "auto",
         "Device",
@@ -300,6 +328,13 @@ class Settings(Checked):
                 "g1 does without; choose dncnn or unet."
             )
 
+        trains = self.denoiser.rounds > 0 and (self.noise_model.steps > 0 or not published)
+        if not trains and (published or self.denoiser.network != "pretrained"):
+            raise SettingsError(
+                "Without training only the bundled network can be used; choose network pretrained, "
+                "or at least one step and one round."
+            )
+
     @property
     def is_published(self) -> bool:
         """Whether the method is that of the paper, on which the pipeline parts."""
@@ -312,13 +347,9 @@ class Settings(Checked):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build settings from nested plain values; unknown names are refused."""
-        parts = {
-            "patches": PatchSettings,
-            "noise_model": NoiseModelSettings,
-            "denoiser": DenoiserSettings,
-        }
+        kinds, parts = get_type_hints(cls), ("patches", "noise_model", "denoiser")
         try:
-            nested = {name: kind(**values[name]) for name, kind in parts.items() if name in values}
+            nested = {name: kinds[name](**values[name]) for name in parts if name in values}
             return cls(**{**values, **nested})
         except TypeError as error:
             raise SettingsError(f"The settings cannot be read: {error}.") from error

@@ -26,7 +26,7 @@ from results import machine, read_results, section, with_section, write_results
 from training_core.io.readers import open_stack
 from training_core.noise.adversarial import made_patches, train_generator
 from training_core.noise.covariance import detrended, residual_sigmas, stabilised_well
-from training_core.noise.match import NoiseMatch, NoiseShape, compare_noise
+from training_core.noise.match import NEAR_LAGS, NoiseMatch, NoiseShape, compare_noise
 from training_core.noise.measurement import Measurement, measure_noise
 from training_core.noise.model import PhotonNoise
 from training_core.patches.smooth_patches import cut_patches, find_smooth_patches
@@ -64,10 +64,9 @@ class Row:
 
     def __str__(self) -> str:
         """Give the line as Markdown."""
-        lags = ", ".join(
-            f"{made:.3f} ({real:.3f})"
-            for made, real in zip(self.made.correlation_x, self.real.correlation_x, strict=True)
-        )
+        made, real = (shape.table.mean(axis=0) for shape in (self.made, self.real))
+        along_x = zip(made[:NEAR_LAGS], real[:NEAR_LAGS], strict=True)
+        lags = ", ".join(f"{ours:.3f} ({theirs:.3f})" for ours, theirs in along_x)
         m = self.match
         off = [
             f"{100 * value:.1f} % (+-{100 * error:.1f})"
@@ -79,7 +78,7 @@ class Row:
         ]
         return (
             f"| {self.name} | {self.patches} | {self.against} | {m.std_ratio:.3f} | {lags} | "
-            f"{off[0]} | {off[1]} | {self.made.kurtosis:.2f} ({self.real.kurtosis:.2f}), {off[2]} "
+            f"{off[0]} | {off[1]} | {made[-1]:.2f} ({real[-1]:.2f}), {off[2]} "
             f"| {m.score:.0f} % | {'yes' if m.good else 'NO'} |"
         )
 

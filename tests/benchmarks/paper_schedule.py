@@ -28,15 +28,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from results import machine, read_results, with_section, write_results
 
-from training_core.cli.resume import Existing
+from training_core.cli.outputs import Existing
 from training_core.cli.terminal import Terminal
 from training_core.compute.device import describe_device
 from training_core.denoise.model_file import save_denoiser
 from training_core.denoise.tiled import denoise
 from training_core.errors import CoreError
-from training_core.evaluation.dataset import EvaluationSet, TestImage
-from training_core.evaluation.datasets import TABLES, load_table
+from training_core.evaluation.datasets import EvaluationSet, load_table
 from training_core.evaluation.protocols import PUBLISHED
+from training_core.evaluation.published_tables import TABLES
+from training_core.evaluation.set_files import TestImage
 from training_core.pipeline import train
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 from training_core.stack import Stack

@@ -104,7 +104,7 @@ def with_ours(outcome: Outcome, reports: Sequence[Report]) -> Outcome:
     rows = {**outcome.rows, **means(own, short_label)}
     noisy = [row for report in reports for row in report.rows if row.method == "noisy"]
     # PSNR and SSIM may have different best rows.
-    lost = np.mean([[len(r.images) * v for v in r.lost(PROTOCOL)] for r in reports], axis=0)
+    lost = np.mean([[len(r.images) * v for v in r.lost(PROTOCOL) or ()] for r in reports], axis=0)
     share = len(reports) / sum(len(r.images) for r in reports)
     denoising = sum(row.seconds * len(row.cells) for row in results if row.seconds)
     biases = [cell.bias for row in results for cell in row.cells if cell.bias]

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from results import section, with_section
 
-from training_core.evaluation.scores import SLOPES
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,6 +15,7 @@ LEAST_REDUCTION = 0.35  # of the error of CT
 MOST_LOST_DB = 0.1  # by choosing blind
 MOST_SHIFT, MOST_SLOPE, MOST_LEFT = 0.5, 0.02, 0.05  # percent; from 1; of the noise's std
 MOST_WALL_S = 20 * 60  # for each training, on a processor
+SLOPES = ("slope_on_reference", "slope", "calibration", "calibration_by_place")  # of a bias
 SEES_REFERENCE = "Gaussian blur"
 CLASSICAL = ("NLM", "TV (Chambolle)", "wavelet (BayesShrink)", "BM3D", "GAT + BM3D")
 NETWORKS = ("DnCNN-B", "DnCNN-B, first look")
@@ -120,7 +119,7 @@ class Outcome:
         """Whether mean, calibration and noise alone are within their limits."""
         if not self.bias:
             return None, None, None
-        shift, calibration = self.bias["shift_percent"], self.bias["calibration_by_place"]
+        shift, calibration = self.bias["mean_shift_percent"], self.bias["calibration_by_place"]
         return (
             abs(shift) <= MOST_SHIFT,
             abs(calibration - 1) <= MOST_SLOPE,
@@ -197,7 +196,7 @@ class Outcome:
         slopes = (bias[name] for name in SLOPES)
         return line(
             self.name,
-            f"{bias['shift_percent']:+.2f}",
+            f"{bias['mean_shift_percent']:+.2f}",
             f"{bias['worst_bin_percent']:+.2f}",
             *(f"{slope:.3f}" for slope in slopes),
             f"{100 * self.left:.1f}",

@@ -11,8 +11,8 @@ import tifffile
 
 from tests.support.made_up import denoiser, noise_model, stack
 from training_core.denoise.tiled import denoise
-from training_core.io.makers_note import MakersNote, makers_note
 from training_core.io.readers import open_stack
+from training_core.io.tiff_calibration import Calibration, makers_note
 from training_core.io.tiff_writer import write_stack
 from training_core.patches.smooth_patches import find_smooth_patches
 from training_core.settings import PatchSettings
@@ -118,7 +118,7 @@ def test_a_damaged_note_leaves_the_size_unknown(tmp_path: Path, note: str):
                     "ChannelColors": {"ColorNames": ["Ch1-T1", "Ch2-T2"]},
                 }
             },
-            MakersNote((1e-7, "m"), (2e-7, "m"), (5e-7, "m"), (2.5, "s"), ("Ch1-T1", "Ch2-T2")),
+            Calibration(PixelSize(*map(pytest.approx, (0.1, 0.2, 0.5))), 2.5, ("Ch1-T1", "Ch2-T2")),
         ),
         (
             {
@@ -130,15 +130,15 @@ def test_a_damaged_note_leaves_the_size_unknown(tmp_path: Path, note: str):
                     ]
                 }
             },
-            MakersNote((0.207, "um"), (0.207, "um"), step=(0.4, "s")),
+            Calibration(PixelSize(0.207, 0.207), 0.4),
         ),
         (
             {"sis_metadata": {"pixelsizex": 1e-8, "pixelsizey": 1e-8}},
-            MakersNote((1e-8, "m"), (1e-8, "m")),
+            Calibration(PixelSize(1e-8 * 1e6, 1e-8 * 1e6)),
         ),
         (
             {"tvips_metadata": {"PixelSizeX": 0.5, "PixelSizeY": 0.5}},
-            MakersNote((0.5, "nm"), (0.5, "nm")),
+            Calibration(PixelSize(0.0005, 0.0005)),
         ),
         (
             {
@@ -150,12 +150,12 @@ def test_a_damaged_note_leaves_the_size_unknown(tmp_path: Path, note: str):
                     "ZDistance": np.array([2.0, 2.0]),
                 }
             },
-            MakersNote((0.645, "um"), (0.645, "um"), (2.0, "um")),
+            Calibration(PixelSize(0.645, 0.645, 2.0)),
         ),
         ({"stk_metadata": {"SpatialCalibration": 0, "XCalibration": 1.0}}, None),
     ],
 )
-def test_what_else_tifffile_understands(said: dict[str, Any], note: MakersNote | None):
+def test_what_else_tifffile_understands(said: dict[str, Any], note: Calibration | None):
     assert makers_note(SimpleNamespace(**said)) == note
 
 

@@ -144,6 +144,13 @@ def test_unknown_names_are_refused():
     ("noise_model", "denoiser", "words"),
     [
         ({"generator": "g1"}, {}, "both or neither"),
+        ({}, {"rounds": 0, "network": "compact"}, "Without training only the bundled network"),
+        ({}, {"rounds": 0, "network": "dncnn"}, "Without training only the bundled network"),
+        (
+            {"generator": "g1", "steps": 0},
+            {"first_estimate": "g2", "network": "dncnn"},
+            "at least one step and one round",
+        ),
         ({"generator": "g1"}, {"network": "dncnn"}, "both or neither"),
         ({}, {"first_estimate": "g2"}, "both or neither"),
         ({}, {"first_estimate": "g2", "network": "unet"}, "both or neither"),

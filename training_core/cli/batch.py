@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
@@ -19,25 +19,14 @@ from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, cast_like, check_trainable, tell_useless
 
-from .failure import sentence
-from .outputs import check_outputs
-from .resume import Existing
+from .answer import Result, sentence
+from .outputs import Existing, check_outputs
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
 
     # Gives the denoised stack and how it was made.
     Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one input; `output` is None where `error` says why."""
-
-    input: str
-    output: str | None
-    seconds: float
-    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,37 +182,23 @@ def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
         raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
     # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
     whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name
-    above = range(1, max((len(path.parts) for path in whole), default=1))
-    longer: list[Callable[[Path], str]] = [partial(_name_with_folders, count=n) for n in above]
-    for naming in (_stem, _full_name, *longer):
-        names = [naming(path) for path in whole]
+    for length in range(1 + max((len(path.parts) for path in whole), default=1)):
+        names = [_name(path, length) for path in whole]
         # Many systems take A and a for one name, and letters with their accents apart.
         if len({normalize("NFC", name).casefold() for name in names}) == len(names):
             return [output / f"{name}_denoised.tif" for name in names]
     raise OutputError("Two of the stacks have the same name in the same folder; give each once.")
 
 
-def _stem(path: Path) -> str:
-    if path.is_dir():
-        return path.name
-    stem = path.stem
-    return stem[:-4] if stem.lower().endswith(".ome") else stem
-
-
-def _full_name(path: Path) -> str:
-    return path.name.replace(".", "_")
-
-
-def _name_with_folders(path: Path, count: int) -> str:
-    return "_".join((*path.parent.parts[1:][-count:], _full_name(path)))
+def _name(path: Path, length: int) -> str:
+    """Name a result: 0 without the suffix, 1 with it, more with folders before that."""
+    if not length:
+        return path.name if path.is_dir() else re.sub(r"(?i)\.ome$", "", path.stem)
+    folders = path.parent.parts[1:]
+    return "_".join((*folders[max(len(folders) + 1 - length, 0) :], path.name.replace(".", "_")))
 
 
 def _failure(path: Path, error: Exception, seconds: float, run: Run) -> Result:
     reason = sentence(error)
     run.note(f"{path.name} is left out: {reason}", warning=True)
     return Result(str(path), None, seconds, reason)
-
-
-def as_dicts(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Give results as plain values, for JSON."""
-    return [asdict(result) for result in results]

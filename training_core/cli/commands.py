@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,8 @@ from training_core.settings import PatchSettings, Settings, preset
 from training_core.stack import Stack, check_trainable
 
 from .answer import DONE, answer
-from .batch import Batch, as_dicts, open_noted
-from .outputs import check_outputs, reserved
-from .resume import Existing
+from .batch import Batch, open_noted
+from .outputs import Existing, check_outputs, reserved
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
@@ -147,7 +146,7 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
 
 def train(arguments: argparse.Namespace, run: Run) -> int:
     """Train one denoiser on all stacks that can be opened."""
-    existing = _existing(arguments)
+    existing = Existing(arguments.overwrite, arguments.resume)
     if existing.is_finished(arguments.model):
         return _kept(arguments, run)
     check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
@@ -166,7 +165,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
             stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
         ).denoiser
         _save(denoiser, arguments, overwrite)
-    facts = _training_facts(denoiser.card, arguments) | {"failed": as_dicts(failed)}
+    facts = _training_facts(denoiser.card, arguments) | {"failed": failed}
     return answer(facts, arguments.json, failed)
 
 
@@ -242,12 +241,8 @@ def evaluate(arguments: argparse.Namespace, run: Run) -> int:
     from .evaluate import evaluate_tables, list_tables
 
     if arguments.list or arguments.tables == ["list"]:
-        tables = list_tables()
-        lines = [f"{name.ljust(max(map(len, tables)))}  {about}" for name, about in tables.items()]
-        return answer({"tables": tables}, arguments.json, text="\n".join(lines))
-    facts, texts, failed = evaluate_tables(arguments, run)
-    told = {"tables": facts, "failed": as_dicts(failed)}
-    return answer(told, arguments.json, failed, text="\n\n".join(texts))
+        return list_tables(arguments)
+    return evaluate_tables(arguments, run)
 
 
 def self_test(arguments: argparse.Namespace, run: Run) -> int:
@@ -274,11 +269,11 @@ def _batch(
         arguments.output,
         told,
         run=run,
-        existing=_existing(arguments),
+        existing=Existing(arguments.overwrite, arguments.resume),
         as_float=arguments.dtype == "float32",
         beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
     )
-    facts |= {"seconds": time.monotonic() - started, "outputs": as_dicts(results)}
+    facts |= {"seconds": time.monotonic() - started, "outputs": results}
     return answer(facts, arguments.json, results)
 
 
@@ -294,10 +289,6 @@ def _story(card: Mapping[str, Any], arguments: argparse.Namespace) -> Mapping[st
     from training_core.denoise.model_card import without_names
 
     return without_names(card) if arguments.no_source_names else card
-
-
-def _existing(arguments: argparse.Namespace) -> Existing:
-    return Existing(arguments.overwrite, arguments.resume)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -335,8 +326,7 @@ def with_options(settings: Settings, options: Sequence[str]) -> Settings:
     SettingsError
         If an option is no NAME=VALUE, there is no such setting, or the value is not allowed.
     """
-    known = set(setting_names(settings))
-    changes: dict[str, dict[str, Any]] = {}
+    values, known = settings.to_dict(), setting_names(settings)
     for option in options:
         name, equals, value = option.partition("=")
         if not equals or name not in known:
@@ -345,21 +335,17 @@ def with_options(settings: Settings, options: Sequence[str]) -> Settings:
                 f"{', '.join(sorted(known))}."
             )
         part, _, field = name.rpartition(".")
-        changes.setdefault(part, {})[field] = _value(value)
-    # All at once, since some go only together.
-    whole = changes.pop("", {})
-    parts = {part: replace(getattr(settings, part), **each) for part, each in changes.items()}
-    return replace(settings, **whole, **parts)
+        (values[part] if part else values)[field] = _value(value)
+    return Settings.from_dict(values)  # all at once, since some go only together
 
 
-def setting_names(settings: Any, before: str = "") -> Iterator[str]:
+def setting_names(settings: Settings) -> list[str]:
     """Give the names of all settings, those of parts after the part's name and a dot."""
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if is_dataclass(value):
-            yield from setting_names(value, f"{before}{item.name}.")
-        elif item.name != "preset":  # which says where all the others began
-            yield before + item.name
+    names: list[str] = []
+    for name, value in settings.to_dict().items():
+        names += [f"{name}.{field}" for field in value] if isinstance(value, dict) else [name]
+    names.remove("preset")  # which says where all the others began
+    return names
 
 
 def _value(text: str) -> Any:

@@ -9,23 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from training_core.errors import CoreError, InputError, UsageError
-from training_core.evaluation.benchmark import Request
+from training_core.evaluation.benchmark import Request, evaluate, settings_for, usual_methods
+from training_core.evaluation.contenders import METHODS
 from training_core.evaluation.published_tables import TABLES
-from training_core.evaluation.report import check_folder
+from training_core.evaluation.report import (
+    as_text,
+    check_folder,
+    plain_findings,
+    verdicts,
+    write_report,
+)
 from training_core.evaluation.scores import Report, Row
 from training_core.run import Run
 
-from .batch import Result
-from .resume import Existing
+from .answer import Result, answer
+from .outputs import Existing
 
 DATA = Path("shared", "data")  # beside the checkout
 REPORTS = Path("evaluation")
-PROTOCOLS = ("published", "sane", "both")
 
 
-def list_tables() -> dict[str, str]:
-    """Give the name of each table with one line on it."""
-    return {name: f"{table.title}{_published(name)}" for name, table in TABLES.items()}
+def list_tables(arguments: argparse.Namespace) -> int:
+    """Answer with the name of each table and one line on it."""
+    tables = {name: f"{table.title}{_published(name)}" for name, table in TABLES.items()}
+    lines = [f"{name.ljust(max(map(len, tables)))}  {about}" for name, about in tables.items()]
+    return answer({"tables": tables}, arguments.json, text="\n".join(lines))
 
 
 def _published(name: str) -> str:
@@ -33,15 +41,8 @@ def _published(name: str) -> str:
     return f" (published G2G: {psnr:g} dB, SSIM {ssim:g})" if psnr and ssim else ""
 
 
-def evaluate_tables(
-    arguments: argparse.Namespace, run: Run
-) -> tuple[list[dict[str, Any]], list[str], list[Result]]:
-    """Evaluate tables one after another and write a report for each.
-
-    Returns
-    -------
-    tuple
-        The figures of each table as plain values, its text for the terminal, and what failed.
+def evaluate_tables(arguments: argparse.Namespace, run: Run) -> int:
+    """Evaluate tables one after another, write a report for each, and answer with the figures.
 
     Raises
     ------
@@ -50,14 +51,11 @@ def evaluate_tables(
     """
     names, methods = _tables(arguments.tables), _methods(arguments.methods)
     data, folders = _data(arguments.data), _folders(names, arguments.output)
-
-    from training_core.evaluation.benchmark import evaluate
-    from training_core.evaluation.report import as_text, write_report
-
     existing = Existing(arguments.overwrite, arguments.resume)
     for folder in folders:  # before the long part, not after it
         check_folder(folder, overwrite=existing.overwrite or existing.resume)
-    facts, texts, failed = [], [], []
+    facts: list[dict[str, Any]] = []
+    texts, failed = [], []
     for name, folder in zip(names, folders, strict=True):
         if existing.is_finished(folder) and any(folder.iterdir()):
             texts.append(f"{folder} is finished already and kept.")
@@ -77,7 +75,8 @@ def evaluate_tables(
             continue
         facts.append(_facts(report) | {"output": folder})
         texts.append(f"{as_text(report)}\nWritten to {folder}.")
-    return facts, texts, failed
+    told = {"tables": facts, "failed": failed}
+    return answer(told, arguments.json, failed, text="\n\n".join(texts))
 
 
 def _tables(names: Sequence[str]) -> list[str]:
@@ -112,8 +111,6 @@ def _folders(names: Sequence[str], output: Path | None) -> list[Path]:
 
 def _methods(given: str | None) -> tuple[str, ...]:
     """Read the methods that are wanted; none where nobody chose."""
-    from training_core.evaluation.contenders import METHODS
-
     wanted = [part.strip() for part in given.split(",")] if given else []
     unknown = [name for name in wanted if name not in METHODS]
     if unknown:
@@ -124,8 +121,6 @@ def _methods(given: str | None) -> tuple[str, ...]:
 def _request(
     name: str, data: Path, methods: tuple[str, ...], arguments: argparse.Namespace
 ) -> Request:
-    from training_core.evaluation.benchmark import Request, settings_for, usual_methods
-
     table = TABLES[name]
     chosen = settings_for(table, arguments.preset, seed=arguments.seed, device=arguments.device)
     protocols = ("published", "sane") if arguments.protocol == "both" else (arguments.protocol,)
@@ -134,9 +129,6 @@ def _request(
 
 
 def _facts(report: Report) -> dict[str, Any]:
-    from training_core.evaluation.findings import plain_findings
-    from training_core.evaluation.report import verdicts
-
     return {
         "table": report.table.name,
         "title": report.table.title,

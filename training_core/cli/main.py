@@ -18,7 +18,7 @@ from training_core.run import Cancelled, Run
 from training_core.settings import Settings, limits_of
 
 from . import commands as work
-from .failure import is_foreseen, sentence
+from .answer import foreseen, sentence
 from .terminal import Terminal, silence
 
 if sys.platform == "linux":
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last catch: a sentence instead of a traceback
         terminal.close()
         terminal.say(f"g2g: {sentence(error)}")
-        return BAD_INPUT if is_foreseen(error) else work.INTERNAL_ERROR
+        return BAD_INPUT if foreseen(error) else work.INTERNAL_ERROR
     return code
 
 

@@ -1,4 +1,7 @@
-"""What a command is to write: held against what it reads, and tried, before any work."""
+"""What a command is to write: held against what it reads and tried before any work, kept to it.
+
+What an interrupted command has done lies in a checkpoint beside each output.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,27 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from training_core.draft import hold, new_name, release, remove_leftovers
-from training_core.errors import OutputError
+from training_core.errors import (
+    CheckpointError,
+    CoreError,
+    OutputError,
+    TooFewPatchesError,
+    UsageError,
+)
+from training_core.run import SILENT, Run
 
-LONGEST_ADDITION = len(".checkpoint")  # to the name of an output, while it is made
+if TYPE_CHECKING:
+    from training_core.compute.checkpoint import Checkpoint
+
+CHECKPOINT = ".checkpoint"  # what the name of an output is given, while it is made
 LONGEST_NAME = 255  # bytes, where the system does not say
-Identity = tuple[int, int]
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
@@ -49,11 +62,11 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
         places.add(place)
 
 
-def _files(inputs: Iterable[Path]) -> dict[Identity, Path]:
+def _files(inputs: Iterable[Path]) -> dict[tuple[int, int], Path]:
     """Give all that is read, by what is the same under every name."""
     from training_core.io.tiff_reader import files_of_set  # only now, since it loads decoders
 
-    found: dict[Identity, Path] = {}
+    found: dict[tuple[int, int], Path] = {}
     for path in inputs:
         inside = path.rglob("*") if path.is_dir() else ()
         beside = files_of_set(path) if path.is_file() else ()
@@ -63,12 +76,12 @@ def _files(inputs: Iterable[Path]) -> dict[Identity, Path]:
     return found
 
 
-def _identity(path: Path) -> Identity:
+def _identity(path: Path) -> tuple[int, int]:
     about = path.stat()
     return about.st_dev, about.st_ino
 
 
-def _check(output: Path, read: Mapping[Identity, Path]) -> None:
+def _check(output: Path, read: Mapping[tuple[int, int], Path]) -> None:
     if output.exists():
         same = read.get(_identity(output))
         if same is not None:
@@ -81,7 +94,7 @@ def _check(output: Path, read: Mapping[Identity, Path]) -> None:
     folder = next(parent for parent in output.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise OutputError(f"{folder} is a file and no folder, so {output.name} cannot be in it.")
-    excess = len(os.fsencode(output.name)) + LONGEST_ADDITION - _longest_name(folder)
+    excess = len(os.fsencode(output.name)) + len(CHECKPOINT) - _longest_name(folder)
     if excess > 0:
         raise OutputError(
             f"The name {output.name[:40]}... is {excess} bytes too long to be written safely; "
@@ -154,3 +167,77 @@ def _held(lock: Path, output: Path) -> BinaryIO:
 
 def _unwritable(output: Path, error: OSError) -> OutputError:
     return OutputError(f"{output} cannot be written ({error.strerror}); choose another folder.")
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What to do with what is there already: replace it, go on with it, or (neither) refuse."""
+
+    overwrite: bool = False
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.resume:
+            raise UsageError(
+                "--overwrite starts anew and --resume goes on with what was interrupted; "
+                "choose one of them."
+            )
+
+    def is_finished(self, output: Path) -> bool:
+        """Whether nothing is left to do for an output, beside removing its checkpoint."""
+        if not self.resume or not output.exists():
+            return False
+        return not _folder(output).exists() or not _checkpoint(output).exists
+
+    @contextmanager
+    def checkpoint(self, output: Path, run: Run) -> Iterator[Checkpoint]:
+        """Give the checkpoint of an output; it is removed at the end, unless that is an exception.
+
+        Raises
+        ------
+        OutputError
+            If an interrupted job is kept there and may neither be replaced nor gone on with, or
+            another command makes the output.
+        CheckpointError
+            If what is there is no checkpoint.
+        """
+        with reserved(output):
+            checkpoint = _checkpoint(output, run, anew=self.overwrite)
+            if checkpoint.exists and not self.resume and not self.overwrite:
+                raise OutputError(
+                    f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
+                    "or --overwrite to start anew."
+                )
+            if self.resume and not checkpoint.exists:
+                run.note(f"There is nothing to resume for {output.name}; it is started anew.")
+            new = not checkpoint.exists
+            try:
+                yield checkpoint
+            except CheckpointError:  # says itself what can be done
+                raise
+            except BaseException as error:
+                hopeless = isinstance(error, TooFewPatchesError)  # the same again would fail again
+                told = isinstance(error, CoreError | OSError | MemoryError)
+                if hopeless or (new and told and not checkpoint.begun):
+                    checkpoint.remove()
+                elif checkpoint.exists:
+                    run.note(
+                        f"{checkpoint.folder} keeps what was done so far; --resume goes on with it."
+                    )
+                raise
+            checkpoint.finish()
+
+
+def _checkpoint(output: Path, run: Run = SILENT, *, anew: bool = False) -> Checkpoint:
+    """Give the checkpoint of an output; what is left of one that is finished is removed."""
+    from training_core.compute.checkpoint import Checkpoint  # only now, since it loads torch
+
+    checkpoint = Checkpoint(_folder(output), run=run, anew=anew)
+    checkpoint.refuse_links()
+    if checkpoint.finished:
+        checkpoint.remove()
+    return checkpoint
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(output.name + CHECKPOINT)

@@ -141,9 +141,9 @@ class Checkpoint:
 
     def finish(self) -> None:
         """Remove everything, since the result is safe; a kill in between does not hide that."""
-        if self.folder is not None and self.exists:
+        if self.exists:
             with suppress(OSError):
-                (self.folder / f"{FINISHED}{PART}").touch()
+                self.file(FINISHED).touch()
         self.remove()
 
     def remove(self) -> None:
@@ -176,6 +176,10 @@ class Checkpoint:
                 f"{odd} is a link or no file of a checkpoint, so it is not used; remove it."
             )
 
+    def file(self, name: str, ending: str = PART) -> Path:
+        """Name the file of a part, in a checkpoint that has a folder."""
+        return (self.folder or Path()) / f"{name}{ending}"
+
     def _files(self) -> list[Path]:
         if self.folder is None or not self.folder.is_dir():
             return []
@@ -183,8 +187,8 @@ class Checkpoint:
 
     def read(self, name: str) -> State | None:
         """Read a part; None, with a note where it is damaged, if there is none of this job."""
-        path = (self.folder or Path()) / f"{name}{PART}"
-        if self.folder is None or not path.exists() or not _is_real(path, S_ISREG):
+        path = self.file(name)
+        if path not in self._files() or not _is_real(path, S_ISREG):
             return None
         try:
             return read_state(path, self._fingerprint(name))
@@ -209,10 +213,10 @@ class Checkpoint:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if pixels is not None:
-                pixels(self.folder / f"{name}{PIXELS}")
-            write_state(self.folder / f"{JOB}{PART}", job)
+                pixels(self.file(name, PIXELS))
+            write_state(self.file(JOB), job)
             if name != JOB:
-                write_state(self.folder / f"{name}{PART}", state, self._fingerprint(name))
+                write_state(self.file(name), state, self._fingerprint(name))
         except UNWRITABLE as error:
             self.working = False
             self.run.note(
@@ -265,13 +269,13 @@ class Part:
     @property
     def pixels_path(self) -> Path:
         """Where `pixels` of `save` writes to, in a checkpoint that has a folder."""
-        return (self.checkpoint.folder or Path()) / f"{self.name}{PIXELS}"
+        return self.checkpoint.file(self.name, PIXELS)
 
     def drop(self) -> None:
         """Remove what nothing needs any more; not on a full disk, which has not what comes next."""
-        if self.checkpoint.folder is not None and self.checkpoint.working:
+        if self.checkpoint.working:
             with suppress(OSError):  # at worst it lies there until the whole folder is removed
-                (self.checkpoint.folder / f"{self.name}{PART}").unlink(missing_ok=True)
+                self.checkpoint.file(self.name).unlink(missing_ok=True)
 
     def check(
         self,

@@ -1,4 +1,4 @@
-"""Where to compute, trusted only after a real convolution, and in which precision."""
+"""Where to compute, trusted only after a real convolution; how precisely, in how large pieces."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ import gc
 import os
 import platform
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from math import isqrt
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
+from training_core.errors import SettingsError
+from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run
 
-from .memory import free_memory, give_memory_back, keep_memory
+from .memory import free_memory, give_memory_back, keep_memory, out_of_memory
+
+Result = TypeVar("Result")
+Layers = NDArray[np.float32]
 
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
-# What PyTorch's allocators, cuBLAS and cuDNN say when they get no memory.
-NO_MEMORY = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "bad_alloc",
-    "ALLOC_FAILED",
-)
+SMALLEST_TILE_PX = 32
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
 
@@ -99,10 +100,8 @@ def limit_threads() -> int:
 
     An OMP_NUM_THREADS of the user stands.
     """
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    mine = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))  # Linux has it
+    cores = len(mine(0))
     chosen = os.environ.get("OMP_NUM_THREADS", "")
     threads = int(chosen) if chosen.isdecimal() and int(chosen) else max(cores - (cores > 2), 1)
     torch.set_num_threads(threads)
@@ -116,11 +115,17 @@ def free_bytes(device: torch.device) -> int:
     return free_memory()
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory is used up, on whichever device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+def fit(attempt: Callable[[], Result], shrink: Callable[[], None], device: torch.device) -> Result:
+    """Give what `attempt` gives; whenever the memory runs out, `shrink` it and attempt it again."""
+    while True:
+        try:
+            return attempt()
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        # Here, where the exception no longer holds the failed tensors.
+        release_memory(device)
+        shrink()
 
 
 def release_memory(device: torch.device) -> None:
@@ -144,6 +149,56 @@ def tile_size(device: torch.device, halo_px: int, channels: int = 64) -> int:
     return max(64, min(largest, fits) // 32 * 32)
 
 
+class TilePieces:
+    """Works on places of a frame, in pieces of half the side each time the memory runs out.
+
+    Parameters
+    ----------
+    grid_px
+        Pieces begin on multiples of this within a place, so that they do not show in the result.
+    """
+
+    def __init__(self, device: torch.device, grid_px: int, run: Run) -> None:
+        self.device, self.grid_px, self.run = device, grid_px, run
+        self.side = 0  # of a piece; 0 while places are worked on whole
+
+    def work(self, place: PatchLocation, make: Callable[[PatchLocation], Layers]) -> Layers:
+        """Call `make` with the place or its pieces; give its (layers, height, width), joined.
+
+        Raises
+        ------
+        SettingsError
+            If not even the smallest pieces fit.
+        """
+        return fit(lambda: self._joined(place, make), lambda: self._halve(place), self.device)
+
+    def _joined(self, place: PatchLocation, make: Callable[[PatchLocation], Layers]) -> Layers:
+        largest = max(place.height, place.width)
+        if not 0 < self.side < largest:
+            return make(place)
+        inner = tiles((place.height, place.width), self.side)
+        made = [
+            make(PatchLocation(place.top + p.top, place.left + p.left, p.height, p.width))
+            for p in inner
+        ]
+        joined = np.empty((len(made[0]), place.height, place.width), np.float32)
+        for piece, layers in zip(inner, made, strict=True):
+            joined[:, *piece.slices] = layers
+        return joined
+
+    def _halve(self, place: PatchLocation) -> None:
+        if not self.side:
+            self.run.note("The memory ran out; smaller tiles are used from now on.")
+        largest = max(place.height, place.width)
+        now = min(self.side or largest, largest)
+        self.side = now // 2 // self.grid_px * self.grid_px
+        if self.side < SMALLEST_TILE_PX:
+            raise SettingsError(
+                f"The memory ({self.device.type}) is too small even for tiles of {now} px; close "
+                "other programs or choose another device."
+            )
+
+
 def native_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; emulated, it is up to 19 times slower."""
     if device.type == "cuda":
@@ -164,17 +219,14 @@ def mixed(device: torch.device, *, wanted: bool = True) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=usable)
 
 
-@contextmanager
-def reproducible(device: torch.device, *, fast: bool) -> Iterator[None]:
+def reproducible(device: torch.device, *, fast: bool) -> AbstractContextManager[None]:
     """Let training on a GPU give the same numbers every time; convolve in TF32 only if `fast`.
 
     TF32 rounds the factors of float32 convolutions to 10 bits and is several times as fast.
     cuDNN's settings hold for the process; they are as before afterwards.
     """
     if device.type != "cuda":
-        yield
-        return
-    with torch.backends.cudnn.flags(
+        return nullcontext()
+    return torch.backends.cudnn.flags(
         enabled=True, benchmark=False, deterministic=True, allow_tf32=fast
-    ):
-        yield
+    )

@@ -12,6 +12,15 @@ from pathlib import Path
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MOST_ARENAS = -1, -3, -8  # of mallopt, in malloc.h
 LARGEST = 2**31 - 1
+# The names of errors, and what PyTorch's allocators, cuBLAS and cuDNN say when they get no memory.
+NO_MEMORY = (
+    "MemoryError",
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "ALLOC_FAILED",
+)
 USUAL_MEMORY = 8 * 2**30  # where the system does not say
 GROUPS, MINE = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")  # containers and batch jobs
 
@@ -77,6 +86,13 @@ def give_memory_back() -> None:
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the memory is used up, on whichever device."""
+    said = f"{type(error).__name__}: {error}"
+    known = isinstance(error, MemoryError | RuntimeError)
+    return known and any(words in said for words in NO_MEMORY)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,7 @@ from torch.nn import functional
 from training_core.errors import SettingsError
 from training_core.run import SILENT, Run
 
-from .device import mixed, out_of_memory, release_memory
-
-Result = TypeVar("Result")
+from .device import Result, fit, mixed
 
 
 class Parts:
@@ -33,16 +31,9 @@ class Parts:
         SettingsError
             If not even one crop of the batch fits.
         """
-        while True:
-            try:
-                return work(self.count)
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-            self._double(batch)  # here, where the exception no longer holds the failed tensors
+        return fit(lambda: work(self.count), lambda: self._double(batch), self.device)
 
     def _double(self, batch: int) -> None:
-        release_memory(self.device)
         if self.count >= batch:
             raise SettingsError(
                 f"A single crop does not fit into the memory ({self.device.type}); close other "

@@ -81,10 +81,12 @@ def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:
 
     A dict becomes pairs, since JSON would turn a key that is a number into text.
     """
-    if isinstance(value, torch.Tensor):
-        return _put_aside("tensor", value.detach().cpu(), tensors)
-    if isinstance(value, np.ndarray):
-        return _put_aside("array", torch.from_numpy(np.array(value)), tensors)
+    if isinstance(value, Tensor | np.ndarray):
+        kind, name = "tensor" if isinstance(value, Tensor) else "array", str(len(tensors))
+        tensor = value.detach().cpu() if isinstance(value, Tensor) else torch.tensor(value)
+        # Cloned: two tensors of a file must not share their memory.
+        tensors[name] = tensor.clone(memory_format=torch.contiguous_format)
+        return [kind, name]
     if isinstance(value, dict):
         return ["dict", *([key, _outline(item, tensors)] for key, item in value.items())]
     if isinstance(value, list | tuple):
@@ -93,13 +95,6 @@ def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a checkpoint cannot keep {type(value).__name__}")
-
-
-def _put_aside(kind: str, tensor: Tensor, tensors: dict[str, Tensor]) -> list[str]:
-    name = str(len(tensors))
-    # Cloned: two tensors of a file must not share their memory.
-    tensors[name] = tensor.clone(memory_format=torch.contiguous_format)
-    return [kind, name]
 
 
 def _filled(outline: Any, tensors: Mapping[str, Tensor]) -> Any:

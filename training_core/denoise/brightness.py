@@ -76,7 +76,7 @@ def _cut_in_the_dark(recorded: RecordedNoise) -> bool:
     """Whether noise was cut off at the low end."""
     noise, lowest = recorded.noise, recorded.recording.lowest
     stabiliser = noise.stabiliser
-    if noise.ends_by_itself:
+    if noise.of_few_photons:
         return False
     if not np.isfinite(lowest) or not stabiliser.gain:
         return bool(np.isfinite(lowest))

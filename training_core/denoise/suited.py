@@ -14,9 +14,8 @@ import numpy as np
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.clipping import UNTOUCHED
-from training_core.noise.even_windows import TINY
 from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
-from training_core.noise.strength_curve import NoiseCurve
+from training_core.noise.strength_curve import TINY, NoiseCurve
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, centre, sampled_frames
 from training_core.unmeasured import seen_frames

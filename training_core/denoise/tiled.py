@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, Part, State
-from training_core.compute.device import tile_size
+from training_core.compute.device import TilePieces, tile_size
 from training_core.compute.memory import give_memory_back
-from training_core.compute.tiles import TilePieces
 from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import FrameLevels, is_ct
 from training_core.place import PatchLocation, tiles

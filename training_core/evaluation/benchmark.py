@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
 from training_core.compute.device import choose_device, describe_device
 from training_core.errors import CheckpointError, CoreError
-from training_core.evaluation.scores import flat_residual
 from training_core.pipeline import train
-from training_core.run import SILENT, Run, Stage
+from training_core.run import SILENT, Event, Run, Stage
 from training_core.settings import Settings, preset
-from training_core.stack import Stack
-from training_core.training.report import Learned
+from training_core.stack import Values
 from training_core.wording import duration
 
 from .contenders import (
@@ -29,13 +29,14 @@ from .contenders import (
     classical_contenders,
     g2g_contenders,
 )
-from .dataset import EvaluationSet
-from .datasets import load_table
+from .datasets import EvaluationSet, load_table
+from .protocols import Protocol
 from .published_tables import Kind, Table
-from .runner import PartOfRun, Tryout
-from .scores import Report, known_rows
+from .scores import Cell, Example, Mean, Report, Row, flat_residual, known_rows, measure_bias
 
 ALL_ROWS = 4.0  # all methods together take about so many times as long as the final result alone
+EXAMPLES = 3
+MOST_AT_ONCE = 8  # images, for the memory they take
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,15 @@ def evaluate(
     }
     first = next(iter(sets.values()))
     trials = choose_trials(sets, request)
-    job = _Job(run, sum(trial.values.size for trial in trials), checkpoint)
-    contenders, card = _contenders(request, first, job)
+    job = _Job(run, sum(trial.values.size for trial in trials))
+    contenders, card = _contenders(request, first, job, checkpoint)
     device = choose_device(request.settings.device)
-    tryout = Tryout(contenders, trials, {name: s.protocol for name, s in sets.items()})
-    tryout.go_through(device, job)
+    protocols = {name: found.protocol for name, found in sets.items()}
+    rows, examples = try_out(contenders, trials, protocols, device, job)
     return Report(
         table=request.table,
-        protocols=tuple(s.protocol for s in sets.values()),
-        rows=(*tryout.rows(), *known_rows(request.table, request.protocols)),
+        protocols=tuple(protocols.values()),
+        rows=(*rows, *known_rows(request.table, request.protocols)),
         images=tuple(trial.name for trial in trials if first.protocol.name in trial.references),
         available=len(first.tests),
         notes=tuple(dict.fromkeys(s.note for s in sets.values())),
@@ -128,7 +129,7 @@ def evaluate(
         card=card,
         device=describe_device(device),
         seconds=time.monotonic() - started,
-        examples=tuple(tryout.examples()),
+        examples=tuple(examples),
     )
 
 
@@ -140,21 +141,18 @@ def choose_trials(sets: Mapping[str, EvaluationSet], request: Request) -> list[C
     count = min(map(len, tests.values()))
     wanted = min(request.limit or count, count)
     for index in np.linspace(0, count - 1, wanted).round().astype(int):
-        here: list[Contest] = []
+        here: dict[bytes, Contest] = {}
         for protocol, found in tests.items():
             test = found[index]
             noisy = test.noisy.with_pixels(np.asarray(test.noisy.pixels, np.float32))
-            same = [t for t in here if np.array_equal(t.noisy.pixels, noisy.pixels)]
-            earlier = dict(same[0].references) if same else {}
-            here = [t for t in here if t not in same]
-            references = {**earlier, protocol: test.clean}
-            here.append(Contest(test.name, noisy, references, request.table.kind))
-        trials += here
+            trial = Contest(test.name, noisy, {}, request.table.kind)
+            here.setdefault(noisy.pixels.tobytes(), trial).references[protocol] = test.clean
+        trials += here.values()
     return trials
 
 
 def _contenders(
-    request: Request, learned_from: EvaluationSet, job: _Job
+    request: Request, learned_from: EvaluationSet, job: _Job, checkpoint: Checkpoint
 ) -> tuple[list[Contender], dict[str, Any]]:
     """Give the methods to try, G2G trained, and the story of its training."""
     kind = request.table.kind
@@ -164,7 +162,10 @@ def _contenders(
     card: dict[str, Any] = {}
     if {"g2g", "first-estimate", "oracle"} & set(request.methods):
         try:
-            learned = job.train(learned_from.train, request.settings)
+            job.learned_from = sum(stack.pixels.size for stack in learned_from.train)
+            before = time.process_time()
+            learned = train(learned_from.train, request.settings, run=job, checkpoint=checkpoint)
+            core_seconds = time.process_time() - before  # over all threads
         except CheckpointError:  # says itself what can be done
             raise
         except CoreError as error:  # the other rows are worth having without it
@@ -173,37 +174,165 @@ def _contenders(
             contenders.append(Contender("g2g", label, str(error), None))
         else:
             left = flat_residual(learned.denoiser, request.settings.seed)
-            told = {"flat_residual": left, "core_seconds": job.core_seconds}
+            told = {"flat_residual": left, "core_seconds": core_seconds}
             card = {**learned.denoiser.card, **told}
             contenders += g2g_contenders(learned)
     return [c for c in contenders if c.method in request.methods], card
 
 
+class PartOfRun(Run):
+    """A part of another run, which alone is cancelled and finished early; silent by itself."""
+
+    def __init__(self, whole: Run, on_event: Callable[[Event], None] = SILENT.emit) -> None:
+        super().__init__(on_event)
+        self._whole = whole
+
+    @property
+    def finish_early(self) -> bool:
+        """Whether the whole run is to finish early."""
+        return self._whole.finish_early
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the whole run is cancelled."""
+        self._whole.check()
+
+
 class _Job(PartOfRun):
     """The whole evaluation: keeps the time after the training in the training's plan.
 
-    `tested_on` is how many pixels all methods will be tried on.
+    `tested_on` and `learned_from` are how many pixels all methods are tried on and G2G learns from.
     """
 
-    def __init__(self, whole: Run, tested_on: int, checkpoint: Checkpoint = NO_CHECKPOINT) -> None:
+    def __init__(self, whole: Run, tested_on: int) -> None:
         super().__init__(whole, whole.emit)
-        self._checkpoint = checkpoint
-        self._tested_on, self._learned_from = tested_on, tested_on
-        self.core_seconds = 0.0  # of training, over all threads; of an earlier process not
-
-    def train(self, stacks: Sequence[Stack], settings: Settings) -> Learned:
-        """Train as part of this job."""
-        self._learned_from = sum(s.frame_count * int(np.prod(s.frame_shape)) for s in stacks)
-        before = time.process_time()
-        learned = train(stacks, settings, run=self, checkpoint=self._checkpoint)
-        self.core_seconds = time.process_time() - before
-        return learned
+        self.tested_on = self.learned_from = tested_on
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         """State how long the stages take, and say it: paper mode takes weeks on a processor."""
         training: dict[Stage, float] = dict(seconds)
         denoising = training.pop(Stage.DENOISE, 0.0)  # the training images, which nobody wants
-        later = ALL_ROWS * denoising * self._tested_on / self._learned_from
+        later = ALL_ROWS * denoising * self.tested_on / self.learned_from
         expected = f"about {duration(sum(training.values()))}"
         self.note(f"Training takes {expected} here, evaluating about {duration(later)}.")
         super().plan({**training, Stage.EVALUATE: later})
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """What became of a contender on a trial; its image where that is drawn."""
+
+    seconds: float
+    cells: list[Cell]
+    image: Values | None
+
+
+def try_out(
+    contenders: Sequence[Contender],
+    trials: Sequence[Contest],
+    protocols: Mapping[str, Protocol],
+    device: torch.device,
+    run: Run = SILENT,
+) -> tuple[list[Row], list[Example]]:
+    """Try all contenders on all trials.
+
+    Parameters
+    ----------
+    protocols
+        By name; trials of the first one, spread over the set, are given as examples.
+
+    Returns
+    -------
+    tuple
+        A row for each contender: an empty one where it fails on an image, since a mean over the
+        others would not compare. And a few images in full.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled.
+    """
+    seen = [trial for trial in trials if next(iter(protocols)) in trial.references]
+    places = np.unique(np.linspace(0, len(seen) - 1, EXAMPLES).round().astype(int))
+    drawn = [seen[place] for place in places]
+    failures: dict[int, str] = {}  # reasons by the contender's number
+
+    def attempt(number: int, trial: Contest) -> _Tried | None:
+        run.check()
+        apply = contenders[number].apply
+        if apply is None or number in failures:
+            return None
+        started = time.monotonic()
+        try:
+            image = apply(trial, PartOfRun(run))
+        except (CoreError, ValueError) as error:
+            failures[number] = f"It failed on {trial.name}: {error}"
+            return None
+        seconds = time.monotonic() - started
+        cells = list(_scored(trial, image, protocols))
+        return _Tried(seconds, cells, image if trial in drawn else None)
+
+    pairs = [(number, trial) for trial in trials for number in range(len(contenders))]
+    run.start(Stage.EVALUATE, len(pairs))
+    tried = dict(zip(pairs, _all_of(attempt, pairs, device, run), strict=True))
+    rows = []
+    for number, contender in enumerate(contenders):
+        made = [one for trial in trials if (one := tried[number, trial])]
+        if number in failures:
+            run.note(f"{contender.label} has no row. {failures[number]}", warning=True)
+            contender, made = replace(contender, how=failures[number]), []
+        seconds = sum(one.seconds for one in made) / max(len(made), 1)
+        rows.append(measured_row(contender, [cell for one in made for cell in one.cells], seconds))
+    run.finish(Stage.EVALUATE)
+    examples = []
+    for trial in drawn:
+        found = ((contender.label, tried[n, trial]) for n, contender in enumerate(contenders))
+        images = {label: one.image for label, one in found if one and one.image is not None}
+        if images:
+            examples.append(Example(trial.name, trial.references, images))
+    return rows, examples
+
+
+def _all_of(
+    attempt: Callable[[int, Contest], _Tried | None],
+    pairs: Sequence[tuple[int, Contest]],
+    device: torch.device,
+    run: Run,
+) -> list[_Tried | None]:
+    """Attempt all, on a processor several at once, since most filters use one core."""
+    threads = torch.get_num_threads()
+    workers = min(threads, MOST_AT_ONCE) if device.type == "cpu" else 1
+    torch.set_num_threads(max(1, threads // workers))
+    pool = ThreadPoolExecutor(workers)
+    try:
+        futures = [pool.submit(attempt, *pair) for pair in pairs]
+        for done, future in enumerate(as_completed(futures), 1):
+            run.check()
+            future.result()  # raises what was raised over there
+            run.progress(Stage.EVALUATE, done, len(pairs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+    return [future.result() for future in futures]
+
+
+def _scored(trial: Contest, image: Values, protocols: Mapping[str, Protocol]) -> Iterator[Cell]:
+    for name, clean in trial.references.items():
+        score = protocols[name].score(image, clean)
+        bias = measure_bias(trial.values, image, clean)
+        yield Cell(trial.name, name, score.psnr, score.ssim, bias)
+
+
+def measured_row(contender: Contender, cells: Sequence[Cell], seconds: float) -> Row:
+    """Give the row of a contender that has been through all images, or could not be tried."""
+    protocols = dict.fromkeys(cell.protocol for cell in cells)
+    return Row(
+        contender.method,
+        contender.label,
+        "measured",
+        contender.how,
+        {name: Mean.of([c for c in cells if c.protocol == name]) for name in protocols},
+        tuple(cells),
+        contender.sees_reference,
+        seconds if cells else None,
+        contender.competes,
+    )

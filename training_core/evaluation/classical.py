@@ -19,12 +19,11 @@ from scipy.optimize import minimize_scalar
 from skimage import restoration
 
 from training_core.noise.anscombe import fit_stabiliser
+from training_core.quality.measures import Window
 from training_core.quality.noise_level import estimate_noise_sigma
 from training_core.stack import Stack, Values
 
 from .published_tables import Kind
-
-Window = tuple[float, float]
 
 ANY_VALUE = (-np.inf, np.inf)
 WIDEST_BLUR_PX = 12.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -19,7 +19,7 @@ from training_core.denoise.tiled import denoise, kept_share
 from training_core.errors import ModelError
 from training_core.networks.published import DnCNN
 from training_core.run import Run
-from training_core.stack import Stack, Values, cast_like
+from training_core.stack import Stack, Values
 from training_core.training.dncnn_b import load_dncnn_b
 from training_core.training.first_estimate import estimator_of
 from training_core.training.noisier2noise import NAME as NOISIER2NOISE
@@ -53,7 +53,7 @@ class Contest:
 
     name: str
     noisy: Stack
-    references: Mapping[str, Values]
+    references: dict[str, Values]
     kind: Kind
 
     @cached_property
@@ -143,21 +143,18 @@ def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
     """Give DnCNN-B as published, and for micrographs and CT also as this program applies it."""
     scale = "-1000 HU is 0 to it and 1000 HU 1" if kind == "ct" else "black 0, white 1"
     how = f"The bundled blind network, trained with clean photographs; {scale}."
+    fitted = "The same network after the noise was measured blind and made even (first look)."
     try:
         network = load_dncnn_b(device)
     except ModelError:
         return [Contender("dncnn-b", "DnCNN-B", "Weights missing.", None)]
+
+    def look(trial: Contest, run: Run) -> Values:
+        return _values(first_look.look(trial.noisy, device=device.type, run=run))
+
     made = [Contender("dncnn-b", "DnCNN-B", how, lambda t, run: _bundled(network, t))]
     if kind != "natural":
-        fitted = "The same network after the noise was measured blind and made even (first look)."
-        made.append(
-            Contender(
-                "dncnn-b",
-                "DnCNN-B, first look",
-                fitted,
-                lambda t, run: _values(first_look.look(t.noisy, device=device.type, run=run)),
-            )
-        )
+        made.append(Contender("dncnn-b", "DnCNN-B, first look", fitted, look))
     return made
 
 
@@ -181,7 +178,10 @@ def g2g_contenders(learned: Learned) -> Iterator[Contender]:
     for number in sorted(history):
         marks = ["chosen blind"] * (number == chosen) + ["last"] * (number == last)
         which = f"round {number} ({', '.join(marks)})" if marks else f"round {number}"
-        how = _round(number, settings.denoiser.first_estimate)
+        how = f"The network alone after round {number}."
+        if not number:
+            g2 = settings.denoiser.first_estimate == "g2"
+            how = "Generator g2." if g2 else "The network before training."
         apply = _by(_alone(denoiser, history[number]))
         yield Contender("g2g", f"{name}, {which}", how, apply, competes=bool(marks))
     if settings.denoiser.collaborate:
@@ -194,19 +194,8 @@ def g2g_contenders(learned: Learned) -> Iterator[Contender]:
     yield Contender("g2g", f"{name}, result", how, _by(denoiser))
 
 
-def _round(number: int, first: str) -> str:
-    if number:
-        return f"The network alone after round {number}."
-    return "Generator g2." if first == "g2" else "The network before training."
-
-
 def _by(denoiser: Denoiser) -> Callable[[Contest, Run], Values]:
-    return lambda trial, run: _values(_as_file(trial.noisy, denoiser, run))
-
-
-def _as_file(noisy: Stack, denoiser: Denoiser, run: Run) -> Stack:
-    """Denoise as a file of the same data type would hold it."""
-    return cast_like(denoise(noisy, denoiser, run=run), noisy)
+    return lambda trial, run: _values(denoise(trial.noisy, denoiser, run=run))
 
 
 def _values(stack: Stack) -> Values:
@@ -247,7 +236,6 @@ def _estimated(learned: Learned, trial: Contest, run: Run) -> Values:
     noisy = Region(stabilised, channel)
     made = (learned.first_estimate or estimator_of(denoiser, [noisy], run))(noisy)
     values: Values = stabiliser.inverse(made.cpu().numpy()) / gain
-    share = kept_share(
-        denoiser.settings.denoiser, trial.noisy, channel
-    )  # as in every other row of ours
+    # As in every other row of ours.
+    share = kept_share(denoiser.settings.denoiser, trial.noisy, channel)
     return values + share * (trial.values - values)

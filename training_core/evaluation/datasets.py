@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,30 +14,62 @@ from training_core.errors import InputError
 from training_core.io.pictures import LUMINANCE, read_picture
 from training_core.io.readers import open_stack
 from training_core.noise.synthetic import published_gray, published_noise
-from training_core.stack import Stack
+from training_core.stack import Pixels, Stack, Values
 
-from . import author_files as author_layout
-from .author_files import Found, read_scenes
-from .dataset import (
-    EvaluationSet,
-    Scene,
+from .protocols import Protocol, protocol_for
+from .published_tables import Table
+from .set_files import (
+    RawFrames,
     TestImage,
+    dose_training,
+    doses,
     find_folder,
     pictures_in,
     read_gray,
+    read_raw_frames,
     stacks_of,
+    wide_field,
+    wide_field_training,
 )
-from .protocols import Protocol, protocol_for
-from .published_tables import TABLES, Table
 
-__all__ = ["TABLES", "EvaluationSet", "Table", "TestImage", "load_table"]
+Learn = Callable[[], list[Stack]]
 
-TESTS_PER_SCENE = 4  # as in the published test set
+TESTS_PER_FIELD = 4  # as in the published test set
 TEST_NOISE, TRAINING_NOISE = 0, 1
 PUBLISHED_GRAY = "grey = .299 R + .587 G + .144 B, unrounded, portraits turned to landscape"
 USUAL_GRAY = "the usual 8-bit grey"
 WHITE = 255.0  # of the photographs, whose noise makes them float32
 PUBLISHED_INPUT_HU = (-1000, 3000)  # attenuation 0 to 0.8 / cm, clipped at twice white
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """A benchmark as it is run.
+
+    Attributes
+    ----------
+    learn
+        Reads or makes `train`.
+    tests
+        The images to denoise and to score.
+    protocol
+        How to score them.
+    note
+        Which files, how many images, and what differs from the published set, in sentences.
+    """
+
+    learn: Learn
+    tests: tuple[TestImage, ...]
+    protocol: Protocol
+    note: str
+
+    @cached_property
+    def train(self) -> list[Stack]:
+        """Noisy images only; the frames of a stack share their size and the kind of their noise.
+
+        Read when they are first asked for: they can be ten times larger than the tests.
+        """
+        return self.learn()
 
 
 def load_table(table: Table, data: Path, protocol: str, *, seed: int = 0) -> EvaluationSet:
@@ -67,11 +100,11 @@ def load_table(table: Table, data: Path, protocol: str, *, seed: int = 0) -> Eva
         raise InputError(f"There is no data folder {data}; give the folder of the benchmark sets.")
     if table.kind == "natural":
         return _natural(table, data, scoring, seed)
+    if table.kind == "ct":
+        return _ct(table, data, scoring)
     if table.column.startswith("w2s"):
         return _w2s(table, data, scoring)
-    if table.kind == "micrograph":
-        return _micrographs(table, data, scoring)
-    return _ct(table, data, scoring)
+    return _micrographs(table, data, scoring)
 
 
 def _natural(table: Table, data: Path, scoring: Protocol, seed: int) -> EvaluationSet:
@@ -83,9 +116,8 @@ def _natural(table: Table, data: Path, scoring: Protocol, seed: int) -> Evaluati
     tests = []
     for index, path in enumerate(pictures_in(folder)):
         clean = _gray(path, published)
-        noise = published_noise(table.column, clean.shape, (seed, TEST_NOISE, index))
-        noisy = Stack((clean + noise).astype(np.float32), "YX", white=WHITE)
-        tests.append(TestImage(path.stem, noisy, clean))
+        noisy = _noisy(clean, table.column, (seed, TEST_NOISE, index))
+        tests.append(TestImage(path.stem, Stack(noisy, "YX", white=WHITE), clean))
     note = (
         f"{len(tests)} test images of {folder} ({PUBLISHED_GRAY if published else USUAL_GRAY}); "
         f"{len(training)} images of {bsd400} ({USUAL_GRAY}) to learn from, with noise of their "
@@ -96,15 +128,21 @@ def _natural(table: Table, data: Path, scoring: Protocol, seed: int) -> Evaluati
 
 
 def _noisy_training(paths: list[Path], column: str, seed: int) -> list[Stack]:
-    noisy = []
-    for index, path in enumerate(paths):
-        gray = read_gray(path)
-        noise = published_noise(column, gray.shape, (seed, TRAINING_NOISE, index))
-        noisy.append((gray + noise).astype(np.float32))
-    return stacks_of(noisy, WHITE)
+    frames = [
+        _noisy(read_gray(path), column, (seed, TRAINING_NOISE, index))
+        for index, path in enumerate(paths)
+    ]
+    return stacks_of(frames, WHITE)
 
 
-def _gray(path: Path, published: bool) -> NDArray[np.float64]:
+def _noisy(gray: Pixels, column: str, seed: tuple[int, ...]) -> NDArray[np.float32]:
+    noisy: NDArray[np.float32] = (gray + published_noise(column, gray.shape, seed)).astype(
+        np.float32
+    )
+    return noisy
+
+
+def _gray(path: Path, published: bool) -> Values:
     pixels = read_picture(path).pixels
     if pixels.ndim == 2 and not published:
         return pixels.astype(np.float64)
@@ -114,55 +152,47 @@ def _gray(path: Path, published: bool) -> NDArray[np.float64]:
             "colour images into cbsd68, or choose the sane protocol."
         )
     rgb = np.moveaxis(pixels, 0, -1)
-    if published:
-        return published_gray(rgb)
-    gray: NDArray[np.float64] = np.rint(rgb @ np.array(LUMINANCE))
-    return gray
+    return published_gray(rgb) if published else np.rint(rgb @ np.array(LUMINANCE))
 
 
 def _micrographs(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
-    folder = data / author_layout.MICROGRAPHS
+    learn: Learn
+    folder = data / "Real_FM_images"
     if table.column.startswith("WF") and folder.is_dir():
-        scenes = author_layout.wide_field(folder, table.average)
-        learn = partial(author_layout.wide_field_training, folder, table.average)
+        tests = wide_field(folder, table.average)
+        learn = partial(wide_field_training, folder, table.average)
         note = "Tested on field 19, learned from the other fields."
     else:
         folder = find_folder(data, ("fmd",), "The set FMD")
-        found = _raw_frames(table, folder)
-        scenes = [scene for one in found.values() for scene in one.scenes]
-        learn = partial(_themselves, found)
-        note = _left_out(table, found)
-    tests = tuple(test for scene in scenes for test in scene.tests(TESTS_PER_SCENE))
-    return EvaluationSet(learn, tests, scoring, f"{_count(tests, folder)} {note}")
+        found = read_raw_frames(folder, table.types, table.average)
+        if not found.fields:
+            raise InputError(_none_of(table, folder, found.too_few))
+        tests = [test for field in found.fields for test in field[:TESTS_PER_FIELD]]
+        # Images of their own, never a series in time.
+        noisy = [test.noisy for field in found.fields for test in field]
+        learn = partial(list, noisy)
+        note = _left_out(table, found, len(noisy))
+    return EvaluationSet(learn, tuple(tests), scoring, f"{_count(tests, folder)} {note}")
 
 
-def _raw_frames(table: Table, fmd: Path) -> dict[str, Found]:
-    found = {name: read_scenes(fmd, name, table.average) for name in table.types}
-    if any(one.scenes for one in found.values()):
-        return found
-    too_few = ", ".join(field for one in found.values() for field in one.too_few)
-    has = f"in {fmd} there are only: {too_few}" if too_few else f"there are none in {fmd}"
-    raise InputError(
+def _none_of(table: Table, fmd: Path, too_few: list[str]) -> str:
+    has = (
+        f"in {fmd} there are only: {', '.join(too_few)}" if too_few else f"there are none in {fmd}"
+    )
+    return (
         f"{table.name} needs {table.average} or more different raw frames of a field of "
         f"{' or '.join(table.types)}, but {has}; put more into TYPE/raw/FIELD there."
     )
 
 
-def _themselves(found: dict[str, Found]) -> list[Stack]:
-    """Give a stack for each frame: they are images of their own, never a series in time."""
-    scenes = [scene for one in found.values() for scene in one.scenes]
-    return [Stack(frame, "YX") for scene in scenes for frame in scene.frames.values()]
-
-
-def _left_out(table: Table, found: dict[str, Found]) -> str:
-    frames = sum(len(scene.frames) for one in found.values() for scene in one.scenes)
+def _left_out(table: Table, found: RawFrames, frames: int) -> str:
     notes = [f"Learned from all {frames} noisy images of these fields, the tested among them."]
     if table.published:
         notes.append("Published: four of each of three channels, learned from other fields.")
     reasons = {
-        "Left out, as it repeats an earlier frame": [n for f in found.values() for n in f.repeated],
-        "Left out, with too few different frames": [n for f in found.values() for n in f.too_few],
-        "Missing": [n for n, f in found.items() if not (f.scenes or f.too_few)],
+        "Left out, as it repeats an earlier frame": found.repeated,
+        "Left out, with too few different frames": found.too_few,
+        "Missing": found.missing,
     }
     notes += [f"{reason}: {', '.join(names)}." for reason, names in reasons.items() if names]
     return " ".join(notes)
@@ -184,13 +214,13 @@ def _w2s(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
         "the full range, so no two have the same noise, and a least-squares line brings the "
         "reference to the brightness of its noisy image."
     )
-    learn: Callable[[], list[Stack]] = partial(list, [noisy])
-    return EvaluationSet(learn, (test,), scoring, f"{_count((test,), folder)} {note}")
+    learn: Learn = partial(list, [noisy])
+    return EvaluationSet(learn, (test,), scoring, f"{_count([test], folder)} {note}")
 
 
 def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
     """Build a CT set; by both protocols it is in HU."""
-    learn: Callable[[], list[Stack]]
+    learn: Learn
     if table.name == "ct-mayo":
         folder = find_folder(data, ("ct/ldct_mayo/L096",), "The Mayo patient L096")
         quarter, full = (open_stack(folder / dose) for dose in ("quarter", "full"))
@@ -203,29 +233,28 @@ def _ct(table: Table, data: Path, scoring: Protocol) -> EvaluationSet:
         learn = partial(list, [quarter])
         note = "Learned from the quarter-dose slices themselves."
     else:
-        folder = find_folder(data, (author_layout.MEDICAL,), "The CT set of the authors")
-        volumes, taken = author_layout.doses(folder, table.column)
-        learn = partial(author_layout.dose_training, folder, table.column)
+        folder = find_folder(data, ("Medical_images",), "The CT set of the authors")
+        volumes, taken = doses(folder, table.column)
+        learn = partial(dose_training, folder, table.column)
         note = f"Learned from the other 22 patients. Read from the files: {', '.join(taken)}."
     if scoring.name == "published":
         volumes = [(name, np.clip(one, *PUBLISHED_INPUT_HU), two) for name, one, two in volumes]
         learn = partial(_clipped, learn)
         note = f"{note} All noisy images clipped to [-1000, 3000] HU."
-    tests = tuple(
-        test
+    tests = [
+        TestImage.of(f"{name}_{n}", one, two, "HU")
         for name, noisy, clean in volumes
         for n, (one, two) in enumerate(zip(noisy, clean, strict=True), 1)
-        for test in Scene({f"{name}_{n}": one}, two).tests(1, "HU")
-    )
-    return EvaluationSet(learn, tests, scoring, f"{_count(tests, folder)} {note}")
+    ]
+    return EvaluationSet(learn, tuple(tests), scoring, f"{_count(tests, folder)} {note}")
 
 
-def _clipped(learn: Callable[[], list[Stack]]) -> list[Stack]:
+def _clipped(learn: Learn) -> list[Stack]:
     stacks = learn()
     for index, stack in enumerate(stacks):  # one by one: all of them twice would be gigabytes
         stacks[index] = stack.with_pixels(np.clip(stack.pixels, *PUBLISHED_INPUT_HU))
     return stacks
 
 
-def _count(tests: tuple[TestImage, ...], folder: Path) -> str:
+def _count(tests: list[TestImage], folder: Path) -> str:
     return f"{len(tests)} noisy test image{'s' * (len(tests) > 1)} of {folder}."

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from training_core.errors import SettingsError
-from training_core.quality.measures import SOFT_TISSUE_HU
+from training_core.quality.measures import SOFT_TISSUE_HU, decibels
+from training_core.stack import Image
 
 from .published_tables import Kind
 
@@ -44,9 +44,8 @@ class Protocol:
         SSIM with the Gaussian window (sigma 1.5) of Wang et al. (2004), 11 x 11 pixels; else 7 x 7
         uniform with sample covariance, the default of scikit-image.
     spread
-        SSIM takes greatest - least value of the denoised image as its range, not `high` - `low`.
-    black
-        The value that SSIM counts from.
+        SSIM counts from `low`, not from 0, and takes greatest - least value of the denoised image
+        as its range, not `high` - `low`.
     """
 
     name: str
@@ -56,14 +55,13 @@ class Protocol:
     clips: bool = False
     wang: bool = False
     spread: bool = False
-    black: float = 0.0
 
     @property
     def data_range(self) -> float:
         """The peak of the PSNR, in the units of the images."""
         return self.high - self.low
 
-    def score(self, image: NDArray[np.floating[Any]], clean: NDArray[np.floating[Any]]) -> Score:
+    def score(self, image: Image, clean: Image) -> Score:
         """Score a denoised image against its reference, both (height, width), in the same units.
 
         Height and width are at least 7 pixels, 11 where `wang` is set.
@@ -71,57 +69,58 @@ class Protocol:
         one, two = (np.asarray(a, dtype=np.float64) for a in (image, clean))
         if self.clips:
             one, two = (np.clip(a, self.low, self.high) for a in (one, two))
-        error = float(np.mean(np.square(one - two)))
-        psnr = float(10 * np.log10(self.data_range**2 / error)) if error > 0 else float("inf")
+        psnr = decibels(float(np.mean(np.square(one - two))), self.data_range)
         # A flat image has no spread; the published division by it would give NaN.
-        spread = float(np.ptp(one)) if self.spread else 0.0
-        measure: Any = structural_similarity
+        spread, zero = (float(np.ptp(one)), self.low) if self.spread else (0.0, 0.0)
         window: dict[str, Any] = WANG if self.wang else UNIFORM
-        counted = (one - self.black, two - self.black)
-        return Score(psnr, float(measure(*counted, data_range=spread or self.data_range, **window)))
+        measure: Any = structural_similarity
+        ssim = measure(one - zero, two - zero, data_range=spread or self.data_range, **window)
+        return Score(psnr, float(ssim))
 
 
 PUBLISHED = Protocol(
     "published",
-    "published protocol: both images clipped to [0, 255], peak 255; SSIM in 7 x 7 uniform windows, "
-    "range = max - min of the denoised image",
+    "Published protocol: both images clipped to [0, 255], peak 255; SSIM in 7 x 7 uniform windows, "
+    "range = max - min of the denoised image.",
     clips=True,
     spread=True,
 )
 # White is an attenuation of 0.4 / cm, twice that of water at the energies of CT; black is none.
 PUBLISHED_CT = Protocol(
     "published",
-    "published protocol: both images clipped to [-1000, 1000] HU, peak 2000 HU; SSIM in 7 x 7 "
-    "uniform windows, range = max - min of the denoised image",
+    "Published protocol: both images clipped to [-1000, 1000] HU, peak 2000 HU; SSIM in 7 x 7 "
+    "uniform windows, range = max - min of the denoised image.",
     -1000.0,
     1000.0,
     clips=True,
     spread=True,
-    black=-1000.0,
 )
 SANE = Protocol(
     "sane",
-    "usual protocol: nothing clipped, peak 255; SSIM in Gaussian windows of sigma 1.5, range 255",
+    "Usual protocol: nothing clipped, peak 255; SSIM in Gaussian windows of sigma 1.5, range 255.",
     wang=True,
 )
 SANE_MICROGRAPH = Protocol(
     "sane",
-    "usual protocol: nothing clipped, peak 255; SSIM in 7 x 7 uniform windows (as in the figures "
-    "known for these images), range 255",
+    "Usual protocol: nothing clipped, peak 255; SSIM in 7 x 7 uniform windows (as in the figures "
+    "known for these images), range 255.",
 )
 SANE_CT = Protocol(
     "sane",
-    "usual protocol: both images clipped to the window [-160, 240] HU, peak 400 HU; SSIM in "
-    "Gaussian windows of sigma 1.5, range 400 HU",
+    "Usual protocol: both images clipped to the window [-160, 240] HU, peak 400 HU; SSIM in "
+    "Gaussian windows of sigma 1.5, range 400 HU.",
     *SOFT_TISSUE_HU,
     clips=True,
     wang=True,
 )
-PROTOCOLS: dict[str, Protocol] = {"published": PUBLISHED, "sane": SANE}
+PROTOCOLS: dict[str, dict[Kind, Protocol]] = {
+    "published": {"natural": PUBLISHED, "micrograph": PUBLISHED, "ct": PUBLISHED_CT},
+    "sane": {"natural": SANE, "micrograph": SANE_MICROGRAPH, "ct": SANE_CT},
+}
 
 
 def protocol_for(name: str, kind: Kind) -> Protocol:
-    """Give the protocol `name` for "natural", "micrograph" or "ct" images.
+    """Give the protocol `name` for a kind of images.
 
     Raises
     ------
@@ -130,6 +129,4 @@ def protocol_for(name: str, kind: Kind) -> Protocol:
     """
     if name not in PROTOCOLS:
         raise SettingsError(f"There is no protocol {name!r}; choose published or sane.")
-    if name == "published":
-        return PUBLISHED_CT if kind == "ct" else PUBLISHED
-    return {"micrograph": SANE_MICROGRAPH, "ct": SANE_CT}.get(kind, SANE)
+    return PROTOCOLS[name][kind]

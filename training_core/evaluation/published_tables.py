@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from training_core.settings import Settings, preset
@@ -11,92 +12,72 @@ from training_core.settings import Settings, preset
 Kind = Literal["natural", "micrograph", "ct"]
 Figures = tuple[float | None, float | None]
 
-# Column: noisy PSNR, DnCNN-B, G2G (both PSNR and SSIM), and what this program is to reach.
-COLUMNS: dict[str, tuple[float | None, Figures, Figures, Figures]] = {
-    "G15": (24.85, (31.36, 0.8821), (31.36, 0.8845), (31.90, None)),
-    "G25": (20.55, (28.83, 0.8109), (28.87, 0.8107), (29.44, None)),
-    "G30": (None, (27.98, 0.7781), (27.87, 0.7744), (28.7, None)),
-    "G50": (15.00, (25.69, 0.6681), (25.65, 0.6778), (26.55, None)),
-    "Mix15": (39.41, (39.62, 0.9749), (42.46, 0.9889), (43.5, None)),
-    "Mix25": (35.10, (37.22, 0.9607), (39.65, 0.9812), (42.0, None)),
-    "Mix30": (23.48, (30.49, 0.8620), (30.41, 0.8562), (31.1, None)),
-    "Mix50": (22.81, (30.12, 0.8521), (29.93, 0.8450), (30.7, None)),
-    "Cor15": (27.01, (30.82, 0.8997), (31.21, 0.8976), (31.8, None)),
-    "Cor25": (22.66, (27.36, 0.8233), (27.50, 0.8188), (28.3, None)),
-    "Dose25": (None, (35.50, 0.6055), (46.72, 0.9700), (47.0, None)),
-    "Dose50": (None, (38.48, 0.7440), (48.06, 0.9748), (48.5, None)),
-    "Dose75": (None, (40.09, 0.8113), (49.20, 0.9732), (49.3, None)),
-    "Dose100": (None, (41.19, 0.8513), (48.82, 0.9717), (49.8, None)),
-    "WF1": (None, (25.43, 0.3691), (32.73, 0.8157), (36.0, 0.82)),
-    "WF2": (None, (28.36, 0.5256), (32.86, 0.7806), (36.6, None)),
-    "WF4": (None, (31.32, 0.6909), (33.79, 0.8134), (37.6, None)),
-    "WF8": (None, (34.63, 0.8122), (35.22, 0.8316), (38.5, None)),
-    "WF16": (None, (37.82, 0.9121), (38.82, 0.9148), (41.0, None)),
+# Eqn (4)'s limit for paper mode is taken by the measured rule in docs/method/01; as published for
+# wide-field images where nothing else is said.
+USUAL = 0.42
+# Column: noisy PSNR, DnCNN-B, G2G (both PSNR and SSIM), what this program is to reach, strictness.
+COLUMNS: dict[str, tuple[float | None, Figures, Figures, Figures, float]] = {
+    "G15": (24.85, (31.36, 0.8821), (31.36, 0.8845), (31.90, None), 0.07),
+    "G25": (20.55, (28.83, 0.8109), (28.87, 0.8107), (29.44, None), 0.03),
+    "G30": (None, (27.98, 0.7781), (27.87, 0.7744), (28.7, None), 0.03),
+    "G50": (15.00, (25.69, 0.6681), (25.65, 0.6778), (26.55, None), 0.02),
+    "Mix15": (39.41, (39.62, 0.9749), (42.46, 0.9889), (43.5, None), 0.15),
+    "Mix25": (35.10, (37.22, 0.9607), (39.65, 0.9812), (42.0, None), 0.15),
+    "Mix30": (23.48, (30.49, 0.8620), (30.41, 0.8562), (31.1, None), 0.06),
+    "Mix50": (22.81, (30.12, 0.8521), (29.93, 0.8450), (30.7, None), 0.05),
+    "Cor15": (27.01, (30.82, 0.8997), (31.21, 0.8976), (31.8, None), 0.15),
+    "Cor25": (22.66, (27.36, 0.8233), (27.50, 0.8188), (28.3, None), 0.15),
+    "Dose25": (None, (35.50, 0.6055), (46.72, 0.9700), (47.0, None), 0.15),
+    "Dose50": (None, (38.48, 0.7440), (48.06, 0.9748), (48.5, None), 0.15),
+    "Dose75": (None, (40.09, 0.8113), (49.20, 0.9732), (49.3, None), 0.15),
+    "Dose100": (None, (41.19, 0.8513), (48.82, 0.9717), (49.8, None), 0.15),
+    "WF1": (None, (25.43, 0.3691), (32.73, 0.8157), (36.0, 0.82), USUAL),
+    "WF2": (None, (28.36, 0.5256), (32.86, 0.7806), (36.6, None), USUAL),
+    "WF4": (None, (31.32, 0.6909), (33.79, 0.8134), (37.6, None), USUAL),
+    "WF8": (None, (34.63, 0.8122), (35.22, 0.8316), (38.5, None), USUAL),
+    "WF16": (None, (37.82, 0.9121), (38.82, 0.9148), (41.0, None), USUAL),
 }
 
-# Other methods on the usual grey BSD68 files, and on the test field of FMD.
-ELSEWHERE: dict[str, dict[str, Figures]] = {
+# PSNR of other methods on the usual grey BSD68 files, and on the test field of FMD.
+ELSEWHERE: dict[str, dict[str, float]] = {
     "G25": {
-        "BM3D": (28.57, None),
-        "Noise2Void": (27.71, None),
-        "Noise2Self": (28.28, None),
-        "Noise2Score": (28.95, None),
-        "DnCNN": (29.23, None),
-        "SCUNet": (29.55, None),
+        "BM3D": 28.57,
+        "Noise2Void": 27.71,
+        "Noise2Self": 28.28,
+        "Noise2Score": 28.95,
+        "DnCNN": 29.23,
+        "SCUNet": 29.55,
     },
     "G50": {
-        "BM3D": (25.62, None),
-        "Noise2Self": (25.61, None),
-        "Noise2Score": (25.81, None),
-        "DnCNN": (26.23, None),
-        "SCUNet": (26.67, None),
+        "BM3D": 25.62,
+        "Noise2Self": 25.61,
+        "Noise2Score": 25.81,
+        "DnCNN": 26.23,
+        "SCUNet": 26.67,
     },
-    "Confocal_FISH": {
-        "FBI-Net": (32.29, None),
-        "Blind2Unblind": (32.74, None),
-        "Noise2VST": (32.88, None),
-    },
-    "TwoPhoton_MICE": {
-        "FBI-Net": (33.93, None),
-        "Blind2Unblind": (34.03, None),
-        "Noise2VST": (34.06, None),
-    },
+    "Confocal_FISH": {"FBI-Net": 32.29, "Blind2Unblind": 32.74, "Noise2VST": 32.88},
+    "TwoPhoton_MICE": {"FBI-Net": 33.93, "Blind2Unblind": 34.03, "Noise2VST": 34.06},
 }
 
-# Eqn (4)'s limit for paper mode, by the measured rule in docs/method/01; .42, as published
-# for wide-field images, where nothing is said.
-STRICTNESS = {
-    "G15": 0.07,
-    "G25": 0.03,
-    "G30": 0.03,
-    "G50": 0.02,
-    "Mix15": 0.15,
-    "Mix25": 0.15,
-    "Mix30": 0.06,
-    "Mix50": 0.05,
-    "Cor15": 0.15,
-    "Cor25": 0.15,
-    "Confocal_FISH": 0.26,
-    "Confocal_BPAE_B": 0.03,
-    "Confocal_BPAE_B_avg2": 0.04,
-    "Confocal_BPAE_B_avg4": 0.41,
-    "TwoPhoton_MICE": 0.33,
-    "TwoPhoton_BPAE_B": 0.24,
-    "Dose25": 0.15,
-    "Dose50": 0.15,
-    "Dose75": 0.15,
-    "Dose100": 0.15,
-    "L096": 0.34,
-    "w2s_0": 0.21,
-    "w2s_1": 0.13,
-    "w2s_2": 0.1,
-}
-# Px between patches: small sets need many; the authors' sets hold thousands of frames.
-STRIDE_PX = {"Dose25": 24, "Dose50": 24, "Dose75": 24, "Dose100": 24} | {
-    f"WF{n}": 8 for n in (1, 2, 4, 8, 16)
-}
+# Name, title, image type, what is to be reached on a processor by the usual protocol, strictness.
+MICROGRAPHS: tuple[tuple[str, str, str, Figures, float], ...] = (
+    ("widefield-b", "wide-field BPAE, blue", "WideField_BPAE_B", (34.6, 0.925), USUAL),
+    ("widefield-g", "wide-field BPAE, green", "WideField_BPAE_G", (33.0, 0.83), USUAL),
+    ("confocal-fish", "confocal zebrafish", "Confocal_FISH", (32.6, 0.90), 0.26),
+    ("confocal-bpae", "confocal BPAE, green", "Confocal_BPAE_G", (33.2, 0.89), USUAL),
+    ("twophoton-mice", "two-photon mouse", "TwoPhoton_MICE", (33.4, 0.925), 0.33),
+    ("twophoton-bpae", "two-photon BPAE, blue", "TwoPhoton_BPAE_B", (33.1, 0.933), 0.24),
+)
+WIDE_FIELD = ("WideField_BPAE_B", "WideField_BPAE_G", "WideField_BPAE_R")
+AVERAGES = (1, 2, 4, 8, 16)
+CONFOCAL = (0.03, 0.04, 0.41, USUAL, USUAL)  # strictness of each average
+W2S = (0.21, 0.13, 0.1)  # strictness by channel
 W2S_FIELDS = ("001", "002", "003")
-STRICTNESS_ELSEWHERE, STRIDE_ELSEWHERE_PX = 0.42, 4
+NOISES: dict[str, tuple[str, str, tuple[int, ...]]] = {
+    "gaussian": ("Gaussian noise, sigma", "G", (15, 25, 30, 50)),
+    "mixture": ("mixture noise, s", "Mix", (15, 25, 30, 50)),
+    "correlated": ("correlated noise, sigma", "Cor", (15, 25)),
+}
 
 
 @dataclass(frozen=True)
@@ -111,9 +92,8 @@ class Table:
         The short name in the published tables, such as "G25" or "WF1", or the type of image.
     kind
         "natural", "micrograph" or "ct".
-    paper
-        The published method as it must be set for this set. Eqn (4)'s strictness and stride are
-        this project's where the published are not known: docs/method/18-published-method.md.
+    strictness
+        Limit of eqn (4) in paper mode.
     published
         (PSNR, SSIM) of "noisy", "DnCNN-B" and "G2G" by the published protocol; None for a figure
         that was not given, empty for a set without a column.
@@ -131,84 +111,42 @@ class Table:
     title: str
     column: str
     kind: Kind
-    paper: Settings = field(default_factory=lambda: preset("paper"))
+    strictness: float = USUAL
     published: dict[str, Figures] = field(default_factory=dict)
     target: Figures | None = None
     elsewhere: dict[str, Figures] = field(default_factory=dict)
     types: tuple[str, ...] = ()
     average: int = 1
 
+    @property
+    def paper(self) -> Settings:
+        """The published method as it must be set: 7 rounds for wide-field, the U-Net for CT.
 
-def _paper(column: str, kind: Kind) -> Settings:
-    """Set the published method for a column: 7 rounds for wide-field, the U-Net for CT."""
-    paper = preset("paper")
-    patches = replace(
-        paper.patches,
-        strictness=STRICTNESS.get(column, STRICTNESS_ELSEWHERE),
-        stride_px=STRIDE_PX.get(column, STRIDE_ELSEWHERE_PX),
-    )
-    denoiser = replace(paper.denoiser, rounds=7 if column.startswith(("WF", "WideField")) else 3)
-    if kind == "ct":  # 30 epochs of 20 500 crops, four at a time
-        denoiser = replace(denoiser, network="unet", batch=4, steps=153_750)
-    return replace(paper, patches=patches, denoiser=denoiser)
+        Strictness and stride are this project's where the published are not known: see
+        docs/method/18-published-method.md.
+        """
+        paper = preset("paper")
+        rounds = 7 if self.column.startswith(("WF", "WideField")) else 3
+        denoiser = replace(paper.denoiser, rounds=rounds)
+        if self.kind == "ct":  # 30 epochs of 20 500 crops, four at a time
+            denoiser = replace(denoiser, network="unet", batch=4, steps=153_750)
+        # Small sets need many patches; the authors' sets hold thousands of frames.
+        stride = {"Dose": 24, "WF": 8}.get(self.column.rstrip("0123456789"), 4)
+        patches = replace(paper.patches, strictness=self.strictness, stride_px=stride)
+        return replace(paper, patches=patches, denoiser=denoiser)
+
+
+def _elsewhere(column: str) -> dict[str, Figures]:
+    return {method: (psnr, None) for method, psnr in ELSEWHERE.get(column, {}).items()}
 
 
 def _published(
-    name: str,
-    title: str,
-    column: str,
-    kind: Kind,
-    types: tuple[str, ...] = (),
-    average: int = 1,
+    name: str, title: str, column: str, kind: Kind, types: tuple[str, ...] = (), average: int = 1
 ) -> Table:
-    noisy, dncnn_b, g2g, target = COLUMNS[column]
-    return Table(
-        name,
-        title,
-        column,
-        kind,
-        _paper(column, kind),
-        {"noisy": (noisy, None), "DnCNN-B": dncnn_b, "G2G": g2g},
-        target,
-        ELSEWHERE.get(column, {}),
-        types,
-        average,
-    )
-
-
-def _micrograph(
-    name: str, title: str, image_type: str, average: int = 1, target: Figures | None = None
-) -> Table:
-    column = image_type if average == 1 else f"{image_type}_avg{average}"
-    return Table(
-        name,
-        title,
-        column,
-        "micrograph",
-        _paper(column, "micrograph"),
-        target=target,
-        elsewhere=ELSEWHERE.get(column, {}),
-        types=(image_type,),
-        average=average,
-    )
-
-
-WIDE_FIELD = ("WideField_BPAE_B", "WideField_BPAE_G", "WideField_BPAE_R")
-NOISES: dict[str, tuple[str, str, tuple[int, ...]]] = {
-    "gaussian": ("Gaussian noise, sigma", "G", (15, 25, 30, 50)),
-    "mixture": ("mixture noise, s", "Mix", (15, 25, 30, 50)),
-    "correlated": ("correlated noise, sigma", "Cor", (15, 25)),
-}
-# Name, title, image type, and what is to be reached on a processor by the usual protocol.
-MICROGRAPHS: tuple[tuple[str, str, str, Figures], ...] = (
-    ("fmd-widefield-b", "FMD wide-field BPAE, blue", "WideField_BPAE_B", (34.6, 0.925)),
-    ("fmd-widefield-g", "FMD wide-field BPAE, green", "WideField_BPAE_G", (33.0, 0.83)),
-    ("fmd-confocal-fish", "FMD confocal zebrafish", "Confocal_FISH", (32.6, 0.90)),
-    ("fmd-confocal-bpae", "FMD confocal BPAE, green", "Confocal_BPAE_G", (33.2, 0.89)),
-    ("fmd-twophoton-mice", "FMD two-photon mouse", "TwoPhoton_MICE", (33.4, 0.925)),
-    ("fmd-twophoton-bpae", "FMD two-photon BPAE, blue", "TwoPhoton_BPAE_B", (33.1, 0.933)),
-)
-AVERAGES = (1, 2, 4, 8, 16)
+    noisy, dncnn_b, g2g, target, strictness = COLUMNS[column]
+    known: dict[str, Figures] = {"noisy": (noisy, None), "DnCNN-B": dncnn_b, "G2G": g2g}
+    others = _elsewhere(column)
+    return Table(name, title, column, kind, strictness, known, target, others, types, average)
 
 
 def _published_tables() -> Iterator[Table]:
@@ -224,17 +162,27 @@ def _published_tables() -> Iterator[Table]:
 
 
 def _other_tables() -> Iterator[Table]:
-    for name, title, image_type, target in MICROGRAPHS:
-        yield _micrograph(name, title, image_type, target=target)
-    for n in AVERAGES:
+    micrograph = partial(Table, kind="micrograph")
+    for name, title, column, target, strictness in MICROGRAPHS:
+        yield micrograph(
+            f"fmd-{name}",
+            f"FMD {title}",
+            column,
+            strictness=strictness,
+            target=target,
+            elsewhere=_elsewhere(column),
+            types=(column,),
+        )
+    for n, strictness in zip(AVERAGES, CONFOCAL, strict=True):
         name, title = f"fmd-confocal-bpae-b-avg{n}", f"FMD confocal BPAE, blue, {_mean(n)}"
-        yield _micrograph(name, title, "Confocal_BPAE_B", n)
-    for channel in range(3):
+        column = "Confocal_BPAE_B"
+        yield micrograph(name, title, column, strictness=strictness, types=(column,), average=n)
+    for channel, strictness in enumerate(W2S):
         for place in W2S_FIELDS:  # stretched apart, so no two have the same noise
             title = f"W2S wide-field, channel {channel}, field {place}"
-            yield _micrograph(f"w2s-{channel}-{place}", title, f"w2s_{channel}")
-    title = "Mayo CT, L096, quarter against full dose"
-    yield Table("ct-mayo", title, "L096", "ct", _paper("L096", "ct"))
+            name, column = f"w2s-{channel}-{place}", f"w2s_{channel}"
+            yield micrograph(name, title, column, strictness=strictness)
+    yield Table("ct-mayo", "Mayo CT, L096, quarter against full dose", "L096", "ct", 0.34)
 
 
 def _mean(frames: int) -> str:

@@ -9,21 +9,22 @@ import platform
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from training_core.errors import OutputError
-from training_core.evaluation.scores import SLOPES
 from training_core.io.tiff_writer import program
 from training_core.reporting.figures import detail_place, enlarged, save_png, sheet, to_grey
 from training_core.wording import duration
 
 from .contenders import FILTERS
-from .findings import findings
-from .scores import Cell, Example, Mean, Report, Row
+from .scores import BIASES, Bias, Example, Mean, Report, Row
 
+PAGE, SCORES = "report.md", "scores.csv"
 CROP_PX = 300
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "bm3d")
 BEST, SEES = "*", "(sees the reference)"
@@ -44,12 +45,7 @@ COLUMNS = (
     "psnr_standard_error",
     "ssim",
     "ssim_standard_error",
-    "mean_shift_percent",
-    "slope_on_reference",
-    "slope",
-    "calibration",
-    "calibration_by_place",
-    "worst_bin_percent",
+    *BIASES,
 )
 
 
@@ -67,8 +63,9 @@ def as_text(report: Report) -> str:
     for name, row in zip(names, report.rows, strict=True):
         lines.append((name.ljust(wide) + "".join(_cell(report, row))).rstrip())
     lines += ["", f"{BEST} {LEGEND}"]
-    lines += [p.describes[:1].upper() + p.describes[1:] + "." for p in report.protocols]
-    lines += [*report.notes, *_empty_rows(report), *verdicts(report), *findings(report)]
+    lines += [*(p.describes for p in report.protocols), *report.notes]
+    lines += [f"{r.label}: {r.how}" for r in report.rows if r.source == "measured" and not r.cells]
+    lines += [*verdicts(report), *findings(report)]
     return "\n".join(lines).encode("ascii", "replace").decode()
 
 
@@ -107,8 +104,69 @@ def _figures(mean: Mean) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _empty_rows(report: Report) -> list[str]:
-    return [f"{r.label}: {r.how}" for r in report.rows if r.source == "measured" and not r.cells]
+def findings(report: Report) -> Iterator[str]:
+    """Say what the blind choice lost, and what became of error, brightness and noise alone.
+
+    Also where what is bundled has seen more than the noisy images. By the last protocol.
+    """
+    protocol, ours = report.protocols[-1], report.ours
+    oracle, lost, bias = report.oracle(protocol.name), report.lost(protocol.name), _bias(report)
+    if oracle and lost:
+        yield (
+            f"The best of our rows, picked by the reference, is {oracle.label}: the blind choice "
+            f"loses {lost[0]:.2f} dB and {lost[1]:.4f} SSIM, {protocol.name} protocol."
+        )
+    if errors := _errors(report):
+        yield (
+            f"Root mean square error in [{protocol.low:g}, {protocol.high:g}] HU: {errors[0]:.2f} "
+            f"HU noisy, {errors[1]:.2f} HU ours ({100 * (errors[1] / errors[0] - 1):+.1f} %)."
+        )
+    if bias:
+        yield (
+            f"Our result moves the mean of an image by at most {bias.mean_shift_percent:+.2f} %, "
+            f"the mean of a sixteenth by brightness by at most {bias.worst_bin_percent:+.2f} %; "
+            f"its slope on the reference is {bias.slope_on_reference:.3f}, without bleaching "
+            f"{bias.slope:.3f}, that of the reference on it {bias.calibration:.3f}, with "
+            f"brightness compared place by place {bias.calibration_by_place:.3f}."
+        )
+    if (left := report.card.get("flat_residual")) is not None:
+        yield f"Of learned noise on a constant {100 * left:.1f} % is left."
+    first = report.card.get("first_estimate", {}).get("chosen")
+    used = (report.settings.denoiser.network, first)
+    if report.table.kind == "natural" and ours and "pretrained" in used:
+        yield (
+            "The weights of the pretrained network saw the clean photographs of BSD400, "
+            "never those of BSD68."
+        )
+
+
+def plain_findings(report: Report) -> dict[str, Any]:
+    """Give the same as plain values, None for what was not measured."""
+    protocol = report.protocols[-1].name
+    oracle, bias, errors = report.oracle(protocol), _bias(report), _errors(report)
+    psnr, ssim = report.lost(protocol) or (None, None)
+    return {
+        "oracle": oracle.label if oracle else None,
+        "lost_psnr": psnr,
+        "lost_ssim": ssim,
+        **(asdict(bias) if bias else dict.fromkeys(BIASES)),
+        "flat_residual": report.card.get("flat_residual"),
+        "error_reduction": 1 - errors[1] / errors[0] if errors else None,
+    }
+
+
+def _bias(report: Report) -> Bias | None:
+    return report.ours.bias(report.protocols[-1].name) if report.ours else None
+
+
+def _errors(report: Report) -> tuple[float, float] | None:
+    """Give the root mean square errors of noisy and ours, HU; None for other images than CT."""
+    protocol = report.protocols[-1]
+    noisy = next((row for row in report.rows if row.method == "noisy" and row.cells), None)
+    if report.table.kind != "ct" or report.ours is None or noisy is None:
+        return None
+    before, after = (r.rmse(protocol.name, protocol.data_range) for r in (noisy, report.ours))
+    return (before, after) if before and after else None
 
 
 def _label(row: Row) -> str:
@@ -139,35 +197,23 @@ def as_csv(report: Report) -> str:
             "sees_reference": row.sees_reference,
         }
         for cell in row.cells:
-            scores = {"psnr_db": _exact(cell.psnr), "ssim": _exact(cell.ssim), **_bias(cell)}
+            bias = asdict(cell.bias) if cell.bias else {}
+            scores = _exact(psnr_db=cell.psnr, ssim=cell.ssim, **bias)
             writer.writerow({**start, "protocol": cell.protocol, "image": cell.image, **scores})
         for protocol, mean in row.means.items():
-            writer.writerow({**start, "protocol": protocol, "image": "mean", **_means(mean)})
+            scores = _exact(
+                psnr_db=mean.psnr,
+                psnr_standard_error=mean.psnr_error,
+                ssim=mean.ssim,
+                ssim_standard_error=mean.ssim_error,
+            )
+            where = {"protocol": protocol, "image": "mean", "images": mean.images}
+            writer.writerow({**start, **where, **scores})
     return file.getvalue()
 
 
-def _bias(cell: Cell) -> dict[str, str]:
-    """Give the last columns."""
-    bias = cell.bias
-    if bias is None:
-        return {}
-    slopes = (getattr(bias, name) for name in SLOPES)
-    values = (bias.shift_percent, *slopes, bias.worst_bin_percent)
-    return dict(zip(COLUMNS[-6:], map(_exact, values), strict=True))
-
-
-def _means(mean: Mean) -> dict[str, str]:
-    return {
-        "images": "" if mean.images is None else str(mean.images),
-        "psnr_db": _exact(mean.psnr),
-        "psnr_standard_error": _exact(mean.psnr_error),
-        "ssim": _exact(mean.ssim),
-        "ssim_standard_error": _exact(mean.ssim_error),
-    }
-
-
-def _exact(value: float | None) -> str:
-    return "" if value is None else f"{value:.6f}"
+def _exact(**scores: float | None) -> dict[str, str]:
+    return {name: f"{value:.6f}" for name, value in scores.items() if value is not None}
 
 
 def as_markdown(report: Report, pictures: list[str]) -> str:
@@ -187,7 +233,7 @@ def as_markdown(report: Report, pictures: list[str]) -> str:
         "",
         f"\\{BEST} {LEGEND}",
         "",
-        *(f"- {p.describes[:1].upper()}{p.describes[1:]}." for p in report.protocols),
+        *(f"- {p.describes}" for p in report.protocols),
         "",
         "## Images",
         "",
@@ -251,7 +297,7 @@ def write_report(report: Report, folder: Path, *, overwrite: bool = False) -> Pa
         pictures = [draw_example(report, e, partial).name for e in report.examples]
         (partial / SCORES).write_text(as_csv(report), encoding="utf-8")
         (partial / PAGE).write_text(as_markdown(report, pictures), encoding="utf-8")
-        put_in_place(partial, folder)
+        _put_in_place(partial, folder)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
     finally:
@@ -267,32 +313,20 @@ def draw_example(report: Report, example: Example, folder: Path) -> Path:
     window = (low, max(high, low + 1e-9))
     top, left, side = detail_place(to_grey(clean, window))
     cut = (slice(top, top + side), slice(left, left + side))
-    titled = [
-        (r.label, example.made[r.label], _score(r, example, protocol)) for r in _shown(report)
-    ]
-    titled.append(("clean", clean, "reference"))
-    headings = [(title, score) for title, _, score in titled]
-    tiles = [[enlarged(to_grey(image[cut], window), CROP_PX)] for _, image, _ in titled]
+    rows = [report.best(protocol, methods) for methods in (("noisy",), FILTERS, ("dncnn-b",))]
+    shown = [row for row in (*rows, report.ours) if row is not None]
+    headings = [(r.label, _score(r, example.name, protocol)) for r in shown]
+    images = [*(example.made[r.label] for r in shown), clean]
+    tiles = [[enlarged(to_grey(image[cut], window), CROP_PX)] for image in images]
     caption = f"{example.name}: {side} px, same contrast in all views, {low:.4g} to {high:.4g}"
-    return save_png(sheet(headings, tiles, [f"{caption}."]), folder / f"{_file_name(example)}.png")
+    name = re.sub(r"[^\w-]", "_", example.name)
+    picture = sheet([*headings, ("clean", "reference")], tiles, [f"{caption}."])
+    return save_png(picture, folder / f"{name}.png")
 
 
-def _shown(report: Report) -> list[Row]:
-    main = report.protocols[0].name
-    rows = [report.best(main, methods) for methods in (("noisy",), FILTERS, ("dncnn-b",))]
-    return [row for row in (*rows, report.ours) if row is not None]
-
-
-def _score(row: Row, example: Example, protocol: str) -> str:
-    mine = (c for c in row.cells if (c.image, c.protocol) == (example.name, protocol))
+def _score(row: Row, image: str, protocol: str) -> str:
+    mine = (c for c in row.cells if (c.image, c.protocol) == (image, protocol))
     return " ".join(f"PSNR {c.psnr:.2f} dB   SSIM {c.ssim:.3f}" for c in mine)
-
-
-def _file_name(example: Example) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in example.name)
-
-
-PAGE, SCORES = "report.md", "scores.csv"
 
 
 def check_folder(folder: Path, *, overwrite: bool) -> None:
@@ -314,14 +348,8 @@ def _files_of_report(folder: Path) -> set[str]:
     return {PAGE, SCORES, *re.findall(r"^!\[.*\]\((.*)\)$", text, re.MULTILINE)}
 
 
-def put_in_place(partial: Path, folder: Path) -> None:
-    """Move a finished folder to where an earlier one may be, which comes back if that fails.
-
-    Raises
-    ------
-    OSError
-        If it cannot be moved.
-    """
+def _put_in_place(partial: Path, folder: Path) -> None:
+    """Move a finished folder to where an earlier one may be, which comes back if that fails."""
     old = folder.with_name(f".{folder.name}.old")
     earlier = folder.exists()
     if earlier:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from training_core.denoise.denoiser import Denoiser
+from training_core.quality.measures import brightness
 from training_core.settings import Settings
-from training_core.stack import Values
+from training_core.stack import Image, Values
 
+from .protocols import Protocol
 from .published_tables import Figures, Table
-
-if TYPE_CHECKING:
-    from .contenders import Contender
-    from .protocols import Protocol
-
 
 Source = Literal["measured", "published", "target"]
 
@@ -30,6 +27,10 @@ ELSEWHERE = "As its authors published it, by the usual protocol."
 TARGET = "What this program is to reach."
 OWN = ("first-estimate", "g2g", "oracle")
 ALONE = re.compile(r", round \d+( \(.*\))?$")  # rows of a network without more passes
+FLAT_PX = 256
+BINS = 16
+PLACE_PX = 32  # std of the windows in which brightness is compared by place
+HELD = 1e-3  # of the variance of the image: where there is less, the line of the whole counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +121,6 @@ class Row:
         return float(peak * np.mean(10 ** (-np.array(psnrs) / 10)) ** 0.5) if psnrs else None
 
 
-def measured_row(contender: Contender, cells: Sequence[Cell], seconds: float) -> Row:
-    """Give the row of a contender that has been through all images, or could not be tried."""
-    protocols = dict.fromkeys(cell.protocol for cell in cells)
-    means = {name: Mean.of([c for c in cells if c.protocol == name]) for name in protocols}
-    return Row(
-        contender.method,
-        contender.label,
-        "measured",
-        contender.how,
-        means,
-        tuple(cells),
-        contender.sees_reference,
-        seconds if cells else None,
-        contender.competes,
-    )
-
-
 def known_rows(table: Table, protocols: Sequence[str]) -> list[Row]:
     """Give the figures that are known for a table in the protocols that are shown."""
     usual = "published" if table.published else "sane"
@@ -217,23 +201,27 @@ class Report:
         found = [r for r in self.rows if r.blind and (not methods or r.method in methods)]
         return max(found, key=lambda row: row.psnr(protocol) or -np.inf, default=None)
 
+    @property
+    def _own(self) -> list[Row]:
+        """Every row of ours; empty where the result was not run."""
+        return [r for r in self.rows if r.method in OWN and r.cells] if self.ours else []
+
     def oracle(self, protocol: str) -> Row | None:
         """Give the best of our own rows, picked by the reference; None where ours was not run."""
-        own = [r for r in self.rows if r.method in OWN and r.cells]
-        return max(own, key=lambda row: row.psnr(protocol) or -np.inf) if self.ours else None
+        return max(self._own, key=lambda row: row.psnr(protocol) or -np.inf, default=None)
 
-    def lost(self, protocol: str) -> Figures:
+    def lost(self, protocol: str) -> tuple[float, float] | None:
         """Give what the blind choice loses against the best of our rows, in PSNR and in SSIM.
 
         Networks alone are also held against that of the chosen round alone, and the larger loss
-        counts. The best row in SSIM may be another than in PSNR; a negative loss cannot be.
+        counts. The best row in SSIM may be another than in PSNR; a negative loss cannot be. None
+        where ours was not run.
         """
+        own = self._own
         if self.ours is None:
-            return None, None
-        own = [r for r in self.rows if r.method in OWN and r.cells]
+            return None
         alone = [r for r in own if ALONE.search(r.label)]
-        chosen = [r for r in alone if "(chosen blind" in r.label]
-        pairs = [(own, self.ours), *((alone, row) for row in chosen)]
+        pairs = [(own, self.ours), *((alone, r) for r in alone if "(chosen blind" in r.label)]
         psnr, ssim = (
             max(
                 max(getattr(r.means[protocol], name) for r in rows)
@@ -255,34 +243,16 @@ class Report:
         return all(a is not None and a >= b for a, b in pairs if b is not None)
 
 
-Image = NDArray[np.floating[Any]]
-
-
-BINS = 16
-
-
-SLOPES = ("reference_slope", "slope", "calibration", "calibration_by_place")  # of a Bias
-
-
-FLAT_PX = 256
-
-
-PLACE_PX = 32  # std of the windows in which brightness is compared by place
-
-
-HELD = 1e-3  # of the variance of the image: where there is less, the line of the whole counts
-
-
 @dataclass(frozen=True, slots=True)
 class Bias:
     """How the brightness of a denoised image differs from that of what it was made from.
 
     Attributes
     ----------
-    shift_percent
+    mean_shift_percent
         Change of the mean against the noisy image, in percent of the reference's mean, or of its
         range where it has negative values.
-    reference_slope
+    slope_on_reference
         Slope of the denoised image on the reference; holds what bleached between the exposures.
     slope
         The same on the reference brought to the brightness of the noisy image by a line, which is
@@ -296,12 +266,12 @@ class Bias:
         reference from later exposures then differs from what was there to be seen. Kept noise
         that is wider than a few pixels shows less in it: blurred by 32 px, .95 for .87.
     worst_bin_percent
-        As `shift_percent`, in the sixteenth of the pixels, by brightness of the reference, where
+        The same as the first in the sixteenth of the pixels, by brightness of the reference, where
         the mean moved most. The mean of the noise there is in it.
     """
 
-    shift_percent: float
-    reference_slope: float
+    mean_shift_percent: float
+    slope_on_reference: float
     slope: float
     calibration: float
     calibration_by_place: float
@@ -310,10 +280,15 @@ class Bias:
     @classmethod
     def of(cls, images: Sequence[Bias]) -> Bias:
         """Sum up images, at least one: their mean slopes, and the largest of their shifts."""
-        slopes = {name: float(np.mean([getattr(one, name) for one in images])) for name in SLOPES}
-        shift = max((one.shift_percent for one in images), key=abs)
-        worst = max((one.worst_bin_percent for one in images), key=abs)
-        return cls(shift_percent=shift, worst_bin_percent=worst, **slopes)
+
+        def together(name: str) -> float:
+            values = [getattr(one, name) for one in images]
+            return max(values, key=abs) if name.endswith("_percent") else float(np.mean(values))
+
+        return cls(*map(together, BIASES))
+
+
+BIASES = tuple(each.name for each in fields(Bias))
 
 
 def measure_bias(noisy: Image, denoised: Image, clean: Image) -> Bias:
@@ -322,7 +297,7 @@ def measure_bias(noisy: Image, denoised: Image, clean: Image) -> Bias:
     seen = _by_place(images[0], images[2]).ravel()
     z, made, x = (image.ravel() for image in images)
     change = made - z
-    one_percent = _brightness(x) / 100
+    one_percent = (brightness(x) or 1.0) / 100
     parts = np.array_split(change[np.argsort(x, kind="stable")], BINS)
     worst = max((float(part.mean()) for part in parts if len(part)), key=abs)
     exposed = _slope(z, x)
@@ -338,11 +313,7 @@ def measure_bias(noisy: Image, denoised: Image, clean: Image) -> Bias:
 
 def _by_place(noisy: Values, clean: Values) -> Values:
     """Bring a reference (height, width) to the brightness of the noisy image around each pixel."""
-
-    def mean(values: Values) -> Values:
-        averaged: Values = gaussian_filter(values, PLACE_PX)
-        return averaged
-
+    mean = partial(gaussian_filter, sigma=PLACE_PX)
     z, x = noisy - noisy.mean(), clean - clean.mean()
     power = HELD * float(np.square(x).mean())
     if not power:
@@ -352,12 +323,6 @@ def _by_place(noisy: Values, clean: Values) -> Values:
     slope = together / (mean(x * x) - level**2 + power)
     brought: Values = noisy.mean() + exposed + slope * (x - level)
     return brought
-
-
-def _brightness(clean: Values) -> float:
-    least, greatest = (float(v) for v in np.percentile(clean, (0.1, 99.9)))
-    whole = float(clean.mean()) if least >= 0 else greatest - least
-    return whole if whole > 0 else 1.0
 
 
 def _slope(values: Values, on: Values) -> float:

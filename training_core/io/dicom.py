@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from training_core.errors import InputError
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
-from .damaged_files import DAMAGE, brief
 from .dicom_file import (
     CLOCKS,
     MEASUREMENTS,
@@ -33,8 +33,7 @@ from .dicom_file import (
     open_dicom,
     pixel_size,
 )
-from .size_limits import check_size
-from .source_file import unchanged
+from .source_file import DAMAGE, brief, check_size, unchanged
 
 # Slice distances that differ by less than this are rounding, not missing slices.
 EVEN_WITHIN = 0.01
@@ -101,14 +100,15 @@ class _Series:
         # Each frame and, in the end, the stack that they become.
         shape = (len(slices), int(header.Rows), int(header.Columns))
         check_size(self.source.name, shape, np.int32, None)
-        frames, kept = self._frames(self._once(slices), run)
+        frames = self._frames(self._once(slices), run)
         if self.unread:
-            if not kept:
+            if not frames:
                 raise InputError(self.unread[0])
             self.warnings.append(
                 f"{len(self.unread)} of its {len(self.paths)} files left out: {self.unread[0]}"
             )
-        return self._stack(header, frames, _order_of(kept, header))
+        order = _order_of([piece for piece, _ in frames], header)
+        return self._stack(header, np.stack([frames[i][1] for i in order.indices]), order)
 
     def _largest(self, run: Run) -> tuple[Any, list[Slice]]:
         """Give the first header and the images of the largest series, of one size and direction."""
@@ -148,25 +148,21 @@ class _Series:
             )
         return list(once.values())
 
-    def _frames(self, slices: list[Slice], run: Run) -> tuple[list[Pixels], list[Slice]]:
-        frames: list[Pixels] = []
-        kept: list[Slice] = []
-        opened: tuple[Path, Any, Pixels] | None = None
+    def _frames(self, slices: list[Slice], run: Run) -> list[tuple[Slice, Pixels]]:
+        """Decode the images; give those that are whole in the order of their numbers."""
+        frames: list[tuple[Slice, Pixels]] = []
+        decoded = lru_cache(maxsize=1)(decode)  # the images of a file follow one another
         for index, piece in enumerate(slices):
             run.check()
             try:
-                if opened is None or opened[0] != piece.path:
-                    opened = (piece.path, *decode(piece.path))
-                frames.append(in_units(opened[1], opened[2], piece.frame))
-                kept.append(piece)
+                frames.append((piece, in_units(*decoded(piece.path), piece.frame)))
             except InputError as error:
                 self.unread.append(str(error))
             if run.tick_due():
                 run.progress(Stage.READ, index + 1, len(slices))
-        return frames, kept
+        return sorted(frames, key=lambda each: (each[0].order, each[0].frame or 0))
 
-    def _stack(self, header: Any, frames: list[Pixels], order: Order) -> Stack:
-        pixels = np.stack([frames[i] for i in order.indices])
+    def _stack(self, header: Any, pixels: Pixels, order: Order) -> Stack:
         lead = order.axes if len(pixels) > 1 else ""
         extra: dict[str, Any] = {}
         self.warnings += order.notes
@@ -212,47 +208,39 @@ class Order:
 
 
 def _order_of(slices: Sequence[Slice], header: Any) -> Order:
-    """Order the images of one series; `header` is that of its first file."""
-    numbered = sorted(range(len(slices)), key=lambda i: (slices[i].order, slices[i].frame or 0))
+    """Order the images of one series from that of their numbers; `header` is of its first file."""
     if any(s.position_mm is None for s in slices):
-        return _without_positions(numbered, slices, header)
+        return _without_positions(slices, header)
     places = _places(slices)
-    if len(places) == len(slices):
-        z_mm, notes = _distance(places, slices)
-        axis = "Z" if len(slices) > 1 else "I"
-        return Order(
-            [i for place in places for i in place], (len(slices),), axis, z_mm, None, notes
-        )
-    return _several_a_place(places, slices, numbered)
+    if len(places) < len(slices):
+        return _several_a_place(places, slices)
+    z_mm, notes = _distance(places, slices)
+    axis = "Z" if len(slices) > 1 else "I"
+    return Order([place[0] for place in places], (len(slices),), axis, z_mm, notes=notes)
 
 
-def _without_positions(numbered: list[int], slices: Sequence[Slice], header: Any) -> Order:
-    """Order by number; the frames of one file may be a film."""
-    shape = (len(slices),)
+def _without_positions(slices: Sequence[Slice], header: Any) -> Order:
+    """Keep the order of numbers; the frames of one file may be a film."""
+    numbered, shape = list(range(len(slices))), (len(slices),)
     if len({s.path for s in slices}) > 1:
         note = "Slices without a position are ordered by their number."
         return Order(numbered, shape, "I", notes=(note,))
-    times_ms = header.get("FrameTimeVector")
-    step_ms = (
-        _even(np.atleast_1d(np.asarray(times_ms, float))[1:])
-        if times_ms
-        else header.get("FrameTime")
-    )
-    film = bool(times_ms) or step_ms is not None
+    times_ms, step_ms = header.get("FrameTimeVector"), header.get("FrameTime")
+    if times_ms:
+        step_ms = _even(np.atleast_1d(np.asarray(times_ms, float))[1:])
     step_s = float(step_ms) / 1000 if step_ms else None
-    return Order(numbered, shape, "T" if film else "I", step_s=step_s)
+    return Order(numbered, shape, "T" if times_ms or step_ms is not None else "I", step_s=step_s)
 
 
 def _places(slices: Sequence[Slice]) -> list[list[int]]:
     """Group the images by position, in its order; images at one place by their numbers."""
     where = np.array([s.position_mm for s in slices], dtype=float)
-    by_place = sorted(range(len(slices)), key=lambda i: where[i])
     places: list[list[int]] = []
-    for index in by_place:
+    for index in np.argsort(where, kind="stable").tolist():
         if not places or where[index] - where[places[-1][0]] > SAME_PLACE_MM:
             places.append([])
         places[-1].append(index)
-    return [sorted(p, key=lambda i: (slices[i].order, slices[i].frame or 0)) for p in places]
+    return [sorted(place) for place in places]
 
 
 def _distance(
@@ -278,9 +266,7 @@ def _even(steps: np.ndarray) -> float | None:
     return float(steps.mean())
 
 
-def _several_a_place(
-    places: list[list[int]], slices: Sequence[Slice], numbered: list[int]
-) -> Order:
+def _several_a_place(places: list[list[int]], slices: Sequence[Slice]) -> Order:
     """Order images by what tells those at one place apart; where nothing does, by number."""
     grid, letter = _grid(places, slices)
     notes: tuple[str, ...] = ()
@@ -289,7 +275,7 @@ def _several_a_place(
         grid, letter = [[place[0] for place in places]], "T"  # a volume, and a few images more
     elif not grid and (len(places) == 1 or len(set(counts)) > 1):
         note = "Several of its images lie at the same position, and nothing orders them."
-        return Order(numbered, (len(slices),), "I", notes=(note,))
+        return Order(list(range(len(slices))), (len(slices),), "I", notes=(note,))
     elif not grid:
         clocked = _by_clock(places, slices)
         grid, letter = [list(row) for row in zip(*clocked or places, strict=True)], "T"
@@ -319,7 +305,7 @@ def _grid(places: list[list[int]], slices: Sequence[Slice]) -> tuple[list[list[i
         for place in places:
             for index in place:
                 rows[slices[index].said.get(keyword)].append(index)
-        whole = [row for value, row in sorted(rows.items(), key=_by_value) if _fills(row, places)]
+        whole = [rows[value] for value in sorted(rows, key=_rank) if _fills(rows[value], places)]
         enough = 2 * len(whole) * len(places) >= len(slices) and len(rows) > 1
         if enough and len(whole) > len(best):
             best, letter = whole, "C" if keyword in MEASUREMENTS else "T"
@@ -330,15 +316,13 @@ def _by_clock(places: list[list[int]], slices: Sequence[Slice]) -> list[list[int
     """Order the images at each place by the first thing that tells the time of all; else []."""
     for keyword in (*PHASES, *CLOCKS):
         said = {i: slices[i].said.get(keyword) for place in places for i in place}
-        if all(
-            None not in (values := {said[i] for i in p}) and len(values) == len(p) for p in places
-        ):
-            return [sorted(p, key=lambda i: _by_value((said[i], []))) for p in places]
+        told = [{said[i] for i in place} - {None} for place in places]
+        if list(map(len, told)) == list(map(len, places)):
+            return [sorted(place, key=lambda i: _rank(said[i])) for place in places]
     return []
 
 
-def _by_value(item: tuple[Any, list[int]]) -> tuple[bool, Any]:
-    value = item[0]
+def _rank(value: Any) -> tuple[bool, Any]:
     return (True, float(value)) if isinstance(value, (int, float)) else (False, str(value))
 
 

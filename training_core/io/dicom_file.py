@@ -18,8 +18,7 @@ from pydicom.pixels.utils import pixel_array
 from training_core.errors import InputError
 from training_core.stack import Pixels, PixelSize
 
-from .damaged_files import DAMAGE, brief, shown
-from .size_limits import check_size
+from .source_file import DAMAGE, brief, check_size, shown
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too
@@ -115,22 +114,30 @@ def list_slices(header: Any, path: Path) -> list[Slice]:
         if position is None and header.get("SliceLocation") is not None:
             position = float(header.SliceLocation)
         return [Slice(path, None, position, number, instance, _said([header]))]
-    return [
-        Slice(path, i, _frame_position(header, i), number, instance, _said(_parts(header, i)))
-        for i in range(count)
-    ]
+    slices = []
+    for frame in range(count):
+        plane = _frame_group(header, frame, "PlanePositionSequence")
+        orientation = _frame_group(header, frame, "PlaneOrientationSequence")
+        said = _said(_parts(header, frame))
+        position = _position(plane, orientation)
+        slices.append(Slice(path, frame, position, number, instance, said))
+    return slices
 
 
 def _parts(header: Any, frame: int) -> list[Any]:
     """Give the parts of an enhanced header that speak of a frame, its own before the shared."""
-    groups = _groups(header, frame)
-    macros = [element.value for group in groups for element in group if element.VR == "SQ"]
+    macros = [item.value for group in _groups(header, frame) for item in group if item.VR == "SQ"]
     return [*(items[0] for items in macros if items), header]
 
 
 def _groups(header: Any, frame: int) -> list[Any]:
     per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
     return [*per_frame[frame : frame + 1], *(header.get("SharedFunctionalGroupsSequence") or [])]
+
+
+def _frame_group(header: Any, frame: int, name: str) -> Any:
+    """Find a macro of an enhanced file, given once for each frame or once for all; {} for none."""
+    return next((g.get(name)[0] for g in _groups(header, frame) if g.get(name)), {})
 
 
 def _said(parts: list[Any]) -> dict[str, Any]:
@@ -142,17 +149,6 @@ def _said(parts: list[Any]) -> dict[str, Any]:
         if value is not None:
             said[keyword] = value if isinstance(value, (int, float)) else str(value)
     return said
-
-
-def _frame_position(header: Any, frame: int) -> float | None:
-    plane = _frame_group(header, frame, "PlanePositionSequence")
-    direction = _frame_group(header, frame, "PlaneOrientationSequence")
-    return None if plane is None or direction is None else _position(plane, direction)
-
-
-def _frame_group(header: Any, frame: int, name: str) -> Any:
-    """Find a macro of an enhanced file, given once for each frame or once for all."""
-    return next((g.get(name)[0] for g in _groups(header, frame) if g.get(name)), None)
 
 
 def _position(plane: Any, orientation: Any) -> float | None:
@@ -217,9 +213,9 @@ def _in_stored_bits(data: Any, pixels: Pixels) -> Pixels:
 def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
     """Apply the rescale of a frame; whole numbers stay whole, so that HU have no rounding."""
     raw = stored if frame is None else stored[frame]
-    group = None if frame is None else _frame_group(data, frame, "PixelValueTransformationSequence")
-    slope = float((group or data).get("RescaleSlope", 1))
-    intercept = float((group or data).get("RescaleIntercept", 0))
+    own = {} if frame is None else _frame_group(data, frame, "PixelValueTransformationSequence")
+    slope = float((own or data).get("RescaleSlope", 1))
+    intercept = float((own or data).get("RescaleIntercept", 0))
     if (slope, intercept) == (1.0, 0.0):
         return raw.astype(raw.dtype.newbyteorder("="))
     values = raw.astype(np.float64) * slope + intercept  # exact for whole numbers up to 2**53

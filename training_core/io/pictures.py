@@ -14,9 +14,7 @@ from training_core.errors import InputError
 from training_core.stack import Pixels, Stack
 
 from .axes import arrange
-from .damaged_files import DAMAGE, brief
-from .size_limits import check_size
-from .source_file import FilePixels
+from .source_file import DAMAGE, FilePixels, brief, check_size
 
 GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 LUMINANCE = (0.299, 0.587, 0.114)

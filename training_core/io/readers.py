@@ -18,50 +18,13 @@ from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
 from .dicom import is_dicom, read_dicom
+from .formats import SUFFIXES, foreign, open_file
 from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
-from .pictures import read_array, read_picture
-from .size_limits import check_size
-from .source_file import unchanged
-from .tiff_reader import SIGNATURES, read_tiff
-
-PICTURE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
-TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8")
-PICTURE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg")
-DICOM_SUFFIXES = (".dcm", ".ima", ".dicom")
-SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, *DICOM_SUFFIXES, ".npy")
+from .source_file import check_size
 
 DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
 MOST_ON_A_DISC = 100_000
 PLANES_LOOKED_AT = 8
-
-# What other programs write, and from which program a TIFF can be had.
-FOREIGN = {
-    ".czi": ("Zeiss CZI", "ZEN or Fiji"),
-    ".nd2": ("Nikon ND2", "NIS-Elements or Fiji"),
-    ".lif": ("Leica LIF", "LAS X or Fiji"),
-    ".lof": ("Leica LOF", "LAS X or Fiji"),
-    ".oif": ("Olympus OIF", "FluoView or Fiji"),
-    ".oib": ("Olympus OIB", "FluoView or Fiji"),
-    ".oir": ("Olympus OIR", "FluoView or Fiji"),
-    ".vsi": ("Olympus VSI", "cellSens or QuPath"),
-    ".ims": ("Imaris", "Imaris or Fiji"),
-    ".dv": ("DeltaVision", "softWoRx or Fiji"),
-    ".dm3": ("Gatan DM3", "DigitalMicrograph or Fiji"),
-    ".dm4": ("Gatan DM4", "DigitalMicrograph or Fiji"),
-    ".ser": ("FEI TIA", "TIA or Fiji"),
-    ".mrc": ("MRC", "IMOD or Fiji"),
-    ".map": ("CCP4 map", "IMOD or Fiji"),
-    ".rec": ("MRC", "IMOD or Fiji"),
-    ".txrm": ("Zeiss TXRM", "XMReconstructor"),
-    ".h5": ("HDF5", "Fiji"),
-    ".hdf5": ("HDF5", "Fiji"),
-    ".nii": ("NIfTI", "Fiji"),
-    ".nii.gz": ("NIfTI", "Fiji"),
-    ".nrrd": ("NRRD", "Fiji"),
-    ".fits": ("FITS", "Fiji"),
-    ".spe": ("Princeton Instruments SPE", "LightField or Fiji"),
-    ".zarr": ("OME-Zarr", "Fiji"),
-}
 
 
 def open_stack(
@@ -104,7 +67,7 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     """
     folder = Path(path)
     with _readable(folder):
-        if not folder.is_dir() or _foreign(folder) or _series_files(folder):
+        if not folder.is_dir() or foreign(folder) or _series_files(folder):
             return [folder]
         inputs = _inside(folder)
         return [folder] if _are_planes(inputs) else inputs
@@ -122,12 +85,12 @@ def _inside(folder: Path) -> list[Path]:
 def _are_planes(paths: list[Path]) -> bool:
     """Whether files are numbered planes of one stack: by their names, or by what they show."""
     try:
-        numbered = numbered_files([p for p in paths if p.is_file() and not _foreign(p)])
+        numbered = numbered_files([p for p in paths if p.is_file() and not foreign(p)])
         if numbered is None or len(numbered.paths) < FEWEST or "I" in numbered.axes:
             return False
         last = len(numbered.paths) - 1
         looked_at = np.unique(np.linspace(0, last - 1, min(last, PLANES_LOOKED_AT)).astype(int))
-        pairs = [[_open_file(p, SILENT) for p in numbered.paths[i : i + 2]] for i in looked_at]
+        pairs = [[open_file(p, SILENT) for p in numbered.paths[i : i + 2]] for i in looked_at]
     except InputError:
         return False  # each for itself, and the bad one is named
     if any(stack.axes != "YX" for pair in pairs for stack in pair):
@@ -138,8 +101,8 @@ def _are_planes(paths: list[Path]) -> bool:
 
 def _lists(path: Path) -> bool:
     if path.is_dir():
-        return bool(_foreign(path) or _series_files(path))
-    return path.suffix.lower() in SUFFIXES or bool(_foreign(path))
+        return bool(foreign(path) or _series_files(path))
+    return path.suffix.lower() in SUFFIXES or bool(foreign(path))
 
 
 def _open(paths: list[Path], run: Run) -> Stack:
@@ -147,9 +110,9 @@ def _open(paths: list[Path], run: Run) -> Stack:
         return _open_folder(paths[0].absolute().parent, run)
     if len(paths) > 1:
         return _open_several(paths, paths[0].parent, run)
-    if paths[0].is_dir() and not _foreign(paths[0]):
+    if paths[0].is_dir() and not foreign(paths[0]):
         return _open_folder(paths[0], run)
-    return _open_file(paths[0], run)
+    return open_file(paths[0], run)
 
 
 def _open_folder(folder: Path, run: Run) -> Stack:
@@ -157,37 +120,13 @@ def _open_folder(folder: Path, run: Run) -> Stack:
     if slices:
         return read_dicom(slices, folder, run=run)
     inputs = _inside(folder)
-    files = [p for p in inputs if p.is_file() and not _foreign(p)]
+    files = [p for p in inputs if p.is_file() and not foreign(p)]
     slices = [p for below in inputs if below.is_dir() for p in _series_files(below)]
     if slices and not files:
         return read_dicom(slices, folder, run=run)
     if not files:
         raise InputError(f"The folder {folder.name} holds several stacks; open them one by one.")
-    return _open_several(files, folder, run) if len(files) > 1 else _open_file(files[0], run)
-
-
-def _open_file(path: Path, run: Run) -> Stack:
-    """Open one file by what it is, not by what it is called."""
-    foreign = _foreign(path)
-    if foreign:
-        raise InputError(
-            f"{path.name} is in {foreign[0]} format, which this version does not read; export it "
-            f"as OME-TIFF from {foreign[1]}."
-        )
-    with unchanged(path):
-        with path.open("rb") as file:
-            head = file.read(8)
-        if not head:
-            raise InputError(f"{path.name} is empty (0 bytes).")
-        if is_dicom(path):
-            return read_dicom([path], path, run=run)
-        if head.startswith(SIGNATURES):
-            return read_tiff(path, run=run)
-        if head.startswith(PICTURE_SIGNATURES):
-            return read_picture(path)
-        if head.startswith(b"\x93NUMPY"):
-            return read_array(path)
-        raise _unknown(path)
+    return _open_several(files, folder, run) if len(files) > 1 else open_file(files[0], run)
 
 
 def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
@@ -202,7 +141,7 @@ def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
     for done, path in enumerate(paths, 1):
         run.check()
         try:
-            stacks.append(_open_file(path, SILENT))
+            stacks.append(open_file(path, SILENT))
             if len(stacks) == 1:  # before all of them are in memory
                 whole = (len(paths), *stacks[0].shape)
                 check_size(folder.name, whole, stacks[0].dtype, None)
@@ -319,22 +258,6 @@ def _readable(*paths: Path) -> Iterator[None]:
         raise InputError(f"{name} cannot be opened ({error.strerror or error}).") from error
 
 
-def _foreign(path: Path) -> tuple[str, str] | None:
-    name = path.name.lower()
-    return next((known for suffix, known in FOREIGN.items() if name.endswith(suffix)), None)
-
-
-def _unknown(path: Path) -> InputError:
-    if path.suffix.lower() in SUFFIXES:
-        return InputError(
-            f"{path.name} is not the {path.suffix[1:].upper()} file that its name says, or its "
-            "beginning is damaged."
-        )
-    return InputError(
-        f"{path.name} is no image that can be opened; TIFF, PNG, BMP, JPEG, DICOM and .npy can."
-    )
-
-
 def _series_files(folder: Path) -> list[Path]:
     """List the DICOM files of a folder, where they are what it holds and not a few among others."""
     files = sorted((p for p in folder.iterdir() if p.is_file()), key=_natural)
@@ -351,7 +274,7 @@ def _dicom_below(folder: Path) -> list[Path]:
     return sorted(p for p in files if p.name.upper() != DISC_LIST and is_dicom(p))
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def _natural(path: Path) -> list[str | int]:
     """Sort t2 before t10."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(1, int(p), "") if p.isdecimal() else (0, 0, p) for p in parts]
+    return [int(part) if part.isdecimal() else part for part in parts]

@@ -1,19 +1,122 @@
-"""A file that others may change while it is read: what it was, and pixels that stay in it."""
+"""A file that is read: it may be damaged, claim more than it holds, and change meanwhile."""
 
 from __future__ import annotations
 
+import errno
+import lzma
 import math
 import os
-from collections.abc import Iterator
+import struct
+import tokenize
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from training_core.errors import InputError
+from training_core.compute.memory import free_memory
+from training_core.errors import InputError, ShortageError
 from training_core.stack import Pixels
+
+# Readers and decoders do not agree on a base class.
+DAMAGE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    SyntaxError,
+    OSError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    lzma.LZMAError,
+    tokenize.TokenError,
+    BytesLengthException,
+    InvalidDicomError,
+)
+LONGEST = 120  # of what a file says in a sentence
+SMALL_BYTES = 2**29  # with working copies; no danger, whatever a header says
+# Images with noise shrink to half or a tenth, a constant to a thousandth and less.
+MOST_EXPANSION = 200
+SHARE = 0.5  # of the free memory: the results of a job need room as well
+FORM = ("dtype", "shape", "ndim", "size", "nbytes")  # what is known of pixels that are not read
+
+
+def brief(error: BaseException) -> str:
+    """Give the first statement of an error, without the names of a library's objects.
+
+    Raises
+    ------
+    ShortageError
+        When it says nothing of the file, but that memory or file handles are used up.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EMFILE, errno.ENFILE):
+        raise ShortageError(
+            "Too many files are open at once for this system; close other programs, or raise the "
+            "limit (ulimit -n)."
+        ) from error
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        raise ShortageError(
+            "There is not enough free memory to read this; close other programs, or open a part "
+            "of it."
+        ) from error
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    return shown(text.split("> ")[-1].split(" - ")[0])
+
+
+def shown(text: object) -> str:
+    """Make a text from a file fit for a sentence: printable, one line, not too long."""
+    return "".join(c for c in str(text) if c.isprintable())[:LONGEST].rstrip(".")
+
+
+def check_size(name: str, shape: Sequence[int], dtype: DTypeLike, stored: int | None) -> None:
+    """Refuse an image before memory is taken for it.
+
+    Parameters
+    ----------
+    name
+        What the user calls the file.
+    shape, dtype
+        As the file declares them.
+    stored
+        How many bytes of the file are said to hold the pixels; None where they are not packed.
+
+    Raises
+    ------
+    InputError
+        When the pixels and their float32 copy need more than half of the free memory, or are far
+        more than the bytes that are to hold them can be.
+    """
+    count, itemsize = math.prod(int(n) for n in shape), np.dtype(dtype).itemsize
+    needed = count * (itemsize + np.dtype(np.float32).itemsize)
+    if needed <= SMALL_BYTES:
+        return
+    size = f"{' x '.join(str(n) for n in reversed(shape) if n > 1)} pixels ({np.dtype(dtype)})"
+    if stored is not None and count * itemsize > MOST_EXPANSION * stored:
+        raise InputError(
+            f"{name} declares an image of {size}, but the file is cut off or damaged: {stored:,} "
+            "bytes cannot hold it."
+        )
+    most = SHARE * free_memory()
+    if needed > most:
+        part = "open a part of it"
+        if stored is not None:
+            part = "save it as an uncompressed ImageJ or OME-TIFF, which is read in pieces"
+        raise InputError(
+            f"{name} declares an image of {size}, which needs {needed / 2**30:.1f} GB of memory, "
+            f"more than the {max(most, 0) / 2**30:.1f} GB that may be taken (half of what is "
+            f"free); close other programs, or {part}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +147,17 @@ class FileMark:
         """Give `count` bytes, (count,) uint8; the file is open for no longer than that takes."""
         data = np.empty(count, np.uint8)
         try:
-            with self.path.open("rb", buffering=0) as file:
+            with self.path.open("rb") as file:
                 self.check(os.fstat(file.fileno()))
                 file.seek(start)
-                done = 0
-                while done < count:  # Linux gives no more than 2 GB at once
-                    done += file.readinto(data[done:].data) or self._end()
+                done = file.readinto(data.data)
                 self.check(os.fstat(file.fileno()))
         except OSError as error:
             self.check()
             raise InputError(f"{self.path.name} cannot be read ({error.strerror}).") from error
+        if done < count:
+            raise InputError(f"{self.path.name} ends before its last pixel; it is cut off.")
         return data
-
-    def _end(self) -> int:
-        self.check()
-        raise InputError(f"{self.path.name} ends before its last pixel; it is cut off.")
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:
@@ -89,54 +188,33 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
     ----------
     mark
         The file; pixels are given only while it is the same.
-    dtype, shape, strides, offset
-        As those of an array; `offset` is that of the first pixel, in bytes.
+    layout
+        An array of the same form, of which no value may be looked at: it has none.
+    offset
+        Where the first pixel lies, in bytes.
     """
 
-    def __init__(
-        self,
-        mark: FileMark,
-        dtype: np.dtype[Any],
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        offset: int,
-    ) -> None:
-        self.mark = mark
-        self.dtype = dtype
-        self.shape = shape
-        self.strides = strides
-        self.offset = offset
+    def __init__(self, mark: FileMark, layout: Pixels, offset: int) -> None:
+        self.mark, self.layout, self.offset = mark, layout, offset
 
     @classmethod
     def of(cls, path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> Pixels:
         """Give pixels that lie in a file one after the other, the last axis fastest."""
-        steps = np.cumprod([dtype.itemsize, *shape[:0:-1]], dtype=np.int64)[::-1]
-        strides = tuple(map(int, steps[: len(shape)]))
-        return cast(Pixels, cls(FileMark.of(path), dtype, shape, strides, offset))
+        strides = np.cumprod([dtype.itemsize, *shape[:0:-1]], dtype=np.int64)[::-1]
+        return cls._of(path, dtype, offset, shape, strides[: len(shape)])
 
     @classmethod
     def like(cls, path: Path, mapped: np.memmap[Any, Any]) -> Pixels:
         """Give the pixels of a memory map without the map."""
-        found = cls(FileMark.of(path), mapped.dtype, mapped.shape, mapped.strides, mapped.offset)
-        return cast(Pixels, found)
+        return cls._of(path, mapped.dtype, mapped.offset, mapped.shape, mapped.strides)
 
-    @property
-    def ndim(self) -> int:
-        """How many axes there are."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """How many pixels there are."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes the pixels are."""
-        return self.size * self.dtype.itemsize
+    @classmethod
+    def _of(cls, path: Path, dtype: Any, offset: int, shape: Any, strides: Any) -> Pixels:
+        layout = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
+        return cast(Pixels, cls(FileMark.of(path), layout, offset))
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self.layout)
 
     def __getitem__(self, index: Any) -> Any:
         """Give a part that is still in the file; a single pixel as it is."""
@@ -144,18 +222,18 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
         if not all(_is_plain(part) for part in parts):
             return np.asarray(self)[index]
         # Without the dots, the place of a single pixel would be read at once.
-        found = self._at(lambda here: here[parts if Ellipsis in parts else (*parts, ...)])
+        found = self._at(self.layout[parts if Ellipsis in parts else (*parts, ...)])
         return found if found.shape else np.asarray(found)[()]
 
     def transpose(self, *axes: Any) -> Any:
         """Give the axes in another order."""
-        return self._at(lambda here: here.transpose(*axes))
+        return self._at(self.layout.transpose(*axes))
 
     def reshape(self, *shape: Any) -> Any:
         """Give other axes; without reading where the pixels lie in a row or an axis is of one."""
         longer = [[n for n in each if n != 1] for each in (np.ravel(shape), self.shape)]
-        if longer[0] == longer[1] or self._layout().flags.c_contiguous:
-            return self._at(lambda here: here.reshape(*shape))
+        if longer[0] == longer[1] or self.layout.flags.c_contiguous:
+            return self._at(self.layout.reshape(*shape))
         return np.asarray(self).reshape(*shape)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
@@ -169,27 +247,22 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*read, **options)
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else an array can do, the pixels can once they are read."""
+        """Give their form; whatever else an array can do, the pixels can once they are read."""
+        if name in FORM:
+            return getattr(self.layout, name)
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(name)
         return getattr(np.asarray(self), name)
 
-    def _layout(self) -> Pixels:
-        """Give an array of the same form, of which no value may be looked at: it has none."""
-        one = np.empty(1, self.dtype)
-        return np.lib.stride_tricks.as_strided(one, self.shape, self.strides)
-
-    def _at(self, view: Any) -> FilePixels:
-        here = self._layout()
-        part = view(here)
-        (first, _), (start, _) = (a.__array_interface__["data"] for a in (here, part))
-        place = self.offset + start - first
-        return FilePixels(self.mark, self.dtype, part.shape, part.strides, place)
+    def _at(self, part: Pixels) -> FilePixels:
+        """Give the pixels of a view of the layout."""
+        here, start = (a.__array_interface__["data"][0] for a in (self.layout, part))
+        return FilePixels(self.mark, part, self.offset + start - here)
 
     def _read(self) -> Pixels:
         if not self.size:
             return np.empty(self.shape, self.dtype)
-        reach = [(n - 1) * step for n, step in zip(self.shape, self.strides, strict=True)]
+        reach = [(n - 1) * step for n, step in zip(self.shape, self.layout.strides, strict=True)]
         low = self.offset + sum(min(each, 0) for each in reach)
         span = sum(map(abs, reach)) + self.dtype.itemsize
         if self.ndim > 2 and span > 2 * self.nbytes:  # as the frames of one channel do
@@ -198,7 +271,7 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
                 pixels[index] = self[index]
             return pixels
         data = self.mark.read(low, span)
-        return np.ndarray(self.shape, self.dtype, data.data, self.offset - low, self.strides)
+        return np.ndarray(self.shape, self.dtype, data.data, self.offset - low, self.layout.strides)
 
 
 def _is_plain(part: Any) -> bool:

@@ -1,17 +1,23 @@
-"""What a TIFF file says about its pixels: size, frame interval, channel names."""
+"""What a TIFF file, or its maker in tags of its own, says of pixel size, interval and channels."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+import tifffile
+
 from training_core.stack import PixelSize
 
-from .makers_note import MakersNote, makers_note
+from .source_file import DAMAGE
+
+Measured = tuple[Any, str]  # a value as it is noted, and its unit
+UNKNOWN: Measured = (None, "")
 
 # Micrometres per unit, as ImageJ, OME and TIFF spell it.
 UNITS_UM = {
@@ -38,6 +44,10 @@ SECONDS = {
 LARGEST_PRINTED_UM = 25.4
 # ImageJ with its defaults (1 pixel per cm or inch) means "not calibrated".
 LARGEST_BELIEVED_UM = 5000.0
+
+GATAN_UNITS, GATAN_SCALES = (65003, 65004, 65005), (65009, 65010, 65011)
+TESCAN = 50431
+ZEISS_WIDTH = 1024  # px of the picture whose pixel size Zeiss notes in metres
 
 # With their units, and which one is meant where none is written.
 OME_MEASURES = (
@@ -79,28 +89,15 @@ def calibration_of(tif: Any) -> tuple[str, Calibration]:
     Where the family says nothing of pixel sizes, the maker's own tags do.
     """
     kind, calibration = _family_of(tif)
-    note = makers_note(tif)
-    said = calibration.pixel_size.x_um is not None and not _is_bare(tif, kind)
-    return kind, calibration if note is None or said else _with_note(calibration, note)
-
-
-def _is_bare(tif: Any, kind: str) -> bool:
-    """Whether a pixel size can come from the resolution tags alone, which are meant for print."""
-    return kind == "tiff" and not (tif.is_shaped and tif.shaped_metadata)
-
-
-def _with_note(calibration: Calibration, note: MakersNote) -> Calibration:
-    """Take what the maker notes in the place of what is not known."""
-    sizes = [
-        _positive(value, UNITS_UM.get(_plain(unit))) for value, unit in (note.x, note.y, note.z)
-    ]
-    seconds = _positive(note.step[0], SECONDS.get(_plain(note.step[1])))
-    if sizes[0] is None or sizes[1] is None:
-        return calibration
-    return replace(
+    # A pixel size that comes from the resolution tags alone is meant for print.
+    bare = kind == "tiff" and not (tif.is_shaped and tif.shaped_metadata)
+    if calibration.pixel_size.x_um is not None and not bare:
+        return kind, calibration
+    note = makers_note(tif) or calibration
+    return kind, replace(
         calibration,
-        pixel_size=PixelSize(*sizes),
-        time_step_s=calibration.time_step_s or seconds,
+        pixel_size=note.pixel_size,
+        time_step_s=calibration.time_step_s or note.time_step_s,
         channels=calibration.channels or note.channels,
     )
 
@@ -135,18 +132,15 @@ def plain_calibration(resolution: tuple[float, float], unit: int) -> Calibration
 
 def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, float]) -> Calibration:
     """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution."""
-    factor = UNITS_UM.get(_plain(str(metadata.get("unit", ""))))
+    factor = UNITS_UM.get(_plain(metadata.get("unit", "")))
     x_um, y_um = (factor / r if factor and r > 0 else None for r in resolution)
     # Without a calibration `spacing` counts pixels, whatever the unit says.
     believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
     z_um = _positive(metadata.get("spacing"), factor) if believed else None
     size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
-    seconds = SECONDS.get(_plain(str(metadata.get("tunit", "sec"))))
-    return Calibration(
-        size,
-        _positive(metadata.get("finterval"), seconds),
-        extra={"imagej": dict(metadata)},
-    )
+    seconds = SECONDS.get(_plain(metadata.get("tunit", "sec")))
+    step_s = _positive(metadata.get("finterval"), seconds)
+    return Calibration(size, step_s, extra={"imagej": dict(metadata)})
 
 
 def ome_calibration(xml: str) -> Calibration:
@@ -184,9 +178,8 @@ def _ome_attributes(
     unknown: dict[str, Any] = {}  # to be written again as it was
     for name, units, usual in OME_MEASURES:
         value, unit = attributes.get(name), attributes.get(f"{name}Unit", usual)
-        factor = units.get(_plain(str(unit)))
-        known.append(_positive(value, factor))
-        if factor is None and value is not None:
+        known.append(_positive(value, units.get(_plain(unit))))
+        if value is not None and _plain(unit) not in units:
             unknown |= {name: value, f"{name}Unit": unit}
     extra = extra | ({"ome_unknown": unknown} if unknown else {})
     return Calibration(PixelSize(*known[:3]), known[3], names if any(names) else (), extra)
@@ -201,9 +194,9 @@ def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[st
     }
 
 
-def _plain(unit: str) -> str:
+def _plain(unit: Any) -> str:
     """Undo the escape that ImageJ writes for the micro sign."""
-    return unit.replace("\\u00B5", "µ").strip().lower()
+    return str(unit).replace("\\u00B5", "µ").strip().lower()
 
 
 def _positive(value: Any, factor: float | None) -> float | None:
@@ -213,3 +206,129 @@ def _positive(value: Any, factor: float | None) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if 0 < number < float("inf") else None
+
+
+def makers_note(tif: Any) -> Calibration | None:
+    """Give what the maker notes in an open TIFF file; None where no known maker does."""
+    for read in MAKERS:
+        try:
+            note = read(tif)
+        except DAMAGE:  # there is no such note, or it is damaged, which the image need not be
+            continue
+        if note and None not in (note.pixel_size.x_um, note.pixel_size.y_um):
+            return note
+    return None
+
+
+def _noted(
+    x: Measured,
+    y: Measured,
+    z: Measured = UNKNOWN,
+    step: Measured = UNKNOWN,
+    channels: tuple[str, ...] = (),
+) -> Calibration:
+    sizes = (_positive(value, UNITS_UM.get(_plain(unit))) for value, unit in (x, y, z))
+    step_s = _positive(step[0], SECONDS.get(_plain(step[1])))
+    return Calibration(PixelSize(*sizes), step_s, channels)
+
+
+def _fei(tif: Any) -> Calibration:
+    said = tif.fei_metadata
+    if "PixelWidth" in said.get("Scan", {}):
+        return _noted((said["Scan"]["PixelWidth"], "m"), (said["Scan"]["PixelHeight"], "m"))
+    beam, image = said["IRBeam"], said["Image"]
+    return _noted(
+        (beam["HFW"] / image["ResolutionX"], "m"), (beam["VFW"] / image["ResolutionY"], "m")
+    )
+
+
+def _zeiss_sem(tif: Any) -> Calibration:
+    said = tif.sem_metadata
+    named = (said.get(key, ()) for key in ("ap_image_pixel_size", "ap_pixel_size"))
+    size = next((tuple(value[1:]) for value in named if len(value) == 3), None)
+    if size is None:
+        size = (said[""][3] * ZEISS_WIDTH / tif.pages[0].imagewidth, "m")
+    return _noted(size, size)
+
+
+def _tescan(tif: Any) -> Calibration:
+    said = tif.pages[0].tags.valueof(TESCAN)
+    text = said.decode("latin-1") if isinstance(said, bytes) else str(said)
+    sizes = dict(re.findall(r"PixelSize([XY])\s*=\s*([-+.\deE]+)", text))
+    return _noted((sizes["X"], "m"), (sizes["Y"], "m"))
+
+
+def _gatan(tif: Any) -> Calibration:
+    tags = tif.pages[0].tags
+    places = zip(GATAN_SCALES, GATAN_UNITS, strict=True)
+    return _noted(*((tags.valueof(scale), tags.valueof(unit)) for scale, unit in places))
+
+
+def _metamorph(tif: Any) -> Calibration | None:
+    said = tif.stk_metadata
+    if not said["SpatialCalibration"]:
+        return None
+    unit = said["CalibrationUnits"]
+    steps = np.ravel(said.get("ZDistance", 0))
+    return _noted(
+        (said["XCalibration"], unit), (said["YCalibration"], unit), (float(steps.mean()), unit)
+    )
+
+
+def _metaseries(tif: Any) -> Calibration | None:
+    said = tif.metaseries_metadata["PlaneInfo"]
+    if not said["spatial-calibration-state"]:
+        return None
+    unit = said["spatial-calibration-units"]
+    return _noted((said["spatial-calibration-x"], unit), (said["spatial-calibration-y"], unit))
+
+
+def _zeiss_lsm(tif: Any) -> Calibration:
+    said = tif.lsm_metadata
+    x, y, z = ((said[f"VoxelSize{axis}"], "m") for axis in "XYZ")
+    names = (said.get("ChannelColors") or {}).get("ColorNames", ())
+    return _noted(x, y, z, (said.get("TimeIntervall"), "s"), tuple(map(str, names)))
+
+
+def _olympus_sis(tif: Any) -> Calibration:
+    said = tif.sis_metadata
+    return _noted((said["pixelsizex"], "m"), (said["pixelsizey"], "m"))
+
+
+def _olympus_fluoview(tif: Any) -> Calibration:
+    said = {str(d[0]).lower(): d for d in tif.fluoview_metadata["Dimensions"]}
+    x, y, z, step = (tuple(said.get(axis, ())[3:5]) or UNKNOWN for axis in ("x", "y", "z", "time"))
+    return _noted(x, y, z, step)
+
+
+def _tvips(tif: Any) -> Calibration:
+    said = tif.tvips_metadata
+    return _noted((said["PixelSizeX"], "nm"), (said["PixelSizeY"], "nm"))
+
+
+def _micro_manager(tif: Any) -> Calibration:
+    said = tif.micromanager_metadata["Summary"]
+    size = (said.get("PixelSize_um"), "um")
+    return _noted(size, size, (said.get("z-step_um"), "um"), (said.get("Interval_ms"), "ms"))
+
+
+def _aperio(tif: Any) -> Calibration:
+    said = tifffile.tifffile.svs_description_metadata(tif.pages[0].description)
+    size = (said["MPP"], "um")
+    return _noted(size, size)
+
+
+MAKERS: tuple[Callable[[Any], Calibration | None], ...] = (
+    _fei,
+    _zeiss_sem,
+    _tescan,
+    _gatan,
+    _metamorph,
+    _metaseries,
+    _zeiss_lsm,
+    _olympus_sis,
+    _olympus_fluoview,
+    _tvips,
+    _micro_manager,
+    _aperio,
+)

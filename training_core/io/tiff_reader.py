@@ -23,9 +23,7 @@ from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
 from .axes import arrange
-from .damaged_files import DAMAGE, brief
-from .size_limits import check_size
-from .source_file import FilePixels, unchanged
+from .source_file import DAMAGE, FilePixels, brief, check_size, unchanged
 from .tiff_calibration import calibration_of, value_unit_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -47,14 +47,8 @@ def train_generator(
 
     What is learned, the starting spectrum included, is learned without the held-out patches. Where
     it does not match them, noise with the measured spectrum and histogram and re-sampled patches
-    are judged in the same way, and the best of the three is taken.
-
-    Parameters
-    ----------
-    measured
-        The unit noise of the patches, and how strong each is.
-    part
-        Where an interrupted game is kept and gone on with.
+    are judged in the same way, and the best of the three is taken. An interrupted game is kept in
+    `part` and gone on with.
 
     Raises
     ------
@@ -68,26 +62,25 @@ def train_generator(
     covariance = autocovariance(shown, trendless=True)
     game = NoiseGame(shown, covariance, settings, seed, device)
 
-    def judged(maker: Maker, draw: torch.Generator) -> NoiseMatch:
+    def judged(maker: Maker, draw: torch.Generator = game.draw) -> tuple[Maker, NoiseMatch]:
         made = made_patches(maker, noise.shape[1], draw)
-        return compare_noise(made, noise[judge], strengths[judge])
+        return maker.eval(), compare_noise(made, noise[judge], strengths[judge])
 
     def matches(maker: StationaryGenerator) -> bool:
         look, draw = deepcopy(maker), torch.Generator().manual_seed(seed)
         look.hold_scale(draw)
-        return judged(look, draw).good
+        return judged(look, draw)[1].good
 
     taken = _play(game, settings.steps, run, part, matches)
     game.kept.hold_scale(game.draw)
-    learned = judged(game.kept, game.draw)
+    best, learned = judged(game.kept)
     if learned.good:
         _tell(learned, taken, settings.steps, run)
-        return game.kept.eval(), learned
+        return best, learned
     plain = start(covariance, shown, MeasuredGenerator).to(device)
     plain.hold_scale(game.draw)
     real = ResampledNoise.of(shown, orientations(measured.covariance)).to(device)
-    tried: list[tuple[Maker, NoiseMatch]] = [(game.kept, learned)]
-    tried += [(maker, judged(maker, game.draw)) for maker in (plain, real)]
+    tried = [(best, learned), judged(plain), judged(real)]
     maker, match = min(tried, key=lambda one: one[1].distance)
     stand_in = "it is still better than what could stand in for it"
     if maker is not game.kept:
@@ -97,15 +90,14 @@ def train_generator(
         f"(match {match.score:.0f} %).",
         warning=True,
     )
-    return maker.eval(), match
+    return maker, match
 
 
 def made_patches(maker: Maker, size: int, draw: torch.Generator) -> Image:
     """Cut made noise into many patches, (1024, size, size) float32."""
     made = maker.sample(JUDGED, JUDGED_ACROSS * size, JUDGED_ACROSS * size, draw)
     parts = made.reshape(JUDGED, JUDGED_ACROSS, size, JUDGED_ACROSS, size).transpose(2, 3)
-    patches: Image = parts.reshape(-1, size, size).cpu().numpy()
-    return patches
+    return parts.reshape(-1, size, size).cpu().numpy()
 
 
 def _tell(match: NoiseMatch, taken: int, planned: int, run: Run) -> None:
@@ -160,7 +152,7 @@ class NoiseGame:
         device: torch.device,
     ) -> None:
         self.settings, self.device = settings, device
-        self.real = torch.from_numpy(noise)[:, None]
+        self.real = torch.from_numpy(noise)
         self.size = min(settings.crop_px, noise.shape[1])
         self.draw = torch.Generator().manual_seed(seed)
         self.made = start(covariance, noise).to(device)
@@ -197,20 +189,18 @@ class NoiseGame:
         return scores
 
     def _forge(self) -> Tensor:
-        white = _white(self.settings.batch, self.size, self.draw).to(self.device)
-        noise: Tensor = self.made(white) * self.strength  # real ones have unit std, trendless
-        return noise
+        edge = self.size + 2 * LAGS
+        white = torch.randn(self.settings.batch, 1, edge, edge, generator=self.draw)
+        noise: Tensor = self.made(white.to(self.device)) * self.strength
+        return noise  # real ones have unit std, trendless
 
     def _crops(self) -> Tensor:
         """Cut random crops out of random patches, (batch, 1, size, size)."""
         count, spare = self.settings.batch, self.real.shape[-1] - self.size
-        which = torch.randint(len(self.real), (count,), generator=self.draw).tolist()
-        places = torch.randint(spare + 1, (count, 2), generator=self.draw).tolist()
-        cut = [
-            self.real[i, :, y : y + self.size, x : x + self.size]
-            for i, (y, x) in zip(which, places, strict=True)
-        ]
-        return torch.stack(cut).to(self.device)
+        which = torch.randint(len(self.real), (count,), generator=self.draw)
+        top, left = torch.randint(spare + 1, (count, 2), generator=self.draw).T
+        windows = self.real.unfold(1, self.size, 1).unfold(2, self.size, 1)
+        return windows[which, top, left][:, None].to(self.device)
 
     def mean_losses(self, since: int) -> dict[str, float]:
         """Average the losses of the steps after `since`; waits for the device."""
@@ -251,11 +241,6 @@ def start(
         for parameter, value in zip(generator.bend.parameters(), values, strict=True):
             parameter.copy_(torch.from_numpy(value).reshape(parameter.shape))
     return generator
-
-
-def _white(count: int, size: int, draw: torch.Generator) -> Tensor:
-    edge = size + 2 * LAGS
-    return torch.randn(count, 1, edge, edge, generator=draw)
 
 
 def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:

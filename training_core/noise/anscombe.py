@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from training_core.stack import Image, Pixels, Values
 
-from .even_windows import PURE, TINY, Windows
-from .strength_curve import fine_energy
+from .strength_curve import PURE, TINY, Windows, fine_energy
 
 STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inverse rises again
 
@@ -21,17 +20,9 @@ STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inver
 class Stabiliser:
     """Maps stack values to values whose noise has a standard deviation of about 1.
 
-    With a `gain` the variance is `gain` * value + `read_variance`, and the map is the generalised
-    Anscombe transform; without one it is linear, (value - `offset`) / `scale`.
-
-    Attributes
-    ----------
-    gain
-        Variance per stack unit; 0 for the linear map.
-    read_variance
-        Variance at value 0, in stack units squared; negative where the file has an offset.
-    offset, scale
-        The linear map, in stack units.
+    With a `gain` the variance is `gain` * value + `read_variance`, in stack units, and the map is
+    the generalised Anscombe transform; `read_variance` is negative where the file has an offset.
+    Without one the map is linear, (value - `offset`) / `scale`.
     """
 
     gain: float = 0.0
@@ -56,12 +47,10 @@ class Stabiliser:
         if not self.gain:
             return ((exact - self.offset) / self.scale).astype(np.float32)
         inside = self.gain * exact + 0.375 * self.gain**2 + self.read_variance
-        stabilised: NDArray[np.float32] = (2 / self.gain * np.sqrt(np.maximum(inside, 0.0))).astype(
-            np.float32
-        )
-        return stabilised
+        stabilised: Values = 2 / self.gain * np.sqrt(np.maximum(inside, 0.0))
+        return stabilised.astype(np.float32)
 
-    def inverse(self, stabilised: NDArray[np.float32]) -> NDArray[np.float64]:
+    def inverse(self, stabilised: NDArray[np.float32]) -> Values:
         """Map the *mean* of stabilised values to the mean of stack values, float64.
 
         The algebraic inverse would be biased, since the transform is not linear. This is the
@@ -74,19 +63,16 @@ class Stabiliser:
         root = np.sqrt(1.5)
         read = self.read_variance / self.gain**2
         counts = d**2 / 4 + root / (4 * d) - 11 / (8 * d**2) + 5 * root / (8 * d**3) - 1 / 8 - read
-        values: NDArray[np.float64] = np.maximum(counts, -read) * self.gain
+        values: Values = np.maximum(counts, -read) * self.gain
         return values
 
-    def algebraic_inverse(self, stabilised: NDArray[np.floating]) -> NDArray[np.float64]:
+    def algebraic_inverse(self, stabilised: NDArray[np.floating]) -> Values:
         """Map single noisy values back, float64: `forward` undone, biased for means."""
         exact = stabilised.astype(np.float64)
         if not self.gain:
             return exact * self.scale + self.offset
         root = np.maximum(exact, 0.0) / 2
-        values: NDArray[np.float64] = (
-            self.gain * root**2 - 0.375 * self.gain - self.read_variance / self.gain
-        )
-        return values
+        return self.gain * root**2 - 0.375 * self.gain - self.read_variance / self.gain
 
     def to_dict(self) -> dict[str, float]:
         """Give plain values for the model file."""
@@ -104,18 +90,15 @@ WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
 def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) -> Stabiliser:
     """Fit variance = gain * value + read variance on the smoothest windows, blind.
 
+    The Anscombe transform where bright areas are noisier than dark ones, else a linear map that
+    brings the noise to a standard deviation of about 1.
+
     Parameters
     ----------
     frames
         Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
     covariance
         Autocovariance of the noise, if it is known already; only its shape matters.
-
-    Returns
-    -------
-    Stabiliser
-        The Anscombe transform where bright areas are noisier than dark ones, else a linear map
-        that brings the noise to a standard deviation of about 1.
     """
     windows = Windows.of(frames)
     expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), TINY))

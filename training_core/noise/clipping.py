@@ -42,26 +42,14 @@ class Recording:
     def of(cls, stacks: Sequence[Stack], channel: int) -> Self:
         """Look at some frames of a channel, which were all taken alike."""
         parts = [split_channels(stack)[channel] for stack in stacks[:LOOKED_AT]]
-        found = PixelValues.of(
-            [centre(part.raw_frame(index)) for part in parts for index in sampled_frames(part)]
-        )
-        kind = stacks[0].dtype  # of which the ends are ends, however few pixels lie there
-        first, last = (
-            (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (None, None)
-        )
-        return cls(
-            found.lowest if found.lowest_share or found.lowest == first else -np.inf,
-            found.highest if found.saturated_share or found.highest == last else np.inf,
-            found.step,
-            found.lowest,
-        )
-
-    def rounded(self, values: Values) -> Values:
-        """Put values on the grid, any shape."""
-        if not self.step:
-            return values
-        on_grid: Values = np.rint((values - self.origin) / self.step) * self.step + self.origin
-        return on_grid
+        frames = [part.raw_frame(index) for part in parts for index in sampled_frames(part)]
+        found = PixelValues.of([centre(frame) for frame in frames])
+        lowest, highest, kind = found.lowest, found.highest, stacks[0].dtype
+        # The ends of whole numbers are ends, however few pixels lie there.
+        ends = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (None, None)
+        low = lowest if found.lowest_share or lowest == ends[0] else -np.inf
+        high = highest if found.saturated_share or highest == ends[1] else np.inf
+        return cls(low, high, found.step, lowest)
 
 
 UNTOUCHED = Recording()
@@ -70,14 +58,10 @@ UNTOUCHED = Recording()
 class RecordedNoise:
     """Noise that is cut off and rounded as the file's pixels were; the mean stays what it was.
 
-    Estimates are of the mean *after* recording, for that is what averages of a file are. The mean
-    and std before are found from those after by the moments of a normal distribution that is cut
-    off (Foi, Signal Processing 89, 2009, section 3); all in stabilised units.
-
-    Parameters
-    ----------
-    noise
-        As it was measured in the file.
+    Estimates are of the mean *after* recording, for that is what averages of a file are, and so is
+    `noise` as it was measured. The mean and std before are found from those after by the moments of
+    a normal distribution that is cut off (Foi, Signal Processing 89, 2009, section 3); all in
+    stabilised units.
     """
 
     def __init__(self, noise: NoiseModel, recording: Recording) -> None:
@@ -88,6 +72,9 @@ class RecordedNoise:
             float(end) if np.isfinite(limit) else limit
             for end, limit in zip(ends, limits, strict=True)
         )
+        # Where something is cut off, and in which direction values lie inside.
+        sides = ((-np.inf if noise.of_few_photons else self.low, 1.0), (self.high, -1.0))
+        self.ends = [(end, sign) for end, sign in sides if np.isfinite(end)]
         self.levels, self.sigmas = self._before()
         self.recorded, self.shifts = self._shifts()
 
@@ -97,7 +84,7 @@ class RecordedNoise:
         levels, sigmas = measured.copy(), spread.copy()
         u = np.linspace(-MOST_CUT, REACH, FINE)
         mean, sigma = u + lift(u), cut_spread(u)
-        for end, sign in self._ends():
+        for end, sign in self.ends:
             found = np.interp(sign * (measured - end) / spread, mean / sigma, u)
             near = found < REACH
             sigmas[near] = (spread / np.interp(found, u, sigma))[near]
@@ -107,28 +94,20 @@ class RecordedNoise:
 
     def _shifts(self) -> tuple[Values, Values]:
         """Give for means after recording how far they lay from there before, ascending."""
-        if not self._ends():
+        if not self.ends:
             return np.zeros(1), np.zeros(1)
         steps = np.linspace(-MOST_CUT, REACH, FINE)
-        around = [end + sign * steps * self._sigma(np.array(end)) for end, sign in self._ends()]
+        around = [end + sign * steps * self._sigma(np.array(end)) for end, sign in self.ends]
         before = np.unique(np.concatenate(around))
         sigma = self._sigma(before)
         after = before
-        for end, sign in self._ends():
+        for end, sign in self.ends:
             after = after + sign * sigma * lift(sign * (before - end) / sigma)
         after = np.maximum.accumulate(after)
         return after, before - after
 
-    def _ends(self) -> list[tuple[float, float]]:
-        """Give where something is cut off, and in which direction values lie inside."""
-        ends = [(self.high, -1.0)]
-        if not self.noise.ends_by_itself:
-            ends.insert(0, (self.low, 1.0))
-        return [(end, sign) for end, sign in ends if np.isfinite(end)]
-
     def _sigma(self, before: Values) -> Values:
-        sigma: Values = np.interp(before, self.levels, self.sigmas)
-        return sigma
+        return np.interp(before, self.levels, self.sigmas)
 
     def add(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give noisy copies of stabilised images, (count, 1, height, width), as a file has them."""
@@ -140,10 +119,10 @@ class RecordedNoise:
         before = mean + np.interp(mean, self.recorded, self.shifts)
         noisy = self.noise.laid_on(before, self._sigma(before), unit, draw)
         noisy = np.clip(noisy, self.low, self.high)
-        stabiliser = self.noise.stabiliser
         if self.recording.step:
-            exact = stabiliser.algebraic_inverse(noisy)
-            noisy = stabiliser.forward(self.recording.rounded(exact))
+            step, origin = self.recording.step, self.recording.origin
+            exact = self.noise.stabiliser.algebraic_inverse(noisy)
+            noisy = self.noise.stabiliser.forward(np.rint((exact - origin) / step) * step + origin)
         return torch.from_numpy(noisy.astype(np.float32)).to(clean.device)
 
     def known(self, noisy: Tensor) -> Tensor | None:
@@ -160,15 +139,13 @@ class RecordedNoise:
 
 def lift(u: Values) -> Values:
     """Give by how much cutting off below 0 raises the mean of normal values, mean u and std 1."""
-    raised: Values = _density(u) - u * ndtr(-u)
-    return raised
+    return _density(u) - u * ndtr(-u)
 
 
 def cut_spread(u: Values) -> Values:
     """Give the std of such values once they are cut off."""
     square = (1 + u**2) * ndtr(u) + u * _density(u)
-    spread: Values = np.sqrt(np.maximum(square - (u + lift(u)) ** 2, 1e-12))
-    return spread
+    return np.sqrt(np.maximum(square - (u + lift(u)) ** 2, 1e-12))
 
 
 def _density(u: Values) -> Values:

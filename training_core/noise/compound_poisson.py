@@ -16,7 +16,7 @@ from scipy.special import gammaincinv
 from training_core.stack import Image, Values
 
 from .anscombe import Stabiliser
-from .even_windows import PURE, Windows
+from .strength_curve import PURE, Windows
 
 FEW = 8.0  # photons in a usual pixel: with more, stabilised noise is as good as Gaussian
 MANY = 60.0  # from here on pulses are not counted
@@ -31,18 +31,10 @@ class Photons:
     """A compound Poisson distribution: a pixel is the background and a pulse for each photon.
 
     The number of photons is Poisson distributed, the strength of a pulse gamma distributed, as that
-    of a photomultiplier about is (Tan, Phys. Med. Biol. 27, 1982). All in stack units.
-
-    Attributes
-    ----------
-    background
-        What a pixel without a photon has.
-    gain
-        Variance over mean above the background: a pulse's mean times (1 + `spread`).
-    spread
-        Variance of a pulse over its squared mean.
-    read
-        Std of what is added to every pixel.
+    of a photomultiplier about is (Tan, Phys. Med. Biol. 27, 1982). All in stack units: `gain` is
+    the variance over the mean above the background, a pulse's mean times (1 + `spread`), where
+    `spread` is a pulse's variance over its squared mean; `read` is the std of what is added to
+    every pixel.
     """
 
     background: float
@@ -57,22 +49,16 @@ class Photons:
 
     def counts(self, mean: Values) -> Values:
         """Give the mean number of photons of pixels of this mean, any shape."""
-        counts: Values = np.maximum(mean - self.background, 0.0) / self.pulse
-        return counts
+        return np.maximum(mean - self.background, 0.0) / self.pulse
 
     def variance(self, mean: Values) -> Values:
         """Give the variance of pixels of this mean, any shape."""
-        variance: Values = np.maximum(mean - self.background, 0.0) * self.gain
-        return variance
+        return np.maximum(mean - self.background, 0.0) * self.gain
 
     def values(self, mean: Values, chance: Values) -> Values:
-        """Give noisy pixels of this mean, still without what `read` adds.
+        """Give noisy pixels of this mean, any shape, still without what `read` adds.
 
-        Parameters
-        ----------
-        mean, chance
-            Any shape; pixels follow from the random numbers, 0 to 1, and on the whole rise with
-            them.
+        They follow from as many random numbers, 0 to 1, and on the whole rise with them.
         """
         counts, chance = self.counts(mean).ravel(), np.clip(chance.ravel(), BARE, 1 - BARE)
         pulses: Values = np.zeros(counts.shape)
@@ -81,15 +67,13 @@ class Photons:
         number, left = _photons(np.where(many, 0.0, counts), chance)
         some = (number > 0) & ~many
         pulses[some] = self.spread * gammaincinv(number[some] / self.spread, left[some])
-        values: Values = self.background + self.pulse * pulses.reshape(mean.shape)
-        return values
+        return self.background + self.pulse * pulses.reshape(mean.shape)
 
     def _uncounted(self, counts: Values, chance: Values) -> Values:
         """Sum pulses by a gamma distribution with the same three cumulants, in units of `pulse`."""
         square, cube = 1 + self.spread, (1 + self.spread) * (1 + 2 * self.spread)
         shape, scale = counts * (4 * square**3 / cube**2), cube / (2 * square)
-        total: Values = counts + scale * (gammaincinv(shape, chance) - shape)
-        return total
+        return counts + scale * (gammaincinv(shape, chance) - shape)
 
     def one_more(self, chance: Values) -> Values:
         """Give pulses that are as likely as they are strong, any shape: again gamma distributed."""
@@ -108,8 +92,7 @@ class Photons:
 
 def _photons(counts: Values, chance: Values) -> tuple[Values, Values]:
     """Give Poisson numbers (n,) and, of what chance there was within each, how much was used."""
-    number, share = np.zeros_like(counts), np.exp(-counts)
-    below, left = np.zeros_like(counts), chance.copy()
+    number, below, share = np.zeros_like(counts), np.zeros_like(counts), np.exp(-counts)
     open_ = np.flatnonzero(chance > share)
     while open_.size:
         below[open_] += share[open_]
@@ -125,19 +108,10 @@ def fit_photons(frames: Sequence[Image], stabiliser: Stabiliser) -> Photons | No
     """Tell whether photons are few and, if so, how far their pulses spread, blind.
 
     The third cumulant of compound Poisson noise is gain^2 (1 + 2 s) / (1 + s) (x - background) for
-    pulses of the relative variance s; it is taken from the smoothest windows.
+    pulses of the relative variance s; it is taken from the smoothest windows of noisy frames of one
+    channel, (height, width) float32 in stack units, which the stabiliser was fitted to.
 
-    Parameters
-    ----------
-    frames
-        Noisy frames of one channel, (height, width) float32 in stack units.
-    stabiliser
-        Fitted to them, see `fit_stabiliser`.
-
-    Returns
-    -------
-    Photons or None
-        None where photons are many, or where there is noise without any, also if it was cut off.
+    None where photons are many, or where there is noise without any, also if it was cut off.
     """
     if not stabiliser.gain:
         return None
@@ -152,13 +126,8 @@ def fit_photons(frames: Sequence[Image], stabiliser: Stabiliser) -> Photons | No
         return None
     expected = gain * np.maximum(windows.mean - background, LEAST * gain)
     groups = windows.smoothest(expected)
-    pure = windows.excess(groups) < PURE
-    ratios = [
-        windows.third[g].mean() / (gain * expected[g].mean())
-        for g, calm in zip(groups, pure, strict=True)
-        if calm
-    ]
-    skew = float(np.median(ratios))
+    ratios = np.array([windows.third[g].mean() / (gain * expected[g].mean()) for g in groups])
+    skew = float(np.median(ratios[windows.excess(groups) < PURE]))
     spread = np.clip((skew - 1) / max(2 - skew, 1e-3), *SPREAD)
     read = np.sqrt(np.square(near).mean()) if near.size else 0.0
     return Photons(background, gain, float(spread), float(read))
@@ -168,5 +137,4 @@ def chances(noise: Image) -> Values:
     """Give the rank of each value of learned noise among all, 0 to 1, the same shape."""
     order = np.empty(noise.size)
     order[np.argsort(noise, axis=None)] = np.arange(noise.size)
-    ranks: Values = (order + 0.5).reshape(noise.shape) / noise.size
-    return ranks
+    return (order + 0.5).reshape(noise.shape) / noise.size

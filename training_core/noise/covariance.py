@@ -8,41 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dct
 
-from training_core.stack import Image, Values
+from training_core.stack import Image, Pixels, Values
 
 FAILED = 0.6  # of the usual std in stabilised units: below it the stabilisation has failed
 LAGS = 15  # px: the correlation is measured up to here
-
-
-def trend_of(flat: Values, size: int) -> Values:
-    """Give the second-order polynomial of each flattened window, (count, size * size)."""
-    basis = trend_basis(size)
-    trend: Values = (flat @ basis) @ basis.T
-    return trend
+AROUND = np.ix_(*2 * [np.arange(-LAGS, LAGS + 1)])  # the lags of what lies on a torus
 
 
 def detrended(patches: Image) -> Image:
-    """Remove the slow trend of each patch and bring it to unit std.
+    """Remove the slow trend of each patch and bring it to unit std, (fewer, size, size) float32.
 
     Patches whose std is far under that of the others are left out: there the stabilisation has
     failed, since a few photons are no Gaussian noise on any scale.
-
-    Returns
-    -------
-    numpy.ndarray
-        (at most count, size, size) float32.
     """
-    left = _residuals(patches)
     sigmas = residual_sigmas(patches)
     alive = stabilised_well(sigmas)
-    unit: Image = (left[alive] / sigmas[alive, None, None]).astype(np.float32)
-    return unit
+    return (residuals(patches)[alive] / sigmas[alive, None, None]).astype(np.float32)
 
 
 def residual_sigmas(patches: Image) -> Values:
     """Give the std of each patch, (count, size, size), once its slow trend is gone, (count,)."""
     freedom = patches.shape[1] ** 2 - 6
-    sigmas: Values = np.sqrt(np.square(_residuals(patches)).sum(axis=(1, 2)) / freedom)
+    sigmas: Values = np.sqrt(np.square(residuals(patches)).sum(axis=(1, 2)) / freedom)
     return sigmas
 
 
@@ -51,27 +38,19 @@ def stabilised_well(sigmas: Values) -> NDArray[np.bool_]:
     return sigmas > FAILED * np.quantile(sigmas, 0.9) if len(sigmas) else np.zeros(0, bool)
 
 
-def _residuals(patches: Image) -> Values:
+def residuals(patches: Pixels) -> Values:
+    """Take from each patch its second-order polynomial, (count, size, size) float64."""
     count, size = patches.shape[:2]
-    flat = patches.reshape(count, size * size).astype(np.float64)
-    return (flat - trend_of(flat, size)).reshape(patches.shape)
+    flat, basis = patches.reshape(count, size * size).astype(np.float64), trend_basis(size)
+    return (flat - (flat @ basis) @ basis.T).reshape(patches.shape)
 
 
 def autocovariance(patches: Image, *, trendless: bool = False) -> Values:
-    """Average the autocovariance of patches over lags of -15 to 15 px.
+    """Average the autocovariance of patches, (count, size, size), over lags of -15 to 15 px.
 
-    Parameters
-    ----------
-    patches
-        (count, size, size) float.
-    trendless
-        Whether they lost their trend by `detrended`: then what it took is given back.
-
-    Returns
-    -------
-    numpy.ndarray
-        (31, 31) float64; the middle is the variance. Lags beyond half a patch are 0, and the rest
-        fades out towards its end, where the estimate is uncertain.
+    It is (31, 31) float64; the middle is the variance. Lags beyond half a patch are 0, and the rest
+    fades out towards its end, where the estimate is uncertain. Of `trendless` patches, which
+    `detrended` gave, what that took is given back.
     """
     size = patches.shape[1]
     padded = np.fft.rfft2(patches, (2 * size, 2 * size))
@@ -90,11 +69,18 @@ def autocovariance(patches: Image, *, trendless: bool = False) -> Values:
 
 def spectrum(covariance: Values, shape: tuple[int, int]) -> Values:
     """Give the power spectrum of noise with this autocovariance on a torus, for `rfft2`."""
-    wrapped = np.zeros((max(shape[0], 2 * LAGS + 1), max(shape[1], 2 * LAGS + 1)))
-    lags = np.arange(-LAGS, LAGS + 1)
-    wrapped[np.ix_(lags % wrapped.shape[0], lags % wrapped.shape[1])] = covariance
-    power: Values = np.maximum(np.fft.rfft2(wrapped).real, 0.0)
-    return power
+    least = 2 * LAGS + 1
+    torus = on_torus(covariance, (max(shape[0], least), max(shape[1], least)))
+    return np.maximum(np.fft.rfft2(torus).real, 0.0)
+
+
+def on_torus(covariance: Values, shape: tuple[int, int]) -> Values:
+    """Lay an autocovariance, (31, 31), around the corner of a torus; what does not fit is lost."""
+    reaches = [min(LAGS, n // 2) for n in shape]
+    down, across = (np.arange(-reach, reach + 1) for reach in reaches)
+    torus = np.zeros(shape)
+    torus[np.ix_(down, across)] = covariance[np.ix_(down + LAGS, across + LAGS)]
+    return torus
 
 
 def uncorrelated() -> Values:
@@ -107,8 +93,7 @@ def uncorrelated() -> Values:
 def coloured(white: Values, covariance: Values) -> Values:
     """Give white noise of std 1, (height, width), this autocovariance, on a torus."""
     waves = np.fft.rfft2(white) * np.sqrt(spectrum(covariance, white.shape))
-    noise: Values = np.fft.irfft2(waves, white.shape)
-    return noise
+    return np.fft.irfft2(waves, white.shape)
 
 
 def dct_variances(covariance: Values, size: int) -> Values:
@@ -133,8 +118,7 @@ def patch_covariance(covariance: Values, size: int) -> Values:
     return matrix
 
 
-STEPS = 40  # enough for noise that correlates over a fifth of the patch
-EXACT = 1e-5  # of the variance; larger patches lose less and are there at once
+STEPS, EXACT = 40, 1e-5  # of the variance; enough for noise that correlates over a fifth of a patch
 
 
 @lru_cache(maxsize=8)
@@ -142,8 +126,7 @@ def trend_basis(size: int) -> Values:
     """Give the orthonormal polynomials of degree 0 to 2 of a flattened patch, (size^2, 6)."""
     y, x = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
-    basis: Values = np.linalg.qr(terms)[0]
-    return basis
+    return np.linalg.qr(terms)[0]
 
 
 def trend_restored(measured: Values, fade: Values, size: int) -> Values:
@@ -153,12 +136,8 @@ def trend_restored(measured: Values, fade: Values, size: int) -> Values:
     patch, and is averaged over all pairs of pixels at each lag. That is linear in the
     autocovariance and near the identity, so it is undone by fixed-point steps.
 
-    Parameters
-    ----------
-    measured
-        Autocovariance of the detrended patches, (31, 31) float64.
-    fade
-        Weights of the result, (31, 31), 0 where the patches are too small to know.
+    `measured` is that of the detrended patches, and `fade` weighs the result, 0 where the patches
+    are too small to know; all (31, 31) float64.
     """
     covariance = measured * fade
     for _ in range(STEPS):
@@ -170,25 +149,19 @@ def trend_restored(measured: Values, fade: Values, size: int) -> Values:
 
 def trend_share(covariance: Values, size: int) -> float:
     """Give the share of the variance that the trend of a patch takes with it."""
-    lags = len(covariance) // 2
-    return float(_lost(covariance, size)[lags, lags] / covariance[lags, lags])
+    return float(_lost(covariance, size)[LAGS, LAGS] / covariance[LAGS, LAGS])
 
 
 def _lost(covariance: Values, size: int) -> Values:
     """Give the mean over a patch of C - P C P at each lag, (31, 31)."""
-    lags = len(covariance) // 2
-    edge = 2 * (size + lags)
+    edge = 2 * (size + LAGS)
     shape = (edge, edge)
     basis = trend_basis(size).T.reshape(-1, size, size)
-    wrapped = np.zeros(shape)
-    around = np.arange(-lags, lags + 1) % edge
-    wrapped[np.ix_(around, around)] = covariance
-    waves = np.fft.rfft2(basis, shape)
-    seen = np.fft.irfft2(waves * np.fft.rfft2(wrapped), shape)[:, :size, :size]  # C b
+    waves, whole = np.fft.rfft2(basis, shape), np.fft.rfft2(on_torus(covariance, shape))
+    seen = np.fft.irfft2(waves * whole, shape)[:, :size, :size]  # C b
     inside = np.einsum("kij,mij->km", basis, seen)  # b^T C b
     rest = np.fft.rfft2(seen - np.einsum("km,mij->kij", inside, basis) / 2, shape)
-    pairs = np.fft.irfft2((waves.conj() * rest).sum(axis=0), shape)[np.ix_(around, around)]
+    pairs = np.fft.irfft2((waves.conj() * rest).sum(axis=0), shape)[AROUND]
     ones = np.abs(np.fft.rfft2(np.ones((size, size)), shape)) ** 2
-    count = np.fft.irfft2(ones, shape)[np.ix_(around, around)]
-    lost: Values = (pairs + pairs[::-1, ::-1]) / np.maximum(count, 0.5)
-    return lost
+    count = np.fft.irfft2(ones, shape)[AROUND]
+    return (pairs + pairs[::-1, ::-1]) / np.maximum(count, 0.5)

@@ -47,22 +47,20 @@ class MeasuredNoise:
     levels, sigmas
         Intensity in the dark, in the middle and in the bright (5, 50 and 95 % of the smooth
         windows), and the noise's std there, stack units.
-    covariance
-        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
+    covariance, doubted
+        As in `Measurement`.
     photons
         About how many there are in a pixel of middle brightness, where they are few enough for
         noise to be made of single ones; else None.
     places
         For CT the noise's std where it is weak and where it is strong (5 and 95 % of the tissue),
         `sigmas` being that of its usual place; else None.
-    doubted
-        Whether texture and noise could not be told apart; the noise is that of independent pixels.
     """
 
     gain: float | None
     read_noise: float | None
-    levels: tuple[float, float, float]
-    sigmas: tuple[float, float, float]
+    levels: Sequence[float]
+    sigmas: Sequence[float]
     covariance: Values
     photons: float | None = None
     places: tuple[float, float] | None = None
@@ -78,13 +76,12 @@ class MeasuredNoise:
         slope = gain * stabilised / 2 if gain else stabiliser.scale
         # Where photons are few the transform leaves less than unit noise, but the fit still holds.
         fitted = np.sqrt(np.maximum(gain * levels + read, 0.0))
-        dark, middle, bright = levels.tolist()
-        sigmas = np.maximum(slope * curve(stabilised), fitted).tolist()
+        sigmas = np.maximum(slope * curve(stabilised), fitted)
         return cls(
             gain or None,
             float(np.sqrt(read)) if gain and read >= 0 else None,
-            (dark, middle, bright),
-            (sigmas[0], sigmas[1], sigmas[2]),
+            levels.tolist(),
+            sigmas.tolist(),
             measured.covariance,
             float(photons.counts(levels[1:2])[0]) if photons else None,
             doubted=measured.doubted,
@@ -134,8 +131,7 @@ class MeasuredNoise:
         down, across = np.fft.fftfreq(SPECTRUM_PX)[:, None], np.fft.rfftfreq(SPECTRUM_PX)
         bins = (np.hypot(down, across) * 2 * SPECTRUM_BINS).astype(int).ravel()
         total = np.bincount(bins, power.ravel())[:SPECTRUM_BINS]
-        radial: Values = total / np.bincount(bins)[:SPECTRUM_BINS]
-        return radial
+        return total / np.bincount(bins)[:SPECTRUM_BINS]
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values under the names in `FIGURES`."""
@@ -178,18 +174,11 @@ BLOCKY = 0.06  # of the mean difference of neighbours: more than noise makes
 
 @dataclass(frozen=True, slots=True)
 class PixelValues:
-    """The values of some frames.
+    """The values of some frames: their ends and least difference, in stack units.
 
-    Attributes
-    ----------
-    lowest, highest
-        The ends of the values, in stack units.
-    lowest_share, saturated_share
-        Fraction of the pixels that were cut off there; 0 where the values just end.
-    step
-        Least difference of two values; 0 for values without a grid.
-    blocky
-        Whether steps repeat every 8 px, as JPEG leaves them.
+    `lowest_share` and `saturated_share` are the fractions of the pixels that were cut off at the
+    ends, 0 where the values just end. `step` is 0 for values without a grid; `blocky` says that
+    steps repeat every 8 px, as JPEG leaves them.
     """
 
     lowest: float
@@ -246,9 +235,8 @@ def _cut_off(counts: NDArray[np.intp], *, at_limit: bool) -> float:
 
 def _blockiness(frame: Pixels) -> float:
     """Give how much larger the difference is across one in eight columns; near 0 without blocks."""
-    step = np.abs(np.diff(frame.astype(float_of(frame.dtype)), axis=1)).mean(
-        axis=0, dtype=np.float64
-    )
+    exact = frame.astype(float_of(frame.dtype))
+    step = np.abs(np.diff(exact, axis=1)).mean(axis=0, dtype=np.float64)
     excess = step[1:-1] - (step[:-2] + step[2:]) / 2
     count = excess.size // BLOCK_PX
     if count < LEAST_BLOCKS or not step.any():

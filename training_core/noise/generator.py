@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from training_core.place import turn
 from training_core.stack import Values
 
-from .covariance import LAGS, spectrum
+from .covariance import AROUND, LAGS, spectrum
 
 KEPT = 512  # patches: 2 MB of a model file at 32 px
 OVERLAP = 4  # a seam is one fourth of a patch wide
@@ -96,7 +96,6 @@ class StationaryGenerator(nn.Module):
     `shift` and `gain` hold mean 0 and std 1 exactly.
     """
 
-    margin_px = LAGS
     shift: Tensor
     gain: Tensor
 
@@ -111,15 +110,10 @@ class StationaryGenerator(nn.Module):
         self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("gain", torch.ones(()))
         if covariance is not None:
-            self.start_at(covariance)
-
-    def start_at(self, covariance: Values) -> None:
-        """Give the linear path the measured spectrum."""
-        root = np.fft.irfft2(np.sqrt(spectrum(covariance, (64, 64))), (64, 64))
-        kernel = np.fft.fftshift(root)[32 - LAGS : 33 + LAGS, 32 - LAGS : 33 + LAGS]
-        kernel /= np.sqrt(np.square(kernel).sum())
-        with torch.no_grad():
-            self.linear.weight.copy_(torch.from_numpy(kernel.astype(np.float32))[None, None])
+            kernel = np.fft.irfft2(np.sqrt(spectrum(covariance, (64, 64))), (64, 64))[AROUND]
+            kernel /= np.sqrt(np.square(kernel).sum())
+            with torch.no_grad():
+                self.linear.weight.copy_(torch.from_numpy(kernel.astype(np.float32))[None, None])
 
     def forward(self, white: Tensor) -> Tensor:
         """Map (batch, 1, height + 30, width + 30) normal numbers to (batch, 1, height, width)."""
@@ -131,8 +125,7 @@ class StationaryGenerator(nn.Module):
     @torch.no_grad()
     def sample(self, count: int, height: int, width: int, draw: torch.Generator) -> Tensor:
         """Make noise, (count, 1, height, width) float32; `draw` is on the processor."""
-        edge = 2 * self.margin_px
-        white = torch.randn(count, 1, height + edge, width + edge, generator=draw)
+        white = torch.randn(count, 1, height + 2 * LAGS, width + 2 * LAGS, generator=draw)
         noise: Tensor = self(white.to(self.linear.weight.device))
         return noise
 

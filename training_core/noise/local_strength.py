@@ -10,9 +10,9 @@ frame. The same camera has the same noise at the same brightness, so there frame
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -68,10 +68,8 @@ class EvenNoise:
             If the run was cancelled; asked before every frame, as in `restored`.
         """
         pixels = np.empty(stack.shape, np.float32)
-        flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
-        for index, frame in enumerate(flat):
-            run.check()
-            frame[:] = stack.frame(index) * self.gain((like or stack).frame(index))
+        for index, into in _each_frame(run, pixels):
+            into[:] = stack.frame(index) * self.gain((like or stack).frame(index))
         return replace(stack, pixels=pixels)
 
     def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
@@ -80,15 +78,20 @@ class EvenNoise:
         A pixel that nobody changed keeps its value to the last bit.
         """
         pixels = np.empty(stack.shape, float_of(stack.dtype))
-        shape = (stack.frame_count, *stack.frame_shape)
-        pairs = zip(pixels.reshape(shape), evened.reshape(shape), strict=True)
-        for index, (into, frame) in enumerate(pairs):
-            run.check()
+        for index, into, frame in _each_frame(run, pixels, evened):
             original = stack.frame(index)
             gain = self.gain(original)
             same = frame == (original * gain).astype(np.float32)
             into[:] = np.where(same, original, frame / gain)
         return pixels
+
+
+def _each_frame(run: Run, *pixels: Pixels) -> Iterator[tuple[Any, ...]]:
+    """Give the number of each frame and the frame in all of these, of one shape."""
+    flat = [values.reshape(-1, *values.shape[-2:]) for values in pixels]
+    for index, frames in enumerate(zip(*flat, strict=True)):
+        run.check()
+        yield index, *frames
 
 
 def is_ct(stacks: Sequence[Stack]) -> bool:
@@ -108,14 +111,8 @@ def turns(noise: Image, covariance: Values) -> bool:
     """Tell whether patches of noise lean more differently than one noise explains.
 
     How far a patch leans is its correlation along x less that along y, between direct neighbours.
-    The spread over the patches is compared with that of Gaussian noise with their covariance.
-
-    Parameters
-    ----------
-    noise
-        Unit noise of smooth patches without their trend, (count, size, size) float32.
-    covariance
-        Its mean autocovariance, (31, 31) float64.
+    The spread over the patches, (count, size, size) float32 of unit std without their trend, is
+    compared with that of Gaussian noise with their mean autocovariance, (31, 31) float64.
     """
     size = min(noise.shape[1], PART_PX)
     white = np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))
@@ -152,12 +149,8 @@ BLACK = 0.01  # of the pixels: a frame is scaled about its darkest values
 class FrameLevels:
     """How much stronger the noise of each frame is than that of the usual one.
 
-    Attributes
-    ----------
-    levels
-        The factor of each frame in the order of the stack, (frames,) float64.
-    blacks, usual
-        The darkest value of each frame, and of the usual frame of its channel, which it becomes.
+    All are (frames,) float64 in the order of the stack: the factors, the darkest value of each
+    frame, and that of the usual frame of its channel, which it becomes.
     """
 
     levels: Values
@@ -173,18 +166,17 @@ class FrameLevels:
         Cancelled
             If the run was cancelled; asked before every frame, as in all of these.
         """
-        numbers = range(stack.frame_count)
-        channels = [stack.channel_of(index) for index in numbers]
+        channels = np.array([stack.channel_of(index) for index in range(stack.frame_count)])
         if len(channels) < 2 * len(set(channels)) or min(stack.frame_shape) < SIDE_PX:
             return None
         seen = []
-        for index in numbers:
+        for index in range(stack.frame_count):
             run.check()
             seen.append(_FrameWindows.of(stack.frame(index)))
         levels, blacks = np.ones(len(seen)), np.array([one.black for one in seen])
         usual = blacks.copy()
         for channel in set(channels):
-            mine = [index for index in numbers if channels[index] == channel]
+            mine = np.flatnonzero(channels == channel)
             usual[mine] = np.median(blacks[mine])
             levels[mine] = _levels([seen[index] for index in mine], float(usual[mine[0]]))
         return None if (levels == 1).all() else cls(levels, blacks, usual)
@@ -204,18 +196,14 @@ class FrameLevels:
     def evened(self, stack: Stack, run: Run = SILENT) -> Stack:
         """Give the stack in floating-point numbers with noise as strong in each frame."""
         pixels = np.empty(stack.shape, float_of(stack.dtype))
-        for index, frame in enumerate(pixels.reshape(stack.frame_count, *stack.frame_shape)):
-            run.check()
-            frame[:] = self._frame_evened(index, stack.raw_frame(index))
+        for index, into in _each_frame(run, pixels):
+            into[:] = self._frame_evened(index, stack.raw_frame(index))
         return replace(stack, pixels=pixels)
 
     def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
         """Bring pixels of the evened `stack` back; one that nobody changed keeps its last bit."""
         pixels = np.empty_like(evened)
-        shape = (stack.frame_count, *stack.frame_shape)
-        pairs = zip(pixels.reshape(shape), evened.reshape(shape), strict=True)
-        for index, (into, frame) in enumerate(pairs):
-            run.check()
+        for index, into, frame in _each_frame(run, pixels, evened):
             raw = stack.raw_frame(index)
             same = frame == self._frame_evened(index, raw).astype(evened.dtype)
             into[:] = np.where(same, raw, self.frame_restored(index, frame))

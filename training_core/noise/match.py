@@ -88,13 +88,7 @@ class NoiseMatch:
 
 @dataclass(frozen=True, eq=False)
 class NoiseShape:
-    """What is compared of patches of noise.
-
-    Attributes
-    ----------
-    patches
-        Detrended, of unit std, (count, size, size) float32.
-    """
+    """What is compared of patches of noise, detrended of unit std, (count, size, size) float32."""
 
     patches: Image
 
@@ -103,16 +97,6 @@ class NoiseShape:
         """Per patch: autocorrelation at the 24 near lags, power in 16 bands, fourth moment."""
         fourth = np.mean(self.patches.astype(np.float64) ** 4, axis=(1, 2))
         return np.hstack([_near_lags(self.patches), _bands(self.patches), fourth[:, None]])
-
-    @property
-    def correlation_x(self) -> Values:
-        """Autocorrelation along x at lags of 1 to 3 px, (3,)."""
-        return _correlation(self.table.mean(axis=0))[:NEAR_LAGS]
-
-    @property
-    def kurtosis(self) -> float:
-        """Mean fourth power; 3 for Gaussian noise."""
-        return float(self.table[:, -1].mean())
 
     def scatter(self) -> Values:
         """Draw by how far the mean of `table` may be off, (draws, columns).
@@ -129,16 +113,10 @@ class NoiseShape:
 
 
 def compare_noise(made: Image, real: Image, strengths: Values | None = None) -> NoiseMatch:
-    """Compare made noise with real noise, both treated alike.
+    """Compare made patches of unit noise with held-out real ones, both (count, size, size) float32.
 
-    Parameters
-    ----------
-    made
-        Made patches of unit noise as they are, (many, size, size) float32.
-    real
-        Held-out patches, (count, size, size) float32.
-    strengths
-        Std of each held-out patch, detrended, over what the noise model gives there, (count,).
+    `strengths` are the std of each held-out patch, detrended, over what the noise model gives
+    there, (count,).
     """
     shape = NoiseShape(detrended(real))
     mean = shape.table.mean(axis=0)
@@ -153,20 +131,10 @@ def compare_noise(made: Image, real: Image, strengths: Values | None = None) -> 
 
 def _distances(apart: Values, real: Values) -> Values:
     """Give the norms of differences of tables, (n, columns), by quantity, (n, 3)."""
-    first, last = 2 * NEAR_LAGS * (NEAR_LAGS + 1), -1
-    return np.stack(
-        [
-            np.abs(_correlation(apart)).max(axis=-1),
-            np.abs(apart[:, first:last]).sum(axis=-1) / real[first:last].sum(),
-            np.abs(apart[:, last]) / real[last],
-        ],
-        axis=1,
-    )
-
-
-def _correlation(table: Values) -> Values:
-    near: Values = table[..., : 2 * NEAR_LAGS * (NEAR_LAGS + 1)]
-    return near
+    bands = slice(2 * NEAR_LAGS * (NEAR_LAGS + 1), -1)
+    correlation = np.abs(apart[:, : bands.start]).max(axis=1)
+    spectrum = np.abs(apart[:, bands]).sum(axis=1) / real[bands].sum()
+    return np.stack([correlation, spectrum, np.abs(apart[:, -1]) / real[-1]], axis=1)
 
 
 def _near_lags(patches: Image) -> Values:

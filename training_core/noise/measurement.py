@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from training_core.errors import TooFewPatchesError
-from training_core.place import ALL, FLIPS
-from training_core.regions import TrainingRegion
+from training_core.place import ALL, FLIPS, TrainingRegion
 from training_core.run import Run
 from training_core.settings import NoiseModelSettings
 from training_core.stack import Image, Stack, Values
@@ -25,9 +24,8 @@ from .covariance import (
     stabilised_well,
     uncorrelated,
 )
-from .doubt import may_be_texture, safe_sigma
 from .strength_curve import NoiseCurve, fit_curve
-from .white_covariance import reshaped, without_structure
+from .white_covariance import may_be_texture, reshaped, safe_sigma, without_structure
 
 AUTOMATIC = "automatic"
 LEAST_SIGMA = 1e-3  # of the units in which noise was thought to have a std of 1
@@ -72,14 +70,8 @@ def measure_noise(
 ) -> Measurement:
     """Measure the noise of one channel before anything is trained.
 
-    Parameters
-    ----------
-    frames
-        Noisy frames, (height, width) float32 in stack units.
-    patches
-        Smooth patches, (count, size, size) float32 in stack units.
-    linear
-        Whether the noise cannot grow with the signal, as in CT.
+    Frames are (height, width), smooth patches (count, size, size), float32 in stack units. `linear`
+    noise, as that of CT, cannot grow with the signal.
 
     Raises
     ------
@@ -127,8 +119,8 @@ def _of_independent_pixels(
     stabiliser = fit_stabiliser(frames, covariance)
     noise, seen = _seen(stabiliser, frames, patches)
     noise, kept = reshaped(noise, covariance)
-    middle = np.array([np.median(np.concatenate([frame.ravel() for frame in seen]))])
-    curve = NoiseCurve(middle, np.array([max(safe_sigma(seen), LEAST_SIGMA)]))
+    middle = np.median(np.concatenate([frame.ravel() for frame in seen]))
+    curve = NoiseCurve(np.array([middle]), np.array([max(safe_sigma(seen), LEAST_SIGMA)]))
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
     return Measurement(stabiliser, curve, covariance, noise, strengths, doubted=doubted)
 
@@ -190,9 +182,8 @@ def note_unlike(stacks: Sequence[Stack], regions: Sequence[TrainingRegion], run:
         if grown and grown[-1][0] > APART * grown[0][0]:
             (least, calm), (most, loud) = grown[0], grown[-1]
             run.note(
-                f"The noise of {loud} and {calm} differs: {figure(most)} and {figure(least)} "
-                "grey levels per photon. One model cannot suit both; "
-                "train one for each.",
+                f"The noise of {loud} and {calm} differs: {figure(most)} and {figure(least)} grey "
+                "levels per photon. One model cannot suit both; train one for each.",
                 warning=True,
             )
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -38,12 +38,8 @@ class NoiseModel:
 
     Attributes
     ----------
-    stabiliser
-        To the units in which the noise hardly depends on brightness, and back.
-    curve
-        s, the std of the noise against the local mean.
-    covariance
-        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
+    stabiliser, curve, covariance
+        As in `Measurement`; the curve is s.
     generator
         A `StationaryGenerator`, real patches in its place, or the published g1, in eval mode.
     match
@@ -51,6 +47,9 @@ class NoiseModel:
         published one, which nobody judges.
     patches
         How many smooth patches it was learned from.
+    of_few_photons
+        Whether means cannot be compared stabilised, and noise has a least value of its own, the
+        background, below which a file can cut nothing off.
     """
 
     stabiliser: Stabiliser
@@ -60,15 +59,7 @@ class NoiseModel:
     match: NoiseMatch | None
     patches: int
 
-    @property
-    def averages_alike(self) -> bool:
-        """Whether means can be compared stabilised: not where photons are few."""
-        return True
-
-    @property
-    def ends_by_itself(self) -> bool:
-        """Whether noise has a least value of its own, below which a file can cut nothing off."""
-        return False
+    of_few_photons: ClassVar[bool] = False
 
     @property
     def is_heavy_tailed(self) -> bool:
@@ -193,15 +184,7 @@ class PhotonNoise(NoiseModel):
 
     photons: Photons
 
-    @property
-    def averages_alike(self) -> bool:
-        """Whether means can be compared stabilised: they are no means of photons."""
-        return False
-
-    @property
-    def ends_by_itself(self) -> bool:
-        """Whether noise has a least value of its own: the background, where no photon is."""
-        return True
+    of_few_photons: ClassVar[bool] = True
 
     def add_noise(self, clean: Tensor, draw: torch.Generator) -> Tensor:
         """Give noisy copies of stabilised images x^, (count, 1, height, width)."""

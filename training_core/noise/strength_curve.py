@@ -1,17 +1,101 @@
-"""The noise level function: how strong the noise is at each brightness, measured blind."""
+"""The noise level function: how strong the noise is at each brightness, measured blind.
+
+What varies in the calmest windows of each brightness is noise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training_core.patches.window_moments import cut_windows
 from training_core.stack import Image, Values
 
-from .covariance import LAGS
-from .even_windows import PURE, Windows
+from .covariance import LAGS, residuals, trend_basis
+
+CLASSES = 16  # of equally many windows
+CALMEST, FEWEST = 0.1, 20  # of a class: this share, and no fewer
+
+
+def calmest(brightness: Values, restless: Values, classes: int = CLASSES) -> list[NDArray[np.intp]]:
+    """Give the windows of each brightness that are least restless, both (count,), by number."""
+    edges = np.unique(np.quantile(brightness, np.linspace(0, 1, classes + 1)))
+    if len(edges) < 2:
+        return [np.arange(brightness.size)]
+    chosen = []
+    for low, high in pairwise(edges):
+        here = np.flatnonzero((brightness >= low) & (brightness <= high))
+        count = max(int(CALMEST * here.size), min(FEWEST, here.size))
+        chosen.append(here[np.argsort(restless[here], kind="stable")[:count]])
+    return chosen
+
+
+WINDOW_PX, BLOCK_PX = 16, 4
+MOST_WINDOWS = 20_000
+TINY = float(np.finfo(np.float64).tiny)
+ROUNDING = 1e-30  # of the squared mean: what float64 leaves of a constant
+PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Small windows with their slow trend removed: each a (count,) float64 statistic."""
+
+    mean: Values
+    fine: Values  # energy of the finest detail, where structure hardly shows
+    slow: Values  # energy of block means, where structure shows most
+    whole: Values
+    third: Values  # cumulant
+
+    @classmethod
+    def of(cls, frames: Sequence[Image]) -> Windows:
+        """Look at windows of (height, width) frames."""
+        per_frame = [_window_statistics(frame, MOST_WINDOWS // len(frames)) for frame in frames]
+        columns = zip(*per_frame, strict=True)
+        mean, fine, slow, whole, third = (np.concatenate(parts) for parts in columns)
+        # Masked and saturated areas say nothing of the noise, nor does what rounding leaves there.
+        alive = fine > ROUNDING * mean**2
+        alive |= not alive.any()
+        fine = np.maximum(fine, TINY)
+        return cls(*(values[alive] for values in (mean, fine, slow, whole, third)))
+
+    def smoothest(self, expected: Values) -> list[NDArray[np.intp]]:
+        """Give, per brightness class, the windows with the least slow energy for their variance."""
+        return calmest(self.mean, self.slow / expected)
+
+    def excess(self, groups: list[NDArray[np.intp]]) -> Values:
+        """Give each class's slow energy over that of pure noise, (classes,), 1 or more."""
+        ratio = np.array([np.median(self.slow[g] / self.fine[g].mean()) for g in groups])
+        return np.maximum(ratio / max(float(np.quantile(ratio, 0.25)), 1e-30), 1.0)
+
+
+def _window_statistics(frame: Image, most: int) -> tuple[Values, ...]:
+    size = min(WINDOW_PX, *(n // BLOCK_PX * BLOCK_PX for n in frame.shape))
+    windows = cut_windows(frame, size, max(BLOCK_PX, int(np.sqrt(frame.size / max(most, 1)))))
+    left = residuals(windows)
+    mixed = np.diff(np.diff(left, axis=1), axis=2)
+    blocks = left.reshape(-1, size // BLOCK_PX, BLOCK_PX, size // BLOCK_PX, BLOCK_PX)
+    return (
+        windows.reshape(len(windows), -1).mean(axis=1),
+        np.square(mixed).mean(axis=(1, 2)) / 4,
+        np.square(blocks.mean(axis=(2, 4))).mean(axis=(1, 2)),
+        np.square(left).sum(axis=(1, 2)) / (size * size - 6),
+        (left**3).sum(axis=(1, 2)) / _third_left(size),
+    )
+
+
+@cache
+def _third_left(size: int) -> float:
+    """Give how many pixels' worth of the third cumulant a window keeps without its trend."""
+    basis = trend_basis(size)
+    kept: Values = np.eye(size * size) - basis @ basis.T
+    return float((kept**3).sum())
+
 
 EDGES = 1.2  # times the strongest pure class: where there are only edges, more is structure
 
@@ -37,17 +121,11 @@ def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     """Measure what stabilisation left: the noise's std per brightness class.
 
     A class that holds nothing but structure shows it even in the finest detail, so its std is
-    limited by what the pure classes have, or by the 1 that stabilisation aims at.
-
-    Parameters
-    ----------
-    frames
-        Stabilised frames, (height, width) float32.
-    covariance
-        Autocovariance of the noise, see `autocovariance`; only its shape matters.
+    limited by what the pure classes have, or by the 1 that stabilisation aims at. Frames are
+    stabilised, (height, width) float32; of the autocovariance, (31, 31), only the shape matters.
     """
     windows = Windows.of(frames)
-    groups = windows.smoothest(np.ones_like(windows.mean))
+    groups = calmest(windows.mean, windows.slow)
     levels = np.array([windows.mean[g].mean() for g in groups])
     fine = np.array([windows.fine[g].mean() for g in groups])
     sigmas = np.sqrt(np.maximum(fine / fine_energy(covariance), 1e-12))

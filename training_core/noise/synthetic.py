@@ -59,21 +59,12 @@ def correlated(shape: Shape, sigma: float, seed: Seed) -> Values:
 def poisson_gaussian(clean: NDArray[Any], gain: float, read_sigma: float, seed: int) -> Values:
     """Give a clean image as a camera counts it: shot noise and read noise, not rounded.
 
-    Parameters
-    ----------
-    clean
-        Expected grey levels above the camera's offset, any shape, not negative.
-    gain
-        Grey levels per electron; the variance is gain * clean + read_sigma^2.
-    read_sigma
-        Standard deviation of the read noise in grey levels.
-    seed
-        The same seed gives the same noise.
+    The image, of any shape, holds expected grey levels above the camera's offset, none negative;
+    `gain` is in grey levels per electron, and the variance is gain * clean + read_sigma^2.
     """
     rng = np.random.default_rng(seed)
     counted = gain * rng.poisson(np.asarray(clean, dtype=np.float64) / gain)
-    noisy: Values = counted + rng.normal(0.0, read_sigma, counted.shape)
-    return noisy
+    return counted + rng.normal(0.0, read_sigma, counted.shape)
 
 
 KINDS = {"G": gaussian, "Mix": mixture, "Cor": correlated}

@@ -4,6 +4,9 @@ Where structure is everywhere it leaks into the smooth patches as slow waves, an
 correlated. But hardly any structure reaches the finest waves, since optics blur it, and a detector
 that smears noise over its neighbours shows that in the finest waves, too. So the finest waves tell
 whether the noise is nearly white, and then what the middle ones are.
+
+Noise is as strong in every calm place as its spectrum says; texture is stronger here than there.
+Texture that is alike everywhere cannot be told from noise by any one image.
 """
 
 from __future__ import annotations
@@ -13,13 +16,13 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import convolve1d, gaussian_filter, uniform_filter
 
+from training_core.patches.window_moments import cut_windows
 from training_core.stack import Image, Mask, Values
 
-from .covariance import LAGS, trend_basis
-from .even_windows import CALMEST, CLASSES, FEWEST, calmest
+from .covariance import AROUND, LAGS, coloured, on_torus, residuals
+from .strength_curve import CALMEST, CLASSES, FEWEST, calmest
 
 SIDE_PX, STRIDE_PX = 32, 8
 MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200
@@ -41,18 +44,9 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     lesser of what the calmest windows and what the smooth patches have, unless these hold structure
     in waves of 5 to 7 px: then their slow waves are structure, too.
 
-    Parameters
-    ----------
-    frames
-        Stabilised noisy frames, (height, width) float32.
-    covariance
-        Autocovariance of the smooth patches, (31, 31) float64.
-
-    Returns
-    -------
-    numpy.ndarray or None
-        (31, 31) float64 of variance 1; None where the noise is not nearly white, or the frames
-        are too small to tell.
+    Frames are stabilised, (height, width) float32, the autocovariance of the smooth patches and the
+    one that is given (31, 31) float64, this of variance 1. None where the noise is not nearly
+    white, or the frames are too small to tell.
     """
     windows = _windows(frames)
     if windows is None:
@@ -72,7 +66,7 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     if fitted.min() <= 0:
         return None
     fitted *= float(calm[fine].mean() / fitted[fine].mean())
-    patches = _spectrum_of(covariance, fine, fitted)
+    patches = _spectrum_like(fitted, covariance, fine)
     beside = (distance >= BESIDE[0]) & (distance < BESIDE[1])
     leak = float((patches[beside] / fitted[beside]).mean())
     trusted = np.clip((LEAKY - leak) / (LEAKY - PURE), 0, 1)
@@ -104,8 +98,7 @@ def _nearer_none(one: Values, other: Values) -> Values:
     texture is.
     """
     least = np.minimum(np.abs(one), np.abs(other))
-    agreed: Values = np.where((one * other > 0) & (least >= NONE), np.sign(one) * least, 0.0)
-    return agreed
+    return np.where((one * other > 0) & (least >= NONE), np.sign(one) * least, 0.0)
 
 
 def _fit(terms: Values, power: Values, where: Mask) -> Values:
@@ -118,8 +111,7 @@ def _calm(windows: _Windows) -> Values:
     As speech is cleaned by the minimum statistics of its spectrum (Martin, IEEE TSAP 9, 2001).
     Each window counts by its own finest detail; (32, 32) as of `fft2`, 1 for white noise.
     """
-    calm: Values = _least(windows) / _calm_white()
-    return calm
+    return _least(windows) / _calm_white()
 
 
 def _least(windows: _Windows) -> Values:
@@ -151,8 +143,7 @@ class _Windows(NamedTuple):
         """Cut frames into windows, every `stride` pixels."""
         parts = [window_spectra(frame, stride) for frame in frames]
         mean, power = (np.concatenate(values) for values in zip(*parts, strict=True))
-        finest = np.abs(np.fft.fftfreq(SIDE_PX)) > FINEST
-        fine: Values = power[:, np.outer(finest, finest)].mean(axis=1)
+        fine: Values = power[:, _finest_waves(SIDE_PX)].mean(axis=1)
         alive = fine > DEAD * np.median(fine)
         return cls(mean[alive], power[alive], fine[alive])
 
@@ -170,29 +161,27 @@ def window_spectra(frame: Image, stride: int) -> tuple[Values, Values]:
 
     They lie every `stride` pixels, fade out towards their borders and have lost their slow trend.
     """
-    sides = (SIDE_PX, SIDE_PX)
-    windows = np.lib.stride_tricks.sliding_window_view(frame, sides)[::stride, ::stride]
-    flat = windows.reshape(-1, SIDE_PX**2).astype(np.float64)
-    mean = flat.mean(axis=1)
-    basis = trend_basis(SIDE_PX)
-    flat -= (flat @ basis) @ basis.T
+    windows = cut_windows(frame, SIDE_PX, stride)
     fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
-    return mean, np.abs(np.fft.fft2(flat.reshape(-1, *sides) * np.outer(fade, fade))) ** 2
+    power = np.abs(np.fft.fft2(residuals(windows) * np.outer(fade, fade))) ** 2
+    return windows.reshape(len(windows), -1).mean(axis=1), power
 
 
-def _spectrum_of(covariance: Values, fine: NDArray[np.bool_], fitted: Values) -> Values:
-    """Give the spectrum of an autocovariance on the grid of windows, as strong as the fit."""
-    wrapped = np.zeros((SIDE_PX, SIDE_PX))
-    lags = np.arange(-LAGS, LAGS + 1)
-    wrapped[np.ix_(lags, lags)] = covariance
-    power = np.maximum(np.fft.fft2(wrapped).real, 0.0)
-    strong: Values = power * (fitted[fine].mean() / max(float(power[fine].mean()), 1e-30))
+def _finest_waves(size: int) -> Mask:
+    """Tell which of the waves of `fft2` are the finest in both directions, (size, size)."""
+    finest = np.abs(np.fft.fftfreq(size)) > FINEST
+    return np.outer(finest, finest)
+
+
+def _spectrum_like(known: Image, covariance: Values, where: Mask) -> Values:
+    """Give the spectrum of an autocovariance, as of `fft2`, as strong as a known one somewhere."""
+    power = np.maximum(np.fft.fft2(on_torus(covariance, known.shape)).real, 0.0)
+    strong: Values = power * (known[where].mean() / max(float(power[where].mean()), 1e-30))
     return strong
 
 
 def _covariance_of(power: Values) -> Values:
-    lags = np.arange(-LAGS, LAGS + 1)
-    covariance = np.fft.ifft2(power).real[np.ix_(lags, lags)]
+    covariance = np.fft.ifft2(power).real[AROUND]
     unit: Values = (covariance + covariance[::-1, ::-1]) / (2 * covariance[LAGS, LAGS])
     return unit
 
@@ -200,32 +189,71 @@ def _covariance_of(power: Values) -> Values:
 def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     """Take from patches of unit noise the waves that are stronger than an autocovariance has them.
 
-    Parameters
-    ----------
-    noise
-        (count, size, size) float32.
-    covariance
-        (31, 31) float64.
-
-    Returns
-    -------
-    tuple
-        The patches, each of unit std again, and what share of its std each kept, (count,).
+    Give the patches, (count, size, size) float32, each of unit std again, and what share of its std
+    each kept, (count,).
     """
-    size = noise.shape[1]
     waves = np.fft.fft2(noise)
     found = np.square(np.abs(waves)).mean(axis=0)
-    reach = min(LAGS, size // 2)
-    lags = np.arange(-reach, reach + 1)
-    wrapped = np.zeros((size, size))
-    wrapped[np.ix_(lags, lags)] = covariance[np.ix_(lags + LAGS, lags + LAGS)]
-    wanted = np.maximum(np.fft.fft2(wrapped).real, 0.0)
-    finest = np.abs(np.fft.fftfreq(size)) > FINEST
-    corner = np.outer(finest, finest)
-    wanted *= found[corner].mean() / max(float(wanted[corner].mean()), 1e-30)
+    wanted = _spectrum_like(found, covariance, _finest_waves(noise.shape[1]))
     gain = np.sqrt(np.minimum(wanted / np.maximum(found, 1e-30), 1.0))
     kept = np.fft.ifft2(waves * gain).real
     kept -= kept.mean(axis=(1, 2), keepdims=True)
     share: Values = kept.std(axis=(1, 2))
     unit: Image = (kept / np.maximum(share, 1e-30)[:, None, None]).astype(np.float32)
     return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
+
+
+CORRELATED = 0.15  # of neighbouring pixels: with less there is nothing to be mistaken
+UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
+WAVES_PX = (1.0, 2.0)  # between these Gaussians
+SMALL_PX = 16  # side of the windows that are compared
+QUIET = (0.03, 1 / 3)  # of the windows: the calmest, and all that are calm
+MADE_PX = 512
+CURVED = np.array([1.0, -2.0, 1.0]) / 6**0.5  # leaves white noise its std
+SAFE = 0.05  # of the windows: those that hold least of the finest waves
+
+
+def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
+    """Tell whether calm windows differ more in strength than noise with this spectrum does.
+
+    Frames of one channel, (height, width) float32, have noise of one std everywhere, whose
+    autocovariance, (31, 31), was learned.
+    """
+    unit = covariance / covariance[LAGS, LAGS]
+    if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
+        return False
+    white = np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))
+    return _unevenness(stabilised) > UNEVEN * _unevenness([coloured(white, unit)])
+
+
+def _unevenness(images: Sequence[Image]) -> float:
+    """Give how much stronger slow waves are in a calm window than in the calmest ones."""
+    bands = (gaussian_filter(i, WAVES_PX[0]) - gaussian_filter(i, WAVES_PX[1]) for i in images)
+    windows = (cut_windows(band, SMALL_PX, STRIDE_PX) for band in bands)
+    power = np.concatenate([each.var(axis=(1, 2)) for each in windows])
+    calmest_of_all, calm = np.quantile(power[power > 0], QUIET)
+    return float(calm / calmest_of_all)
+
+
+def safe_sigma(frames: Sequence[Image]) -> float:
+    """Give the std of noise of independent pixels, from the finest waves where they are weakest.
+
+    Little of what optics show is as fine. What chance makes of the weakest windows is taken out.
+    """
+    return float(np.sqrt(_weakest(frames) / _weakest_of_noise()))
+
+
+def _weakest(images: Sequence[Image]) -> float:
+    """Give the power of the finest waves in windows that hold least of them, if any."""
+    parts = []
+    for image in images:
+        waves = convolve1d(convolve1d(image.astype(np.float64), CURVED, axis=0), CURVED, axis=1)
+        parts.append(np.square(cut_windows(waves, SMALL_PX, SMALL_PX)).mean(axis=(1, 2)))
+    power = np.concatenate(parts)
+    power = power[power > 0]
+    return float(power[power <= np.quantile(power, SAFE)].mean()) if power.size else 0.0
+
+
+@cache
+def _weakest_of_noise() -> float:
+    return _weakest([np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))])

@@ -115,8 +115,7 @@ def _window_products(frame: Frame, basis: Map, size: int, stride: int) -> Map:
 def _project(values: Frame, basis: Map, size: int, stride: int) -> Map:
     """Project every run of `size` rows on the basis, (runs, columns, k), without copying runs."""
     runs = np.lib.stride_tricks.sliding_window_view(values, size, axis=0)[::stride]
-    products: Map = runs @ basis
-    return products
+    return runs @ basis
 
 
 def _detail(frame: Frame, size: int, stride: int) -> Map:

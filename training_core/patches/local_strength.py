@@ -45,22 +45,19 @@ def local_sigma(frame: Image) -> Values:
     spread = np.stack([np.median(row, axis=1) for row in rows]) / NORMAL_MAD
     smooth = gaussian_filter(median_filter(spread, 5, mode="nearest"), 2, mode="nearest")
     places = np.meshgrid(*(np.arange(n) / STRIDE_PX for n in frame.shape), indexing="ij")
-    sigma: Values = map_coordinates(smooth, places, order=1, mode="nearest")
-    return sigma
+    return map_coordinates(smooth, places, order=1, mode="nearest")
 
 
 def evened_frame(frame: Image) -> Image:
     """Give a frame with noise of the same strength everywhere, in units of that."""
-    evened: Image = (frame / bounded_sigma(frame)).astype(np.float32)
-    return evened
+    return (frame / bounded_sigma(frame)).astype(np.float32)
 
 
 def bounded_sigma(frame: Image) -> Values:
     """Give the local strength, no less than a fifth of the usual one of the frame."""
     sigma = local_sigma(frame)
     least = LEAST * usual_sigma(sigma, frame)
-    bounded: Values = np.maximum(sigma, least) if least else np.ones_like(sigma)
-    return bounded
+    return np.maximum(sigma, least) if least else np.ones_like(sigma)
 
 
 def usual_sigma(sigma: Values, frame: Image) -> float:
@@ -71,5 +68,4 @@ def usual_sigma(sigma: Values, frame: Image) -> float:
 
 def tissue(frame: Image) -> NDArray[np.bool_]:
     """Tell soft tissue and bone from air, lungs and padding, (height, width), by blurred values."""
-    inside: NDArray[np.bool_] = gaussian_filter(frame.astype(np.float64), 3) > AIR_HU
-    return inside
+    return gaussian_filter(frame.astype(np.float64), 3) > AIR_HU

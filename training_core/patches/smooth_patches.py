@@ -151,16 +151,14 @@ def _table(index: int, windows: WindowScores, chosen: NDArray[np.bool_], automat
 def _histogram(windows: WindowScores) -> NDArray[np.int64]:
     """Count the usable windows by Eqn (4) in steps of 0.01; the last step takes all above 1."""
     steps = np.minimum(np.ceil(windows.scores[windows.usable] * 100), 101).astype(int)
-    counts: NDArray[np.int64] = np.bincount(steps, minlength=102)
-    return counts
+    return np.bincount(steps, minlength=102)
 
 
 def _limited(table: Map, floor: NoiseFloor | None, most: int) -> Map:
     """Keep the best of each brightness class over all frames, then no more than `most`, evenly."""
     if floor:
         table = table[best_per_bin(floor.distance(table[:, 3]), table[:, 4], PER_BIN)]
-    kept: Map = table[spread_evenly(len(table), most)]
-    return kept
+    return table[spread_evenly(len(table), most)]
 
 
 def spread_evenly(count: int, most: int) -> NDArray[np.intp]:

@@ -25,6 +25,13 @@ def window_count(length: int, size: int, stride: int) -> int:
     return max(0, (length - size) // stride + 1)
 
 
+def cut_windows(image: Frame, size: int, stride: int) -> Map:
+    """Cut windows every `stride` pixels, (count, size, size) float64; less of a smaller image."""
+    sides = [min(size, n) for n in image.shape]
+    windows = np.lib.stride_tricks.sliding_window_view(image, sides)[::stride, ::stride]
+    return windows.reshape(-1, *sides).astype(np.float64)
+
+
 def slabs(
     frame: Frame, size: int, stride: int, windows: int = 1 << 30, beyond: int = 0
 ) -> Iterator[tuple[slice, Frame]]:

@@ -12,14 +12,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal.windows import tukey
 
-from training_core.stack import Stack, centre
-
-Curve = NDArray[np.float64]
-Frame = NDArray[np.floating]
+from training_core.stack import Image, Stack, Values, centre
 
 SMALLEST_PX = 64
 # The usual limit of a ring correlation between two noisy frames (Rosenthal, Henderson, J. Mol.
@@ -38,16 +34,12 @@ def resolution_um(noisy: Stack, denoised: Stack) -> tuple[float | None, str | No
         return None, None
     curve = _repeat_correlation(noisy, denoised)
     if curve is not None:
-        frequency = _last_above(curve, CORRELATION_LIMIT)
-        return pixel_um / frequency, "frc"
-    middle = centre(denoised.frame(denoised.frame_count // 2))
-    frequency_found = decorrelation_frequency(middle)
-    if frequency_found is None:
-        return None, None
-    return pixel_um / frequency_found, "decorrelation"
+        return pixel_um / _last_above(curve, CORRELATION_LIMIT), "frc"
+    found = decorrelation_frequency(centre(denoised.frame(denoised.frame_count // 2)))
+    return (None, None) if found is None else (pixel_um / found, "decorrelation")
 
 
-def ring_correlation(first: Frame, second: Frame) -> Curve:
+def ring_correlation(first: Image, second: Image) -> Values:
     """Correlate two frames on rings of Fourier space.
 
     Element r is for r / side cycles per pixel, from 0 to one half, of the middle square of
@@ -59,7 +51,7 @@ def ring_correlation(first: Frame, second: Frame) -> Curve:
     return shared / np.maximum(power, np.finfo(float).tiny)
 
 
-def decorrelation_frequency(frame: Frame) -> float | None:
+def decorrelation_frequency(frame: Image) -> float | None:
     """Find the highest frequency, in cycles per pixel, that a frame (height, width) holds.
 
     The correlation of the frame with itself stripped of amplitudes peaks where detail ends; it is
@@ -78,7 +70,7 @@ def decorrelation_frequency(frame: Frame) -> float | None:
     return max(found, default=None)
 
 
-def _repeat_correlation(noisy: Stack, denoised: Stack) -> Curve | None:
+def _repeat_correlation(noisy: Stack, denoised: Stack) -> Values | None:
     """Average the ring correlation of denoised frames with the raw ones that follow, if any do."""
     axis = next((noisy.axes.index(a) for a in "TI" if a in noisy.axes), None)
     if axis is None or noisy.shape[axis] < 2:
@@ -89,36 +81,36 @@ def _repeat_correlation(noisy: Stack, denoised: Stack) -> Curve | None:
         ring_correlation(centre(denoised.frame(a * steps)), centre(noisy.frame(b * steps)))
         for a, b in pairwise(range(count))
     ]
-    curve: Curve = ndimage.uniform_filter1d(np.mean(curves, axis=0), 5)
+    curve: Values = ndimage.uniform_filter1d(np.mean(curves, axis=0), 5)
     return curve if curve[2 : len(curve) // 16 + 3].mean() > SAME_SCENE else None
 
 
-def _tapered(frame: Frame) -> Curve:
+def _tapered(frame: Image) -> Values:
     """Cut the middle square, remove its mean and fade its border, a cross in Fourier space else."""
     side = min(frame.shape)
     top, left = ((length - side) // 2 for length in frame.shape)
     square = frame[top : top + side, left : left + side].astype(np.float64)
     fade = tukey(side, 0.25)
-    tapered: Curve = (square - square.mean()) * fade * fade[:, None]
+    tapered: Values = (square - square.mean()) * fade * fade[:, None]
     return tapered
 
 
-def _ring_sums(values: Curve) -> Curve:
+def _ring_sums(values: Values) -> Values:
     side = len(values)
     frequency = np.fft.fftfreq(side) * side
     ring = np.rint(np.hypot(frequency[:, None], frequency)).astype(np.intp).ravel()
-    sums: Curve = np.bincount(ring, values.ravel())[: side // 2 + 1].astype(np.float64)
+    sums: Values = np.bincount(ring, values.ravel())[: side // 2 + 1].astype(np.float64)
     return sums
 
 
-def _last_above(curve: Curve, limit: float) -> float:
+def _last_above(curve: Values, limit: float) -> float:
     """Give the frequency, in cycles per pixel, at which a curve first falls below `limit`."""
     below = np.flatnonzero(curve[1:] < limit)
     ring = below[0] + 1 if len(below) else len(curve) - 1
     return float(ring / (2 * (len(curve) - 1)))
 
 
-def _peak(curve: Curve) -> int | None:
+def _peak(curve: Values) -> int | None:
     """Find the maximum after which the curve falls; a curve that rises to its end has none."""
     end = len(curve)
     while end > 2:

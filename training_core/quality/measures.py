@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from training_core.errors import InputError
 from training_core.run import SILENT, Run
-from training_core.stack import Stack, centre, sampled_frames
+from training_core.stack import Image, Stack, Values, centre, sampled_frames
 from training_core.unmeasured import hot_pixels, unmeasured
 
 from .frc import resolution_um
 from .residual import Residual
 
-Frame = NDArray[np.floating[Any]]
 Window = tuple[float, float]
 
 SOFT_TISSUE_HU: Window = (-160.0, 240.0)
@@ -41,10 +39,8 @@ class ReferenceQuality:
         Root mean square error, in the units of the stack.
     range_invariant_psnr
         PSNR after the best straight line from image to reference, for images that were stretched.
-    data_range
-        What PSNR and SSIM take as the full range: 255 for uint8, else that of the reference.
-    window
-        Both stacks were clipped to these values first (CT); None for none.
+    data_range, window
+        The full range, and the values that both stacks were clipped to first (CT), None for none.
     """
 
     psnr: float
@@ -98,11 +94,11 @@ def compare_with_reference(
         ssims.append(_ssim(one, two, data_range))
     mse, fitted_mse = _errors(moments)
     return ReferenceQuality(
-        psnr=_decibels(mse, data_range),
+        psnr=decibels(mse, data_range),
         ssim=float(np.mean(ssims)),
         nrmse=float(np.sqrt(mse) / (high - low)) if high > low else float(mse > 0),
         rmse=float(np.sqrt(mse)),
-        range_invariant_psnr=_decibels(fitted_mse, data_range),
+        range_invariant_psnr=decibels(fitted_mse, data_range),
         data_range=float(data_range),
         window=window,
     )
@@ -135,7 +131,7 @@ class BlindQuality:
         The straight line noisy = slope * denoised + intercept; 1 and 0 are good.
     frc_resolution_um
         Smallest detail in micrometres, None where it cannot be had; `resolution_method` says how
-        it was found (see `resolution.py`).
+        it was found (see `resolution_um`).
     """
 
     noise_sigma_before: float | None
@@ -161,24 +157,23 @@ def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
     """
     _check_shapes(denoised, noisy)
     chosen = sampled_frames(noisy)
-    after = [centre(denoised.frame(i)) for i in chosen]
-    before = [centre(_known(noisy, denoised, i)) for i in chosen]
-    residual = [(a - b).astype(np.float64) for a, b in zip(before, after, strict=True)]
+    after = np.stack([centre(denoised.frame(i)) for i in chosen])
+    before = np.stack([centre(_known(noisy, denoised, i)) for i in chosen])
+    residual = (before - after).astype(np.float64)
+    along_y, along_x = (_neighbour_correlation(residual, axis) for axis in (0, 1))
     seen = Residual.of(before, after)
     sigma, left = seen.noise_sigma, seen.noise_left
     correlation, slope, intercept = _line(before, after, residual)
     resolution, method = resolution_um(noisy, denoised)
+    whole = brightness(before)
     return BlindQuality(
         noise_sigma_before=None if left is None else sigma,
         noise_sigma_after=None if left is None else left * sigma,
         residual_to_noise=float(np.std(residual) / sigma) if sigma > 0 else None,
         residual_unevenness=None if noisy.value_unit == "HU" else seen.uneven,
-        residual_autocorrelation=(
-            _neighbour_correlation(residual, 1),
-            _neighbour_correlation(residual, 0),
-        ),
+        residual_autocorrelation=(along_x, along_y),
         residual_signal_correlation=correlation,
-        mean_shift_percent=_mean_shift_percent(before, residual),
+        mean_shift_percent=-100 * float(residual.mean()) / whole if whole else 0.0,
         slope=slope,
         intercept=intercept,
         frc_resolution_um=resolution,
@@ -186,9 +181,9 @@ def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
     )
 
 
-def _known(noisy: Stack, denoised: Stack, index: int) -> Frame:
+def _known(noisy: Stack, denoised: Stack, index: int) -> Image:
     """Give a noisy frame with what was made of its pixels that are no measurement: none changed."""
-    frame: Frame = noisy.frame(index)
+    frame: Image = noisy.frame(index)
     for mask in (unmeasured(noisy, index), hot_pixels(noisy, index)):
         if mask is not None:
             frame = np.where(mask, denoised.frame(index), frame)
@@ -205,7 +200,7 @@ def _check_shapes(image: Stack, reference: Stack) -> None:
         )
 
 
-def _clipped(frame: Frame, window: Window | None) -> NDArray[np.float64]:
+def _clipped(frame: Image, window: Window | None) -> Values:
     values = frame.astype(np.float64)
     return values if window is None else np.clip(values, *window)
 
@@ -224,13 +219,13 @@ def _full_range(reference: Stack, window: Window | None, spread: float) -> float
     return spread if spread > 0 else 1.0
 
 
-def _moments(image: NDArray[np.float64], reference: NDArray[np.float64]) -> Any:
+def _moments(image: Values, reference: Values) -> Any:
     """Sum 1, x, y, x^2, x y, y^2 over a frame; the values are counted from about 0."""
     x, y = image.ravel(), reference.ravel()
     return np.array([x.size, x.sum(), y.sum(), x @ x, x @ y, y @ y])
 
 
-def _errors(moments: NDArray[np.float64]) -> tuple[float, float]:
+def _errors(moments: Values) -> tuple[float, float]:
     """Give the mean square error, and what is left of it after the best straight line."""
     x, y, xx, xy, yy = moments[1:] / moments[0]
     mse = max(xx - 2 * xy + yy, 0.0)
@@ -239,11 +234,12 @@ def _errors(moments: NDArray[np.float64]) -> tuple[float, float]:
     return float(mse), float(max(fitted, 0.0))
 
 
-def _decibels(mse: float, data_range: float) -> float:
+def decibels(mse: float, data_range: float) -> float:
+    """Give the PSNR in dB of a mean square error; infinite for none."""
     return float(10 * np.log10(data_range**2 / mse)) if mse > 0 else float("inf")
 
 
-def _ssim(image: NDArray[np.float64], reference: NDArray[np.float64], data_range: float) -> float:
+def _ssim(image: Values, reference: Values, data_range: float) -> float:
     # A frame smaller than the window is mirrored up to it.
     missing = [(0, max(0, SSIM_WINDOW_PX - length)) for length in image.shape]
     one, two = (np.pad(a, missing, mode="symmetric") for a in (image, reference))
@@ -251,7 +247,7 @@ def _ssim(image: NDArray[np.float64], reference: NDArray[np.float64], data_range
     return float(measure(two, one, win_size=SSIM_WINDOW_PX, data_range=data_range))
 
 
-def _neighbour_correlation(residual: list[NDArray[np.float64]], axis: int) -> float:
+def _neighbour_correlation(residual: Values, axis: int) -> float:
     centred = [np.moveaxis(r - r.mean(), axis, 0) for r in residual]
     power = sum(float(np.square(r).mean()) for r in centred)
     if power == 0 or len(centred[0]) < 2:
@@ -259,11 +255,9 @@ def _neighbour_correlation(residual: list[NDArray[np.float64]], axis: int) -> fl
     return sum(float((r[1:] * r[:-1]).mean()) for r in centred) / power
 
 
-def _line(
-    noisy: list[Frame], denoised: list[Frame], residual: list[NDArray[np.float64]]
-) -> tuple[float, float, float]:
+def _line(noisy: Image, denoised: Image, residual: Values) -> tuple[float, float, float]:
     """Give correlation of residual and denoised, slope and intercept of noisy on denoised."""
-    signal, noise = (np.stack(a).astype(np.float64).ravel() for a in (denoised, residual))
+    signal, noise = denoised.astype(np.float64).ravel(), residual.ravel()
     level, shift = signal.mean(), noise.mean()
     signal -= level
     shared, power, left = signal @ (noise - shift), signal @ signal, np.square(noise - shift).sum()
@@ -274,8 +268,11 @@ def _line(
     return float(shared / np.sqrt(power * left)), float(slope), float(intercept)
 
 
-def _mean_shift_percent(noisy: list[Frame], residual: list[NDArray[np.float64]]) -> float:
-    shift = -float(np.mean(residual))
-    least, greatest = (float(v) for v in np.percentile(noisy, (0.1, 99.9)))
-    whole = float(np.mean(noisy, dtype=np.float64)) if least >= 0 else greatest - least
-    return 100 * shift / whole if whole > 0 else 0.0
+def brightness(values: Image) -> float:
+    """Give what a shift is a share of: the mean, or the range where values may be negative.
+
+    For values of any shape, in their unit; 0 where there is neither.
+    """
+    least, greatest = (float(v) for v in np.percentile(values, (0.1, 99.9)))
+    whole = float(values.mean(dtype=np.float64)) if least >= 0 else greatest - least
+    return max(whole, 0.0)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training_core.stack import Stack, Values, centre, sampled_frames
-
-Image = NDArray[np.floating]
+from training_core.noise.covariance import residuals
+from training_core.stack import Image, Stack, Values, centre, sampled_frames
 
 WINDOW_PX = 16
 MOST_WINDOWS = 8192
@@ -129,13 +128,8 @@ def _tiles(frames: Sequence[Image], size: int) -> Values:
 
 def _spectra(tiles: Values) -> Values:
     """Give the power spectra of windows whose second-order polynomial has been removed."""
-    count, size, _ = tiles.shape
-    y, x = (np.mgrid[:size, :size].reshape(2, -1) * 2.0 / (size - 1)) - 1
-    terms, _ = np.linalg.qr(np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=1))
-    flat = tiles.reshape(count, -1)
-    flat = flat - flat.mean(axis=1, keepdims=True)
-    flat -= (flat @ terms) @ terms.T
-    power: Values = np.abs(np.fft.fft2(flat.reshape(tiles.shape))) ** 2 / size**2
+    varying = residuals(tiles - tiles.mean(axis=(1, 2), keepdims=True))
+    power: Values = np.abs(np.fft.fft2(varying)) ** 2 / tiles[0].size
     # What float64 rounding leaves of a constant window is not noise.
     power[power.mean(axis=(1, 2)) < ROUNDING * np.square(tiles).mean(axis=(1, 2))] = 0
     return power

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from training_core.noise.local_strength import finest_power
-from training_core.stack import Values
-
-Frame = NDArray[np.floating]
+from training_core.stack import Image, Values
 
 SIDE_PX, STRIDE_PX, MOST_ACROSS = 16, 8, 64
 BRIGHTNESSES = 6
@@ -46,14 +44,12 @@ class Residual:
     uneven: float | None
 
     @classmethod
-    def of(cls, noisy: Sequence[Frame], denoised: Sequence[Frame]) -> Self:
+    def of(cls, noisy: Sequence[Image] | Image, denoised: Sequence[Image] | Image) -> Self:
         """Look at frames of one shape, (height, width)."""
         if min(noisy[0].shape) < SMALLEST_PX:
             return cls(None, 0.0, None)
         each = [_windows(frame) for frame in noisy]
-        group = np.concatenate(
-            [_by_brightness(windows) + number * BRIGHTNESSES for number, windows in enumerate(each)]
-        )
+        group = np.concatenate([_by_brightness(w) + n * BRIGHTNESSES for n, w in enumerate(each)])
         before = np.concatenate(each)
         after = np.concatenate([_windows(frame) for frame in denoised])
         removed = before - after
@@ -70,7 +66,7 @@ class Residual:
         return cls(left, sigma, _uneven(power, group, _spread(removed[power <= np.median(power)])))
 
 
-def _windows(frame: Frame) -> Values:
+def _windows(frame: Image) -> Values:
     """Cut the windows out of a frame, (windows, 16, 16) float64; of large frames not all."""
     high, wide = (min(SIDE_PX, n) for n in frame.shape)
     rows, columns = (max(STRIDE_PX, n // MOST_ACROSS) for n in frame.shape)

@@ -15,11 +15,22 @@ from scipy import ndimage
 from training_core.draft import draft
 from training_core.errors import OutputError
 from training_core.patches.smooth_patches import SmoothPatches
-from training_core.quality.measures import SOFT_TISSUE_HU, ReferenceQuality, compare_with_reference
-from training_core.stack import Stack
+from training_core.quality.measures import (
+    SOFT_TISSUE_HU,
+    ReferenceQuality,
+    Window,
+    compare_with_reference,
+)
+from training_core.stack import Pixels, Stack
 
 Place = tuple[int, int, int]
+Grey = NDArray[np.uint8]
 
+PANEL_PX = 480
+GAP_PX = 12
+MARGIN_PX = 28
+HEAD_PX = 66
+PAPER, INK, FAINT = (255, 255, 255), (28, 32, 38), (104, 110, 120)
 MARKED = (255, 196, 60)
 TINT = np.array([70, 220, 130])
 SATURATED_PERCENT = 0.35
@@ -49,7 +60,7 @@ def comparison_figure(
     refuse_existing(path, overwrite)
     index = noisy.frame_count // 2
     window = contrast_window(noisy, index)
-    stacks = [noisy, denoised] + ([reference] if reference is not None else [])
+    stacks = [noisy, denoised] if reference is None else [noisy, denoised, reference]
     greys = [to_grey(stack.frame(index), window) for stack in stacks]
     details, notes = _scores(noisy, denoised, reference)
     place = detail_place(greys[-1])
@@ -207,18 +218,7 @@ def _examples(stack: Stack, patches: SmoothPatches) -> Image.Image:
     return made
 
 
-Frame = NDArray[np.floating[Any]]
-Grey = NDArray[np.uint8]
-Window = tuple[float, float]
-
-PANEL_PX = 480
-GAP_PX = 12
-MARGIN_PX = 28
-HEAD_PX = 66
-PAPER, INK, FAINT = (255, 255, 255), (28, 32, 38), (104, 110, 120)
-
-
-def to_grey(frame: Frame, window: Window) -> Grey:
+def to_grey(frame: Pixels, window: Window) -> Grey:
     """Map values of any shape to grey levels: the ends of the window to 0 and 255."""
     low, high = window
     return np.asarray(np.clip((frame - low) / (high - low), 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -64,8 +64,7 @@ def _counts(trial: Trial) -> NDArray[np.bool_]:
         blocks = trial.counted.reshape(rows, columns).repeat(BLOCK_PX, 0).repeat(BLOCK_PX, 1)
         counts[: rows * BLOCK_PX, : columns * BLOCK_PX] = blocks
     windows = np.lib.stride_tricks.sliding_window_view(counts, (SIDE_PX, SIDE_PX))
-    inside: NDArray[np.bool_] = windows[::STRIDE_PX, ::STRIDE_PX].all(axis=(2, 3)).ravel()
-    return inside
+    return windows[::STRIDE_PX, ::STRIDE_PX].all(axis=(2, 3)).ravel()
 
 
 def _ratio(windows: NDArray[np.float64]) -> float:

@@ -115,8 +115,7 @@ def _spots(shape: torch.Size, turn: int) -> Iterator[tuple[int, int, int]]:
 def _spot() -> Values:
     """Draw a spot of height 1, (13, 13) float64."""
     profile = np.exp(-np.square(np.arange(SIDE_PX) - SIDE_PX // 2) / (2 * SPOT_PX**2))
-    spot: Values = np.outer(profile, profile)
-    return spot
+    return np.outer(profile, profile)
 
 
 SPOT = _spot()

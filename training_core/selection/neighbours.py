@@ -14,7 +14,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import SEQUENCES, NeighbourFrames, averaged
 from training_core.denoise.region import Region
 from training_core.networks.pretrained import CompactDenoiser
-from training_core.regions import TrainingRegion
+from training_core.place import TrainingRegion
 from training_core.run import Run, Stage
 from training_core.settings import Settings
 

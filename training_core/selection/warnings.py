@@ -74,7 +74,7 @@ class _Image:
         channel = trial.noisy.channel
         image = cls(channel, *(t.cpu().double().numpy() for t in tensors))
         image.to_stack()
-        if not channel.noise.averages_alike and trial.noisy.strength is None:
+        if channel.noise.of_few_photons and trial.noisy.strength is None:
             stabilised = trial.noisy.image.cpu().numpy()
             image.change = channel.noise.stabiliser.algebraic_inverse(stabilised) - image.level
         return image
@@ -94,7 +94,7 @@ def _correct(images: Sequence[_Image], channel: Channel) -> None:
     for image in images:
         moved = curve(image.made) - image.made
         image.made, image.left = image.made + moved, image.left - moved
-    if channel.noise.averages_alike:
+    if not channel.noise.of_few_photons:
         for image in images:
             image.to_stack()
         return

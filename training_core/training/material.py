@@ -17,8 +17,7 @@ from training_core.denoise.region import Region
 from training_core.errors import InputError
 from training_core.noise.local_strength import EvenNoise, FrameLevels, is_ct
 from training_core.patches.local_strength import tissue
-from training_core.place import PatchLocation
-from training_core.regions import TrainingRegion, choose_regions
+from training_core.place import PatchLocation, TrainingRegion, choose_regions
 from training_core.run import SILENT, Run
 from training_core.selection.sure import RiskEstimator
 from training_core.stack import Image, Stack, Values

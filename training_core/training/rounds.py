@@ -311,9 +311,7 @@ class _Rounds:
             if not self.relearned:
                 best, score = self._last_two()
                 why = "it gained {:+.2f} dB, give or take {:.2f}".format(*score.gain_over(best))
-            run.note(
-                f"Training ended after round {last} of {planned}: by the blind score {why}."
-            )
+            run.note(f"Training ended after round {last} of {planned}: by the blind score {why}.")
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)
         run.finish(Stage.ROUNDS, done=self.steps_taken / max(total, 1))

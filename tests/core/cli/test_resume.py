@@ -13,7 +13,7 @@ import torch
 
 from tests.support.made_up import QUICKEST, block, blurred_noise, denoiser, noise_model, stack
 from training_core import pipeline
-from training_core.cli.resume import Existing
+from training_core.cli.outputs import Existing
 from training_core.compute import checkpoint
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise import tiled

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from training_core.compute.device import out_of_memory
+from training_core.compute.memory import out_of_memory
 from training_core.compute.optimiser_step import TrainingStep
 from training_core.errors import SettingsError
 from training_core.run import Note, Run

@@ -31,7 +31,7 @@ from training_core.denoise.tiled import denoise
 from training_core.errors import SettingsError
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.strength_curve import NoiseCurve
-from training_core.regions import choose_regions
+from training_core.place import choose_regions
 from training_core.run import Note, Run, Stage, StageStarted
 from training_core.selection import neighbours as neighbour_choice
 from training_core.selection.neighbours import most_neighbours, with_neighbours

@@ -23,7 +23,13 @@ from training_core.denoise.tiled import denoise
 from training_core.errors import InputError, ModelError, SettingsError, TooFewPatchesError
 from training_core.evaluation import benchmark as evaluation
 from training_core.evaluation import classical, contenders, scores
-from training_core.evaluation.benchmark import Request, choose_trials, settings_for, usual_methods
+from training_core.evaluation.benchmark import (
+    Request,
+    choose_trials,
+    settings_for,
+    try_out,
+    usual_methods,
+)
 from training_core.evaluation.contenders import (
     METHODS,
     Contender,
@@ -32,10 +38,10 @@ from training_core.evaluation.contenders import (
     classical_contenders,
     g2g_contenders,
 )
-from training_core.evaluation.dataset import EvaluationSet, TestImage
+from training_core.evaluation.datasets import EvaluationSet
 from training_core.evaluation.protocols import PUBLISHED, SANE
 from training_core.evaluation.published_tables import TABLES, Table
-from training_core.evaluation.runner import Tryout
+from training_core.evaluation.set_files import TestImage
 from training_core.networks.published import paper_network
 from training_core.noise.anscombe import Stabiliser
 from training_core.patches import smooth_patches
@@ -258,11 +264,10 @@ def test_scores_are_those_of_the_protocols_and_seconds_are_measured():
     trials = choose_trials(sets, request())
     noisy = Contender("noisy", "noisy", "As it came.", lambda trial, run: trial.values)
     none = Contender("bm3d", "BM3D", "Not installed.", None)
-    tryout = Tryout([noisy, none], trials, {"published": PUBLISHED, "sane": SANE})
     events = []
-    tryout.go_through(CPU, Run(events.append))
-    row, empty = tryout.rows()
-    assert row.bias("sane").shift_percent == 0
+    protocols = {"published": PUBLISHED, "sane": SANE}
+    (row, empty), examples = try_out([noisy, none], trials, protocols, CPU, Run(events.append))
+    assert row.bias("sane").mean_shift_percent == 0
     expected = [SANE.score(trial.values, trial.references["sane"]) for trial in trials]
     got = [(c.psnr, c.ssim) for c in row.cells if c.protocol == "sane"]
     assert got == [(score.psnr, score.ssim) for score in expected]
@@ -270,7 +275,7 @@ def test_scores_are_those_of_the_protocols_and_seconds_are_measured():
     assert (empty.cells, empty.means, empty.seconds) == ((), {}, None)
     last = [event for event in events if isinstance(event, StepsDone)][-1]
     assert (last.done, last.total) == (6, 6)
-    assert [example.name for example in tryout.examples()] == ["field_0", "field_1", "field_2"]
+    assert [example.name for example in examples] == ["field_0", "field_1", "field_2"]
     assert torch.get_num_threads() >= 1
 
 
@@ -284,11 +289,9 @@ def test_a_method_that_fails_on_an_image_has_an_empty_row(error):
     noisy = Contender("noisy", "noisy", "As it came.", lambda trial, run: trial.values)
     failing = Contender("nlm", "NLM", "Averages.", fail_once)
     events = []
-    tryout = Tryout(
-        [failing, noisy], choose_trials({"sane": made_up_set(SANE)}, request()), {"sane": SANE}
-    )
-    tryout.go_through(CPU, Run(events.append))
-    empty, row = tryout.rows()
+    trials = choose_trials({"sane": made_up_set(SANE)}, request())
+    found = try_out([failing, noisy], trials, {"sane": SANE}, CPU, Run(events.append))
+    empty, row = found[0]
     reason = "It failed on field_1: It cannot be done."
     assert (empty.cells, empty.means, empty.seconds, empty.how) == ((), {}, None, reason)
     assert len(row.cells) == 3
@@ -303,7 +306,7 @@ def test_what_nobody_expects_ends_the_tryout():
     trials = choose_trials({"sane": made_up_set(SANE)}, request())
     threads = torch.get_num_threads()
     with pytest.raises(RuntimeError, match="cannot be done"):
-        Tryout([failing], trials, {"sane": SANE}).go_through(CPU, SILENT)
+        try_out([failing], trials, {"sane": SANE}, CPU)
     assert torch.get_num_threads() == threads
 
 
@@ -435,7 +438,7 @@ def test_another_training_is_no_row_but_an_error(tiny, monkeypatch, capsys):
 def test_evaluating_is_part_of_the_time_left_of_training():
     events = []
     job = evaluation._Job(Run(events.append), tested_on=500)
-    job._learned_from = 1000
+    job.learned_from = 1000
     job.plan({Stage.ROUNDS: 300.0, Stage.DENOISE: 60.0})
     assert events == [Note("Training takes about 5 min here, evaluating about 2 min.")]
     assert job._clock._planned == {Stage.ROUNDS: 300.0, Stage.EVALUATE: 120.0}

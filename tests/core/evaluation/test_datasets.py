@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image
 
 from training_core.errors import InputError, SettingsError
-from training_core.evaluation.datasets import TABLES, load_table
-from training_core.evaluation.published_tables import W2S_FIELDS
+from training_core.evaluation.datasets import load_table
+from training_core.evaluation.published_tables import TABLES, W2S_FIELDS
 from training_core.patches.smooth_patches import find_smooth_patches
 from training_core.stack import IntensityRange
 

@@ -17,8 +17,8 @@ import pytest
 from pydicom.dataset import FileMetaDataset
 
 from training_core.errors import InputError
-from training_core.io import size_limits
-from training_core.io.size_limits import check_size
+from training_core.io import source_file
+from training_core.io.source_file import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def test_bombs_are_refused_in_a_sentence_and_without_memory(tmp_path: Path):
 
 
 def test_small_images_are_never_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(size_limits, "free_memory", lambda: 0)
+    monkeypatch.setattr(source_file, "free_memory", lambda: 0)
     check_size("a.tif", (1000, 1000), np.uint16, 1)
 
 
@@ -160,8 +160,8 @@ def test_half_of_the_free_memory_holds_the_pixels_and_their_copy(
 ):
     shape = (2, 2**14, 2**14)
     bytes_needed = needs * 2**29
-    monkeypatch.setattr(size_limits, "free_memory", lambda: 2 * bytes_needed)
+    monkeypatch.setattr(source_file, "free_memory", lambda: 2 * bytes_needed)
     check_size("a.tif", shape, dtype, 2**29)
-    monkeypatch.setattr(size_limits, "free_memory", lambda: 2 * bytes_needed - 2)
+    monkeypatch.setattr(source_file, "free_memory", lambda: 2 * bytes_needed - 2)
     with pytest.raises(InputError, match=rf"needs {needs / 2:.1f} GB of memory"):
         check_size("a.tif", shape, dtype, 2**29)

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from training_core.errors import InputError
-from training_core.io import size_limits
+from training_core.io import source_file
 from training_core.io.source_file import FilePixels
 from training_core.io.tiff_reader import read_tiff
 from training_core.run import Cancelled, Run
@@ -227,8 +227,8 @@ def test_what_does_not_fit_into_memory_is_refused_with_a_way_out(
 ):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK[0, 0], compression="zlib", photometric="minisblack")
-    monkeypatch.setattr(size_limits, "SMALL_BYTES", 1000)
-    monkeypatch.setattr(size_limits, "free_memory", lambda: 2000)
+    monkeypatch.setattr(source_file, "SMALL_BYTES", 1000)
+    monkeypatch.setattr(source_file, "free_memory", lambda: 2000)
 
     with pytest.raises(InputError, match="save it as an uncompressed ImageJ or OME-TIFF"):
         read_tiff(path)

@@ -6,7 +6,7 @@ import pytest
 from tests.support.made_up import QUICKEST, scene
 from training_core.noise.measurement import note_unlike
 from training_core.pipeline import train
-from training_core.regions import choose_regions
+from training_core.place import choose_regions
 from training_core.run import Note, Run
 from training_core.stack import Stack
 

@@ -26,8 +26,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region
 from training_core.errors import SettingsError
 from training_core.noise.anscombe import Stabiliser
-from training_core.place import ALL, FLIPS, turn, turn_back
-from training_core.regions import TrainingRegion
+from training_core.place import ALL, FLIPS, TrainingRegion, turn, turn_back
 from training_core.run import Cancelled, Note, PreviewReady, Run, ShownRegion, Stage, StepsDone
 from training_core.selection import choice
 from training_core.selection.choice import RoundResult, best_round, doubt_of

@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import QUICKEST, blurred_noise, covariance, scene, stack
 from training_core.compute.checkpoint import NO_CHECKPOINT
-from training_core.noise.doubt import may_be_texture, safe_sigma
 from training_core.noise.measurement import measure_noise
+from training_core.noise.white_covariance import may_be_texture, safe_sigma
 from training_core.patches.smooth_patches import cut_noise_patches
 from training_core.pipeline import denoise_stack
 from training_core.reporting.noise_analysis import analyse_noise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training_core.noise.even_windows import CLASSES, FEWEST, calmest
+from training_core.noise.strength_curve import CLASSES, FEWEST, calmest
 
 
 def test_each_brightness_gives_its_calmest_tenth():
