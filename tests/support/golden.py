@@ -257,6 +257,9 @@ SHORT = {
 
 def main(names: list[str]) -> int:
     """Run jobs and print their digests; with `--keep`, keep them."""
+    import torch
+
+    torch.backends.mkldnn.enabled = False  # it blocks by the size of caches, and so rounds apart
     keep = "--keep" in names
     chosen = [name for name in names if name != "--keep"] or [*JOBS, "commands"]
     found = {name: commands() if name == "commands" else work(name) for name in chosen}
