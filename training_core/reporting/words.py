@@ -202,9 +202,7 @@ def _faint_spots(card: Card) -> Fact:
     """Say which contrast is lost; of several channels, the worst one counts."""
     each: Sequence[Mapping[str, Any]] = card["faint_spots"]
     worst = max(each, key=lambda one: one["half"] or math.inf)
-    details = tuple(
-        f"{_named(number, each)}{_spots_of(one)}" for number, one in enumerate(each, start=1)
-    )
+    details = tuple(f"{_named(n, each)}{_spots_of(one)}" for n, one in enumerate(each, start=1))
     if worst["half"] is None:
         return Fact(
             "Faint spots",
