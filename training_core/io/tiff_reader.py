@@ -22,7 +22,7 @@ from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
 from .axes import arrange
-from .source_file import DAMAGE, FilePixels, brief, check_size, unchanged
+from .source_file import DAMAGE, FilePixels, brief, check_size, damage, unchanged
 from .tiff_calibration import calibration_of, value_unit_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -47,13 +47,9 @@ def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
     InputError
         When no whole image is in the file.
     """
-    with _tiff_log() as log, _opened(path) as tif:
-        try:
-            return _Reader(path, tif, log).read(run)
-        except DAMAGE as error:
-            raise InputError(
-                f"{path.name} is damaged and cannot be read ({brief(error)})."
-            ) from error
+    told = f"{path.name} is damaged and cannot be read"
+    with _tiff_log() as log, _opened(path) as tif, damage(told):
+        return _Reader(path, tif, log).read(run)
 
 
 @contextmanager
@@ -75,15 +71,11 @@ def _tiff_log() -> Iterator[list[str]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
+    with damage(f"{path.name} is damaged: its list of images cannot be read"):
         tif = tifffile.TiffFile(path)
         if _misleads(tif, path.parent):
             tif.close()
             tif = tifffile.TiffFile(path, is_ome=False)
-    except DAMAGE as error:
-        raise InputError(
-            f"{path.name} is damaged: its list of images cannot be read ({brief(error)})."
-        ) from error
     with tif:
         yield tif
 
@@ -151,7 +143,8 @@ class _Reader:
         pixels, axes = self._assemble(*(self._in_file() if in_one_piece else self._decoded(run)))
         self._explain()
         kind, calibration = calibration_of(self.tif)
-        arranged = arrange(pixels, axes, self._colours(), self._opacity())
+        opacity = sum(int(extra) in (1, 2) for extra in self.page.extrasamples)
+        arranged = arrange(pixels, axes, self._colours(), opacity)
         # A Z-stack saved by ImageJ often has a frame interval that means nothing.
         axes, timed = arranged.axes, set("TI") & set(arranged.axes)
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
@@ -176,10 +169,6 @@ class _Reader:
             return ""
         # tifffile gives RGB for the YCbCr of JPEG.
         return {"YCBCR": "RGB", "SEPARATED": "CMYK"}.get(photometric, photometric)
-
-    def _opacity(self) -> int:
-        """Count the samples that say how transparent a pixel is."""
-        return sum(int(extra) in (1, 2) for extra in self.page.extrasamples)
 
     def _display(self) -> dict[str, Any]:
         """Give what is needed to show and print the result as the file was."""
@@ -358,8 +347,8 @@ def _refuse_larger_inside(page: Any) -> None:
     file = page.parent.filehandle
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
         file.seek(offset)
-        with suppress(OSError), warnings.catch_warnings():  # parts of JPEG that no picture are
-            warnings.simplefilter("ignore")
+        # Parts of JPEG are no pictures.
+        with suppress(OSError), warnings.catch_warnings(action="ignore"):
             try:
                 held = math.prod(Image.open(io.BytesIO(file.read(count))).size)
             except Image.DecompressionBombError:
