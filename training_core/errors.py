@@ -5,11 +5,8 @@ import unicodedata
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey or does not show, as may be in the name of a file."""
-    return "".join(c if _shows(c) else ascii(c)[1:-1] for c in text)
-
-
-def _shows(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) == "Zs"
+    spaces = {c for c in text if unicodedata.category(c) == "Zs"}
+    return "".join(c if c.isprintable() or c in spaces else ascii(c)[1:-1] for c in text)
 
 
 class CoreError(Exception):

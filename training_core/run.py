@@ -102,10 +102,6 @@ class Note:
 Event = StageStarted | StepsDone | PreviewReady | StageFinished | Note
 
 
-def _ignore(event: Event) -> None:
-    """Drop an event: nobody is watching."""
-
-
 class Run:
     """One job as seen by the core: it emits events here and asks whether to go on.
 
@@ -117,7 +113,7 @@ class Run:
     `cancel`, `finish_early` and `watch` may be called from any thread.
     """
 
-    def __init__(self, on_event: Callable[[Event], None] = _ignore) -> None:
+    def __init__(self, on_event: Callable[[Event], None] = lambda _: None) -> None:
         self._on_event = on_event
         self._cancelled = threading.Event()
         self._finish_early = threading.Event()

@@ -171,7 +171,7 @@ def run_schedule(given: argparse.Namespace, watch: Stopwatch, run: Run) -> list[
     watch.terminal.say(chosen.note)
     existing = Existing(overwrite=given.overwrite, resume=given.resume)
     with existing.checkpoint(given.output, run) as checkpoint:
-        learned = train(chosen.train, settings, run=run, checkpoint=checkpoint)
+        learned = train(chosen.learn(), settings, run=run, checkpoint=checkpoint)
         watch(StageStarted(Stage.EVALUATE, 1))
         rows = score_rounds(learned, chosen, run)
         watch(StageFinished(Stage.EVALUATE, 0.0))

@@ -14,8 +14,7 @@ import numpy as np
 import pywt
 
 from training_core.patches.flatness import flatness_map
-from training_core.patches.homogeneity import homogeneity_map
-from training_core.patches.window_scores import score_windows
+from training_core.patches.window_scores import homogeneity_map, score_windows
 from training_core.settings import PatchSettings
 
 if TYPE_CHECKING:

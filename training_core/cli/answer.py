@@ -51,8 +51,10 @@ def answer(
         text = json.dumps(plain, allow_nan=False)
     elif not text:
         shown = {k: v for k, v in plain.items() if v != "" and k not in ONE_BY_ONE}
-        facts_told = (f"{_label(k)}: {_readable(v)}" for k, v in shown.items())
-        lines = [line for told in facts_told for line in told.split("\n")]
+        lines = []
+        for key, value in shown.items():
+            label = re.sub(r"_(um|s|percent)$", r" (\1)", key).replace("_", " ")
+            lines += f"{label}: {_readable(value)}".split("\n")
         lines += [f"{result.input}: {result.error or result.output}" for result in results]
         text = "\n".join(map(printable, lines))
     try:
@@ -81,10 +83,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return int(value) if isinstance(value, np.integer) else value
-
-
-def _label(key: str) -> str:
-    return re.sub(r"_(um|s|percent)$", r" (\1)", key).replace("_", " ")
 
 
 def _readable(value: Any) -> str:

@@ -50,7 +50,9 @@ def evaluate_tables(arguments: argparse.Namespace, run: Run) -> int:
         If the only table cannot be evaluated, or the command asks for what is not there.
     """
     names, methods = _tables(arguments.tables), _methods(arguments.methods)
-    data, folders = _data(arguments.data), _folders(names, arguments.output)
+    data, output = _data(arguments.data), arguments.output
+    alone = output is not None and len(names) == 1
+    folders = [output] if alone else [(output or REPORTS) / name for name in names]
     existing = Existing(arguments.overwrite, arguments.resume)
     for folder in folders:  # before the long part, not after it
         check_folder(folder, overwrite=existing.overwrite or existing.resume)
@@ -100,13 +102,6 @@ def _data(given: Path | None) -> Path:
     if not data.is_dir():
         raise InputError(f"There is no folder {data}; give the folder of the benchmark sets.")
     return data
-
-
-def _folders(names: Sequence[str], output: Path | None) -> list[Path]:
-    """Name the folder of each report: `output` itself for one table, else one inside it."""
-    if output is not None and len(names) == 1:
-        return [output]
-    return [(output or REPORTS) / name for name in names]
 
 
 def _methods(given: str | None) -> tuple[str, ...]:

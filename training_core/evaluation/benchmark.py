@@ -162,9 +162,10 @@ def _contenders(
     card: dict[str, Any] = {}
     if {"g2g", "first-estimate", "oracle"} & set(request.methods):
         try:
-            job.learned_from = sum(stack.pixels.size for stack in learned_from.train)
+            stacks = learned_from.learn()
+            job.learned_from = sum(stack.pixels.size for stack in stacks)
             before = time.process_time()
-            learned = train(learned_from.train, request.settings, run=job, checkpoint=checkpoint)
+            learned = train(stacks, request.settings, run=job, checkpoint=checkpoint)
             core_seconds = time.process_time() - before  # over all threads
         except CheckpointError:  # says itself what can be done
             raise

@@ -47,12 +47,7 @@ def blind_sigma(noisy: Values, kind: Kind) -> float:
 
 
 def tuned_blur(noisy: Values, clean: Values, window: Window = ANY_VALUE) -> Values:
-    """Blur by the Gaussian that comes nearest to the reference: it **sees the reference**."""
-    return gaussian_filter(noisy, best_blur_px(noisy, clean, window))
-
-
-def best_blur_px(noisy: Values, clean: Values, window: Window = ANY_VALUE) -> float:
-    """Give the standard deviation of the Gaussian with the highest PSNR, pixels.
+    """Blur by the Gaussian with the highest PSNR: it **sees the reference**.
 
     As in the protocols both images are clipped to `window` first, in their unit.
     """
@@ -63,7 +58,7 @@ def best_blur_px(noisy: Values, clean: Values, window: Window = ANY_VALUE) -> fl
         return float(np.mean(np.square(blurred - reference)))
 
     found = minimize_scalar(error, bounds=(0, WIDEST_BLUR_PX), method="bounded")
-    return float(found.x)
+    return gaussian_filter(noisy, float(found.x))
 
 
 def non_local_means(noisy: Values, sigma: float) -> Values:
@@ -72,10 +67,8 @@ def non_local_means(noisy: Values, sigma: float) -> Values:
     Buades, Coll and Morel, CVPR 2005; the fast variant of Darbon et al., ISBI 2008, in scikit-image
     with the parameters of its example.
     """
-    filtered: Values = filters.denoise_nl_means(
-        noisy, patch_size=5, patch_distance=6, h=0.6 * sigma, sigma=sigma, fast_mode=True
-    )
-    return filtered
+    how = {"patch_size": 5, "patch_distance": 6, "h": 0.6 * sigma, "fast_mode": True}
+    return np.asarray(filters.denoise_nl_means(noisy, sigma=sigma, **how))
 
 
 def total_variation(noisy: Values, sigma: float) -> Values:
@@ -83,8 +76,7 @@ def total_variation(noisy: Values, sigma: float) -> Values:
 
     Chambolle, J. Math. Imaging Vis. 20, 2004, in scikit-image.
     """
-    filtered: Values = filters.denoise_tv_chambolle(noisy, weight=0.8 * sigma)
-    return filtered
+    return np.asarray(filters.denoise_tv_chambolle(noisy, weight=0.8 * sigma))
 
 
 def wavelet(noisy: Values, sigma: float) -> Values:

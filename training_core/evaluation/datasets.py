@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,9 @@ class EvaluationSet:
     Attributes
     ----------
     learn
-        Reads or makes `train`.
+        Gives what to learn from: noisy images only; the frames of a stack share their size and the
+        kind of their noise. Read when they are asked for: they can be ten times larger than the
+        tests.
     tests
         The images to denoise and to score.
     protocol
@@ -62,14 +64,6 @@ class EvaluationSet:
     tests: tuple[TestImage, ...]
     protocol: Protocol
     note: str
-
-    @cached_property
-    def train(self) -> list[Stack]:
-        """Noisy images only; the frames of a stack share their size and the kind of their noise.
-
-        Read when they are first asked for: they can be ten times larger than the tests.
-        """
-        return self.learn()
 
 
 def load_table(table: Table, data: Path, protocol: str, *, seed: int = 0) -> EvaluationSet:

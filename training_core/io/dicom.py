@@ -33,7 +33,7 @@ from .dicom_file import (
     open_dicom,
     pixel_size,
 )
-from .source_file import DAMAGE, brief, check_size, unchanged
+from .source_file import check_size, damage, unchanged
 
 # Slice distances that differ by less than this are rounding, not missing slices.
 EVEN_WITHIN = 0.01
@@ -66,11 +66,8 @@ def read_dicom(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> Sta
     InputError
         When no file holds a whole grayscale image.
     """
-    with _quiet_pydicom(), unchanged(*paths):
-        try:
-            return _Series(list(paths), source).read(run)
-        except DAMAGE as error:
-            raise InputError(f"{source.name} is damaged DICOM ({brief(error)}).") from error
+    with _quiet_pydicom(), unchanged(*paths), damage(f"{source.name} is damaged DICOM"):
+        return _Series(list(paths), source).read(run)
 
 
 @contextmanager
@@ -79,8 +76,7 @@ def _quiet_pydicom() -> Iterator[None]:
     logger = logging.getLogger("pydicom")
     level, logger.level = logger.level, logging.CRITICAL
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logger.level = level
@@ -116,13 +112,12 @@ class _Series:
         for path in self.paths:
             run.check()
             try:
-                header = open_dicom(path, stop_before_pixels=True)
-                slices = list_slices(header, path)
-                groups.setdefault(group_key(header, path), (header, []))[1].extend(slices)
+                with damage(f"{path.name} is a damaged DICOM file"):
+                    header = open_dicom(path, stop_before_pixels=True)
+                    slices = list_slices(header, path)
+                    groups.setdefault(group_key(header, path), (header, []))[1].extend(slices)
             except InputError as error:
                 self.unread.append(str(error))
-            except DAMAGE as error:
-                self.unread.append(f"{path.name} is a damaged DICOM file ({brief(error)}).")
         if not groups:
             raise InputError(self.unread[0])
         largest = max(groups.values(), key=lambda group: len(group[1]))
@@ -298,6 +293,7 @@ def _several_a_place(places: list[list[int]], slices: Sequence[Slice]) -> Order:
 
 def _grid(places: list[list[int]], slices: Sequence[Slice]) -> tuple[list[list[int]], str]:
     """Give the images by measurement or time, and by position, as far as both are complete."""
+    where = {index: number for number, place in enumerate(places) for index in place}
     best: list[list[int]] = []
     letter = ""
     for keyword in (*MEASUREMENTS, *PHASES, *CLOCKS):
@@ -305,7 +301,9 @@ def _grid(places: list[list[int]], slices: Sequence[Slice]) -> tuple[list[list[i
         for place in places:
             for index in place:
                 rows[slices[index].said.get(keyword)].append(index)
-        whole = [rows[value] for value in sorted(rows, key=_rank) if _fills(rows[value], places)]
+        # A whole row has one image at each place; it is in the order of the places.
+        ordered = (rows[value] for value in sorted(rows, key=_rank))
+        whole = [row for row in ordered if [where[i] for i in row] == list(range(len(places)))]
         enough = 2 * len(whole) * len(places) >= len(slices) and len(rows) > 1
         if enough and len(whole) > len(best):
             best, letter = whole, "C" if keyword in MEASUREMENTS else "T"
@@ -324,11 +322,6 @@ def _by_clock(places: list[list[int]], slices: Sequence[Slice]) -> list[list[int
 
 def _rank(value: Any) -> tuple[bool, Any]:
     return (True, float(value)) if isinstance(value, (int, float)) else (False, str(value))
-
-
-def _fills(row: list[int], places: list[list[int]]) -> bool:
-    """Whether a row has one image at each place; it is in their order."""
-    return len(row) == len(places) and all(i in place for i, place in zip(row, places, strict=True))
 
 
 def _time_step(first: Sequence[Slice]) -> float | None:

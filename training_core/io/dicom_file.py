@@ -18,7 +18,7 @@ from pydicom.pixels.utils import pixel_array
 from training_core.errors import InputError
 from training_core.stack import Pixels, PixelSize
 
-from .source_file import DAMAGE, brief, check_size, shown
+from .source_file import check_size, damage, shown
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too
@@ -162,19 +162,18 @@ def _position(plane: Any, orientation: Any) -> float | None:
 
 def decode(path: Path) -> tuple[Any, Pixels]:
     """Read a file and decode its pixels, (height, width) or (frames, height, width)."""
-    try:
+    with damage(f"{path.name} is damaged or cut off"):
         data = open_dicom(path, stop_before_pixels=False)
         shape = (int(data.get("NumberOfFrames") or 1), int(data.Rows), int(data.Columns))
         check_size(path.name, shape, np.int32, len(data.get("PixelData", b"")) or None)
-        return data, _in_stored_bits(data, _unpacked(data, shape))
-    except NotImplementedError as error:  # what pydicom raises where it knows no decoder
-        syntax = shown(data.file_meta.TransferSyntaxUID.name)
-        raise InputError(
-            f"{path.name} is compressed in a way that cannot be read here ({syntax}); export it "
-            "uncompressed from the archive or the viewer."
-        ) from error
-    except DAMAGE as error:
-        raise InputError(f"{path.name} is damaged or cut off ({brief(error)}).") from error
+        try:
+            return data, _in_stored_bits(data, _unpacked(data, shape))
+        except NotImplementedError as error:  # what pydicom raises where it knows no decoder
+            syntax = shown(data.file_meta.TransferSyntaxUID.name)
+            raise InputError(
+                f"{path.name} is compressed in a way that cannot be read here ({syntax}); export "
+                "it uncompressed from the archive or the viewer."
+            ) from error
 
 
 def _unpacked(data: Any, shape: tuple[int, ...]) -> Pixels:

@@ -14,7 +14,7 @@ from training_core.errors import InputError
 from training_core.stack import Pixels, Stack
 
 from .axes import arrange
-from .source_file import DAMAGE, FilePixels, brief, check_size
+from .source_file import FilePixels, check_size, damage
 
 GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -31,8 +31,10 @@ def read_picture(path: Path) -> Stack:
     InputError
         When the file is damaged or larger than 179 megapixels.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns from 89 megapixels on, and of odd chunks
+    with (
+        damage(f"{path.name} is damaged or cut off and cannot be decoded"),
+        warnings.catch_warnings(action="ignore"),  # as Pillow gives for large and odd files
+    ):
         try:
             pixels, mode, notes = _decode(path)
         except Image.DecompressionBombError as error:
@@ -41,10 +43,6 @@ def read_picture(path: Path) -> Stack:
             ) from error
         except UnidentifiedImageError as error:
             raise InputError(f"{path.name} is damaged: its header cannot be read.") from error
-        except DAMAGE as error:
-            raise InputError(
-                f"{path.name} is damaged or cut off and cannot be decoded ({brief(error)})."
-            ) from error
     axes = "YX" if pixels.ndim == 2 else "YXS"
     colours = "RGB" if pixels.shape[2:] in ((3,), (4,)) else ""
     # Gray pictures are often saved as RGB; `arrange` tells them by equal colours.
@@ -123,15 +121,11 @@ def read_array(path: Path) -> Stack:
     InputError
         When the file is damaged, holds Python objects, or has 1 or more than 5 dimensions.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy warns of what Python 2 wrote
-            # No value of it is looked at.
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except DAMAGE as error:
-        raise InputError(
-            f"{path.name} is damaged or holds no plain array ({brief(error)})."
-        ) from error
+    with (
+        damage(f"{path.name} is damaged or holds no plain array"),
+        warnings.catch_warnings(action="ignore"),  # NumPy warns of what Python 2 wrote
+    ):
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # no value of it is looked at
     if mapped.ndim not in GUESSED_AXES or mapped.size == 0:
         raise InputError(
             f"{path.name} holds an array of shape {mapped.shape}; images need 2 to 5 dimensions."

@@ -74,6 +74,15 @@ def brief(error: BaseException) -> str:
     return shown(text.split("> ")[-1].split(" - ")[0])
 
 
+@contextmanager
+def damage(told: str) -> Iterator[None]:
+    """Raise `InputError` for what readers raise on damaged files: what is told, and the reason."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise InputError(f"{told} ({brief(error)}).") from error
+
+
 def shown(text: object) -> str:
     """Make a text from a file fit for a sentence: printable, one line, not too long."""
     return "".join(c for c in str(text) if c.isprintable())[:LONGEST].rstrip(".")

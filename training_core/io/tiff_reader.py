@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -23,7 +22,7 @@ from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
 from .axes import arrange
-from .source_file import DAMAGE, FilePixels, brief, check_size, unchanged
+from .source_file import DAMAGE, FilePixels, brief, check_size, damage, unchanged
 from .tiff_calibration import calibration_of, value_unit_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -33,6 +32,9 @@ MOST_PLANES = 1_000_000
 # JPEG, JPEG 2000, PNG and WebP: pictures of their own in a strip or tile, with sizes of their own.
 PICTURES = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001)
 SMALL_PIXELS = 2**22
+# The planes of an image that are whole, (planes, *shape of a page) in the dtype of the file and,
+# where they stay in it, in its byte order; how many the file says it has; which of them these are.
+Planes = tuple[Pixels, int, list[int]]
 
 
 def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
@@ -45,42 +47,35 @@ def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
     InputError
         When no whole image is in the file.
     """
-    with _tiff_log() as log, _opened(path) as tif:
-        try:
-            return _Reader(path, tif, log).read(run)
-        except DAMAGE as error:
-            raise InputError(
-                f"{path.name} is damaged and cannot be read ({brief(error)})."
-            ) from error
+    told = f"{path.name} is damaged and cannot be read"
+    with _tiff_log() as log, _opened(path) as tif, damage(told):
+        return _Reader(path, tif, log).read(run)
 
 
 @contextmanager
 def _tiff_log() -> Iterator[list[str]]:
     """Collect what tifffile logs instead of printing it."""
     lines: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+
+    def keep(record: logging.LogRecord) -> bool:
+        lines.append(record.getMessage())
+        return False  # goes no further
+
     logger = logging.getLogger("tifffile")  # it logs what it should raise, to stderr by default
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
+    logger.addFilter(keep)
     try:
         yield lines
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
+        logger.removeFilter(keep)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    try:
+    with damage(f"{path.name} is damaged: its list of images cannot be read"):
         tif = tifffile.TiffFile(path)
         if _misleads(tif, path.parent):
             tif.close()
             tif = tifffile.TiffFile(path, is_ome=False)
-    except DAMAGE as error:
-        raise InputError(
-            f"{path.name} is damaged: its list of images cannot be read ({brief(error)})."
-        ) from error
     with tif:
         yield tif
 
@@ -119,32 +114,10 @@ def _counts(attributes: Mapping[str, str]) -> Iterator[int]:
 
 def _is_beside(name: str, folder: Path) -> bool:
     path = folder / name
-    if name == path.name and not path.exists():
-        return True  # tifffile says what is missing
     if name != path.name or not path.is_file():
-        return False
+        return name == path.name and not path.exists()  # tifffile says what is missing
     with path.open("rb") as file:
         return file.read(4) in SIGNATURES
-
-
-@dataclass(frozen=True, eq=False)
-class Planes:
-    """The planes of an image that are whole.
-
-    Attributes
-    ----------
-    pixels
-        (planes, *shape of a page), in the dtype of the file and, where they stay in it, in its
-        byte order.
-    declared
-        How many planes the file says it has.
-    whole
-        Which of them are in `pixels`.
-    """
-
-    pixels: Pixels
-    declared: int
-    whole: list[int]
 
 
 class _Reader:
@@ -167,10 +140,11 @@ class _Reader:
 
     def read(self, run: Run) -> Stack:
         in_one_piece = self.series.dataoffset is not None
-        pixels, axes = self._assemble(self._in_file() if in_one_piece else self._decoded(run))
+        pixels, axes = self._assemble(*(self._in_file() if in_one_piece else self._decoded(run)))
         self._explain()
         kind, calibration = calibration_of(self.tif)
-        arranged = arrange(pixels, axes, self._colours(), self._opacity())
+        opacity = sum(int(extra) in (1, 2) for extra in self.page.extrasamples)
+        arranged = arrange(pixels, axes, self._colours(), opacity)
         # A Z-stack saved by ImageJ often has a frame interval that means nothing.
         axes, timed = arranged.axes, set("TI") & set(arranged.axes)
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
@@ -196,10 +170,6 @@ class _Reader:
         # tifffile gives RGB for the YCbCr of JPEG.
         return {"YCBCR": "RGB", "SEPARATED": "CMYK"}.get(photometric, photometric)
 
-    def _opacity(self) -> int:
-        """Count the samples that say how transparent a pixel is."""
-        return sum(1 for extra in self.page.extrasamples if int(extra) in (1, 2))
-
     def _display(self) -> dict[str, Any]:
         """Give what is needed to show and print the result as the file was."""
         kept: dict[str, Any] = {
@@ -212,12 +182,12 @@ class _Reader:
             kept["colormap"] = self.page.colormap
         return kept
 
-    def _assemble(self, planes: Planes) -> tuple[Pixels, str]:
+    def _assemble(self, pixels: Pixels, declared: int, whole: list[int]) -> tuple[Pixels, str]:
         """Give the planes their axes again, as far as all are there."""
         page_axes = self.page.axes
         lead = self.series.axes[: len(self.series.axes) - len(page_axes)]
         shape = tuple(self.series.shape[: len(lead)])
-        declared, count = max(planes.declared, self.imagej_count), len(planes.whole)
+        declared, count = max(declared, self.imagej_count), len(whole)
         if declared > int(np.prod(shape)):
             lead, shape = self._imagej_axis(), (declared,)
         if count < declared:
@@ -225,8 +195,8 @@ class _Reader:
                 f"It declares {declared} planes but only {count} of them are whole; "
                 f"{declared - count} are missing."
             )
-            lead, shape = _remaining(lead, shape, planes.whole)
-        return planes.pixels.reshape(*shape, *self.page.shape), lead + page_axes
+            lead, shape = _remaining(lead, shape, whole)
+        return pixels.reshape(*shape, *self.page.shape), lead + page_axes
 
     def _imagej_axis(self) -> str:
         """Name the axis of an ImageJ file from its header when its counts do not fit its planes."""
@@ -266,7 +236,7 @@ class _Reader:
         whole = min(declared, there)
         check_size(self.path.name, shape, dtype, None)  # a frame; it is read in pieces no smaller
         pixels = FilePixels.of(self.path, dtype, offset, (whole, *shape))
-        return Planes(pixels, declared, list(range(whole)))
+        return pixels, declared, list(range(whole))
 
     def _count_up_to_lost_page(self, plane_bytes: int) -> int:
         """Count the planes before the second page of a cut file, which lies behind all pixels."""
@@ -292,8 +262,7 @@ class _Reader:
             if not whole:
                 raise self._too_short()
         # Most files are whole: no second copy for them.
-        kept = pixels if len(whole) == len(pages) else pixels[whole]
-        return Planes(kept, len(pages), whole)
+        return pixels if len(whole) == len(pages) else pixels[whole], len(pages), whole
 
     def _decodes(self, page: Any, into: Pixels) -> bool:
         """Decode a page; tell whether it is whole, where there are others."""
@@ -378,8 +347,8 @@ def _refuse_larger_inside(page: Any) -> None:
     file = page.parent.filehandle
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
         file.seek(offset)
-        with suppress(OSError), warnings.catch_warnings():  # parts of JPEG that no picture are
-            warnings.simplefilter("ignore")
+        # Parts of JPEG are no pictures.
+        with suppress(OSError), warnings.catch_warnings(action="ignore"):
             try:
                 held = math.prod(Image.open(io.BytesIO(file.read(count))).size)
             except Image.DecompressionBombError:

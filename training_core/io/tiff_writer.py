@@ -7,6 +7,7 @@ import math
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import astuple
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from training_core.errors import InputError, OutputError
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, PixelSize, Stack
 
+from .axes import arrange
 from .tiff_reader import read_tiff
 
 SUFFIXES = (".tif", ".tiff", ".btf")
@@ -226,10 +228,10 @@ def _forget_frames(path: Path) -> None:
 def _compare(stack: Stack, path: Path, name: str, run: Run) -> None:
     """Read the file back; raise `OutputError` where it is not what was meant."""
     again = read_tiff(path)  # through the page cache: it checks what was said, not the disk
-    axes, shape = _without_single(stack)
+    meant = arrange(stack.pixels, stack.axes)  # without axes of length one, as reading gives it
     facts = {
-        "shape": again.shape == shape,
-        "axes": again.axes == axes,
+        "shape": again.shape == meant.pixels.shape,
+        "axes": again.axes == meant.axes,
         "type": again.dtype == stack.dtype,
         "pixel size": _close(again.pixel_size, stack.pixel_size),
         "channel names": again.channels == stack.channels or again.kind == "imagej",
@@ -250,15 +252,8 @@ def _differs(stack: Stack, again: Stack, index: int, run: Run) -> bool:
     return stack.file_frame(index).tobytes() != again.raw_frame(index).tobytes()
 
 
-def _without_single(stack: Stack) -> tuple[str, tuple[int, ...]]:
-    """Drop axes of length one, as reading does."""
-    kept = [(a, n) for a, n in zip(stack.axes, stack.shape, strict=True) if n != 1 or a in "YX"]
-    return "".join(a for a, _ in kept), tuple(n for _, n in kept)
-
-
 def _close(one: PixelSize, other: PixelSize) -> bool:
-    pairs = ((one.x_um, other.x_um), (one.y_um, other.y_um), (one.z_um, other.z_um))
     return all(
         a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-5))
-        for a, b in pairs
+        for a, b in zip(astuple(one), astuple(other), strict=True)
     )

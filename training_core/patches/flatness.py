@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .window_moments import Frame, Map, slabs, window_count, window_moments
 
@@ -47,24 +46,14 @@ def flatness_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
     unit white noise, the score is (blocks / detail) (all / detail)^2: the power balances slow
     structure, which the first shows, against texture; chosen on micrographs with known noise.
 
-    Parameters
-    ----------
-    frame
-        (height, width), any float dtype.
-    patch_size_px, stride_px
-        Side of a window and distance of neighbouring windows.
-
-    Returns
-    -------
-    numpy.ndarray
-        (rows, cols) float64; about 1 for white noise, some constant for other pure noise, larger
-        where there is structure, infinite where a window has no high-pass energy at all.
+    Of a frame, (height, width), any float dtype, it is (rows, cols) float64; about 1 for white
+    noise, some constant for other pure noise, larger where there is structure, infinite where a
+    window has no high-pass energy at all.
     """
     shape = tuple(window_count(n, patch_size_px, stride_px) for n in frame.shape)
     scores = np.full(shape, np.inf)
     basis = _basis(patch_size_px)
-    parts = slabs(frame, patch_size_px, stride_px, SLAB_WINDOWS, 1) if scores.size else ()
-    for rows, slab in parts:
+    for rows, slab in slabs(frame, patch_size_px, stride_px, SLAB_WINDOWS, 1):
         energies = _energies(slab, basis, patch_size_px, stride_px)
         detail = _detail(slab, patch_size_px, stride_px)
         blocks, whole, fine = (part[: len(scores[rows])] for part in (*energies, detail))
@@ -91,17 +80,13 @@ def _energies(frame: Frame, basis: Map, size: int, stride: int) -> tuple[Map, Ma
     keep = np.add.outer(np.arange(TREND), np.arange(TREND)) < TREND  # total degree 0, 1, 2
     trend = products[..., :TREND, :TREND] * keep
     left = products[..., TREND:, TREND:] - overlap @ trend @ overlap.T
-    blocks: Map = np.einsum("rcij,rcij->rc", left, left) / _freedom(overlap, keep)
+    # The expected sum of squares for unit white noise.
+    freedom = len(overlap) ** 2 - float(np.einsum("ia,jb,ab->", overlap**2, overlap**2, keep))
+    blocks: Map = np.einsum("rcij,rcij->rc", left, left) / freedom
     trend[..., 0, 0] = 0  # the variance knows no mean
     whole = window_moments(frame, size, stride)[1] * size**2
     whole -= np.einsum("rcij,rcij->rc", trend, trend)
     return blocks, np.maximum(whole, 0) / (size**2 - np.count_nonzero(keep))
-
-
-def _freedom(overlap: Map, keep: NDArray[np.bool_]) -> float:
-    """Give the expected sum of squares for unit white noise."""
-    inside = np.einsum("ia,jb,ab->", overlap**2, overlap**2, keep)
-    return len(overlap) ** 2 - float(inside)
 
 
 def _window_products(frame: Frame, basis: Map, size: int, stride: int) -> Map:

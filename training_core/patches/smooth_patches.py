@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +23,6 @@ from .window_scores import (
     WindowScores,
     automatic_flatness,
     best_per_bin,
-    coverage_map,
     fitting_size,
     score_windows,
     usable_windows,
@@ -60,8 +60,6 @@ class SmoothPatches:
         How many patches make the verdict green.
     coverage
         Fraction of the searched pixels that lie inside a chosen patch.
-    verdict
-        Whether they are enough, in a sentence.
     """
 
     locations: NDArray[np.int32]
@@ -88,12 +86,8 @@ def find_smooth_patches(
 ) -> SmoothPatches:
     """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
 
-    Too few of them, or none, is no error but a verdict that says what to do.
-
-    Parameters
-    ----------
-    part
-        Where an interrupted search is kept and gone on with.
+    Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
+    is kept in `part` and gone on with.
 
     Raises
     ------
@@ -171,10 +165,9 @@ def _report(
 ) -> SmoothPatches:
     size = fitting_size(stack.frame_shape, settings.patch_size_px) or settings.patch_size_px
     locations = table[:, :3].astype(np.int32)
-    searched = int(seen.sum())
     target = NEEDED
     if settings.strictness is not None:
-        target = max(NEEDED, min(RECOMMENDED, searched // 10))
+        target = max(NEEDED, min(RECOMMENDED, int(seen.sum()) // 10))
     return SmoothPatches(
         locations,
         table[:, 3],
@@ -182,20 +175,19 @@ def _report(
         settings.stride_px,
         settings.strictness,
         target,
-        _coverage(locations, size, settings.stride_px, stack),
+        _coverage(locations, size, stack),
         _verdict(stack, settings, len(table), target, seen),
     )
 
 
-def _coverage(locations: NDArray[np.int32], size: int, stride: int, stack: Stack) -> float:
-    height, width = stack.frame_shape
+def _coverage(locations: NDArray[np.int32], size: int, stack: Stack) -> float:
     covered = 0
     for index in np.unique(locations[:, 0]):
-        places = locations[locations[:, 0] == index, 1:] // stride
-        selected = np.zeros(((height - size) // stride + 1, (width - size) // stride + 1), bool)
-        selected[places[:, 0], places[:, 1]] = True
-        covered += int(np.count_nonzero(coverage_map(selected, size, stride, (height, width))))
-    return covered / (height * width * stack.frame_count)
+        inside = np.zeros(stack.frame_shape, bool)
+        for _, top, left in locations[locations[:, 0] == index]:
+            inside[top : top + size, left : left + size] = True
+        covered += int(np.count_nonzero(inside))
+    return covered / (math.prod(stack.frame_shape) * stack.frame_count)
 
 
 def _verdict(
@@ -240,14 +232,7 @@ def _spaced(count: int) -> str:
 
 
 def cut_patches(stack: Stack, patches: SmoothPatches) -> Image:
-    """Cut the patches out of the stack.
-
-    Returns
-    -------
-    numpy.ndarray
-        (count, size, size) in stack units and in `float_of` their dtype, in the order of
-        `patches.locations`.
-    """
+    """Cut the patches out of the stack, (count, size, size) in `float_of` its dtype, in order."""
     size = patches.patch_size_px
     cut = np.empty((patches.count, size, size), float_of(stack.dtype))
     for index in np.unique(patches.locations[:, 0]):
@@ -266,13 +251,8 @@ def cut_noise_patches(
 ) -> list[Image]:
     """Find and cut the noise patches of each channel, (count, size, size) float32 in stack units.
 
-    Parameters
-    ----------
-    checkpoint
-        Keeps where the patches are.
-    evened
-        The same stacks with noise of the same strength everywhere, which the patches are cut from;
-        None: they are cut from where they were found.
+    They are cut from the stacks with noise of the same strength everywhere, where these are
+    `evened`.
 
     Raises
     ------
@@ -288,9 +268,15 @@ def cut_noise_patches(
         patches = find_smooth_patches(channel, settings, run=run, part=part)
         size = min(size, patches.patch_size_px)
         found.setdefault(number, []).append((source, patches))
-    channels = [found[number] for number in sorted(found)]
-    joined = [_cut_at_most(settings.most, one, size) for one in channels]
-    _refuse_too_few(joined, [one[0][1].verdict.sentence for one in channels], run)
+    joined = []
+    for number, mine in sorted(found.items()):
+        joined.append(_cut_at_most(settings.most, mine, size))
+        told = f"Channel {number + 1}: " if len(found) > 1 else ""
+        told += mine[0][1].verdict.sentence
+        if len(joined[-1]) < NEEDED // 3:
+            raise TooFewPatchesError(told)
+        if len(joined[-1]) < NEEDED:
+            run.note(told, warning=True)
     return joined
 
 
@@ -331,12 +317,3 @@ def _has_windows(channel: Stack, settings: PatchSettings) -> bool:
     size = fitting_size(channel.frame_shape, settings.patch_size_px)
     frames = (channel.frame(index) for index in range(channel.frame_count))
     return any(usable_windows(frame, size, settings.stride_px).any() for frame in frames)
-
-
-def _refuse_too_few(joined: Sequence[Image], sentences: Sequence[str], run: Run) -> None:
-    for number, (patches, sentence) in enumerate(zip(joined, sentences, strict=True), start=1):
-        told = f"Channel {number}: {sentence}" if len(joined) > 1 else sentence
-        if len(patches) < NEEDED // 3:
-            raise TooFewPatchesError(told)
-        if len(patches) < NEEDED:
-            run.note(told, warning=True)

@@ -43,7 +43,7 @@ def slabs(
     rows, columns = (window_count(n, size, stride) for n in frame.shape)
     height = max(4 * size, SLAB_PIXELS // max(frame.shape[1], 1))
     step = max(1, min(height // stride, windows // max(columns, 1)))
-    for first in range(0, rows, step):
+    for first in range(0, rows if columns else 0, step):
         last = min(first + step, rows)
         yield slice(first, last), frame[first * stride : (last - 1) * stride + size + beyond]
 

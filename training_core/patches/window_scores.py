@@ -1,18 +1,19 @@
-"""The scores of all windows of one frame, and the choice among them."""
+"""The scores of all windows of one frame, by the published test too, and the choice among them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training_core.errors import SettingsError
 from training_core.settings import PatchSettings, limits_of
 from training_core.stack import Mask
 
 from .flatness import NoiseFloor, flatness_map
-from .homogeneity import homogeneity_map
-from .window_moments import Frame, Map, window_moments
+from .window_moments import Frame, Map, slabs, window_count, window_moments
 
 BINS = 8  # brightness classes; dark windows alone would hide how the noise grows with the signal
 PER_BIN = 60
@@ -28,18 +29,9 @@ ALIKE = (0.7, 1.4)  # variance over mean of calm windows, in photons
 class WindowScores:
     """What is known of all windows of one frame; choosing from it is instant.
 
-    Attributes
-    ----------
-    scores
-        Eqn (4) of the paper, (rows, cols) float64; smaller is more even.
-    flatness
-        Low-pass over high-pass variance, (rows, cols) float64; see `flatness_map`.
-    brightness
-        Mean value of each window, (rows, cols) float64 in stack units.
-    usable
-        False where a window is clipped, masked or constant, (rows, cols) bool.
-    patch_size_px, stride_px
-        Size and distance of the windows; the size is smaller than asked for on a small frame.
+    All are (rows, cols): `scores` by Eqn (4) of the paper, `flatness` as of `flatness_map`, and
+    `brightness`, the mean value in stack units, are float64, and `usable` is False where a window
+    is clipped, masked or constant. The patch size is smaller than asked for on a small frame.
     """
 
     scores: Map
@@ -52,16 +44,10 @@ class WindowScores:
     def select(
         self, strictness: float | None, floor: NoiseFloor | None = None, per_bin: int = PER_BIN
     ) -> Mask:
-        """Choose windows, (rows, cols) bool.
+        """Choose windows, (rows, cols) bool, by a limit of Eqn (4) or automatically.
 
-        Parameters
-        ----------
-        strictness
-            Limit of Eqn (4), or None for the automatic choice.
-        floor
-            What pure noise scores, measured on the whole stack; None measures it on this frame.
-        per_bin
-            How many windows the automatic choice takes in each of 8 brightness classes.
+        The automatic choice takes `per_bin` windows in each of 8 brightness classes; `floor` is
+        what pure noise scores in the whole stack, None: in this frame.
         """
         if strictness is not None:
             return self.usable & (self.scores <= strictness)
@@ -74,15 +60,10 @@ class WindowScores:
 
 
 def score_windows(frame: Frame, settings: PatchSettings, unit: str = "") -> WindowScores:
-    """Score all windows of one frame.
+    """Score all windows of one frame, (height, width), any float dtype.
 
-    Parameters
-    ----------
-    frame
-        (height, width), any float dtype.
-    unit
-        That of the values. In HU the automatic choice looks at tissue, if there is enough, with
-        the noise brought to the same strength everywhere (see `EvenNoise`).
+    Of values in HU the automatic choice looks at tissue, if there is enough, with the noise brought
+    to the same strength everywhere (see `EvenNoise`).
     """
     stride = settings.stride_px
     size = fitting_size(frame.shape, settings.patch_size_px)
@@ -92,6 +73,68 @@ def score_windows(frame: Frame, settings: PatchSettings, unit: str = "") -> Wind
     ct = unit == "HU" and settings.strictness is None
     scores = homogeneity_map(frame, size, stride)
     return WindowScores(scores, *_flatness(frame, size, stride, ct=ct), size, stride)
+
+
+def homogeneity_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
+    """Score every window by Eqn (4) of the paper: how unequal its four Haar bands are.
+
+    With s_k the standard deviation of band k of the one-level Haar transform of the window and m
+    their mean, the score is (1/4) sum |s_k - m| / m; the paper accepts a window up to its lambda.
+
+    Of a frame, (height, width), any float dtype, it is (rows, cols) float64; infinite where a
+    window, whose side is even, is constant. Odd offsets are exact as well.
+
+    Raises
+    ------
+    SettingsError
+        If the patch size is odd.
+    """
+    if patch_size_px % 2:
+        raise SettingsError(
+            f"Patch size is {patch_size_px} px; the Haar transform needs an even number."
+        )
+    shape = tuple(window_count(n, patch_size_px, stride_px) for n in frame.shape)
+    scores = np.full(shape, np.inf)
+    for rows, slab in slabs(frame, patch_size_px, stride_px):
+        _score_slab(slab, patch_size_px, stride_px, scores[rows])
+    return scores
+
+
+def _score_slab(slab: Frame, size: int, stride: int, scores: Map) -> None:
+    """Fill `scores`; with an odd stride every second window begins in the middle of a Haar pair."""
+    starts = (0,) if stride % 2 == 0 else (0, stride)
+    step = stride * len(starts) // 2
+    for top in starts:
+        for left in starts:
+            into = scores[top // stride :: len(starts), left // stride :: len(starts)]
+            if into.size:
+                into[...] = _inequality(slab[top:, left:], size // 2, step)
+
+
+def _inequality(frame: Frame, size: int, step: int) -> Map:
+    bands = _haar_bands(frame)
+    spread = np.stack([np.sqrt(window_moments(b, size, step, overwrite=True)[1]) for b in bands])
+    mean = spread.mean(axis=0)
+    apart = np.abs(spread - mean).mean(axis=0)
+    scores: Map = np.divide(apart, mean, out=np.full_like(mean, np.inf), where=mean > 0)
+    return scores
+
+
+def _haar_bands(frame: Frame) -> Iterator[Map]:
+    """Give the bands A, H, V, D of the one-level Haar transform, up to one common factor.
+
+    All four come in one array, which may be spoilt; each is gone when the next is asked for.
+    """
+    height, width = (n // 2 * 2 for n in frame.shape)
+    a, b, c, d = (frame[i:height:2, j:width:2] for i in (0, 1) for j in (0, 1))
+    band = np.empty((height // 2, width // 2))
+    plus, minus = np.add, np.subtract
+    signs = (plus, plus, plus), (plus, minus, minus), (minus, plus, minus), (minus, minus, plus)
+    for first, second, third in signs:
+        first(a, b, out=band, dtype=np.float64)
+        second(band, c, out=band)
+        third(band, d, out=band)
+        yield band
 
 
 def automatic_flatness(frame: Frame, size: int, stride: int, unit: str) -> Map:
@@ -168,21 +211,10 @@ def best_per_bin(cost: Map, brightness: Map, per_bin: int) -> NDArray[np.intp]:
 def coverage_map(
     selected: Mask, patch_size_px: int, stride_px: int, shape: tuple[int, int], shrink: int = 1
 ) -> NDArray[np.uint8]:
-    """Count how many selected windows cover each pixel, up to 255.
+    """Count how many selected windows, (rows, cols) bool, cover each pixel of a frame, up to 255.
 
-    Parameters
-    ----------
-    selected
-        (rows, cols) bool, as given by `WindowScores.select`.
-    shape
-        Height and width of the frame in pixels.
-    shrink
-        One pixel of the map stands for `shrink` x `shrink` pixels of the frame.
-
-    Returns
-    -------
-    numpy.ndarray
-        (ceil(height / shrink), ceil(width / shrink)) uint8.
+    One pixel of the map, (ceil(height / shrink), ceil(width / shrink)) uint8, stands for
+    `shrink` x `shrink` pixels of the frame.
     """
     covered = selected.astype(np.int32)
     for length in shape:  # rows first; the transposition brings the columns forward

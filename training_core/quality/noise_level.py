@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training_core.noise.covariance import residuals
+from training_core.patches.window_moments import cut_windows
 from training_core.stack import Image, Stack, Values, centre, sampled_frames
 
 WINDOW_PX = 16
@@ -120,9 +121,7 @@ class NoiseWindows:
 
 def _tiles(frames: Sequence[Image], size: int) -> Values:
     """Cut frames into (windows, size, size) float64, side by side; every third of very many."""
-    rows, columns = (length // size for length in frames[0].shape)
-    cut = np.stack([frame[: rows * size, : columns * size] for frame in frames]).astype(np.float64)
-    tiles = cut.reshape(-1, rows, size, columns, size).swapaxes(2, 3).reshape(-1, size, size)
+    tiles = np.concatenate([cut_windows(frame, size, size) for frame in frames])
     return tiles if len(tiles) <= MOST_WINDOWS else tiles[::3]
 
 

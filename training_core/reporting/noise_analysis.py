@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -151,31 +152,7 @@ class NoiseAnalysis:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is wrong with the pixels or the noise, and what that means, a sentence each."""
-        values, noise = self.values, self.noise
-        told = []
-        if values.saturated_share >= SATURATED:
-            told.append(
-                f"{_percent(values.saturated_share)} of the pixels are saturated at "
-                f"{figure(values.highest)}: they hold no noise, and none is learned around them."
-            )
-        if values.lowest_share >= CUT_OFF:
-            dark = "air" if self.unit else "no photon"
-            told.append(
-                f"{_percent(values.lowest_share)} of the pixels hold the lowest value, "
-                f"{figure(values.lowest)}: padding, {dark}, or noise that was cut off. "
-                "No noise is learned around them."
-            )
-        if self.hot:
-            told.append(
-                f"{self.hot} hot pixels, far brighter than noise gets and each alone: they are "
-                "repaired unless the setting Repair hot pixels is turned off."
-            )
-        if values.blocky:
-            told.append(
-                "Steps repeat every 8 px, as JPEG leaves them: the noise is not what the camera "
-                "made. Use the uncompressed file if there is one."
-            )
-        return (*told, *(() if noise is None else _warn_of(noise, values.step)))
+        return tuple(_warnings(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values, for JSON; figures that were not measured are None."""
@@ -233,38 +210,59 @@ def _growth(noise: MeasuredNoise, unit: str) -> str:
     return f"{extent} with intensity as photon noise does (gain {figure(noise.gain)} per photon)"
 
 
-def _warn_of(noise: MeasuredNoise, step: float) -> list[str]:
-    told = []
+def _warnings(found: NoiseAnalysis) -> Iterator[str]:
+    values, noise = found.values, found.noise
+    if values.saturated_share >= SATURATED:
+        yield (
+            f"{_percent(values.saturated_share)} of the pixels are saturated at "
+            f"{figure(values.highest)}: they hold no noise, and none is learned around them."
+        )
+    if values.lowest_share >= CUT_OFF:
+        dark = "air" if found.unit else "no photon"
+        yield (
+            f"{_percent(values.lowest_share)} of the pixels hold the lowest value, "
+            f"{figure(values.lowest)}: padding, {dark}, or noise that was cut off. "
+            "No noise is learned around them."
+        )
+    if found.hot:
+        yield (
+            f"{found.hot} hot pixels, far brighter than noise gets and each alone: they are "
+            "repaired unless the setting Repair hot pixels is turned off."
+        )
+    if values.blocky:
+        yield (
+            "Steps repeat every 8 px, as JPEG leaves them: the noise is not what the camera "
+            "made. Use the uncompressed file if there is one."
+        )
+    if noise is None:
+        return
     if noise.doubted:
-        told.append(
+        yield (
             "Texture and noise cannot be told apart, since no area is flat: every pixel is taken "
             "to have noise of its own, and hardly any of it will be removed."
         )
-    if noise.sigmas[1] < COARSE * step:
-        told.append(
-            f"The noise is smaller than one step of the values ({figure(step)}): rounding hides "
-            "most of it. Use a file with more bits if there is one."
+    if noise.sigmas[1] < COARSE * values.step:
+        yield (
+            f"The noise is smaller than one step of the values ({figure(values.step)}): rounding "
+            "hides most of it. Use a file with more bits if there is one."
         )
     if noise.power[-1] < SMOOTHED:
-        told.append(
+        yield (
             "The finest detail is missing: the image was smoothed, enlarged or compressed. "
             "Use the file as it came from the microscope if there is one."
         )
     if noise.striped:
-        told.append(
+        yield (
             f"Whole {noise.striped} shift together (line noise); only its part within 15 px "
             "is learned."
         )
-    return told
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def analyse_noise(
-    stack: Stack, settings: PatchSettings | None = None, *, run: Run = SILENT
-) -> list[NoiseAnalysis]:
+def analyse_noise(stack: Stack, *, run: Run = SILENT) -> list[NoiseAnalysis]:
     """Analyse the noise of each channel, on frames of it spread over the stack.
 
     It takes about half a second per megapixel, of which no more than four are looked at, and loads
@@ -275,32 +273,30 @@ def analyse_noise(
     Cancelled
         If the run was cancelled.
     """
-    names, settings = stack.channels, settings or PatchSettings()
-    blank = blank_channels([stack], settings)
+    names, blank = stack.channels, blank_channels([stack], PatchSettings())
     found = []
     for number, channel in enumerate(split_channels(stack)):
         known = number < len(names) and names[number]
         name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
-        found.append(_analyse(channel, name, settings, run))
+        found.append(_analyse(channel, name, run))
         if number in blank:
             found[-1] = replace(found[-1], noise=None, refusal=BLANK)
     return found
 
 
-def _analyse(channel: Stack, name: str, settings: PatchSettings, run: Run) -> NoiseAnalysis:
+def _analyse(channel: Stack, name: str, run: Run) -> NoiseAnalysis:
     numbers = sampled_frames(channel)
     frames = [centre(channel.raw_frame(index)) for index in numbers]
     bad = [np.flatnonzero(~np.isfinite(centre(channel.file_frame(index)))) for index in numbers]
     lost = {n: (places, frames[n].flat[places]) for n, places in enumerate(bad) if places.size}
     sample = replace(channel, pixels=np.stack(frames), axes="IYX", not_finite=lost)
-    chosen = find_smooth_patches(sample, settings, run=run)
+    chosen = find_smooth_patches(sample, PatchSettings(), run=run)
     noise, refusal = None, chosen.verdict.sentence
     repaired = [measured_frame(sample, index) for index in range(len(frames))]
     if chosen.count >= NEEDED // 3:
-        pixels = [
-            raw if made is None else made for raw, (made, _) in zip(frames, repaired, strict=True)
-        ]
-        sample = replace(sample, pixels=np.stack(pixels))
+        pairs = zip(frames, repaired, strict=True)
+        pixels = np.stack([raw if made is None else made for raw, (made, _) in pairs])
+        sample = replace(sample, pixels=pixels)
         even = EvenNoise.of([sample]) if is_ct([sample]) else None
         evened = even.evened(sample) if even else sample
         noise, refusal = _measure(evened, cut_patches(evened, chosen))

@@ -83,25 +83,20 @@ def tell_card(card: Card) -> list[Fact]:
 
 def origin(card: Card) -> str:
     """Say how it was chosen, and on what, how long and with which preset it was trained."""
-    try:
-        return _origin(card)
-    except STRANGE:  # `tell_card` says so
-        return ""
-
-
-def _origin(card: Card) -> str:
     names = card.get("trained_on")
     if not names or not isinstance(names, list):  # of the bundled model it is a text
         return ""
-    first = _short(names[0])
-    what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"
-    repeats = card.get("repeats")
     how = "Chosen blind, by an estimate of the error that is left."
     if card.get("recorded_pairs"):
         how = "Learned from the noise as it was recorded."
-    if repeats:
-        how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
-    return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
+    try:
+        first = _short(names[0])
+        what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"
+        if repeats := card.get("repeats"):
+            how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
+        return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
+    except STRANGE:  # `tell_card` says so
+        return ""
 
 
 def _doubt(card: Card) -> Fact:
@@ -207,9 +202,7 @@ def _faint_spots(card: Card) -> Fact:
     """Say which contrast is lost; of several channels, the worst one counts."""
     each: Sequence[Mapping[str, Any]] = card["faint_spots"]
     worst = max(each, key=lambda one: one["half"] or math.inf)
-    details = tuple(
-        f"{_named(number, each)}{_spots_of(one)}" for number, one in enumerate(each, start=1)
-    )
+    details = tuple(f"{_named(n, each)}{_spots_of(one)}" for n, one in enumerate(each, start=1))
     if worst["half"] is None:
         return Fact(
             "Faint spots",

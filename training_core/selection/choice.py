@@ -13,12 +13,10 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region
 from training_core.errors import SettingsError
 from training_core.run import Run
-from training_core.selection.calm_residual import calm_residual
-from training_core.selection.sure import Risk, RiskEstimator, estimates_of
-from training_core.selection.warnings import find_warnings
 from training_core.wording import LAST_PASS, TAKEN
 
-from .calm_residual import TOO_WEAK
+from .sure import Risk, RiskEstimator, estimates_of
+from .warnings import TOO_WEAK, calm_residual, find_warnings
 
 GAIN_DB = 0.02  # less than this over the rounds before is no gain
 DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method/09-rounds.md
@@ -134,10 +132,7 @@ def choose_share(
 ) -> tuple[Judged, list[Tensor], list[Tensor]]:
     """Judge a denoiser with each share of the pass; nothing is chosen where settings do without it.
 
-    Returns
-    -------
-    tuple
-        The best by the blind score, what it made of the trials, and what the least share made.
+    Give the best by the blind score, what it made of the trials, and what the least share made.
     """
     if not denoiser.settings.denoiser.collaborate:
         score, made = risk.judge(estimates_of(denoiser, run), run)

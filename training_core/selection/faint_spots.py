@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from training_core.denoise.region import Estimator, Region
 from training_core.run import Run
-from training_core.stack import Values
+
+from .sure import cut_region
 
 CONTRASTS = (0.5, 1.0, 2.0, 4.0, 8.0)  # height of a spot, in std of the noise
 SPOT_PX, SIDE_PX = 1.3, 13  # std of a spot as sharp optics draw it, and the square that holds it
@@ -24,14 +24,9 @@ HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class FaintSpots:
-    """What is left of the height of spots of some contrasts.
+    """The share of the height of spots that is `kept` for each of `CONTRASTS`, a median of many.
 
-    Attributes
-    ----------
-    kept
-        The share that is left for each of `CONTRASTS`, the median of many spots.
-    sigma
-        Std of the noise in stack units, which is the height of a spot of contrast 1.
+    `sigma` is the std of the noise in stack units, which is the height of a spot of contrast 1.
     """
 
     kept: tuple[float, ...]
@@ -65,17 +60,15 @@ def faint_spots(
     """Add spots to noisy regions of one channel and ask what the estimator leaves of them.
 
     The noise that more light brings is not added. What is left is the part of the change that has
-    the form of the spot, so that a blurred one counts for less.
-
-    Parameters
-    ----------
-    put_back
-        The share of what is removed that is put back afterwards.
+    the form of the spot, so that a blurred one counts for less. `put_back` is the share of what is
+    removed that is put back afterwards.
     """
     found: list[list[float]] = [[] for _ in CONTRASTS]
     for turn, region in enumerate(noisy[:CROPS]):
         run.check()
-        crop = _middle(region)
+        begins = (max(0, (n - CROP_PX) // 2) for n in region.image.shape)
+        rows, columns = (slice(begin, begin + CROP_PX) for begin in begins)
+        crop = cut_region(region, (rows, columns))  # the middle
         curve = crop.channel.noise.curve
         sigma = float(np.mean(curve(crop.image.cpu().numpy())))
         spots = list(_spots(crop.image.shape, turn))
@@ -93,18 +86,6 @@ def faint_spots(
     return FaintSpots(kept, noisy[0].channel.noise.stack_sigma())
 
 
-def _middle(region: Region) -> Region:
-    """Cut the middle out of a region, with its neighbours."""
-    top, left = (max(0, (n - CROP_PX) // 2) for n in region.image.shape)
-    rows, columns = slice(top, top + CROP_PX), slice(left, left + CROP_PX)
-
-    def cut(values: Tensor | None) -> Tensor | None:
-        return None if values is None else values[..., rows, columns]
-
-    near, strength = cut(region.neighbours), cut(region.strength)
-    return replace(region, image=region.image[rows, columns], neighbours=near, strength=strength)
-
-
 def _spots(shape: torch.Size, turn: int) -> Iterator[tuple[int, int, int]]:
     """Give for each spot the number of its contrast and its upper left corner."""
     rows, columns = (range(SIDE_PX // 2, n - SIDE_PX, APART_PX) for n in shape)
@@ -112,11 +93,6 @@ def _spots(shape: torch.Size, turn: int) -> Iterator[tuple[int, int, int]]:
         yield (number + turn) % len(CONTRASTS), y, x
 
 
-def _spot() -> Values:
-    """Draw a spot of height 1, (13, 13) float64."""
-    profile = np.exp(-np.square(np.arange(SIDE_PX) - SIDE_PX // 2) / (2 * SPOT_PX**2))
-    return np.outer(profile, profile)
-
-
-SPOT = _spot()
+_PROFILE = np.exp(-np.square(np.arange(SIDE_PX) - SIDE_PX // 2) / (2 * SPOT_PX**2))
+SPOT = np.outer(_PROFILE, _PROFILE)  # of height 1
 POWER = float(np.square(SPOT).sum())

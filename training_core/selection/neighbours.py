@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,12 +36,6 @@ def most_neighbours(settings: Settings) -> int:
     return MOST if asked == AUTOMATIC else int(asked)
 
 
-def judged_crops(shape: Sequence[int]) -> int:
-    """Give how many crops of regions of a shape the choice is judged on."""
-    height, width = (min(n, JUDGED_PX) for n in shape)
-    return math.ceil(JUDGED_MPX * 1e6 / (height * width))
-
-
 @dataclass(frozen=True, eq=False)
 class Averaging:
     """How many neighbours on each side are averaged with a frame, and the regions with theirs.
@@ -63,21 +58,15 @@ def with_neighbours(
 ) -> Averaging:
     """Choose how many neighbours help; give the noisy regions with as many. Sets those of `frames`.
 
-    Parameters
-    ----------
-    frames
-        Of each stack, with as many neighbours as may be taken.
-    checkpoint
-        Keeps the scores.
+    The frames of each stack have as many neighbours as may be taken; a checkpoint keeps the scores.
     """
     count = max(sequence.count for sequence in frames)
     if not count:
         return Averaging(noisy)
     told: dict[str, Any] = {"axis": next(s.axis for s in frames if s.count)}
     if denoiser.settings.denoiser.neighbours == AUTOMATIC:
-        state = checkpoint.stage(
-            "neighbours", lambda: _scores(denoiser, frames, regions, noisy, run)
-        )
+        scores = partial(_scores, denoiser, frames, regions, noisy, run)
+        state = checkpoint.stage("neighbours", scores)
         count, why = _chosen(state, told["axis"])
         run.note(why)
         errors = [float(parts.mean()) for parts in state["parts"]]
@@ -100,7 +89,8 @@ def _scores(
     with torch.random.fork_rng(devices=[]):
         start = CompactDenoiser(4, 3).to(denoiser.device).eval()  # passes the estimate on
     estimator = estimates_of(replace(denoiser, network=start), run)
-    crops = judged_crops(noisy[0].image.shape)
+    height, width = (min(n, JUDGED_PX) for n in noisy[0].image.shape)
+    crops = math.ceil(JUDGED_MPX * 1e6 / (height * width))
     parts = []
     for count in range(MOST + 1):
         carrying = _carrying(count, frames, regions, noisy)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.region import Estimator, Region
+from training_core.noise.model import PhotonNoise
 from training_core.place import PatchLocation, tiles
 from training_core.run import Run
 from training_core.stack import Mask, Values
 
-from .pure import PhotonTrial
 from .spikes import TailTrial
 
 PROBE = 0.1  # strength of the probe, in std of the noise
@@ -66,6 +68,86 @@ def _range(parts: Values) -> float:
     return float(2 * parts.std() / math.sqrt(parts.size))
 
 
+# A photon is added to one pixel of each such cell. What one does to the pixel of another counts,
+# too: at most 2 / 64 of the noise's power, and the more the wider a result is smoothed.
+CELL_PX = 8
+TRIES = 2
+RARE = 1e-3  # photons: added to a pixel's chance of being the one
+
+
+@dataclass(frozen=True, eq=False)
+class PhotonTrial:
+    """The photons that are added to a noisy crop, and what its noise should be.
+
+    What one more photon changes stands for the derivative in Stein's estimate: for pulses G of a
+    compound Poisson number, E[(y - x) f(y)] = c E[G (f(y + G) - f(y))] with c photons to be
+    expected (Chen 1975; for images Luisier, Blu and Unser, IEEE TIP 20, 2011, where all pulses are
+    alike).
+
+    In stack units, all tensors (height, width): the `values` of the crop, the `variance` of its
+    noise, and pairs of the crop with photons `added`, stabilised, and what a change of the estimate
+    there counts, 0 elsewhere.
+    """
+
+    values: Tensor
+    variance: Tensor
+    added: tuple[tuple[Tensor, Tensor], ...]
+
+    @classmethod
+    def of(cls, crop: Region, guess: Tensor, draw: torch.Generator) -> Self | None:
+        """Choose where photons are added; None where they are many or frames were averaged."""
+        noise = crop.channel.noise
+        if not isinstance(noise, PhotonNoise) or crop.is_averaged:
+            return None
+        photons = noise.photons
+        values = noise.stabiliser.algebraic_inverse(crop.image.cpu().numpy())
+        mean = noise.stabiliser.inverse(guess.cpu().numpy())
+        above = np.maximum(mean - photons.background, 0.0)
+        above *= max(values.mean() - photons.background, 0.0) / max(above.mean(), 1e-30)
+        mean = photons.background + above
+        added = []
+        for _ in range(TRIES):
+            weights = _picked(photons.counts(mean), draw) * photons.pulse
+            chance = torch.rand(mean.shape, generator=draw, dtype=torch.float64).numpy()
+            more = np.where(weights > 0, photons.one_more(chance), 0.0)
+            jumped = noise.stabiliser.forward(values + more)
+            added.append((_sent(jumped, crop), _sent(weights, crop)))
+        return cls(_sent(values, crop), _sent(photons.variance(mean), crop), tuple(added))
+
+    def loss(self, noisy: Region, made: Tensor, estimator: Estimator) -> Tensor:
+        """Estimate the squared error of a stabilised estimate `made` of the crop per pixel."""
+        clean = _restored(made, noisy)
+        loss = (self.values - clean).square() - self.variance
+        for image, weights in self.added:
+            changed = _restored(estimator(replace(noisy, image=image)), noisy) - clean
+            loss = loss + 2 / len(self.added) * weights * changed
+        return loss
+
+
+def _picked(counts: Values, draw: torch.Generator) -> Values:
+    """Pick a pixel per cell, rather one with many photons; give its photons over its chance."""
+    weights = np.zeros_like(counts)
+    height, width = counts.shape
+    for top in range(0, height, CELL_PX):
+        for left in range(0, width, CELL_PX):
+            cell = (slice(top, top + CELL_PX), slice(left, left + CELL_PX))
+            chance = counts[cell].ravel() + RARE
+            chance /= chance.sum()
+            where = int(torch.multinomial(torch.from_numpy(chance), 1, generator=draw))
+            y, x = divmod(where, counts[cell].shape[1])
+            weights[top + y, left + x] = counts[cell][y, x] / chance[where]
+    return weights
+
+
+def _restored(stabilised: Tensor, crop: Region) -> Tensor:
+    """Give the mean in stack units of a stabilised estimate."""
+    return _sent(crop.channel.noise.stabiliser.inverse(stabilised.cpu().numpy()), crop)
+
+
+def _sent(values: NDArray[np.floating], crop: Region) -> Tensor:
+    return torch.from_numpy(values).to(crop.image.device, torch.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Trial:
     """A noisy crop that is judged on; all images are stabilised, (height, width).
@@ -97,15 +179,11 @@ class RiskEstimator:
     Parameters
     ----------
     noisy
-        Stabilised noisy regions; a few crops of each channel are used.
+        Stabilised noisy regions; about so many crops of them all are used, of each channel some.
     seed
         The same seed gives the same probes, so that scores can be compared.
-    device
-        Where the estimators work.
     others
         For each further exposure of the scene (one or two), its regions.
-    crops
-        About how many crops are judged.
     seen
         Where each region counts, (height, width) bool; None: everywhere.
     """
@@ -125,7 +203,7 @@ class RiskEstimator:
         tailed = {c for c in channels if not others and c.noise.is_heavy_tailed}
         self.trials: list[Trial] = []
         for number, place in _places(noisy, crops, seen):
-            crop, *more = (_cut(of[number], place, device) for of in (noisy, *others))
+            crop, *more = (cut_region(r[number], place.slices, device) for r in (noisy, *others))
             noise, (height, width) = crop.channel.noise, crop.image.shape
             guess = first_look(noise)(crop.image[None, None])[0, 0]
             sigma = torch.from_numpy(noise.curve(guess.cpu().numpy())).to(device)
@@ -160,7 +238,8 @@ class RiskEstimator:
             run.check()
             made = estimator(trial.noisy)
             loss = _loss(trial, made, estimator)
-            means = _block_means((loss / self.powers[trial.noisy.channel]).cpu().double().numpy())
+            share = (loss / self.powers[trial.noisy.channel]).cpu().double().numpy()
+            means = block_means(share, BLOCK_PX).ravel()
             parts.append(means if trial.counted is None else means[trial.counted])
             estimates.append(made)
         return Risk(np.concatenate(parts)), estimates
@@ -168,9 +247,8 @@ class RiskEstimator:
 
 def error_estimate(denoiser: Denoiser, noisy: Sequence[Region], seed: int, run: Run) -> float:
     """Estimate the error that a denoiser leaves, as a fraction of the noise's variance."""
-    return (
-        RiskEstimator(noisy, seed, denoiser.device).judge(estimates_of(denoiser, run), run)[0].error
-    )
+    judge = RiskEstimator(noisy, seed, denoiser.device)
+    return judge.judge(estimates_of(denoiser, run), run)[0].error
 
 
 def estimates_of(denoiser: Denoiser, run: Run) -> Estimator:
@@ -178,10 +256,12 @@ def estimates_of(denoiser: Denoiser, run: Run) -> Estimator:
     return lambda noisy: denoiser.estimate(noisy.image, noisy.channel, run, noisy.neighbours)
 
 
-def _cut(region: Region, place: PatchLocation, device: torch.device) -> Region:
-    """Cut a crop out of a region, with all that belongs to it."""
+def cut_region(
+    region: Region, place: tuple[slice, slice], device: torch.device | None = None
+) -> Region:
+    """Cut a crop out of a region, with all that belongs to it, and send it to a device."""
     cut = {
-        name: values[(..., *place.slices)].to(device)
+        name: values[(..., *place)].to(device or values.device)
         for name in ("image", "neighbours", "strength")
         if (values := getattr(region, name)) is not None
     }
@@ -211,19 +291,18 @@ def _against_others(trial: Trial, made: Tensor) -> Tensor:
     return losses - (first - second).square() / 2
 
 
-def _block_means(loss: Values) -> Values:
-    """Average a map over blocks, all of one size; what is left over at the border joins none."""
-    height, width = loss.shape
-    high, wide = min(BLOCK_PX, height), min(BLOCK_PX, width)
-    inner = loss[: height // high * high, : width // wide * wide]
-    blocks = inner.reshape(height // high, high, width // wide, wide)
-    means: Values = blocks.mean(axis=(1, 3)).ravel()
+def block_means(image: Values, size: int) -> Values:
+    """Average over square blocks, (down, across); what is left over at the border joins none."""
+    high, wide = (min(size, n) for n in image.shape)
+    down, across = image.shape[0] // high, image.shape[1] // wide
+    blocks = image[: down * high, : across * wide].reshape(down, high, across, wide)
+    means: Values = blocks.mean(axis=(1, 3))
     return means
 
 
 def _counted(seen: Mask) -> Mask | None:
     """Tell which blocks of a crop are seen nearly whole; all, if none is."""
-    counted: Mask = _block_means(seen.astype(np.float64)) > NEARLY_WHOLE
+    counted: Mask = block_means(seen.astype(np.float64), BLOCK_PX).ravel() > NEARLY_WHOLE
     return counted if counted.any() else None
 
 
@@ -242,17 +321,15 @@ def _places(
         every = shown if any(shown) else every
     for region, mine in zip(noisy, every, strict=True):
         per_channel.setdefault(region.channel, []).append(mine)
-    each = -(-crops // len(per_channel))
     chosen = []
     for regions in per_channel.values():
-        turns = max(map(len, regions))
         in_turn = [
             parts[(turn + first) % len(parts)]
-            for turn in range(turns)
+            for turn in range(max(map(len, regions)))
             for first, parts in enumerate(regions)
             if turn < len(parts)
         ]
-        chosen += in_turn[:each]
+        chosen += in_turn[: -(-crops // len(per_channel))]
     return chosen
 
 

@@ -1,23 +1,24 @@
-"""Warnings: signs that a denoiser did harm, told and kept whatever its score (METHOD 6)."""
+"""Warnings: signs that a denoiser did harm, told and kept whatever its score (METHOD 6).
+
+One sign is not told: that it takes more from calm places than the noise that is known.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+from torch import Tensor
 
 from training_core.denoise.brightness import shift_by_brightness
-from training_core.stack import Values
+from training_core.denoise.channel import Channel
+from training_core.noise.white_covariance import SIDE_PX, window_spectra
+from training_core.patches.window_moments import cut_windows
+from training_core.stack import Mask, Values
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from training_core.denoise.channel import Channel
-
-    from .sure import Trial
+from .sure import BLOCK_PX, Trial, block_means
 
 LEAST_POWER, MOST_POWER = 0.7, 1.2  # of the residual, over that of the learned noise
 MOST_SHIFT = 0.01  # of a region's mean intensity
@@ -35,16 +36,8 @@ def find_warnings(
 
     All is measured in stabilised units, where a mean is not that of a few bright pixels; a shift
     is told in stack units, and measured there where photons are few. What the correction of
-    brightness will undo is taken out before, for it is not what the user gets.
-
-    Parameters
-    ----------
-    trials, estimates
-        Noisy crops and what was made of them.
-    error
-        The blind score of the estimates.
-    corrected
-        Whether brightness is corrected afterwards.
+    brightness will undo where it is `corrected` afterwards is taken out before, for it is not what
+    the user gets. `error` is the blind score of what was made of the noisy crops.
     """
     images = [_Image.of(trial, made) for trial, made in zip(trials, estimates, strict=True)]
     if corrected:
@@ -130,7 +123,7 @@ def _shifts(images: Sequence[_Image]) -> Iterator[str]:
     black = min(0.0, *(float(np.quantile(i.level, 0.001)) for i in images))
     for image in images:
         changes, levels = (
-            _regions(_means(v, FINE_PX)) for v in (image.change, image.level - black)
+            _regions(block_means(v, FINE_PX)) for v in (image.change, image.level - black)
         )
         for change, height in zip(changes, levels, strict=True):
             mean = max(float(height.mean()), 1e-30)
@@ -150,10 +143,10 @@ def _slope(images: Sequence[_Image]) -> Iterator[str]:
     product = square = noise = 0.0
     residuals = []
     for image in images:
-        made, left = _means(image.made, SLOPE_PX), _means(image.left, SLOPE_PX)
+        made, left = block_means(image.made, SLOPE_PX), block_means(image.left, SLOPE_PX)
         made, left = made - made.mean(), left - left.mean()
         product, square = product + float((made * left).sum()), square + float((made**2).sum())
-        noise += float(np.square(_means(image.probe, SLOPE_PX)).sum())
+        noise += float(np.square(block_means(image.probe, SLOPE_PX)).sum())
         residuals.append(left.ravel())
     if square <= 0:
         return
@@ -163,17 +156,61 @@ def _slope(images: Sequence[_Image]) -> Iterator[str]:
         yield f"what it takes away follows the image (slope {slope:+.3f})"
 
 
-def _means(image: Values, size: int) -> Values:
-    """Average over blocks; what is left over at the border joins none."""
-    high, wide = (min(size, n) for n in image.shape)
-    rows, columns = image.shape[0] // high, image.shape[1] // wide
-    blocks = image[: rows * high, : columns * wide].reshape(rows, high, columns, wide)
-    means: Values = blocks.mean(axis=(1, 3))
-    return means
-
-
 def _regions(fine: Values) -> list[Values]:
     """Group the means of small blocks into those of regions."""
     size = REGION_PX // FINE_PX
     rows, columns = (max(n // size, 1) for n in fine.shape)
     return [part for row in np.array_split(fine, rows) for part in np.array_split(row, columns, 1)]
+
+
+TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
+STRIDE_PX = SIDE_PX // 2
+CALM = 1 / 3  # of the windows
+SLOW = 0.07  # cycles per pixel: what contrast is measured in
+WAVES = (0.08, 0.18)  # cycles per pixel: shorter ones are known well, longer ones left in part
+
+
+def calm_residual(trials: Sequence[Trial], estimates: Sequence[Tensor]) -> float:
+    """Give the power of the residuals in calm windows over that of the learned noise there.
+
+    Where the image is calm nothing but noise can be taken from it, so more than 1 says that the
+    learned noise is too weak. Which windows are calm a first look tells, not the estimates, since
+    one that wiped structure out would be calm itself. In waves of 6 to 12 px; of several channels
+    the least, and 1 where all crops are under 32 px.
+    """
+    channels: dict[Channel, list[Values]] = {}
+    for trial, made in zip(trials, estimates, strict=True):
+        if min(made.shape) >= SIDE_PX:
+            channels.setdefault(trial.noisy.channel, []).append(_looked_at(trial, made))
+    return min((_ratio(np.concatenate(each)) for each in channels.values()), default=1.0)
+
+
+def _looked_at(trial: Trial, made: Tensor) -> Values:
+    """Give contrast, power of the residual and of the noise of the windows that count, (n, 3)."""
+    across = np.fft.fftfreq(SIDE_PX)
+    distance = np.hypot(across[:, None], across)
+    band = (distance >= WAVES[0]) & (distance < WAVES[1])
+    images = (trial.guess, trial.noisy.image - made, trial.probe)
+    guess, residual, noise = (window_spectra(i.cpu().numpy(), STRIDE_PX)[1] for i in images)
+    slow = guess[:, distance < SLOW].mean(axis=1)  # in it, the noise tells nothing of the band
+    found = np.stack([slow, *(p[:, band].mean(axis=1) for p in (residual, noise))], axis=1)
+    return found if trial.counted is None else found[_counts(trial.counted, made.shape)]
+
+
+def _counts(counted: Mask, shape: Sequence[int]) -> Mask:
+    """Tell which windows of a crop lie in blocks that count, (windows,)."""
+    height, width = shape
+    inner = counted.reshape(height // BLOCK_PX, -1).repeat(BLOCK_PX, 0).repeat(BLOCK_PX, 1)
+    counts = np.zeros((height, width), bool)
+    counts[: inner.shape[0], : inner.shape[1]] = inner
+    inside: Mask = cut_windows(counts, SIDE_PX, STRIDE_PX).min(axis=(1, 2)) > 0
+    return inside
+
+
+def _ratio(windows: Values) -> float:
+    if not len(windows):
+        return 1.0
+    contrast, residual, noise = windows.T
+    calm = contrast <= np.quantile(contrast, CALM)
+    known = float(noise[calm].mean())
+    return float(residual[calm].mean()) / known if known > 0 else 1.0

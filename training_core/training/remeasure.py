@@ -30,8 +30,8 @@ from training_core.noise.model import NoiseModel
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.noise.white_covariance import SIDE_PX, window_spectra
 from training_core.run import Run, Stage
-from training_core.selection.calm_residual import TOO_WEAK
 from training_core.selection.sure import PROBE, RiskEstimator, Trial
+from training_core.selection.warnings import TOO_WEAK
 from training_core.stack import Image, Values
 from training_core.wording import again
 

@@ -103,8 +103,9 @@ def test_our_natural_images(ours):
     np.testing.assert_array_equal(found.tests[0].clean, gray)
     assert found.tests[0].noisy.shape == (18, 12)
     assert found.tests[0].noisy.dtype == np.float32
-    assert [stack.shape for stack in found.train] == [(3, 20, 20)]
-    for noisy in (found.train[0], found.tests[0].noisy):  # g2's sigmoid must end at black and white
+    assert [stack.shape for stack in found.learn()] == [(3, 20, 20)]
+    # g2's sigmoid must end at black and white.
+    for noisy in (found.learn()[0], found.tests[0].noisy):
         assert IntensityRange.published([noisy]) == IntensityRange(0.0, 255.0)
     assert "2 test images" in found.note
     assert str(ours / "bsd68") in found.note
@@ -141,7 +142,7 @@ def test_the_seed_decides_and_no_noise_comes_twice(tmp_path):
 
     def noises(seed):
         found = load_table(table, tmp_path, "sane", seed=seed)
-        return [*(t.noisy.pixels for t in found.tests), *found.train[0].pixels]
+        return [*(t.noisy.pixels for t in found.tests), *found.learn()[0].pixels]
 
     first, again, other = noises(0), noises(0), noises(1)
     np.testing.assert_array_equal(first, again)
@@ -152,7 +153,7 @@ def test_the_seed_decides_and_no_noise_comes_twice(tmp_path):
 def test_training_images_of_two_shapes_make_two_stacks(ours):
     save(ours / "bsd400" / "test_10.png", picture(7, 20, 30))
     found = load_table(TABLES["bsd68-gaussian25"], ours, "sane")
-    assert [stack.shape for stack in found.train] == [(3, 20, 20), (1, 20, 30)]
+    assert [stack.shape for stack in found.learn()] == [(3, 20, 20), (1, 20, 30)]
 
 
 def test_what_is_missing_is_named(tmp_path, ours):
@@ -197,7 +198,7 @@ def test_repeated_frames_are_left_out_and_named(fmd):
     names = [f"WideField_BPAE_B_{n}" for n in (1, 3, 4)]
     names += [f"WideField_BPAE_G_{n}" for n in (1, 2, 3, 4)]
     assert [test.name for test in found.tests] == names
-    assert [stack.axes for stack in found.train] == ["YX"] * 7  # never a series in time
+    assert [stack.axes for stack in found.learn()] == ["YX"] * 7  # never a series in time
     np.testing.assert_array_equal(found.tests[1].noisy.pixels, picture(2, 24, 24))
     assert found.tests[0].noisy.dtype == np.uint8
     assert "repeats an earlier frame: WideField_BPAE_B_2." in found.note
@@ -233,7 +234,7 @@ def test_fields_with_folders_of_their_own(tmp_path):
             save(root / "raw" / field / f"f{n}.png", picture(10 * int(field) + n, 16, 16))
         save(root / "gt" / field / "avg50.png", picture(int(field), 16, 16))
     found = load_table(TABLES["fmd-confocal-bpae-b-avg1"], tmp_path, "sane")
-    assert [stack.shape for stack in found.train] == [(16, 16)] * 8
+    assert [stack.shape for stack in found.learn()] == [(16, 16)] * 8
     names = [test.name for test in found.tests]
     assert names == [
         *(f"Confocal_BPAE_B_2_{n}" for n in (1, 2, 3, 4)),
@@ -257,7 +258,7 @@ def test_the_references_of_w2s_are_brought_to_the_brightness_of_the_noisy_images
         assert test.name == f"w2s_{field}_1"
         mean = tifffile.imread(tmp_path / "w2s" / "avg400" / f"{test.name[4:]}.tif")
         np.testing.assert_allclose(test.clean, 0.5 * mean + 20, atol=2)
-    assert [stack.axes for stack in found.train] == ["YX"]
+    assert [stack.axes for stack in found.learn()] == ["YX"]
     assert "least-squares line" in found.note
     with pytest.raises(InputError, match="no image of W2S wide-field, channel 2, field 001 in"):
         load_table(TABLES["w2s-2-001"], tmp_path, "sane")
@@ -283,8 +284,8 @@ def test_the_authors_wide_field_images(authors_micrographs):
     for n, test in zip((1, 2, 10), found.tests, strict=True):
         np.testing.assert_array_equal(test.noisy.pixels, picture(n, 16, 16))
         np.testing.assert_array_equal(test.clean, picture(100 + n, 16, 16))
-    assert [stack.shape for stack in found.train] == [(2, 16, 16), (2, 16, 16)]
-    np.testing.assert_array_equal(found.train[0].frame(0), picture(1, 16, 16))
+    assert [stack.shape for stack in found.learn()] == [(2, 16, 16), (2, 16, 16)]
+    np.testing.assert_array_equal(found.learn()[0].frame(0), picture(1, 16, 16))
     assert "field 19" in found.note
 
 
@@ -361,8 +362,8 @@ def authors_ct(tmp_path, write_mat):
 @pytest.mark.parametrize("protocol", ["published", "sane"])
 def test_the_authors_ct(authors_ct, protocol):
     found = load_table(TABLES["ct-dose25"], authors_ct, protocol)
-    assert len(found.train) == 22
-    assert {stack.shape for stack in found.train} == {(2, 16, 16)}
+    assert len(found.learn()) == 22
+    assert {stack.shape for stack in found.learn()} == {(2, 16, 16)}
     assert [test.name for test in found.tests][:3] == ["female_13_1", "female_13_2", "female_14_1"]
     assert len(found.tests) == 10
     last = found.tests[-1]
@@ -373,10 +374,10 @@ def test_the_authors_ct(authors_ct, protocol):
     first = 1000 * (attenuation(TRAIN[0]) / 0.2 - 1)
     assert first.min() < -1000
     learned = np.clip(first, -1000, 3000) if protocol == "published" else first
-    np.testing.assert_allclose(found.train[0].pixels, learned, atol=1e-3)
-    assert IntensityRange.published(found.train) == IntensityRange(-1000.0, 2000.0)
+    np.testing.assert_allclose(found.learn()[0].pixels, learned, atol=1e-3)
+    assert IntensityRange.published(found.learn()) == IntensityRange(-1000.0, 2000.0)
     np.testing.assert_allclose(last.noisy.pixels, limited, atol=1e-3)
-    assert last.noisy.value_unit == found.train[0].value_unit == "HU"
+    assert last.noisy.value_unit == found.learn()[0].value_unit == "HU"
     assert "img, img_clean" in found.note
     # Published: values / .4, clipped to [0, 1], peak 1.
     if protocol == "published":
@@ -491,13 +492,13 @@ def test_mayo_ct(shared_data):
         noise = test.noisy.frame(0) - test.clean
         assert 47.5 <= np.sqrt(np.mean(noise**2)) <= 68.5
         assert test.noisy.value_unit == "HU"
-    assert [stack.shape for stack in found.train] == [(6, 512, 512)]
+    assert [stack.shape for stack in found.learn()] == [(6, 512, 512)]
 
 
 @pytest.mark.shared_data
 def test_paper_mode_takes_patches_of_noise_alone(shared_data):
     table = NATURAL["G25"]
-    train = load_table(table, shared_data, "sane").train[0]
+    train = load_table(table, shared_data, "sane").learn()[0]
     patches = find_smooth_patches(train, table.paper.patches)
     assert patches.count >= 1000
     found = [

@@ -10,14 +10,13 @@ from PIL import Image
 from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.errors import SettingsError
 from training_core.patches.flatness import NoiseFloor, flatness_map
-from training_core.patches.homogeneity import homogeneity_map
 from training_core.patches.smooth_patches import (
     cut_noise_patches,
     cut_patches,
     find_smooth_patches,
 )
 from training_core.patches.window_moments import window_moments
-from training_core.patches.window_scores import coverage_map, score_windows
+from training_core.patches.window_scores import coverage_map, homogeneity_map, score_windows
 from training_core.run import SILENT, Cancelled, Run, StageFinished, StepsDone
 from training_core.settings import PatchSettings
 from training_core.stack import Stack

@@ -11,8 +11,8 @@ import torch
 from tests.support.made_up import CPU, blurred_noise, noise_model
 from training_core.denoise.channel import Channel
 from training_core.denoise.region import Region
-from training_core.selection.calm_residual import calm_residual
 from training_core.selection.sure import RiskEstimator
+from training_core.selection.warnings import calm_residual
 
 SIDE = 192
 
