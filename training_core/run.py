@@ -80,7 +80,6 @@ class PreviewReady:
     region: ShownRegion
     noisy: NDArray[np.float32]
     denoised: NDArray[np.float32]
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class Run:
         self._region: ShownRegion | None = None
         self._next_tick = 0.0
         self._next_preview = 0.0
-        self._clock = _Clock()
+        self._clock = _Clock({})
 
     @property
     def finish_early(self) -> bool:
@@ -167,7 +166,7 @@ class Run:
 
     def plan(self, seconds: Mapping[Stage, float]) -> None:
         """State how long each coming stage is expected to take, for the time left."""
-        self._clock.plan(seconds)
+        self._clock = _Clock(seconds)
 
     def shorten(self, stage: Stage, share: float) -> None:
         """State that a coming stage will take only this share of what was planned for it."""
@@ -206,17 +205,11 @@ class Run:
 class _Clock:
     """Time left of a planned job: the plan, corrected by how the stages so far really went."""
 
-    def __init__(self) -> None:
-        self._planned: dict[Stage, float] = {}
+    def __init__(self, planned: Mapping[Stage, float]) -> None:
+        self._planned = dict(planned)
         self._started: dict[Stage, float] = {}
         self._spent: dict[Stage, float] = {}
         self._before: dict[Stage, float] = {}  # fraction that was done before an interruption
-
-    def plan(self, seconds: Mapping[Stage, float]) -> None:
-        self._planned = dict(seconds)
-        self._started.clear()
-        self._spent.clear()
-        self._before.clear()
 
     def shorten(self, stage: Stage, share: float) -> None:
         if stage in self._planned:
@@ -229,8 +222,7 @@ class _Clock:
         self._before[stage] = before
         if stage in self._planned:
             self._planned[stage] *= 1 - before
-        order = list(Stage)
-        for skipped in order[: order.index(stage)]:
+        for skipped in list(Stage)[: list(Stage).index(stage)]:
             if skipped not in self._started and skipped not in self._spent:
                 self._planned.pop(skipped, None)  # it was finished before an interruption
 

@@ -59,36 +59,36 @@ def warnings_of(result: Mapping[str, Any]) -> Sequence[str]:
 
 def held_by_few(tailed: Sequence[int], channels: int) -> str:
     """Say in which channels, counted from 1, the noise has heavy tails, and what was done."""
-    where = "A"
-    if len(tailed) < channels:
-        where = f"In channel{'s' * (len(tailed) > 1)} {', '.join(map(str, tailed))} a"
-    return (
-        f"{where} few pixels hold most of the noise. How far off they are was learned from what "
-        "the bundled network takes from even areas."
+    return _in_channels(
+        "a few pixels hold most of the noise. How far off they are was learned from what the "
+        "bundled network takes from even areas.",
+        tailed,
+        channels,
     )
 
 
 def in_doubt(doubted: Sequence[int], channels: int) -> str:
     """Say in which channels, counted from 1, texture and noise are alike, and what was done."""
-    where = ""
-    if len(doubted) < channels:
-        where = f"In channel{'s' * (len(doubted) > 1)} {', '.join(map(str, doubted))} "
-    sentence = f"{where}texture and noise cannot be told apart: no area is flat."
-    return (
-        f"{sentence[0].upper()}{sentence[1:]} So every pixel is taken to have noise of its own, "
-        "and only a fifth of what is found is taken away. If the camera's noise is known to be "
-        "correlated, say so in the settings (Neighbouring pixels) and train again."
+    return _in_channels(
+        "texture and noise cannot be told apart: no area is flat. So every pixel is taken to have "
+        "noise of its own, and only a fifth of what is found is taken away. If the camera's noise "
+        "is known to be correlated, say so in the settings (Neighbouring pixels) and train again.",
+        doubted,
+        channels,
     )
+
+
+def _in_channels(told: str, numbers: Sequence[int], channels: int) -> str:
+    if len(numbers) < channels:
+        return f"In channel{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} {told}"
+    return told[0].upper() + told[1:]
 
 
 def again(told: Mapping[str, float]) -> str:
     """Say how the noise that was learned again differs from that of the smooth patches."""
     percent = round(100 * told["stronger"])
-    how = (
-        f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
-        if percent
-        else "as strong as"
-    )
+    how = f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
+    how = how if percent else "as strong as"
     return (
         f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
         f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."

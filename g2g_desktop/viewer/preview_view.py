@@ -64,8 +64,7 @@ class PreviewView(QWidget):
             self.levels = sample.window(SATURATED_PERCENT[0])
         self.noisy.set_image(preview.noisy, self.levels)
         self.denoised.set_image(preview.denoised, self.levels)
-        stage = str(preview.stage)
-        self.note.setText(f"{stage}: {preview.detail}" if preview.detail else stage)
+        self.note.setText(str(preview.stage))
 
     @Slot()
     def _on_range_changed(self) -> None:

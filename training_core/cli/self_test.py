@@ -13,7 +13,7 @@ import numpy as np
 
 from training_core.errors import CoreError
 from training_core.run import SILENT, Run
-from training_core.settings import Settings, preset
+from training_core.settings import preset
 from training_core.stack import Stack
 
 Result = tuple[str, bool, str]
@@ -94,17 +94,14 @@ def _denoising() -> str:
     from training_core.pipeline import denoise_stack
 
     stack = _noisy_stack()
-    denoised = denoise_stack(stack, _tiny()).denoised
-    if denoised.shape != stack.shape or denoised.dtype != np.float32:
-        raise RuntimeError(f"the result is {denoised.shape} {denoised.dtype}")
-    before, after = stack.pixels.std(), denoised.pixels.std()
-    return f"a tiny stack is denoised: its noise falls from {before:.0f} to {after:.0f}"
-
-
-def _tiny() -> Settings:
     quick = preset("quick")
-    return replace(
+    tiny = replace(
         quick,
         noise_model=replace(quick.noise_model, steps=5),
         denoiser=replace(quick.denoiser, steps=5, rounds=1),
     )
+    denoised = denoise_stack(stack, tiny).denoised
+    if denoised.shape != stack.shape or denoised.dtype != np.float32:
+        raise RuntimeError(f"the result is {denoised.shape} {denoised.dtype}")
+    before, after = stack.pixels.std(), denoised.pixels.std()
+    return f"a tiny stack is denoised: its noise falls from {before:.0f} to {after:.0f}"

@@ -214,9 +214,7 @@ def preview(frame: int, level: float) -> PreviewReady:
     rng = np.random.default_rng(3)
     noisy = rng.normal(level, 10, (64, 64)).astype(np.float32)
     denoised = np.full((64, 64), level, np.float32)
-    return PreviewReady(
-        Stage.ROUNDS, ShownRegion(frame, 0, 0, 64, 64), noisy, denoised, "Round 2 of 3"
-    )
+    return PreviewReady(Stage.ROUNDS, ShownRegion(frame, 0, 0, 64, 64), noisy, denoised)
 
 
 def test_a_preview_has_the_contrast_of_its_noisy_half(qtbot) -> None:
@@ -230,7 +228,7 @@ def test_a_preview_has_the_contrast_of_its_noisy_half(qtbot) -> None:
     assert (
         tuple(view.noisy.picture.getLevels()) == tuple(view.denoised.picture.getLevels()) == first
     )
-    assert view.note.text() == "Training the denoiser: Round 2 of 3"
+    assert view.note.text() == "Training the denoiser"
     view.show_preview(preview(0, 105.0))
     assert view.levels == first, "the picture must not flicker while the region stays"
     view.show_preview(preview(1, 500.0))
