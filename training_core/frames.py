@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ShortageError
 from .run import SILENT, Run
 
 Pixels = NDArray[Any]
@@ -172,10 +173,17 @@ class FrameFile:
         return frame.reshape(self.shape[1:])
 
     def __setitem__(self, index: int, frame: Pixels) -> None:
-        """Write a frame."""
-        with self.path.open("r+b" if self.path.exists() else "wb") as file:
-            file.seek(index * self.frame_bytes)
-            file.write(np.ascontiguousarray(frame, self.dtype).data)
+        """Write a frame; raises `ShortageError` where the disk does not take it."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("r+b" if self.path.exists() else "wb") as file:
+                file.seek(index * self.frame_bytes)
+                file.write(np.ascontiguousarray(frame, self.dtype).data)
+        except OSError as error:
+            raise ShortageError(
+                f"{self.path.parent} cannot take the frames that are made ({error.strerror}); make "
+                "room on that disk and start again."
+            ) from error
 
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
         """Give all frames in another shape, read when they are asked for."""

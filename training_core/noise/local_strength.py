@@ -166,9 +166,7 @@ class FrameLevels:
         return cls._of(stack, channels, range(stack.frame_count), run)
 
     @classmethod
-    def _of(
-        cls, stack: Stack, channels: Pixels, numbers: Sequence[int], run: Run
-    ) -> Self | None:
+    def _of(cls, stack: Stack, channels: Pixels, numbers: Sequence[int], run: Run) -> Self | None:
         channels, seen = channels[list(numbers)], []
         for index in numbers:
             run.check()
