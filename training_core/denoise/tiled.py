@@ -245,20 +245,13 @@ def denoise(
     given = measured(stack, run, repair=denoiser.settings.denoiser.repair_hot_pixels, hot=hot)
     even = denoiser.even_noise or _levels(given, denoiser, run)
     stack, original = even.evened(given, run=run) if even else given, stack
-    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
-    tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
     # The batch norm folded away and memory ordered by channels: both faster and exact.
     network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ready = replace(denoiser, network=network)
     shape = (stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
-    kept = KeptFrames(
-        checkpoint.part("denoised"),
-        shape,
-        float_of(given.dtype),
-        tile,
-        2 if ready.neighbours else 1,
-    )
+    tile, layers = _tile(denoiser, tile_px), 2 if ready.neighbours else 1
+    kept = KeptFrames(checkpoint.part("denoised"), shape, float_of(given.dtype), tile, layers)
     noises = [channel.noise for channel in ready.channels]
     frames = NeighbourFrames(
         stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
@@ -276,8 +269,7 @@ def denoise(
             if place is places[-1]:
                 share = kept_share(denoiser.settings.denoiser, stack, channel)
                 made = finished_frame(raw, kept.layers, ready, channel, share).astype(kept.dtype)
-                if even:
-                    made = even.restored(made, given, index).astype(kept.dtype)
+                made = even.restored(made, given, index) if even else made
                 put_back(made, original, index)
                 kept.finish(made)
             kept.done += 1
@@ -288,6 +280,12 @@ def denoise(
     tell_hot(hot, original, run)
     run.finish(Stage.DENOISE)
     return original.with_pixels(kept.pixels(original.shape))
+
+
+def _tile(denoiser: Denoiser, tile_px: int) -> int:
+    """Give the side of the tiles, on the denoiser's grid; 0 is by the free memory."""
+    side = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
+    return max(denoiser.grid_px, side // denoiser.grid_px * denoiser.grid_px)
 
 
 def _levels(given: Stack, denoiser: Denoiser, run: Run) -> FrameLevels | None:
