@@ -24,6 +24,7 @@ PASSES = 8
 ALONE = 0.1  # of its own excess: what the eight pixels around a hot one have, where a spot has .3
 SURPRISING = 3.0  # times what one pixel in a hundred has above its surroundings
 BRIGHTNESSES, FEWEST_ALIKE = 16, 2000  # noise is as strong in pixels of one brightness
+SAMPLED_PX = 1024 * 1024
 FEWEST_HOT, MOST_HOT = 5, 0.01  # in a frame: a few may be what was seen; share of the pixels
 BOTH_WAYS = 1 / 3  # as many dark ones: then it is noise of few far values
 
@@ -110,14 +111,18 @@ def _alone(frame: Image) -> Mask:
     nine, around = (uniform_filter(exact, side) * side**2 for side in (3, SOLID_PX))
     beside, around = (nine - exact) / 8, (around - nine) / (SOLID_PX**2 - 9)
     excess = exact - around
-    bins = int(np.clip(frame.size // FEWEST_ALIKE, 1, BRIGHTNESSES))
-    edges = np.unique(np.quantile(around, np.linspace(0, 1, bins + 1)[1:-1]))
-    alike = np.searchsorted(edges, around)
-    usual = np.zeros(len(edges) + 1)
+    # Of a large frame a part tells what is usual.
+    step = max(1, int((frame.size / SAMPLED_PX) ** 0.5))
+    some, above = (values[::step, ::step] for values in (around, excess))
+    bins = int(np.clip(some.size // FEWEST_ALIKE, 1, BRIGHTNESSES))
+    edges = np.unique(np.quantile(some, np.linspace(0, 1, bins + 1)[1:-1]))
+    alike = np.searchsorted(edges, some)
+    usual = np.full(len(edges) + 1, np.inf)
     for number in np.unique(alike):
-        usual[number] = np.quantile(excess[alike == number], 0.99)
-    far = excess > SURPRISING * usual[alike]
-    alone: Mask = far & (excess > 0) & (beside - around < ALONE * excess)
+        usual[number] = np.quantile(above[alike == number], 0.99)
+    far = excess > SURPRISING * max(usual.min(), 0.0)
+    far[far] = excess[far] > SURPRISING * usual[np.searchsorted(edges, around[far])]
+    alone: Mask = far & (beside - around < ALONE * excess)
     return alone
 
 

@@ -197,7 +197,7 @@ class FrameLevels:
         """Give the stack in floating-point numbers with noise as strong in each frame."""
         pixels = np.empty(stack.shape, float_of(stack.dtype))
         for index, into in _each_frame(run, pixels):
-            into[:] = self._frame_evened(index, stack.raw_frame(index))
+            into[:] = self.frame_evened(index, stack.raw_frame(index))
         return replace(stack, pixels=pixels)
 
     def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
@@ -205,11 +205,12 @@ class FrameLevels:
         pixels = np.empty_like(evened)
         for index, into, frame in _each_frame(run, pixels, evened):
             raw = stack.raw_frame(index)
-            same = frame == self._frame_evened(index, raw).astype(evened.dtype)
+            same = frame == self.frame_evened(index, raw).astype(evened.dtype)
             into[:] = np.where(same, raw, self.frame_restored(index, frame))
         return pixels
 
-    def _frame_evened(self, index: int, values: Pixels) -> Pixels:
+    def frame_evened(self, index: int, values: Pixels) -> Pixels:
+        """Give values of a part of frame `index` with the noise of the usual frame, any shape."""
         level, black, usual = self.levels[index], self.blacks[index], self.usual[index]
         if level == 1:
             return values
