@@ -28,8 +28,8 @@ from network_training import (
 
 from training_core.evaluation.datasets import load_table
 from training_core.evaluation.published_tables import TABLES
+from training_core.networks.pretrained import write_weights
 from training_core.pretraining.dncnn_b import FULL, SMALL, train_dncnn_b
-from training_core.training.dncnn_b import save_dncnn_b
 
 if TYPE_CHECKING:
     import argparse
@@ -116,7 +116,7 @@ def publish(
     text = CARD.format(
         today=date.today(), story=listed(story), rows="\n".join(rows), seed=0, licence=LICENCE
     )
-    write_both(output, partial(save_dncnn_b, network), text)
+    write_both(output, partial(write_weights, network), text)
 
 
 def evaluate(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support.made_up import kept_model
 from training_core.cli import batch
 from training_core.cli.answer import foreseen, sentence
 from training_core.cli.main import main
@@ -60,8 +61,8 @@ def test_a_fault_with_one_stack_does_not_cost_the_others(tmp_path, monkeypatch, 
 
     monkeypatch.setattr(batch, "open_noted", faulty)
     stacks = [str(tmp_path / f"{name}.tif") for name in "abc"]
-    output = tmp_path / "out"
-    command = ["denoise", *stacks, "--model", "dncnn-b", "--output", str(output), "--json"]
+    output, model = tmp_path / "out", str(kept_model(tmp_path))
+    command = ["denoise", *stacks, "--model", model, "--output", str(output), "--json"]
     assert main([*command, "--device", "cpu"]) == 3
     told = json.loads(capsys.readouterr().out)["outputs"]
     assert [bool(result["error"]) for result in told] == [False, True, False]
