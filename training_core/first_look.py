@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training_core.compute.device import choose_device, reproducible
+from training_core.compute.device import choose_device, reproducible, seeded
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise_tile, finish_frame, kept_share
 from training_core.networks.published import fold_batch_norm
@@ -105,6 +105,7 @@ class FirstLook:
             check_trainable(self.stack)
             sample = sampled(self.stack)
             try:
+                check_trainable(sample)
                 self._denoiser = known_denoiser(sample, self.settings, run)
             except InputError:
                 if sample is self.stack:
@@ -133,8 +134,7 @@ def known_denoiser(stack: Stack, settings: Settings, run: Run = SILENT) -> Denoi
     device = choose_device(settings.device, run=run)
     task = Task(settings, device, run)
     seen, _, blank = without_blank([stack], (), task)
-    with torch.random.fork_rng(devices=[]), reproducible(device, fast=True):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed, run), reproducible(device, fast=True):
         denoiser = with_known_noise(seen, (), task).denoiser
     # Memory ordered by channels is faster.
     network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

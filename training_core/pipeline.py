@@ -6,12 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from training_core.training.material import check_repeats
 
 from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
-from .compute.device import choose_device, reproducible
+from .compute.device import choose_device, reproducible, seeded
 from .compute.memory import give_memory_back
 from .denoise.denoiser import Denoiser
 from .denoise.region import Region
@@ -108,8 +106,7 @@ def train(
     run.plan(expected_plan(seen, settings, task.device))
     method = train_as_published if settings.is_published else train_robustly
     fast = settings.precision == "auto"
-    with torch.random.fork_rng(devices=[]), reproducible(task.device, fast=fast):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed, run), reproducible(task.device, fast=fast):
         learned, report = method(seen, again, task)
     give_memory_back()
     seconds = checkpoint.seconds_before + time.monotonic() - started
@@ -148,7 +145,9 @@ def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Ta
     note_unlike(stacks, material.regions, run)
     given = material.stacks
     patches = cut_noise_patches(stacks, settings.patches, run, task.checkpoint, evened=given)
+    run.check()
     channels, turning = learn_channels(material, patches, task)
+    run.check()
     denoiser = untrained(channels, material.even, task)
     noisy = material.stabilised(channels, task.device)
     denoiser, noisy, tails = with_tails(denoiser, noisy, task)

@@ -40,7 +40,7 @@ class SplitPane(ImagePane):
         self._clip = QGraphicsRectItem()
         self._clip.setPen(QPen(Qt.PenStyle.NoPen))
         self._clip.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsChildrenToShape)
-        self._clip.setZValue(1)
+        self._clip.setZValue(12)  # over what is laid over the first image
         self.second.setParentItem(self._clip)
         self.box.addItem(self._clip, ignoreBounds=True)
         self._divider = 0.5

@@ -127,9 +127,7 @@ def test_of_two_writers_one_is_refused(nursery: Nursery, noisy: Path, model: Pat
 def test_a_folder_that_may_not_be_written_to(nursery: Nursery, noisy: Path, model: Path) -> None:
     closed = noisy.parent / "closed"
     closed.mkdir(mode=0o555)
-    task = Task(
-        nursery, "c", "denoise", noisy, "--model", model, "--output", closed / "clean.tif"
-    )
+    task = Task(nursery, "c", "denoise", noisy, "--model", model, "--output", closed / "clean.tif")
     task.log = noisy.with_name("c.log")
     task.command = (task.log, *task.command[1:])
     assert nursery.wait(task.start()) == 2
