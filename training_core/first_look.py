@@ -27,7 +27,7 @@ from .settings import Settings, preset
 from .stack import SMALLEST_PX, Mask, Pixels, Stack, Values, check_trainable, float_of
 from .training.channels import with_blank, without_blank
 from .training.task import Task
-from .unmeasured import measured, unmeasured
+from .unmeasured import measured_frame
 
 SAMPLED_FRAMES = 8
 SAMPLED_PX = 1024 * 1024  # of each channel, in all sampled frames together
@@ -210,17 +210,16 @@ class _Frame:
     def of(cls, stack: Stack, index: int, denoiser: Denoiser, run: Run) -> _Frame:
         """Prepare a frame of a stack."""
         raw = stack.raw_frame(index)
-        not_finite = {0: stack.not_finite[index]} if index in stack.not_finite else {}
-        alone = replace(stack, pixels=raw, axes="YX", channels=(), not_finite=not_finite)
-        repair = denoiser.settings.denoiser.repair_hot_pixels
-        given = measured(alone, run, repair=repair)
-        frame = cls(index, raw, given.pixels, given.pixels, unmeasured(alone, 0))
+        filled, _, lost = measured_frame(stack, index)
+        given = raw if filled is None else filled
+        frame = cls(index, raw, given, given, lost)
         if denoiser.even_noise:
-            gain = denoiser.even_noise.gain(given.frame(0))
-            return replace(frame, seen=(given.frame(0) * gain).astype(np.float32), gain=gain)
-        levels = _level(stack, index, given.pixels, run)
+            exact = given.astype(float_of(stack.dtype))
+            gain = denoiser.even_noise.gain(exact)
+            return replace(frame, seen=(exact * gain).astype(np.float32), gain=gain)
+        levels = _level(stack, index, given, run)
         if levels:
-            frame = replace(frame, seen=levels.frame_evened(0, given.pixels), levels=levels)
+            frame = replace(frame, seen=levels.frame_evened(0, given), levels=levels)
         return frame
 
     def restored(self, made: Pixels, place: PatchLocation) -> Pixels:

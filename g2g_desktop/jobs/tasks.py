@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import FirstLook
     from training_core.patches.smooth_patches import SmoothPatches
-    from training_core.run import Run
     from training_core.place import PatchLocation
+    from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.stack import Pixels, Stack
 
