@@ -88,8 +88,8 @@ class LookedAt:
         self.image: Pixels = np.full(shape, np.nan, np.float32)
         self._known = np.zeros([-(-side // CELL_PX) for side in shape], bool)
 
-    def missing(self, seen: PatchLocation) -> list[PatchLocation]:
-        """Give the pieces to look at for a part of the frame, that in its middle first."""
+    def missing(self, seen: PatchLocation, x: float) -> list[PatchLocation]:
+        """Give the pieces to look at for a part of the frame, those in its middle and near x first."""
         height, width = self.image.shape
         first = seen.top // CELL_PX, seen.left // CELL_PX
         last = -(-(seen.top + seen.height) // CELL_PX), -(-(seen.left + seen.width) // CELL_PX)
@@ -103,9 +103,9 @@ class LookedAt:
             bottom = min((first[0] + block.top + int(rows.max()) + 1) * CELL_PX, height)
             right = min((first[1] + block.left + int(columns.max()) + 1) * CELL_PX, width)
             pieces.append(PatchLocation(top, left, bottom - top, right - left))
-        y, x = seen.top + seen.height / 2, seen.left + seen.width / 2
+        y = seen.top + seen.height / 2
         return sorted(
-            pieces, key=lambda p: abs(p.top + p.height / 2 - y) + abs(p.left + p.width / 2 - x)
+            pieces, key=lambda p: _distance(p.top, p.height, y) + _distance(p.left, p.width, x)
         )
 
     def put(self, place: PatchLocation, pixels: Pixels) -> None:
@@ -118,6 +118,10 @@ class LookedAt:
             for start, length in ((place.top, place.height), (place.left, place.width))
         )
         self._known[rows, columns] = True
+
+
+def _distance(start: int, length: int, place: float) -> float:
+    return abs(start + length / 2 - place)
 
 
 class FirstLook(QObject):
@@ -146,13 +150,18 @@ class FirstLook(QObject):
     def is_shown(self) -> bool:
         """Whether all that is in view is shown without its noise now."""
         at = self._looked_at
-        return self._wanted and at is not None and not at.missing(self._view.seen())
+        return self._wanted and at is not None and not self._missing(at)
 
     @property
     def _looked_at(self) -> LookedAt | None:
         """What is known of the frame in view."""
         mine = self._at is not None and self._at.frame == self._view.frame_index
         return self._at if mine else None
+
+    def _missing(self, at: LookedAt) -> list[PatchLocation]:
+        """Give the pieces of what is in view, the middle of what lies right of the divider first."""
+        seen = self._view.seen()
+        return at.missing(seen, (self._view.pane.divider_x + seen.left + seen.width) / 2)
 
     def show(self, stack: Stack | None, device: str, *, wanted: bool) -> None:
         """Look at a stack from now on, or no longer."""
@@ -204,7 +213,7 @@ class FirstLook(QObject):
         if self._looked_at is None:
             self._at = LookedAt(frame, stack.frame_shape)
         assert self._at is not None  # made just now
-        pieces = self._at.missing(self._view.seen())
+        pieces = self._missing(self._at)
         self._show()
         if not pieces:
             self._job.cancel()
