@@ -89,7 +89,7 @@ class LookedAt:
         self._known = np.zeros([-(-side // CELL_PX) for side in shape], bool)
 
     def missing(self, seen: PatchLocation, x: float) -> list[PatchLocation]:
-        """Give the pieces to look at for a part of the frame, those in its middle and near x first."""
+        """Give the pieces of a part of the frame to look at, first of half its height and near x."""
         height, width = self.image.shape
         first = seen.top // CELL_PX, seen.left // CELL_PX
         last = -(-(seen.top + seen.height) // CELL_PX), -(-(seen.left + seen.width) // CELL_PX)
@@ -159,7 +159,7 @@ class FirstLook(QObject):
         return self._at if mine else None
 
     def _missing(self, at: LookedAt) -> list[PatchLocation]:
-        """Give the pieces of what is in view, the middle of what lies right of the divider first."""
+        """Give the pieces of what is in view to look at, first what lies right of the divider."""
         seen = self._view.seen()
         return at.missing(seen, (self._view.pane.divider_x + seen.left + seen.width) / 2)
 

@@ -167,9 +167,11 @@ def test_another_frame_is_previewed_once_the_slider_rests(
 ) -> None:
     view = view_of(looking)
     core.may_end.clear()
-    for index in (1, 2, 1):
+    for index, said in ((1, WAITING), (0, "Preview"), (1, WAITING)):
         view.sliders.show_frame(index)
-        assert caption(looking) == WAITING
+        assert caption(looking) == said
+        if not index:  # which is known yet
+            continue
         noisy = looking.session.stack.raw_frame(index)
         assert np.array_equal(view.pane.image, noisy)
         assert view.pane.second.image is None  # never what another frame became
@@ -206,18 +208,19 @@ def test_two_looks_are_never_computed_at_once(
         at_once.remove(frame)
         run.check()
         assert at_once == []
-        return stack.raw_frame(frame)[place.slices]
+        return stack.raw_frame(frame)[place.slices].astype(np.float32)
 
     monkeypatch.setattr(tasks, "first_look", stubborn)
     core.may_end.clear()
     view_of(looking).show_frame(1)
     qtbot.waitUntil(lambda: at_once == [1])
-    view_of(looking).show_frame(2)
+    view_of(looking).show_frame(0)
+    looking.centre.viewer.first_look._at = None  # as if it had not been looked at yet
     qtbot.wait(2 * looking.centre.viewer.first_look._settle.interval())
     assert at_once == [1]
     core.may_end.set()
     qtbot.waitUntil(lambda: caption(looking) == "Preview")
-    assert np.array_equal(view_of(looking).pane.second.image, looking.session.stack.raw_frame(2))
+    assert np.array_equal(view_of(looking).pane.second.image, looking.session.stack.raw_frame(0))
 
 
 @pytest.fixture
