@@ -56,13 +56,11 @@ folded into them. Written by `packaging/train_dncnn_b.py` on {today}.
 
 ## What it is for
 
-It has seen **natural photographs and white Gaussian noise only**. It is the instant first look
-before any training, a first estimate that training can start from, and the row DnCNN-B of the
-benchmark tables.
+It has seen **natural photographs and white Gaussian noise only**. It is the row DnCNN-B of the
+benchmark tables, and nothing else in the program uses it.
 
-It is not for final results: it has never seen a micrograph or a CT slice, and expects of an image
-what photographs are like. Correlated noise (wide-field fluorescence, CT) it hardly removes; the
-program then says so. Not for diagnosis.
+It has never seen a micrograph or a CT slice, and expects of an image what photographs are like.
+Correlated noise (wide-field fluorescence, CT) it hardly removes. Not for diagnosis.
 
 ## How it was trained
 

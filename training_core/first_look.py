@@ -46,7 +46,7 @@ def look_settings(device: str = "auto") -> Settings:
     return replace(instant, denoiser=plain)
 
 
-class FirstLook:
+class Look:
     """Looks at one stack; what was measured for one look serves the next.
 
     Its memory is a few copies of the frame looked at last. One look at a time.

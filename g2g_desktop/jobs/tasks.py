@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.denoise.denoiser import Denoiser
-    from training_core.first_look import FirstLook
+    from training_core.first_look import Look
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.place import PatchLocation
     from training_core.run import Run
@@ -72,7 +72,7 @@ def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
 
 
 def first_look(
-    looks: dict[str, FirstLook],
+    looks: dict[str, Look],
     stack: Stack,
     frame: int,
     place: PatchLocation,
@@ -81,11 +81,11 @@ def first_look(
 ) -> Pixels:
     """Denoise a region with the bundled network; `looks` keeps what is known on each device."""
     from training_core.compute import device
-    from training_core.first_look import FirstLook
+    from training_core.first_look import Look
 
     device.limit_threads()
     if device_name not in looks:
-        looks[device_name] = FirstLook(stack, device_name)
+        looks[device_name] = Look(stack, device_name)
     return looks[device_name].region(frame, place, run)
 
 

@@ -20,7 +20,7 @@ from training_core.run import Note
 
 if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
-    from training_core.first_look import FirstLook as Looks
+    from training_core.first_look import Look
     from training_core.stack import Pixels, Stack
 
     from .stack_view import StackView
@@ -89,7 +89,7 @@ class LookedAt:
         self._known = np.zeros([-(-side // CELL_PX) for side in shape], bool)
 
     def missing(self, seen: PatchLocation, x: float) -> list[PatchLocation]:
-        """Give the pieces of a part of the frame to look at, first of half its height and near x."""
+        """Give the pieces of a part of the frame to look at, first at half its height, near x."""
         height, width = self.image.shape
         first = seen.top // CELL_PX, seen.left // CELL_PX
         last = -(-(seen.top + seen.height) // CELL_PX), -(-(seen.left + seen.width) // CELL_PX)
@@ -135,7 +135,7 @@ class FirstLook(QObject):
         self.strip = LookStrip(theme)
         self._view = view
         self._stack: Stack | None = None
-        self._looks: dict[str, Looks] = {}  # what is known of this stack, on each device
+        self._looks: dict[str, Look] = {}  # what is known of this stack, on each device
         self._wanted = self._failed = self._measured = False
         self._device = "auto"
         self._notes: list[str] = []

@@ -10,7 +10,7 @@ import pytest
 from tests.support.made_up import INSTANT, scene, squared_error, stack
 from training_core import first_look
 from training_core.errors import InputError
-from training_core.first_look import SAMPLED_PX, FirstLook, sampled
+from training_core.first_look import SAMPLED_PX, Look, sampled
 from training_core.noise.local_strength import EvenNoise
 from training_core.pipeline import denoise_stack, train
 from training_core.place import PatchLocation
@@ -60,7 +60,7 @@ def test_a_look_has_the_numbers_of_the_instant_preset(kind):
     }
     noisy, index = given[kind](), {"unlike": 3}.get(kind, 0)
     wanted = denoise_stack(noisy, ALONE).denoised.frame(index).astype(float)
-    made = whole(FirstLook(noisy, "cpu"), index)
+    made = whole(Look(noisy, "cpu"), index)
     sigma = (noisy.frame(index) - wanted).std()
     assert np.sqrt(np.square(made - wanted).mean()) < 0.1 * sigma
     assert abs((made - wanted).mean()) < 0.05 * sigma
@@ -73,7 +73,7 @@ def test_any_region_is_as_in_the_whole_frame(kind):
         "ct": lambda: body()[0],
         "unlike": taken_unlike,
     }
-    look, index = FirstLook(given[kind](), "cpu"), {"unlike": 3}.get(kind, 0)
+    look, index = Look(given[kind](), "cpu"), {"unlike": 3}.get(kind, 0)
     frame = whole(look, index)
     for part in PARTS:
         place = PatchLocation(*part)
@@ -84,7 +84,7 @@ def test_any_region_is_as_in_the_whole_frame(kind):
 
 def test_noise_is_taken_off_and_brightness_stays():
     clean, noisy = noisy_scene()
-    made = whole(FirstLook(noisy, "cpu"))
+    made = whole(Look(noisy, "cpu"))
     assert squared_error(made, clean) < squared_error(noisy.pixels, clean) / 10
     assert made.mean() == pytest.approx(noisy.pixels.mean(), abs=0.25)
 
@@ -95,7 +95,7 @@ def test_brightness_stays_where_half_of_the_noise_lies_below_zero():
     rng = np.random.default_rng(32)
     movie = 40 * rng.poisson(photons, (6, 96, 96)) + rng.normal(0, 25, (6, 96, 96))
     given = stack(movie.round().astype(np.int16), "TYX")
-    look = FirstLook(given, "cpu")
+    look = Look(given, "cpu")
     for index in (0, 4):
         made = whole(look, index)
         assert abs(made.mean() - given.pixels[index].mean()) < 0.25 * 25
@@ -113,7 +113,7 @@ def test_the_noise_is_measured_once_for_all_frames_and_channels(monkeypatch):
     monkeypatch.setattr(
         first_look, "with_known_noise", lambda *a: asked.append(a[0]) or measure(*a)
     )
-    look = FirstLook(both, "cpu")
+    look = Look(both, "cpu")
     assert not look.is_measured
     for index, sigma in ((3, 400), (0, 30), (2, 30)):
         made = whole(look, index)
@@ -124,7 +124,7 @@ def test_the_noise_is_measured_once_for_all_frames_and_channels(monkeypatch):
 
 def test_what_is_no_measurement_comes_back():
     given, outside = body()
-    look = FirstLook(given, "cpu")
+    look = Look(given, "cpu")
     assert (whole(look, 1)[outside] == -3024).all()
     assert (look.region(1, PatchLocation(0, 0, 20, 20))[outside[:20, :20]] == -3024).all()
     assert isinstance(look._denoiser.even_noise, EvenNoise)
@@ -132,7 +132,7 @@ def test_what_is_no_measurement_comes_back():
         np.random.default_rng(0).poisson(scene(128, 128, 60, 300), (3, 128, 128)).astype(np.uint16)
     )
     pixels[1] = 7
-    assert np.array_equal(whole(FirstLook(stack(pixels, "TYX"), "cpu"), 1), pixels[1])
+    assert np.array_equal(whole(Look(stack(pixels, "TYX"), "cpu"), 1), pixels[1])
 
 
 def test_a_blank_channel_stays():
@@ -140,7 +140,7 @@ def test_a_blank_channel_stays():
         np.random.default_rng(0).poisson(scene(128, 128, 60, 300), (2, 128, 128)).astype(np.uint16)
     )
     pixels[0] = 100
-    look = FirstLook(stack(pixels, "CYX"), "cpu")
+    look = Look(stack(pixels, "CYX"), "cpu")
     assert np.array_equal(whole(look, 0), pixels[0])
     assert whole(look, 1).std() < pixels[1].std()
 
@@ -168,7 +168,7 @@ def test_where_the_middle_has_no_smooth_patches_all_is_measured():
     rng = np.random.default_rng(2)
     pixels = rng.normal(100, 10, (1100, 1300))
     pixels[30:-30, 130:-130] = 100  # of the middle, no pixel has noise
-    look = FirstLook(stack(pixels.astype(np.float32)), "cpu")
+    look = Look(stack(pixels.astype(np.float32)), "cpu")
     made = look.region(0, PatchLocation(200, 0, 64, 64))
     assert made.std() < 3
     assert look._denoiser.channels[0].noise.stabiliser.sigma(100) == pytest.approx(10, rel=0.2)
@@ -184,12 +184,12 @@ def test_what_cannot_be_trained_on_is_refused_in_the_same_sentence(kind):
     with pytest.raises(InputError) as training:
         train([stack(pixels)], ALONE)
     with pytest.raises(InputError) as looking:
-        whole(FirstLook(stack(pixels), "cpu"))
+        whole(Look(stack(pixels), "cpu"))
     assert str(looking.value) == str(training.value)
 
 
 def test_a_cancelled_look_ends_and_the_next_one_works():
-    run, look = Run(), FirstLook(noisy_scene()[1], "cpu")
+    run, look = Run(), Look(noisy_scene()[1], "cpu")
     run.cancel()
     with pytest.raises(Cancelled):
         look.region(0, PatchLocation(0, 0, 16, 16), run)

@@ -13,7 +13,7 @@ from training_core.run import PreviewReady, Run, ShownRegion, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training_core.first_look import FirstLook
+    from training_core.first_look import Look
     from training_core.place import PatchLocation
     from training_core.settings import Settings
     from training_core.stack import Pixels, Stack
@@ -40,7 +40,7 @@ class FakeCore:
         self.looked: list[tuple[int, str]] = []
         self.look_note = ""
         self.places: list[PatchLocation] = []
-        self.looks: list[dict[str, FirstLook]] = []
+        self.looks: list[dict[str, Look]] = []
         self.card: dict[str, Any] = {"patches": 12}
 
     def train(self, stack: Stack, settings: Settings, folder: Path, run: Run) -> FakeDenoiser:
@@ -62,7 +62,7 @@ class FakeCore:
 
     def first_look(
         self,
-        looks: dict[str, FirstLook],
+        looks: dict[str, Look],
         stack: Stack,
         frame: int,
         place: PatchLocation,

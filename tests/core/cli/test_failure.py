@@ -70,6 +70,20 @@ def test_a_fault_with_one_stack_does_not_cost_the_others(tmp_path, monkeypatch, 
     assert sorted(p.name for p in output.iterdir()) == ["a_denoised.tif", "c_denoised.tif"]
 
 
+def test_dncnn_b_is_no_model_and_the_way_without_training_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.tif")
+    line = ["denoise", "a.tif", "--model", "dncnn-b", "--output", "out.tif"]
+    assert main(line) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert told[0].endswith("without training use g2g run --preset instant.")
+    (tmp_path / "dncnn-b").write_text("a file of the user, and no model")
+    assert main(line) == 2
+    assert "dncnn-b is damaged or is no model file" in capsys.readouterr().err
+    assert not (tmp_path / "out.tif").exists()
+
+
 class Full:
     """A stream whose disk is full."""
 

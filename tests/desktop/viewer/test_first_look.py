@@ -467,7 +467,7 @@ def test_the_bundled_network_takes_noise_off_and_measures_it_once(
     monkeypatch.setattr(core, "with_known_noise", lambda *a: measured.append(1) or measure(*a))
     noisy = np.random.default_rng(0).poisson(100, (2, 128, 128)).astype(np.uint16)
     noisy[:, 40:90, 40:90] += 60
-    looks: dict[str, core.FirstLook] = {}
+    looks: dict[str, core.Look] = {}
     place = PatchLocation(8, 8, 24, 100)
     for frame in (0, 1):
         seen = tasks.first_look(looks, Stack(noisy, "ZYX"), frame, place, "cpu", SILENT)
