@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training_core.compute.device import choose_device, reproducible, seeded
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.tiled import denoise_tile, finish_frame, kept_share
+from training_core.denoise.tiled import denoise_tile, finished_frame, kept_share
 from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import FrameLevels
 
@@ -24,7 +24,7 @@ from .pipeline import with_known_noise
 from .place import PatchLocation
 from .run import SILENT, Run
 from .settings import Settings, preset
-from .stack import SMALLEST_PX, Mask, Pixels, Stack, Values, check_trainable, float_of
+from .stack import SMALLEST_PX, Mask, Pixels, Stack, Values, check_trainable, float_of, spread
 from .training.channels import with_blank, without_blank
 from .training.task import Task
 from .unmeasured import measured_frame
@@ -94,10 +94,10 @@ class Look:
         channel = denoiser.channels[self.stack.channel_of(index)]
         whole = _on_grid(place, denoiser.grid_px, self.stack.frame_shape)
         layers = denoise_tile(frame.seen, (), whole, denoiser, channel, run)
-        made = np.empty((whole.height, whole.width), float_of(self.stack.dtype))
         share = kept_share(self.settings.denoiser, self.stack, channel)
-        finish_frame(frame.seen[whole.slices], layers, denoiser, channel, made, share)
-        return frame.restored(made, whole)[place.within(whole).slices]
+        made = finished_frame(frame.seen[whole.slices], layers, denoiser, channel, share)
+        made = frame.restored(made.astype(float_of(self.stack.dtype)), whole)
+        return made[place.within(whole).slices]
 
     def _measured(self, run: Run) -> Denoiser:
         """Measure the noise in a sample, or in all of the stack where that is too little."""
@@ -167,10 +167,9 @@ def _seen(stack: Stack) -> tuple[PatchLocation, NDArray[np.intp]]:
         numbers = numbers.reshape(-1, numbers.shape[-1])
     else:
         numbers = numbers.reshape(-1, 1)
-    count = min(len(numbers), max(SAMPLED_FRAMES, SAMPLED_PX // _size(stack)))
-    chosen = numbers[np.linspace(0, len(numbers) - 1, count).round().astype(int)]
+    chosen = numbers[spread(len(numbers), max(SAMPLED_FRAMES, SAMPLED_PX // _size(stack)))]
     height, width = stack.frame_shape
-    share = min(1.0, (SAMPLED_PX / (count * height * width)) ** 0.5)
+    share = min(1.0, (SAMPLED_PX / (len(chosen) * height * width)) ** 0.5)
     rows, columns = max(int(share * height), SMALLEST_PX), max(int(share * width), SMALLEST_PX)
     return PatchLocation((height - rows) // 2, (width - columns) // 2, rows, columns), chosen
 

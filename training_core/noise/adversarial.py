@@ -126,6 +126,7 @@ def _play(
     for step in range(told + 1, steps + 1):
         part.check(run, game.state)
         if (step - 1) % STEPS_TO_A_LOOK == 0 and matches(game.kept):
+            run.progress(Stage.NOISE_MODEL, steps, steps)
             break
         game.step()
         if step == steps or run.finish_early or run.tick_due():
