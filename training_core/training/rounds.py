@@ -36,7 +36,7 @@ from .remeasure import is_too_weak, relearn
 from .round import Plan, Preview, train_round
 from .task import Task
 
-SHORT = 3  # times as many steps have the rounds after the first one
+SHORT = 2  # times as many steps have the rounds after the first one
 KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
 
 
