@@ -23,7 +23,7 @@ from .errors import InputError
 from .pipeline import with_known_noise
 from .place import PatchLocation
 from .run import SILENT, Run
-from .settings import Settings, preset
+from .settings import PatchSettings, Settings, preset
 from .stack import SMALLEST_PX, Mask, Pixels, Stack, Values, check_trainable, float_of, spread
 from .training.channels import with_blank, without_blank
 from .training.task import Task
@@ -33,7 +33,7 @@ SAMPLED_FRAMES = 8
 SAMPLED_PX = 1024 * 1024  # of each channel, in all sampled frames together
 
 
-def look_settings(device: str = "auto") -> Settings:
+def look_settings(device: str, patches: PatchSettings) -> Settings:
     """Give the settings of a look: instant, without what costs more than the region in view.
 
     Each frame is taken alone, and neither are flat areas evened out nor is brightness held, which
@@ -43,7 +43,7 @@ def look_settings(device: str = "auto") -> Settings:
     plain = replace(
         instant.denoiser, neighbours="off", even_flat_areas=False, keep_brightness=False
     )
-    return replace(instant, denoiser=plain)
+    return replace(instant, denoiser=plain, patches=patches)
 
 
 class Look:
@@ -52,8 +52,10 @@ class Look:
     Its memory is a few copies of the frame looked at last. One look at a time.
     """
 
-    def __init__(self, stack: Stack, device: str = "auto") -> None:
-        self.stack, self.settings = stack, look_settings(device)
+    def __init__(
+        self, stack: Stack, device: str = "auto", patches: PatchSettings | None = None
+    ) -> None:
+        self.stack, self.settings = stack, look_settings(device, patches or PatchSettings())
         self._denoiser: Denoiser | None = None
         self._frame: _Frame | None = None
 

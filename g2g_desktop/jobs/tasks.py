@@ -71,21 +71,21 @@ def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
 
 
 def first_look(
-    looks: dict[str, Look],
+    kept: list[Look],
     stack: Stack,
+    settings: Settings,
     frame: int,
     place: PatchLocation,
-    device_name: str,
     run: Run,
 ) -> Pixels:
-    """Denoise a region with the bundled network; `looks` keeps what is known on each device."""
+    """Denoise a region with the bundled network; `kept` gets what is known of the stack."""
     from training_core.compute import device
     from training_core.first_look import Look
 
     device.limit_threads()
-    if device_name not in looks:
-        looks[device_name] = Look(stack, device_name)
-    return looks[device_name].region(frame, place, run)
+    if not kept:
+        kept.append(Look(stack, settings.device, settings.patches))
+    return kept[0].region(frame, place, run)
 
 
 def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:

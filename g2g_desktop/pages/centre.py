@@ -112,7 +112,7 @@ class ViewerPage(QWidget):
             self.stack_view.set_stack(session.stack)
             self.patches.set_stack(session.stack)
             self.preview.set_pixel_size(session.stack.pixel_size.x_um if session.stack else None)
-        self.first_look.show(session.stack, session.settings.device, wanted=view.first_look)
+        self.first_look.show(session.stack, session.settings, wanted=view.first_look)
         self.patches.set_settings(session.settings.patches)
         self._training = training = view.page is Page.TRAINING
         self.preview.setVisible(training and self._has_preview)

@@ -17,6 +17,7 @@ from g2g_desktop.widgets.labels import GAP, ToneLabel, paragraph
 from g2g_desktop.widgets.theme import Tone
 from training_core.place import PatchLocation, tiles
 from training_core.run import Note
+from training_core.settings import Settings
 
 if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
@@ -135,9 +136,9 @@ class FirstLook(QObject):
         self.strip = LookStrip(theme)
         self._view = view
         self._stack: Stack | None = None
-        self._looks: dict[str, Look] = {}  # what is known of this stack, on each device
+        self._settings = Settings()
+        self._kept: list[Look] = []  # what is known of this stack, once a look has begun
         self._wanted = self._failed = self._measured = False
-        self._device = "auto"
         self._notes: list[str] = []
         self._at: LookedAt | None = None
         self._job = LatestJob(self._on_look, self._on_failed, self._on_event)
@@ -163,23 +164,27 @@ class FirstLook(QObject):
         seen = self._view.seen()
         return at.missing(seen, (self._view.pane.divider_x + seen.left + seen.width) / 2)
 
-    def show(self, stack: Stack | None, device: str, *, wanted: bool) -> None:
-        """Look at a stack from now on, or no longer."""
-        before = self._stack, self._device, self._wanted
-        if before[0] is stack and before[1:] == (device, wanted):
+    def show(self, stack: Stack | None, settings: Settings, *, wanted: bool) -> None:
+        """Look at a stack from now on, or no longer.
+
+        Other patch settings count where the patches of those before were too few.
+        """
+        before, self._settings = self._settings, settings
+        other = stack is not self._stack or before.device != settings.device
+        other |= self._failed and before.patches != settings.patches
+        if not other and wanted == self._wanted:
             return
-        if before[0] is not stack or before[1] != device:
-            self._stack, self._device, self._at = stack, device, None
+        if other:
+            self._stack, self._kept, self._at = stack, [], None
             self._notes.clear()
             self._measured = False
-        if before[0] is not stack:
-            self._looks = {}
         self._wanted, self._failed = wanted, False
         self._stop()
         self.strip.say(LABEL, Tone.AMBER, "\n".join(self._notes))
         self.strip.setVisible(wanted)
         if wanted:
-            self._ask()
+            self._settle.start()
+            self._show()
         else:
             self._view.end_look()
 
@@ -195,7 +200,8 @@ class FirstLook(QObject):
     @Slot()
     def _on_frame_changed(self) -> None:
         if self._wanted and not self._failed:
-            self._stop()
+            if self._measured:  # else what is computed has the noise for all frames
+                self._job.cancel()
             self._show()
             self._settle.start()
 
@@ -215,11 +221,20 @@ class FirstLook(QObject):
         assert self._at is not None  # made just now
         pieces = self._missing(self._at)
         self._show()
+        asked = [(frame, piece) for piece in pieces]
         if not pieces:
             self._job.cancel()
-        elif not (self._job.is_running and self._job.label in [(frame, p) for p in pieces]):
-            asked = self._looks, stack, frame, pieces[0], self._device
-            self._job.start(partial(tasks.first_look, *asked), (frame, pieces[0]))
+        elif not self._is_computed(asked):
+            if not self._measured:
+                self._notes.clear()
+            given = self._kept, stack, self._settings, *asked[0]
+            self._job.start(partial(tasks.first_look, *given), asked[0])
+
+    def _is_computed(self, asked: list[tuple[int, PatchLocation]]) -> bool:
+        """Tell whether one of these pieces, or the noise that all of them need, is on its way."""
+        if not self._job.is_running or self._job.label is None:  # or it was given up
+            return False
+        return not self._measured or self._job.label in asked
 
     def _show(self) -> None:
         """Show what is known of the frame in view, and whether more will come."""

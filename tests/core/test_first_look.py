@@ -15,6 +15,7 @@ from training_core.noise.local_strength import EvenNoise
 from training_core.pipeline import denoise_stack, train
 from training_core.place import PatchLocation
 from training_core.run import Cancelled, Run
+from training_core.settings import PatchSettings
 from training_core.stack import Stack
 
 ALONE = replace(INSTANT, denoiser=replace(INSTANT.denoiser, neighbours="off"))
@@ -186,6 +187,14 @@ def test_what_cannot_be_trained_on_is_refused_in_the_same_sentence(kind):
     with pytest.raises(InputError) as looking:
         whole(Look(stack(pixels), "cpu"))
     assert str(looking.value) == str(training.value)
+
+
+def test_patches_are_as_large_as_they_are_asked_for():
+    noisy = stack(np.random.default_rng(0).poisson(90, (40, 40)).astype(np.uint16))
+    with pytest.raises(InputError, match="Found 4 smooth patches"):
+        whole(Look(noisy, "cpu"))
+    small = PatchSettings(patch_size_px=16, stride_px=4)
+    assert whole(Look(noisy, "cpu", small)).std() < 0.5 * noisy.pixels.std()
 
 
 def test_a_cancelled_look_ends_and_the_next_one_works():

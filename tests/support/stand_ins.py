@@ -40,7 +40,7 @@ class FakeCore:
         self.looked: list[tuple[int, str]] = []
         self.look_note = ""
         self.places: list[PatchLocation] = []
-        self.looks: list[dict[str, Look]] = []
+        self.kept: list[list[Look]] = []
         self.card: dict[str, Any] = {"patches": 12}
 
     def train(self, stack: Stack, settings: Settings, folder: Path, run: Run) -> FakeDenoiser:
@@ -62,16 +62,16 @@ class FakeCore:
 
     def first_look(
         self,
-        looks: dict[str, Look],
+        kept: list[Look],
         stack: Stack,
+        settings: Settings,
         frame: int,
         place: PatchLocation,
-        device: str,
         run: Run,
     ) -> Pixels:
-        self.looked.append((frame, device))
+        self.looked.append((frame, settings.device))
         self.places.append(place)
-        self.looks.append(looks)
+        self.kept.append(kept)
         while not self.may_end.wait(0.005):
             run.check()
         if self.error is not None:

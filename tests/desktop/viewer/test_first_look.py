@@ -16,7 +16,7 @@ from g2g_desktop.viewer.pair_viewer import LEFT, RIGHT
 from training_core.errors import InputError
 from training_core.place import PatchLocation
 from training_core.run import SILENT
-from training_core.settings import preset
+from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize, Stack
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def waiting(core: FakeCore, loaded: MainWindow, qtbot: QtBot) -> MainWindow:
     qtbot.waitUntil(lambda: caption(loaded) == "Preview")
     core.may_end.clear()
     look = loaded.centre.viewer.first_look
-    look.show(None, "auto", wanted=False)
+    look.show(None, loaded.session.settings, wanted=False)
     core.looked.clear()
     loaded.refresh()
     qtbot.waitUntil(lambda: bool(core.looked))
@@ -180,14 +180,18 @@ def test_another_frame_is_previewed_once_the_slider_rests(
     core.may_end.set()
     qtbot.waitUntil(lambda: caption(looking) == "Preview")
     assert core.looked == [(0, "auto"), (1, "auto")]
-    assert core.looks[0] is core.looks[1]  # the noise is measured once, not for each frame
+    assert core.kept[0] is core.kept[1]  # the noise is measured once, not for each frame
     assert np.array_equal(view.pane.second.image, looking.session.stack.raw_frame(1) // 2)
 
 
 def test_a_frame_left_before_its_preview_came_is_never_shown(
     waiting: MainWindow, core: FakeCore, qtbot: QtBot
 ) -> None:
+    job = waiting.centre.viewer.first_look._job.job
     view_of(waiting).show_frame(1)
+    qtbot.wait(2 * waiting.centre.viewer.first_look._settle.interval())
+    assert job.is_running  # the noise that it measures is that of all frames
+    assert len(core.looked) == 1
     core.may_end.set()
     qtbot.waitUntil(lambda: caption(waiting) == "Preview")
     assert asked(core) == [(0, "auto"), (1, "auto")]
@@ -201,7 +205,7 @@ def test_two_looks_are_never_computed_at_once(
     at_once: list[int] = []
 
     def stubborn(
-        _looks: object, stack: Stack, frame: int, place: PatchLocation, _device: str, run: Run
+        _kept: object, stack: Stack, _how: object, frame: int, place: PatchLocation, run: Run
     ) -> Pixels:
         at_once.append(frame)
         core.may_end.wait(5)  # a piece is computed to its end, whoever asks it to stop
@@ -371,7 +375,7 @@ def test_another_stack_is_looked_at_anew(
     assert is_off(looking)
     qtbot.waitUntil(lambda: looking.session.stack is not first)
     qtbot.waitUntil(lambda: caption(looking) == "Preview")
-    assert core.looks[-1] is not core.looks[0]
+    assert core.kept[-1] is not core.kept[0]
 
 
 def test_the_read_out_follows(looking: MainWindow) -> None:
@@ -432,6 +436,23 @@ def test_a_stack_that_cannot_be_looked_at_says_why_in_the_strip(
     assert (strip.label.text(), strip.more.isHidden()) == (LABEL, True)
 
 
+def test_other_patch_settings_count_where_the_patches_were_too_few(
+    waiting: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.error = InputError("Found 8 smooth patches; at least 60 are needed.")
+    core.may_end.set()
+    strip = waiting.centre.viewer.first_look.strip
+    qtbot.waitUntil(lambda: strip.label.text() == NONE)
+    core.error = None
+    waiting.session.set_patch_settings(PatchSettings(patch_size_px=16))
+    qtbot.waitUntil(lambda: caption(waiting) == "Preview")
+    assert strip.label.text() == LABEL
+    count = len(core.looked)
+    waiting.session.set_patch_settings(PatchSettings(patch_size_px=24))
+    qtbot.wait(2 * waiting.centre.viewer.first_look._settle.interval())
+    assert (len(core.looked), caption(waiting)) == (count, "Preview")
+
+
 def test_the_preview_computes_where_the_settings_say(
     looking: MainWindow, core: FakeCore, qtbot: QtBot
 ) -> None:
@@ -444,7 +465,7 @@ def test_a_corrected_pixel_size_keeps_it(looking: MainWindow, core: FakeCore, qt
     looking.session.set_pixel_size(PixelSize(0.2, 0.2))
     qtbot.waitUntil(lambda: caption(looking) == "Preview" and len(core.looked) == 2)
     assert looking.session.first_look
-    assert core.looks[0] is not core.looks[1]  # another stack, for all it knows
+    assert core.kept[0] is not core.kept[1]  # another stack, for all it knows
 
 
 def test_a_window_closed_meanwhile_leaves_nothing_running(
@@ -467,11 +488,11 @@ def test_the_bundled_network_takes_noise_off_and_measures_it_once(
     monkeypatch.setattr(core, "with_known_noise", lambda *a: measured.append(1) or measure(*a))
     noisy = np.random.default_rng(0).poisson(100, (2, 128, 128)).astype(np.uint16)
     noisy[:, 40:90, 40:90] += 60
-    looks: dict[str, core.Look] = {}
-    place = PatchLocation(8, 8, 24, 100)
+    kept: list[core.Look] = []
+    place, settings = PatchLocation(8, 8, 24, 100), preset("quick", device="cpu")
     for frame in (0, 1):
-        seen = tasks.first_look(looks, Stack(noisy, "ZYX"), frame, place, "cpu", SILENT)
+        seen = tasks.first_look(kept, Stack(noisy, "ZYX"), settings, frame, place, SILENT)
         assert (seen.shape, seen.dtype) == ((24, 100), np.float32)
         assert seen.std() < 0.35 * noisy[frame][place.slices].std()
         assert seen.mean() == pytest.approx(noisy[frame][place.slices].mean(), rel=0.02)
-    assert (list(looks), measured) == (["cpu"], [1])
+    assert (len(kept), measured) == (1, [1])
