@@ -78,7 +78,7 @@ def take_all(window: MainWindow, folder: Path) -> None:
     open_sample(window)
     both(window, folder, "2_loaded")
     session.show(Step.TRAIN)
-    until(lambda: session.expected_seconds is not None)
+    until(lambda: session.expected_known)
     both(window, folder, "3_train_card")
     window.commands.do("first_look")
     until(lambda: window.centre.viewer.first_look.is_shown)

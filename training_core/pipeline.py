@@ -11,8 +11,9 @@ import torch
 from training_core.training.material import check_repeats
 
 from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
-from .compute.device import choose_device, reproducible
+from .compute.device import choose_device, describe_device, reproducible
 from .compute.memory import give_memory_back
+from .costs import CALIBRATION, SEARCH, SEARCH_IN_CT, Costs, Span, total
 from .denoise.denoiser import Denoiser
 from .denoise.tiled import denoise
 from .noise.local_strength import WHY as NOISE_TURNS
@@ -25,7 +26,7 @@ from .stack import Stack, check_trainable
 from .training.as_published import for_stacks, train_as_published
 from .training.calibrate import calibrated, faint_spots_left
 from .training.channels import learn_channels, with_blank, without_blank
-from .training.expected_time import expected_plan
+from .training.expected_work import expected_work
 from .training.first_estimate import make_first_estimates
 from .training.heavy_tails import with_tails
 from .training.material import Material
@@ -58,10 +59,12 @@ def denoise_stack(
     return Outcome(denoise(stack, denoiser, run=run, checkpoint=checkpoint), denoiser)
 
 
-def expected_seconds(stack: Stack, settings: Settings) -> float:
-    """Estimate how long `denoise_stack` takes here, from a short real calculation."""
-    suited = for_stacks(settings, [stack])
-    return sum(expected_plan([stack], suited, choose_device(settings.device)).values())
+def expected_time(stack: Stack, settings: Settings, costs: Costs) -> Span | None:
+    """Give how long `denoise_stack` takes by what is known of this machine; None if nothing is."""
+    device = choose_device(settings.device)
+    costs.begin(describe_device(device))
+    work = expected_work([stack], for_stacks(settings, [stack]), device)
+    return costs.span(total(work.values()))
 
 
 def train(
@@ -104,7 +107,7 @@ def train(
     checkpoint.claim(describe_job(stacks, settings, repeats) if checkpoint.working else {})
     task = Task(settings, choose_device(settings.device, run=run), run, checkpoint)
     seen, again, blank = without_blank(stacks, repeats, task)
-    run.plan(expected_plan(seen, settings, task.device))
+    run.plan(describe_device(task.device), expected_work(seen, settings, task.device))
     method = train_as_published if settings.is_published else train_robustly
     fast = settings.precision == "auto"
     with torch.random.fork_rng(devices=[]), reproducible(task.device, fast=fast):
@@ -125,6 +128,7 @@ def train_robustly(
     material = Material.of(stacks, repeats, task, by_place=settings.noise_model.by_place)
     note_unlike(stacks, material.regions, run)
     patches = cut_noise_patches(stacks, settings.patches, run, checkpoint, evened=material.stacks)
+    run.did(SEARCH_IN_CT if material.even else SEARCH, sum(stack.mpx for stack in stacks))
     channels, turning = learn_channels(material, patches, task)
     denoiser = untrained(channels, material.even, task)
     noisy = material.stabilised(channels, task.device)
@@ -140,6 +144,8 @@ def train_robustly(
     preview = Preview(material, frames[0])
     trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
     denoiser = calibrated(trained.denoiser, trained.noisy, material, task)
+    spots = faint_spots_left(denoiser, trained.noisy, material, task)
+    run.did(CALIBRATION, sum(region.image.numel() for region in noisy) / 1e6)
     learned = Learned(denoiser, trained.history, method.estimator, wanted.channels)
     return learned, TrainingReport(
         trained.results,
@@ -149,5 +155,5 @@ def train_robustly(
         first_estimate=method,
         noise_again=trained.noise_again,
         last_pass=trained.share,
-        faint_spots=faint_spots_left(denoiser, trained.noisy, material, task),
+        faint_spots=spots,
     )

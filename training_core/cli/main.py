@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from training_core.costs import remembered
 from training_core.errors import UsageError
 from training_core.io.tiff_writer import program
 from training_core.run import Cancelled, Run
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_process()
         arguments = _parser().parse_args(argv)
-        with _interruptible(run):
+        with _interruptible(run), remembered(run.costs):
             code: int = arguments.command(arguments, run)
     except (Cancelled, KeyboardInterrupt):
         terminal.close()

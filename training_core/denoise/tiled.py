@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, Part, State
-from training_core.compute.device import TilePieces, tile_size
+from training_core.compute.device import TilePieces, describe_device, tile_size
 from training_core.compute.memory import give_memory_back
+from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, Amounts, of_network
 from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import FrameLevels, is_ct
 from training_core.place import PatchLocation, tiles
@@ -233,6 +234,8 @@ def denoise(
         stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
     )
     places, total = kept.places, stack.frame_count * len(kept.places)
+    work = _work(stack, denoiser, kept.tile_px)
+    run.plan(describe_device(denoiser.device), {Stage.DENOISE: work})
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
     for index in range(kept.done // len(places), stack.frame_count):
@@ -254,6 +257,26 @@ def denoise(
     put_back(result.pixels.reshape(flat.shape), original)
     run.finish(Stage.DENOISE)
     return result
+
+
+def tiled_mpx(stack: Stack, denoiser: Denoiser, tile_px: int) -> float:
+    """Give how many megapixels of a stack are denoised: every tile with its halo."""
+    shape, halo = stack.frame_shape, denoiser.halo_px
+    around = (place.grown(halo, shape) for place in tiles(shape, tile_px))
+    return stack.frame_count * sum(place.height * place.width for place in around) / 1e6
+
+
+def _work(stack: Stack, denoiser: Denoiser, tile_px: int) -> Amounts:
+    """Say how much work denoising a stack is."""
+    mpx = tiled_mpx(stack, denoiser, tile_px)
+    ways = {len(channel.noise.orientations) for channel in denoiser.channels}
+    each = (min(ways), max(ways)) if denoiser.settings.denoiser.every_orientation else (1, 1)
+    near = 2 * denoiser.neighbours * mpx
+    work = {
+        of_network(PASS, denoiser.network): (each[0] * mpx, each[1] * mpx),
+        NEIGHBOURS: (near, near),
+    }
+    return work | ({LAST_PASS: (mpx, mpx)} if denoiser.collaborates else {})
 
 
 def _levels(given: Stack, denoiser: Denoiser, run: Run) -> FrameLevels | None:

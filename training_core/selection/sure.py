@@ -217,6 +217,11 @@ class RiskEstimator:
             self.trials.append(Trial(crop, sigma, probe, guess, exposures, photons, tails, counted))
         self.powers = {channel: self._power(channel) for channel in channels}
 
+    @property
+    def mpx(self) -> float:
+        """How many megapixels are judged on."""
+        return sum(trial.noisy.image.numel() for trial in self.trials) / 1e6
+
     def _power(self, channel: Channel) -> float:
         """Give the mean variance of the noise; channels may differ in unit."""
         mine = [t.variance.flatten() for t in self.trials if t.noisy.channel is channel]
@@ -315,7 +320,7 @@ def _places(
     Parts of which less than half is seen are left out, unless there are no others.
     """
     per_channel: dict[Channel, list[list[tuple[int, PatchLocation]]]] = {}
-    every = [[(n, place) for place in _parts(*r.image.shape)] for n, r in enumerate(noisy)]
+    every = [[(n, place) for place in parts_of(*r.image.shape)] for n, r in enumerate(noisy)]
     if seen is not None:
         shown = [[p for p in parts if seen[p[0]][p[1].slices].mean() > HALF] for parts in every]
         every = shown if any(shown) else every
@@ -333,7 +338,7 @@ def _places(
     return chosen
 
 
-def _parts(height: int, width: int) -> list[PatchLocation]:
+def parts_of(height: int, width: int) -> list[PatchLocation]:
     """Cut a region into crops that do not overlap; the middle alone where it is not larger."""
     high, wide = min(height, JUDGED_PX), min(width, JUDGED_PX)
     middle = PatchLocation((height - high) // 2, (width - wide) // 2, high, wide)

@@ -13,6 +13,7 @@ from torch import nn
 
 from training_core.compute.checkpoint import State
 from training_core.compute.optimiser_step import TrainingStep
+from training_core.costs import PUBLISHED_STEP, STEP, of_network
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import NeighbourFrames, averaged
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -53,13 +54,17 @@ class RoundTraining:
             longest=_longest(self.settings),
             run=run,
         )
+        published = isinstance(pairs, PublishedPairs)
+        self.run, self.kind = run, of_network(PUBLISHED_STEP if published else STEP, self.trained)
         self.steps = self.steps_told = 0
         self.loss = torch.zeros((), device=denoiser.device)  # the sum since it was last told
 
     def step(self) -> None:
         """Learn from one batch."""
         set_rate(self.optimiser, self.settings, self.steps)
-        self.loss += self.update(*self.pairs.batch(self.settings))
+        batch = self.pairs.batch(self.settings)
+        self.loss += self.update(*batch)
+        self.run.did(self.kind, batch[0][:, 0].numel() / 1e6)
         self.steps, self.steps_told = self.steps + 1, self.steps_told + 1
         slowness = min(self.settings.averaging, self.steps / (self.steps + 10))
         _keep(self.kept, self.trained, slowness)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training_core.costs import CHECKS
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region, on_channels
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -219,6 +220,7 @@ class _Rounds:
     def judge(self, number: int, *, cut_short: bool = False) -> None:
         """Judge the network as it is after a round, and keep it."""
         judged = self._judged()
+        self.run.did(CHECKS, self.risk.mpx)
         self._keep(number, judged, cut_short=cut_short)
         state = {
             "network": self.rounds[-1].weights,
@@ -314,7 +316,7 @@ class _Rounds:
             run.note(f"Training ended after round {last} of {planned}: by the blind score {why}.")
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)
-        run.finish(Stage.ROUNDS, done=self.steps_taken / max(total, 1))
+        run.finish(Stage.ROUNDS)
 
 
 def best_of(rounds: Sequence[Round]) -> Round:

@@ -215,8 +215,7 @@ def test_which_spots_are_lost_is_said():
 
 
 @pytest.mark.trains
-def test_a_real_training_tells_it_all(monkeypatch):
-    monkeypatch.setattr(pipeline, "expected_plan", lambda *_args: {})
+def test_a_real_training_tells_it_all():
     noisy = stack(block(72, 72, 200.0, 800.0) + 20.0 * blurred_noise((72, 72), 0.0, 0))
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, collaborate=True))
     notes = []

@@ -177,7 +177,7 @@ def test_the_preset_is_a_set_of_settings(loaded: MainWindow, qtbot: QtBot) -> No
     loaded.side.train.presets.buttons["paper"].click()
     assert loaded.session.settings == preset("paper")
     assert loaded.side.patches.form.settings == preset("paper").patches
-    qtbot.waitUntil(lambda: loaded.session.expected_seconds is not None)
+    qtbot.waitUntil(lambda: loaded.session.expected_time is not None)
 
 
 def test_the_preview_watches_what_is_looked_at(loaded: MainWindow, core: FakeCore) -> None:

@@ -1,0 +1,160 @@
+"""What work costs: measured, kept, told from other work, and never an error."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.made_up import stack
+from training_core import costs as module
+from training_core.costs import (
+    LAST_PASS,
+    NOISE,
+    PAIRS,
+    Costs,
+    cost_file,
+    read_costs,
+    remembered,
+    total,
+    typical,
+)
+from training_core.settings import preset
+from training_core.training.expected_work import expected_work
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+def measured(clock, costs, kind, amount, seconds):
+    clock.now += seconds
+    costs.did(kind, amount)
+
+
+def job(clock, *done):
+    costs = Costs()
+    with remembered(costs):
+        costs.begin("here")
+        for one in done:
+            measured(clock, costs, *one)
+    return costs
+
+
+def test_what_a_job_measures_the_next_one_knows(clock):
+    job(clock, (PAIRS, 2.0, 20.0))
+    assert read_costs() == {"here": {PAIRS: (2.0, 20.0)}}
+    job(clock, (PAIRS, 4.0, 20.0), (NOISE, 1.0, 3.0))
+    assert read_costs() == {"here": {PAIRS: (5.0, 30.0), NOISE: (1.0, 3.0)}}
+    told = job(clock).span({PAIRS: (1.0, 2.0)})
+    assert (told.least, told.most) == pytest.approx((6.0, 12.0))
+
+
+def test_another_machine_or_thread_count_is_another_one(clock):
+    job(clock, (PAIRS, 2.0, 20.0))
+    costs = Costs()
+    with remembered(costs):
+        costs.begin("elsewhere")
+    assert costs.span({PAIRS: (1.0, 1.0)}) is None
+    assert list(json.loads(cost_file().read_text())) == ["here"]
+
+
+def test_one_known_cost_gives_the_others_by_their_typical_ratio(clock):
+    costs = Costs()
+    costs.begin("here")
+    assert costs.span({LAST_PASS: (1.0, 1.0)}) is None
+    measured(clock, costs, NOISE, 1.0, 3 * typical(NOISE))
+    told = costs.span({LAST_PASS: (1.0, 1.0)})
+    likely = 3 * typical(LAST_PASS)
+    assert (told.least, told.most) == pytest.approx((likely / 1.5, likely * 1.5))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]",
+        "[1]",
+        "null",
+        '{"here": 3}',
+        '{"here": {"pairs": [1]}}',
+        '{"here": {"pairs": [1, -1]}}',
+        '{"here": {"pairs": [0, 1]}}',
+        '{"here": {"pairs": [1, "a"]}}',
+        '{"here": {"pairs": [NaN, 1]}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_damaged_file_is_as_if_there_were_none(clock, damage):
+    cost_file().parent.mkdir(parents=True)
+    cost_file().write_text(damage)
+    assert read_costs() == {}
+    job(clock, (PAIRS, 2.0, 20.0))
+    assert read_costs() == {"here": {PAIRS: (2.0, 20.0)}}
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(clock, monkeypatch, tmp_path):
+    (tmp_path / "user").write_text("a file where the folder should be")
+    job(clock, (PAIRS, 2.0, 20.0))
+    assert read_costs() == {}
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    job(clock, (PAIRS, 2.0, 20.0))
+    assert read_costs() == {}
+
+
+def test_what_was_measured_is_kept_of_a_job_that_ends_with_an_error(clock):
+    costs = Costs()
+    costs.begin("here")
+    measured(clock, costs, PAIRS, 1.0, 1.0)
+    with pytest.raises(RuntimeError), remembered(costs):
+        raise RuntimeError
+    assert read_costs() == {"here": {PAIRS: (1.0, 1.0)}}
+
+
+def spans(shape, costs):
+    """Give what is told of each preset that learns from a stack of this shape."""
+    image = stack(np.broadcast_to(np.float32(0), shape), "TYX"[-len(shape) :])
+    return [
+        costs.span(total(expected_work([image], preset(name), CPU).values()))
+        for name in ("instant", "quick", "balanced")
+    ]
+
+
+@pytest.mark.parametrize("known", ["one kind", "a job"])
+@pytest.mark.parametrize(
+    "shape", [(64, 64), (512, 512), (1024, 700), (4000, 4000), (40, 512, 512), (3, 96, 96)]
+)
+def test_a_longer_preset_is_never_said_to_be_shorter(clock, shape, known):
+    costs = Costs()
+    costs.begin("here")
+    measured(clock, costs, NOISE, 0.3, 5.0)
+    if known == "a job":
+        image = stack(np.zeros((512, 512), np.float32))
+        for kind, (_, most) in total(
+            expected_work([image], preset("instant"), CPU).values()
+        ).items():
+            if most:
+                measured(clock, costs, kind, most, 3 * typical(kind) * most)
+    told = spans(shape, costs)
+    assert [span.least for span in told] == sorted(span.least for span in told)
+    assert [span.most for span in told] == sorted(span.most for span in told)
+    assert told[0].most < told[1].most < told[2].most
+
+
+@pytest.mark.parametrize("name", ["instant", "quick", "balanced", "paper"])
+@pytest.mark.parametrize("unit", ["", "HU"])
+def test_every_kind_of_work_has_a_typical_cost(name, unit):
+    image = replace(stack(np.zeros((3, 96, 96), np.float32), "TYX"), value_unit=unit)
+    kinds = total(expected_work([image], preset(name), CPU).values())
+    assert kinds
+    assert [kind for kind in kinds if not typical(kind)] == []
