@@ -17,7 +17,7 @@ from training_core.denoise.tiled import denoise
 from training_core.io.tiff_writer import program
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.model import CORRELATED, GaussianNoise
-from training_core.quality.noise_level import NoiseWindows
+from training_core.quality.noise_level import NoiseLevel
 from training_core.stack import Image
 from training_core.training.dncnn_b import (
     SETTINGS,
@@ -120,11 +120,11 @@ def _channel(
     frames = [centre(frame) for frame in seen_frames(stack, [mine[i] for i in chosen])]
     stabiliser = _stabiliser(frames, stack)
     stabilised = [stabiliser.forward(frame) for frame in frames]
-    windows = NoiseWindows.choose(stabilised)
+    level = NoiseLevel.of(stabilised)
     # One std for all brightnesses: a curve is wrong where there are only edges, and weak noise
     # would then be taken for strong.
-    noise = GaussianNoise.white(stabiliser, windows.sigma(stabilised), device)
-    return fit_scale(noise, stabilised, device, run), max(map(abs, windows.correlation(stabilised)))
+    noise = GaussianNoise.white(stabiliser, level.sigma, device)
+    return fit_scale(noise, stabilised, device, run), max(map(abs, level.correlation))
 
 
 def _stabiliser(frames: list[Image], stack: Stack) -> Stabiliser:

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from training_core.stack import Values
 
 if TYPE_CHECKING:
-    from training_core.noise.clipping import RecordedNoise
+    from training_core.noise.model import RecordedNoise
 
 
 BLUR_PX = 12  # over this the noise has all but averaged out

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from training_core.errors import InputError
-from training_core.noise.clipping import UNTOUCHED, Recording
+from training_core.noise.figures import UNTOUCHED, Recording
 from training_core.noise.model import NoiseModel
 from training_core.stack import Image, Pixels, Stack, Values
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
-from training_core.noise.clipping import UNTOUCHED
+from training_core.noise.figures import UNTOUCHED
 from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
 from training_core.noise.strength_curve import TINY, NoiseCurve
 from training_core.run import SILENT, Run

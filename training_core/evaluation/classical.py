@@ -39,7 +39,7 @@ def blind_sigma(noisy: Values, kind: Kind) -> float:
 
     Photographs with added noise: the median of the finest wavelet coefficients (Donoho and
     Johnstone, Biometrika 81, 1994; scikit-image), which assumes white noise and is nearest to the
-    truth on textures. Micrographs and CT: `NoiseWindows`, which also sees correlated noise.
+    truth on textures. Micrographs and CT: `NoiseLevel`, which also sees correlated noise.
     """
     if kind == "natural":
         return max(float(filters.estimate_sigma(noisy)), LEAST_SIGMA)

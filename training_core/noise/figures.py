@@ -1,4 +1,4 @@
-"""The figures of a channel's noise as people know them, and which values its pixels have."""
+"""The figures of a channel's noise as people know them, and how its pixels were recorded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from training_core.stack import Pixels, Values, float_of
+from training_core.patches.smooth_patches import split_channels
+from training_core.stack import Pixels, Stack, Values, centre, float_of, sampled_frames
 
 from .covariance import LAGS, spectrum
 from .measurement import Measurement, same_both_ways
@@ -243,3 +244,35 @@ def _blockiness(frame: Pixels) -> float:
         return 0.0
     phases = np.median(excess[: count * BLOCK_PX].reshape(count, BLOCK_PX), axis=0)
     return float((phases.max() - np.median(phases)) / step.mean())
+
+
+RECORDED = 8  # stacks
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The ends at which pixels were cut off, infinite where none were, and their least step.
+
+    All in stack units; `step` is 0 for values without a grid, which else goes through `origin`.
+    """
+
+    lowest: float = -np.inf
+    highest: float = np.inf
+    step: float = 0.0
+    origin: float = 0.0
+
+    @classmethod
+    def of(cls, stacks: Sequence[Stack], channel: int) -> Self:
+        """Look at some frames of a channel, which were all taken alike."""
+        parts = [split_channels(stack)[channel] for stack in stacks[:RECORDED]]
+        frames = [part.raw_frame(index) for part in parts for index in sampled_frames(part)]
+        found = PixelValues.of([centre(frame) for frame in frames])
+        lowest, highest, kind = found.lowest, found.highest, stacks[0].dtype
+        # The ends of whole numbers are ends, however few pixels lie there.
+        ends = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (None, None)
+        low = lowest if found.lowest_share or lowest == ends[0] else -np.inf
+        high = highest if found.saturated_share or highest == ends[1] else np.inf
+        return cls(low, high, found.step, lowest)
+
+
+UNTOUCHED = Recording()

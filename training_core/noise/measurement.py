@@ -84,7 +84,8 @@ def measure_noise(
             "Use an image that was not smoothed or masked."
         )
     if linear or not settings.stabilise:
-        stabiliser = Stabiliser(offset=float(np.median(patches)), scale=_spread(patches))
+        spread = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
+        stabiliser = Stabiliser(offset=float(np.median(patches)), scale=spread or 1.0)
     else:
         stabiliser = fit_stabiliser(frames)
     noise, seen = _seen(stabiliser, frames, patches)
@@ -151,12 +152,6 @@ def same_both_ways(covariance: Values) -> bool:
 def orientations(covariance: Values) -> tuple[int, ...]:
     """Give the flips and rotations that leave noise with this autocovariance what it is."""
     return ALL if same_both_ways(covariance) else FLIPS
-
-
-def _spread(patches: Image) -> float:
-    """Give the median std of the patches, a scale for the linear map."""
-    sigma = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
-    return sigma if sigma > 0 else 1.0
 
 
 MOST = 16  # stacks; of more, each has too little to measure

@@ -42,25 +42,6 @@ NETWORKS = ("g1", "g2", "g3", "c1", "c2")
 OPTIMISERS = ("generator_optimiser", "critic_optimiser")
 
 
-@dataclass(frozen=True, eq=False)
-class PaperGan:
-    """What the adversarial stage leaves behind.
-
-    Attributes
-    ----------
-    g1
-        Maps (batch, 128) normal numbers to (batch, 1, 64, 64) noise in unit intensity; eval mode.
-    g2
-        Maps (batch, 1, height, width) noisy to a first estimate in (0, 1); eval mode.
-    losses
-        L1, L2 and L3 of every step, (steps, 3) float32.
-    """
-
-    g1: NoiseGenerator
-    g2: nn.Module
-    losses: Image
-
-
 def train_paper_gan(
     noise_patches: Image,
     frames: Sequence[Image],
@@ -69,8 +50,10 @@ def train_paper_gan(
     device: torch.device,
     run: Run = SILENT,
     part: Part = NO_PART,
-) -> PaperGan:
-    """Train g1 and g2 as published; `run.finish_early` keeps what was learned so far.
+) -> AdversarialGame:
+    """Train as published and give the game with g1 and g2 in eval mode.
+
+    `run.finish_early` keeps what was learned so far; an interrupted stage is kept in `part`.
 
     Parameters
     ----------
@@ -78,11 +61,6 @@ def train_paper_gan(
         Smooth patches, (count, size, size) float32 in unit intensity; size 64 px or more.
     frames
         Noisy frames, each (height, width) float32 in unit intensity, 64 px or more both ways.
-    settings
-        `noise_model` for the schedule, `denoiser.network` for the kind of g2 and g3, the seed and
-        the precision.
-    part
-        Where an interrupted stage is kept and gone on with.
 
     Raises
     ------
@@ -108,7 +86,9 @@ def train_paper_gan(
         if run.finish_early:
             break
     run.finish(Stage.NOISE_MODEL)
-    return PaperGan(game.g1.eval(), game.g2.eval(), torch.stack(game.losses).cpu().numpy())
+    game.g1.eval()
+    game.g2.eval()
+    return game
 
 
 def paper_game(settings: Settings, device: torch.device, run: Run = SILENT) -> AdversarialGame:
@@ -144,6 +124,9 @@ class _Fakes:
 class AdversarialGame:
     """The five networks, their optimisers, and one step of all of them.
 
+    g1 maps (batch, 128) normal numbers to (batch, 1, 64, 64) noise, g2 noisy images to a first
+    estimate in (0, 1); L1, L2 and L3 of each step are `losses`, (3,).
+
     When the memory runs out, batches are split and the gradients of the parts added up; batch norm
     then goes by the parts, and the generators' outputs are computed anew for their own update.
 
@@ -176,18 +159,14 @@ class AdversarialGame:
         for network in (self.g1, self.g2, self.g3, self.c1, self.c2):
             init_adversarial(network, start)
             network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self._repeat_statistics(settings.critic_steps + 1)
+        for part in (*self.g1.modules(), *self.g2.modules()):
+            if isinstance(part, nn.BatchNorm2d):
+                # Lets one pass move the running statistics as far as the original's many.
+                part.momentum = 1 - 0.9 ** (settings.critic_steps + 1)
         self.generator_weights = [p for g in (self.g1, self.g2, self.g3) for p in g.parameters()]
         self.critic_weights = [*self.c1.parameters(), *self.c2.parameters()]
         self.generator_optimiser = Adam(self.generator_weights, GENERATOR_RATE, betas=(0.5, 0.999))
         self.critic_optimiser = RMSprop(self.critic_weights, CRITIC_RATE)
-
-    def _repeat_statistics(self, passes: int) -> None:
-        """Let one pass of g1 and g2 move the running statistics as far as the original's many."""
-        for network in (self.g1, self.g2):
-            for part in network.modules():
-                if isinstance(part, nn.BatchNorm2d):
-                    part.momentum = 1 - 0.9**passes
 
     def step(self, noise: Tensor, noisy: Tensor, latent: Tensor, rate: float = 1.0) -> None:
         """Update the critics several times and the generators once, on the same z and r.

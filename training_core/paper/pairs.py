@@ -25,17 +25,10 @@ from .gan import published_windows
 class PublishedPairs:
     """z1 = x^ + g1(r1) and z2 = x^ + g1(r2), where x^ is the teacher's estimate of a noisy crop.
 
-    Crops lie in 20 500 windows, drawn once for a seed and gone through in random order. The teacher
-    sees each crop once, without its surroundings, as the original's does.
-
-    Parameters
-    ----------
-    noisy
-        The noisy regions, stabilised.
-    teachers
-        The network of each channel: g2, or the denoiser of the previous round.
-    draw
-        Gives everything random but the windows.
+    Crops of the stabilised noisy regions lie in 20 500 windows, drawn once for a seed and gone
+    through in random order. The teacher of each channel, g2 or the denoiser of the previous round,
+    sees each crop once, without its surroundings, as the original's does. `draw` gives everything
+    random but the windows.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training_core.noise.covariance import residuals
 from training_core.patches.window_moments import cut_windows
-from training_core.stack import Image, Stack, Values, centre, sampled_frames
+from training_core.stack import Image, Mask, Stack, Values, centre, sampled_frames
 
 WINDOW_PX = 16
 MOST_WINDOWS = 8192
@@ -20,17 +20,13 @@ ROUNDING = 1e-30  # of the mean square
 
 
 def estimate_noise_sigma(stack: Stack) -> float:
-    """Estimate the standard deviation of the noise, in the units of the stack.
-
-    See `NoiseWindows` for the method; a stack with less than 4 pixels a side, or constant, gives 0.
-    """
-    frames = [centre(stack.frame(i)) for i in sampled_frames(stack)]
-    return NoiseWindows.choose(frames).sigma(frames)
+    """Estimate the standard deviation of the noise, in the units of the stack, by `NoiseLevel`."""
+    return NoiseLevel.of([centre(stack.frame(i)) for i in sampled_frames(stack)]).sigma
 
 
-@dataclass(frozen=True)
-class NoiseWindows:
-    """Small windows in which what varies is noise, grouped by brightness.
+@dataclass(frozen=True, slots=True)
+class NoiseLevel:
+    """How strong noise is, measured in small windows in which what varies is noise.
 
     A window is believed where its slow waves are not stronger against its fine grain than in the
     calmest tenth of all windows: structure raises that ratio, while noise, white or correlated,
@@ -43,80 +39,86 @@ class NoiseWindows:
 
     Attributes
     ----------
-    size
-        Side of a window in pixels: 16, or 32 or 64 where the noise is found to be correlated
-        along both axes.
-    groups
-        Indices of the chosen windows, one array per brightness group.
+    sigma
+        Standard deviation, in the units of the frames; 0 where they are constant, or have less than
+        4 pixels a side.
+    correlation
+        That of neighbouring pixels, along x and y.
     """
 
-    size: int
-    groups: tuple[NDArray[np.intp], ...]
+    sigma: float = 0.0
+    correlation: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
-    def choose(cls, frames: Sequence[Image]) -> NoiseWindows:
-        """Choose windows on frames (height, width) of equal shape."""
+    def of(cls, frames: Sequence[Image]) -> NoiseLevel:
+        """Measure frames (height, width) of equal shape.
+
+        In windows of 16 px, or 32 or 64 where the noise is correlated along both axes.
+        """
         side = min(frames[0].shape)
-        chosen = cls._of_size(frames, min(WINDOW_PX, side))
+        found = cls._in_windows(frames, min(WINDOW_PX, side))
         for size, correlation in ((32, 0.3), (64, 0.7)):
-            if side < 4 * size or min(chosen.correlation(frames)) <= correlation:
+            if side < 4 * size or min(found.correlation) <= correlation:
                 break
-            larger = cls._of_size(frames, size)
+            larger = cls._in_windows(frames, size)
             # More than correlated noise can add is structure: no smooth window is that large.
-            if larger.sigma(frames) > 1.6 * chosen.sigma(frames):
+            if larger.sigma > 1.6 * found.sigma:
                 break
-            chosen = larger
-        return chosen
+            found = larger
+        return found
 
     @classmethod
-    def _of_size(cls, frames: Sequence[Image], size: int) -> NoiseWindows:
+    def _in_windows(cls, frames: Sequence[Image], size: int) -> NoiseLevel:
         if size < SMALLEST_WINDOW_PX:
-            return cls(size, ())
+            return cls()
         tiles = _tiles(frames, size)
         spectra = _spectra(tiles)
-        varied = spectra.mean(axis=(1, 2)) > 0
-        usable = np.flatnonzero(varied & _unclipped(tiles, frames))
-        if len(usable) < BRIGHTNESS_GROUPS:
-            # So few photons that most pixels hold the least value, or a stretched contrast.
-            usable = np.flatnonzero(varied)
-        if not len(usable):
-            return cls(size, ())
-        slowness = _slowness(spectra[usable])
-        calm = usable[slowness <= 2 * np.quantile(slowness, 0.1)]
-        brightness = tiles.mean(axis=(1, 2))
-        edges = np.quantile(brightness[usable], np.linspace(0, 1, BRIGHTNESS_GROUPS + 1)[1:-1])
-        member = np.searchsorted(edges, brightness[calm])
-        variance = _variance(spectra)
-        groups = (calm[member == group] for group in range(BRIGHTNESS_GROUPS))
-        least = [_least_varying(group, variance) for group in groups if len(group)]
-        return cls(size, tuple(_plausible(least, variance)))
-
-    def sigma(self, frames: Sequence[Image]) -> float:
-        """Measure the noise of frames (also of the denoised ones) in these windows."""
-        if not self.groups:
-            return 0.0
-        tiles = _tiles(frames, self.size)
-        brightness = tiles.mean(axis=(1, 2))
-        variance = _variance(_spectra(tiles))
-        levels = np.array([brightness[group].mean() for group in self.groups])
-        measured = np.array([variance[group].mean() for group in self.groups])
-        weights = np.sqrt([len(group) for group in self.groups])
-        if len(levels) < 3 or np.ptp(levels) == 0:
-            return float(np.sqrt(np.average(measured, weights=weights**2)))
-        middle = levels.mean()
-        slope, height = np.polyfit(levels - middle, measured, 1, w=weights)
-        everywhere = np.maximum(height + slope * (brightness - middle), measured.min())
-        return float(np.sqrt(everywhere.mean()))
-
-    def correlation(self, frames: Sequence[Image]) -> tuple[float, float]:
-        """Measure the correlation of neighbouring pixels' noise in these windows, along x and y."""
-        if not self.groups:
-            return 0.0, 0.0
-        chosen = _tiles(frames, self.size)[np.concatenate(self.groups)]
-        power = _spectra(chosen).mean(axis=0)
-        wave = np.cos(2 * np.pi * np.fft.fftfreq(self.size))
+        brightness, variance = tiles.mean(axis=(1, 2)), _variance(spectra)
+        groups = _calm_groups(spectra, brightness, variance, _unclipped(tiles, frames))
+        if not groups:
+            return cls()
+        power = spectra[np.concatenate(groups)].mean(axis=0)
+        wave = np.cos(2 * np.pi * np.fft.fftfreq(size))
         x, y = (power * wave).sum(), (power * wave[:, None]).sum()
-        return float(x / power.sum()), float(y / power.sum())
+        correlation = float(x / power.sum()), float(y / power.sum())
+        return cls(_sigma(groups, brightness, variance), correlation)
+
+
+def _calm_groups(
+    spectra: Values, brightness: Values, variance: Values, unclipped: Mask
+) -> list[NDArray[np.intp]]:
+    """Give the indices of the windows that are believed, an array for each brightness."""
+    varied = spectra.mean(axis=(1, 2)) > 0
+    usable = np.flatnonzero(varied & unclipped)
+    if len(usable) < BRIGHTNESS_GROUPS:
+        # So few photons that most pixels hold the least value, or a stretched contrast.
+        usable = np.flatnonzero(varied)
+    if not len(usable):
+        return []
+    slowness = _slowness(spectra[usable])
+    calm = usable[slowness <= 2 * np.quantile(slowness, 0.1)]
+    edges = np.quantile(brightness[usable], np.linspace(0, 1, BRIGHTNESS_GROUPS + 1)[1:-1])
+    member = np.searchsorted(edges, brightness[calm])
+    groups = (calm[member == group] for group in range(BRIGHTNESS_GROUPS))
+    # Windows of one noise differ by less than this factor; beyond it lies fine texture.
+    least = [g[variance[g] <= 1.5 * np.quantile(variance[g], 0.1)] for g in groups if len(g)]
+    # Groups four times as noisy as the median window lie on edges, as in CT.
+    limit = 16 * np.median(variance[np.concatenate(least)])
+    return [group for group in least if variance[group].mean() <= limit]
+
+
+def _sigma(groups: Sequence[NDArray[np.intp]], brightness: Values, variance: Values) -> float:
+    """Give the std over all windows, by a line through the variances of the groups."""
+    levels, measured = (
+        np.array([values[group].mean() for group in groups]) for values in (brightness, variance)
+    )
+    weights = np.sqrt([len(group) for group in groups])
+    if len(levels) < 3 or np.ptp(levels) == 0:
+        return float(np.sqrt(np.average(measured, weights=weights**2)))
+    middle = levels.mean()
+    slope, height = np.polyfit(levels - middle, measured, 1, w=weights)
+    everywhere = np.maximum(height + slope * (brightness - middle), measured.min())
+    return float(np.sqrt(everywhere.mean()))
 
 
 def _tiles(frames: Sequence[Image], size: int) -> Values:
@@ -157,18 +159,7 @@ def _slowness(spectra: Values) -> Values:
     return np.asarray(slow / np.maximum(fine, np.finfo(float).tiny))
 
 
-def _unclipped(tiles: Values, frames: Sequence[Image]) -> NDArray[np.bool_]:
+def _unclipped(tiles: Values, frames: Sequence[Image]) -> Mask:
     """Tell which windows have under 5 % of their pixels at the least or greatest value."""
     low, high = min(frame.min() for frame in frames), max(frame.max() for frame in frames)
     return np.asarray(((tiles <= low) | (tiles >= high)).mean(axis=(1, 2)) < 0.05)
-
-
-def _least_varying(group: NDArray[np.intp], variance: Values) -> NDArray[np.intp]:
-    # Windows of one noise differ by less than this factor; beyond it lies fine texture.
-    return group[variance[group] <= 1.5 * np.quantile(variance[group], 0.1)]
-
-
-def _plausible(groups: list[NDArray[np.intp]], variance: Values) -> list[NDArray[np.intp]]:
-    """Drop groups four times as noisy as the median window: they lie on edges, as in CT."""
-    limit = 16 * np.median(variance[np.concatenate(groups)])
-    return [group for group in groups if variance[group].mean() <= limit]

@@ -15,7 +15,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.flat_areas import MOST, FlatAreas, learned
 from training_core.denoise.region import Region, on_channels
 from training_core.denoise.tiled import kept_share
-from training_core.noise.clipping import RecordedNoise
+from training_core.noise.model import RecordedNoise
 from training_core.place import TrainingRegion
 from training_core.run import SILENT, Run
 from training_core.selection.faint_spots import FaintSpots, faint_spots

@@ -14,7 +14,7 @@ from training_core.denoise.channel import Channel, doubted_of
 from training_core.denoise.model_file import channel_from, channel_state
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import train_generator
-from training_core.noise.clipping import Recording
+from training_core.noise.figures import Recording
 from training_core.noise.local_strength import is_ct, turns
 from training_core.noise.measurement import measure_noise
 from training_core.noise.model import noise_of

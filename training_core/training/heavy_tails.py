@@ -20,9 +20,8 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region, on_channels
 from training_core.errors import ModelError
 from training_core.networks.pretrained import NAME
-from training_core.noise.clipping import RecordedNoise
 from training_core.noise.generator import ResampledNoise
-from training_core.noise.model import NoiseModel, kurtosis
+from training_core.noise.model import NoiseModel, RecordedNoise, kurtosis
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Run
 from training_core.settings import Settings

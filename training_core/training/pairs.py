@@ -16,8 +16,8 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.region import Region
 from training_core.networks.pretrained import PretrainedDenoiser
-from training_core.noise.clipping import RecordedNoise
 from training_core.noise.local_strength import WHY as NOISE_TURNS
+from training_core.noise.model import RecordedNoise
 from training_core.place import turn
 from training_core.run import Run, Stage
 from training_core.settings import DenoiserSettings

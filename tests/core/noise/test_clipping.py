@@ -12,7 +12,8 @@ from tests.support.made_up import CPU, denoiser, noise_model, scene, stack
 from training_core.denoise.brightness import BrightnessCurve, uncut
 from training_core.denoise.region import Region
 from training_core.noise.anscombe import Stabiliser
-from training_core.noise.clipping import UNTOUCHED, RecordedNoise, Recording, cut_spread, lift
+from training_core.noise.figures import UNTOUCHED, Recording
+from training_core.noise.model import RecordedNoise, cut_spread, lift
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Run
 from training_core.settings import DenoiserSettings

@@ -12,9 +12,9 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.model_file import channel_from, channel_state
 from training_core.denoise.region import Region
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
-from training_core.noise.clipping import RecordedNoise, Recording
 from training_core.noise.compound_poisson import Photons, chances, fit_photons
-from training_core.noise.model import GaussianNoise, PhotonNoise
+from training_core.noise.figures import Recording
+from training_core.noise.model import GaussianNoise, PhotonNoise, RecordedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import SILENT
 from training_core.selection.sure import RiskEstimator

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 from scipy import ndimage
 
-from training_core.quality.noise_level import NoiseWindows, estimate_noise_sigma
+from training_core.quality.noise_level import estimate_noise_sigma
 from training_core.stack import Stack, centre, sampled_frames
 
 SAMPLES = Path(__file__).parents[3] / "resources" / "samples"
@@ -92,14 +92,6 @@ def test_a_rough_part_does_not_count():
     scene[:, :48] = 2000 + noise((256, 48), 300.0, seed=1)  # rough all over, as bone can be
     found = estimate_noise_sigma(Stack(scene + noise(scene.shape, 6.0), "YX"))
     assert found == pytest.approx(6.0, rel=0.1)
-
-
-def test_the_same_windows_measure_what_is_left():
-    noisy = smooth_scene((256, 256)) + noise((256, 256), 10.0)
-    windows = NoiseWindows.choose([noisy])
-    half = smooth_scene((256, 256)) + 0.5 * noise((256, 256), 10.0)
-    assert windows.size == 16
-    assert windows.sigma([half]) == pytest.approx(0.5 * windows.sigma([noisy]), rel=0.01)
 
 
 def test_sampling_is_bounded_and_spread():

@@ -12,7 +12,7 @@ from tests.support.made_up import CPU, noise_model, noise_of, scene
 from training_core.denoise.channel import Channel
 from training_core.denoise.region import Region
 from training_core.errors import ModelError
-from training_core.noise.clipping import Recording
+from training_core.noise.figures import Recording
 from training_core.noise.synthetic import mixture
 from training_core.run import SILENT, Run
 from training_core.settings import Settings

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Example:
-    whole: int = setting(3, "Whole", "A whole number.", minimum=1, maximum=9, step=2, unit="px")
-    part: float = setting(0.01, "Part", "A fraction.", minimum=1e-4, maximum=0.1)
+    whole: int = setting(3, "Whole", "A whole number.", within=(1, 9), step=2, unit="px")
+    part: float = setting(0.01, "Part", "A fraction.", within=(1e-4, 0.1))
     word: str = setting("b", "Word", "One of three.", choices=("a", "b", "c"))
     number: int = setting(8, "Number", "One of two.", choices=(1, 8))
     flag: bool = setting(True, "Flag", "Yes or no.")
-    maybe: float | None = setting(None, "Maybe", "Or not.", minimum=0.0, maximum=1.0, step=0.01)
+    maybe: float | None = setting(None, "Maybe", "Or not.", within=(0.0, 1.0), step=0.01)
 
 
 @pytest.fixture
