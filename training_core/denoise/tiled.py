@@ -234,8 +234,7 @@ def denoise(
         stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
     )
     places, total = kept.places, stack.frame_count * len(kept.places)
-    work = _work(stack, denoiser, kept.tile_px)
-    run.plan(describe_device(denoiser.device), {Stage.DENOISE: work})
+    run.plan(describe_device(denoiser.device), _work(stack, denoiser, kept.tile_px))
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
     for index in range(kept.done // len(places), stack.frame_count):
@@ -266,7 +265,7 @@ def tiled_mpx(stack: Stack, denoiser: Denoiser, tile_px: int) -> float:
     return stack.frame_count * sum(place.height * place.width for place in around) / 1e6
 
 
-def _work(stack: Stack, denoiser: Denoiser, tile_px: int) -> Amounts:
+def _work(stack: Stack, denoiser: Denoiser, tile_px: int) -> dict[Stage, Amounts]:
     """Say how much work denoising a stack is."""
     mpx = tiled_mpx(stack, denoiser, tile_px)
     ways = {len(channel.noise.orientations) for channel in denoiser.channels}
@@ -276,7 +275,7 @@ def _work(stack: Stack, denoiser: Denoiser, tile_px: int) -> Amounts:
         of_network(PASS, denoiser.network): (each[0] * mpx, each[1] * mpx),
         NEIGHBOURS: (near, near),
     }
-    return work | ({LAST_PASS: (mpx, mpx)} if denoiser.collaborates else {})
+    return {Stage.DENOISE: work | ({LAST_PASS: (mpx, mpx)} if denoiser.collaborates else {})}
 
 
 def _levels(given: Stack, denoiser: Denoiser, run: Run) -> FrameLevels | None:

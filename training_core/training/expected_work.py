@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from training_core import costs
 from training_core.compute.device import tile_size
@@ -21,15 +20,14 @@ from training_core.noise.local_strength import is_ct
 from training_core.paper.gan import first_network
 from training_core.place import LARGEST_PX
 from training_core.run import Stage
-from training_core.selection.neighbours import AUTOMATIC, JUDGED_MPX, MOST, most_neighbours
+from training_core.selection.neighbours import AUTOMATIC, MOST, most_neighbours
 from training_core.selection.sure import JUDGED_CROPS, parts_of
-from training_core.settings import DenoiserSettings, Settings
+from training_core.settings import Settings
 from training_core.stack import Stack
 
 from .calibrate import SAMPLE_PX, SAMPLES
 from .channels import measured_mpx
 from .noisier2noise import DRAWS, settings_of
-from .noisier2noise import NAME as NOISIER2NOISE
 from .pairs import copies_for
 from .rounds import plan_of
 
@@ -43,134 +41,108 @@ def expected_work(
     """Give the work of each stage of training on stacks and denoising them.
 
     At least what is done where the measured noise is believed and training ends after its first
-    round, at most what is done in all rounds.
+    round, at most what is done where each round gains and every pass is worth it.
     """
-    whole, ct = sum(stack.mpx for stack in stacks), is_ct(stacks)
-    chosen = settings.denoiser
-    network = build_network(chosen)
-    shape = [min(n, LARGEST_PX) for n in stacks[0].frame_shape]
-    each = shape[0] * shape[1] / 1e6
-    regions = math.ceil(min(whole, chosen.area_mpx) / each)
-    area = regions * each
-    crops = parts_of(*shape)
-    judged = min(JUDGED_CROPS, regions * len(crops)) * crops[0].height * crops[0].width / 1e6
-    channels = max(stack.channel_of(stack.frame_count - 1) + 1 for stack in stacks)
-    noise = channels * measured_mpx(regions * [shape[0] * shape[1]])
-    plan = {
-        Stage.PATCHES: _all(costs.SEARCH_IN_CT if ct else costs.SEARCH, whole),
-        Stage.NOISE_MODEL: total(
-            [
-                _all(costs.NOISE_IN_CT if ct else costs.NOISE, noise),
-                _game(settings, channels),
-            ]
-        ),
-        Stage.DENOISE: _denoising(stacks, network, settings, device),
-    }
-    if settings.is_published:
-        step = of_network(costs.PUBLISHED_STEP, network)
-        learned = chosen.rounds * chosen.steps * _step_mpx(chosen)
-        checks = _judging(network, settings, chosen.rounds * judged, chosen.rounds * judged)
-        return plan | {Stage.ROUNDS: total([_all(step, learned), checks])}
-    begins = takes_estimate(network)  # then it is judged before it was trained, too
-    least, most = begins + min(chosen.rounds, 1), begins + chosen.rounds
-    rounds = [
-        _rounds(chosen, network, area),
-        _judging(network, settings, least * judged, most * judged),
-        _calibration(network, settings, area, channels),
-    ]
-    first = _first_estimate(stacks, settings, network, area)
-    return plan | {Stage.FIRST_ESTIMATE: first, Stage.ROUNDS: total(rounds)}
-
-
-def _all(kind: str, amount: float) -> Amounts:
-    return {kind: (amount, amount)}
-
-
-def _passes(network: nn.Module, settings: Settings, least: float, most: float) -> Amounts:
-    """Denoise megapixels, or so many at least and at most; the last pass is taken if it pays."""
-    chosen = settings.denoiser
-    ways = (4, 8) if chosen.every_orientation else (1, 1)
-    together = most if chosen.collaborate else 0.0
-    return {
-        of_network(costs.PASS, network): (ways[0] * least, ways[1] * most),
-        costs.LAST_PASS: (0.0, together),
-    }
-
-
-def _game(settings: Settings, channels: int) -> Amounts:
-    chosen = settings.noise_model
-    steps = channels * chosen.steps * game_mpx(chosen)
-    if settings.is_published:
-        return _all(of_network(costs.GAME, first_network(settings)), steps)
-    looks = channels * (chosen.steps / STEPS_TO_A_LOOK + 3)
-    return {
-        costs.GAME: (0.0, steps),
-        costs.MATCH: (channels * (1 + (chosen.steps > 0)), looks),
-    }
-
-
-def _step_mpx(chosen: DenoiserSettings) -> float:
-    return chosen.batch * chosen.crop_px**2 / 1e6
-
-
-def _first_estimate(
-    stacks: Sequence[Stack], settings: Settings, network: nn.Module, area: float
-) -> Amounts:
-    """Estimate all regions once; in CT a network may be trained for that alone."""
-    chosen = settings.denoiser
-    if not chosen.rounds:
-        return {}
-    asked = chosen.first_estimate
-    work = [_passes(network, settings, 0.0, area)]
-    if asked == NOISIER2NOISE or (asked == AUTOMATIC and is_ct(stacks)):
-        own = settings_of(settings).denoiser
-        compact = build_network(own)
-        work.append(
-            {
-                of_network(costs.STEP, compact): (0.0, own.steps * _step_mpx(own)),
-                of_network(costs.PASS, compact): (0.0, DRAWS * area),
-                costs.PAIRS: (0.0, area * copies_for(round(area * 1e6))),
-            }
-        )
-    sequences = sum(stack.mpx for stack in stacks if sequence_axis(stack))
-    if chosen.neighbours == AUTOMATIC and sequences:
-        each = PROBED[1] * min(sequences, JUDGED_MPX)
-        work.append({costs.LAST_PASS: (0.0, (MOST + 1) * each), costs.NEIGHBOURS: (0.0, 6 * each)})
-    return total(work)
-
-
-def _rounds(chosen: DenoiserSettings, network: nn.Module, area: float) -> Amounts:
-    """Learn, in the first round alone or in all."""
-    steps = plan_of(chosen, recorded=False) or [0]
-    copies, each = bool(chosen.rounds) * area * copies_for(round(area * 1e6)), _step_mpx(chosen)
-    work: dict[str, tuple[float, float]] = {
-        of_network(costs.STEP, network): (steps[0] * each, sum(steps) * each),
-        costs.PAIRS: (copies, len(steps) * copies),
-    }
-    return work
-
-
-def _judging(network: nn.Module, settings: Settings, least: float, most: float) -> Amounts:
-    estimates = _passes(network, settings, PROBED[0] * least, PROBED[1] * most)
-    if settings.denoiser.collaborate:
-        estimates = {**estimates, costs.LAST_PASS: (PROBED[0] * least, PROBED[1] * most)}
-    return total([estimates, {costs.CHECKS: (least, most)}])
-
-
-def _calibration(network: nn.Module, settings: Settings, area: float, channels: int) -> Amounts:
-    """Measure what is left of noise alone, and what happens to brightness and to spots."""
-    chosen, samples = settings.denoiser, channels * SAMPLES * SAMPLE_PX**2 / 1e6
-    mpx = chosen.even_flat_areas * samples + chosen.keep_brightness * area + min(SPOTS_MPX, area)
-    teaching = max(chosen.rounds - 1, 0) * area  # of each round but the first one
-    estimates = _passes(network, settings, mpx, mpx + teaching)
-    return total([estimates, _all(costs.CALIBRATION, area)])
-
-
-def _denoising(
-    stacks: Sequence[Stack], network: nn.Module, settings: Settings, device: torch.device
-) -> Amounts:
-    denoiser = Denoiser(network, (), settings, device)
+    job = _Job(stacks, settings)
+    denoiser = Denoiser(job.network, (), settings, device)
     tile = tile_size(device, denoiser.halo_px, MEMORY_CHANNELS)
-    mpx = sum(tiled_mpx(stack, denoiser, tile) for stack in stacks)
-    near = 2 * most_neighbours(settings) * any(map(sequence_axis, stacks))
-    return {**_passes(network, settings, mpx, mpx), costs.NEIGHBOURS: (0.0, near * mpx)}
+    mpx, whole = (sum(tiled_mpx(s, denoiser, tile) for s in stacks), sum(s.mpx for s in stacks))
+    near = 2 * most_neighbours(settings) * job.is_sequence * mpx
+    return {
+        Stage.PATCHES: {costs.SEARCH_IN_CT if job.is_ct else costs.SEARCH: (whole, whole)},
+        Stage.NOISE_MODEL: job.noise(),
+        Stage.FIRST_ESTIMATE: job.first_estimate(),
+        Stage.ROUNDS: job.rounds(),
+        Stage.DENOISE: total([job.passes(mpx, mpx), {costs.NEIGHBOURS: (0.0, near)}]),
+    }
+
+
+class _Job:
+    """Stacks and settings, and how many megapixels each part of a training works on.
+
+    `area` are the regions that are learned from, `judged` the crops of them that rounds are judged
+    on, `crops` what a step learns from.
+    """
+
+    def __init__(self, stacks: Sequence[Stack], settings: Settings) -> None:
+        self.settings, self.chosen, self.is_ct = settings, settings.denoiser, is_ct(stacks)
+        self.network = build_network(self.chosen)
+        self.is_sequence = any(map(sequence_axis, stacks))
+        self.channels = max(stack.channel_of(stack.frame_count - 1) + 1 for stack in stacks)
+        shape = [min(side, LARGEST_PX) for side in stacks[0].frame_shape]
+        whole, each = sum(stack.mpx for stack in stacks), math.prod(shape) / 1e6
+        self.regions = math.ceil(min(whole, self.chosen.area_mpx) / each)
+        self.area = self.regions * each
+        parts = parts_of(*shape)
+        count = min(JUDGED_CROPS, self.regions * len(parts))
+        self.judged = count * parts[0].height * parts[0].width / 1e6
+        self.measured = self.channels * measured_mpx(self.regions * [math.prod(shape)])
+        self.copies = self.area * copies_for(round(1e6 * self.area))
+        self.crops = self.chosen.batch * self.chosen.crop_px**2 / 1e6
+
+    def passes(self, least: float, most: float, *, sure: bool = False) -> Amounts:
+        """Denoise; without the last pass where it does not pay, unless that is `sure`."""
+        ways = (4, 8) if self.chosen.every_orientation else (1, 1)
+        together = self.chosen.collaborate
+        return {
+            of_network(costs.PASS, self.network): (ways[0] * least, ways[1] * most),
+            costs.LAST_PASS: (sure * together * least, together * most),
+        }
+
+    def noise(self) -> Amounts:
+        """Measure the noise and let the generator learn it."""
+        chosen, kind = self.settings.noise_model, costs.NOISE_IN_CT if self.is_ct else costs.NOISE
+        steps = self.channels * chosen.steps * game_mpx(chosen)
+        measured = {kind: (self.measured, self.measured)}
+        if self.settings.is_published:
+            game = of_network(costs.GAME, first_network(self.settings))
+            return {costs.NOISE: (self.measured, self.measured), game: (steps, steps)}
+        looks = (
+            self.channels * (1 + bool(chosen.steps)),
+            self.channels * (3 + chosen.steps / STEPS_TO_A_LOOK),
+        )
+        return measured | {costs.GAME: (0.0, steps), costs.MATCH: looks}
+
+    def first_estimate(self) -> Amounts:
+        """Estimate all regions once; in CT a network may be trained for that alone."""
+        if self.settings.is_published or not self.chosen.rounds:
+            return {}
+        own = settings_of(self.settings).denoiser
+        compact, learns = (
+            build_network(own),
+            self.is_ct or self.chosen.first_estimate == "noisier2noise",
+        )
+        asked = self.is_sequence and self.chosen.neighbours == AUTOMATIC
+        choosing = (MOST + 1) * PROBED[1] * asked * self.judged
+        work = {
+            of_network(costs.STEP, compact): (0.0, learns * own.steps * self.crops),
+            of_network(costs.PASS, compact): (0.0, learns * DRAWS * self.area),
+            costs.PAIRS: (0.0, learns * self.copies),
+            costs.NEIGHBOURS: (0.0, 2 * MOST * choosing),
+            costs.LAST_PASS: (0.0, choosing),
+        }
+        return total([work, self.passes(0.0, self.area)])
+
+    def rounds(self) -> Amounts:
+        """Learn, judge, and measure what is left of noise, brightness and spots."""
+        if self.settings.is_published:
+            steps = [self.chosen.steps] * self.chosen.rounds
+            kind, sure, copies = costs.PUBLISHED_STEP, len(steps), 0.0
+        else:
+            steps = list(plan_of(self.chosen, recorded=False))
+            kind, sure, copies = costs.STEP, min(len(steps), 1), self.copies
+        begins = takes_estimate(self.network)  # then it is judged before it was trained, too
+        judged = ((begins + sure) * self.judged, (begins + len(steps)) * self.judged)
+        flat = self.chosen.even_flat_areas * self.channels * SAMPLES * SAMPLE_PX**2 / 1e6
+        last = flat + self.chosen.keep_brightness * self.area + min(SPOTS_MPX, self.area)
+        work = {
+            of_network(kind, self.network): (
+                sum(steps[:sure]) * self.crops,
+                sum(steps) * self.crops,
+            ),
+            costs.PAIRS: (sure * copies, len(steps) * copies),
+            costs.CHECKS: judged,
+            costs.CALIBRATION: (self.area, self.area),
+        }
+        judging = self.passes(PROBED[0] * judged[0], PROBED[1] * judged[1], sure=True)
+        return total([work, judging, self.passes(last, last + max(len(steps) - 1, 0) * self.area)])

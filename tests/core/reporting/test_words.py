@@ -14,6 +14,7 @@ from training_core import pipeline
 from training_core.noise.match import NoiseMatch
 from training_core.reporting.words import origin, tell_card
 from training_core.run import Note, Run
+from training_core.settings import preset
 from training_core.wording import harm
 
 MATCH = NoiseMatch(1.01, 0.02, 0.03, 0.04)
@@ -154,6 +155,15 @@ def test_training_that_made_nothing_better_is_said():
     told = facts(chosen_round=0)["Round"]
     assert told.value == "none of 2"
     assert told.meaning.startswith("Training made nothing clearly better")
+
+
+def test_where_nothing_was_trained_that_is_said():
+    alone = [{"round": 0, "error": 0.1, "range": 0.01, "warnings": []}]
+    settings = preset("instant").to_dict()
+    told = facts(chosen_round=0, rounds=alone, settings=settings)["Round"]
+    assert told.value == "no training"
+    assert "preset instant" in told.meaning
+    assert told.details[1:] == ("Round 0: 10.0 % ± 1.0",)
 
 
 def test_a_chosen_round_with_a_warning_is_not_good():
