@@ -51,7 +51,7 @@ def without_structure(frames: Sequence[Image], covariance: Values) -> Values | N
     windows = _windows(frames)
     if windows is None:
         return None
-    calm = _calm(windows)
+    calm = _calm(windows) / _calm_white()
     across, down = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
     distance = np.hypot(across, down)
     terms = np.stack([np.ones_like(across), *(2 * np.cos(2 * np.pi * f) for f in (across, down))])
@@ -106,16 +106,11 @@ def _fit(terms: Values, power: Values, where: Mask) -> Values:
 
 
 def _calm(windows: _Windows) -> Values:
-    """Estimate the power of the noise at each frequency from the windows that are calmest there.
+    """Give at each frequency, (32, 32) as of `fft2`, the power that few windows are below.
 
     As speech is cleaned by the minimum statistics of its spectrum (Martin, IEEE TSAP 9, 2001).
-    Each window counts by its own finest detail; (32, 32) as of `fft2`, 1 for white noise.
+    Each window counts by its own finest detail.
     """
-    return _least(windows) / _calm_white()
-
-
-def _least(windows: _Windows) -> Values:
-    """Give at each frequency the power that few windows are below, by their finest detail."""
     smooth = uniform_filter(windows.power, (0, 3, 3), mode="wrap")
     ratios = (smooth / windows.fine[:, None, None]).astype(np.float32)
     return np.asarray(np.quantile(ratios, CALM, axis=0), np.float64)
@@ -124,7 +119,7 @@ def _least(windows: _Windows) -> Values:
 @cache
 def _calm_white() -> Values:
     white = np.random.default_rng(0).standard_normal((512, 512), np.float32)
-    return _least(_Windows.of([white], STRIDE_PX))
+    return _calm(_Windows.of([white], STRIDE_PX))
 
 
 class _Windows(NamedTuple):

@@ -193,9 +193,16 @@ def _coverage(locations: NDArray[np.int32], size: int, stack: Stack) -> float:
 def _verdict(
     stack: Stack, settings: PatchSettings, count: int, target: int, seen: NDArray[np.int64]
 ) -> Verdict:
-    impossible = _impossible(stack, settings, int(seen.sum()))
-    if impossible:
-        return Verdict("red", impossible)
+    height, width = stack.frame_shape
+    if not fitting_size(stack.frame_shape, settings.patch_size_px):
+        few = f"The frames are {width} × {height} px; smooth patches need at least 16 × 16 px."
+        return Verdict("red", few)
+    if not seen.any():
+        return Verdict(
+            "red",
+            "Every part of the stack holds saturated, zero or constant pixels. Use images that "
+            "were not clipped or masked, or choose a smaller patch.",
+        )
     found = f"Found {_spaced(count)} smooth patches"
     if count >= target:
         return Verdict("green", f"{found}: as many as it takes.")
@@ -204,19 +211,6 @@ def _verdict(
         return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {remedy}")
     level: Literal["amber", "red"] = "amber" if count >= NEEDED // 3 else "red"
     return Verdict(level, f"{found}; at least {NEEDED} are needed. {remedy}")
-
-
-def _impossible(stack: Stack, settings: PatchSettings, usable: int) -> str:
-    """Say why no window could be searched at all; empty if some could."""
-    height, width = stack.frame_shape
-    if not fitting_size(stack.frame_shape, settings.patch_size_px):
-        return f"The frames are {width} × {height} px; smooth patches need at least 16 × 16 px."
-    if not usable:
-        return (
-            "Every part of the stack holds saturated, zero or constant pixels. Use images that "
-            "were not clipped or masked, or choose a smaller patch."
-        )
-    return ""
 
 
 def _remedy(settings: PatchSettings, target: int, seen: NDArray[np.int64]) -> str:

@@ -43,7 +43,9 @@ def find_warnings(
     if corrected:
         for channel in dict.fromkeys(image.channel for image in images):
             _correct([image for image in images if image.channel is channel], channel)
-    return (*_score(error), *_power(images, error), *_shifts(images), *_slope(images))
+    worse = f"by the blind score it is worse than the noisy image ({100 * error:.0f} % left)"
+    told = (worse,) if error > NOTHING_GAINED else ()
+    return (*told, *_power(images, error), *_shifts(images), *_slope(images))
 
 
 @dataclass(eq=False)
@@ -87,19 +89,13 @@ def _correct(images: Sequence[_Image], channel: Channel) -> None:
     for image in images:
         moved = curve(image.made) - image.made
         image.made, image.left = image.made + moved, image.left - moved
-    if not channel.noise.of_few_photons:
-        for image in images:
+        if not channel.noise.of_few_photons:
             image.to_stack()
-        return
-    curve = shift_by_brightness([i.level for i in images], [i.change for i in images])
-    for image in images:
-        moved = curve(image.level) - image.level
-        image.level, image.change = image.level + moved, image.change - moved
-
-
-def _score(error: float) -> Iterator[str]:
-    if error > NOTHING_GAINED:
-        yield f"by the blind score it is worse than the noisy image ({100 * error:.0f} % left)"
+    if channel.noise.of_few_photons:
+        curve = shift_by_brightness([i.level for i in images], [i.change for i in images])
+        for image in images:
+            moved = curve(image.level) - image.level
+            image.level, image.change = image.level + moved, image.change - moved
 
 
 def _power(images: Sequence[_Image], error: float) -> Iterator[str]:
@@ -122,10 +118,8 @@ def _shifts(images: Sequence[_Image]) -> Iterator[str]:
     shifts, unsure = [], []
     black = min(0.0, *(float(np.quantile(i.level, 0.001)) for i in images))
     for image in images:
-        changes, levels = (
-            _regions(block_means(v, FINE_PX)) for v in (image.change, image.level - black)
-        )
-        for change, height in zip(changes, levels, strict=True):
+        parts = (_regions(block_means(v, FINE_PX)) for v in (image.change, image.level - black))
+        for change, height in zip(*parts, strict=True):
             mean = max(float(height.mean()), 1e-30)
             shifts.append(float(change.mean()) / mean)
             unsure.append(SURE * float(change.std()) / math.sqrt(change.size) / mean)
