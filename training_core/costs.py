@@ -21,37 +21,34 @@ from .draft import draft
 
 SEARCH, SEARCH_IN_CT, NOISE, NOISE_IN_CT = "search", "search in CT", "noise", "noise in CT"
 GAME, MATCH = "game", "match"  # the latter is a look at whether made noise matches
-PAIRS, CHECKS, CALIBRATION = "pairs", "checks", "calibration"
-NEIGHBOURS, LAST_PASS = "neighbours", "last pass"
+PAIRS, NEIGHBOURS, LAST_PASS = "pairs", "neighbours", "last pass"
 PASS, STEP, PUBLISHED_STEP = "pass", "step", "published step"  # of a network: see `of_network`
 OWN = "own steps"  # of a stage that is measured in nothing but its own steps
 
-# Core seconds per megapixel, those of networks per megapixel and thousand weights: what the kinds
-# of work cost beside each other, and so what all cost once one is known (docs/results.md).
+# Core seconds per megapixel (of a look: each), of networks per megapixel and thousand weights: what
+# kinds of work cost beside each other, and so what all cost once one is known (docs/results.md).
 TYPICAL = {
-    SEARCH: 0.6,
-    SEARCH_IN_CT: 1.0,
-    NOISE: 14.0,
-    NOISE_IN_CT: 20.0,
-    MATCH: 0.5,
-    CALIBRATION: 2.0,
+    SEARCH: 0.3,
+    SEARCH_IN_CT: 0.6,
+    NOISE: 4.5,
+    NOISE_IN_CT: 15.0,
+    MATCH: 0.7,
+    GAME: 2.3,
+    PAIRS: 1.5,
     NEIGHBOURS: 2.0,
-    PAIRS: 0.6,
-    CHECKS: 3.0,
-    LAST_PASS: 20.0,
-    GAME: 1.0,
-    "game DnCNN": 0.06,
-    "game UNet": 0.01,
-    "step PretrainedDenoiser": 0.03,
-    "step CompactDenoiser": 0.03,
-    "step DnCNN": 0.05,
-    "step UNet": 0.003,
-    "published step DnCNN": 0.07,
-    "published step UNet": 0.004,
-    "pass PretrainedDenoiser": 0.02,
-    "pass CompactDenoiser": 0.02,
-    "pass DnCNN": 0.015,
-    "pass UNet": 0.0007,
+    LAST_PASS: 9.1,
+    "game DnCNN": 0.058,
+    "game UNet": 0.031,
+    "pass PretrainedDenoiser": 0.0079,
+    "pass CompactDenoiser": 0.03,
+    "pass DnCNN": 0.0135,
+    "pass UNet": 0.0052,
+    "step PretrainedDenoiser": 0.012,
+    "step CompactDenoiser": 0.016,
+    "step DnCNN": 0.048,
+    "step UNet": 0.0154,
+    "published step DnCNN": 0.061,
+    "published step UNet": 0.02,
 }
 DOUBT = 1.5  # times more or less: what is only told by the cost of other work
 PRIOR_SECONDS = 1.0  # of measuring, until when what was known before counts as much

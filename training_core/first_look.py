@@ -14,10 +14,10 @@ import torch
 from training_core.compute.device import choose_device
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise
-from training_core.io.tiff_writer import program
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.model import CORRELATED, GaussianNoise
 from training_core.quality.noise_level import NoiseLevel
+from training_core.resources import program
 from training_core.stack import Image
 from training_core.training.dncnn_b import (
     SETTINGS,

@@ -13,7 +13,7 @@ from training_core.training.material import check_repeats
 from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
 from .compute.device import choose_device, describe_device, reproducible
 from .compute.memory import give_memory_back
-from .costs import CALIBRATION, SEARCH, SEARCH_IN_CT, Costs, Span, total
+from .costs import SEARCH, SEARCH_IN_CT, Costs, Span, total
 from .denoise.denoiser import Denoiser
 from .denoise.tiled import denoise
 from .noise.local_strength import WHY as NOISE_TURNS
@@ -144,8 +144,6 @@ def train_robustly(
     preview = Preview(material, frames[0])
     trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
     denoiser = calibrated(trained.denoiser, trained.noisy, material, task)
-    spots = faint_spots_left(denoiser, trained.noisy, material, task)
-    run.did(CALIBRATION, sum(region.image.numel() for region in noisy) / 1e6)
     learned = Learned(denoiser, trained.history, method.estimator, wanted.channels)
     return learned, TrainingReport(
         trained.results,
@@ -155,5 +153,5 @@ def train_robustly(
         first_estimate=method,
         noise_again=trained.noise_again,
         last_pass=trained.share,
-        faint_spots=spots,
+        faint_spots=faint_spots_left(denoiser, trained.noisy, material, task),
     )

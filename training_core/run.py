@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from .costs import OWN, Amounts, Costs, Span, total
 from .errors import printable
+
+if TYPE_CHECKING:  # so that `g2g --version` does without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 TICK_SECONDS = 0.1
 PREVIEW_SECONDS = 1.0
@@ -197,6 +199,10 @@ class Run:
         """Say that an amount of work was done since the last time (see `costs`)."""
         self._times.did(kind, amount)
 
+    def expect(self, kind: str, amount: float) -> None:
+        """Say how much of a kind of work the current stage will do in any case from now on."""
+        self._times.expect(kind, amount)
+
     def progress(
         self, stage: Stage, done: int, total: int, losses: Mapping[str, float] | None = None
     ) -> None:
@@ -249,6 +255,12 @@ class _Timetable:
         if kind in work:
             least, most = work[kind]
             work[kind] = (max(least - amount, 0.0), max(most - amount, 0.0))
+
+    def expect(self, kind: str, amount: float) -> None:
+        work = self._left.get(self._now, {}) if self._now else {}
+        if kind in work:
+            least, most = work[kind]
+            work[kind] = (max(least, amount), max(most, amount))
 
     def progress(self, stage: Stage, done: int) -> Span | None:
         if OWN in self._left.get(stage, {}) and done > self._told:

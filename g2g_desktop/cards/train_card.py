@@ -31,7 +31,7 @@ _PRESETS = {
         "Measures the noise and uses the bundled network. Seconds, for a look and for large "
         "stacks.",
     ),
-    "quick": ("Quick", "A good result in the shortest time. Right for a first look."),
+    "quick": ("Quick", "A little training, for a good result in a short time."),
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
     "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }

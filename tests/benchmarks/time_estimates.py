@@ -32,6 +32,8 @@ def main() -> None:
     for name in names:
         kept = _job(path, name, kept)
     for kind, (amount, seconds) in next(iter(kept.values())).items():
+        if not amount:
+            continue
         usual = typical(kind)
         each = seconds / amount
         say(f"{kind:32s} {seconds:8.2f} s of {amount:8.3f} Mpx: {each:8.3f}, table {usual}")

@@ -96,7 +96,7 @@ def all_of(**amounts):
 
 def test_time_left_adds_the_stages_to_come(clock, watched):
     run, events = watched
-    known(run, game=1.0, pairs=2.0, checks=4.0)
+    known(run, game=1.0, pairs=2.0, last=4.0)
     run.plan("here", {Stage.NOISE_MODEL: all_of(game=10.0), Stage.ROUNDS: all_of(pairs=25.0)})
     run.start(Stage.NOISE_MODEL, 100)
     run.progress(Stage.NOISE_MODEL, 0, 100)
@@ -135,8 +135,8 @@ def test_a_slow_first_step_does_not_frighten(clock, watched):
 
 def test_what_may_be_left_out_is_a_range_until_it_is(clock, watched):
     run, events = watched
-    known(run, pairs=1.0, checks=1.0)
-    plan = {Stage.ROUNDS: {"pairs": (10.0, 50.0)}, Stage.DENOISE: all_of(checks=5.0)}
+    known(run, pairs=1.0, last=1.0)
+    plan = {Stage.ROUNDS: {"pairs": (10.0, 50.0)}, Stage.DENOISE: all_of(last=5.0)}
     run.plan("here", plan)
     run.start(Stage.ROUNDS, 50)
     run.progress(Stage.ROUNDS, 0, 50)
@@ -145,6 +145,9 @@ def test_what_may_be_left_out_is_a_range_until_it_is(clock, watched):
     run.did("pairs", 20.0)
     run.progress(Stage.ROUNDS, 20, 50)
     assert last_span(events) == pytest.approx((5.0, 35.0))
+    run.expect("pairs", 25.0)
+    run.progress(Stage.ROUNDS, 20, 50)
+    assert last_span(events) == pytest.approx((30.0, 35.0))
     run.finish(Stage.ROUNDS)
     run.start(Stage.DENOISE, 1)
     run.progress(Stage.DENOISE, 0, 1)
@@ -163,13 +166,13 @@ def test_a_stage_begun_again_goes_on_where_it_was(clock, watched):
 
 def test_what_was_done_before_an_interruption_takes_no_time(clock, watched):
     run, events = watched
-    known(run, game=1.0, pairs=1.0, checks=1.0)
+    known(run, game=1.0, pairs=1.0, last=1.0)
     run.plan(
         "here",
         {
             Stage.NOISE_MODEL: all_of(game=10.0),
             Stage.ROUNDS: all_of(pairs=50.0),
-            Stage.DENOISE: all_of(checks=5.0),
+            Stage.DENOISE: all_of(last=5.0),
         },
     )
     run.start(Stage.ROUNDS, 100, done=60)

@@ -85,7 +85,7 @@ def _window_statistics(frame: Image, most: int) -> tuple[Values, ...]:
         np.square(mixed).mean(axis=(1, 2)) / 4,
         np.square(blocks.mean(axis=(2, 4))).mean(axis=(1, 2)),
         np.square(left).sum(axis=(1, 2)) / (size * size - 6),
-        (left**3).sum(axis=(1, 2)) / _third_left(size),
+        (left * left * left).sum(axis=(1, 2)) / _third_left(size),  # a power takes 20 times as long
     )
 
 

@@ -217,11 +217,6 @@ class RiskEstimator:
             self.trials.append(Trial(crop, sigma, probe, guess, exposures, photons, tails, counted))
         self.powers = {channel: self._power(channel) for channel in channels}
 
-    @property
-    def mpx(self) -> float:
-        """How many megapixels are judged on."""
-        return sum(trial.noisy.image.numel() for trial in self.trials) / 1e6
-
     def _power(self, channel: Channel) -> float:
         """Give the mean variance of the noise; channels may differ in unit."""
         mine = [t.variance.flatten() for t in self.trials if t.noisy.channel is channel]

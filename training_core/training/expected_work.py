@@ -29,6 +29,7 @@ from .calibrate import SAMPLE_PX, SAMPLES
 from .channels import measured_mpx
 from .noisier2noise import DRAWS, settings_of
 from .pairs import copies_for
+from .round import crops_mpx
 from .rounds import plan_of
 
 PROBED = (2, 3)  # estimates of a crop when it is judged: the latter where photons are few
@@ -78,7 +79,7 @@ class _Job:
         self.judged = count * parts[0].height * parts[0].width / 1e6
         self.measured = self.channels * measured_mpx(self.regions * [math.prod(shape)])
         self.copies = self.area * copies_for(round(1e6 * self.area))
-        self.crops = self.chosen.batch * self.chosen.crop_px**2 / 1e6
+        self.crops = crops_mpx(self.chosen)
 
     def passes(self, least: float, most: float, *, sure: bool = False) -> Amounts:
         """Denoise; without the last pass where it does not pay, unless that is `sure`."""
@@ -141,8 +142,6 @@ class _Job:
                 sum(steps) * self.crops,
             ),
             costs.PAIRS: (sure * copies, len(steps) * copies),
-            costs.CHECKS: judged,
-            costs.CALIBRATION: (self.area, self.area),
         }
         judging = self.passes(PROBED[0] * judged[0], PROBED[1] * judged[1], sure=True)
         return total([work, judging, self.passes(last, last + max(len(steps) - 1, 0) * self.area)])

@@ -33,6 +33,11 @@ GOING_ON = 0.05  # of the learning rate: a pretrained network shall not forget
 Plan = Sequence[int]  # the steps of each round
 
 
+def crops_mpx(settings: DenoiserSettings) -> float:
+    """Give how many megapixels a step learns from, where regions are no smaller than crops."""
+    return settings.batch * settings.crop_px**2 / 1e6
+
+
 class RoundTraining:
     """The network that is trained in a round, and that of the denoiser, which follows it."""
 
@@ -161,6 +166,7 @@ def train_round(
     done = before + (0 if kept is None else kept["steps"])
     run.start(Stage.ROUNDS, total, f"round {number} of {len(plan)}", done=done)
     training = RoundTraining(denoiser, make_pairs(), plan[number - 1], run)
+    run.expect(training.kind, (before + plan[number - 1] - done) * crops_mpx(training.settings))
     if kept is not None:
         training.restore(kept)
     while not training.over:

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training_core.costs import CHECKS
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region, on_channels
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -220,7 +219,6 @@ class _Rounds:
     def judge(self, number: int, *, cut_short: bool = False) -> None:
         """Judge the network as it is after a round, and keep it."""
         judged = self._judged()
-        self.run.did(CHECKS, self.risk.mpx)
         self._keep(number, judged, cut_short=cut_short)
         state = {
             "network": self.rounds[-1].weights,
