@@ -42,7 +42,8 @@ def residuals(patches: Pixels) -> Values:
     """Take from each patch its second-order polynomial, (count, size, size) float64."""
     count, size = patches.shape[:2]
     flat, basis = patches.reshape(count, size * size).astype(np.float64), trend_basis(size)
-    return (flat - (flat @ basis) @ basis.T).reshape(patches.shape)
+    flat -= (flat @ basis) @ basis.T
+    return flat.reshape(patches.shape)
 
 
 def autocovariance(patches: Image, *, trendless: bool = False) -> Values:
