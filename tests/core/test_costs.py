@@ -12,6 +12,7 @@ import torch
 
 from tests.support.made_up import stack
 from training_core import costs as module
+from training_core import run as run_module
 from training_core.costs import (
     LAST_PASS,
     NOISE,
@@ -23,6 +24,7 @@ from training_core.costs import (
     total,
     typical,
 )
+from training_core.run import Run, Stage
 from training_core.settings import preset
 from training_core.training.expected_work import expected_work
 
@@ -32,7 +34,8 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def clock(monkeypatch):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    for each in (module, run_module):
+        monkeypatch.setattr(each, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return clock
 
 
@@ -158,3 +161,62 @@ def test_every_kind_of_work_has_a_typical_cost(name, unit):
     kinds = total(expected_work([image], preset(name), CPU).values())
     assert kinds
     assert [kind for kind in kinds if not typical(kind)] == []
+
+
+def work_through(clock, run, heard, plan, cost, share):
+    """Do what lies at `share` between least and most of each stage, at other costs than typical.
+
+    Give what was told at each step and what was true, (time left, seconds).
+    """
+    began, told = clock.now, []
+    run.plan("here", plan)
+    for stage, amounts in plan.items():
+        run.start(stage, 20)
+        for step in range(20):
+            for kind, (least, most) in amounts.items():
+                amount = (least + share * (most - least)) / 20
+                clock.now += amount * cost(kind)
+                run.did(kind, amount)
+            run.progress(stage, step + 1, 20)
+            told.append((heard[-1].time_left, clock.now))
+        run.finish(stage)
+    return [(left, clock.now - at) for left, at in told], clock.now - began
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("first", "then"), [(512, 512), (512, 1500), (1500, 256)])
+@pytest.mark.parametrize("name", ["instant", "quick", "balanced"])
+def test_after_one_job_of_a_kind_no_time_is_off_by_half(clock, name, first, then, share):
+    def plan(side):
+        image = stack(np.broadcast_to(np.float32(0), (side, side)))
+        return expected_work([image], preset(name), CPU)
+
+    def cost(kind):  # of a machine unlike that of the table
+        return 3.0 * typical(kind) * (0.4 + 1.8 * (sum(kind.encode()) % 7) / 6)
+
+    heard = []
+    run = Run(heard.append)
+    with remembered(run.costs):
+        work_through(clock, run, heard, plan(first), cost, share=1.0)
+    later = Run(heard.append)
+    with remembered(later.costs):
+        later.costs.begin("here")
+        before = later.costs.span(total(plan(then).values()))
+        told, took = work_through(clock, later, heard, plan(then), cost, share)
+    for left, true in [(before, took), *told]:
+        assert left.least / 1.5 <= true + 0.2, (left, true)
+        assert true <= left.most * 1.5 + 0.2, (left, true)
+
+
+def test_a_first_job_has_a_number_once_it_has_measured_anything(clock):
+    heard = []
+    run = Run(heard.append)
+    run.plan("here", expected_work([stack(np.zeros((512, 512), np.float32))], preset("quick"), CPU))
+    run.start(Stage.PATCHES, 1)
+    run.progress(Stage.PATCHES, 1, 1)
+    assert heard[-1].time_left is None
+    run.start(Stage.NOISE_MODEL, 1)
+    clock.now += 2.0
+    run.did(NOISE, 0.26)
+    run.progress(Stage.NOISE_MODEL, 0, 1)
+    assert 5 < heard[-1].time_left.least < 95 * 2 < heard[-1].time_left.most < 1000
