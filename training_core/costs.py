@@ -30,7 +30,7 @@ OWN = "own steps"  # of a stage that is measured in nothing but its own steps
 TYPICAL = {
     SEARCH: 0.3,
     SEARCH_IN_CT: 0.6,
-    NOISE: 4.5,
+    NOISE: 3.5,
     NOISE_IN_CT: 15.0,
     MATCH: 0.7,
     GAME: 2.3,
@@ -52,7 +52,7 @@ TYPICAL = {
 }
 DOUBT = 1.5  # times more or less: what is only told by the cost of other work
 PRIOR_SECONDS = 1.0  # of measuring, until when what was known before counts as much
-SHOWN_SECONDS = 0.3  # of work, from which on a machine of which nothing was known has a speed
+SHOWN_SECONDS = 1.0  # of work, from which on a machine of which nothing was known has a speed
 KEPT = 0.5  # of what earlier jobs have measured counts beside the last one
 
 Tally = tuple[float, float]  # an amount, and the seconds it took
@@ -139,7 +139,7 @@ class Costs:
         amount, seconds = self.measured.get(self.machine, {}).get(kind, (0.0, 0.0))
         base, doubt = self._before(kind)
         if base is None:
-            return (seconds / amount, 1.0) if amount > 0 and seconds > 0 else None
+            return (seconds / amount, 1.0) if amount > 0 and seconds >= SHOWN_SECONDS else None
         prior = PRIOR_SECONDS
         cost = (prior + seconds) / (prior / base + amount)
         return cost, doubt ** (prior / (prior + seconds))

@@ -44,7 +44,7 @@ def expected_work(
     At least what is done where the measured noise is believed and training ends after its first
     round, at most what is done where each round gains and every pass is worth it.
     """
-    job = _Job(stacks, settings)
+    job = _Extent(stacks, settings)
     denoiser = Denoiser(job.network, (), settings, device)
     tile = tile_size(device, denoiser.halo_px, MEMORY_CHANNELS)
     mpx, whole = (sum(tiled_mpx(s, denoiser, tile) for s in stacks), sum(s.mpx for s in stacks))
@@ -58,7 +58,7 @@ def expected_work(
     }
 
 
-class _Job:
+class _Extent:
     """Stacks and settings, and how many megapixels each part of a training works on.
 
     `area` are the regions that are learned from, `judged` the crops of them that rounds are judged
