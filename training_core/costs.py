@@ -25,30 +25,33 @@ PAIRS, NEIGHBOURS, LAST_PASS = "pairs", "neighbours", "last pass"
 PASS, STEP, PUBLISHED_STEP = "pass", "step", "published step"  # of a network: see `of_network`
 OWN = "own steps"  # of a stage that is measured in nothing but its own steps
 
-# Core seconds per megapixel (of a look: each), of networks per megapixel and thousand weights: what
-# kinds of work cost beside each other, and so what all cost once one is known (docs/results.md).
+# Core seconds per megapixel (of a look: each): what kinds of work cost beside each other, and so
+# what all cost once one is known. Those of networks are the filter before them, and what they take
+# for each thousand weights (docs/results.md).
 TYPICAL = {
-    SEARCH: 0.3,
-    SEARCH_IN_CT: 0.6,
+    SEARCH: 0.35,
+    SEARCH_IN_CT: 1.5,
     NOISE: 3.5,
-    NOISE_IN_CT: 15.0,
+    NOISE_IN_CT: 26.0,
     MATCH: 0.7,
     GAME: 2.3,
     PAIRS: 1.5,
-    NEIGHBOURS: 2.0,
+    NEIGHBOURS: 0.6,
     LAST_PASS: 9.1,
-    "game DnCNN": 0.058,
-    "game UNet": 0.031,
-    "pass PretrainedDenoiser": 0.0079,
-    "pass CompactDenoiser": 0.03,
-    "pass DnCNN": 0.0135,
-    "pass UNet": 0.0052,
-    "step PretrainedDenoiser": 0.012,
-    "step CompactDenoiser": 0.016,
-    "step DnCNN": 0.048,
-    "step UNet": 0.0154,
-    "published step DnCNN": 0.061,
-    "published step UNet": 0.02,
+}
+NETWORKS = {
+    "game DnCNN": (0.0, 0.058),
+    "game UNet": (0.0, 0.031),
+    "pass PretrainedDenoiser": (1.5, 0.004),
+    "pass CompactDenoiser": (1.5, 0.0043),
+    "pass DnCNN": (0.0, 0.0135),
+    "pass UNet": (0.0, 0.0052),
+    "step PretrainedDenoiser": (0.0, 0.012),
+    "step CompactDenoiser": (0.0, 0.016),
+    "step DnCNN": (0.0, 0.048),
+    "step UNet": (0.0, 0.0154),
+    "published step DnCNN": (0.0, 0.061),
+    "published step UNet": (0.0, 0.02),
 }
 DOUBT = 1.5  # times more or less: what is only told by the cost of other work
 PRIOR_SECONDS = 1.0  # of measuring, until when what was known before counts as much
@@ -80,11 +83,11 @@ def of_network(work: str, network: Any) -> str:
 
 def typical(kind: str) -> float | None:
     """Give what a kind of work costs on the machine of the table; None where that is not told."""
-    if kind in TYPICAL:
-        return TYPICAL[kind]
     name, _, size = kind.rpartition(" ")
-    each = TYPICAL.get(name)
-    return None if each is None else each * float(size.removesuffix("k"))
+    if name not in NETWORKS:
+        return TYPICAL.get(kind)
+    filtered, each = NETWORKS[name]
+    return filtered + each * float(size.removesuffix("k"))
 
 
 def total(parts: Iterable[Amounts]) -> Amounts:

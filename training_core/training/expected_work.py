@@ -44,7 +44,13 @@ def expected_work(
     At least what is done where the measured noise is believed and training ends after its first
     round, at most what is done where each round gains and every pass is worth it.
     """
-    job = _Extent(stacks, settings)
+    with torch.device("meta"):  # the networks are only counted: no memory, no random numbers
+        return _work(_Extent(stacks, settings), stacks, settings, device)
+
+
+def _work(
+    job: _Extent, stacks: Sequence[Stack], settings: Settings, device: torch.device
+) -> dict[Stage, Amounts]:
     denoiser = Denoiser(job.network, (), settings, device)
     tile = tile_size(device, denoiser.halo_px, MEMORY_CHANNELS)
     mpx, whole = (sum(tiled_mpx(s, denoiser, tile) for s in stacks), sum(s.mpx for s in stacks))
