@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .frames import Pixels as Pixels
+from .frames import made_frames
 from .run import SILENT, Run
 
-Pixels = NDArray[Any]
 Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold the values
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,8 +40,9 @@ class Stack:
     Attributes
     ----------
     pixels
-        Array or memory map with one dimension per letter of `axes`, real dtype, finite values;
-        a mapped file keeps its byte order, which `frame`, `raw_frame` and `dtype` hide.
+        Array, or what stands for one (see `frames`), with one dimension per letter of `axes`, real
+        dtype, finite values; a file keeps its byte order, which `frame`, `raw_frame` and `dtype`
+        hide.
     axes
         Letters from "TZCYX" plus "I" for an unnamed dimension, ending in "YX".
     pixel_size
@@ -236,19 +238,25 @@ def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def cast_like(result: Stack, given: Stack, run: Run = SILENT) -> Stack:
     """Give a result in the data type of the stack it was made of; tell of pixels that it clips."""
-    pixels = np.empty(given.shape, given.dtype)
-    tell_clipped(result, given, run, pixels.reshape(given.frame_count, *given.frame_shape))
-    return result.with_pixels(pixels)
+    tell_clipped(result, given, run)
+
+    def frame(index: int) -> Pixels:
+        return cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[0]
+
+    return result.with_pixels(made_frames(frame, given.shape, given.dtype))
 
 
-def tell_clipped(result: Stack, given: Stack, run: Run, into: Pixels | None = None) -> None:
-    """Tell of the pixels that `cast_like` clips; `into` takes what it gives, frame by frame."""
-    clipped = 0
-    for index in range(given.frame_count):
-        frame, lost = cast(result.raw_frame(index), given.dtype, given.raw_frame(index))
-        clipped += lost
-        if into is not None:
-            into[index] = frame
+def as_float32(result: Stack) -> Stack:
+    """Give a result in float32, whatever its stack is in."""
+    if result.dtype == np.float32:
+        return result
+    return result.with_pixels(made_frames(result.raw_frame, result.shape, np.float32))
+
+
+def tell_clipped(result: Stack, given: Stack, run: Run) -> None:
+    """Tell of the pixels that `cast_like` clips."""
+    each = range(given.frame_count)
+    clipped = sum(cast(result.raw_frame(i), given.dtype, given.raw_frame(i))[1] for i in each)
     if clipped:
         run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
 
@@ -333,8 +341,12 @@ def sampled_frames(stack: Stack) -> list[int]:
     height, width = stack.frame_shape
     size = height * width
     wanted = 8 if size >= TINY_PX else -(-FEWEST_SAMPLED // size)
-    count = min(wanted, max(1, SAMPLED_PIXELS // size), stack.frame_count)
-    return [int(i) for i in np.linspace(0, stack.frame_count - 1, count).round()]
+    return spread(stack.frame_count, min(wanted, max(1, SAMPLED_PIXELS // size)))
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Give at most so many of the numbers 0 to `count` - 1, evenly spread."""
+    return [int(i) for i in np.linspace(0, count - 1, min(count, most)).round()]
 
 
 def centre(frame: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -5,13 +5,14 @@ Padding and what is not finite stay as they are; a hot pixel gets what is under 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
+from .frames import Pixels, made_frames
 from .run import SILENT, Run
-from .stack import SMALLEST_PX, Image, Mask, Pixels, Stack, float_of, is_blank
+from .stack import SMALLEST_PX, Image, Mask, Stack, float_of, is_blank
 
 FEWEST_PX = 1000  # of one value and in one piece; fewer may be chance
 SOLID_PX = 5  # side of what is all of that value somewhere
@@ -121,35 +122,36 @@ def _alone(frame: Image) -> Mask:
     return alone
 
 
-def measured(stack: Stack, run: Run = SILENT, *, repair: bool = True, tell: bool = False) -> Stack:
+def measured(
+    stack: Stack, run: Run = SILENT, *, repair: bool = True, hot: dict[int, int] | None = None
+) -> Stack:
     """Give a stack in which what lies around unmeasured pixels goes on, mirrored, in their place.
 
-    So noise and image are continuous for whatever looks at a place and its surroundings. The same
-    stack comes back where all is measured. With `repair` hot pixels count as unmeasured; how many
-    there are is told if asked for.
+    So noise and image are continuous for whatever looks at a place and its surroundings. With
+    `repair` hot pixels count as unmeasured; `hot` takes how many each frame has, once it is made.
 
     Raises
     ------
     Cancelled
         If the run was cancelled; asked before every frame.
     """
-    pixels: Pixels | None = None
-    count = 0
-    for index in range(stack.frame_count):
-        run.check()
-        filled, hot = measured_frame(stack, index, repair=repair)
-        count += hot
-        if filled is None:
-            continue
-        if pixels is None:
-            pixels = np.array(stack.pixels, dtype=stack.dtype)
-        pixels[np.unravel_index(index, stack.shape[:-2])] = filled
-    if tell and count:
+
+    def frame(index: int) -> Pixels:
+        filled, count = measured_frame(stack, index, repair=repair)
+        if hot is not None:
+            hot[index] = count
+        return stack.raw_frame(index) if filled is None else filled
+
+    return replace(stack, pixels=made_frames(frame, stack.shape, stack.dtype, run))
+
+
+def tell_hot(hot: Mapping[int, int], stack: Stack, run: Run) -> None:
+    """Say how many hot pixels were repaired in a stack, if any were."""
+    if count := sum(hot.values()):
         run.note(
             f"{count} hot pixels of {stack.name}, far brighter than noise gets and each alone, "
             "were repaired. To keep them, turn off the setting Repair hot pixels."
         )
-    return stack if pixels is None else replace(stack, pixels=pixels)
 
 
 def measured_frame(stack: Stack, index: int, *, repair: bool = True) -> tuple[Pixels | None, int]:
@@ -187,9 +189,8 @@ def _filled(frame: Pixels, mask: Mask) -> Pixels:
     return filled
 
 
-def put_back(pixels: Pixels, stack: Stack) -> None:
-    """Put what was no measurement into a result, (frames, height, width), as it was."""
-    for index, frame in enumerate(pixels):
-        mask = unmeasured(stack, index)
-        if mask is not None:
-            frame[mask] = stack.raw_frame(index)[mask]
+def put_back(frame: Pixels, stack: Stack, index: int) -> None:
+    """Put what was no measurement in frame `index` of a stack into its result, as it was."""
+    mask = unmeasured(stack, index)
+    if mask is not None:
+        frame[mask] = stack.raw_frame(index)[mask]

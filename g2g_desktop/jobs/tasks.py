@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
 from training_core.costs import remembered
 from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import cast_like, tell_clipped, tell_useless
+from training_core.stack import as_float32, cast_like, tell_clipped, tell_useless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,10 +131,7 @@ def export(
     from training_core.io.tiff_writer import write_stack
 
     check_outputs([choice.path], [noisy.source] if noisy.source else [])
-    if choice.dtype == "float32":
-        denoised = denoised.with_pixels(np.asarray(denoised.pixels, np.float32))
-    else:
-        denoised = cast_like(denoised, noisy)
+    denoised = as_float32(denoised) if choice.dtype == "float32" else cast_like(denoised, noisy)
     story = denoiser.card if choice.names else without_names(denoiser.card)
     return write_stack(
         denoised, choice.path, overwrite=choice.overwrite, description=story, run=run

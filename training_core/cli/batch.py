@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
-import numpy as np
-
 from training_core.errors import CoreError, OutputError
 from training_core.io.readers import list_inputs, open_stack
-from training_core.io.tiff_writer import SUFFIXES, check_target, write_stack
+from training_core.io.tiff_writer import SUFFIXES, check_room, check_target, room_for, write_stack
 from training_core.run import Cancelled, Run
-from training_core.stack import Stack, cast_like, check_trainable, tell_useless
+from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_useless
 
 from .answer import Result, sentence
 from .outputs import Existing, check_outputs
@@ -149,11 +147,9 @@ class Batch:
             overwrite = existing.overwrite or checkpoint.exists
             if target.parent.exists():
                 check_target(stack, target, overwrite=overwrite)  # before the long part
+                check_room(target, room_for(stack, as_float=as_float))
             denoised, made = work(stack, checkpoint)
-            if as_float:
-                denoised = denoised.with_pixels(np.asarray(denoised.pixels, np.float32))
-            else:
-                denoised = cast_like(denoised, stack, run)
+            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
             tell_useless(denoised, stack, run)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_stack(denoised, target, overwrite=overwrite, description=made, run=run)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +18,14 @@ from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, Part, St
 from training_core.compute.device import TilePieces, describe_device, tile_size
 from training_core.compute.memory import give_memory_back
 from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, Amounts, of_network
+from training_core.frames import HELD_BYTES, FrameFile
 from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import FrameLevels, is_ct
 from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import DenoiserSettings
-from training_core.stack import Image, Pixels, Stack, float_of
-from training_core.unmeasured import measured, put_back
+from training_core.stack import Image, Pixels, Stack, Values, float_of
+from training_core.unmeasured import measured, put_back, tell_hot
 
 from .channel import Channel, check_channels
 from .denoiser import Denoiser
@@ -35,27 +38,23 @@ KEPT_IN_DOUBT = 0.8
 KEPT_IN_CT = 0.2  # so that quarter dose becomes like full dose, which has half of its noise
 
 
-def finish_frame(
-    raw: Pixels,
-    layers: Image,
-    denoiser: Denoiser,
-    channel: Channel,
-    into: Pixels,
-    kept_noise: float = 0.0,
-) -> None:
-    """Write a frame whose tiles are made, with flat areas even.
+def finished_frame(
+    raw: Pixels, layers: Image, denoiser: Denoiser, channel: Channel, kept_noise: float = 0.0
+) -> Values:
+    """Give a frame whose tiles are made, with flat areas even, (height, width).
 
     Not tile by tile as they are made: to tell what is flat takes a wide halo, which is cheap here.
 
     Parameters
     ----------
-    raw, into
-        The noisy frame, of the file's dtype, and its place in the result, (height, width).
+    raw
+        The noisy frame, of the file's dtype, (height, width).
     layers
         What the denoiser's `passes` gave, (1 or 2, height, width) float32.
     kept_noise
         How much of what was removed is put back, 0 to 1.
     """
+    made_of = np.empty(raw.shape)
     for place in tiles(raw.shape, TILE_PX):
         around = place.grown(channel.flat_areas.halo_px if channel.flat_areas else 0, raw.shape)
         seen = torch.from_numpy(layers[:, *around.slices]).to(denoiser.device)
@@ -65,7 +64,8 @@ def finish_frame(
         values = channel.in_stack_units(estimate, original)
         if kept_noise:
             values += kept_noise * (original - values)
-        into[place.slices] = values
+        made_of[place.slices] = values
+    return made_of
 
 
 def kept_share(settings: DenoiserSettings, stack: Stack, channel: Channel) -> float:
@@ -78,14 +78,14 @@ def kept_share(settings: DenoiserSettings, stack: Stack, channel: Channel) -> fl
 
 
 class KeptFrames:
-    """Keeps the pixels of a growing result, each frame written once.
+    """Keeps the frames of a growing result: in the memory, or a large one in a file.
 
     Parameters
     ----------
     part
         Keeps how far the result is; its pixels lie in a file of their own.
-    frames
-        The result, (frames, height, width); filled by whoever denoises.
+    shape, dtype
+        Of the result, (frames, height, width).
     tile_px
         Side of the tiles; an interrupted job goes on with those that it had.
     layers
@@ -98,20 +98,34 @@ class KeptFrames:
     layers
         The tiles of the unfinished frame, (layers, height, width) float32.
     done
-        Tiles that are made, over all frames; `frames` has those of whole frames.
+        Tiles that are made, over all frames.
     """
 
-    def __init__(self, part: Part, frames: Pixels, tile_px: int, layers: int = 1) -> None:
-        self.part, self.frames = part, frames
-        self.layers = np.zeros((layers, *frames.shape[1:]), np.float32)
+    def __init__(
+        self,
+        part: Part,
+        shape: tuple[int, int, int],
+        dtype: np.dtype[Any],
+        tile_px: int,
+        layers: int = 1,
+    ) -> None:
+        self.part, self.shape, self.dtype = part, shape, dtype
+        self.layers = np.zeros((layers, *shape[1:]), np.float32)
+        self.frames: Pixels | FrameFile
+        if math.prod(shape) * dtype.itemsize > HELD_BYTES:
+            self.frames = FrameFile(
+                part.pixels_path if part.checkpoint.working else None, shape, dtype
+            )
+        else:
+            self.frames = np.empty(shape, dtype)
         self.done = 0
         self._checks: list[int] = []  # of the whole frames
         self._use_tiles(tile_px)
         self._load()
-        self._written = self._whole  # frames that are in the file
+        self._written = self._whole  # frames that are in the file of the part
 
     def _use_tiles(self, tile_px: int) -> None:
-        self.tile_px, self.places = tile_px, tiles(self.frames.shape[1:], tile_px)
+        self.tile_px, self.places = tile_px, tiles(self.shape[1:], tile_px)
 
     def _load(self) -> None:
         """Fill in what is kept, up to the first frame that is not what it was."""
@@ -125,19 +139,21 @@ class KeptFrames:
 
     def _take(self, state: State) -> None:
         checks, done, tile_px = state["checks"], state["done"], state["tile_px"]
-        if tile_px < 1 or len(checks) > len(self.frames):
+        if tile_px < 1 or len(checks) > self.shape[0]:
             raise ValueError("there are not as many frames")
         self._use_tiles(tile_px)
         begun = done % len(self.places) > 0
         if done // len(self.places) != len(checks) or begun != (state["layers"] is not None):
             raise ValueError("it does not say how far it is")
-        with self.part.pixels_path.open("rb") as file:
-            for frame, check in zip(self.frames, checks, strict=False):
-                frame[:] = np.fromfile(file, frame.dtype, frame.size).reshape(frame.shape)
-                if zlib.crc32(frame.data) != check:
-                    raise ValueError("its pixels have changed on the disk")
-                self._checks.append(check)
-                self.done += len(self.places)
+        kept = FrameFile(self.part.pixels_path, self.shape, self.dtype)
+        for index, check in enumerate(checks):
+            frame = kept[index]
+            if zlib.crc32(frame.data) != check:
+                raise ValueError("its pixels have changed on the disk")
+            if isinstance(self.frames, np.ndarray):
+                self.frames[index] = frame
+            self._checks.append(check)
+            self.done += len(self.places)
         if begun:
             self.layers[:] = state["layers"]
             self.done = done
@@ -156,14 +172,24 @@ class KeptFrames:
         """Keep everything that is done."""
         self.part.save(self._state(), self._write)
 
+    def finish(self, frame: Pixels) -> None:
+        """Take a frame whose last tile is made, (height, width)."""
+        made = np.ascontiguousarray(frame, self.dtype)
+        self.frames[self._whole] = made
+        self._checks.append(zlib.crc32(made.data))
+
+    def pixels(self, shape: tuple[int, ...]) -> Pixels:
+        """Give the whole result in the shape of its stack; a large one on request."""
+        if isinstance(self.frames, FrameFile):
+            return self.frames.pixels(shape)
+        return self.frames.reshape(shape)
+
     @property
     def _whole(self) -> int:
         """How many frames are in the result."""
         return self.done // len(self.places)
 
     def _state(self) -> State:
-        new = self.frames[len(self._checks) : self._whole]
-        self._checks += [zlib.crc32(frame.data) for frame in new]
         return {
             "tile_px": self.tile_px,
             "done": self.done,
@@ -172,12 +198,13 @@ class KeptFrames:
         }
 
     def _write(self, path: Path) -> None:
-        """Write the frames that are new."""
+        """Write the frames that are new; those of a large result are there already."""
         with path.open("r+b" if path.exists() else "wb") as file:
-            file.seek(self._written * self.frames[0].nbytes)
-            for frame in self.frames[self._written : self._whole]:
-                file.write(frame.data)
-            file.flush()
+            if isinstance(self.frames, np.ndarray):
+                file.seek(self._written * self.frames[0].nbytes)
+                for frame in self.frames[self._written : self._whole]:
+                    file.write(frame.data)
+                file.flush()
             os.fsync(file.fileno())
         self._written = self._whole
 
@@ -215,20 +242,17 @@ def denoise(
         If the run was cancelled; asked before every tile.
     """
     check_channels(stack, denoiser.channels)
-    repair = denoiser.settings.denoiser.repair_hot_pixels
-    original = stack
-    given = measured(stack, run, repair=repair, tell=True)
+    hot: dict[int, int] = {}
+    given = measured(stack, run, repair=denoiser.settings.denoiser.repair_hot_pixels, hot=hot)
     even = denoiser.even_noise or _levels(given, denoiser, run)
-    stack = even.evened(given, run=run) if even else given
-    tile = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
-    tile = max(denoiser.grid_px, tile // denoiser.grid_px * denoiser.grid_px)
+    stack, original = even.evened(given, run=run) if even else given, stack
     # The batch norm folded away and memory ordered by channels: both faster and exact.
     network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ready = replace(denoiser, network=network)
-    pixels = np.empty(stack.shape, float_of(given.dtype))
-    flat = pixels.reshape(stack.frame_count, *stack.frame_shape)
+    shape = (stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
-    kept = KeptFrames(checkpoint.part("denoised"), flat, tile, 2 if ready.neighbours else 1)
+    tile, layers = _tile(denoiser, tile_px), 2 if ready.neighbours else 1
+    kept = KeptFrames(checkpoint.part("denoised"), shape, float_of(given.dtype), tile, layers)
     noises = [channel.noise for channel in ready.channels]
     frames = NeighbourFrames(
         stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
@@ -246,16 +270,24 @@ def denoise(
             kept.layers[:, *place.slices] = pieces.work(place, make)
             if place is places[-1]:
                 share = kept_share(denoiser.settings.denoiser, stack, channel)
-                finish_frame(raw, kept.layers, ready, channel, flat[index], share)
+                made = finished_frame(raw, kept.layers, ready, channel, share).astype(kept.dtype)
+                made = even.restored(made, given, index) if even else made
+                put_back(made, original, index)
+                kept.finish(made)
             kept.done += 1
             if run.tick_due() or kept.done == total:
                 run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
     give_memory_back()
-    result = original.with_pixels(even.restored(pixels, given, run) if even else pixels)
-    put_back(result.pixels.reshape(flat.shape), original)
+    tell_hot(hot, original, run)
     run.finish(Stage.DENOISE)
-    return result
+    return original.with_pixels(kept.pixels(original.shape))
+
+
+def _tile(denoiser: Denoiser, tile_px: int) -> int:
+    """Give the side of the tiles, on the denoiser's grid; 0 is by the free memory."""
+    side = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
+    return max(denoiser.grid_px, side // denoiser.grid_px * denoiser.grid_px)
 
 
 def tiled_mpx(stack: Stack, denoiser: Denoiser, tile_px: int) -> float:

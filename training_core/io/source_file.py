@@ -21,7 +21,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from training_core.compute.memory import free_memory
 from training_core.errors import InputError, ShortageError
-from training_core.stack import Pixels
+from training_core.frames import Pixels, PixelsOnRequest
 
 # Readers and decoders do not agree on a base class.
 DAMAGE = (
@@ -48,7 +48,6 @@ SMALL_BYTES = 2**29  # with working copies; no danger, whatever a header says
 # Images with noise shrink to half or a tenth, a constant to a thousandth and less.
 MOST_EXPANSION = 200
 SHARE = 0.5  # of the free memory: the results of a job need room as well
-FORM = ("dtype", "shape", "ndim", "size", "nbytes")  # what is known of pixels that are not read
 
 
 def brief(error: BaseException) -> str:
@@ -187,7 +186,7 @@ def unchanged(*paths: Path) -> Iterator[None]:
         mark.check()
 
 
-class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
+class FilePixels(PixelsOnRequest):
     """Pixels that stay in their file and are read when they are asked for, part by part.
 
     It stands where an array would, and gives a part without reading it until NumPy needs values. A
@@ -205,6 +204,7 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __init__(self, mark: FileMark, layout: Pixels, offset: int) -> None:
         self.mark, self.layout, self.offset = mark, layout, offset
+        self.shape, self.dtype = layout.shape, layout.dtype
 
     @classmethod
     def of(cls, path: Path, dtype: np.dtype[Any], offset: int, shape: tuple[int, ...]) -> Pixels:
@@ -221,9 +221,6 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
     def _of(cls, path: Path, dtype: Any, offset: int, shape: Any, strides: Any) -> Pixels:
         layout = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
         return cast(Pixels, cls(FileMark.of(path), layout, offset))
-
-    def __len__(self) -> int:
-        return len(self.layout)
 
     def __getitem__(self, index: Any) -> Any:
         """Give a part that is still in the file; a single pixel as it is."""
@@ -245,30 +242,13 @@ class FilePixels(np.lib.mixins.NDArrayOperatorsMixin):
             return self._at(self.layout.reshape(*shape))
         return np.asarray(self).reshape(*shape)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
-        """Read the pixels."""
-        pixels = self._read()
-        return pixels if dtype is None else pixels.astype(dtype, copy=False)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """Calculate with the pixels."""
-        read = (np.asarray(i) if isinstance(i, FilePixels) else i for i in inputs)
-        return getattr(ufunc, method)(*read, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        """Give their form; whatever else an array can do, the pixels can once they are read."""
-        if name in FORM:
-            return getattr(self.layout, name)
-        if name.startswith("_") or not hasattr(np.ndarray, name):
-            raise AttributeError(name)
-        return getattr(np.asarray(self), name)
-
     def _at(self, part: Pixels) -> FilePixels:
         """Give the pixels of a view of the layout."""
         here, start = (a.__array_interface__["data"][0] for a in (self.layout, part))
         return FilePixels(self.mark, part, self.offset + start - here)
 
-    def _read(self) -> Pixels:
+    def read(self) -> Pixels:
+        """Read the pixels."""
         if not self.size:
             return np.empty(self.shape, self.dtype)
         reach = [(n - 1) * step for n, step in zip(self.shape, self.layout.strides, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ import tifffile
 
 from training_core.draft import draft
 from training_core.errors import InputError, OutputError
+from training_core.frames import HELD_BYTES
 from training_core.resources import program
 from training_core.run import SILENT, Run, Stage
-from training_core.stack import Pixels, PixelSize, Stack
+from training_core.stack import Pixels, PixelSize, Stack, float_of
 
 from .axes import arrange
 from .tiff_reader import read_tiff
@@ -69,6 +71,7 @@ def write_stack(
         When asked to; nothing is left behind either.
     """
     check_target(stack, path, overwrite=overwrite)
+    check_room(path, stack.pixels.nbytes)
     run.start(Stage.WRITE, 2 * stack.frame_count)
     with _whole_or_nothing(path) as temporary:
         _write(stack, temporary, _provenance(stack, description), run)
@@ -91,6 +94,23 @@ def check_target(stack: Stack, path: Path, *, overwrite: bool = False) -> None:
         raise OutputError(f"{path.name} is the noisy stack itself; choose another name.")
     if not overwrite:
         raise OutputError(f"{path} exists already; choose another name or allow overwriting.")
+
+
+def check_room(path: Path, needed: int) -> None:
+    """Raise `OutputError` where a disk has less room than so many bytes."""
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise OutputError(
+            f"{path.name} needs {needed / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; "
+            "make room or choose another disk."
+        )
+
+
+def room_for(stack: Stack, *, as_float: bool = False) -> int:
+    """Give how many bytes a stack's result takes on the disk until it is written."""
+    pixels, working = math.prod(stack.shape), float_of(stack.dtype).itemsize
+    lying = pixels * working if pixels * working > HELD_BYTES else 0
+    return lying + pixels * (4 if as_float else stack.dtype.itemsize)
 
 
 @contextmanager

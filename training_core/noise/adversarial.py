@@ -129,6 +129,7 @@ def _play(
     for step in range(told + 1, steps + 1):
         part.check(run, game.state)
         if (step - 1) % STEPS_TO_A_LOOK == 0 and matches(game.kept):
+            run.progress(Stage.NOISE_MODEL, steps, steps)
             break
         game.step()
         run.did(GAME, game_mpx(game.settings))

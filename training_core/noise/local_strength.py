@@ -10,15 +10,16 @@ frame. The same camera has the same noise at the same brightness, so there frame
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
+from training_core.frames import Pixels, made_frames
 from training_core.patches.local_strength import bounded_sigma, local_sigma, tissue, usual_sigma
 from training_core.run import SILENT, Run
-from training_core.stack import Image, Pixels, Stack, Values, float_of, sampled_frames
+from training_core.stack import Image, Stack, Values, float_of, sampled_frames, spread
 from training_core.wording import figure
 
 from .covariance import coloured, detrended
@@ -67,31 +68,18 @@ class EvenNoise:
         Cancelled
             If the run was cancelled; asked before every frame, as in `restored`.
         """
-        pixels = np.empty(stack.shape, np.float32)
-        for index, into in _each_frame(run, pixels):
-            into[:] = stack.frame(index) * self.gain((like or stack).frame(index))
-        return replace(stack, pixels=pixels)
 
-    def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
-        """Bring pixels of the evened stack back, as floating-point numbers.
+        def frame(index: int) -> Values:
+            return stack.frame(index) * self.gain((like or stack).frame(index))
 
-        A pixel that nobody changed keeps its value to the last bit.
-        """
-        pixels = np.empty(stack.shape, float_of(stack.dtype))
-        for index, into, frame in _each_frame(run, pixels, evened):
-            original = stack.frame(index)
-            gain = self.gain(original)
-            same = frame == (original * gain).astype(np.float32)
-            into[:] = np.where(same, original, frame / gain)
-        return pixels
+        return replace(stack, pixels=made_frames(frame, stack.shape, np.float32, run))
 
-
-def _each_frame(run: Run, *pixels: Pixels) -> Iterator[tuple[Any, ...]]:
-    """Give the number of each frame and the frame in all of these, of one shape."""
-    flat = [values.reshape(-1, *values.shape[-2:]) for values in pixels]
-    for index, frames in enumerate(zip(*flat, strict=True)):
-        run.check()
-        yield index, *frames
+    def restored(self, frame: Image, stack: Stack, index: int) -> Values:
+        """Bring frame `index` of the evened stack back; what nobody changed keeps its last bit."""
+        original = stack.frame(index)
+        gain = self.gain(original)
+        restored: Values = frame / gain
+        return np.where(frame == (original * gain).astype(np.float32), original, restored)
 
 
 def is_ct(stacks: Sequence[Stack]) -> bool:
@@ -137,6 +125,7 @@ def _leaning(patches: Image) -> Values:
     return leaning
 
 
+LOOKED_AT = 64  # frames
 UNLIKE = 1.4  # times weaker or stronger than the usual frame, at every brightness they share
 SIDE_PX, MOST_ACROSS = 18, 32  # windows are spread over the frame
 BRIGHTNESSES = 8
@@ -161,6 +150,8 @@ class FrameLevels:
     def of(cls, stack: Stack, run: Run = SILENT) -> Self | None:
         """Compare the frames of each channel of a stack; None where all are alike.
 
+        Of a long stack all frames are only looked at if 64 of them, spread, are not alike.
+
         Raises
         ------
         Cancelled
@@ -169,8 +160,15 @@ class FrameLevels:
         channels = np.array([stack.channel_of(index) for index in range(stack.frame_count)])
         if len(channels) < 2 * len(set(channels)) or min(stack.frame_shape) < SIDE_PX:
             return None
-        seen = []
-        for index in range(stack.frame_count):
+        some = spread(stack.frame_count, LOOKED_AT)
+        if len(some) < stack.frame_count and cls._of(stack, channels, some, run) is None:
+            return None
+        return cls._of(stack, channels, range(stack.frame_count), run)
+
+    @classmethod
+    def _of(cls, stack: Stack, channels: Pixels, numbers: Sequence[int], run: Run) -> Self | None:
+        channels, seen = channels[list(numbers)], []
+        for index in numbers:
             run.check()
             seen.append(_FrameWindows.of(stack.frame(index)))
         levels, blacks = np.ones(len(seen)), np.array([one.black for one in seen])
@@ -195,19 +193,17 @@ class FrameLevels:
 
     def evened(self, stack: Stack, run: Run = SILENT) -> Stack:
         """Give the stack in floating-point numbers with noise as strong in each frame."""
-        pixels = np.empty(stack.shape, float_of(stack.dtype))
-        for index, into in _each_frame(run, pixels):
-            into[:] = self._frame_evened(index, stack.raw_frame(index))
-        return replace(stack, pixels=pixels)
 
-    def restored(self, evened: Pixels, stack: Stack, run: Run = SILENT) -> Pixels:
-        """Bring pixels of the evened `stack` back; one that nobody changed keeps its last bit."""
-        pixels = np.empty_like(evened)
-        for index, into, frame in _each_frame(run, pixels, evened):
-            raw = stack.raw_frame(index)
-            same = frame == self._frame_evened(index, raw).astype(evened.dtype)
-            into[:] = np.where(same, raw, self.frame_restored(index, frame))
-        return pixels
+        def frame(index: int) -> Pixels:
+            return self._frame_evened(index, stack.raw_frame(index))
+
+        return replace(stack, pixels=made_frames(frame, stack.shape, float_of(stack.dtype), run))
+
+    def restored(self, frame: Image, stack: Stack, index: int) -> Pixels:
+        """Bring frame `index` of the evened stack back; what nobody changed keeps its last bit."""
+        raw = stack.raw_frame(index)
+        same = frame == self._frame_evened(index, raw).astype(frame.dtype)
+        return np.where(same, raw, self.frame_restored(index, frame))
 
     def _frame_evened(self, index: int, values: Pixels) -> Pixels:
         level, black, usual = self.levels[index], self.blacks[index], self.usual[index]

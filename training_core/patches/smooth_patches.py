@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from training_core.errors import TooFewPatchesError
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import PatchSettings
-from training_core.stack import Image, Stack, float_of
+from training_core.stack import Image, Stack, float_of, spread
 
 from .flatness import NoiseFloor
 from .window_moments import Map
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 NEEDED = 60  # patches of 32 px, which give the std of the noise within about 1 %
 RECOMMENDED = 10_000  # the authors' advice for the published rule
-SAMPLED_FRAMES = 16
+SAMPLED_FRAMES = 16  # for what noise alone scores
+SEARCHED_FRAMES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def find_smooth_patches(
 ) -> SmoothPatches:
     """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
 
+    The automatic choice looks at no more than 64 frames, spread over the stack.
     Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
     is kept in `part` and gone on with.
 
@@ -95,7 +97,8 @@ def find_smooth_patches(
         If the run was cancelled; it is asked once per frame.
     """
     settings = settings or PatchSettings()
-    frames = stack.frame_count
+    searched = searched_frames(stack, settings)
+    frames = len(searched)
     kept = part.load() if part else None
     found = kept or {"frames": 0, "table": np.empty((0, 5)), "seen": np.zeros(102, np.int64)}
     run.start(Stage.PATCHES, frames, done=found["frames"])
@@ -106,19 +109,25 @@ def find_smooth_patches(
     def state(done: int) -> State:
         return {"frames": done, "table": np.concatenate(tables), "seen": seen}
 
-    for index in range(found["frames"], frames):
-        run.check() if part is None else part.check(run, partial(state, index))
+    for done, index in enumerate(searched[found["frames"] :], found["frames"]):
+        run.check() if part is None else part.check(run, partial(state, done))
         windows = score_windows(stack.frame(index), settings, unit=stack.value_unit)
         chosen = windows.select(settings.strictness, floor, per_bin)
         tables.append(_table(index, windows, chosen, settings.strictness is None))
         seen += _histogram(windows)
-        if run.tick_due() or index == frames - 1:
-            run.progress(Stage.PATCHES, index + 1, frames)
+        if run.tick_due() or done == frames - 1:
+            run.progress(Stage.PATCHES, done + 1, frames)
     if part is not None:
         part.save(state(frames))
     table = _limited(np.concatenate(tables), floor, settings.most)
     run.finish(Stage.PATCHES)
     return _report(stack, settings, table, seen)
+
+
+def searched_frames(stack: Stack, settings: PatchSettings) -> list[int]:
+    """Give the frames that patches are looked for in: all, or of long stacks some, spread."""
+    most = stack.frame_count if settings.strictness is not None else SEARCHED_FRAMES
+    return spread(stack.frame_count, most)
 
 
 def _noise_floor(stack: Stack, settings: PatchSettings, run: Run) -> NoiseFloor | None:
@@ -175,19 +184,19 @@ def _report(
         settings.stride_px,
         settings.strictness,
         target,
-        _coverage(locations, size, stack),
+        _coverage(locations, size, stack, len(searched_frames(stack, settings))),
         _verdict(stack, settings, len(table), target, seen),
     )
 
 
-def _coverage(locations: NDArray[np.int32], size: int, stack: Stack) -> float:
+def _coverage(locations: NDArray[np.int32], size: int, stack: Stack, searched: int) -> float:
     covered = 0
     for index in np.unique(locations[:, 0]):
         inside = np.zeros(stack.frame_shape, bool)
         for _, top, left in locations[locations[:, 0] == index]:
             inside[top : top + size, left : left + size] = True
         covered += int(np.count_nonzero(inside))
-    return covered / (math.prod(stack.frame_shape) * stack.frame_count)
+    return covered / (math.prod(stack.frame_shape) * searched)
 
 
 def _verdict(
@@ -204,6 +213,9 @@ def _verdict(
             "were not clipped or masked, or choose a smaller patch.",
         )
     found = f"Found {_spaced(count)} smooth patches"
+    searched = len(searched_frames(stack, settings))
+    if searched < stack.frame_count:
+        found += f" in {searched} of the {_spaced(stack.frame_count)} frames"
     if count >= target:
         return Verdict("green", f"{found}: as many as it takes.")
     remedy = _remedy(settings, target, seen)

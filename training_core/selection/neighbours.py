@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -65,8 +64,9 @@ def with_neighbours(
         return Averaging(noisy)
     told: dict[str, Any] = {"axis": next(s.axis for s in frames if s.count)}
     if denoiser.settings.denoiser.neighbours == AUTOMATIC:
-        scores = partial(_scores, denoiser, frames, regions, noisy, run)
-        state = checkpoint.stage("neighbours", scores)
+        state = checkpoint.stage(
+            "neighbours", lambda: _scores(denoiser, frames, regions, noisy, run)
+        )
         count, why = _chosen(state, told["axis"])
         run.note(why)
         errors = [float(parts.mean()) for parts in state["parts"]]

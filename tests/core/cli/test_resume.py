@@ -20,13 +20,15 @@ from training_core.errors import CheckpointError, InputError, OutputError
 from training_core.networks import build as network_choice
 from training_core.networks.published import Critic, DnCNN
 from training_core.noise.adversarial import NoiseGame
+from training_core.noise.match import NoiseMatch
 from training_core.paper import gan as paper_gan
 from training_core.paper.gan import AdversarialGame
 from training_core.patches import smooth_patches
 from training_core.pipeline import denoise_stack
 from training_core.run import Cancelled, Note, Run, Stage, StageStarted
+from training_core.selection.sure import Risk
 from training_core.settings import PatchSettings, preset
-from training_core.training import first_estimate, rounds
+from training_core.training import first_estimate
 from training_core.training import pairs as noisy_pairs
 from training_core.training.round import RoundTraining
 
@@ -66,7 +68,7 @@ class Interrupted(Run):
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out what takes time: many copies, wide networks, the clock.
 
-    And let all rounds be taken, so that there is something to interrupt.
+    And let the game be played and all rounds be taken, so that there is something to interrupt.
     """
     wide = paper_gan.paper_network
 
@@ -78,7 +80,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paper_gan, "paper_network", paper_network)
     monkeypatch.setattr(paper_gan, "Critic", lambda: Critic(16))
     monkeypatch.setattr(network_choice, "paper_network", paper_network)
-    monkeypatch.setattr(rounds, "GAIN_DB", -99.0)
+    monkeypatch.setattr(Risk, "gain_over", lambda *_: (99.0, 0.0))
+    monkeypatch.setattr(NoiseMatch, "good", False)
 
 
 @pytest.fixture

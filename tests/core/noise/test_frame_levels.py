@@ -75,7 +75,8 @@ def test_what_nobody_changed_comes_back_to_the_last_bit():
     found = FrameLevels.of(stack)
     evened = found.evened(stack)
     assert FrameLevels.of(evened) is None
-    assert np.array_equal(found.restored(evened.pixels, stack), stack.pixels)
-    brighter = evened.pixels + np.float32(1.0)
-    change = found.restored(brighter, stack) - stack.pixels
+    for index in range(3):
+        assert np.array_equal(found.restored(evened.frame(index), stack, index), stack.frame(index))
+    brighter = [found.restored(evened.frame(i) + np.float32(1.0), stack, i) for i in range(3)]
+    change = np.stack(brighter) - stack.pixels
     assert change.mean(axis=(1, 2)) == pytest.approx(found.levels, rel=1e-3)

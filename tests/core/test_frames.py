@@ -1,0 +1,200 @@
+"""Frames that are made on request stand where an array would, and the memory stays flat."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.made_up import block, denoiser, noise_model, stack
+from training_core import frames
+from training_core.compute.checkpoint import Checkpoint
+from training_core.denoise import tiled
+from training_core.denoise.tiled import denoise
+from training_core.errors import ShortageError
+from training_core.frames import FrameFile, MadeFrames, made_frames
+from training_core.run import Cancelled, Run
+from training_core.stack import Stack, as_float32, cast_like
+from training_core.unmeasured import measured
+
+SHAPE = (2, 3, 4, 5)
+
+
+def numbered() -> np.ndarray:
+    return np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every stack be too large for the memory."""
+    monkeypatch.setattr(frames, "HELD_BYTES", 0)
+    monkeypatch.setattr(tiled, "HELD_BYTES", 0)
+
+
+def on_request() -> MadeFrames:
+    flat = numbered().reshape(-1, 4, 5)
+    return MadeFrames(lambda index: flat[index], np.arange(6).reshape(2, 3), (4, 5), np.float32)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        0,
+        (1, 2),
+        (1, -1),
+        (1, 2, 3),
+        (1, 2, 3, 4),
+        (slice(None), 1),
+        (slice(None), slice(0, 3, 2)),
+        (slice(None), [0, 2]),
+        (0, 1, slice(1, 3), slice(None, 2)),
+        (slice(None), 0, slice(1, 3)),
+        (..., 2),
+        (1, None, 0),
+    ],
+)
+def test_parts_are_those_of_an_array(index: object) -> None:
+    given, made = numbered(), on_request()
+    assert np.array_equal(np.asarray(made[index]), given[index])
+
+
+def test_the_whole_is_an_array_in_all_it_can_do() -> None:
+    given, made = numbered(), on_request()
+    assert (made.shape, made.dtype, made.ndim, made.size) == (SHAPE, np.float32, 4, given.size)
+    assert (made.nbytes, len(made)) == (given.nbytes, 2)
+    assert np.array_equal(np.asarray(made), given)
+    assert np.array_equal(made + 1, given + 1)
+    assert made.mean() == given.mean()
+    assert np.array_equal(made.reshape(6, 4, 5), given.reshape(6, 4, 5))
+    assert isinstance(made.reshape(6, 4, 5), MadeFrames)
+    assert np.array_equal(made.reshape(-1), given.ravel())
+
+
+def test_only_what_is_asked_for_is_made_and_the_last_is_remembered(large: None) -> None:
+    asked: list[int] = []
+
+    def make(index: int) -> np.ndarray:
+        asked.append(index)
+        return np.full((4, 5), index)
+
+    made = made_frames(make, (9, 4, 5), np.uint8)
+    assert asked == []
+    assert made[3].dtype == np.uint8
+    assert (made[3].max(), made[4].max(), made[3].max()) == (3, 4, 3)
+    assert asked == [3, 4]
+
+
+def test_a_small_stack_is_an_array_and_cancelling_ends_its_making() -> None:
+    made = made_frames(lambda index: np.full((4, 5), index), (2, 4, 5), np.float32)
+    assert isinstance(made, np.ndarray)
+    run = Run()
+    run.cancel()
+    with pytest.raises(Cancelled):
+        made_frames(lambda _: np.zeros((4, 5)), (2, 4, 5), np.float32, run)
+
+
+def test_a_file_of_frames_gives_them_back_and_goes_with_its_owner() -> None:
+    file = FrameFile(None, (3, 4, 5), np.dtype(np.float32))
+    given = numbered().reshape(6, 4, 5)[:3]
+    for index, frame in enumerate(given):
+        file[index] = frame
+    path, pixels = file.path, file.pixels((3, 4, 5))
+    del file
+    assert np.array_equal(np.asarray(pixels), given)
+    assert path.exists()
+    del pixels
+    assert not path.parent.exists()
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    file = FrameFile(tmp_path / "a file" / "frames", (1, 4, 5), np.float32)
+    with pytest.raises(ShortageError, match="cannot take the frames that are made"):
+        file[0] = np.zeros((4, 5))
+
+
+def scene(frames_: int = 3) -> Stack:
+    noise = 20.0 * np.random.default_rng(1).standard_normal((frames_, 64, 64))
+    return stack(np.rint(block(64, 64, 200, 800) + noise).astype(np.uint16), "TYX")
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_frame_by_frame_the_result_is_that_in_memory(
+    kept: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    given, model = scene(), denoiser(noise_model())
+    held = denoise(given, model)
+    request.getfixturevalue("large")
+    checkpoint = Checkpoint(tmp_path / "kept") if kept else Checkpoint(None)
+    streamed = denoise(given, model, checkpoint=checkpoint)
+    assert not isinstance(streamed.pixels, np.ndarray)
+    assert np.array_equal(np.asarray(streamed.pixels), held.pixels)
+    for cast in (lambda made: cast_like(made, given), as_float32):
+        assert np.array_equal(np.asarray(cast(streamed).pixels), np.asarray(cast(held).pixels))
+
+
+def test_a_streamed_result_goes_on_where_it_was_interrupted(large: None, tmp_path: Path) -> None:
+    given, model, asked = scene(), denoiser(noise_model()), 0
+    whole = np.asarray(denoise(given, model, tile_px=32).pixels)
+
+    class Stops(Run):
+        def check(self) -> None:
+            nonlocal asked
+            asked += 1
+            if asked == 9:
+                raise Cancelled
+
+    with pytest.raises(Cancelled):
+        denoise(given, model, tile_px=32, run=Stops(), checkpoint=Checkpoint(tmp_path))
+    made = denoise(given, model, tile_px=32, checkpoint=Checkpoint(tmp_path))
+    assert np.array_equal(np.asarray(made.pixels), whole)
+
+
+def test_mended_frames_are_the_same_on_request(request: pytest.FixtureRequest) -> None:
+    pixels = scene().pixels.copy()
+    pixels[1, :20] = 0  # padding
+    held = measured(stack(pixels, "TYX")).pixels
+    request.getfixturevalue("large")
+    assert np.array_equal(np.asarray(measured(stack(pixels, "TYX")).pixels), held)
+
+
+MEMORY = """
+import resource, sys
+import numpy as np
+from training_core import frames
+from training_core.compute.device import limit_threads
+from training_core.denoise import tiled
+from tests.support.made_up import denoiser, noise_model
+from training_core.stack import Stack
+
+frames.HELD_BYTES = tiled.HELD_BYTES = 2**20
+count = int(sys.argv[1])
+draw = np.random.default_rng(0)
+shape = (count, 256, 256)
+noise = [draw.normal(500, 20, shape[1:]).astype(np.uint16) for _ in range(2)]
+pixels = frames.made_frames(lambda index: noise[index % 2], shape, np.uint16)
+model = denoiser(noise_model(), collaborate=False)
+made = tiled.denoise(Stack(pixels, "TYX"), model, tile_px=256)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak of memory is asked of POSIX")
+def test_the_memory_stays_flat_from_10_to_80_frames() -> None:
+    peaks = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", MEMORY, str(count)],
+                capture_output=True,
+                text=True,
+                check=True,
+                cwd=Path(__file__).parents[2],
+            ).stdout
+        )
+        for count in (10, 80)
+    ]
+    assert peaks[1] < peaks[0] + 10 * 1024  # kB; 70 frames more would be 18 MB in float32

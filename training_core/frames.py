@@ -1,0 +1,192 @@
+"""Pixels that are read or made when they are asked for, so that no stack need fit the memory."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ShortageError
+from .run import SILENT, Run
+
+Pixels = NDArray[Any]
+
+HELD_BYTES = (
+    2**28
+)  # what a stack may take at each step of a job; frames of more are made on request
+REMEMBERED = 4  # frames: what looks at one looks at it again, and at its neighbours
+
+
+class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):
+    """Stands where an array of pixels would; its values are there once something needs them."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @abstractmethod
+    def __getitem__(self, index: Any) -> Any:
+        """Give a part."""
+
+    @abstractmethod
+    def read(self) -> Pixels:
+        """Give all pixels."""
+
+    @property
+    def ndim(self) -> int:
+        """How many axes there are."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many pixels there are."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the pixels are."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
+        """Give all pixels."""
+        pixels = self.read()
+        return pixels if dtype is None else pixels.astype(dtype, copy=False)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Calculate with the pixels."""
+        read = (np.asarray(i) if isinstance(i, PixelsOnRequest) else i for i in inputs)
+        return getattr(ufunc, method)(*read, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else an array can do, the pixels can once they are there."""
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(name)
+        return getattr(self.read(), name)
+
+
+class MadeFrames(PixelsOnRequest):
+    """Frames that a function makes; the last few are remembered.
+
+    Parameters
+    ----------
+    make
+        Gives the frame of a number, (height, width) of `dtype`; nobody may write into it.
+    numbers
+        The numbers of the frames, over all axes but the last two.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], Pixels],
+        numbers: NDArray[np.intp],
+        frame: tuple[int, ...],
+        dtype: Any,
+    ) -> None:
+        self.make, self.numbers = make, numbers
+        self.shape, self.dtype = (*numbers.shape, *frame), np.dtype(dtype)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Give a frame or a part of it; of several frames, those frames on request."""
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(part is None or part is Ellipsis for part in parts):
+            return self.read()[index]
+        leading, rest = parts[: self.numbers.ndim], parts[self.numbers.ndim :]
+        numbers = self.numbers[leading]
+        if np.ndim(numbers):
+            some = MadeFrames(self.make, numbers, self.shape[-2:], self.dtype)
+            return some.read()[(*[slice(None)] * numbers.ndim, *rest)] if rest else some
+        frame = self.make(int(numbers))
+        return frame[rest] if rest else frame
+
+    def reshape(self, *shape: Any) -> Any:
+        """Give other axes; on request where the frames stay as they are."""
+        wanted = tuple(int(n) for n in np.ravel(shape))
+        if len(wanted) < 2 or wanted[-2:] != self.shape[-2:]:
+            return self.read().reshape(*shape)
+        numbers = self.numbers.reshape(wanted[:-2])
+        return MadeFrames(self.make, numbers, self.shape[-2:], self.dtype)
+
+    def read(self) -> Pixels:
+        """Make all frames."""
+        pixels = np.empty((self.numbers.size, *self.shape[-2:]), self.dtype)
+        for into, number in zip(pixels, self.numbers.flat, strict=True):
+            into[:] = self.make(int(number))
+        return pixels.reshape(self.shape)
+
+
+def made_frames(
+    make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any, run: Run = SILENT
+) -> Pixels:
+    """Give the pixels of a stack whose frames are made: at once, or on request of a large one.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled; asked before every frame.
+    """
+    numbers = np.arange(np.prod(shape[:-2], dtype=np.int64)).reshape(shape[:-2])
+
+    def checked(number: int) -> Pixels:
+        run.check()
+        return make(number).astype(dtype, copy=False)
+
+    frames = MadeFrames(checked, numbers, shape[-2:], dtype)
+    if frames.nbytes <= HELD_BYTES:
+        return frames.read()
+    frames.make = lru_cache(REMEMBERED)(checked)
+    return cast(Pixels, frames)
+
+
+class FrameFile:
+    """Frames of a result that lie in a file one after the other, each written once.
+
+    Parameters
+    ----------
+    path
+        The file; None takes one for as long as this lives.
+    """
+
+    def __init__(self, path: Path | None, shape: tuple[int, int, int], dtype: Any) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.path = path or self._own()
+        self.frame_bytes = int(np.prod(shape[1:], dtype=np.int64)) * self.dtype.itemsize
+
+    def _own(self) -> Path:
+        folder = tempfile.TemporaryDirectory(prefix="g2g-")
+        weakref.finalize(self, folder.cleanup)
+        return Path(folder.name) / "frames"
+
+    def __getitem__(self, index: int) -> Pixels:
+        """Read a frame."""
+        with self.path.open("rb") as file:
+            file.seek(index * self.frame_bytes)
+            frame = np.fromfile(file, self.dtype, self.frame_bytes // self.dtype.itemsize)
+        return frame.reshape(self.shape[1:])
+
+    def __setitem__(self, index: int, frame: Pixels) -> None:
+        """Write a frame; raises `ShortageError` where the disk does not take it."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("r+b" if self.path.exists() else "wb") as file:
+                file.seek(index * self.frame_bytes)
+                file.write(np.ascontiguousarray(frame, self.dtype).data)
+        except OSError as error:
+            raise ShortageError(
+                f"{self.path.parent} cannot take the frames that are made ({error.strerror}); make "
+                "room on that disk and start again."
+            ) from error
+
+    def pixels(self, shape: tuple[int, ...]) -> Pixels:
+        """Give all frames in another shape, read when they are asked for."""
+        numbers = np.arange(self.shape[0]).reshape(shape[:-2])
+        read = lru_cache(REMEMBERED)(self.__getitem__)
+        return cast(Pixels, MadeFrames(read, numbers, shape[-2:], self.dtype))
