@@ -81,7 +81,7 @@ def take_all(window: MainWindow, folder: Path) -> None:
     settle(SETTLE_MS)
     both(window, folder, "2_loaded")
     session.show(Step.TRAIN)
-    until(lambda: session.expected_seconds is not None)
+    until(lambda: session.expected_known)
     both(window, folder, "3_train_card")
     session.set_settings(short(session.settings))
     window.commands.do("train")

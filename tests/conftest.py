@@ -91,10 +91,11 @@ def write_small_stack(small_stack: Stack) -> Callable[[Path], Path]:
 
 
 @pytest.fixture(autouse=True)
-def user_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def user_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep preferences and logs of the person who runs the tests out of them, and the reverse."""
+    private = str(tmp_path_factory.mktemp("user") / "user")
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "user"))
+        monkeypatch.setenv(name, private)
 
 
 @pytest.fixture(autouse=True)

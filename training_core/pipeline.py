@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from training_core.training.material import check_repeats
 
 from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
-from .compute.device import choose_device, reproducible, seeded
+from .compute.device import choose_device, describe_device, reproducible, seeded
 from .compute.memory import give_memory_back
+from .costs import SEARCH, SEARCH_IN_CT, Costs, Span, total
 from .denoise.denoiser import Denoiser
 from .denoise.region import Region
 from .denoise.tiled import denoise
@@ -24,7 +25,7 @@ from .stack import Stack, check_trainable
 from .training.as_published import for_stacks, train_as_published
 from .training.calibrate import calibrated, faint_spots_left
 from .training.channels import learn_channels, with_blank, without_blank
-from .training.expected_time import expected_plan
+from .training.expected_work import expected_work
 from .training.first_estimate import make_first_estimates
 from .training.heavy_tails import with_tails
 from .training.material import Material
@@ -57,10 +58,12 @@ def denoise_stack(
     return Outcome(denoise(stack, denoiser, run=run, checkpoint=checkpoint), denoiser)
 
 
-def expected_seconds(stack: Stack, settings: Settings) -> float:
-    """Estimate how long `denoise_stack` takes here, from a short real calculation."""
-    suited = for_stacks(settings, [stack])
-    return sum(expected_plan([stack], suited, choose_device(settings.device)).values())
+def expected_time(stack: Stack, settings: Settings, costs: Costs) -> Span | None:
+    """Give how long `denoise_stack` takes by what is known of this machine; None if nothing is."""
+    device = choose_device(settings.device)
+    costs.begin(describe_device(device))
+    work = expected_work([stack], for_stacks(settings, [stack]), device)
+    return costs.span(total(work.values()))
 
 
 def train(
@@ -103,7 +106,7 @@ def train(
     checkpoint.claim(describe_job(stacks, settings, repeats) if checkpoint.working else {})
     task = Task(settings, choose_device(settings.device, run=run), run, checkpoint)
     seen, again, blank = without_blank(stacks, repeats, task)
-    run.plan(expected_plan(seen, settings, task.device))
+    run.plan(describe_device(task.device), expected_work(seen, settings, task.device))
     method = train_as_published if settings.is_published else train_robustly
     fast = settings.precision == "auto"
     with seeded(settings.seed, run), reproducible(task.device, fast=fast):
@@ -145,6 +148,7 @@ def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Ta
     note_unlike(stacks, material.regions, run)
     given = material.stacks
     patches = cut_noise_patches(stacks, settings.patches, run, task.checkpoint, evened=given)
+    run.did(SEARCH_IN_CT if material.even else SEARCH, sum(stack.mpx for stack in stacks))
     run.check()
     channels, turning = learn_channels(material, patches, task)
     run.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _BESIDE = Path(__file__).resolve().parent.parent
@@ -12,3 +13,11 @@ def resource(name: str) -> Path:
     folders = (_BESIDE / "g2g_desktop" / "resources", _BESIDE / "resources")
     found = next((folder for folder in folders if folder.is_dir()), folders[0])
     return found / name
+
+
+def program() -> str:
+    """Name this program and its version, for provenance."""
+    try:
+        return f"g2g desktop {version('g2g-desktop')}"
+    except PackageNotFoundError:
+        return "g2g desktop"

@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from .costs import OWN, Amounts, Costs, Span, total
 from .errors import printable
+
+if TYPE_CHECKING:  # so that `g2g --version` does without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 TICK_SECONDS = 0.1
 PREVIEW_SECONDS = 1.0
-TRUSTED = 0.1  # of a stage: from here on its own pace says how long it takes
 
 
 class Cancelled(Exception):  # an outcome, not an error
@@ -33,6 +35,9 @@ class Stage(StrEnum):
     DENOISE = "Denoising"
     EVALUATE = "Evaluating"
     WRITE = "Writing"
+
+
+BY_STEPS = (Stage.READ, Stage.EVALUATE, Stage.WRITE)  # their own steps say how far they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +64,15 @@ class StageStarted:
 class StepsDone:
     """Progress within a stage.
 
-    `losses` are means since the last event; `seconds_left` is for the whole job, None if unknown.
+    `losses` are means since the last event; `time_left` is for the whole job, None while nothing is
+    known of the speed of this machine.
     """
 
     stage: Stage
     done: int
     total: int
     losses: Mapping[str, float] = field(default_factory=dict)
-    seconds_left: float | None = None
+    time_left: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,11 @@ class Run:
     on_event
         Called with each event, in the thread of the computation.
 
+    Attributes
+    ----------
+    costs
+        What work costs here, as far as is known.
+
     `cancel`, `finish_early` and `watch` may be called from any thread.
     """
 
@@ -119,7 +130,8 @@ class Run:
         self._region: ShownRegion | None = None
         self._next_tick = 0.0
         self._next_preview = 0.0
-        self._clock = _Clock({})
+        self.costs = Costs()
+        self._times = _Timetable(self.costs, {})
 
     @property
     def finish_early(self) -> bool:
@@ -164,13 +176,14 @@ class Run:
         self._next_preview = now + PREVIEW_SECONDS
         return True
 
-    def plan(self, seconds: Mapping[Stage, float]) -> None:
-        """State how long each coming stage is expected to take, for the time left."""
-        self._clock = _Clock(seconds)
+    def plan(self, machine: str, work: Mapping[Stage, Amounts]) -> None:
+        """State how much work the coming stages are, and on what it is done, for the time left."""
+        self.costs.begin(machine)
+        self._times = _Timetable(self.costs, work)
 
     def shorten(self, stage: Stage, share: float) -> None:
         """State that a coming stage will take only this share of what was planned for it."""
-        self._clock.shorten(stage, share)
+        self._times.shorten(stage, share)
 
     def start(self, stage: Stage, steps: int, detail: str = "", *, done: int = 0) -> None:
         """Begin a stage (a stage begun again, as each round is, goes on where it was).
@@ -178,20 +191,28 @@ class Run:
         Of its steps, `done` were done before an interruption.
         """
         self.check()
-        self._clock.start(stage, done / max(steps, 1))
+        self._times.start(stage, steps, done)
         self._next_tick = 0.0
         self.emit(StageStarted(stage, steps, detail))
+
+    def did(self, kind: str, amount: float) -> None:
+        """Say that an amount of work was done since the last time (see `costs`)."""
+        self._times.did(kind, amount)
+
+    def expect(self, kind: str, amount: float) -> None:
+        """Say how much of a kind of work the current stage will do in any case from now on."""
+        self._times.expect(kind, amount)
 
     def progress(
         self, stage: Stage, done: int, total: int, losses: Mapping[str, float] | None = None
     ) -> None:
         """Report `done` of `total` steps of a stage."""
-        left = self._clock.seconds_left(stage, done / max(total, 1))
+        left = self._times.progress(stage, done)
         self.emit(StepsDone(stage, done, total, dict(losses or {}), left))
 
-    def finish(self, stage: Stage, *, done: float = 1.0) -> None:
-        """End a stage, of which the fraction `done` was needed."""
-        self.emit(StageFinished(stage, self._clock.finish(stage, done)))
+    def finish(self, stage: Stage) -> None:
+        """End a stage."""
+        self.emit(StageFinished(stage, self._times.finish(stage)))
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Tell the user one sentence."""
@@ -202,56 +223,56 @@ class Run:
         self._on_event(event)
 
 
-class _Clock:
-    """Time left of a planned job: the plan, corrected by how the stages so far really went."""
+class _Timetable:
+    """What is left to do of a planned job, stage by stage, in amounts of each kind of work."""
 
-    def __init__(self, planned: Mapping[Stage, float]) -> None:
-        self._planned = dict(planned)
-        self._started: dict[Stage, float] = {}
-        self._spent: dict[Stage, float] = {}
-        self._before: dict[Stage, float] = {}  # fraction that was done before an interruption
+    def __init__(self, costs: Costs, planned: Mapping[Stage, Amounts]) -> None:
+        self._costs = costs
+        self._left = {stage: dict(work) for stage, work in planned.items()}
+        self._began: dict[Stage, float] = {}
+        self._now: Stage | None = None
+        self._told = 0  # steps of a stage that is measured in nothing else
 
     def shorten(self, stage: Stage, share: float) -> None:
-        if stage in self._planned:
-            self._planned[stage] *= share
+        for kind, (least, most) in self._left.get(stage, {}).items():
+            self._left[stage][kind] = (min(least, share * most), share * most)
 
-    def start(self, stage: Stage, before: float) -> None:
-        if stage in self._started:
-            return
-        self._started[stage] = time.monotonic()
-        self._before[stage] = before
-        if stage in self._planned:
-            self._planned[stage] *= 1 - before
-        for skipped in list(Stage)[: list(Stage).index(stage)]:
-            if skipped not in self._started and skipped not in self._spent:
-                self._planned.pop(skipped, None)  # it was finished before an interruption
+    def start(self, stage: Stage, steps: int, done: int) -> None:
+        for earlier in list(Stage)[: list(Stage).index(stage)]:
+            self._left.pop(earlier, None)  # it is over, or was before an interruption
+        first, self._now = stage not in self._began, stage
+        self._began.setdefault(stage, time.monotonic())
+        if stage in BY_STEPS or stage not in self._left or OWN in self._left[stage]:
+            self._left[stage] = {OWN: (steps - done, steps - done)}
+            self._told = done
+            self._costs.restart(OWN)
+        elif first and done:
+            self.shorten(stage, 1 - done / max(steps, 1))
 
-    def finish(self, stage: Stage, done: float) -> float:
-        started = self._started.pop(stage, None)
-        if started is None:  # it was finished before an interruption
-            return 0.0
-        if stage in self._planned and done < 1:  # what was left out says nothing of the pace
-            before = self._before[stage]
-            self._planned[stage] *= max(done - before, 0.0) / max(1 - before, 1e-9)
-        self._spent[stage] = time.monotonic() - started
-        return self._spent[stage]
+    def did(self, kind: str, amount: float) -> None:
+        self._costs.did(kind, amount)
+        work = self._left.get(self._now, {}) if self._now else {}
+        if kind in work:
+            least, most = work[kind]
+            work[kind] = (max(least - amount, 0.0), max(most - amount, 0.0))
 
-    def seconds_left(self, stage: Stage, fraction: float) -> float | None:
-        elapsed = time.monotonic() - self._started.get(stage, time.monotonic())
-        before = self._before.get(stage, 0.0)
-        fraction = (fraction - before) / max(1 - before, 1e-9)
-        if elapsed < 1.0 or fraction <= 0.0:
-            return None
-        so_far = sum(self._planned.get(s, 0.0) for s in self._spent)
-        pace = sum(self._spent.values()) / so_far if so_far else 1.0
-        # A stage's beginning says little of its end, so the plan counts until a tenth is done.
-        trust = min(1.0, fraction / TRUSTED) if stage in self._planned else 1.0
-        expected = pace * self._planned.get(stage, 0.0)
-        here = trust * elapsed / fraction + (1 - trust) * max(expected, elapsed)
-        planned = so_far + self._planned.get(stage, 0.0)
-        pace = (sum(self._spent.values()) + here) / planned if planned else 1.0
-        later = [s for s in self._planned if s is not stage and s not in self._spent]
-        return here - elapsed + pace * sum(self._planned[s] for s in later)
+    def expect(self, kind: str, amount: float) -> None:
+        work = self._left.get(self._now, {}) if self._now else {}
+        if kind in work:
+            least, most = work[kind]
+            work[kind] = (max(least, amount), max(most, amount))
+
+    def progress(self, stage: Stage, done: int) -> Span | None:
+        if OWN in self._left.get(stage, {}) and done > self._told:
+            self.did(OWN, done - self._told)
+            self._told = done
+        return self._costs.span(total(self._left.values()))
+
+    def finish(self, stage: Stage) -> float:
+        if OWN in self._left.get(stage, {}):
+            del self._left[stage]
+        began = self._began.pop(stage, None)
+        return 0.0 if began is None else time.monotonic() - began  # 0: before an interruption
 
 
 SILENT = Run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -96,6 +97,11 @@ class Stack:
     def dtype(self) -> np.dtype[Any]:
         """Data type of the pixels, in the byte order of this machine (a mapped file may differ)."""
         return self.pixels.dtype.newbyteorder("=")
+
+    @property
+    def mpx(self) -> float:
+        """How many megapixels all frames have together."""
+        return self.frame_count * math.prod(self.frame_shape) / 1e6
 
     @property
     def frame_count(self) -> int:

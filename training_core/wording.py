@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -23,6 +24,19 @@ def duration(seconds: float) -> str:
     if minutes >= 48 * 60:
         return f"{round(minutes / (24 * 60))} days"
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+MEASURING = "measuring"  # how long it takes, which nobody knows yet
+ALIKE = 1.3  # times: two ends of a range that are said as one
+
+
+def between(least: float, most: float, say: Callable[[float], str] = duration) -> str:
+    """Say a range of seconds: "about 40 s", "1 to 2 min", "50 s to 3 min"."""
+    low, high = say(least), say(most)
+    if low == high or most < ALIKE * least:
+        return f"about {say(math.sqrt(max(least, 0.0) * most))}"
+    (first, unit), (last, other) = low.split(" ", 1), high.split(" ", 1)
+    return f"{first} to {last} {unit}" if unit == other else f"{low} to {high}"
 
 
 TAKEN = {1.0: "taken", 0.5: "half taken", 0.0: "left out"}

@@ -78,7 +78,7 @@ class SidePanel(QScrollArea):
         self.patches.show_patches(session.patches, looking=session.stack is not None)
         self.train.show_settings(session.settings)
         if view.state not in _TRAINING:
-            self.train.show_estimate(session.expected_seconds, device)
+            self.train.show_estimate(session.expected_time, device)
         elif self._state not in _TRAINING:
             self.train.clear_run()
         self.train.show_running(view.state in _TRAINING)

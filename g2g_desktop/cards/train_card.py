@@ -14,6 +14,7 @@ from g2g_desktop.widgets.labels import GAP, button_row, link_button, paragraph
 from g2g_desktop.widgets.stepper import Stepper
 from training_core.run import PreviewReady, Stage
 from training_core.settings import Settings, preset
+from training_core.wording import MEASURING, between
 
 from .advanced_settings import AdvancedSettings
 from .step_card import StepCard
@@ -21,14 +22,21 @@ from .step_card import StepCard
 if TYPE_CHECKING:
     from g2g_desktop.model.session import Interrupted
     from g2g_desktop.widgets.theme import Theme
+    from training_core.costs import Span
     from training_core.run import Event
 
 _PRESETS = {
-    "quick": ("Quick", "A good result in the shortest time. Right for a first look."),
+    "instant": (
+        "Instant",
+        "Measures the noise and uses the bundled network. Seconds, for a look and for large "
+        "stacks.",
+    ),
+    "quick": ("Quick", "A little training, for a good result in a short time."),
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
     "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }
 LOOK_TIP = "See at once what is in view, denoised by the bundled network without training"
+_UNKNOWN = f"Time: {MEASURING}, with the first job on this computer."
 _HINT = "A live preview of what you look at appears with the first estimate."
 
 
@@ -69,15 +77,16 @@ class TrainCard(StepCard):
         self.presets.show_choice(settings.preset)
         self.advanced.show_settings(settings)
 
-    def show_estimate(self, seconds: float | None, device: str) -> None:
-        """Say how long training is expected to take, on what."""
+    def show_estimate(self, expected: Span | None, device: str) -> None:
+        """Say how long training is expected to take, on what; None while nobody knows."""
         where = f" on this computer ({device})" if device else ""
-        if seconds is None:
-            self.estimate.setText("Measuring how fast this computer is...")
-        else:
-            self.estimate.setText(f"About {duration_text(seconds)}{where}.")
-        title = self._title
-        self.show_summary(f"{title}, {duration_text(seconds)}" if seconds is not None else title)
+        if expected is None:
+            self.estimate.setText(_UNKNOWN)
+            self.show_summary(self._title)
+            return
+        told = between(expected.least, expected.most, duration_text)
+        self.estimate.setText(f"{told[0].upper()}{told[1:]}{where}.")
+        self.show_summary(f"{self._title}, {told.removeprefix('about ')}")
 
     def show_running(self, running: bool) -> None:
         """Show the stages instead of the settings, or the other way round."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
+from training_core.costs import remembered
 from training_core.patches.smooth_patches import find_smooth_patches
 from training_core.stack import as_float32, cast_like, tell_clipped, tell_useless
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import Look
     from training_core.patches.smooth_patches import SmoothPatches
@@ -60,14 +62,15 @@ def start_engine(run: Run) -> str:
     return describe_device(choose_device("auto", run=run))
 
 
-def expected_seconds(stack: Stack, settings: Settings, run: Run) -> float:
-    """Measure how long training and denoising will take."""
+def expected_time(stack: Stack, settings: Settings, run: Run) -> Span | None:
+    """Tell how long training and denoising will take, by what earlier jobs took here, if any."""
     from training_core import pipeline
     from training_core.compute import device
 
     run.check()
     device.limit_threads()
-    return pipeline.expected_seconds(stack, settings)
+    with remembered(run.costs):
+        return pipeline.expected_time(stack, settings, run.costs)
 
 
 def first_look(
@@ -95,7 +98,8 @@ def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
 
     device.limit_threads()
     kept = checkpoint.Checkpoint(folder, run=run, save_cancelled=False)  # it is discarded
-    return pipeline.train([stack], settings, run=run, checkpoint=kept).denoiser
+    with remembered(run.costs):
+        return pipeline.train([stack], settings, run=run, checkpoint=kept).denoiser
 
 
 def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
@@ -105,7 +109,8 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     from training_core.denoise.suited import suited_to
 
     device.limit_threads()
-    denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
+    with remembered(run.costs):
+        denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
     tell_clipped(denoised, stack, run)
     tell_useless(denoised, stack, run)
     return denoised

@@ -253,17 +253,17 @@ class Workflow(QObject):
         if session.patches is None:
             search = partial(tasks.find_patches, session.stack, session.settings.patches)
             self._patches.start(search, self._patches_label())
-        if session.expected_seconds is None:
-            measure = partial(tasks.expected_seconds, session.stack, session.settings)
-            self._expected.start(measure, self._expected_label())
+        if not session.expected_known:
+            ask = partial(tasks.expected_time, session.stack, session.settings)
+            self._expected.start(ask, self._expected_label())
 
     def _on_patches(self, patches: Any) -> None:
         if self._patches.label == self._patches_label():
             self.session.set_patches(patches)
 
-    def _on_expected(self, seconds: float) -> None:
+    def _on_expected(self, expected: Any) -> None:
         if self._expected.label == self._expected_label():
-            self.session.set_expected_seconds(seconds)
+            self.session.set_expected_time(expected)
 
     def _stack(self) -> Stack:
         assert self.session.stack is not None  # the actions that need one are allowed only then

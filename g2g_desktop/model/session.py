@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.settings import PatchSettings
@@ -110,7 +111,8 @@ class Session(QObject):
         self.failure: Failure | None = None
         self.stack: Stack | None = None
         self.patches: SmoothPatches | None = None
-        self.expected_seconds: float | None = None
+        self.expected_time: Span | None = None
+        self.expected_known = False  # whether it was asked; None then means that nobody knows
         self.denoiser: Denoiser | None = None
         self.model_name = ""
         self.model_saved = True
@@ -178,7 +180,8 @@ class Session(QObject):
     def set_stack(self, stack: Stack) -> None:
         """Take a new stack; a model stays, for it may serve this one as well."""
         self.stack = stack
-        self.denoised = self.exported = self.patches = self.expected_seconds = None
+        self.denoised = self.exported = self.patches = None
+        self._forget_time()
         self.first_look, self.quality_warns = None, False
         self.interrupted = None
         self.step = Step.PATCHES
@@ -206,7 +209,7 @@ class Session(QObject):
         if settings.patches != self.settings.patches:
             self.patches = None
         if replace(settings, patches=self.settings.patches) != self.settings:
-            self.expected_seconds = None  # which hardly depends on the patches
+            self._forget_time()  # which hardly depends on the patches
         self.settings = settings
         self.changed.emit()
 
@@ -220,14 +223,18 @@ class Session(QObject):
         self.first_look = self.first_look is not False
         self.changed.emit()
 
-    def set_expected_seconds(self, seconds: float) -> None:
-        """Take how long training is expected to take."""
-        self.expected_seconds = seconds
+    def set_expected_time(self, expected: Span | None) -> None:
+        """Take how long training is expected to take; None where no job was run here before."""
+        self.expected_time, self.expected_known = expected, True
         self.changed.emit()
+
+    def _forget_time(self) -> None:
+        self.expected_time, self.expected_known = None, False
 
     def set_denoiser(self, denoiser: Denoiser, model_name: str = "") -> None:
         """Take a model: trained here, or opened from the file `model_name`."""
         self.denoiser = denoiser
+        self._forget_time()  # its training has shown how fast this computer is
         self.model_name = model_name
         self.model_saved = bool(model_name)
         self.changed.emit()
@@ -235,6 +242,7 @@ class Session(QObject):
     def set_denoised(self, denoised: Stack, warnings: tuple[str, ...] = ()) -> None:
         """Take the result, and what is to be known about it."""
         self.denoised = denoised
+        self._forget_time()  # likewise
         self.result_warnings = warnings
         self.quality_warns = False
         self.exported = None

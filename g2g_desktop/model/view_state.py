@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from training_core.wording import between
+
 from .actions import allowed_actions
 from .session import State, Step
 
@@ -188,9 +190,11 @@ def _headline(session: Session) -> str:
     if session.state is State.EMPTY:
         waits = f"{session.model_name} is open. " if session.model_name else ""
         return f"{waits}Open a noisy stack to begin."
-    if session.expected_seconds is None:
+    expected = session.expected_time
+    if expected is None:
         return "Ready to train."
-    return f"Ready to train.\nTraining takes about {duration_text(session.expected_seconds)} here."
+    told = between(expected.least, expected.most, duration_text)
+    return f"Ready to train.\nTraining takes {told} here."
 
 
 def _done_headline(session: Session) -> str:

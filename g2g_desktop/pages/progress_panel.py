@@ -13,6 +13,7 @@ from g2g_desktop.widgets.labels import GAP, ToneLabel, paragraph
 from g2g_desktop.widgets.stepper import TRAINING_STAGES
 from g2g_desktop.widgets.theme import Tone
 from training_core.run import Note, StageStarted, StepsDone
+from training_core.wording import MEASURING, between
 
 if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
@@ -72,14 +73,16 @@ class ProgressPanel(QWidget):
         self.words.setText(self._doing)
 
     def _show_steps(self, event: StepsDone) -> None:
-        left = event.seconds_left
+        left = event.time_left
         self.bar.setToolTip(f"{event.done} of {event.total}")
         if left is not None:
             elapsed = time.monotonic() - self._started
-            self._advance(elapsed / max(elapsed + left, 1e-9))
+            self._advance(elapsed / max(elapsed + left.middle, 1e-9))
         elif not self._trains:
             self._advance(event.done / max(event.total, 1))
-        ahead = f"about {duration_text(left)} left" if left is not None else ""
+        ahead = MEASURING
+        if left is not None:
+            ahead = f"{between(left.least, left.most, duration_text)} left"
         self.words.setText(_joined(self._doing, ahead))
 
     def _rewind(self) -> None:

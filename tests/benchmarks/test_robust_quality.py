@@ -10,7 +10,6 @@ from robust_quality import Set
 from robust_rows import kept_rows, means, row_from, short_label
 from robust_tables import HEADS, SECTION, Outcome, updated
 
-from training_core import pipeline
 from training_core.errors import ModelError
 from training_core.evaluation import benchmark as evaluation
 from training_core.evaluation import classical, contenders, scores
@@ -264,7 +263,6 @@ def tiny(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(classical, "find_spec", lambda name: None)
     monkeypatch.setattr(contenders, "load_dncnn_b", missing)
-    monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})  # measures the speed
     monkeypatch.setattr(scores, "FLAT_PX", 64)
     words = ["--only", "tiny", "--data", str(tmp_path), "--output", str(tmp_path / "out")]
     return words, results

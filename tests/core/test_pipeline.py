@@ -12,6 +12,7 @@ import torch
 
 from tests.support.made_up import QUICKEST, block, blurred_noise, noise_model, squared_error, stack
 from training_core import pipeline
+from training_core.costs import Costs
 from training_core.denoise.channel import Channel
 from training_core.denoise.tiled import denoise
 from training_core.errors import InputError, TooFewPatchesError
@@ -25,7 +26,7 @@ from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.paper.gan import first_network
-from training_core.pipeline import denoise_stack, expected_seconds, train
+from training_core.pipeline import denoise_stack, expected_time, train
 from training_core.run import (
     Cancelled,
     Note,
@@ -51,13 +52,7 @@ STAGES = [
 ]
 
 
-@pytest.fixture
-def unmeasured(monkeypatch):
-    """Leave the measurement of the speed out, which takes longer than a tiny job."""
-    monkeypatch.setattr(pipeline, "expected_plan", lambda *_args: {})
-
-
-pytestmark = [pytest.mark.usefixtures("unmeasured"), pytest.mark.trains]
+pytestmark = pytest.mark.trains
 
 
 def noisy_stack(shape=(72, 72), sigma=20.0, blur=0.0, seed=0, dtype=np.uint16):
@@ -419,18 +414,17 @@ def test_the_published_generator_needs_64_px():
         train([stack(frame)], small)
 
 
-def test_expected_seconds_grow_with_the_work(monkeypatch):
-    monkeypatch.undo()
+def test_a_job_tells_how_long_the_next_one_takes():
     noisy, _ = noisy_stack((64, 64))
+    run, costs = Run(), Costs()
+    assert expected_time(noisy, QUICKEST, costs) is None
+    denoise_stack(noisy, QUICKEST, run=run)
+    costs.known = run.costs.measured
     state = torch.get_rng_state()
-    short = expected_seconds(noisy, QUICKEST)
-    assert short > 0
-    assert expected_seconds(noisy, with_denoiser(steps=100_000)) > 10 * short
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_expected_seconds_of_the_published_method(monkeypatch):
-    monkeypatch.undo()
+    short = expected_time(noisy, QUICKEST, costs)
+    assert 0 < short.least <= short.most
+    assert expected_time(noisy, with_denoiser(steps=100_000), costs).most > 10 * short.most
     tiny = tiny_paper("dncnn")
     long = replace(tiny, noise_model=replace(tiny.noise_model, steps=10_000, critic_steps=1))
-    assert expected_seconds(noisy_stack((64, 64))[0], long) > 60
+    assert expected_time(noisy, long, costs).least > 60
+    assert torch.equal(torch.get_rng_state(), state)

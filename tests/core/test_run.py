@@ -31,8 +31,9 @@ def watched():
     return Run(events.append), events
 
 
-def last_seconds(events):
-    return next(e for e in reversed(events) if isinstance(e, StepsDone)).seconds_left
+def last_span(events):
+    left = next(e for e in reversed(events) if isinstance(e, StepsDone)).time_left
+    return left.least, left.most
 
 
 def test_a_cancel_from_another_thread_raises_at_the_next_check():
@@ -84,35 +85,73 @@ def test_a_new_stage_reports_at_once(clock):
     assert run.tick_due()
 
 
+def known(run, **seconds):
+    """Let a run know what a megapixel of each kind of work costs."""
+    run.costs.known = {"here": {kind: (100.0, 100.0 * each) for kind, each in seconds.items()}}
+
+
+def all_of(**amounts):
+    return {kind: (amount, amount) for kind, amount in amounts.items()}
+
+
 def test_time_left_adds_the_stages_to_come(clock, watched):
     run, events = watched
-    run.plan({Stage.NOISE_MODEL: 10.0, Stage.ROUNDS: 50.0, Stage.DENOISE: 5.0})
+    known(run, game=1.0, pairs=2.0, last=4.0)
+    run.plan("here", {Stage.NOISE_MODEL: all_of(game=10.0), Stage.ROUNDS: all_of(pairs=25.0)})
     run.start(Stage.NOISE_MODEL, 100)
-    clock.now += 10  # twice as slow as planned
+    run.progress(Stage.NOISE_MODEL, 0, 100)
+    assert last_span(events) == pytest.approx((60.0, 60.0))
+    for _ in range(5):
+        clock.now += 1.0
+        run.did("game", 1.0)
     run.progress(Stage.NOISE_MODEL, 50, 100)
-    assert last_seconds(events) == pytest.approx(10 + 2 * 55)
+    assert last_span(events) == pytest.approx((55.0, 55.0))
 
 
-def test_the_pace_of_finished_stages_corrects_the_plan(clock, watched):
+def test_work_that_is_slower_than_it_was_slows_what_is_to_come(clock, watched):
     run, events = watched
-    run.plan({Stage.NOISE_MODEL: 10.0, Stage.ROUNDS: 50.0})
+    known(run, game=1.0, pairs=1.0)
+    run.plan("here", {Stage.NOISE_MODEL: all_of(game=30.0), Stage.ROUNDS: all_of(pairs=50.0)})
     run.start(Stage.NOISE_MODEL, 1)
-    clock.now += 30
+    clock.now += 60
+    run.did("game", 30.0)
     run.finish(Stage.NOISE_MODEL)
-    assert events[-1] == StageFinished(Stage.NOISE_MODEL, 30.0)
+    assert events[-1] == StageFinished(Stage.NOISE_MODEL, 60.0)
     run.start(Stage.ROUNDS, 100)
-    clock.now += 15
-    run.progress(Stage.ROUNDS, 10, 100)
-    assert last_seconds(events) == pytest.approx(135)
+    run.progress(Stage.ROUNDS, 0, 100)
+    assert last_span(events) == pytest.approx((100.0, 100.0), rel=0.05)
 
 
 def test_a_slow_first_step_does_not_frighten(clock, watched):
     run, events = watched
-    run.plan({Stage.ROUNDS: 100.0})
+    known(run, pairs=0.1)
+    run.plan("here", {Stage.ROUNDS: all_of(pairs=1000.0)})
     run.start(Stage.ROUNDS, 1000)
-    clock.now += 10  # preparations: by its own pace the stage would take 10 000 s
+    clock.now += 1.0  # by its own pace the stage would take 1 000 s
+    run.did("pairs", 1.0)
     run.progress(Stage.ROUNDS, 1, 1000)
-    assert 90 <= last_seconds(events) < 200
+    assert 90 < last_span(events)[1] < 350
+
+
+def test_what_may_be_left_out_is_a_range_until_it_is(clock, watched):
+    run, events = watched
+    known(run, pairs=1.0, last=1.0)
+    plan = {Stage.ROUNDS: {"pairs": (10.0, 50.0)}, Stage.DENOISE: all_of(last=5.0)}
+    run.plan("here", plan)
+    run.start(Stage.ROUNDS, 50)
+    run.progress(Stage.ROUNDS, 0, 50)
+    assert last_span(events) == pytest.approx((15.0, 55.0))
+    clock.now += 20.0
+    run.did("pairs", 20.0)
+    run.progress(Stage.ROUNDS, 20, 50)
+    assert last_span(events) == pytest.approx((5.0, 35.0))
+    run.expect("pairs", 25.0)
+    run.progress(Stage.ROUNDS, 20, 50)
+    assert last_span(events) == pytest.approx((30.0, 35.0))
+    run.finish(Stage.ROUNDS)
+    run.start(Stage.DENOISE, 1)
+    run.progress(Stage.DENOISE, 0, 1)
+    assert last_span(events) == pytest.approx((5.0, 5.0))
 
 
 def test_a_stage_begun_again_goes_on_where_it_was(clock, watched):
@@ -127,46 +166,48 @@ def test_a_stage_begun_again_goes_on_where_it_was(clock, watched):
 
 def test_what_was_done_before_an_interruption_takes_no_time(clock, watched):
     run, events = watched
-    run.plan({Stage.NOISE_MODEL: 10.0, Stage.ROUNDS: 50.0, Stage.DENOISE: 5.0})
+    known(run, game=1.0, pairs=1.0, last=1.0)
+    run.plan(
+        "here",
+        {
+            Stage.NOISE_MODEL: all_of(game=10.0),
+            Stage.ROUNDS: all_of(pairs=50.0),
+            Stage.DENOISE: all_of(last=5.0),
+        },
+    )
     run.start(Stage.ROUNDS, 100, done=60)
-    clock.now += 10
-    run.progress(Stage.ROUNDS, 70, 100)
-    assert last_seconds(events) == pytest.approx(30 + 5 * 40 / 20)
-    clock.now += 30
-    run.progress(Stage.ROUNDS, 100, 100)
-    assert last_seconds(events) == pytest.approx(5 * 40 / 20)
+    run.progress(Stage.ROUNDS, 60, 100)
+    assert last_span(events) == pytest.approx((25.0, 25.0))
 
 
-def test_a_stage_that_never_began_is_not_counted(clock, watched):
+def test_a_stage_that_never_began_took_no_time(watched):
     run, events = watched
-    run.plan({Stage.ROUNDS: 50.0, Stage.DENOISE: 5.0})
     run.finish(Stage.ROUNDS)
     assert events[-1] == StageFinished(Stage.ROUNDS, 0.0)
-    run.start(Stage.DENOISE, 10)
-    clock.now += 2
-    run.progress(Stage.DENOISE, 2, 10)
-    assert last_seconds(events) == pytest.approx(8)
 
 
-def test_a_stage_that_needs_less_than_planned_leaves_less_time(clock, watched):
+def test_a_stage_that_needs_less_than_planned_leaves_less_time(watched):
     run, events = watched
-    run.plan({Stage.NOISE_MODEL: 10.0, Stage.ROUNDS: 50.0})
+    known(run, game=1.0, pairs=1.0)
+    run.plan("here", {Stage.NOISE_MODEL: all_of(game=10.0), Stage.ROUNDS: all_of(pairs=50.0)})
     run.shorten(Stage.ROUNDS, 0.2)
     run.shorten(Stage.DENOISE, 0.2)  # nobody planned it
     run.start(Stage.NOISE_MODEL, 10)
-    clock.now += 5.0
-    run.progress(Stage.NOISE_MODEL, 5, 10)
-    assert events[-1].seconds_left == pytest.approx(5.0 + 10.0)
+    run.progress(Stage.NOISE_MODEL, 0, 10)
+    assert last_span(events) == pytest.approx((20.0, 20.0))
 
 
-def test_without_a_plan_the_time_left_is_that_of_the_stage(clock, watched):
+@pytest.mark.parametrize("stage", [Stage.READ, Stage.EVALUATE, Stage.DENOISE])
+def test_a_stage_that_nobody_planned_goes_by_its_own_steps(clock, watched, stage):
     run, events = watched
-    run.start(Stage.DENOISE, 4)
-    run.progress(Stage.DENOISE, 0, 4)
-    assert last_seconds(events) is None
-    clock.now += 3
-    run.progress(Stage.DENOISE, 1, 4)
-    assert last_seconds(events) == pytest.approx(9)
+    for _ in range(2):  # what the steps of one took says nothing of those of the next
+        run.start(stage, 4)
+        run.progress(stage, 0, 4)
+        assert events[-1].time_left is None
+        clock.now += 3
+        run.progress(stage, 1, 4)
+        assert last_span(events) == pytest.approx((9.0, 9.0))
+        run.finish(stage)
 
 
 def test_a_note_says_whether_it_warns(watched):

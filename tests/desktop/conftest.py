@@ -13,6 +13,7 @@ from g2g_desktop.main_window import MainWindow
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.widgets.theme import Theme
 from tests.support.stand_ins import FakeCore
+from training_core.costs import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     monkeypatch.setattr(tasks, "train", fake.train)
     monkeypatch.setattr(tasks, "denoise", fake.denoise)
     monkeypatch.setattr(tasks, "first_look", fake.first_look)
-    monkeypatch.setattr(tasks, "expected_seconds", lambda *_: 360.0)
+    monkeypatch.setattr(tasks, "expected_time", lambda *_: Span(360.0, 360.0))
     monkeypatch.setattr(tasks, "start_engine", lambda _run: "processor, 2 threads")
     return fake
 
@@ -72,5 +73,5 @@ def loaded(window: MainWindow, stack_file: Path, qtbot: QtBot) -> MainWindow:
     """Give the window with the small stack open, and everything about it known."""
     window.commands.open_paths([stack_file])
     session = window.session
-    qtbot.waitUntil(lambda: session.patches is not None and session.expected_seconds is not None)
+    qtbot.waitUntil(lambda: session.patches is not None and session.expected_time is not None)
     return window

@@ -137,7 +137,6 @@ class _Log:
 
 def _make_tiny(log: _Log) -> None:
     from tests.support.made_up import QUICKEST
-    from training_core import pipeline
     from training_core.cli import commands
     from training_core.compute import checkpoint
     from training_core.denoise import tiled as denoiser
@@ -156,7 +155,6 @@ def _make_tiny(log: _Log) -> None:
     tiny_paper = _tiny_paper()
     commands.preset = lambda name, **more: replace(tiny_paper if name == "paper" else tiny, **more)
     denoiser.tile_size = lambda *_: 32
-    pipeline.expected_plan = lambda *_: {}
     noisy_pairs.MOST_COPIES = 2
     checkpoint.time = SimpleNamespace(monotonic=lambda: log.units)
     checkpoint.Checkpoint.__init__.__kwdefaults__["every_s"] = INTERVAL

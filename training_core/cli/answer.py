@@ -22,13 +22,13 @@ import numpy as np
 from training_core.compute.memory import out_of_memory
 from training_core.errors import CoreError, OutputError, printable
 from training_core.io.source_file import shown
-from training_core.io.tiff_writer import program
+from training_core.resources import program
 
 from .terminal import showable, silence
 
 REFUSALS = ("EACCES", "EPERM", "ENAMETOOLONG", "ENOTDIR", "ELOOP")  # of a path that was given
 SHORTAGES = ("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "EROFS", "EIO")
-DONE, SOME_FAILED = 0, 3
+DONE, INTERNAL_ERROR, SOME_FAILED = 0, 1, 3
 ONE_BY_ONE = ("outputs", "failed", "trainings")  # told in one line for each stack
 
 

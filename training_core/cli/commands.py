@@ -17,7 +17,7 @@ from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
 from training_core.stack import Stack, check_trainable
 
-from .answer import DONE, answer
+from .answer import DONE, INTERNAL_ERROR, answer
 from .batch import Batch, open_noted
 from .outputs import Existing, check_outputs, reserved
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from .batch import Work
 
-INTERNAL_ERROR = 1
 CHOSEN = (
     "doubted",
     "noise",
@@ -252,6 +251,18 @@ def self_test(arguments: argparse.Namespace, run: Run) -> int:
     lines = (f"{'ok    ' if good else 'FAILED'}  {name}: {told}" for name, good, told in results)
     answer({}, as_json=False, text="\n".join(lines))
     return DONE if all(good for _, good, _ in results) else INTERNAL_ERROR
+
+
+COMMANDS = {
+    "info": info,
+    "patches": patches,
+    "train": train,
+    "run": run_all,
+    "denoise": denoise,
+    "compare": compare,
+    "evaluate": evaluate,
+    "self-test": self_test,
+}
 
 
 def _batch(

@@ -7,18 +7,17 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from training_core.costs import remembered
 from training_core.errors import UsageError
-from training_core.io.tiff_writer import program
+from training_core.resources import program
 from training_core.run import Cancelled, Run
 from training_core.settings import Settings, limits_of
 
-from . import commands as work
-from .answer import foreseen, sentence
 from .terminal import Terminal, silence
 
 if sys.platform == "linux":
@@ -45,8 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_process()
         arguments = _parser().parse_args(argv)
-        with _interruptible(run):
-            code: int = arguments.command(arguments, run)
+        with _interruptible(run), remembered(run.costs):
+            from . import commands as work  # loads what reads files, slowly
+
+            code: int = work.COMMANDS[arguments.command](arguments, run)
     except (Cancelled, KeyboardInterrupt):
         terminal.close()
         terminal.say("g2g: Cancelled.")
@@ -55,9 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence(sys.stdout)
         return BAD_INPUT
     except Exception as error:  # noqa: BLE001 - the last catch: a sentence instead of a traceback
+        from .answer import INTERNAL_ERROR, foreseen, sentence
+
         terminal.close()
         terminal.say(f"g2g: {sentence(error)}")
-        return BAD_INPUT if foreseen(error) else work.INTERNAL_ERROR
+        return BAD_INPUT if foreseen(error) else INTERNAL_ERROR
     return code
 
 
@@ -103,15 +106,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_training(commands)
     _add_comparison(commands)
     _add_evaluation(commands)
-    _add(commands, "self-test", work.self_test, "check the installation and the device, offline")
+    _add(commands, "self-test", "check the installation and the device, offline")
     return parser
 
 
-def _add(
-    commands: Any, name: str, command: Callable[..., int], about: str
-) -> argparse.ArgumentParser:
+def _add(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=name)
     if name != "self-test":
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     if name not in ("self-test", "info"):
@@ -120,10 +121,10 @@ def _add(
 
 
 def _add_looking(commands: Any) -> None:
-    parser = _add(commands, "info", work.info, "say what a stack holds")
+    parser = _add(commands, "info", "say what a stack holds")
     parser.add_argument("stack", type=Path)
 
-    parser = _add(commands, "patches", work.patches, "find the smooth patches of a stack")
+    parser = _add(commands, "patches", "find the smooth patches of a stack")
     parser.add_argument("stack", type=Path)
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
@@ -132,12 +133,12 @@ def _add_looking(commands: Any) -> None:
 
 
 def _add_training(commands: Any) -> None:
-    for name, command, about in (
-        ("train", work.train, "train one denoiser on one or more stacks"),
-        ("denoise", work.denoise, "denoise stacks with a trained model"),
-        ("run", work.run_all, "train on each stack and denoise it: the main job"),
+    for name, about in (
+        ("train", "train one denoiser on one or more stacks"),
+        ("denoise", "denoise stacks with a trained model"),
+        ("run", "train on each stack and denoise it: the main job"),
     ):
-        parser = _add(commands, name, command, about)
+        parser = _add(commands, name, about)
         parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK")
         parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
         parser.add_argument(
@@ -175,7 +176,7 @@ def _add_training(commands: Any) -> None:
 
 
 def _add_comparison(commands: Any) -> None:
-    parser = _add(commands, "compare", work.compare, "measure what a denoiser did")
+    parser = _add(commands, "compare", "measure what a denoiser did")
     parser.add_argument("noisy", type=Path)
     parser.add_argument("denoised", type=Path)
     parser.add_argument("--reference", type=Path, help="a clean stack of the same field")
@@ -190,7 +191,7 @@ def _add_comparison(commands: Any) -> None:
 
 
 def _add_evaluation(commands: Any) -> None:
-    parser = _add(commands, "evaluate", work.evaluate, "run published benchmarks again")
+    parser = _add(commands, "evaluate", "run published benchmarks again")
     parser.add_argument("tables", nargs="*", metavar="TABLE", help="such as bsd68-gaussian25")
     parser.add_argument("--list", action="store_true", help="name the tables")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the benchmark sets")

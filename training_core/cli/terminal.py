@@ -10,7 +10,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 from training_core.run import Event, Note, StageFinished, StageStarted, StepsDone
-from training_core.wording import duration
+from training_core.wording import MEASURING, between
 
 LINE_SECONDS = 5.0
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -83,14 +83,16 @@ class Terminal:
             return
         self._next_line = time.monotonic() + LINE_SECONDS
         left = _left(event)
-        self.say(f"{self._title(event)}: {event.done} of {event.total}{', ' if left else ''}{left}")
+        self.say(f"{self._title(event)}: {event.done} of {event.total}, {left}")
 
     def _title(self, event: StepsDone) -> str:
         return f"{event.stage} ({self._detail})" if self._detail else str(event.stage)
 
 
 def _left(event: StepsDone) -> str:
-    return "" if event.seconds_left is None else f"about {duration(event.seconds_left)} left"
+    """Say how long the job still takes, as far as that is known."""
+    left = event.time_left
+    return MEASURING if left is None else f"{between(left.least, left.most)} left"
 
 
 def showable(text: str, stream: TextIO) -> str:

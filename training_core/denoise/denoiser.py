@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, of_network
 from training_core.networks.published import takes_estimate
 from training_core.noise.local_strength import EvenNoise
 from training_core.noise.model import NoiseModel
@@ -133,7 +134,7 @@ class Denoiser:
 
         The share is one of the std, for each pixel; None for all of it.
         """
-        seen, strength, pilot = self.first_pass(noisy, channel, neighbours)
+        seen, strength, pilot = self.first_pass(noisy, channel, neighbours, run)
         if not self.collaborates:
             return pilot, strength
         together = self.last_pass(seen, pilot, channel, run, strength)
@@ -141,11 +142,19 @@ class Denoiser:
 
     @torch.no_grad()
     def first_pass(
-        self, noisy: Tensor, channel: Channel, neighbours: Tensor | None = None
+        self,
+        noisy: Tensor,
+        channel: Channel,
+        neighbours: Tensor | None = None,
+        run: Run = SILENT,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Give what the passes see, what share of the noise is in it, and the network's result."""
         seen, strength = averaged(noisy, neighbours, channel.noise)
+        if neighbours is not None:
+            run.did(NEIGHBOURS, neighbours.numel() / 1e6)
         pilot = self.network_pass(seen, channel, strength)
+        ways = channel.noise.orientations if self.settings.denoiser.every_orientation else (0,)
+        run.did(of_network(PASS, self.network), len(ways) * noisy.numel() / 1e6)
         return seen, strength, torch.where(pilot == seen, noisy, pilot)
 
     @torch.no_grad()
@@ -153,8 +162,10 @@ class Denoiser:
         self, seen: Tensor, pilot: Tensor, channel: Channel, run: Run, strength: Tensor | None
     ) -> Tensor:
         """Filter similar patches together, as the network's result tells them."""
-        together = CollaborativeFilter(channel.noise.covariance, channel.noise.curve)
-        return together(seen, pilot, run, strength)
+        filtered = CollaborativeFilter(channel.noise.covariance, channel.noise.curve)
+        together = filtered(seen, pilot, run, strength)
+        run.did(LAST_PASS, seen.numel() / 1e6)
+        return together
 
     @torch.no_grad()
     def evened(self, made: Tensor, channel: Channel, strength: Tensor | None = None) -> Tensor:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, Part, State
-from training_core.compute.device import TilePieces, tile_size
+from training_core.compute.device import TilePieces, describe_device, tile_size
 from training_core.compute.memory import give_memory_back
+from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, Amounts, of_network
 from training_core.frames import HELD_BYTES, FrameFile
 from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import FrameLevels, is_ct
@@ -257,6 +258,7 @@ def denoise(
         stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
     )
     places, total = kept.places, stack.frame_count * len(kept.places)
+    run.plan(describe_device(denoiser.device), _work(stack, denoiser, kept.tile_px))
     run.start(Stage.DENOISE, total, done=kept.done)
     frames.note_jumps()
     for index in range(kept.done // len(places), stack.frame_count):
@@ -286,6 +288,26 @@ def _tile(denoiser: Denoiser, tile_px: int) -> int:
     """Give the side of the tiles, on the denoiser's grid; 0 is by the free memory."""
     side = tile_px or tile_size(denoiser.device, denoiser.halo_px, MEMORY_CHANNELS)
     return max(denoiser.grid_px, side // denoiser.grid_px * denoiser.grid_px)
+
+
+def tiled_mpx(stack: Stack, denoiser: Denoiser, tile_px: int) -> float:
+    """Give how many megapixels of a stack are denoised: every tile with its halo."""
+    shape, halo = stack.frame_shape, denoiser.halo_px
+    around = (place.grown(halo, shape) for place in tiles(shape, tile_px))
+    return stack.frame_count * sum(place.height * place.width for place in around) / 1e6
+
+
+def _work(stack: Stack, denoiser: Denoiser, tile_px: int) -> dict[Stage, Amounts]:
+    """Say how much work denoising a stack is."""
+    mpx = tiled_mpx(stack, denoiser, tile_px)
+    ways = {len(channel.noise.orientations) for channel in denoiser.channels}
+    each = (min(ways), max(ways)) if denoiser.settings.denoiser.every_orientation else (1, 1)
+    near = 2 * denoiser.neighbours * mpx
+    work = {
+        of_network(PASS, denoiser.network): (each[0] * mpx, each[1] * mpx),
+        NEIGHBOURS: (near, near),
+    }
+    return {Stage.DENOISE: work | ({LAST_PASS: (mpx, mpx)} if denoiser.collaborates else {})}
 
 
 def _levels(given: Stack, denoiser: Denoiser, run: Run) -> FrameLevels | None:

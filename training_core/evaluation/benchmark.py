@@ -14,12 +14,13 @@ import torch
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint
 from training_core.compute.device import choose_device, describe_device
+from training_core.costs import Amounts, total
 from training_core.errors import CheckpointError, CoreError
 from training_core.pipeline import train
 from training_core.run import SILENT, Event, Run, Stage
 from training_core.settings import Settings, preset
 from training_core.stack import Values
-from training_core.wording import duration
+from training_core.wording import MEASURING, between
 
 from .contenders import (
     METHODS,
@@ -206,16 +207,24 @@ class _Job(PartOfRun):
 
     def __init__(self, whole: Run, tested_on: int) -> None:
         super().__init__(whole, whole.emit)
+        self.costs = whole.costs
         self.tested_on = self.learned_from = tested_on
 
-    def plan(self, seconds: Mapping[Stage, float]) -> None:
-        """State how long the stages take, and say it: paper mode takes weeks on a processor."""
-        training: dict[Stage, float] = dict(seconds)
-        denoising = training.pop(Stage.DENOISE, 0.0)  # the training images, which nobody wants
-        later = ALL_ROWS * denoising * self.tested_on / self.learned_from
-        expected = f"about {duration(sum(training.values()))}"
-        self.note(f"Training takes {expected} here, evaluating about {duration(later)}.")
-        super().plan({**training, Stage.EVALUATE: later})
+    def plan(self, machine: str, work: Mapping[Stage, Amounts]) -> None:
+        """State how much work the stages are, and say it: paper mode takes weeks on a processor."""
+        training = dict(work)
+        denoising = training.pop(Stage.DENOISE, {})  # the training images, which nobody wants
+        rows = ALL_ROWS * self.tested_on / self.learned_from
+        later = {kind: (rows * least, rows * most) for kind, (least, most) in denoising.items()}
+        super().plan(machine, {**training, Stage.EVALUATE: later})
+        learning, trying = self.costs.span(total(training.values())), self.costs.span(later)
+        if not (learning and trying):
+            self.note(f"Time of training and evaluating: {MEASURING}.")
+            return
+        self.note(
+            f"Training takes {between(learning.least, learning.most)} here, evaluating "
+            f"{between(trying.least, trying.most)}."
+        )
 
 
 @dataclass(frozen=True, eq=False)

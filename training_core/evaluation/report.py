@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from training_core.errors import OutputError
-from training_core.io.tiff_writer import program
 from training_core.reporting.figures import detail_place, enlarged, save_png, sheet, to_grey
+from training_core.resources import program
 from training_core.wording import duration
 
 from .contenders import FILTERS

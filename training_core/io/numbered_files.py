@@ -11,7 +11,6 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import pearsonr
 
 from training_core.errors import InputError
 from training_core.stack import Pixels, Values
@@ -114,7 +113,7 @@ def are_neighbours(one: Pixels, other: Pixels) -> bool:
     shows = [
         c.var() * per_place > CLEARLY * p.var() for c, p in zip(coarse, (one, other), strict=True)
     ]
-    return not all(shows) or float(pearsonr(*coarse).statistic) > ALIKE
+    return not all(shows) or float(np.corrcoef(*coarse)[0, 1]) > ALIKE
 
 
 def _coarse(pixels: Pixels) -> Values:

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import tifffile
 from training_core.draft import draft
 from training_core.errors import InputError, OutputError
 from training_core.frames import HELD_BYTES
+from training_core.resources import program
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, PixelSize, Stack, float_of
 
@@ -31,14 +31,6 @@ OME_DTYPES = ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32", 
 # Beyond this the 32-bit offsets of classic TIFF, and so ImageJ's own format, run out.
 CLASSIC_BYTES = 2**32 - 2**25
 COUNTED_BY_SHAPE = ("images", "channels", "slices", "frames", "hyperstack", "order", "axes")
-
-
-def program() -> str:
-    """Name this program and its version, for provenance."""
-    try:
-        return f"g2g desktop {version('g2g-desktop')}"
-    except PackageNotFoundError:
-        return "g2g desktop"
 
 
 def write_stack(

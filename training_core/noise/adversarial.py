@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from training_core.compute.checkpoint import NO_PART, Part
 from training_core.compute.state_file import State
+from training_core.costs import GAME, MATCH
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import NoiseModelSettings
 from training_core.stack import Image, Values
@@ -64,7 +65,9 @@ def train_generator(
 
     def judged(maker: Maker, draw: torch.Generator = game.draw) -> tuple[Maker, NoiseMatch]:
         made = made_patches(maker, noise.shape[1], draw)
-        return maker.eval(), compare_noise(made, noise[judge], strengths[judge])
+        match = compare_noise(made, noise[judge], strengths[judge])
+        run.did(MATCH, 1)
+        return maker.eval(), match
 
     def matches(maker: StationaryGenerator) -> bool:
         look, draw = deepcopy(maker), torch.Generator().manual_seed(seed)
@@ -129,6 +132,7 @@ def _play(
             run.progress(Stage.NOISE_MODEL, steps, steps)
             break
         game.step()
+        run.did(GAME, game_mpx(game.settings))
         if step == steps or run.finish_early or run.tick_due():
             run.progress(Stage.NOISE_MODEL, step, steps, game.mean_losses(told))
             told = step
@@ -136,6 +140,11 @@ def _play(
             break
     run.finish(Stage.NOISE_MODEL)
     return len(game.losses)
+
+
+def game_mpx(settings: NoiseModelSettings) -> float:
+    """Give how many megapixels of noise a step of the game looks at."""
+    return settings.batch * settings.crop_px**2 * (1 + settings.critic_steps) / 1e6
 
 
 class NoiseGame:

@@ -87,7 +87,9 @@ class Stabiliser:
 WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
 
 
-def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) -> Stabiliser:
+def fit_stabiliser(
+    frames: Sequence[Image], covariance: Values | None = None, windows: Windows | None = None
+) -> Stabiliser:
     """Fit variance = gain * value + read variance on the smoothest windows, blind.
 
     The Anscombe transform where bright areas are noisier than dark ones, else a linear map that
@@ -99,8 +101,10 @@ def fit_stabiliser(frames: Sequence[Image], covariance: Values | None = None) ->
         Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
     covariance
         Autocovariance of the noise, if it is known already; only its shape matters.
+    windows
+        Those of the frames, if they were looked at already.
     """
-    windows = Windows.of(frames)
+    windows = windows or Windows.of(frames)
     expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), TINY))
     gain = read = 0.0
     for _ in range(6):  # which windows are smoothest depends on the fit, and the fit on them

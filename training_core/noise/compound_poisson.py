@@ -104,19 +104,22 @@ def _photons(counts: Values, chance: Values) -> tuple[Values, Values]:
     return number, left
 
 
-def fit_photons(frames: Sequence[Image], stabiliser: Stabiliser) -> Photons | None:
+def fit_photons(
+    frames: Sequence[Image], stabiliser: Stabiliser, windows: Windows | None = None
+) -> Photons | None:
     """Tell whether photons are few and, if so, how far their pulses spread, blind.
 
     The third cumulant of compound Poisson noise is gain^2 (1 + 2 s) / (1 + s) (x - background) for
     pulses of the relative variance s; it is taken from the smoothest windows of noisy frames of one
-    channel, (height, width) float32 in stack units, which the stabiliser was fitted to.
+    channel, (height, width) float32 in stack units, which the stabiliser was fitted to, or from
+    these `windows` of them.
 
     None where photons are many, or where there is noise without any, also if it was cut off.
     """
     if not stabiliser.gain:
         return None
     gain, background = stabiliser.gain, -stabiliser.read_variance / stabiliser.gain
-    windows = Windows.of(frames)
+    windows = windows or Windows.of(frames)
     usual = (float(np.median(windows.mean)) - background) / gain
     under = np.concatenate([frame[frame < background] - background for frame in frames])
     near = under[under >= -BELOW * gain]

@@ -42,7 +42,8 @@ def residuals(patches: Pixels) -> Values:
     """Take from each patch its second-order polynomial, (count, size, size) float64."""
     count, size = patches.shape[:2]
     flat, basis = patches.reshape(count, size * size).astype(np.float64), trend_basis(size)
-    return (flat - (flat @ basis) @ basis.T).reshape(patches.shape)
+    flat -= (flat @ basis) @ basis.T
+    return flat.reshape(patches.shape)
 
 
 def autocovariance(patches: Image, *, trendless: bool = False) -> Values:
@@ -152,16 +153,24 @@ def trend_share(covariance: Values, size: int) -> float:
     return float(_lost(covariance, size)[LAGS, LAGS] / covariance[LAGS, LAGS])
 
 
+@lru_cache(maxsize=8)
+def _waves(size: int) -> tuple[NDArray[np.complex128], Values]:
+    """Give the spectra of the trends of a patch, and how many pairs of its pixels each lag has."""
+    edge = 2 * (size + LAGS)
+    waves = np.fft.rfft2(trend_basis(size).T.reshape(-1, size, size), (edge, edge))
+    ones = np.abs(np.fft.rfft2(np.ones((size, size)), (edge, edge))) ** 2
+    return waves, np.fft.irfft2(ones, (edge, edge))[AROUND]
+
+
 def _lost(covariance: Values, size: int) -> Values:
     """Give the mean over a patch of C - P C P at each lag, (31, 31)."""
     edge = 2 * (size + LAGS)
     shape = (edge, edge)
     basis = trend_basis(size).T.reshape(-1, size, size)
-    waves, whole = np.fft.rfft2(basis, shape), np.fft.rfft2(on_torus(covariance, shape))
+    waves, count = _waves(size)
+    whole = np.fft.rfft2(on_torus(covariance, shape))
     seen = np.fft.irfft2(waves * whole, shape)[:, :size, :size]  # C b
     inside = np.einsum("kij,mij->km", basis, seen)  # b^T C b
     rest = np.fft.rfft2(seen - np.einsum("km,mij->kij", inside, basis) / 2, shape)
     pairs = np.fft.irfft2((waves.conj() * rest).sum(axis=0), shape)[AROUND]
-    ones = np.abs(np.fft.rfft2(np.ones((size, size)), shape)) ** 2
-    count = np.fft.irfft2(ones, shape)[AROUND]
     return (pairs + pairs[::-1, ::-1]) / np.maximum(count, 0.5)

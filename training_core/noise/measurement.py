@@ -24,7 +24,7 @@ from .covariance import (
     stabilised_well,
     uncorrelated,
 )
-from .strength_curve import NoiseCurve, fit_curve
+from .strength_curve import NoiseCurve, Windows, fit_curve
 from .white_covariance import may_be_texture, reshaped, safe_sigma, without_structure
 
 AUTOMATIC = "automatic"
@@ -83,17 +83,18 @@ def measure_noise(
             "The smooth patches hold no noise at all: every pixel is equal. "
             "Use an image that was not smoothed or masked."
         )
-    if linear or not settings.stabilise:
+    windows = None if linear or not settings.stabilise else Windows.of(frames)
+    if windows is None:
         spread = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
         stabiliser = Stabiliser(offset=float(np.median(patches)), scale=spread or 1.0)
     else:
-        stabiliser = fit_stabiliser(frames)
+        stabiliser = fit_stabiliser(frames, windows=windows)
     noise, seen = _seen(stabiliser, frames, patches)
     covariance = autocovariance(noise, trendless=True)
     covariance /= covariance[LAGS, LAGS]
     white = None if linear else without_structure(seen, covariance)
     if white is not None and settings.stabilise:  # which tells noise from structure better
-        stabiliser = fit_stabiliser(frames, white)
+        stabiliser = fit_stabiliser(frames, white, windows)
         noise, seen = _seen(stabiliser, frames, patches)
     kept = np.ones(len(noise))
     if white is not None:
@@ -108,7 +109,7 @@ def measure_noise(
     if not linear and not usual.all():  # the strength of CT follows the place
         alive = stabilised_well(residual_sigmas(stabiliser.forward(patches)))
         return measure_noise(frames, patches[alive][usual], settings, linear=linear)
-    photons = None if white is None else fit_photons(frames, stabiliser)
+    photons = None if white is None else fit_photons(frames, stabiliser, windows)
     return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
 
 

@@ -19,6 +19,7 @@ from training_core.compute.checkpoint import NO_PART, Part, State
 from training_core.compute.crops import Crops, Epochs, send
 from training_core.compute.device import mixed
 from training_core.compute.optimiser_step import Parts, restore_optimiser
+from training_core.costs import GAME, of_network
 from training_core.errors import InputError
 from training_core.networks.published import (
     GENERATED_PX,
@@ -30,6 +31,7 @@ from training_core.networks.published import (
     init_adversarial,
     paper_network,
 )
+from training_core.noise.adversarial import game_mpx
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import NoiseModelSettings, Settings
 from training_core.stack import Image
@@ -72,11 +74,12 @@ def train_paper_gan(
     if kept is not None:
         game.restore(kept["game"])
         crops.restore(kept["crops"])
-    told = len(game.losses)
+    told, game_kind = len(game.losses), of_network(GAME, game.g2)
     run.start(Stage.NOISE_MODEL, chosen.steps, "g1, g2, g3", done=told)
     for step in range(told + 1, chosen.steps + 1):
         part.check(run, lambda: {"game": game.state(), "crops": crops.state()})
         game.step(*crops.draw(), _rate(step - 1, chosen.steps))
+        run.did(game_kind, game_mpx(chosen))
         if step == chosen.steps or run.finish_early or run.tick_due():
             run.progress(Stage.NOISE_MODEL, step, chosen.steps, game.mean_losses(told))
             told = step

@@ -30,6 +30,10 @@ METHODS = {
 }
 STRANGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 MOST_LETTERS = 32  # of a file name: a word cannot be wrapped
+UNTRAINED = (
+    "The network is the bundled one as it is, since preset instant and settings without rounds "
+    "train nothing."
+)
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
 
@@ -171,11 +175,14 @@ def _round(card: Card) -> Fact:
     chosen, rounds = card["chosen_round"], [one for one in card["rounds"] if "error" in one]
     trained = max((one["round"] for one in rounds), default=chosen)
     recorded = card.get("recorded_pairs")
+    planned = card.get("settings", {}).get("denoiser", {}).get("rounds", trained)
     mine: Mapping[str, Any] = next((one for one in rounds if one["round"] == chosen), {})
     if warnings_of(mine):
         meaning = harm(mine, chosen)
     elif recorded:
         meaning = f"{recorded}."
+    elif not planned:
+        meaning = UNTRAINED
     elif chosen == 0:
         meaning = "Training made nothing clearly better, so the network is used as it was before."
     else:
@@ -183,11 +190,10 @@ def _round(card: Card) -> Fact:
     # A blind score that does not know the noise is not told.
     told = [] if recorded else [f"Round {one['round']}: {_left(one)}" for one in rounds]
     details = [POWER, *told] if told else []
-    planned = card.get("settings", {}).get("denoiser", {}).get("rounds", trained)
     if trained < planned and not recorded:
         details.append(f"Training ended after round {trained} of {planned}.")
     good = False if warnings_of(mine) else None
-    value = f"{chosen or 'none'} of {trained}"
+    value = f"{chosen or 'none'} of {trained}" if planned else "no training"
     return Fact("Round", value, meaning, tuple(details), good)
 
 

@@ -180,7 +180,9 @@ class _Results:
         """Give the estimate of a region, (height, width)."""
         if self.asked == len(self.known):
             denoiser, channel = self.denoiser, noisy.channel
-            seen, strength, pilot = denoiser.first_pass(noisy.image, channel, noisy.neighbours)
+            seen, strength, pilot = denoiser.first_pass(
+                noisy.image, channel, noisy.neighbours, self.run
+            )
             together = denoiser.last_pass(seen, pilot, channel, self.run, strength)
             self.known.append((pilot, together))
         pilot, together = self.known[self.asked]

@@ -309,7 +309,7 @@ def _places(
     Parts of which less than half is seen are left out, unless there are no others.
     """
     per_channel: dict[Channel, list[list[tuple[int, PatchLocation]]]] = {}
-    every = [[(n, place) for place in _parts(*r.image.shape)] for n, r in enumerate(noisy)]
+    every = [[(n, place) for place in parts_of(*r.image.shape)] for n, r in enumerate(noisy)]
     if seen is not None:
         shown = [[p for p in parts if seen[p[0]][p[1].slices].mean() > HALF] for parts in every]
         every = shown if any(shown) else every
@@ -327,7 +327,7 @@ def _places(
     return chosen
 
 
-def _parts(height: int, width: int) -> list[PatchLocation]:
+def parts_of(height: int, width: int) -> list[PatchLocation]:
     """Cut a region into crops that do not overlap; the middle alone where it is not larger."""
     high, wide = min(height, JUDGED_PX), min(width, JUDGED_PX)
     middle = PatchLocation((height - high) // 2, (width - wide) // 2, high, wide)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from training_core.compute.checkpoint import Part, State
+from training_core.costs import NOISE, SEARCH
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.model_file import channel_from, channel_state
@@ -30,7 +31,7 @@ from training_core.settings import Settings, preset
 from training_core.stack import Image, IntensityRange, Stack
 
 from .calibrate import calibrated
-from .channels import MEASURED_REGIONS
+from .channels import MEASURED_REGIONS, measured_mpx
 from .material import Material
 from .report import Learned, TrainingReport
 from .round import Preview, train_round
@@ -47,6 +48,7 @@ def train_as_published(
     """Learn a denoiser as the paper does; the round that is used is chosen blind all the same."""
     material = Material.of(stacks, repeats, task, by_place=False)
     patches = cut_noise_patches(stacks, task.settings.patches, task.run, task.checkpoint)
+    task.run.did(SEARCH, sum(stack.mpx for stack in stacks))
     learned = [_channel(number, material, mine, task) for number, mine in enumerate(patches)]
     channels = tuple(channel for channel, _ in learned)
     first = [g2 for _, g2 in learned]
@@ -82,8 +84,10 @@ def _channel(
 def _play(number: int, material: Material, patches: Image, task: Task, game: Part) -> State:
     intensity = IntensityRange.published(material.stacks)
     unit = Stabiliser(offset=intensity.offset, scale=intensity.scale)
-    frames, settings = [r.values for r in material.of_channel(number)], task.settings
+    settings = task.settings
+    frames = [r.values for r in material.of_channel(number)]
     measured = measure_noise(frames[:MEASURED_REGIONS], patches, settings.noise_model, linear=True)
+    task.run.did(NOISE, measured_mpx(frame.size for frame in frames[:MEASURED_REGIONS]))
     gan = train_paper_gan(
         unit.forward(patches),
         [unit.forward(frame) for frame in frames],
@@ -140,7 +144,7 @@ def _rounds(
         rounds.append(Round(number, state["network"], judged))
         if task.run.finish_early:
             break
-    task.run.finish(Stage.ROUNDS, done=taken / sum(plan))
+    task.run.finish(Stage.ROUNDS)
     return rounds
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 
 from training_core.compute.checkpoint import Part, State
+from training_core.costs import NOISE, NOISE_IN_CT
 from training_core.denoise.channel import Channel, doubted_of
 from training_core.denoise.model_file import channel_from, channel_state
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -26,6 +27,12 @@ from .remeasure import refined
 from .task import Task
 
 MEASURED_REGIONS = 8
+MEASURED_MPX = 0.32  # of all together: larger ones are looked at in as many windows
+
+
+def measured_mpx(pixels: Iterable[int]) -> float:
+    """Give how many megapixels of regions of a channel its noise is measured on."""
+    return min(sum(list(pixels)[:MEASURED_REGIONS]) / 1e6, MEASURED_MPX)
 
 
 def learn_channels(
@@ -99,6 +106,8 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
         turning = turns(measured.noise, measured.covariance)
         seen = [material.tissue(region) for region in mine]
         measured = refined(measured, frames, patches, task.run, seen)
+    kind = NOISE_IN_CT if material.even else NOISE
+    task.run.did(kind, measured_mpx(frame.size for frame in frames))
     generator, match = train_generator(
         measured,
         settings.noise_model,

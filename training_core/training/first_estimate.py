@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training_core.costs import LAST_PASS
 from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.neighbours import averaged
@@ -92,7 +93,9 @@ def first_estimate(noisy: Region, run: Run = SILENT) -> Tensor:
     large = ShrinkageFilter(noise.covariance, noise.curve, size_px=16, step_px=4)
     images = seen[None, None]
     pilot = ((first_look(noise)(images, share) + large(images, share)) / 2)[0, 0]
-    return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, run, strength)
+    image = CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, run, strength)
+    run.did(LAST_PASS, seen.numel() / 1e6)
+    return image
 
 
 def _shrinkage(task: EstimateTask) -> Estimator:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from training_core.costs import LAST_PASS, PAIRS, PASS, of_network
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.neighbours import averaged
@@ -42,11 +43,15 @@ def noisier2noise(task: EstimateTask) -> Estimator:
         if noisy.neighbours is not None:  # the network has learned from single frames
             strength = None
         pilot = _mean_of_draws(denoiser, seen, noisy.channel, strength)
+        task.run.did(of_network(PASS, denoiser.network), DRAWS * seen.numel() / 1e6)
         if not collaborate:
             return pilot
         if noisy.neighbours is not None:
             seen, strength = averaged(seen, noisy.neighbours, noise)
-        return CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, task.run, strength)
+        together = CollaborativeFilter(noise.covariance, noise.curve)
+        image = together(seen, pilot, task.run, strength)
+        task.run.did(LAST_PASS, seen.numel() / 1e6)
+        return image
 
     return estimate
 
@@ -66,7 +71,7 @@ def _mean_of_draws(
 
 def _train(task: EstimateTask) -> Denoiser:
     """Train the network, or take over what is kept of that."""
-    settings, run, part = _settings(task.settings), task.run, task.checkpoint.part(NAME)
+    settings, run, part = settings_of(task.settings), task.run, task.checkpoint.part(NAME)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = build_network(settings.denoiser).to(task.device).eval()
@@ -92,7 +97,7 @@ def _train(task: EstimateTask) -> Denoiser:
     return denoiser
 
 
-def _settings(settings: Settings) -> Settings:
+def settings_of(settings: Settings) -> Settings:
     """Give those of a round of the compact network that is a little shorter."""
     chosen = settings.denoiser
     shorter = replace(chosen, network="compact", steps=max(1, round(SHARE * chosen.steps)))
@@ -122,6 +127,7 @@ def _pairs(denoiser: Denoiser, task: EstimateTask) -> PreparedPairs:
             source = denoiser.inputs(image + noise, louder(channel))
             weight = torch.full(region.image.shape, SURE)
             pairs.append(Pair.of(source, image - noise, channel, weight))
+            task.run.did(PAIRS, region.image.numel() / 1e6)
     return PreparedPairs(pairs, draw, denoiser.device)
 
 

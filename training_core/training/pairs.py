@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from training_core.compute.checkpoint import Part, State
+from training_core.costs import PAIRS
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import averaged
@@ -48,6 +49,7 @@ def synthetic_pairs(
             if twice:
                 target = _noisy(estimate, recorded, draw)
             pairs.append(Pair.of(source, target, channel, weight))
+            run.did(PAIRS, source[0, 0].numel() / 1e6)
     return pairs
 
 
@@ -90,8 +92,12 @@ def _noisy(estimate: Region, recorded: RecordedNoise, draw: torch.Generator) -> 
 
 def copies_of(estimates: Sequence[Region]) -> int:
     """Give how many noisy copies of each are made ahead."""
-    area = sum(estimate.image.numel() for estimate in estimates)
-    return min(max(PREPARED_PX // area, FEWEST_COPIES), MOST_COPIES)
+    return copies_for(sum(estimate.image.numel() for estimate in estimates))
+
+
+def copies_for(pixels: int) -> int:
+    """Give how many noisy copies are made ahead of estimates that have so many pixels together."""
+    return min(max(PREPARED_PX // pixels, FEWEST_COPIES), MOST_COPIES)
 
 
 def estimate_all(denoiser: Denoiser, noisy: Sequence[Region], part: Part, run: Run) -> list[Region]:

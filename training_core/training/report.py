@@ -14,7 +14,7 @@ from training_core.compute.device import describe_device
 from training_core.denoise.channel import Channel, doubted_of
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Estimator
-from training_core.io.tiff_writer import program
+from training_core.resources import program
 from training_core.selection.choice import RoundResult, best_round
 from training_core.selection.faint_spots import FaintSpots
 from training_core.stack import Stack

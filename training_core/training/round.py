@@ -13,6 +13,7 @@ from torch import nn
 
 from training_core.compute.checkpoint import State
 from training_core.compute.optimiser_step import TrainingStep
+from training_core.costs import PUBLISHED_STEP, STEP, of_network
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import NeighbourFrames, averaged
 from training_core.networks.pretrained import NAME as PRETRAINED
@@ -30,6 +31,11 @@ WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it d
 LONGEST_GRADIENT = 1.0
 GOING_ON = 0.05  # of the learning rate: a pretrained network shall not forget
 Plan = Sequence[int]  # the steps of each round
+
+
+def crops_mpx(settings: DenoiserSettings) -> float:
+    """Give how many megapixels a step learns from, where regions are no smaller than crops."""
+    return settings.batch * settings.crop_px**2 / 1e6
 
 
 class RoundTraining:
@@ -53,13 +59,17 @@ class RoundTraining:
             longest=_longest(self.settings),
             run=run,
         )
+        published = isinstance(pairs, PublishedPairs)
+        self.run, self.kind = run, of_network(PUBLISHED_STEP if published else STEP, self.trained)
         self.steps = self.steps_told = 0
         self.loss = torch.zeros((), device=denoiser.device)  # the sum since it was last told
 
     def step(self) -> None:
         """Learn from one batch."""
         set_rate(self.optimiser, self.settings, self.steps)
-        self.loss += self.update(*self.pairs.batch(self.settings))
+        batch = self.pairs.batch(self.settings)
+        self.loss += self.update(*batch)
+        self.run.did(self.kind, batch[0][:, 0].numel() / 1e6)
         self.steps, self.steps_told = self.steps + 1, self.steps_told + 1
         slowness = min(self.settings.averaging, self.steps / (self.steps + 10))
         _keep(self.kept, self.trained, slowness)
@@ -156,6 +166,7 @@ def train_round(
     done = before + (0 if kept is None else kept["steps"])
     run.start(Stage.ROUNDS, total, f"round {number} of {len(plan)}", done=done)
     training = RoundTraining(denoiser, make_pairs(), plan[number - 1], run)
+    run.expect(training.kind, (before + plan[number - 1] - done) * crops_mpx(training.settings))
     if kept is not None:
         training.restore(kept)
     while not training.over:

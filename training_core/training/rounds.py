@@ -314,7 +314,7 @@ class _Rounds:
             run.note(f"Training ended after round {last} of {planned}: by the blind score {why}.")
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)
-        run.finish(Stage.ROUNDS, done=self.steps_taken / max(total, 1))
+        run.finish(Stage.ROUNDS)
 
 
 def best_of(rounds: Sequence[Round]) -> Round:

@@ -485,7 +485,7 @@ def test_a_closed_terminal_cancels_unless_it_was_to_be_ignored(
         run.check()
         return 0
 
-    monkeypatch.setattr(commands, "info", closed)
+    monkeypatch.setitem(commands.COMMANDS, "info", closed)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
         assert call(capsys, "info", noisy)[0] == (0 if ignored else 130)

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from tests.support.made_up import QUICKEST, block, blurred_noise, denoiser, noise_model, stack
-from training_core import pipeline
 from training_core.cli.outputs import Existing
 from training_core.compute import checkpoint
 from training_core.compute.checkpoint import Checkpoint
@@ -67,7 +66,7 @@ class Interrupted(Run):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what takes time: measuring the speed, many copies, wide networks, the clock.
+    """Leave out what takes time: many copies, wide networks, the clock.
 
     And let the game be played and all rounds be taken, so that there is something to interrupt.
     """
@@ -77,7 +76,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         return DnCNN(depth, 8, sigmoid=sigmoid) if kind == "dncnn" else wide(kind, sigmoid=sigmoid)
 
     monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
     monkeypatch.setattr(noisy_pairs, "MOST_COPIES", 2)
     monkeypatch.setattr(paper_gan, "paper_network", paper_network)
     monkeypatch.setattr(paper_gan, "Critic", lambda: Critic(16))

@@ -8,8 +8,9 @@ import pytest
 
 import training_core.cli.terminal as module
 from training_core.cli.terminal import Terminal
+from training_core.costs import Span
 from training_core.run import Note, Stage, StageFinished, StageStarted, StepsDone
-from training_core.wording import duration
+from training_core.wording import between, duration
 
 
 class FakeTerminal(io.StringIO):
@@ -22,7 +23,7 @@ def test_a_bar_shows_stage_steps_and_time_left():
     terminal = Terminal(stream)
 
     terminal(StageStarted(Stage.ROUNDS, 200, "round 2"))
-    terminal(StepsDone(Stage.ROUNDS, 50, 200, seconds_left=185.0))
+    terminal(StepsDone(Stage.ROUNDS, 50, 200, time_left=Span(185.0, 185.0)))
     shown = stream.getvalue()
     terminal(StageFinished(Stage.ROUNDS, 9.0))
 
@@ -39,7 +40,7 @@ def test_elsewhere_there_is_a_line_every_few_seconds(monkeypatch: pytest.MonkeyP
     terminal = Terminal(stream)
 
     for done in range(1, 11):
-        terminal(StepsDone(Stage.DENOISE, done, 10, seconds_left=40.0))
+        terminal(StepsDone(Stage.DENOISE, done, 10, time_left=Span(40.0, 40.0)))
 
     lines = stream.getvalue().splitlines()
     assert lines[0] == "Denoising: 3 of 10, about 40 s left"
@@ -69,3 +70,25 @@ def test_notes_are_lines_and_warnings_say_so():
 )
 def test_durations(seconds: float, text: str):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "text"),
+    [
+        (40.0, 40.0, "about 40 s"),
+        (40.0, 50.0, "about 45 s"),
+        (20.0, 60.0, "20 to 60 s"),
+        (60.0, 130.0, "60 s to 2 min"),
+        (100.0, 300.0, "2 to 5 min"),
+        (0.0, 30.0, "1 to 30 s"),
+    ],
+)
+def test_what_is_uncertain_is_a_range(least: float, most: float, text: str):
+    assert between(least, most) == text
+
+
+def test_while_nothing_is_known_there_is_no_number():
+    stream = FakeTerminal()
+    terminal = Terminal(stream)
+    terminal(StepsDone(Stage.ROUNDS, 1, 200))
+    assert stream.getvalue().rstrip().endswith("measuring]")

@@ -24,6 +24,7 @@ from tests.support.made_up import (
 )
 from training_core import pipeline
 from training_core.compute.checkpoint import Checkpoint
+from training_core.costs import NEIGHBOURS, SEARCH
 from training_core.denoise.model_file import load_denoiser, save_denoiser
 from training_core.denoise.neighbours import NeighbourAverage, NeighbourFrames, sequence_axis
 from training_core.denoise.region import Region
@@ -36,8 +37,8 @@ from training_core.run import Note, Run, Stage, StageStarted
 from training_core.selection import neighbours as neighbour_choice
 from training_core.selection.neighbours import most_neighbours, with_neighbours
 from training_core.settings import DenoiserSettings, preset
-from training_core.training import expected_time as timing
 from training_core.training import pairs as noisy_pairs
+from training_core.training.expected_work import expected_work
 from training_core.training.first_estimate import first_estimate
 from training_core.training.pairs import PreparedPairs, synthetic_pairs
 
@@ -332,17 +333,15 @@ def test_pairs_and_first_estimates_know_how_much_noise_is_left():
     assert left == pytest.approx(0.21, abs=0.02)
 
 
-def test_the_plan_counts_the_choice(monkeypatch):
-    for name in ("pixel", "step", "game_step"):
-        monkeypatch.setattr(timing, f"_seconds_per_{name}", lambda *_: 1e-3)
+def test_the_plan_counts_the_choice():
     plans = [
-        timing.expected_plan([many((9,), axes)], replace(QUICKEST, denoiser=chosen), CPU)
+        expected_work([many((9,), axes)], replace(QUICKEST, denoiser=chosen), CPU)
         for axes in ("TYX", "CYX")
         for chosen in (replace(QUICKEST.denoiser, neighbours=n) for n in ("automatic", "off"))
     ]
-    seconds = [plan[Stage.FIRST_ESTIMATE] for plan in plans]
-    assert seconds[0] == pytest.approx(7 * seconds[1])
-    assert seconds[2] == seconds[3]
+    most = [plan[Stage.FIRST_ESTIMATE].get(NEIGHBOURS, (0.0, 0.0))[1] for plan in plans]
+    assert most[0] > 0 == most[1] == most[2] == most[3]
+    assert plans[0][Stage.DENOISE][NEIGHBOURS] == (0.0, 4 * plans[0][Stage.PATCHES][SEARCH][0])
 
 
 class PowerCutError(Exception):
@@ -351,7 +350,6 @@ class PowerCutError(Exception):
 
 @pytest.mark.trains
 def test_a_training_learns_with_neighbours_and_goes_on_with_them(monkeypatch, tmp_path):
-    monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})
     monkeypatch.setattr(noisy_pairs, "MOST_COPIES", 2)
     clean = block(48, 64, 2000, 2500)
     noisy = stack(clean + 60.0 * unit_noise(np.zeros((3, 48, 64))), "TYX")

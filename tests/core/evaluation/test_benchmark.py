@@ -15,8 +15,8 @@ import torch
 
 from tests.support.made_up import QUICKEST, block, noise_model, stack
 from tests.support.made_up import denoiser as made_up_denoiser
-from training_core import pipeline
 from training_core.cli.main import main
+from training_core.costs import LAST_PASS, PAIRS
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.tiled import denoise
@@ -411,13 +411,12 @@ def test_a_cancelled_evaluation_leaves_nothing(tiny, tmp_path, monkeypatch, caps
     kept = ["out.checkpoint"] if "g2g" in methods else []  # of the training, to go on with
     assert [path.name for path in tmp_path.iterdir()] == kept
     # Paper mode takes weeks on a processor, so the time is said before anything is trained.
-    assert ("Training takes about" in told) == ("g2g" in methods)
+    assert ("Time of training and evaluating: measuring." in told) == ("g2g" in methods)
 
 
 @pytest.mark.trains
 def test_an_interrupted_evaluation_goes_on_with_its_training(tiny, tmp_path, monkeypatch, capsys):
     command = [*tiny, "--methods", "noisy,g2g", "--protocol", "sane", "--limit", "1"]
-    monkeypatch.setattr(pipeline, "expected_plan", lambda *_: {})  # measures the speed
     folder = tmp_path / "out"
     assert main(command) == 0
     expected = (folder / "scores.csv").read_text()
@@ -455,9 +454,15 @@ def test_evaluating_is_part_of_the_time_left_of_training():
     events = []
     job = evaluation._Job(Run(events.append), tested_on=500)
     job.learned_from = 1000
-    job.plan({Stage.ROUNDS: 300.0, Stage.DENOISE: 60.0})
-    assert events == [Note("Training takes about 5 min here, evaluating about 2 min.")]
-    assert job._clock._planned == {Stage.ROUNDS: 300.0, Stage.EVALUATE: 120.0}
+    work = {Stage.ROUNDS: {PAIRS: (300.0, 300.0)}, Stage.DENOISE: {LAST_PASS: (60.0, 60.0)}}
+    job.plan("slow", work)
+    assert events == [Note("Time of training and evaluating: measuring.")]
+    job.costs.known = {"slow": {PAIRS: (1.0, 1.0), LAST_PASS: (1.0, 1.0)}}
+    job.plan("slow", work)
+    assert events[1:] == [Note("Training takes about 5 min here, evaluating about 2 min.")]
+    job.start(Stage.ROUNDS, 10)
+    job.progress(Stage.ROUNDS, 0, 10)
+    assert events[-1].time_left.most == pytest.approx(300 + 120)
 
 
 def test_several_tables_are_a_batch(tiny, tmp_path, monkeypatch, capsys):

@@ -14,6 +14,7 @@ from training_core import pipeline
 from training_core.noise.match import NoiseMatch
 from training_core.reporting.words import origin, tell_card
 from training_core.run import Note, Run
+from training_core.settings import preset
 from training_core.wording import harm
 
 MATCH = NoiseMatch(1.01, 0.02, 0.03, 0.04)
@@ -156,6 +157,15 @@ def test_training_that_made_nothing_better_is_said():
     assert told.meaning.startswith("Training made nothing clearly better")
 
 
+def test_where_nothing_was_trained_that_is_said():
+    alone = [{"round": 0, "error": 0.1, "range": 0.01, "warnings": []}]
+    settings = preset("instant").to_dict()
+    told = facts(chosen_round=0, rounds=alone, settings=settings)["Round"]
+    assert told.value == "no training"
+    assert "preset instant" in told.meaning
+    assert told.details[1:] == ("Round 0: 10.0 % ± 1.0",)
+
+
 def test_a_chosen_round_with_a_warning_is_not_good():
     told = facts(chosen_round=2)["Round"]
     assert told.good is False
@@ -215,8 +225,7 @@ def test_which_spots_are_lost_is_said():
 
 
 @pytest.mark.trains
-def test_a_real_training_tells_it_all(monkeypatch):
-    monkeypatch.setattr(pipeline, "expected_plan", lambda *_args: {})
+def test_a_real_training_tells_it_all():
     noisy = stack(block(72, 72, 200.0, 800.0) + 20.0 * blurred_noise((72, 72), 0.0, 0))
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, collaborate=True))
     notes = []

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from g2g_desktop.cards.train_card import TrainCard
+from training_core.costs import Span
 from training_core.run import (
     PreviewReady,
     ShownRegion,
     Stage,
     StageStarted,
 )
-from training_core.settings import Settings, preset
+from training_core.settings import PRESETS, Settings, preset
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -24,11 +25,23 @@ def test_the_train_card_says_how_long_on_what(theme: Theme, qtbot: QtBot) -> Non
     card = TrainCard(theme)
     qtbot.addWidget(card)
     card.show_settings(preset("quick"))
-    card.show_estimate(350.0, "processor, 2 threads")
+    card.show_estimate(Span(350.0, 350.0), "processor, 2 threads")
     assert card.estimate.text() == "About 6 min on this computer (processor, 2 threads)."
     assert card.presets.buttons["quick"].isChecked()
     card.show_estimate(None, "")
-    assert card.estimate.text() == "Measuring how fast this computer is..."
+    assert card.estimate.text() == "Time: measuring, with the first job on this computer."
+    card.show_estimate(Span(60.0, 130.0), "")
+    assert card.estimate.text() == "1 to 2 min."
+    assert card.header.summary.full_text() == "Quick, 1 to 2 min"
+
+
+def test_the_presets_are_in_the_order_of_their_time(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    assert tuple(card.presets.buttons) == PRESETS
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        card.presets.buttons["instant"].click()
+    assert heard.args == [preset("instant")]
 
 
 def test_a_preset_keeps_seed_and_device(theme: Theme, qtbot: QtBot) -> None:
@@ -100,9 +113,9 @@ def test_an_adjusted_preset_is_called_so(theme: Theme, qtbot: QtBot) -> None:
     card = TrainCard(theme)
     qtbot.addWidget(card)
     card.show_settings(preset("quick", seed=3))
-    card.show_estimate(350.0, "")
+    card.show_estimate(Span(350.0, 350.0), "")
     assert card.header.summary.full_text() == "Quick, 6 min"
     more = preset("quick")
     card.show_settings(replace(more, denoiser=replace(more.denoiser, rounds=5)))
-    card.show_estimate(350.0, "")
+    card.show_estimate(Span(350.0, 350.0), "")
     assert card.header.summary.full_text() == "Quick, adjusted, 6 min"

@@ -83,7 +83,7 @@ def test_stop_and_keep_gives_a_model_and_a_result(
     assert loaded.session.state is State.STOPPING
     assert not loaded.run_bar.next_button.isEnabled()
     assert not loaded.run_bar.other_button.hasFocus()
-    assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise"
+    assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise · measuring"
     qtbot.waitUntil(lambda: loaded.session.state is State.DENOISING)
     qtbot.waitUntil(lambda: loaded.run_bar.progress.words.text() == "Step 5 of 5 · Denoising")
     core.may_end.set()
@@ -177,7 +177,7 @@ def test_the_preset_is_a_set_of_settings(loaded: MainWindow, qtbot: QtBot) -> No
     loaded.side.train.presets.buttons["paper"].click()
     assert loaded.session.settings == preset("paper")
     assert loaded.side.patches.form.settings == preset("paper").patches
-    qtbot.waitUntil(lambda: loaded.session.expected_seconds is not None)
+    qtbot.waitUntil(lambda: loaded.session.expected_time is not None)
 
 
 def test_the_preview_watches_what_is_looked_at(loaded: MainWindow, core: FakeCore) -> None:
@@ -216,7 +216,7 @@ def test_while_training_the_page_and_card_follow(
     buttons = (loaded.run_bar.next_button, loaded.run_bar.other_button)
     assert [button.property("primary") for button in buttons] == [False, None]
     assert abs(buttons[0].width() - buttons[1].width()) <= 1
-    assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise"
+    assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise · measuring"
     assert loaded.run_bar.progress.bar.maximum() == 0  # until the time left is known
     core.may_end.set()
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)

@@ -8,6 +8,7 @@ import pytest
 
 from g2g_desktop.model.session import Activity, Failure, Session, State, Step
 from tests.support.stand_ins import FakeDenoiser
+from training_core.costs import Span
 from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from training_core.stack import Stack
 
 ANYTHING: Any = object()
+MINUTE = Span(60.0, 60.0)
 
 
 @pytest.fixture
@@ -23,10 +25,10 @@ def session(small_stack: Stack) -> Session:
     made = Session()
     made.set_stack(small_stack)
     made.set_patches(ANYTHING)
-    made.set_expected_seconds(60.0)
     made.set_denoiser(FakeDenoiser(made.settings))
     made.set_denoised(small_stack)
     made.set_exported(Path("out.tif"))
+    made.set_expected_time(MINUTE)
     return made
 
 
@@ -50,7 +52,7 @@ def test_an_activity_is_the_state(session: Session, activity: Activity) -> None:
 def test_a_new_stack_forgets_all_but_the_model(session: Session, small_stack: Stack) -> None:
     denoiser = session.denoiser
     session.set_stack(small_stack)
-    left = (session.patches, session.expected_seconds, session.denoised, session.exported)
+    left = (session.patches, session.expected_time, session.denoised, session.exported)
     assert left == (None, None, None, None)
     assert session.denoiser is denoiser
 
@@ -58,7 +60,7 @@ def test_a_new_stack_forgets_all_but_the_model(session: Session, small_stack: St
 def test_new_patch_settings_forget_the_patches_and_make_the_result_stale(session: Session) -> None:
     session.set_patch_settings(PatchSettings(strictness=0.2))
     assert session.patches is None
-    assert session.expected_seconds == 60.0
+    assert session.expected_time == MINUTE
     assert session.denoised is not None
     assert session.is_stale
 
@@ -66,8 +68,15 @@ def test_new_patch_settings_forget_the_patches_and_make_the_result_stale(session
 def test_other_new_settings_keep_the_patches(session: Session) -> None:
     session.set_settings(replace(session.settings, seed=5))
     assert session.patches is ANYTHING
-    assert session.expected_seconds is None
+    assert session.expected_time is None
     assert session.is_stale
+
+
+def test_a_training_shows_how_long_the_next_one_takes(session: Session) -> None:
+    session.set_denoiser(FakeDenoiser(session.settings))
+    assert (session.expected_time, session.expected_known) == (None, False)
+    session.set_expected_time(None)
+    assert session.expected_known  # nobody knows, and there is nobody to ask again
 
 
 def test_equal_settings_change_nothing(session: Session) -> None:
@@ -75,7 +84,7 @@ def test_equal_settings_change_nothing(session: Session) -> None:
     session.changed.connect(lambda: heard.append(1))
     session.set_settings(preset("balanced"))
     assert heard == []
-    assert session.expected_seconds == 60.0
+    assert session.expected_time == MINUTE
 
 
 def test_a_model_from_a_file_is_never_stale(session: Session) -> None:
