@@ -20,12 +20,11 @@ from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import FrameLevels
 
 from .errors import InputError
-from .pipeline import with_known_noise
 from .place import PatchLocation
 from .run import SILENT, Run
 from .settings import PatchSettings, Settings, preset
 from .stack import SMALLEST_PX, Mask, Pixels, Stack, Values, check_trainable, float_of, spread
-from .training.channels import with_blank, without_blank
+from .training.channels import with_blank, with_known_noise, without_blank
 from .training.task import Task
 from .unmeasured import measured_frame
 

@@ -11,29 +11,23 @@ from training_core.training.material import check_repeats
 from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
 from .compute.device import choose_device, describe_device, reproducible, seeded
 from .compute.memory import give_memory_back
-from .costs import SEARCH, SEARCH_IN_CT, Costs, Span, total
+from .costs import Costs, Span, total
 from .denoise.denoiser import Denoiser
-from .denoise.region import Region
 from .denoise.tiled import denoise
 from .noise.local_strength import WHY as NOISE_TURNS
-from .noise.measurement import note_unlike
-from .patches.smooth_patches import cut_noise_patches
 from .run import SILENT, Run
 from .selection.neighbours import most_neighbours, with_neighbours
 from .settings import Settings
 from .stack import Stack, check_trainable
 from .training.as_published import for_stacks, train_as_published
 from .training.calibrate import calibrated, faint_spots_left
-from .training.channels import learn_channels, with_blank, without_blank
+from .training.channels import with_blank, with_known_noise, without_blank
 from .training.expected_work import expected_work
 from .training.first_estimate import make_first_estimates
-from .training.heavy_tails import with_tails
-from .training.material import Material
 from .training.pairs import learns_from_recorded
 from .training.report import Learned, TrainingReport, card_of
 from .training.round import Preview
 from .training.rounds import train_rounds
-from .training.start import untrained
 from .training.task import EstimateTask, Task
 
 
@@ -116,46 +110,6 @@ def train(
     card = card_of(learned.denoiser, report, stacks, repeats, seconds)
     channels = with_blank(learned.denoiser.channels, blank)
     return replace(learned, denoiser=replace(learned.denoiser, card=card, channels=channels))
-
-
-@dataclass(frozen=True, eq=False)
-class KnownNoise:
-    """What is known of stacks before anything is trained.
-
-    Attributes
-    ----------
-    denoiser
-        Untrained, with the noise of each channel.
-    material, noisy
-        What is learned from, and its regions, stabilised.
-    turning
-        Whether the noise of a channel changes its direction from place to place.
-    tails
-        The channels, counted from 1, whose noise a few pixels hold.
-    """
-
-    denoiser: Denoiser
-    material: Material
-    noisy: list[Region]
-    turning: bool
-    tails: tuple[int, ...]
-
-
-def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task) -> KnownNoise:
-    """Measure the noise of stacks and let a generator learn it: what the rounds begin with."""
-    settings, run = task.settings, task.run
-    material = Material.of(stacks, repeats, task, by_place=settings.noise_model.by_place)
-    note_unlike(stacks, material.regions, run)
-    given = material.stacks
-    patches = cut_noise_patches(stacks, settings.patches, run, task.checkpoint, evened=given)
-    run.did(SEARCH_IN_CT if material.even else SEARCH, sum(stack.mpx for stack in stacks))
-    run.check()
-    channels, turning = learn_channels(material, patches, task)
-    run.check()
-    denoiser = untrained(channels, material.even, task)
-    noisy = material.stabilised(channels, task.device)
-    denoiser, noisy, tails = with_tails(denoiser, noisy, task)
-    return KnownNoise(denoiser, material, list(noisy), turning, tails)
 
 
 def train_robustly(

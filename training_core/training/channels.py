@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from training_core.compute.checkpoint import Part, State
-from training_core.costs import NOISE, NOISE_IN_CT
+from training_core.costs import NOISE, NOISE_IN_CT, SEARCH, SEARCH_IN_CT
 from training_core.denoise.channel import Channel, doubted_of
+from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.model_file import channel_from, channel_state
+from training_core.denoise.region import Region
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import train_generator
 from training_core.noise.figures import Recording
 from training_core.noise.local_strength import is_ct, turns
-from training_core.noise.measurement import measure_noise
+from training_core.noise.measurement import measure_noise, note_unlike
 from training_core.noise.model import noise_of
-from training_core.patches.smooth_patches import blank_channels
+from training_core.patches.smooth_patches import blank_channels, cut_noise_patches
 from training_core.stack import Image, Stack
 from training_core.wording import in_doubt
 
+from .heavy_tails import with_tails
 from .material import Material
 from .remeasure import refined
+from .start import untrained
 from .task import Task
 
 MEASURED_REGIONS = 8
@@ -126,3 +130,43 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
     mean, doubted = float(stabilised.mean()), measured.doubted
     channel = Channel(model, mean, spread if spread > 0 else 1.0, doubted=doubted)
     return {"channel": channel_state(channel), "turns": turning}
+
+
+@dataclass(frozen=True, eq=False)
+class KnownNoise:
+    """What is known of stacks before anything is trained.
+
+    Attributes
+    ----------
+    denoiser
+        Untrained, with the noise of each channel.
+    material, noisy
+        What is learned from, and its regions, stabilised.
+    turning
+        Whether the noise of a channel changes its direction from place to place.
+    tails
+        The channels, counted from 1, whose noise a few pixels hold.
+    """
+
+    denoiser: Denoiser
+    material: Material
+    noisy: list[Region]
+    turning: bool
+    tails: tuple[int, ...]
+
+
+def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task) -> KnownNoise:
+    """Measure the noise of stacks and let a generator learn it: what the rounds begin with."""
+    settings, run = task.settings, task.run
+    material = Material.of(stacks, repeats, task, by_place=settings.noise_model.by_place)
+    note_unlike(stacks, material.regions, run)
+    given = material.stacks
+    patches = cut_noise_patches(stacks, settings.patches, run, task.checkpoint, evened=given)
+    run.did(SEARCH_IN_CT if material.even else SEARCH, sum(stack.mpx for stack in stacks))
+    run.check()
+    channels, turning = learn_channels(material, patches, task)
+    run.check()
+    denoiser = untrained(channels, material.even, task)
+    noisy = material.stabilised(channels, task.device)
+    denoiser, noisy, tails = with_tails(denoiser, noisy, task)
+    return KnownNoise(denoiser, material, list(noisy), turning, tails)
