@@ -162,7 +162,7 @@ def _make_tiny(log: _Log) -> None:
     log.watch(AdversarialGame, "step")
     log.watch(first_estimate, "first_estimate")
     log.watch(RoundTraining, "step")
-    log.watch(denoiser, "_denoise_tile")
+    log.watch(denoiser, "denoise_tile")
 
 
 def _tiny_paper() -> Settings:

@@ -104,7 +104,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counted(AdversarialGame, "step")
     counted(first_estimate, "first_estimate")
     counted(RoundTraining, "step")
-    counted(tiled, "_denoise_tile")
+    counted(tiled, "denoise_tile")
     return counts
 
 
@@ -285,7 +285,7 @@ def test_denoising_goes_on_in_the_middle_of_a_frame(
         denoise_tiles(tmp_path / "cut", Interrupted(Stage.DENOISE, tile, PowerCutError))
     # By now there is memory for larger tiles, which are not those that were counted.
     assert np.array_equal(denoise_tiles(tmp_path / "cut", Run(), tile_px=64), whole)
-    assert computed["_denoise_tile"] == 18 + 1
+    assert computed["denoise_tile"] == 18 + 1
 
 
 def noted() -> tuple[list[str], Run]:
@@ -317,10 +317,10 @@ def test_from_the_first_changed_frame_on_all_is_made_again(
     assert np.array_equal(denoise_tiles(tmp_path, run), whole)
     assert len(notes) == 1
     assert "its pixels have changed on the disk" in notes[0]
-    assert computed["_denoise_tile"] == 12
+    assert computed["denoise_tile"] == 12
     notes, run = noted()
     assert np.array_equal(denoise_tiles(tmp_path, run), whole)  # and kept anew
-    assert (notes, computed["_denoise_tile"]) == ([], 12)
+    assert (notes, computed["denoise_tile"]) == ([], 12)
 
 
 @pytest.mark.parametrize(
