@@ -41,6 +41,7 @@ from training_core.run import (
 from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize, cast_like
 from training_core.training import as_published
+from training_core.training import channels as learned_channels
 from training_core.training.material import Material
 
 STAGES = [
@@ -386,7 +387,7 @@ def test_regions_of_which_crops_are_enough_stay_in_main_memory(name, place, monk
     networks = SimpleNamespace(g1=NoiseGenerator(), g2=first_network(settings))
     known = ((Channel(noise_model()),), False)
     monkeypatch.setattr(as_published, "train_paper_gan", lambda *_args, **_more: networks)
-    monkeypatch.setattr(pipeline, "learn_channels", lambda *_: known)
+    monkeypatch.setattr(learned_channels, "learn_channels", lambda *_: known)
     monkeypatch.setattr(pipeline, "choose_device", lambda *_args, **_more: torch.device("meta"))
     brought, bring = [], Material.stabilised
 

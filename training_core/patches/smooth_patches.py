@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NEEDED = 60  # patches of 32 px, which give the std of the noise within about 1 %
 RECOMMENDED = 10_000  # the authors' advice for the published rule
 SAMPLED_FRAMES = 16  # for what noise alone scores
-SEARCHED_FRAMES = 64
+SEARCHED_FRAMES, SEARCHED_PX = 64, 2048 * 2048  # as many frames, or more of tiny ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def find_smooth_patches(
 ) -> SmoothPatches:
     """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
 
-    The automatic choice looks at no more than 64 frames, spread over the stack.
+    The automatic choice looks at 64 frames, spread over the stack, and at more of tiny ones.
     Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
     is kept in `part` and gone on with.
 
@@ -126,8 +126,11 @@ def find_smooth_patches(
 
 def searched_frames(stack: Stack, settings: PatchSettings) -> list[int]:
     """Give the frames that patches are looked for in: all, or of long stacks some, spread."""
-    most = stack.frame_count if settings.strictness is not None else SEARCHED_FRAMES
-    return spread(stack.frame_count, most)
+    if settings.strictness is not None:
+        return list(range(stack.frame_count))
+    return spread(
+        stack.frame_count, max(SEARCHED_FRAMES, SEARCHED_PX // math.prod(stack.frame_shape))
+    )
 
 
 def _noise_floor(stack: Stack, settings: PatchSettings, run: Run) -> NoiseFloor | None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.errors import SettingsError
+from training_core.patches import smooth_patches
 from training_core.patches.flatness import NoiseFloor, flatness_map
 from training_core.patches.smooth_patches import (
     cut_noise_patches,
@@ -346,3 +347,18 @@ def test_photon_counts_are_noise_and_no_damage(most, dtype):
 def test_clipped_black_is_no_photon_count():
     noisy = np.random.default_rng(0).normal(-4, 6, (256, 256)).clip(0, 40).round()
     assert not score_windows(noisy.astype(np.float32), PatchSettings()).usable.any()
+
+
+def test_a_long_stack_is_searched_in_frames_spread_over_it(monkeypatch):
+    monkeypatch.setattr(smooth_patches, "SEARCHED_PX", 0)
+    noise = np.random.default_rng(0).normal(100, 10, (130, 40, 40)).astype(np.float32)
+    events = []
+    found = find_smooth_patches(Stack(noise, "TYX"), run=Run(events.append))
+    assert found.verdict.sentence.startswith(f"Found {found.count} smooth patches in 64 of the 130")
+    searched = np.linspace(0, 129, 64).round()
+    assert set(found.locations[:, 0]) <= set(searched)
+    assert found.locations[-1, 0] > 120
+    assert [e.total for e in events if isinstance(e, StepsDone)][-1] == 64
+    assert 0 < found.coverage <= 1
+    every = find_smooth_patches(Stack(noise, "TYX"), PatchSettings(strictness=0.9))
+    assert len(set(every.locations[:, 0])) == 130
