@@ -216,10 +216,8 @@ class Commands(QObject):
 
     def show_patches(self) -> None:
         """Show or hide the smooth patches."""
-        view, session = self._viewer.stack_view, self._session
-        view.set_overlay_visible(session.first_look or not view.overlay_visible)
-        if session.first_look:  # they cannot be seen under it
-            session.set_first_look(False)
+        view = self._viewer.stack_view
+        view.set_overlay_visible(not view.overlay_visible)
 
     def choose_theme(self, choice: str) -> None:
         """Take a theme, and remember it."""

@@ -76,13 +76,13 @@ def take_all(window: MainWindow, folder: Path) -> None:
     settle(2 * SETTLE_MS)
     both(window, folder, "1_empty")
     open_sample(window)
+    both(window, folder, "2_preview_without_training")
+    window.commands.do("first_look")
+    settle(SETTLE_MS)
     both(window, folder, "2_loaded")
     session.show(Step.TRAIN)
     until(lambda: session.expected_known)
     both(window, folder, "3_train_card")
-    window.commands.do("first_look")
-    until(lambda: window.centre.viewer.first_look.is_shown)
-    both(window, folder, "3_preview_without_training")
     session.set_settings(short(session.settings))
     window.commands.do("train")
     until(lambda: window.centre.viewer.preview.denoised.image is not None)
@@ -109,13 +109,13 @@ def take_small(window: MainWindow, folder: Path) -> None:
     open_sample(window)
     for width, height in SMALL_SIZES:
         window.resize(width, height)
+        window.commands.do("first_look")
         settle(SETTLE_MS)
         save(window, folder / f"8_loaded_200_percent_{width}x{height}.png")
         window.commands.do("first_look")
         until(lambda: window.centre.viewer.first_look.is_shown)
         settle(SETTLE_MS)
         save(window, folder / f"8_preview_200_percent_{width}x{height}.png")
-        window.commands.do("first_look")
 
 
 def short(settings: Settings) -> Settings:
@@ -128,11 +128,12 @@ def short(settings: Settings) -> Settings:
 
 
 def open_sample(window: MainWindow) -> None:
-    """Open the bundled sample and wait until its patches are found and drawn."""
+    """Open the bundled sample and wait until its patches are drawn and the preview is there."""
     from g2g_desktop.paths import resource
 
     window.commands.open_paths([resource(SAMPLE)])
     until(lambda: window.session.patches is not None)
+    until(lambda: window.centre.viewer.first_look.is_shown)
     settle(SETTLE_MS)
 
 

@@ -28,8 +28,8 @@ from network_training import (
 
 from training_core.evaluation.datasets import load_table
 from training_core.evaluation.published_tables import TABLES
+from training_core.networks.pretrained import write_weights
 from training_core.pretraining.dncnn_b import FULL, SMALL, train_dncnn_b
-from training_core.training.dncnn_b import save_dncnn_b
 
 if TYPE_CHECKING:
     import argparse
@@ -56,13 +56,11 @@ folded into them. Written by `packaging/train_dncnn_b.py` on {today}.
 
 ## What it is for
 
-It has seen **natural photographs and white Gaussian noise only**. It is the instant first look
-before any training, a first estimate that training can start from, and the row DnCNN-B of the
-benchmark tables.
+It has seen **natural photographs and white Gaussian noise only**. It is the row DnCNN-B of the
+benchmark tables, and nothing else in the program uses it.
 
-It is not for final results: it has never seen a micrograph or a CT slice, and expects of an image
-what photographs are like. Correlated noise (wide-field fluorescence, CT) it hardly removes; the
-program then says so. Not for diagnosis.
+It has never seen a micrograph or a CT slice, and expects of an image what photographs are like.
+Correlated noise (wide-field fluorescence, CT) it hardly removes. Not for diagnosis.
 
 ## How it was trained
 
@@ -116,7 +114,7 @@ def publish(
     text = CARD.format(
         today=date.today(), story=listed(story), rows="\n".join(rows), seed=0, licence=LICENCE
     )
-    write_both(output, partial(save_dncnn_b, network), text)
+    write_both(output, partial(write_weights, network), text)
 
 
 def evaluate(

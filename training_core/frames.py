@@ -21,7 +21,7 @@ Pixels = NDArray[Any]
 HELD_BYTES = (
     2**28
 )  # what a stack may take at each step of a job; frames of more are made on request
-REMEMBERED = 4  # frames: what looks at one looks at it again, and at its neighbours
+REMEMBERED = 8  # frames: what looks at one looks at it again, and at its neighbours
 
 
 class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):

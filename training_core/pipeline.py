@@ -6,15 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from training_core.training.material import check_repeats
 
 from .compute.checkpoint import NO_CHECKPOINT, Checkpoint, describe_job
-from .compute.device import choose_device, describe_device, reproducible
+from .compute.device import choose_device, describe_device, reproducible, seeded
 from .compute.memory import give_memory_back
 from .costs import SEARCH, SEARCH_IN_CT, Costs, Span, total
 from .denoise.denoiser import Denoiser
+from .denoise.region import Region
 from .denoise.tiled import denoise
 from .noise.local_strength import WHY as NOISE_TURNS
 from .noise.measurement import note_unlike
@@ -110,8 +109,7 @@ def train(
     run.plan(describe_device(task.device), expected_work(seen, settings, task.device))
     method = train_as_published if settings.is_published else train_robustly
     fast = settings.precision == "auto"
-    with torch.random.fork_rng(devices=[]), reproducible(task.device, fast=fast):
-        torch.manual_seed(settings.seed)
+    with seeded(settings.seed, run), reproducible(task.device, fast=fast):
         learned, report = method(seen, again, task)
     give_memory_back()
     seconds = checkpoint.seconds_before + time.monotonic() - started
@@ -120,25 +118,59 @@ def train(
     return replace(learned, denoiser=replace(learned.denoiser, card=card, channels=channels))
 
 
+@dataclass(frozen=True, eq=False)
+class KnownNoise:
+    """What is known of stacks before anything is trained.
+
+    Attributes
+    ----------
+    denoiser
+        Untrained, with the noise of each channel.
+    material, noisy
+        What is learned from, and its regions, stabilised.
+    turning
+        Whether the noise of a channel changes its direction from place to place.
+    tails
+        The channels, counted from 1, whose noise a few pixels hold.
+    """
+
+    denoiser: Denoiser
+    material: Material
+    noisy: list[Region]
+    turning: bool
+    tails: tuple[int, ...]
+
+
+def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task) -> KnownNoise:
+    """Measure the noise of stacks and let a generator learn it: what the rounds begin with."""
+    settings, run = task.settings, task.run
+    material = Material.of(stacks, repeats, task, by_place=settings.noise_model.by_place)
+    note_unlike(stacks, material.regions, run)
+    given = material.stacks
+    patches = cut_noise_patches(stacks, settings.patches, run, task.checkpoint, evened=given)
+    run.did(SEARCH_IN_CT if material.even else SEARCH, sum(stack.mpx for stack in stacks))
+    run.check()
+    channels, turning = learn_channels(material, patches, task)
+    run.check()
+    denoiser = untrained(channels, material.even, task)
+    noisy = material.stabilised(channels, task.device)
+    denoiser, noisy, tails = with_tails(denoiser, noisy, task)
+    return KnownNoise(denoiser, material, list(noisy), turning, tails)
+
+
 def train_robustly(
     stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task
 ) -> tuple[Learned, TrainingReport]:
     """Learn a denoiser as this program does by default (METHOD 5), stage by stage."""
     settings, run, checkpoint = task.settings, task.run, task.checkpoint
-    material = Material.of(stacks, repeats, task, by_place=settings.noise_model.by_place)
-    note_unlike(stacks, material.regions, run)
-    patches = cut_noise_patches(stacks, settings.patches, run, checkpoint, evened=material.stacks)
-    run.did(SEARCH_IN_CT if material.even else SEARCH, sum(stack.mpx for stack in stacks))
-    channels, turning = learn_channels(material, patches, task)
-    denoiser = untrained(channels, material.even, task)
-    noisy = material.stabilised(channels, task.device)
-    denoiser, noisy, tails = with_tails(denoiser, noisy, task)
+    known = with_known_noise(stacks, repeats, task)
+    denoiser, material, noisy = known.denoiser, known.material, known.noisy
     frames = material.sequences(denoiser.channels, most_neighbours(settings), run)
     averaging = with_neighbours(denoiser, frames, material.regions, noisy, run, checkpoint)
     denoiser, noisy = replace(denoiser, neighbours=averaging.count), list(averaging.noisy)
     risk = material.risk(noisy, task)
     trains = settings.denoiser.rounds > 0
-    recorded = trains and turning and learns_from_recorded(denoiser, repeats, run)
+    recorded = trains and known.turning and learns_from_recorded(denoiser, repeats, run)
     wanted = EstimateTask(settings, noisy, task.device, run, checkpoint, turns=recorded)
     first, method = make_first_estimates(wanted)
     preview = Preview(material, frames[0])
@@ -147,7 +179,7 @@ def train_robustly(
     learned = Learned(denoiser, trained.history, method.estimator, wanted.channels)
     return learned, TrainingReport(
         trained.results,
-        heavy_tails=tails,
+        heavy_tails=known.tails,
         neighbours=averaging.told,
         recorded_pairs=NOISE_TURNS if recorded else "",
         first_estimate=method,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from .frames import Pixels, made_frames
 from .run import SILENT, Run
-from .stack import SMALLEST_PX, Image, Mask, Stack, float_of, is_blank
+from .stack import SMALLEST_PX, Image, Mask, Stack, Values, float_of, is_blank
 
 FEWEST_PX = 1000  # of one value and in one piece; fewer may be chance
 SOLID_PX = 5  # side of what is all of that value somewhere
@@ -25,6 +26,7 @@ PASSES = 8
 ALONE = 0.1  # of its own excess: what the eight pixels around a hot one have, where a spot has .3
 SURPRISING = 3.0  # times what one pixel in a hundred has above its surroundings
 BRIGHTNESSES, FEWEST_ALIKE = 16, 2000  # noise is as strong in pixels of one brightness
+SAMPLED_PX = 1024 * 1024
 FEWEST_HOT, MOST_HOT = 5, 0.01  # in a frame: a few may be what was seen; share of the pixels
 BOTH_WAYS = 1 / 3  # as many dark ones: then it is noise of few far values
 
@@ -94,32 +96,34 @@ def hot_pixels(stack: Stack, index: int) -> Mask | None:
     frame = stack.frame(index)
     if stack.value_unit == "HU" or min(frame.shape) <= SOLID_PX:
         return None
-    bright = _alone(frame)
-    count = int(bright.sum())
-    if (
-        not FEWEST_HOT <= count <= MOST_HOT * frame.size
-        or _alone(-frame).sum() >= BOTH_WAYS * count
-    ):
-        return None
-    return bright
-
-
-def _alone(frame: Image) -> Mask:
-    from scipy.ndimage import uniform_filter
+    from scipy.ndimage import uniform_filter  # loads slowly
 
     exact = frame.astype(np.float64)
     nine, around = (uniform_filter(exact, side) * side**2 for side in (3, SOLID_PX))
     beside, around = (nine - exact) / 8, (around - nine) / (SOLID_PX**2 - 9)
-    excess = exact - around
-    bins = int(np.clip(frame.size // FEWEST_ALIKE, 1, BRIGHTNESSES))
-    edges = np.unique(np.quantile(around, np.linspace(0, 1, bins + 1)[1:-1]))
-    alike = np.searchsorted(edges, around)
-    usual = np.zeros(len(edges) + 1)
+    excess, beside = exact - around, beside - around
+    bright = _alone(excess, beside, around)
+    count = int(bright.sum())
+    if not FEWEST_HOT <= count <= MOST_HOT * frame.size:
+        return None
+    dark = _alone(-excess, -beside, -around)
+    return None if dark.sum() >= BOTH_WAYS * count else bright
+
+
+def _alone(excess: Values, beside: Values, around: Values) -> Mask:
+    """Tell which pixels are far above what is `around` them, those beside them not being so."""
+    # Of a large frame a part tells what is usual.
+    step = max(1, int((excess.size / SAMPLED_PX) ** 0.5))
+    some, above = (values[::step, ::step] for values in (around, excess))
+    bins = int(np.clip(some.size // FEWEST_ALIKE, 1, BRIGHTNESSES))
+    edges = np.unique(np.quantile(some, np.linspace(0, 1, bins + 1)[1:-1]))
+    alike = np.searchsorted(edges, some)
+    usual = np.full(len(edges) + 1, np.inf)
     for number in np.unique(alike):
-        usual[number] = np.quantile(excess[alike == number], 0.99)
-    far = excess > SURPRISING * usual[alike]
-    alone: Mask = far & (excess > 0) & (beside - around < ALONE * excess)
-    return alone
+        usual[number] = np.quantile(above[alike == number], 0.99)
+    far: Mask = excess > SURPRISING * max(usual.min(), 0.0)
+    far[far] = excess[far] > SURPRISING * usual[np.searchsorted(edges, around[far])]
+    return far & (beside < ALONE * excess)
 
 
 def measured(
@@ -137,7 +141,7 @@ def measured(
     """
 
     def frame(index: int) -> Pixels:
-        filled, count = measured_frame(stack, index, repair=repair)
+        filled, count, _ = measured_frame(stack, index, repair=repair)
         if hot is not None:
             hot[index] = count
         return stack.raw_frame(index) if filled is None else filled
@@ -154,18 +158,31 @@ def tell_hot(hot: Mapping[int, int], stack: Stack, run: Run) -> None:
         )
 
 
-def measured_frame(stack: Stack, index: int, *, repair: bool = True) -> tuple[Pixels | None, int]:
-    """Give one frame as `measured` does, None where it stays, and how many pixels in it are hot."""
-    mask, hot = unmeasured(stack, index), hot_pixels(stack, index) if repair else None
+class MeasuredFrame(NamedTuple):
+    """One frame as `measured` gives it; `filled` and `lost` are (height, width) or None.
+
+    `filled` is None where the frame stays as it is, `hot` how many pixels in it are, and `lost`
+    what `unmeasured` tells.
+    """
+
+    filled: Pixels | None
+    hot: int
+    lost: Mask | None
+
+
+def measured_frame(stack: Stack, index: int, *, repair: bool = True) -> MeasuredFrame:
+    """Give one frame as `measured` does."""
+    lost, hot = unmeasured(stack, index), hot_pixels(stack, index) if repair else None
+    mask = lost
     if hot is not None:
-        mask = hot if mask is None else mask | hot
+        mask = hot if lost is None else lost | hot
     filled = None if mask is None or mask.all() else _filled(stack.raw_frame(index), mask)
-    return filled, 0 if hot is None else int(hot.sum())
+    return MeasuredFrame(filled, 0 if hot is None else int(hot.sum()), lost)
 
 
 def seen_frames(stack: Stack, indices: Iterable[int]) -> list[Image]:
     """Give frames as `measured` does, to measure their noise in; blank ones only if all are."""
-    filled = ((index, measured_frame(stack, index)[0]) for index in indices)
+    filled = ((index, measured_frame(stack, index).filled) for index in indices)
     frames = [stack.raw_frame(index) if frame is None else frame for index, frame in filled]
     alive = [frame for frame in frames if not is_blank(frame)] or frames
     return [np.asarray(frame, float_of(stack.dtype)) for frame in alive]
@@ -175,17 +192,17 @@ def _filled(frame: Pixels, mask: Mask) -> Pixels:
     from scipy.ndimage import distance_transform_edt
 
     filled, missing = frame.copy(), mask.copy()
-    places = np.indices(frame.shape)
-    ends = np.array(frame.shape)[:, None, None] - 1
+    ends = np.array(frame.shape)[:, None] - 1
     for _ in range(PASSES):
         nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
-        mirrored = tuple(np.clip(2 * nearest - places, 0, ends))
-        now = missing & ~missing[mirrored]
-        filled[now] = filled[mirrored][now]
-        missing &= ~now
+        places = np.stack(np.nonzero(missing))
+        mirrored = np.clip(2 * nearest[:, missing] - places, 0, ends)
+        known = ~missing[tuple(mirrored)]
+        filled[tuple(places[:, known])] = filled[tuple(mirrored[:, known])]
+        missing[tuple(places[:, known])] = False
         if not missing.any():
             return filled
-    filled[missing] = filled[tuple(nearest)][missing]
+    filled[missing] = filled[tuple(nearest[:, missing])]
     return filled
 
 

@@ -35,7 +35,7 @@ _PRESETS = {
     "balanced": ("Balanced", "More training for finer detail. Right for most images."),
     "paper": ("As published", "The published method to the letter. Days without a graphics card."),
 }
-LOOK_TIP = "See this frame at once, denoised by a bundled network that needs no training"
+LOOK_TIP = "See at once what is in view, denoised by the bundled network without training"
 _UNKNOWN = f"Time: {MEASURING}, with the first job on this computer."
 _HINT = "A live preview of what you look at appears with the first estimate."
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
-    from training_core.first_look import Fits
+    from training_core.first_look import Look
     from training_core.patches.smooth_patches import SmoothPatches
+    from training_core.place import PatchLocation
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.stack import Pixels, Stack
@@ -72,13 +73,22 @@ def expected_time(stack: Stack, settings: Settings, run: Run) -> Span | None:
         return pipeline.expected_time(stack, settings, run.costs)
 
 
-def first_look(stack: Stack, frame: int, device_name: str, fits: Fits, run: Run) -> Pixels:
-    """Denoise one frame with the bundled network, fitted to the stack as `fits` keeps."""
-    from training_core import first_look as dncnn_b
+def first_look(
+    looks: dict[str, Look],
+    stack: Stack,
+    frame: int,
+    place: PatchLocation,
+    device_name: str,
+    run: Run,
+) -> Pixels:
+    """Denoise a region with the bundled network; `looks` keeps what is known on each device."""
     from training_core.compute import device
+    from training_core.first_look import Look
 
     device.limit_threads()
-    return dncnn_b.look(stack, frame=frame, device=device_name, fits=fits, run=run).pixels
+    if device_name not in looks:
+        looks[device_name] = Look(stack, device_name)
+    return looks[device_name].region(frame, place, run)
 
 
 def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:

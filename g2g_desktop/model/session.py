@@ -116,7 +116,7 @@ class Session(QObject):
         self.denoiser: Denoiser | None = None
         self.model_name = ""
         self.model_saved = True
-        self.first_look = False
+        self.first_look: bool | None = None  # not before the smooth patches are found
         self.interrupted: Interrupted | None = None
         self.denoised: Stack | None = None
         self.result_warnings: tuple[str, ...] = ()
@@ -157,7 +157,6 @@ class Session(QObject):
         self.activity = activity
         self.step = step or self.step
         self.failure = None
-        self.first_look = False
         if activity is Activity.TRAINING:
             self.interrupted = None  # gone on with, or left for another
         self.changed.emit()
@@ -171,13 +170,11 @@ class Session(QObject):
     def show(self, step: Step) -> None:
         """Open the card of `step`."""
         self.step = step
-        self.first_look = self.first_look and step is Step.TRAIN
         self.changed.emit()
 
     def set_first_look(self, shown: bool) -> None:
-        """Show the frame in view as the bundled network denoises it; it is never a result."""
+        """Show what is in view as the bundled network denoises it, or no longer for this stack."""
         self.first_look = shown
-        self.step = Step.TRAIN
         self.changed.emit()
 
     def set_stack(self, stack: Stack) -> None:
@@ -185,7 +182,7 @@ class Session(QObject):
         self.stack = stack
         self.denoised = self.exported = self.patches = None
         self._forget_time()
-        self.first_look = self.quality_warns = False
+        self.first_look, self.quality_warns = None, False
         self.interrupted = None
         self.step = Step.PATCHES
         self.end()
@@ -221,8 +218,9 @@ class Session(QObject):
         self.set_settings(replace(self.settings, patches=patches))
 
     def set_patches(self, patches: SmoothPatches) -> None:
-        """Take the smooth patches found in the whole stack."""
+        """Take the smooth patches found in the whole stack, which the first look waits for."""
         self.patches = patches
+        self.first_look = self.first_look is not False
         self.changed.emit()
 
     def set_expected_time(self, expected: Span | None) -> None:

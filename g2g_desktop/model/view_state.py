@@ -96,7 +96,7 @@ def view_state(session: Session) -> ViewState:
         other_action=other_action,
         headline=_headline(session),
         busy=state in _BUSY,
-        first_look=session.first_look,
+        first_look=bool(session.first_look) and state is State.READY,
     )
 
 

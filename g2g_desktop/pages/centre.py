@@ -51,7 +51,7 @@ class Centre(QStackedWidget):
 
     def show_session(self, session: Session, view: ViewState) -> None:
         """Show the page of a view state, filled from the session."""
-        self.viewer.show_session(session, training=view.page is Page.TRAINING)
+        self.viewer.show_session(session, view)
         pair = (session.stack, session.denoised)
         if self._pair is None or any(a is not b for a, b in zip(pair, self._pair, strict=True)):  # type: ignore[call-overload]
             self._pair = pair
@@ -105,17 +105,16 @@ class ViewerPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(everything)
 
-    def show_session(self, session: Session, *, training: bool) -> None:
+    def show_session(self, session: Session, view: ViewState) -> None:
         """Show the stack of the session."""
         if session.stack is not self._shown:
             self._shown = session.stack
             self.stack_view.set_stack(session.stack)
             self.patches.set_stack(session.stack)
             self.preview.set_pixel_size(session.stack.pixel_size.x_um if session.stack else None)
-        device, wanted = session.settings.device, session.first_look
-        self.first_look.show(session.stack, device, wanted=wanted)
+        self.first_look.show(session.stack, session.settings.device, wanted=view.first_look)
         self.patches.set_settings(session.settings.patches)
-        self._training = training
+        self._training = training = view.page is Page.TRAINING
         self.preview.setVisible(training and self._has_preview)
         self.plot.setVisible(training)
 

@@ -1,10 +1,11 @@
-"""The preview without training: one frame at a time, by the bundled network, plainly labelled."""
+"""The preview without training: what is in view, by the bundled network, plainly labelled."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout
@@ -14,19 +15,22 @@ from g2g_desktop.jobs.latest_job import LatestJob
 from g2g_desktop.model.session import Failure, Step
 from g2g_desktop.widgets.labels import GAP, ToneLabel, paragraph
 from g2g_desktop.widgets.theme import Tone
-from training_core.run import Note, StepsDone
+from training_core.place import PatchLocation, tiles
+from training_core.run import Note
 
 if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
-    from training_core.first_look import Fits
+    from training_core.first_look import Look
     from training_core.stack import Pixels, Stack
 
     from .stack_view import StackView
 
-SETTLE_MS = 120  # a slider that moves asks for the frame where it comes to rest
-LABEL = (
-    "Preview: bundled DnCNN-B, has seen photographs and white noise only. Train for your own noise."
-)
+SETTLE_MS = 120  # what moves asks for the region in view where it comes to rest
+CELL_PX = 64  # what is asked for begins and ends on such a grid
+PIECE_CELLS = 8  # each way at most: a piece shows after a second on one core
+LABEL = "Preview: the bundled network with the noise of this stack. Training may gain more."
+NONE = "There is no preview of this stack."
+MEASURING, WAITING = "Measuring the noise...", "Denoising..."
 
 
 class LookStrip(QFrame):
@@ -66,45 +70,113 @@ class LookStrip(QFrame):
         theme.changed.connect(self._draw_symbols)
         self._draw_symbols()
 
+    def say(self, label: str, tone: Tone, more: str) -> None:
+        """Say what the picture is, and what is to be known of it or went wrong."""
+        self.label.setText(label)
+        self.more.say(tone, more)
+
     def _draw_symbols(self) -> None:
         self.symbol.setPixmap(self._theme.pixmap("info", Tone.ACCENT, 16))
         self.cross.setIcon(self._theme.icon("cross", Tone.MUTED))
 
 
+class LookedAt:
+    """What is known of a frame so far: `image` is (height, width) and NaN where nothing is."""
+
+    def __init__(self, frame: int, shape: tuple[int, int]) -> None:
+        self.frame = frame
+        self.image: Pixels = np.full(shape, np.nan, np.float32)
+        self._known = np.zeros([-(-side // CELL_PX) for side in shape], bool)
+
+    def missing(self, seen: PatchLocation, x: float) -> list[PatchLocation]:
+        """Give the pieces of a part of the frame to look at, first at half its height, near x."""
+        height, width = self.image.shape
+        first = seen.top // CELL_PX, seen.left // CELL_PX
+        last = -(-(seen.top + seen.height) // CELL_PX), -(-(seen.left + seen.width) // CELL_PX)
+        pieces = []
+        for block in tiles((last[0] - first[0], last[1] - first[1]), PIECE_CELLS):
+            rows, columns = np.nonzero(~self._known[first[0] :, first[1] :][block.slices])
+            if not rows.size:
+                continue
+            top = (first[0] + block.top + int(rows.min())) * CELL_PX
+            left = (first[1] + block.left + int(columns.min())) * CELL_PX
+            bottom = min((first[0] + block.top + int(rows.max()) + 1) * CELL_PX, height)
+            right = min((first[1] + block.left + int(columns.max()) + 1) * CELL_PX, width)
+            pieces.append(PatchLocation(top, left, bottom - top, right - left))
+        y = seen.top + seen.height / 2
+        return sorted(
+            pieces, key=lambda p: _distance(p.top, p.height, y) + _distance(p.left, p.width, x)
+        )
+
+    def put(self, place: PatchLocation, pixels: Pixels) -> None:
+        """Take what became of a piece."""
+        if pixels.dtype != self.image.dtype:  # of wide values
+            self.image = self.image.astype(pixels.dtype)
+        self.image[place.slices] = pixels
+        rows, columns = (
+            slice(start // CELL_PX, -(-(start + length) // CELL_PX))
+            for start, length in ((place.top, place.height), (place.left, place.width))
+        )
+        self._known[rows, columns] = True
+
+
+def _distance(start: int, length: int, place: float) -> float:
+    return abs(start + length / 2 - place)
+
+
 class FirstLook(QObject):
-    """Keeps the first look at the frame in view up to date, for as long as it is wanted."""
+    """Keeps the first look at what is in view up to date, for as long as it is wanted.
+
+    The region in view is asked for piece by piece, which show as they come.
+    """
 
     def __init__(self, view: StackView, theme: Theme) -> None:
         super().__init__(view)
         self.strip = LookStrip(theme)
         self._view = view
         self._stack: Stack | None = None
-        self._fits: Fits = {}  # of this stack: only its first frame has to wait for them
-        self._wanted = self._failed = False
+        self._looks: dict[str, Look] = {}  # what is known of this stack, on each device
+        self._wanted = self._failed = self._measured = False
         self._device = "auto"
         self._notes: list[str] = []
-        self._last: tuple[int, Pixels, str] | None = None
+        self._at: LookedAt | None = None
         self._job = LatestJob(self._on_look, self._on_failed, self._on_event)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._ask)
         view.frame_changed.connect(self._on_frame_changed)
+        view.region_changed.connect(self._on_region_changed)
 
     @property
     def is_shown(self) -> bool:
-        """Whether the frame in view is shown without its noise now."""
-        seen = self._last is not None and self._last[0] == self._view.frame_index
-        return self._wanted and seen
+        """Whether all that is in view is shown without its noise now."""
+        at = self._looked_at
+        return self._wanted and at is not None and not self._missing(at)
+
+    @property
+    def _looked_at(self) -> LookedAt | None:
+        """What is known of the frame in view."""
+        mine = self._at is not None and self._at.frame == self._view.frame_index
+        return self._at if mine else None
+
+    def _missing(self, at: LookedAt) -> list[PatchLocation]:
+        """Give the pieces of what is in view to look at, first what lies right of the divider."""
+        seen = self._view.seen()
+        return at.missing(seen, (self._view.pane.divider_x + seen.left + seen.width) / 2)
 
     def show(self, stack: Stack | None, device: str, *, wanted: bool) -> None:
-        """Look at the frames of a stack from now on, or no longer."""
-        self._device = device
-        if stack is self._stack and wanted == self._wanted:
+        """Look at a stack from now on, or no longer."""
+        before = self._stack, self._device, self._wanted
+        if before[0] is stack and before[1:] == (device, wanted):
             return
-        if stack is not self._stack:
-            self._stack, self._fits, self._last = stack, {}, None
-        self._wanted = wanted
+        if before[0] is not stack or before[1] != device:
+            self._stack, self._device, self._at = stack, device, None
+            self._notes.clear()
+            self._measured = False
+        if before[0] is not stack:
+            self._looks = {}
+        self._wanted, self._failed = wanted, False
         self._stop()
-        self.strip.more.say(Tone.MUTED, "")
+        self.strip.say(LABEL, Tone.AMBER, "\n".join(self._notes))
         self.strip.setVisible(wanted)
         if wanted:
             self._ask()
@@ -122,48 +194,52 @@ class FirstLook(QObject):
 
     @Slot()
     def _on_frame_changed(self) -> None:
-        if self._wanted:
+        if self._wanted and not self._failed:
             self._stop()
-            self._show_waiting()
+            self._show()
+            self._settle.start()
+
+    @Slot()
+    def _on_region_changed(self) -> None:
+        if self._wanted and not self._failed:
             self._settle.start()
 
     @Slot()
     def _ask(self) -> None:
-        frame = self._view.frame_index
-        if self.is_shown:
-            self._show_last()
+        """Ask for the next piece that is missing in view."""
+        stack, frame = self._stack, self._view.frame_index
+        if stack is None or not self._wanted or self._failed:
             return
-        self._show_waiting()
-        if self._job.is_running:
-            self._settle.start()  # what was given up computes on to the end of its tile
-        elif self._stack is not None:
-            self._notes.clear()
-            asked = self._stack, frame, self._device, self._fits
-            self._job.start(partial(tasks.first_look, *asked), frame)
+        if self._looked_at is None:
+            self._at = LookedAt(frame, stack.frame_shape)
+        assert self._at is not None  # made just now
+        pieces = self._missing(self._at)
+        self._show()
+        if not pieces:
+            self._job.cancel()
+        elif not (self._job.is_running and self._job.label in [(frame, p) for p in pieces]):
+            asked = self._looks, stack, frame, pieces[0], self._device
+            self._job.start(partial(tasks.first_look, *asked), (frame, pieces[0]))
+
+    def _show(self) -> None:
+        """Show what is known of the frame in view, and whether more will come."""
+        at = self._looked_at
+        caption = "Preview" if self.is_shown else WAITING if self._measured else MEASURING
+        self._view.show_look(self._view.frame_index, None if at is None else at.image, caption)
 
     def _on_event(self, event: object) -> None:
-        if isinstance(event, Note):
+        if isinstance(event, Note) and event.warning:
             self._notes.append(event.text)
-        elif isinstance(event, StepsDone) and event.done < event.total:
-            self._show_waiting(f" {100 * event.done // event.total} %")
-
-    def _show_waiting(self, done: str = "") -> None:
-        self._view.show_look(self._view.frame_index, None, f"Denoising...{done}")
-        if self._failed:  # else the last note stays: it will most likely hold for this frame too
-            self.strip.more.say(Tone.MUTED, "")
+            self.strip.say(LABEL, Tone.AMBER, "\n".join(self._notes))
 
     def _on_look(self, pixels: Pixels) -> None:
-        self._last = self._job.label, pixels, "\n".join(self._notes)
-        self._failed = False
-        self._show_last()
-
-    def _show_last(self) -> None:
-        if self._last is not None:
-            frame, pixels, note = self._last
-            self._view.show_look(frame, pixels, "Preview")
-            self.strip.more.say(Tone.AMBER, note)
+        frame, place = self._job.label
+        self._measured = True
+        if self._at is not None and self._at.frame == frame:
+            self._at.put(place, pixels)
+        self._ask()
 
     def _on_failed(self, error: Exception) -> None:
         self._failed = True
         self._view.end_look()
-        self.strip.more.say(Tone.RED, Failure.of(Step.TRAIN, error).sentence)
+        self.strip.say(NONE, Tone.RED, Failure.of(Step.TRAIN, error).sentence)

@@ -25,6 +25,16 @@ LINE = QColor(255, 255, 255)
 EDGE = QColor(0, 0, 0, 150)
 
 
+class _Clip(QGraphicsRectItem):
+    """Shows of its children what lies in its rectangle."""
+
+    def __init__(self, height: float) -> None:
+        super().__init__()
+        self.setPen(QPen(Qt.PenStyle.NoPen))
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsChildrenToShape)
+        self.setZValue(height)
+
+
 class SplitPane(ImagePane):
     """Shows the first image left of the divider and the second right of it.
 
@@ -37,12 +47,12 @@ class SplitPane(ImagePane):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.second = Picture()
-        self._clip = QGraphicsRectItem()
-        self._clip.setPen(QPen(Qt.PenStyle.NoPen))
-        self._clip.setFlag(QGraphicsItem.GraphicsItemFlag.ItemClipsChildrenToShape)
-        self._clip.setZValue(1)
+        self._clip, self._first_clip = _Clip(1), _Clip(10)
         self.second.setParentItem(self._clip)
-        self.box.addItem(self._clip, ignoreBounds=True)
+        for item in (self.overlay, self.outlines):  # of the first image
+            item.setParentItem(self._first_clip)
+        for clip in (self._clip, self._first_clip):
+            self.box.addItem(clip, ignoreBounds=True)
         self._divider = 0.5
         self._split = True
         self._only_first = False
@@ -103,6 +113,10 @@ class SplitPane(ImagePane):
         right = QRectF(self.frame_rect)
         right.setLeft(self.divider_x)
         self._clip.setRect(right)
+        first = self.frame_rect.adjusted(-1, -1, 1, 1)  # with the whole of an outline at the end
+        if self.is_split:
+            first.setRight(self.divider_x)
+        self._first_clip.setRect(first)
         self._clip.setVisible(self.is_split)
         self.viewport().update()
 

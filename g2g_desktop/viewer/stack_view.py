@@ -1,12 +1,14 @@
-"""The viewer of a noisy stack: its smooth patches drawn over it, or a first look beside it."""
+"""The viewer of a noisy stack: its smooth patches drawn over it, and a first look beside it."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import Qt, Signal, Slot
 
+from training_core.place import PatchLocation
 from training_core.run import ShownRegion
 
 from .image_pane import value_text
@@ -14,7 +16,6 @@ from .pair_viewer import LEFT, RIGHT, PairViewer
 from .split_pane import SplitPane
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
@@ -27,7 +28,12 @@ MOST_REGION_PX = 512
 class StackView(PairViewer):
     """Shows a stack frame by frame; the visible part is what a live preview is made of.
 
-    A first look is one frame as it would be without its noise, right of a divider.
+    A first look is the frame as it would be without its noise, right of a divider.
+
+    Signals
+    -------
+    region_changed
+        Another part of a frame is visible.
     """
 
     region_changed = Signal()
@@ -36,9 +42,10 @@ class StackView(PairViewer):
     def __init__(self, parent: QWidget | None = None) -> None:
         self.pane = SplitPane()
         self.pane.set_split(False)
-        self._last_region: ShownRegion | None = None
+        self._last_seen: tuple[int, PatchLocation] | None = None
         self._look: tuple[int, Pixels] | None = None
         self._captions: dict[Qt.AlignmentFlag, str] = {}
+        self._original_held = False
         super().__init__((self.pane,), parent)
         self._original_tool = self.add_original_tool()
         self._original_tool.setVisible(False)
@@ -67,27 +74,29 @@ class StackView(PairViewer):
         return self._look[1] if self._look and self._look[0] == self.frame_index else None
 
     def show_look(self, frame: int, image: Pixels | None, caption: str) -> None:
-        """Show a first look at a frame right of the divider; None while it is not there yet."""
+        """Show a first look at a frame right of the divider; None while it is not there yet.
+
+        Where it holds NaN the noisy frame is seen.
+        """
         self._look = None if image is None else (frame, image)
         self._captions = {LEFT: "Noisy", RIGHT: caption}
         self._split(True)
 
     def end_look(self) -> None:
         """Show the stack alone again."""
-        self._look, self._captions = None, {}
+        self._look, self._captions, self._original_held = None, {}, False
         self._split(False)
 
     def _split(self, split: bool) -> None:
         self.pane.set_split(split)
         self._original_tool.setVisible(split)
-        self.patches_tool.setVisible(not split)
-        self._show_overlay()
-        self.show_original(False)
+        self.show_original(self._original_held)
         self.draw_frame()
         self._show_readout()
 
     def show_original(self, show: bool) -> None:
         """Show the noisy frame everywhere, for as long as a key is held."""
+        self._original_held = show
         self.pane.show_only_first(show)
         self.pane.captions = {**self._captions, RIGHT: ""} if show else self._captions
 
@@ -98,14 +107,23 @@ class StackView(PairViewer):
         noisy = value_text(self.pane.image[row, column], self.stack.value_unit)
         if self._looked is None:
             return noisy
-        seen = value_text(self._looked[row, column], self.stack.value_unit)
-        return f"noisy {noisy} → preview {seen}"
+        seen = self._looked[row, column]
+        if np.isnan(seen):
+            return noisy
+        return f"noisy {noisy} → preview {value_text(seen, self.stack.value_unit)}"
 
-    def region(self) -> ShownRegion:
-        """Give the visible part of the frame, its middle 512 x 512 pixels if it is larger."""
+    def seen(self) -> PatchLocation:
+        """Give the visible part of the frame."""
         seen = self.pane.visible_rect
         top, height = _whole_pixels(seen.top(), seen.bottom())
         left, width = _whole_pixels(seen.left(), seen.right())
+        return PatchLocation(top, left, height, width)
+
+    def region(self) -> ShownRegion:
+        """Give the visible part of the frame, its middle 512 x 512 pixels if it is larger."""
+        seen = self.seen()
+        top, height = _middle(seen.top, seen.height)
+        left, width = _middle(seen.left, seen.width)
         return ShownRegion(self.frame_index, top, left, height, width)
 
     def set_overlay(self, coverage: NDArray[np.uint8] | None, shrink: int) -> None:
@@ -132,14 +150,14 @@ class StackView(PairViewer):
         self.overlay_toggled.emit(visible)
 
     def _show_overlay(self) -> None:
-        shown = self.overlay_visible and self.patches_tool.isVisible()
-        self.pane.overlay.setVisible(shown)
-        self.pane.outlines.setVisible(shown)
+        self.pane.overlay.setVisible(self.overlay_visible)
+        self.pane.outlines.setVisible(self.overlay_visible)
 
     @Slot()
     def _announce_region(self) -> None:
-        if self.region() != self._last_region:
-            self._last_region = self.region()
+        now = self.frame_index, self.seen()
+        if now != self._last_seen:
+            self._last_seen = now
             self.region_changed.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -151,10 +169,13 @@ class StackView(PairViewer):
 
 
 def _whole_pixels(low: float, high: float) -> tuple[int, int]:
-    """Give start and length of the whole pixels touched, the middle 512 of them at most."""
+    """Give start and length of the whole pixels touched."""
     # View ranges carry rounding errors; without the tolerance a fitted image gains or loses a row.
     start, stop = math.floor(low + 1e-3), math.ceil(high - 1e-3)
-    if stop - start > MOST_REGION_PX:
-        start = (start + stop - MOST_REGION_PX) // 2
-        stop = start + MOST_REGION_PX
     return start, max(stop - start, 0)
+
+
+def _middle(start: int, length: int) -> tuple[int, int]:
+    """Give start and length of the middle of so many pixels, 512 of them at most."""
+    kept = min(length, MOST_REGION_PX)
+    return (2 * start + length - kept) // 2, kept

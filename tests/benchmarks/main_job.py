@@ -1,6 +1,6 @@
-"""The main job on real images: `g2g` with the quick preset, scored against clean references.
+"""The main job on real images: `g2g` with one preset, scored against clean references.
 
-Run: python tests/benchmarks/main_job.py [--only fish,mice,widefield,ct,bsd]
+Run: python tests/benchmarks/main_job.py [--preset quick] [--only fish,mice,widefield,ct,bsd]
 
 Prints a table and keeps it in docs/results.md; 1 if a target is missed. The images are
 looked for in ../shared/data beside the checkout. All sets use the same command and settings.
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +39,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
-SECTION = "Main job"
+SECTION, PRESET = "Main job", "quick"
 HEAD = "| set | noisy | denoised | SSIM | target | met | wall s | core s | mean shift % |"
 
 MICROGRAPHS = {
     "fish": ("Confocal_FISH", 31.2),
     "mice": ("TwoPhoton_MICE", 32.5),
     "widefield": ("WideField_BPAE_G", 31.5),
+    "widefield-b": ("WideField_BPAE_B", 34.6),
+    "confocal": ("Confocal_BPAE_G", 31.7),
+    "twophoton": ("TwoPhoton_BPAE_B", 32.7),
 }
 LONGEST_WALL_S = 600
 CT_REDUCTION = 0.20
@@ -96,12 +100,12 @@ def _children_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def micrograph(name: str, folder: Path) -> Row:
+def micrograph(name: str, folder: Path, preset: str) -> Row:
     """Denoise one frame of a micrograph, trained on that frame alone."""
     kind, target = MICROGRAPHS[name]
     source = DATA / "fmd" / "test_mix" / "raw" / f"{kind}_1.png"
     output = folder / f"{name}.tif"
-    answer = g2g("run", source, "--preset", "quick", "--output", output)
+    answer = g2g("run", source, "--preset", preset, "--output", output)
     noisy, denoised = open_stack(source), open_stack(output)
     clean = open_stack(DATA / "fmd" / "test_mix" / "gt" / f"{kind}.png")
     before, after = (compare_with_reference(stack, clean) for stack in (noisy, denoised))
@@ -118,10 +122,10 @@ def micrograph(name: str, folder: Path) -> Row:
     )
 
 
-def ct(folder: Path) -> Row:
+def ct(folder: Path, preset: str) -> Row:
     """Denoise six quarter-dose slices as one volume and compare with full dose."""
     source, output = DATA / "ct" / "ldct_mayo" / "L096", folder / "ct.tif"
-    answer = g2g("run", source / "quarter", "--preset", "quick", "--output", output)
+    answer = g2g("run", source / "quarter", "--preset", preset, "--output", output)
     noisy, denoised, full = (open_stack(p) for p in (source / "quarter", output, source / "full"))
     before, after = (
         compare_with_reference(stack, full, window=SOFT_TISSUE_HU) for stack in (noisy, denoised)
@@ -140,10 +144,10 @@ def ct(folder: Path) -> Row:
     )
 
 
-def bsd(folder: Path) -> Row:
+def bsd(folder: Path, preset: str) -> Row:
     """Train on noisy BSD400 alone, then denoise each noisy BSD68 image with that model."""
     model = folder / "bsd.g2g"
-    trained = g2g("train", _noisy_bsd400(folder), "--preset", "quick", "--model", model)
+    trained = g2g("train", _noisy_bsd400(folder), "--preset", preset, "--model", model)
     sources = _noisy_bsd68(folder)
     output = folder / "denoised"
     applied = g2g("denoise", *sources, "--model", model, "--output", output)
@@ -195,10 +199,8 @@ def _gray_stack(path: Path) -> Stack:
     return Stack(_gray(path), "YX", source=path)
 
 
-SETS: dict[str, Callable[[Path], Row]] = {
-    "fish": lambda folder: micrograph("fish", folder),
-    "mice": lambda folder: micrograph("mice", folder),
-    "widefield": lambda folder: micrograph("widefield", folder),
+SETS: dict[str, Callable[[Path, str], Row]] = {
+    **{name: partial(micrograph, name) for name in MICROGRAPHS},
     "ct": ct,
     "bsd": bsd,
 }
@@ -208,7 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen sets and keep their rows; 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(SETS), help="sets, separated by commas")
-    names = parser.parse_args(arguments).only.split(",")
+    parser.add_argument("--preset", default=PRESET, help="instant, quick (as kept) or balanced")
+    chosen = parser.parse_args(arguments)
+    names = chosen.only.split(",")
     unknown = [name for name in names if name not in SETS]
     if unknown:
         parser.error(f"there is no set {unknown[0]!r}; choose from {', '.join(SETS)}")
@@ -218,26 +222,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(SETS[name](Path(folder)))
+            rows.append(SETS[name](Path(folder), chosen.preset))
         sys.stdout.write(f"{rows[-1]}\n")
         sys.stdout.flush()
-        write_results(updated(read_results(), rows, machine()))
+        write_results(updated(read_results(), rows, machine(), chosen.preset))
     return 0 if all(row.met for row in rows) else 1
 
 
-def updated(text: str, rows: Sequence[Row], where: str) -> str:
+def updated(text: str, rows: Sequence[Row], where: str, preset: str = PRESET) -> str:
     """Put rows into their section of a results file; other sets and sections stay as they are."""
-    kept = section(text, SECTION).splitlines()
+    title = SECTION if preset == PRESET else f"{SECTION}, {preset}"
+    kept = section(text, title).splitlines()
     old = [line for line in kept if line.startswith("| ")][1:]
     lines = {_first_cell(line): line for line in old} | {row.name: str(row) for row in rows}
     table = "\n".join([HEAD, _rule(), *lines.values()])
     note = (
-        "`python tests/benchmarks/main_job.py`: every set with `--preset quick` and the same "
+        f"`python tests/benchmarks/main_job.py`: every set with `--preset {preset}` and the same "
         "settings. PSNR and SSIM on a data range of 255 (CT: clipped to [-160, 240] HU). Times are "
         "those of `g2g run`, for BSD68 those of `g2g train`; core s counts all cores. Mean shift "
         f"is that of the whole output, for BSD68 the worst image. Last run on {where}."
     )
-    return with_section(text, SECTION, f"{note}\n\n{table}")
+    return with_section(text, title, f"{note}\n\n{table}")
 
 
 def _rule() -> str:

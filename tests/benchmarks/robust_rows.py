@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 PROTOCOL = "sane"
 OURS = ("noisy", "first-estimate", "g2g", "oracle")
-# The rows that need no training, and the modules that they depend on.
+# The rows that need no training, and the modules and weights that they depend on.
 WITHOUT_TRAINING = {
     "noisy": (),
     "blur": ("evaluation/classical",),
@@ -29,12 +29,18 @@ WITHOUT_TRAINING = {
     "tv": ("evaluation/classical", "quality/noise_level"),
     "wavelet": ("evaluation/classical", "quality/noise_level"),
     "bm3d": ("evaluation/classical", "quality/noise_level", "noise/covariance", "noise/anscombe"),
-    "dncnn-b": (
-        "first_look",
-        "training/dncnn_b",
-        "quality/noise_level",
-        "noise/covariance",
-        "noise/anscombe",
+    "dncnn-b": ("networks/dncnn_b", "dncnn_b.safetensors"),
+    "instant": (
+        "pipeline",
+        "settings",
+        "noise/measurement",
+        "training/channels",
+        "training/start",
+        "denoise/denoiser",
+        "denoise/tiled",
+        "pretrained.safetensors",
+        "pretrained_white.safetensors",
+        "pretrained_heavy_tails.safetensors",
     ),
 }
 
@@ -69,10 +75,11 @@ def kept_rows(
 def _code(modules: Iterable[str]) -> str:
     code = hashlib.sha256()
     for name in modules:
-        code.update((ROOT / "training_core" / f"{name}.py").read_bytes())
-    weights = ROOT / "resources" / "dncnn_b.safetensors"
-    if "training/dncnn_b" in modules and weights.exists():
-        code.update(weights.read_bytes())
+        weights = ROOT / "resources" / name
+        if not name.endswith(".safetensors"):
+            code.update((ROOT / "training_core" / f"{name}.py").read_bytes())
+        elif weights.exists():
+            code.update(weights.read_bytes())
     return code.hexdigest()
 
 

@@ -30,6 +30,9 @@ def test_rows_are_replaced_and_everything_else_stays():
     assert "old" not in twice
     assert "a machine" not in twice
     assert JOB["updated"](twice, [row("bsd")], "another") == twice
+    both = JOB["updated"](twice, [row("fish")], "another", "instant")
+    assert both.startswith(twice.rstrip())
+    assert "\n## Main job, instant\n" in both
 
 
 @pytest.mark.shared_data
@@ -54,10 +57,10 @@ def test_each_set_scores_a_copy_as_no_better_than_the_noisy_images(tmp_path, mon
     monkeypatch.setitem(names, "_noisy_bsd68", lambda folder: all_68(folder)[:6])
     noisy = {"fish": "22.88 dB", "mice": "24.32 dB", "widefield": "23.90 dB", "bsd": "20.17 dB"}
     for name, score in noisy.items():
-        found = JOB["SETS"][name](tmp_path)
+        found = JOB["SETS"][name](tmp_path, "quick")
         assert (found.noisy, found.denoised) == (score, score)
         assert not found.met
         assert found.shift == 0
-    ct = JOB["SETS"]["ct"](tmp_path)
+    ct = JOB["SETS"]["ct"](tmp_path, "quick")
     assert ct.denoised == ct.noisy + " (-0.0 %)"
     assert not ct.met

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support.made_up import kept_model
 from training_core.cli.main import main
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def save(path: Path) -> Path:
 
 
 def denoise(path: Path, output: Path) -> int:
-    command = ["denoise", str(path), "--model", "dncnn-b", "--device", "cpu"]
+    model = kept_model(path.parent.parent)
+    command = ["denoise", str(path), "--model", str(model), "--device", "cpu"]
     return main([*command, "--output", str(output)])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support.made_up import kept_model
 from training_core.cli.batch import target_paths
 from training_core.cli.main import main
 from training_core.errors import OutputError
@@ -20,7 +21,7 @@ def test_neither_overwrites_the_other(tmp_path):
         pixels = rng.poisson(level, (96, 96)).astype(np.uint16)
         tifffile.imwrite(tmp_path / well / "img_000.tif", pixels, metadata=None)
     paths = [str(tmp_path / well / "img_000.tif") for well in ("A1", "B1")]
-    command = ["denoise", *paths, "--model", "dncnn-b", "--device", "cpu"]
+    command = ["denoise", *paths, "--model", str(kept_model(tmp_path)), "--device", "cpu"]
     assert main([*command, "--output", str(tmp_path / "out")]) == 0
     made = {path.name[:2]: tifffile.imread(path) for path in (tmp_path / "out").iterdir()}
     assert set(made) == {"A1", "B1"}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support.made_up import kept_model
 from training_core.cli.main import main
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def test_in_a_batch_the_others_go_on(image, tmp_path, capsys):
     long = image.with_name(f"{'x' * 240}.tif")  # whose result would have a name of 253 bytes
     long.write_bytes(image.read_bytes())
     output = tmp_path / "out"
-    command = ["denoise", str(long), str(image), "--model", "dncnn-b", "--device", "cpu"]
+    model = str(kept_model(tmp_path))
+    command = ["denoise", str(long), str(image), "--model", model, "--device", "cpu"]
     assert main([*command, "--output", str(output)]) == 3
     assert [path.name for path in output.iterdir()] == ["small_denoised.tif"]
     assert "bytes too long" in capsys.readouterr().err

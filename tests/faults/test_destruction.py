@@ -30,7 +30,6 @@ COMMANDS = (
     "train {a} {b} {c} --model {target}",
     "train {a} --repeats {b} --model {target}",
     "denoise {a} --model {model} --output {target}",
-    "denoise {a} --model dncnn-b --output {target}",
     "patches {a} --figure {target}",
     "compare {a} {b} --figure {target}",
     "compare {a} {b} --reference {c} --figure {target}",

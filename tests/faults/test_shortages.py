@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support.made_up import kept_model
 from tests.support.nursery import Nursery, Task, open_nursery
 
 if TYPE_CHECKING:
@@ -39,9 +40,16 @@ def noisy(tmp_path: Path) -> Path:
     return path
 
 
-def denoising(nursery: Nursery, noisy: Path, name: str = "clean") -> Task:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a model that takes a while for each tile."""
+    made: Path = kept_model(tmp_path_factory.mktemp("model"), network="dncnn")
+    return made
+
+
+def denoising(nursery: Nursery, noisy: Path, model: Path, name: str = "clean") -> Task:
     output = noisy.with_name("clean.tif")
-    return Task(nursery, name, "denoise", noisy, "--model", "dncnn-b", "--output", output)
+    return Task(nursery, name, "denoise", noisy, "--model", model, "--output", output)
 
 
 def last_line(task: Task) -> str:
@@ -54,9 +62,9 @@ def names(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(("most", "left"), [(0, ""), (4 * KB, ""), (30 * KB, ".checkpoint")])
 def test_files_that_may_not_be_large_enough(
-    most: int, left: str, nursery: Nursery, noisy: Path
+    most: int, left: str, nursery: Nursery, noisy: Path, model: Path
 ) -> None:
-    task = denoising(nursery, noisy)
+    task = denoising(nursery, noisy, model)
     assert nursery.wait(task.start(RLIMIT_FSIZE=most)) == 2
     kept = {f"clean.tif{left}"} if left else set()  # as far as it could be written
     assert names(noisy.parent) == {"noisy.tif"} | kept
@@ -66,15 +74,15 @@ def test_files_that_may_not_be_large_enough(
     assert names(noisy.parent) == {"noisy.tif", "clean.tif"}
 
 
-def test_few_open_files_are_enough(nursery: Nursery, noisy: Path) -> None:
-    task = denoising(nursery, noisy)
+def test_few_open_files_are_enough(nursery: Nursery, noisy: Path, model: Path) -> None:
+    task = denoising(nursery, noisy, model)
     assert nursery.wait(task.start(RLIMIT_NOFILE=256)) == 0
     assert names(noisy.parent) == {"noisy.tif", "clean.tif"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing limits it so")
-def test_little_memory_is_said_before_any_work(nursery: Nursery, noisy: Path) -> None:
-    task = denoising(nursery, noisy)
+def test_little_memory_is_said_before_any_work(nursery: Nursery, noisy: Path, model: Path) -> None:
+    task = denoising(nursery, noisy, model)
     assert nursery.wait(task.start(RLIMIT_AS=500 * KB * KB)) == 2
     assert "Only 0.5 GB of memory are allowed here" in last_line(task)
     assert names(noisy.parent) == {"noisy.tif"}
@@ -82,11 +90,11 @@ def test_little_memory_is_said_before_any_work(nursery: Nursery, noisy: Path) ->
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_between_two_tiles_and_the_rest_can_follow(
-    number: signal.Signals, nursery: Nursery, noisy: Path
+    number: signal.Signals, nursery: Nursery, noisy: Path, model: Path
 ) -> None:
-    whole = denoising(nursery, noisy, "whole")
+    whole = denoising(nursery, noisy, model, "whole")
     assert nursery.wait(whole.start()) == 0
-    task = denoising(nursery, noisy)
+    task = denoising(nursery, noisy, model)
     pid = task.start()
     deadline = time.monotonic() + 60
     while task.units().total() < 2 and time.monotonic() < deadline:
@@ -100,8 +108,8 @@ def test_a_signal_ends_between_two_tiles_and_the_rest_can_follow(
     assert names(noisy.parent) == {"noisy.tif", "whole.tif", "clean.tif"}
 
 
-def test_of_two_writers_one_is_refused(nursery: Nursery, noisy: Path) -> None:
-    first, second = denoising(nursery, noisy), denoising(nursery, noisy)
+def test_of_two_writers_one_is_refused(nursery: Nursery, noisy: Path, model: Path) -> None:
+    first, second = denoising(nursery, noisy, model), denoising(nursery, noisy, model)
     second.command = (noisy.with_name("second.log"), *second.command[1:])
     pid = first.start()
     deadline = time.monotonic() + 60
@@ -116,12 +124,10 @@ def test_of_two_writers_one_is_refused(nursery: Nursery, noisy: Path) -> None:
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_to(nursery: Nursery, noisy: Path) -> None:
+def test_a_folder_that_may_not_be_written_to(nursery: Nursery, noisy: Path, model: Path) -> None:
     closed = noisy.parent / "closed"
     closed.mkdir(mode=0o555)
-    task = Task(
-        nursery, "c", "denoise", noisy, "--model", "dncnn-b", "--output", closed / "clean.tif"
-    )
+    task = Task(nursery, "c", "denoise", noisy, "--model", model, "--output", closed / "clean.tif")
     task.log = noisy.with_name("c.log")
     task.command = (task.log, *task.command[1:])
     assert nursery.wait(task.start()) == 2

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.model_file import save_denoiser
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
@@ -18,10 +19,17 @@ from training_core.noise.covariance import LAGS
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.noise.model import GaussianNoise, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
-from training_core.settings import DenoiserSettings, NoiseModelSettings, PatchSettings, Settings
+from training_core.settings import (
+    DenoiserSettings,
+    NoiseModelSettings,
+    PatchSettings,
+    Settings,
+    preset,
+)
 from training_core.stack import Stack
 
 CPU = torch.device("cpu")
+INSTANT = preset("instant", device="cpu")
 QUICKEST = Settings(
     preset="quick",
     device="cpu",
@@ -113,6 +121,11 @@ def denoiser(noise, *, seed=0, mean=0.0, spread=1.0, **changes: Any):
             torch.nn.init.normal_(network.layers[-1].bias, 0.0, 0.02)
     settings = Settings(device="cpu", denoiser=chosen)
     return Denoiser(network.eval(), (Channel(noise, mean, spread),), settings, CPU)
+
+
+def kept_model(folder, **changes: Any):
+    """Write a model with random weights as `m.g2g` into a folder, and give its path."""
+    return save_denoiser(denoiser(noise_model(), **changes), folder / "m.g2g")
 
 
 def with_published_noise(chosen, sigma=0.1):

@@ -13,7 +13,8 @@ from training_core.run import PreviewReady, Run, ShownRegion, Stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training_core.first_look import Fits
+    from training_core.first_look import Look
+    from training_core.place import PatchLocation
     from training_core.settings import Settings
     from training_core.stack import Pixels, Stack
 
@@ -38,7 +39,8 @@ class FakeCore:
         self.kept_in: list[Path] = []
         self.looked: list[tuple[int, str]] = []
         self.look_note = ""
-        self.fits: list[Fits] = []
+        self.places: list[PatchLocation] = []
+        self.looks: list[dict[str, Look]] = []
         self.card: dict[str, Any] = {"patches": 12}
 
     def train(self, stack: Stack, settings: Settings, folder: Path, run: Run) -> FakeDenoiser:
@@ -58,16 +60,25 @@ class FakeCore:
             raise self.error
         return FakeDenoiser(settings, self.card)
 
-    def first_look(self, stack: Stack, frame: int, device: str, fits: Fits, run: Run) -> Pixels:
+    def first_look(
+        self,
+        looks: dict[str, Look],
+        stack: Stack,
+        frame: int,
+        place: PatchLocation,
+        device: str,
+        run: Run,
+    ) -> Pixels:
         self.looked.append((frame, device))
-        self.fits.append(fits)
+        self.places.append(place)
+        self.looks.append(looks)
         while not self.may_end.wait(0.005):
             run.check()
         if self.error is not None:
             raise self.error
         if self.look_note:
             run.note(self.look_note, warning=True)
-        return stack.raw_frame(frame) // 2
+        return (stack.raw_frame(frame)[place.slices] // 2).astype(np.float32)
 
     def denoise(self, stack: Stack, denoiser: FakeDenoiser, run: Run) -> Stack:
         run.start(Stage.DENOISE, stack.frame_count)

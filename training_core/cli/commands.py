@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training_core.errors import InputError, OutputError, SettingsError, UsageError
+from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
@@ -211,24 +211,23 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
 
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
-    """Denoise stacks with a trained model, or with the bundled one that has seen none of them."""
+    """Denoise stacks with a trained model."""
     batch = Batch.of(arguments.stacks)
 
     from training_core.compute.checkpoint import describe_denoising
     from training_core.denoise.model_file import load_denoiser
     from training_core.denoise.suited import suited_to
     from training_core.denoise.tiled import denoise as apply
-    from training_core.first_look import bundled_denoiser
-    from training_core.training.dncnn_b import NAME
 
-    bundled = arguments.model == Path(NAME) and not arguments.model.exists()
-    trained = None if bundled else load_denoiser(arguments.model, device=arguments.device)
+    if arguments.model == Path("dncnn-b") and not arguments.model.exists():
+        raise ModelError(
+            "DnCNN-B is no model of this program any more; without training use "
+            "g2g run --preset instant."
+        )
+    trained = load_denoiser(arguments.model, device=arguments.device)
 
     def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-        if trained:
-            denoiser = suited_to(trained, stack, run)
-        else:
-            denoiser = bundled_denoiser(stack, device=arguments.device, run=run)
+        denoiser = suited_to(trained, stack, run)
         checkpoint.claim(describe_denoising(stack, arguments.model))
         return apply(stack, denoiser, run=run, checkpoint=checkpoint), denoiser.card
 

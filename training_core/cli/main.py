@@ -140,8 +140,7 @@ def _add_training(commands: Any) -> None:
     ):
         parser = _add(commands, name, about)
         parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK")
-        model = "a .g2g file" + ", or dncnn-b for the bundled model" * (name == "denoise")
-        parser.add_argument("--model", type=Path, required=name != "run", help=model)
+        parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
         parser.add_argument(
             "--resume", action="store_true", help="go on where the same command was interrupted"
         )

@@ -341,9 +341,8 @@ def describe_job(
 
 
 def describe_denoising(stack: Stack, model: Path) -> dict[str, Any]:
-    """Give what decides the result of denoising with a model file, or with a bundled model."""
-    digest = sha256(model.read_bytes()).hexdigest() if model.is_file() else str(model)
-    return {"stacks": [_digest(stack)], "model": digest}
+    """Give what decides the result of denoising with a model file."""
+    return {"stacks": [_digest(stack)], "model": sha256(model.read_bytes()).hexdigest()}
 
 
 def _digest(stack: Stack) -> str:

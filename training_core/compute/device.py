@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import threading
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import isqrt
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ Layers = NDArray[np.float32]
 GIB = 1 << 30
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
 SMALLEST_TILE_PX = 32
+TURN_S = 0.05  # after so long, who waits for another thread asks whether it is still wanted
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
 
@@ -217,6 +219,28 @@ def mixed(device: torch.device, *, wanted: bool = True) -> torch.autocast:
     """
     usable = wanted and native_bfloat16(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=usable)
+
+
+_SEEDED = threading.Lock()  # all threads draw from one generator
+
+
+@contextmanager
+def seeded(seed: int, run: Run = SILENT) -> Iterator[None]:
+    """Let torch draw from a seed and, after this, go on as before; one thread at a time.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled while another thread had its turn.
+    """
+    while not _SEEDED.acquire(timeout=TURN_S):
+        run.check()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        _SEEDED.release()
 
 
 def reproducible(device: torch.device, *, fast: bool) -> AbstractContextManager[None]:

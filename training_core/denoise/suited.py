@@ -46,7 +46,7 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     known = denoiser.channels
     mine = known if len(known) > 1 else known * count
-    learned_from = denoiser.card.get("trained_on")  # or a text instead of names
+    learned_from = denoiser.card.get("trained_on")  # a list of names, of 0.1 also a text
     own = isinstance(learned_from, list) and stack.name in learned_from
     by_noise = denoiser.settings.denoiser.network == PRETRAINED
     names = [

@@ -264,7 +264,7 @@ def denoise(
     for index in range(kept.done // len(places), stack.frame_count):
         raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
         near = frames.beside(index)
-        make = partial(_denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
+        make = partial(denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
         for place in places[kept.done % len(places) :]:
             kept.check(run)
             kept.layers[:, *place.slices] = pieces.work(place, make)
@@ -317,7 +317,7 @@ def _levels(given: Stack, denoiser: Denoiser, run: Run) -> FrameLevels | None:
     return levels
 
 
-def _denoise_tile(
+def denoise_tile(
     raw: Pixels,
     others: Sequence[Pixels],
     place: PatchLocation,
@@ -325,7 +325,20 @@ def _denoise_tile(
     channel: Channel,
     run: Run,
 ) -> Image:
-    """Denoise one tile with its halo; with neighbours, also give the share of noise there was."""
+    """Denoise one tile with its halo; with neighbours, also give the share of noise there was.
+
+    Parameters
+    ----------
+    raw, others
+        The frame and its neighbours, (height, width) in stack units.
+    place
+        Begins on the denoiser's grid.
+
+    Returns
+    -------
+    numpy.ndarray
+        What the `passes` gave, (1 or 2, height, width) of the place, float32.
+    """
     around = place.grown(denoiser.halo_px, raw.shape)
     frames = np.stack([channel.stabilised(frame[around.slices]) for frame in (raw, *others)])
     tensors = torch.from_numpy(frames).to(denoiser.device)

@@ -158,7 +158,7 @@ def _contenders(
     """Give the methods to try, G2G trained, and the story of its training."""
     kind = request.table.kind
     contenders = classical_contenders(kind)
-    if "dncnn-b" in request.methods:
+    if {"dncnn-b", "instant"} & set(request.methods):
         contenders += bundled_contenders(kind, choose_device(request.settings.device))
     card: dict[str, Any] = {}
     if {"g2g", "first-estimate", "oracle"} & set(request.methods):

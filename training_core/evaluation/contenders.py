@@ -11,16 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from training_core import first_look
 from training_core.denoise.brightness import BrightnessCurve
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region
 from training_core.denoise.tiled import denoise, kept_share
 from training_core.errors import ModelError
+from training_core.networks.dncnn_b import load_dncnn_b
 from training_core.networks.published import DnCNN
+from training_core.pipeline import denoise_stack
 from training_core.run import Run
+from training_core.settings import preset
 from training_core.stack import Stack, Values
-from training_core.training.dncnn_b import load_dncnn_b
 from training_core.training.first_estimate import estimator_of
 from training_core.training.noisier2noise import NAME as NOISIER2NOISE
 from training_core.training.report import Learned
@@ -30,7 +31,7 @@ from .protocols import protocol_for
 from .published_tables import Kind
 
 FILTERS = ("blur", "nlm", "tv", "wavelet", "bm3d")
-METHODS = ("noisy", *FILTERS, "dncnn-b", "first-estimate", "g2g", "oracle")
+METHODS = ("noisy", *FILTERS, "dncnn-b", "instant", "first-estimate", "g2g", "oracle")
 BLACK_AND_WHITE = {"HU": (-1000.0, 1000.0)}  # what the bundled network gets as 0 and 1
 GREY_LEVELS = (0.0, 255.0)
 
@@ -140,22 +141,23 @@ def _first_line(function: Callable[..., Values]) -> str:
 
 
 def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
-    """Give DnCNN-B as published, and for micrographs and CT also as this program applies it."""
+    """Give what needs no training: DnCNN-B and, but for photographs, our bundled network."""
     scale = "-1000 HU is 0 to it and 1000 HU 1" if kind == "ct" else "black 0, white 1"
     how = f"The bundled blind network, trained with clean photographs; {scale}."
-    fitted = "The same network after the noise was measured blind and made even (first look)."
     try:
         network = load_dncnn_b(device)
+        made = [Contender("dncnn-b", "DnCNN-B", how, lambda t, run: _bundled(network, t))]
     except ModelError:
-        return [Contender("dncnn-b", "DnCNN-B", "Weights missing.", None)]
+        made = [Contender("dncnn-b", "DnCNN-B", "Weights missing.", None)]
+    if kind == "natural":  # such as our network was trained with
+        return made
+    settings = preset("instant", device=device.type)
+    told = "Our bundled network with the noise of the image, measured blind; nothing is trained."
 
-    def look(trial: Contest, run: Run) -> Values:
-        return _values(first_look.look(trial.noisy, device=device.type, run=run))
+    def instant(trial: Contest, run: Run) -> Values:
+        return _values(denoise_stack(trial.noisy, settings, run=run).denoised)
 
-    made = [Contender("dncnn-b", "DnCNN-B", how, lambda t, run: _bundled(network, t))]
-    if kind != "natural":
-        made.append(Contender("dncnn-b", "DnCNN-B, first look", fitted, look))
-    return made
+    return [*made, Contender("instant", "instant", told, instant)]
 
 
 @torch.no_grad()

@@ -195,17 +195,18 @@ class FrameLevels:
         """Give the stack in floating-point numbers with noise as strong in each frame."""
 
         def frame(index: int) -> Pixels:
-            return self._frame_evened(index, stack.raw_frame(index))
+            return self.frame_evened(index, stack.raw_frame(index))
 
         return replace(stack, pixels=made_frames(frame, stack.shape, float_of(stack.dtype), run))
 
     def restored(self, frame: Image, stack: Stack, index: int) -> Pixels:
         """Bring frame `index` of the evened stack back; what nobody changed keeps its last bit."""
         raw = stack.raw_frame(index)
-        same = frame == self._frame_evened(index, raw).astype(frame.dtype)
+        same = frame == self.frame_evened(index, raw).astype(frame.dtype)
         return np.where(same, raw, self.frame_restored(index, frame))
 
-    def _frame_evened(self, index: int, values: Pixels) -> Pixels:
+    def frame_evened(self, index: int, values: Pixels) -> Pixels:
+        """Give values of a part of frame `index` with the noise of the usual frame, any shape."""
         level, black, usual = self.levels[index], self.blacks[index], self.usual[index]
         if level == 1:
             return values

@@ -18,11 +18,11 @@ from torch.nn import functional
 from training_core.compute.checkpoint import Checkpoint
 from training_core.compute.state_file import State
 from training_core.errors import InputError
+from training_core.networks.dncnn_b import DEPTH
 from training_core.networks.published import DnCNN, fold_batch_norm
 from training_core.pretraining.start_network import AveragedTraining, TrainingSize, train_on
 from training_core.run import SILENT, Run
 from training_core.stack import Image
-from training_core.training.dncnn_b import DEPTH
 
 LARGEST_SIGMA = 55 / 255
 SCALES = (1.0, 0.9, 0.8, 0.7)

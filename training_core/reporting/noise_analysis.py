@@ -295,7 +295,7 @@ def _analyse(channel: Stack, name: str, run: Run) -> NoiseAnalysis:
     repaired = [measured_frame(sample, index) for index in range(len(frames))]
     if chosen.count >= NEEDED // 3:
         pairs = zip(frames, repaired, strict=True)
-        pixels = np.stack([raw if made is None else made for raw, (made, _) in pairs])
+        pixels = np.stack([raw if made.filled is None else made.filled for raw, made in pairs])
         sample = replace(sample, pixels=pixels)
         even = EvenNoise.of([sample]) if is_ct([sample]) else None
         evened = even.evened(sample) if even else sample
@@ -311,7 +311,7 @@ def _analyse(channel: Stack, name: str, run: Run) -> NoiseAnalysis:
         noise,
         PixelValues.of(frames),
         refusal,
-        sum(hot for _, hot in repaired),
+        sum(made.hot for made in repaired),
     )
 
 

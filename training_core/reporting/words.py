@@ -88,7 +88,7 @@ def tell_card(card: Card) -> list[Fact]:
 def origin(card: Card) -> str:
     """Say how it was chosen, and on what, how long and with which preset it was trained."""
     names = card.get("trained_on")
-    if not names or not isinstance(names, list):  # of the bundled model it is a text
+    if not names or not isinstance(names, list):  # a text where DnCNN-B made a result, in 0.1
         return ""
     how = "Chosen blind, by an estimate of the error that is left."
     if card.get("recorded_pairs"):

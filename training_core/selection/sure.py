@@ -245,12 +245,6 @@ class RiskEstimator:
         return Risk(np.concatenate(parts)), estimates
 
 
-def error_estimate(denoiser: Denoiser, noisy: Sequence[Region], seed: int, run: Run) -> float:
-    """Estimate the error that a denoiser leaves, as a fraction of the noise's variance."""
-    judge = RiskEstimator(noisy, seed, denoiser.device)
-    return judge.judge(estimates_of(denoiser, run), run)[0].error
-
-
 def estimates_of(denoiser: Denoiser, run: Run) -> Estimator:
     """Give a denoiser as something to judge."""
     return lambda noisy: denoiser.estimate(noisy.image, noisy.channel, run, noisy.neighbours)

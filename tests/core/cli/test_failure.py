@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support.made_up import kept_model
 from training_core.cli import batch
 from training_core.cli.answer import foreseen, sentence
 from training_core.cli.main import main
@@ -60,13 +61,27 @@ def test_a_fault_with_one_stack_does_not_cost_the_others(tmp_path, monkeypatch, 
 
     monkeypatch.setattr(batch, "open_noted", faulty)
     stacks = [str(tmp_path / f"{name}.tif") for name in "abc"]
-    output = tmp_path / "out"
-    command = ["denoise", *stacks, "--model", "dncnn-b", "--output", str(output), "--json"]
+    output, model = tmp_path / "out", str(kept_model(tmp_path))
+    command = ["denoise", *stacks, "--model", model, "--output", str(output), "--json"]
     assert main([*command, "--device", "cpu"]) == 3
     told = json.loads(capsys.readouterr().out)["outputs"]
     assert [bool(result["error"]) for result in told] == [False, True, False]
     assert "fault of the program (ZeroDivisionError)" in told[1]["error"]
     assert sorted(p.name for p in output.iterdir()) == ["a_denoised.tif", "c_denoised.tif"]
+
+
+def test_dncnn_b_is_no_model_and_the_way_without_training_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.tif")
+    line = ["denoise", "a.tif", "--model", "dncnn-b", "--output", "out.tif"]
+    assert main(line) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert told[0].endswith("without training use g2g run --preset instant.")
+    (tmp_path / "dncnn-b").write_text("a file of the user, and no model")
+    assert main(line) == 2
+    assert "dncnn-b is damaged or is no model file" in capsys.readouterr().err
+    assert not (tmp_path / "out.tif").exists()
 
 
 class Full:

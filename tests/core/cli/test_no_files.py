@@ -34,7 +34,7 @@ COMMANDS = {
     "run --output": ["run", "GOOD", "--output", "ODD.tif", "--overwrite"],
     "run --model": ["run", "GOOD", "--output", "new.tif", "--model", "ODD", "--overwrite"],
     "run --repeats": ["run", "GOOD", "--output", "new.tif", "--repeats", "ODD"],
-    "denoise": ["denoise", "ODD", "--model", "dncnn-b", "--output", "new.tif"],
+    "denoise": ["denoise", "ODD", "--model", "m.g2g", "--output", "new.tif"],
     "denoise --model": ["denoise", "GOOD", "--model", "ODD", "--output", "new.tif"],
     "compare noisy": ["compare", "ODD", "GOOD"],
     "compare denoised": ["compare", "GOOD", "ODD"],
@@ -94,7 +94,7 @@ def test_members_of_a_folder_are_passed_over(capsys: pytest.CaptureFixture[str],
 
 
 def test_nor_is_one_taken_for_a_checkpoint(checkpoint: Path, capsys: pytest.CaptureFixture[str]):
-    model = ["--model", "dncnn-b", "--output", "new.tif", "--resume"]
-    assert main(["denoise", "GOOD", *model]) == 2
+    told = ["--preset", "instant", "--output", "new.tif", "--resume"]
+    assert main(["run", "GOOD", *told]) == 2
     assert checkpoint.name in capsys.readouterr().err
     assert not Path("new.tif").exists()

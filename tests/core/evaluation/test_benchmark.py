@@ -45,6 +45,7 @@ from training_core.evaluation.set_files import TestImage
 from training_core.networks.published import paper_network
 from training_core.noise.anscombe import Stabiliser
 from training_core.patches import smooth_patches
+from training_core.pipeline import Outcome
 from training_core.run import SILENT, Note, Run, Stage, StageStarted, StepsDone
 from training_core.training.report import Learned
 from training_core.training.round import RoundTraining
@@ -157,6 +158,21 @@ def test_without_weights_dncnn_b_is_named_but_not_run(monkeypatch):
     monkeypatch.setattr(contenders, "load_dncnn_b", missing)
     (row,) = bundled_contenders("natural", CPU)
     assert (row.label, row.apply, row.how) == ("DnCNN-B", None, "Weights missing.")
+
+
+@pytest.mark.parametrize("kind", ["micrograph", "ct"])
+def test_our_bundled_network_has_a_row_without_training(monkeypatch, trial, kind):
+    asked = []
+
+    def denoised(stack, settings, run):
+        asked.append((stack, settings.preset, settings.device))
+        return Outcome(stack.with_pixels(stack.pixels + 1), None)
+
+    monkeypatch.setattr(contenders, "denoise_stack", denoised)
+    row = bundled_contenders(kind, CPU)[1]
+    assert (row.method, row.label) == ("instant", "instant")
+    np.testing.assert_allclose(row.apply(trial, SILENT), trial.values + 1, rtol=1e-6)
+    assert asked == [(trial.noisy, "instant", "cpu")]
 
 
 @pytest.mark.parametrize(

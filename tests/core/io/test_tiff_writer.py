@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import tifffile
 import training_core.io.tiff_writer as module
 from training_core.errors import OutputError
 from training_core.io.readers import open_stack
-from training_core.io.tiff_writer import write_stack
+from training_core.io.tiff_writer import check_room, room_for, write_stack
 from training_core.run import Cancelled, Run, StepsDone
 from training_core.stack import PixelSize, Stack
 
@@ -328,3 +329,19 @@ def test_real_files_come_back_as_tifffile_reads_them(
             assert second.dtype == first.dtype, source.name
             assert second.axes == first.axes or (first.kind, second.axes) == ("shaped", "QYX")
             np.testing.assert_array_equal(second.asarray(), first.asarray(), source.name)
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stack = Stack(noise(3, 20, 30), "ZYX")
+    assert room_for(stack) == 3 * 20 * 30 * 2
+    assert room_for(stack, as_float=True) == 3 * 20 * 30 * 4
+    monkeypatch.setattr(module, "HELD_BYTES", 1000)  # then its frames lie on the disk meanwhile
+    assert room_for(stack) == 3 * 20 * 30 * (2 + 4)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=2000))
+    told = "out.tif needs 0.0 GB and its disk has 0.0 GB left; make room or choose another disk."
+    with pytest.raises(OutputError, match=told):
+        write_stack(stack, tmp_path / "out.tif")
+    assert list(tmp_path.iterdir()) == []
+    check_room(tmp_path / "out.tif", 2000)

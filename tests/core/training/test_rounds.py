@@ -30,7 +30,7 @@ from training_core.place import ALL, FLIPS, TrainingRegion, turn, turn_back
 from training_core.run import Cancelled, Note, PreviewReady, Run, ShownRegion, Stage, StepsDone
 from training_core.selection import choice
 from training_core.selection.choice import RoundResult, best_round, doubt_of
-from training_core.selection.sure import Risk, RiskEstimator, error_estimate
+from training_core.selection.sure import Risk, RiskEstimator, estimates_of
 from training_core.settings import DenoiserSettings, Settings
 from training_core.training import round as round_training
 from training_core.training.calibrate import brightness_curve
@@ -41,6 +41,12 @@ from training_core.training.task import Task
 
 PLAIN = {"collaborate": False}
 SHORT = {**PLAIN, "rounds": 2, "steps": 6, "batch": 2, "crop_px": 32}
+
+
+def blind_error(denoiser, noisy):
+    """Give the error that is estimated, as a fraction of the noise's variance."""
+    judge = RiskEstimator(noisy, 0, denoiser.device)
+    return judge.judge(estimates_of(denoiser, Run()), Run())[0].error
 
 
 def draw(seed=0):
@@ -131,7 +137,7 @@ def test_the_blind_error_is_near_the_true_one(blur, trained):
         torch.nn.init.zeros_(chosen.network.layers[-1].weight)
         torch.nn.init.zeros_(chosen.network.layers[-1].bias)
     region = estimate(noisy, chosen.channels[0])
-    blind = error_estimate(chosen, [region], 0, Run())
+    blind = blind_error(chosen, [region])
     true = squared_error(chosen.estimate(region.image, region.channel), clean)
     # of the noise's variance, 1; the noise itself averages to no better than this
     assert blind == pytest.approx(true, abs=0.03 if not blur else 0.06)
@@ -143,9 +149,7 @@ def test_the_blind_error_ranks_filters():
     torch.nn.init.zeros_(good.network.layers[-1].weight)
     torch.nn.init.zeros_(good.network.layers[-1].bias)
     nothing = replace(denoiser(noise_model(), **PLAIN), network=Identity())
-    errors = [
-        error_estimate(d, [estimate(noisy, d.channels[0])], 0, Run()) for d in (good, nothing)
-    ]
+    errors = [blind_error(d, [estimate(noisy, d.channels[0])]) for d in (good, nothing)]
     assert errors[0] < 0.2
     assert errors[1] == pytest.approx(1.0, abs=0.03)  # all of the noise is left
 
@@ -164,7 +168,7 @@ def test_regions_in_main_memory_are_brought_to_the_denoiser(monkeypatch):
     (made,) = estimate_all(chosen, [region], NO_PART, Run())
     assert (asked, made.image.device.type) == ([chosen.device], "cpu")
     with pytest.raises(NotImplementedError, match="meta"):  # which gives no values back
-        error_estimate(chosen, [region], 0, Run())
+        blind_error(chosen, [region])
 
 
 def test_every_channel_is_judged():
@@ -192,7 +196,7 @@ def test_the_blind_error_of_the_published_noise():
     noise.curve.sigmas[0] = float(made.square().mean().sqrt())
     noisy = estimate(clean + made[0, 0].numpy(), chosen.channels[0])
     # the probe is the noise that g1 makes, so that identity leaves all of it
-    assert error_estimate(chosen, [noisy], 0, Run()) == pytest.approx(1.0, abs=0.25)
+    assert blind_error(chosen, [noisy]) == pytest.approx(1.0, abs=0.25)
 
 
 def test_brightness_that_moved_is_put_back():

@@ -105,13 +105,16 @@ def test_the_compare_badge_warns_where_a_check_does(small_stack: Stack) -> None:
 def test_the_preview_is_the_quiet_button_until_there_is_a_model(small_stack: Stack) -> None:
     session = Session()
     session.set_stack(small_stack)
+    assert not view_state(session).first_look  # before its patches are found
     session.set_first_look(True)
     view = view_state(session)
     assert (view.next_action, view.other_action) == ("train", "first_look")
-    assert (view.page, view.step, view.first_look) == (Page.STACK, Step.TRAIN, True)
+    assert (view.page, view.step, view.first_look) == (Page.STACK, Step.PATCHES, True)
     session.set_denoiser(FakeDenoiser(session.settings), "cells.g2g")
     assert view_state(session).other_action == "denoise"
     assert "first_look" in view_state(session).allowed
+    session.set_denoised(small_stack)
+    assert not view_state(session).first_look  # a result is what the window shows
 
 
 def test_a_failure_marks_its_step_and_is_the_headline(small_stack: Stack) -> None:
