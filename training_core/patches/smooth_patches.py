@@ -133,6 +133,14 @@ def searched_frames(stack: Stack, settings: PatchSettings) -> list[int]:
     )
 
 
+def searched_mpx(stacks: Sequence[Stack], settings: PatchSettings) -> float:
+    """Give how many megapixels of all channels are searched."""
+    parts = [channel for stack in stacks for channel in split_channels(stack)]
+    return sum(
+        len(searched_frames(one, settings)) * math.prod(one.frame_shape) / 1e6 for one in parts
+    )
+
+
 def _noise_floor(stack: Stack, settings: PatchSettings, run: Run) -> NoiseFloor | None:
     """Measure what pure noise scores on frames spread over the stack; one frame does it itself."""
     size = fitting_size(stack.frame_shape, settings.patch_size_px)

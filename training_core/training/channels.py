@@ -20,7 +20,7 @@ from training_core.noise.figures import Recording
 from training_core.noise.local_strength import is_ct, turns
 from training_core.noise.measurement import measure_noise, note_unlike
 from training_core.noise.model import noise_of
-from training_core.patches.smooth_patches import blank_channels, cut_noise_patches
+from training_core.patches.smooth_patches import blank_channels, cut_noise_patches, searched_mpx
 from training_core.stack import Image, Stack
 from training_core.wording import in_doubt
 
@@ -162,7 +162,8 @@ def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Ta
     note_unlike(stacks, material.regions, run)
     given = material.stacks
     patches = cut_noise_patches(stacks, settings.patches, run, task.checkpoint, evened=given)
-    run.did(SEARCH_IN_CT if material.even else SEARCH, sum(stack.mpx for stack in stacks))
+    searched = searched_mpx(stacks, settings.patches)
+    run.did(SEARCH_IN_CT if material.even else SEARCH, searched)
     run.check()
     channels, turning = learn_channels(material, patches, task)
     run.check()

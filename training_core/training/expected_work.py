@@ -18,6 +18,7 @@ from training_core.networks.published import takes_estimate
 from training_core.noise.adversarial import STEPS_TO_A_LOOK, game_mpx
 from training_core.noise.local_strength import is_ct
 from training_core.paper.gan import first_network
+from training_core.patches.smooth_patches import searched_mpx
 from training_core.place import LARGEST_PX
 from training_core.run import Stage
 from training_core.selection.neighbours import AUTOMATIC, MOST, most_neighbours
@@ -53,10 +54,11 @@ def _work(
 ) -> dict[Stage, Amounts]:
     denoiser = Denoiser(job.network, (), settings, device)
     tile = tile_size(device, denoiser.halo_px, MEMORY_CHANNELS)
-    mpx, whole = (sum(tiled_mpx(s, denoiser, tile) for s in stacks), sum(s.mpx for s in stacks))
+    mpx = sum(tiled_mpx(s, denoiser, tile) for s in stacks)
+    searched = searched_mpx(stacks, settings.patches)
     near = 2 * most_neighbours(settings) * job.is_sequence * mpx
     return {
-        Stage.PATCHES: {costs.SEARCH_IN_CT if job.is_ct else costs.SEARCH: (whole, whole)},
+        Stage.PATCHES: {costs.SEARCH_IN_CT if job.is_ct else costs.SEARCH: (searched, searched)},
         Stage.NOISE_MODEL: job.noise(),
         Stage.FIRST_ESTIMATE: job.first_estimate(),
         Stage.ROUNDS: job.rounds(),
