@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -56,6 +57,7 @@ NETWORKS = {
 DOUBT = 1.5  # times more or less: what is only told by the cost of other work
 PRIOR_SECONDS = 1.0  # of measuring, until when what was known before counts as much
 SHOWN_SECONDS = 1.0  # of work, from which on a machine of which nothing was known has a speed
+LEAST = 1e-9  # of megapixels and seconds that are believed; the most is as far away
 KEPT = 0.5  # of what earlier jobs have measured counts beside the last one
 
 Tally = tuple[float, float]  # an amount, and the seconds it took
@@ -193,17 +195,25 @@ def read_costs() -> dict[str, dict[str, Tally]]:
             return {}
         kept = json.loads(path.read_text(encoding="utf-8"))
         return {
-            str(machine): {str(kind): _tally(*values) for kind, values in kinds.items()}
+            str(machine): {
+                kind: _tally(*values) for kind, values in kinds.items() if _is_kind(kind)
+            }
             for machine, kinds in kept.items()
         }
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         return {}
+
+
+def _is_kind(kind: str) -> bool:
+    """Whether this is what a kind of work is called."""
+    name, _, size = kind.rpartition(" ")
+    return kind in TYPICAL or (name in NETWORKS and bool(re.fullmatch(r"[0-9.]{1,9}k", size)))
 
 
 def _tally(amount: float, seconds: float) -> Tally:
     tally = float(amount), float(seconds)
-    if not all(0 < value < math.inf for value in tally):
-        raise ValueError("no amount of work and no time")
+    if not all(LEAST < value < 1 / LEAST for value in tally):
+        raise ValueError("no amount of work and no time that a machine could have")
     return tally
 
 
@@ -213,7 +223,7 @@ def _keep(costs: Costs) -> None:
     for machine, kinds in costs.measured.items():
         old = kept.setdefault(machine, {})
         for kind, (amount, seconds) in kinds.items():
-            if kind != OWN and amount > 0 and seconds > 0:
+            if _is_kind(kind) and amount > LEAST and seconds > LEAST:
                 before = old.get(kind, (0.0, 0.0))
                 old[kind] = (KEPT * before[0] + amount, KEPT * before[1] + seconds)
     path = cost_file()

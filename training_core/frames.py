@@ -21,7 +21,7 @@ Pixels = NDArray[Any]
 HELD_BYTES = (
     2**28
 )  # what a stack may take at each step of a job; frames of more are made on request
-REMEMBERED = 8  # frames: what looks at one looks at it again, and at its neighbours
+REMEMBERED = 8  # frames at most: what looks at one looks at it again, and at its neighbours
 
 
 class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):
@@ -142,8 +142,14 @@ def made_frames(
     frames = MadeFrames(checked, numbers, shape[-2:], dtype)
     if frames.nbytes <= HELD_BYTES:
         return frames.read()
-    frames.make = lru_cache(REMEMBERED)(checked)
+    frames.make = _remembering(checked, frames)
     return cast(Pixels, frames)
+
+
+def _remembering(make: Callable[[int], Pixels], frames: MadeFrames) -> Callable[[int], Pixels]:
+    """Let the last frames be remembered, as many as may be held."""
+    fit = HELD_BYTES * frames.numbers.size // max(frames.nbytes, 1)
+    return lru_cache(max(1, min(REMEMBERED, fit)))(make)
 
 
 class FrameFile:
@@ -188,5 +194,6 @@ class FrameFile:
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
         """Give all frames in another shape, read when they are asked for."""
         numbers = np.arange(self.shape[0]).reshape(shape[:-2])
-        read = lru_cache(REMEMBERED)(self.__getitem__)
-        return cast(Pixels, MadeFrames(read, numbers, shape[-2:], self.dtype))
+        made = MadeFrames(self.__getitem__, numbers, shape[-2:], self.dtype)
+        made.make = _remembering(self.__getitem__, made)
+        return cast(Pixels, made)

@@ -255,8 +255,10 @@ def as_float32(result: Stack) -> Stack:
 
 def tell_clipped(result: Stack, given: Stack, run: Run) -> None:
     """Tell of the pixels that `cast_like` clips."""
-    each = range(given.frame_count)
-    clipped = sum(cast(result.raw_frame(i), given.dtype, given.raw_frame(i))[1] for i in each)
+    clipped = 0
+    for index in range(given.frame_count):
+        run.check()
+        clipped += cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[1]
     if clipped:
         run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
 

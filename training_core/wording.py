@@ -35,8 +35,9 @@ def between(least: float, most: float, say: Callable[[float], str] = duration) -
     low, high = say(least), say(most)
     if low == high or most < ALIKE * least:
         return f"about {say(math.sqrt(max(least, 0.0) * most))}"
-    (first, unit), (last, other) = low.split(" ", 1), high.split(" ", 1)
-    return f"{first} to {last} {unit}" if unit == other else f"{low} to {high}"
+    (first, *unit), (last, *other) = low.split(), high.split()
+    short = len(unit) == 1 and unit == other
+    return f"{first} to {last} {unit[0]}" if short else f"{low} to {high}"
 
 
 TAKEN = {1.0: "taken", 0.5: "half taken", 0.0: "left out"}

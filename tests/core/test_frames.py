@@ -16,6 +16,8 @@ from training_core.denoise import tiled
 from training_core.denoise.tiled import denoise
 from training_core.errors import ShortageError
 from training_core.frames import FrameFile, MadeFrames, made_frames
+from training_core.io.readers import open_stack
+from training_core.io.tiff_writer import write_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, as_float32, cast_like
 from training_core.unmeasured import measured
@@ -73,7 +75,10 @@ def test_the_whole_is_an_array_in_all_it_can_do() -> None:
     assert np.array_equal(made.reshape(-1), given.ravel())
 
 
-def test_only_what_is_asked_for_is_made_and_the_last_is_remembered(large: None) -> None:
+def test_only_what_is_asked_for_is_made_and_the_last_is_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frames, "HELD_BYTES", 40)
     asked: list[int] = []
 
     def make(index: int) -> np.ndarray:
@@ -151,6 +156,45 @@ def test_a_streamed_result_goes_on_where_it_was_interrupted(large: None, tmp_pat
         denoise(given, model, tile_px=32, run=Stops(), checkpoint=Checkpoint(tmp_path))
     made = denoise(given, model, tile_px=32, checkpoint=Checkpoint(tmp_path))
     assert np.array_equal(np.asarray(made.pixels), whole)
+
+
+def test_kept_frames_are_taken_over_where_the_checkpoint_can_take_no_more(
+    large: None, tmp_path: Path
+) -> None:
+    given, model = scene(), denoiser(noise_model())
+    whole = np.asarray(denoise(given, model, checkpoint=Checkpoint(tmp_path)).pixels)
+    again = Checkpoint(tmp_path)
+    assert again.part("denoised").load() is not None
+    again.working = False  # as on a full disk
+    made = denoise(given, model, checkpoint=again)
+    assert np.array_equal(np.asarray(made.pixels), whole)
+
+
+def test_a_streamed_result_is_written_without_being_in_memory(large: None, tmp_path: Path) -> None:
+    given = scene(6)
+    made = denoise(given, denoiser(noise_model()))
+    read = []
+    made.pixels.read = lambda: read.append(1)  # type: ignore[method-assign]
+    path = write_stack(made, tmp_path / "out.tif")
+    assert read == []
+    assert open_stack(path).shape == (6, 64, 64)
+
+
+def test_no_more_frames_are_remembered_than_may_be_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "HELD_BYTES", 3 * 80)
+    asked: list[int] = []
+
+    def make(index: int) -> np.ndarray:
+        asked.append(index)
+        return np.full((4, 5), index, np.float32)
+
+    made = made_frames(make, (9, 4, 5), np.float32)
+    for index in (0, 1, 2, 2, 1, 0, 3, 0):
+        assert made[index].max() == index
+    assert asked == [0, 1, 2, 3]
+    for index in (1, 3, 2):
+        made[index]
+    assert asked == [0, 1, 2, 3, 2]
 
 
 def test_mended_frames_are_the_same_on_request(request: pytest.FixtureRequest) -> None:

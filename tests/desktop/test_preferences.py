@@ -116,7 +116,7 @@ def test_recent_files_are_few_unique_and_newest_first() -> None:
 def test_the_folders_of_the_user_are_made(tmp_path: Path) -> None:
     assert user_data_dir().is_dir()
     assert log_file().parent.is_dir()
-    assert user_data_dir().is_relative_to(tmp_path)
+    assert user_data_dir().is_relative_to(os.environ["XDG_DATA_HOME"])
 
 
 def test_resources_are_there() -> None:

@@ -139,7 +139,7 @@ def test_killed_while_it_writes_the_old_file_or_the_new_one_is_there(
         write_stack(Stack(old, "ZYX"), target, overwrite=True)
         writer = forks.Process(target=write_stack, args=(Stack(new, "ZYX"), target), kwargs=OVER)
         writer.start()
-        writer.join(draw.uniform(0.0, 0.6))
+        writer.join(draw.uniform(0.0, 0.2))
         writer.kill()
         writer.join()
         killed += writer.exitcode != 0

@@ -147,7 +147,7 @@ class Batch:
             overwrite = existing.overwrite or checkpoint.exists
             if target.parent.exists():
                 check_target(stack, target, overwrite=overwrite)  # before the long part
-                check_room(target, room_for(stack, as_float=as_float))
+                check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
             denoised, made = work(stack, checkpoint)
             denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
             tell_useless(denoised, stack, run)

@@ -23,12 +23,11 @@ from torch import Tensor
 from training_core.errors import CheckpointError
 from training_core.run import SILENT, Cancelled, Run
 from training_core.settings import Settings
-from training_core.stack import Stack, spread
+from training_core.stack import Stack
 
 from .state_file import UNREADABLE, UNWRITABLE, read_state, write_state
 from .state_file import State as State
 
-DIGESTED = 64  # frames of a stack that tell it from another
 FORMAT = 14  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0
 PART, PIXELS = ".part", ".pixels"  # how the names of the files end
@@ -113,6 +112,13 @@ class Checkpoint:
                 "Give the same stacks and settings, or start anew with --overwrite."
             )
         self.seconds_before = kept["seconds"]
+
+    @property
+    def pixel_bytes(self) -> int:
+        """How many bytes of results lie in it already."""
+        if not self.working or self.folder is None:
+            return 0
+        return sum(path.stat().st_size for path in self.folder.glob(f"*{PIXELS}"))
 
     def part(self, name: str) -> Part:
         """Give the part of that name; nothing may be kept of it yet."""
@@ -349,7 +355,7 @@ def _digest(stack: Stack) -> str:
     """Give a digest of the pixels and of what else of a stack training looks at."""
     about = [stack.axes, stack.shape, stack.dtype.str, stack.value_unit]
     digest = sha256(json.dumps(about).encode())
-    for index in spread(stack.frame_count, DIGESTED):
+    for index in range(stack.frame_count):
         digest.update(np.ascontiguousarray(stack.raw_frame(index)).data)
     return digest.hexdigest()
 

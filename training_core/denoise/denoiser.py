@@ -150,7 +150,7 @@ class Denoiser:
     ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Give what the passes see, what share of the noise is in it, and the network's result."""
         seen, strength = averaged(noisy, neighbours, channel.noise)
-        if neighbours is not None:
+        if neighbours is not None and len(neighbours):
             run.did(NEIGHBOURS, neighbours.numel() / 1e6)
         pilot = self.network_pass(seen, channel, strength)
         ways = channel.noise.orientations if self.settings.denoiser.every_orientation else (0,)

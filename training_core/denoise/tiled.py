@@ -150,7 +150,7 @@ class KeptFrames:
             frame = kept[index]
             if zlib.crc32(frame.data) != check:
                 raise ValueError("its pixels have changed on the disk")
-            if isinstance(self.frames, np.ndarray):
+            if isinstance(self.frames, np.ndarray) or self.frames.path != kept.path:
                 self.frames[index] = frame
             self._checks.append(check)
             self.done += len(self.places)

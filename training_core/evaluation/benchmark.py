@@ -159,7 +159,9 @@ def _contenders(
     kind = request.table.kind
     contenders = classical_contenders(kind)
     if {"dncnn-b", "instant"} & set(request.methods):
-        contenders += bundled_contenders(kind, choose_device(request.settings.device))
+        contenders += bundled_contenders(
+            kind, choose_device(request.settings.device), request.settings
+        )
     card: dict[str, Any] = {}
     if {"g2g", "first-estimate", "oracle"} & set(request.methods):
         try:

@@ -20,7 +20,7 @@ from training_core.networks.dncnn_b import load_dncnn_b
 from training_core.networks.published import DnCNN
 from training_core.pipeline import denoise_stack
 from training_core.run import Run
-from training_core.settings import preset
+from training_core.settings import Settings, preset
 from training_core.stack import Stack, Values
 from training_core.training.first_estimate import estimator_of
 from training_core.training.noisier2noise import NAME as NOISIER2NOISE
@@ -140,7 +140,9 @@ def _first_line(function: Callable[..., Values]) -> str:
     return (function.__doc__ or "").partition("\n")[0]
 
 
-def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
+def bundled_contenders(
+    kind: Kind, device: torch.device, like: Settings | None = None
+) -> list[Contender]:
     """Give what needs no training: DnCNN-B and, but for photographs, our bundled network."""
     scale = "-1000 HU is 0 to it and 1000 HU 1" if kind == "ct" else "black 0, white 1"
     how = f"The bundled blind network, trained with clean photographs; {scale}."
@@ -151,7 +153,8 @@ def bundled_contenders(kind: Kind, device: torch.device) -> list[Contender]:
         made = [Contender("dncnn-b", "DnCNN-B", "Weights missing.", None)]
     if kind == "natural":  # such as our network was trained with
         return made
-    settings = preset("instant", device=device.type)
+    like = like or Settings()
+    settings = preset("instant", device=device.type, seed=like.seed, precision=like.precision)
     told = "Our bundled network with the noise of the image, measured blind; nothing is trained."
 
     def instant(trial: Contest, run: Run) -> Values:

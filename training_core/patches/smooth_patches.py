@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from training_core.costs import SEARCH, SEARCH_IN_CT
 from training_core.errors import TooFewPatchesError
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import PatchSettings
@@ -87,7 +88,8 @@ def find_smooth_patches(
 ) -> SmoothPatches:
     """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
 
-    The automatic choice looks at 64 frames, spread over the stack, and at more of tiny ones.
+    The automatic choice looks at 64 frames, spread over the stack, at more of tiny ones, and at
+    all where these hold too few.
     Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
     is kept in `part` and gone on with.
 
@@ -97,9 +99,28 @@ def find_smooth_patches(
         If the run was cancelled; it is asked once per frame.
     """
     settings = settings or PatchSettings()
-    searched = searched_frames(stack, settings)
-    frames = len(searched)
+    numbers, every = searched_frames(stack, settings), list(range(stack.frame_count))
     kept = part.load() if part else None
+    if kept and kept["of"] > len(numbers):
+        numbers = every
+    table, seen = _search(stack, settings, numbers, run, part, kept)
+    if len(table) < NEEDED and len(numbers) < len(every):  # they may lie elsewhere
+        numbers = every
+        table, seen = _search(stack, settings, numbers, run, part, None)
+    run.finish(Stage.PATCHES)
+    return _report(stack, settings, table, seen, len(numbers))
+
+
+def _search(
+    stack: Stack,
+    settings: PatchSettings,
+    numbers: Sequence[int],
+    run: Run,
+    part: Part | None,
+    kept: State | None,
+) -> tuple[Map, NDArray[np.int64]]:
+    """Give the table of the patches in frames of these numbers, and how Eqn (4) scores windows."""
+    frames = len(numbers)
     found = kept or {"frames": 0, "table": np.empty((0, 5)), "seen": np.zeros(102, np.int64)}
     run.start(Stage.PATCHES, frames, done=found["frames"])
     floor = _noise_floor(stack, settings, run)
@@ -107,9 +128,9 @@ def find_smooth_patches(
     tables, seen = [found["table"]], found["seen"]
 
     def state(done: int) -> State:
-        return {"frames": done, "table": np.concatenate(tables), "seen": seen}
+        return {"frames": done, "of": frames, "table": np.concatenate(tables), "seen": seen}
 
-    for done, index in enumerate(searched[found["frames"] :], found["frames"]):
+    for done, index in enumerate(numbers[found["frames"] :], found["frames"]):
         run.check() if part is None else part.check(run, partial(state, done))
         windows = score_windows(stack.frame(index), settings, unit=stack.value_unit)
         chosen = windows.select(settings.strictness, floor, per_bin)
@@ -117,15 +138,16 @@ def find_smooth_patches(
         seen += _histogram(windows)
         if run.tick_due() or done == frames - 1:
             run.progress(Stage.PATCHES, done + 1, frames)
-    if part is not None:
-        part.save(state(frames))
-    table = _limited(np.concatenate(tables), floor, settings.most)
-    run.finish(Stage.PATCHES)
-    return _report(stack, settings, table, seen)
+    if new := frames - found["frames"]:
+        kind = SEARCH_IN_CT if stack.value_unit == "HU" else SEARCH
+        run.did(kind, new * math.prod(stack.frame_shape) / 1e6)
+        if part is not None:
+            part.save(state(frames))
+    return _limited(np.concatenate(tables), floor, settings.most), seen
 
 
 def searched_frames(stack: Stack, settings: PatchSettings) -> list[int]:
-    """Give the frames that patches are looked for in: all, or of long stacks some, spread."""
+    """Give the frames that patches are first looked for in: all, or of long stacks some, spread."""
     if settings.strictness is not None:
         return list(range(stack.frame_count))
     return spread(
@@ -181,7 +203,7 @@ def spread_evenly(count: int, most: int) -> NDArray[np.intp]:
 
 
 def _report(
-    stack: Stack, settings: PatchSettings, table: Map, seen: NDArray[np.int64]
+    stack: Stack, settings: PatchSettings, table: Map, seen: NDArray[np.int64], searched: int
 ) -> SmoothPatches:
     size = fitting_size(stack.frame_shape, settings.patch_size_px) or settings.patch_size_px
     locations = table[:, :3].astype(np.int32)
@@ -195,8 +217,8 @@ def _report(
         settings.stride_px,
         settings.strictness,
         target,
-        _coverage(locations, size, stack, len(searched_frames(stack, settings))),
-        _verdict(stack, settings, len(table), target, seen),
+        _coverage(locations, size, stack, searched),
+        _verdict(stack, settings, len(table), target, seen, searched),
     )
 
 
@@ -211,7 +233,12 @@ def _coverage(locations: NDArray[np.int32], size: int, stack: Stack, searched: i
 
 
 def _verdict(
-    stack: Stack, settings: PatchSettings, count: int, target: int, seen: NDArray[np.int64]
+    stack: Stack,
+    settings: PatchSettings,
+    count: int,
+    target: int,
+    seen: NDArray[np.int64],
+    searched: int,
 ) -> Verdict:
     height, width = stack.frame_shape
     if not fitting_size(stack.frame_shape, settings.patch_size_px):
@@ -224,7 +251,6 @@ def _verdict(
             "were not clipped or masked, or choose a smaller patch.",
         )
     found = f"Found {_spaced(count)} smooth patches"
-    searched = len(searched_frames(stack, settings))
     if searched < stack.frame_count:
         found += f" in {searched} of the {_spaced(stack.frame_count)} frames"
     if count >= target:
@@ -332,5 +358,7 @@ def blank_channels(stacks: Sequence[Stack], settings: PatchSettings) -> list[int
 
 def _has_windows(channel: Stack, settings: PatchSettings) -> bool:
     size = fitting_size(channel.frame_shape, settings.patch_size_px)
+    if not size:
+        return True  # the verdict says why there are none
     frames = (channel.frame(index) for index in range(channel.frame_count))
     return any(usable_windows(frame, size, settings.stride_px).any() for frame in frames)

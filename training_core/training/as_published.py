@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from training_core.compute.checkpoint import Part, State
-from training_core.costs import NOISE, SEARCH
+from training_core.costs import NOISE
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.model_file import channel_from, channel_state
@@ -48,7 +48,6 @@ def train_as_published(
     """Learn a denoiser as the paper does; the round that is used is chosen blind all the same."""
     material = Material.of(stacks, repeats, task, by_place=False)
     patches = cut_noise_patches(stacks, task.settings.patches, task.run, task.checkpoint)
-    task.run.did(SEARCH, sum(stack.mpx for stack in stacks))
     learned = [_channel(number, material, mine, task) for number, mine in enumerate(patches)]
     channels = tuple(channel for channel, _ in learned)
     first = [g2 for _, g2 in learned]

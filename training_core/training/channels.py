@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training_core.compute.checkpoint import Part, State
-from training_core.costs import NOISE, NOISE_IN_CT, SEARCH, SEARCH_IN_CT
+from training_core.costs import NOISE, NOISE_IN_CT
 from training_core.denoise.channel import Channel, doubted_of
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.model_file import channel_from, channel_state
@@ -20,7 +20,7 @@ from training_core.noise.figures import Recording
 from training_core.noise.local_strength import is_ct, turns
 from training_core.noise.measurement import measure_noise, note_unlike
 from training_core.noise.model import noise_of
-from training_core.patches.smooth_patches import blank_channels, cut_noise_patches, searched_mpx
+from training_core.patches.smooth_patches import blank_channels, cut_noise_patches
 from training_core.stack import Image, Stack
 from training_core.wording import in_doubt
 
@@ -162,8 +162,6 @@ def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Ta
     note_unlike(stacks, material.regions, run)
     given = material.stacks
     patches = cut_noise_patches(stacks, settings.patches, run, task.checkpoint, evened=given)
-    searched = searched_mpx(stacks, settings.patches)
-    run.did(SEARCH_IN_CT if material.even else SEARCH, searched)
     run.check()
     channels, turning = learn_channels(material, patches, task)
     run.check()

@@ -128,7 +128,7 @@ class _Extent:
             of_network(costs.PASS, compact): (0.0, learns * DRAWS * self.area),
             costs.PAIRS: (0.0, learns * self.copies),
             costs.NEIGHBOURS: (0.0, 2 * MOST * choosing),
-            costs.LAST_PASS: (0.0, choosing),
+            costs.LAST_PASS: (0.0, self.chosen.collaborate * choosing),
         }
         return total([work, self.passes(0.0, self.area)])
 

@@ -152,7 +152,7 @@ def plan_of(settings: DenoiserSettings, *, recorded: bool) -> Plan:
     """
     rounds = min(settings.rounds, 1) if recorded else settings.rounds
     plan = [settings.steps] * rounds
-    if plan and settings.network == PRETRAINED and not recorded:
+    if rounds > 1 and settings.network == PRETRAINED:
         plan[0] = -(-settings.steps // SHORT)
     return plan
 

@@ -26,7 +26,7 @@ def only(work, name):
 
 def test_training_may_end_after_its_first_round():
     least, most = only(expected_work([FRAME], preset("quick"), CPU)[Stage.ROUNDS], STEP)
-    assert (least, most) == pytest.approx((100 * 8 * 64**2 / 1e6, 700 * 8 * 64**2 / 1e6))
+    assert (least, most) == pytest.approx((150 * 8 * 64**2 / 1e6, 750 * 8 * 64**2 / 1e6))
 
 
 def test_instant_trains_nothing_but_calibrates():
