@@ -117,7 +117,10 @@ def process(code: Path, *command: str, threads: int | None = None) -> Cost:
     one = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     env = os.environ | {"PYTHONPATH": str(code), **one}
     begun = time.monotonic()
-    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, env=env) as child:
+    # In its own folder, which Python looks into before all others.
+    with subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, env=env, cwd=code
+    ) as child:
         assert child.stdout is not None
         told = child.stdout.read().decode()
         _, status, usage = os.wait4(child.pid, 0)
