@@ -158,8 +158,7 @@ def applied(bench: Bench) -> Iterator[Row]:
 
     def cost(code: Path) -> float:
         model, out = bench.folder / "model.g2g", bench.folder / "out.tif"
-        short = ["--set", "denoiser.rounds=1", "--set", "denoiser.steps=5"]
-        g2g(code, "train", FRAME, "--model", model, "--preset", "quick", *short, "--overwrite")
+        g2g(code, "train", FRAME, "--model", model, "--preset", "quick", "--overwrite")
         spent = [
             g2g(code, "denoise", s, "--model", model, "--output", out, "--overwrite", threads=1)
             for s in (large, small)
