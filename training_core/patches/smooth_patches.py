@@ -15,7 +15,7 @@ from training_core.costs import SEARCH, SEARCH_IN_CT
 from training_core.errors import TooFewPatchesError
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import PatchSettings
-from training_core.stack import Image, Stack, float_of, spread
+from training_core.stack import Image, Stack, float_of, is_blank, spread
 
 from .flatness import NoiseFloor
 from .window_moments import Map
@@ -36,6 +36,7 @@ NEEDED = 60  # patches of 32 px, which give the std of the noise within about 1 
 RECOMMENDED = 10_000  # the authors' advice for the published rule
 SAMPLED_FRAMES = 16  # for what noise alone scores
 SEARCHED_FRAMES, SEARCHED_PX = 64, 2048 * 2048  # as many frames, or more of tiny ones
+MORE = 4  # times as many frames are searched where these hold too few patches
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def find_smooth_patches(
     """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
 
     The automatic choice looks at 64 frames, spread over the stack, at more of tiny ones, and at
-    all where these hold too few.
+    four times as many where these hold too few.
     Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
     is kept in `part` and gone on with.
 
@@ -99,13 +100,13 @@ def find_smooth_patches(
         If the run was cancelled; it is asked once per frame.
     """
     settings = settings or PatchSettings()
-    numbers, every = searched_frames(stack, settings), list(range(stack.frame_count))
+    numbers = first = searched_frames(stack, settings)
     kept = part.load() if part else None
-    if kept and kept["of"] > len(numbers):
-        numbers = every
+    if kept and kept["of"] != len(first):
+        numbers = _more_frames(stack, len(numbers), run)
     table, seen = _search(stack, settings, numbers, run, part, kept)
-    if len(table) < NEEDED and len(numbers) < len(every):  # they may lie elsewhere
-        numbers = every
+    if len(table) < NEEDED and numbers is first and len(first) < stack.frame_count:
+        numbers = _more_frames(stack, len(first), run)  # they may lie elsewhere
         table, seen = _search(stack, settings, numbers, run, part, None)
     run.finish(Stage.PATCHES)
     return _report(stack, settings, table, seen, len(numbers))
@@ -153,6 +154,16 @@ def searched_frames(stack: Stack, settings: PatchSettings) -> list[int]:
     return spread(
         stack.frame_count, max(SEARCHED_FRAMES, SEARCHED_PX // math.prod(stack.frame_shape))
     )
+
+
+def _more_frames(stack: Stack, before: int, run: Run) -> list[int]:
+    """Give four times as many frames as before, spread over those that show anything at all."""
+    alive = []
+    for index in range(stack.frame_count):
+        run.check()
+        if not is_blank(stack.raw_frame(index)):
+            alive.append(index)
+    return [alive[place] for place in spread(len(alive), MORE * before)] or [0]
 
 
 def searched_mpx(stacks: Sequence[Stack], settings: PatchSettings) -> float:
