@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import weakref
 from abc import abstractmethod
@@ -18,9 +19,8 @@ from .run import SILENT, Run
 
 Pixels = NDArray[Any]
 
-HELD_BYTES = (
-    2**28
-)  # what a stack may take at each step of a job; frames of more are made on request
+# What a stack may take at each step of a job; frames of larger ones are made on request.
+HELD_BYTES = 2**28
 REMEMBERED = 8  # frames at most: what looks at one looks at it again, and at its neighbours
 
 
@@ -46,7 +46,7 @@ class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def size(self) -> int:
         """How many pixels there are."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -74,7 +74,7 @@ class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 class MadeFrames(PixelsOnRequest):
-    """Frames that a function makes; the last few are remembered.
+    """Frames that a function makes, each when it is asked for.
 
     Parameters
     ----------
@@ -133,23 +133,21 @@ def made_frames(
     Cancelled
         If the run was cancelled; asked before every frame.
     """
-    numbers = np.arange(np.prod(shape[:-2], dtype=np.int64)).reshape(shape[:-2])
 
     def checked(number: int) -> Pixels:
         run.check()
         return make(number).astype(dtype, copy=False)
 
-    frames = MadeFrames(checked, numbers, shape[-2:], dtype)
-    if frames.nbytes <= HELD_BYTES:
-        return frames.read()
-    frames.make = _remembering(checked, frames)
-    return cast(Pixels, frames)
+    frames = _on_request(checked, shape, dtype)
+    return np.asarray(frames) if frames.nbytes <= HELD_BYTES else frames
 
 
-def _remembering(make: Callable[[int], Pixels], frames: MadeFrames) -> Callable[[int], Pixels]:
-    """Let the last frames be remembered, as many as may be held."""
-    fit = HELD_BYTES * frames.numbers.size // max(frames.nbytes, 1)
-    return lru_cache(max(1, min(REMEMBERED, fit)))(make)
+def _on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any) -> Pixels:
+    """Give all frames of a stack on request; as many as may be held are remembered."""
+    numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])
+    fit = HELD_BYTES // max(math.prod(shape[-2:]) * np.dtype(dtype).itemsize, 1)
+    remembering = lru_cache(max(1, min(REMEMBERED, fit)))(make)
+    return cast(Pixels, MadeFrames(remembering, numbers, shape[-2:], dtype))
 
 
 class FrameFile:
@@ -164,7 +162,7 @@ class FrameFile:
     def __init__(self, path: Path | None, shape: tuple[int, int, int], dtype: Any) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
         self.path = path or self._own()
-        self.frame_bytes = int(np.prod(shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        self.frame_bytes = math.prod(shape[1:]) * self.dtype.itemsize
 
     def _own(self) -> Path:
         folder = tempfile.TemporaryDirectory(prefix="g2g-")
@@ -193,7 +191,4 @@ class FrameFile:
 
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
         """Give all frames in another shape, read when they are asked for."""
-        numbers = np.arange(self.shape[0]).reshape(shape[:-2])
-        made = MadeFrames(self.__getitem__, numbers, shape[-2:], self.dtype)
-        made.make = _remembering(self.__getitem__, made)
-        return cast(Pixels, made)
+        return _on_request(self.__getitem__, shape, self.dtype)

@@ -27,7 +27,7 @@ from PIL import Image
 # A script's own folder comes first on the path; the packages lie two above it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from results import machine, read_results, section, with_section, write_results
+from results import machine, read_results, rule, with_rows, write_results
 
 from training_core.io.readers import open_stack
 from training_core.noise.synthetic import gaussian
@@ -218,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no set {unknown[0]!r}; choose from {', '.join(SETS)}")
     if not DATA.is_dir():
         parser.error("the real images are not beside the checkout (../shared/data)")
-    sys.stdout.write(f"{HEAD}\n{_rule()}\n")
+    sys.stdout.write(f"{HEAD}\n{rule(HEAD)}\n")
     rows = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
@@ -232,25 +232,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def updated(text: str, rows: Sequence[Row], where: str, preset: str = PRESET) -> str:
     """Put rows into their section of a results file; other sets and sections stay as they are."""
     title = SECTION if preset == PRESET else f"{SECTION}, {preset}"
-    kept = section(text, title).splitlines()
-    old = [line for line in kept if line.startswith("| ")][1:]
-    lines = {_first_cell(line): line for line in old} | {row.name: str(row) for row in rows}
-    table = "\n".join([HEAD, _rule(), *lines.values()])
     note = (
         f"`python tests/benchmarks/main_job.py`: every set with `--preset {preset}` and the same "
         "settings. PSNR and SSIM on a data range of 255 (CT: clipped to [-160, 240] HU). Times are "
         "those of `g2g run`, for BSD68 those of `g2g train`; core s counts all cores. Mean shift "
         f"is that of the whole output, for BSD68 the worst image. Last run on {where}."
     )
-    return with_section(text, title, f"{note}\n\n{table}")
-
-
-def _rule() -> str:
-    return "|" + "---|" * (HEAD.count("|") - 1)
-
-
-def _first_cell(line: str) -> str:
-    return line.split("|")[1].strip()
+    return with_rows(text, title, note, HEAD, {row.name: str(row) for row in rows})
 
 
 if __name__ == "__main__":

@@ -7,6 +7,10 @@ import platform
 import subprocess
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results.md"
@@ -22,6 +26,19 @@ def with_section(text: str, title: str, body: str) -> str:
     """Put a body under a title; other sections stay as they are, a new one comes last."""
     before, _, after = _parted(text, title)
     return f"{before.rstrip()}\n\n## {title}\n\n{_wrapped(body)}\n{after}"
+
+
+def with_rows(text: str, title: str, note: str, head: str, rows: Mapping[str, str]) -> str:
+    """Put lines of a table, by their first cells, into a section; its other lines stay."""
+    old = [line for line in section(text, title).splitlines() if line.startswith("| ")][1:]
+    lines = {line.split("|")[1].strip(): line for line in old} | dict(rows)
+    table = "\n".join([head, rule(head), *lines.values()])
+    return with_section(text, title, f"{note}\n\n{table}")
+
+
+def rule(head: str) -> str:
+    """Give the line below the head of a table."""
+    return "|" + "---|" * (head.count("|") - 1)
 
 
 def read_results() -> str:

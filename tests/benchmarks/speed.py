@@ -31,7 +31,7 @@ from PIL import Image
 # A script's own folder comes first on the path; the packages lie two above it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from results import machine, read_results, section, with_section, write_results
+from results import machine, read_results, with_rows, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -295,19 +295,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def updated(text: str, rows: Sequence[Row], where: str) -> str:
     """Put rows into their section of a results file; others stay as they are."""
-    old = [line for line in section(text, SECTION).splitlines() if line.startswith("| ")][1:]
-    lines = {_what(line): line for line in old} | {row.what: str(row) for row in rows}
-    table = "\n".join([HEAD, "|" + "---|" * (HEAD.count("|") - 1), *lines.values()])
     note = (
         f"`python tests/benchmarks/speed.py`: this code and that of commit {BEFORE}, each in a "
         "process of its own in the same run; core seconds on one thread, times by the clock on "
         f"all cores. Last run on {where}."
     )
-    return with_section(text, SECTION, f"{note}\n\n{table}")
-
-
-def _what(line: str) -> str:
-    return line.split("|")[1].strip()
+    return with_rows(text, SECTION, note, HEAD, {row.what: str(row) for row in rows})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from training_core.noise.covariance import dct_variances
 from training_core.noise.local_strength import EvenNoise
 from training_core.noise.model import NoiseModel
 from training_core.noise.strength_curve import NoiseCurve
+from training_core.patches.window_moments import block_means
 from training_core.place import PatchLocation
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Pixels, Stack, Values
@@ -234,21 +235,13 @@ class NeighbourFrames:
     def _coarse(self, index: int) -> tuple[Values, Values]:
         """Give the means of the blocks of a frame, stabilised, and the variance of their noise."""
         noise = self.noise_of(index)
-        means = _block_means(noise.stabiliser.forward(self.stack.frame(index)))
+        image = noise.stabiliser.forward(self.stack.frame(index))
+        means = block_means(image.astype(np.float64), BLOCK_PX)
         of_mean = dct_variances(noise.covariance, BLOCK_PX)[0, 0] / BLOCK_PX**2
         return means, noise.curve(means) ** 2 * of_mean
 
 
-def _block_means(image: Image) -> Values:
-    """Average over blocks; what is left over at the border joins none."""
-    height, width = (min(BLOCK_PX, n) for n in image.shape)
-    rows, columns = image.shape[0] // height, image.shape[1] // width
-    blocks = image[: rows * height, : columns * width].astype(np.float64)
-    means: Values = blocks.reshape(rows, height, columns, width).mean(axis=(1, 3))
-    return means
-
-
 def _least_detail(image: Image) -> float:
     """Give the power of the finest diagonal detail in the blocks that have least of it."""
-    mixed = np.diff(np.diff(image, axis=0), axis=1)
-    return float(np.quantile(_block_means(np.square(mixed)), LEAST))
+    mixed = np.square(np.diff(np.diff(image, axis=0), axis=1)).astype(np.float64)
+    return float(np.quantile(block_means(mixed, BLOCK_PX), LEAST))

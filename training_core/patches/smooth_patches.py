@@ -103,7 +103,7 @@ def find_smooth_patches(
     numbers = first = searched_frames(stack, settings)
     kept = part.load() if part else None
     if kept and kept["of"] != len(first):
-        numbers = _more_frames(stack, len(numbers), run)
+        numbers = _more_frames(stack, len(first), run)
     table, seen = _search(stack, settings, numbers, run, part, kept)
     if len(table) < NEEDED and numbers is first and len(first) < stack.frame_count:
         numbers = _more_frames(stack, len(first), run)  # they may lie elsewhere
@@ -205,12 +205,7 @@ def _limited(table: Map, floor: NoiseFloor | None, most: int) -> Map:
     """Keep the best of each brightness class over all frames, then no more than `most`, evenly."""
     if floor:
         table = table[best_per_bin(floor.distance(table[:, 3]), table[:, 4], PER_BIN)]
-    return table[spread_evenly(len(table), most)]
-
-
-def spread_evenly(count: int, most: int) -> NDArray[np.intp]:
-    """Give the indices of at most `most` of `count` things, evenly spaced."""
-    return np.linspace(0, count - 1, min(most, count)).round().astype(np.intp)
+    return table[spread(len(table), most)]
 
 
 def _report(
@@ -337,7 +332,7 @@ def cut_noise_patches(
 def _cut_at_most(most: int, found: Sequence[tuple[Stack, SmoothPatches]], size: int) -> Image:
     """Cut no more than `most` of the patches of all stacks, evenly; memory is taken for no more."""
     ends = np.cumsum([patches.count for _, patches in found])
-    kept = spread_evenly(int(ends[-1]), most)
+    kept = np.array(spread(int(ends[-1]), most), np.intp)
     parts = np.split(kept, np.searchsorted(kept, ends[:-1]))
     cut = []
     for (stack, patches), end, part in zip(found, ends, parts, strict=True):

@@ -126,3 +126,12 @@ def _merge(
 
 def _part(values: Map, start: int, size: int, axis: int) -> Map:
     return values[start : start + size] if axis == 0 else values[:, start : start + size]
+
+
+def block_means(image: Map, size: int) -> Map:
+    """Average over square blocks, (down, across); what is left over at the border joins none."""
+    high, wide = (min(size, n) for n in image.shape)
+    down, across = image.shape[0] // high, image.shape[1] // wide
+    blocks = image[: down * high, : across * wide].reshape(down, high, across, wide)
+    means: Map = blocks.mean(axis=(1, 3))
+    return means

@@ -16,6 +16,7 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser, first_look
 from training_core.denoise.region import Estimator, Region
 from training_core.noise.model import PhotonNoise
+from training_core.patches.window_moments import block_means
 from training_core.place import PatchLocation, tiles
 from training_core.run import Run
 from training_core.stack import Mask, Values
@@ -283,15 +284,6 @@ def _against_others(trial: Trial, made: Tensor) -> Tensor:
         return losses - trial.sigma.square()
     first, second = trial.others
     return losses - (first - second).square() / 2
-
-
-def block_means(image: Values, size: int) -> Values:
-    """Average over square blocks, (down, across); what is left over at the border joins none."""
-    high, wide = (min(size, n) for n in image.shape)
-    down, across = image.shape[0] // high, image.shape[1] // wide
-    blocks = image[: down * high, : across * wide].reshape(down, high, across, wide)
-    means: Values = blocks.mean(axis=(1, 3))
-    return means
 
 
 def _counted(seen: Mask) -> Mask | None:

@@ -15,10 +15,10 @@ from torch import Tensor
 from training_core.denoise.brightness import shift_by_brightness
 from training_core.denoise.channel import Channel
 from training_core.noise.white_covariance import SIDE_PX, window_spectra
-from training_core.patches.window_moments import cut_windows
+from training_core.patches.window_moments import block_means, cut_windows
 from training_core.stack import Mask, Values
 
-from .sure import BLOCK_PX, Trial, block_means
+from .sure import BLOCK_PX, Trial
 
 LEAST_POWER, MOST_POWER = 0.7, 1.2  # of the residual, over that of the learned noise
 MOST_SHIFT = 0.01  # of a region's mean intensity
