@@ -69,6 +69,12 @@ class Commands(QObject):
             "open_model": self.open_model,
             "save_model": self.save_model,
             "export": self.export,
+            "close": self.close_stack,
+            "undo": session.undo,
+            "redo": session.redo,
+            "apply_remedy": self.apply_remedy,
+            "next_result": lambda: session.choose_result(session.results.chosen + 1),
+            "previous_result": lambda: session.choose_result(session.results.chosen - 1),
             "quit": parent.close,
             "train": self.train,
             "resume": self.resume,
@@ -122,8 +128,19 @@ class Commands(QObject):
         models = [path for path in paths if path.suffix.lower() == MODEL_SUFFIX]
         if models:
             self._workflow.open_model(models[0])
-        elif self._may_lose_result():
+        elif self._may_lose_result("Open another stack?", "Open another"):
             self._workflow.open(paths)
+
+    def close_stack(self) -> None:
+        """Close the stack that is open; ask where that would lose its result."""
+        if self._may_lose_result("Close without saving?", "Close"):
+            self._workflow.close_stack()
+
+    def apply_remedy(self) -> None:
+        """Take the patch settings that the verdict on the patches advises."""
+        found = self._session.patches
+        if found is not None and found.verdict.remedy is not None:
+            self._session.set_patch_settings(found.verdict.remedy, apart=True)
 
     def remember_opened(self, path: Path) -> None:
         """Put a stack on the list of recent ones; the bundled samples have their own place."""
@@ -157,10 +174,11 @@ class Commands(QObject):
     def export(self) -> None:
         """Ask where to, and export."""
         stack = self._session.stack
-        if stack is None or self._session.denoised is None:
+        result = self._session.result
+        if stack is None or result is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)
-        dialog = ExportDialog(stack, target, self._session.result_warnings, self._parent)
+        dialog = ExportDialog(stack, target, result.warnings, self._parent)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             choice = dialog.choice
             self._remember(replace(self.preferences, export_folder=str(choice.path.parent)))
@@ -239,12 +257,12 @@ class Commands(QObject):
         save_preferences(preferences)
         self.recent_changed.emit(preferences.recent)
 
-    def _may_lose_result(self) -> bool:
+    def _may_lose_result(self, question: str, yes: str) -> bool:
         denoised, unsaved = self._session.denoised, self._session.unsaved
         return (
             denoised is None  # a model outlives its stack
             or not unsaved
-            or dialogs.confirm(self._parent, "Open another stack?", unsaved, "Open another")
+            or dialogs.confirm(self._parent, question, unsaved, yes)
         )
 
     def _folder(self) -> str:

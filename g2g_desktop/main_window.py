@@ -17,6 +17,7 @@ from g2g_desktop.pages.centre import Centre
 from g2g_desktop.pages.menus import Menus
 from g2g_desktop.pages.run_bar import RunBar
 from g2g_desktop.pages.status_strip import StatusStrip
+from g2g_desktop.widgets.banner import Banner
 from training_core.run import StageStarted
 
 from .commands import Commands
@@ -24,7 +25,6 @@ from .commands import Commands
 if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
 
-    from g2g_desktop.model.session import Failure
     from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event
 
@@ -55,6 +55,7 @@ class MainWindow(QMainWindow):
         self.side = SidePanel(theme)
         self.run_bar = RunBar(self.menus.actions, theme)
         self.strip = StatusStrip()
+        self.banner = Banner(theme)
         self.commands = Commands(self, self.session, self.workflow, self.centre, preferences)
         self._device = ""
         self._stack: object = None
@@ -77,7 +78,12 @@ class MainWindow(QMainWindow):
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
-        middle.addWidget(self.centre, 1)
+        left = QVBoxLayout()
+        left.setContentsMargins(0, 0, 0, 0)
+        left.setSpacing(0)
+        left.addWidget(self.banner)
+        left.addWidget(self.centre, 1)
+        middle.addLayout(left, 1)
         middle.addWidget(self.right)
         everything = QWidget()
         column = QVBoxLayout(everything)
@@ -91,7 +97,7 @@ class MainWindow(QMainWindow):
         workflow, side, start = self.workflow, self.side, self.centre.start
         self.session.changed.connect(self.refresh)
         workflow.happened.connect(self._on_event)
-        workflow.failed.connect(self._on_failed)
+        self.banner.closed.connect(self._on_banner_closed)
         workflow.finished.connect(self._on_finished)
         workflow.reference_read.connect(side.compare.take_reference)
         workflow.device_known.connect(self._on_device_known)
@@ -107,7 +113,8 @@ class MainWindow(QMainWindow):
         side.patches.settings_changed.connect(self.session.set_patch_settings)
         side.train.settings_changed.connect(self.session.set_settings)
         side.compare.quality.reference_requested.connect(self.commands.open_reference)
-        side.compare.judged.connect(self.session.set_quality)
+        side.compare.judged.connect(self.session.set_judgement)
+        side.compare.result_asked.connect(self.session.choose_result)
         side.export.reveal_asked.connect(self.commands.reveal_export)
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
@@ -132,6 +139,8 @@ class MainWindow(QMainWindow):
         session, view = self.session, view_state(self.session)
         if session.stack is not self._stack:
             self._on_new_stack()
+        failure = session.failure
+        self.banner.say(*((failure.sentence, failure.details) if failure else ("",)))
         self.right.setVisible(view.page is not Page.START)
         self.centre.show_session(session, view)
         self.side.show_session(session, view, self._device)
@@ -170,9 +179,9 @@ class MainWindow(QMainWindow):
     def _on_region_changed(self) -> None:
         self.workflow.watch(self.centre.viewer.region())
 
-    @Slot(object)
-    def _on_failed(self, failure: Failure) -> None:
-        dialogs.ErrorDialog(failure, self.theme, self).open()
+    @Slot()
+    def _on_banner_closed(self) -> None:
+        self.session.tell(None)
 
     @Slot(str)
     def _on_finished(self, message: str) -> None:

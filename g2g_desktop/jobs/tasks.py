@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
-from training_core.costs import remembered
-from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import as_float32, cast_like, tell_clipped, tell_useless
+from g2g_desktop.model.states import ExpectedTime
+from training_core.costs import in_order, remembered
+from training_core.patches.purity import judged_patches
+from training_core.settings import PRESETS, preset
+from training_core.stack import (
+    as_float32,
+    cast_like,
+    check_trainable,
+    tell_clipped,
+    tell_useless,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from training_core.first_look import Look
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.place import PatchLocation
+    from training_core.reporting.likeness import Likeness
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.stack import Pixels, Stack
@@ -50,8 +59,15 @@ def read_stack(paths: Sequence[Path], run: Run) -> Stack:
 
 
 def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:
-    """Find the smooth patches of the whole stack."""
-    return find_smooth_patches(stack, settings, run=run)
+    """Find the smooth patches of the whole stack, and judge what they hold.
+
+    Raises
+    ------
+    InputError
+        If nothing can be learned from the stack.
+    """
+    check_trainable(stack)
+    return judged_patches(stack, settings, run=run)
 
 
 def start_engine(run: Run) -> str:
@@ -62,15 +78,22 @@ def start_engine(run: Run) -> str:
     return describe_device(choose_device("auto", run=run))
 
 
-def expected_time(stack: Stack, settings: Settings, run: Run) -> Span | None:
+def expected_time(stack: Stack, settings: Settings, run: Run) -> ExpectedTime:
     """Tell how long training and denoising will take, by what earlier jobs took here, if any."""
     from training_core import pipeline
     from training_core.compute import device
 
-    run.check()
     device.limit_threads()
+    kept = {"seed": settings.seed, "device": settings.device, "patches": settings.patches}
+    times: dict[str, Span | None] = {}
     with remembered(run.costs):
-        return pipeline.expected_time(stack, settings, run.costs)
+        for name in PRESETS:
+            run.check()
+            times[name] = pipeline.expected_time(stack, preset(name, **kept), run.costs)
+        ordered = dict(zip(times, in_order(list(times.values())), strict=True))
+        if settings == preset(settings.preset, **kept):
+            return ExpectedTime(ordered[settings.preset], ordered)
+        return ExpectedTime(pipeline.expected_time(stack, settings, run.costs), ordered)
 
 
 def first_look(
@@ -114,6 +137,21 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     tell_clipped(denoised, stack, run)
     tell_useless(denoised, stack, run)
     return denoised
+
+
+def compare_model(denoiser: Denoiser, stack: Stack, run: Run) -> Likeness:
+    """Tell how a model suits a stack."""
+    from training_core.reporting.likeness import likeness
+
+    return likeness(denoiser, stack, run=run)
+
+
+def apply_model(
+    stack: Stack, denoiser: Denoiser, alike: Likeness | None, run: Run
+) -> tuple[Stack, Likeness]:
+    """Denoise the stack with a model, and say how that suits it, where nobody has asked yet."""
+    alike = alike or compare_model(denoiser, stack, run)
+    return denoise(stack, denoiser, run), alike
 
 
 def load_model(path: Path, run: Run) -> Denoiser:

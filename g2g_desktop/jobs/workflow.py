@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
-from g2g_desktop.model.session import Activity, Failure, Session, State, Step
+from g2g_desktop.model.session import Activity, Failure, Session, Step
 from training_core.run import Note
 
 from . import tasks
 from .job import Job
 from .latest_job import LatestJob
+from .questions import Questions
 from .recovery import Recovery
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from training_core.run import Event, Run, ShownRegion
     from training_core.stack import Stack
 
-_LOG = logging.getLogger(__name__)
-_SETTLE_MS = 250  # a slider that moves asks for the whole stack once, when it has come to rest
-
 
 class Workflow(QObject):
     """Verbs of the user, each of which is one job or one request to the running one.
@@ -36,8 +33,6 @@ class Workflow(QObject):
     -------
     happened
         Each event of the job that has the stage.
-    failed
-        A `Failure` to tell the user about, once the session has left the stage.
     device_known
         What the engine will compute on, in words.
     reference_read
@@ -47,7 +42,6 @@ class Workflow(QObject):
     """
 
     happened = Signal(object)
-    failed = Signal(object)
     device_known = Signal(str)
     reference_read = Signal(object)
     finished = Signal(str)
@@ -63,13 +57,9 @@ class Workflow(QObject):
         self._started = 0.0
         self._closing = False
         self._engine = LatestJob(self.device_known.emit, self._on_engine_or_model_failed)
-        self._patches = LatestJob(self._on_patches, self._on_patches_failed)
-        self._expected = LatestJob(self._on_expected, _log_failure)
+        self.questions = Questions(session)
         self._reference = LatestJob(self.reference_read.emit, self._on_reference_failed)
         self._model = LatestJob(self._on_model_loaded, self._on_engine_or_model_failed)
-        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
-        self._settle.timeout.connect(self._refresh)
-        session.changed.connect(self._settle.start)
 
     @property
     def is_busy(self) -> bool:
@@ -96,21 +86,22 @@ class Workflow(QObject):
 
     def train(self) -> None:
         """Learn a denoiser from the stack, then denoise it."""
-        self._expected.cancel()
+        self.questions.expected.cancel()
         folder = self.recovery.begin()
         work = partial(tasks.train, self._stack(), self.session.settings, folder)
         self._stage(work, self._on_trained, Activity.TRAINING, Step.TRAIN)
 
     def denoise(self) -> None:
         """Denoise the stack with the model that is there."""
-        work = partial(tasks.denoise, self._stack(), self._denoiser())
-        self._stage(work, self._on_denoised, Activity.DENOISING, Step.TRAIN)
+        self.questions.alike.cancel()
+        work = partial(tasks.apply_model, self._stack(), self._denoiser(), self.session.alike)
+        self._stage(work, self._on_applied, Activity.DENOISING, Step.TRAIN)
 
     def export(self, choice: tasks.ExportChoice) -> None:
         """Write the denoised stack."""
-        denoised = self.session.denoised
-        assert denoised is not None  # the action is allowed only then
-        work = partial(tasks.export, self._stack(), denoised, self._denoiser(), choice)
+        result = self.session.result
+        assert result is not None  # the action is allowed only then
+        work = partial(tasks.export, self._stack(), result.denoised, result.denoiser, choice)
         done = partial(self._on_exported, choice.dtype)
         self._stage(work, done, Activity.EXPORTING, Step.EXPORT, on_disk=True)
 
@@ -119,8 +110,13 @@ class Workflow(QObject):
         work = partial(tasks.save_model, self._denoiser(), path)
         self._stage(work, self._on_model_saved, Activity.EXPORTING, on_disk=True)
 
+    def close_stack(self) -> None:
+        """Let the stack go, with its results."""
+        self.recovery.discard()
+        self.session.set_stack(None)
+
     def open_model(self, path: Path) -> None:
-        """Open a model, and denoise the stack with it when there is one."""
+        """Open a model; what to do with it on the stack that is there, the user is asked."""
         self._model.start(partial(tasks.load_model, path), path.name)
 
     def open_reference(self, path: Path) -> None:
@@ -148,7 +144,7 @@ class Workflow(QObject):
     def close(self) -> None:
         """Cancel everything and wait until it has ended."""
         self._closing = True
-        self._settle.stop()
+        self.questions.close()
         Job.end_all()
         self.recovery.discard()
 
@@ -199,23 +195,29 @@ class Workflow(QObject):
         self._job = None
         if self._is_training:
             self.recovery.after_failure(error)
-        failure = Failure.of(self.session.step, error)
-        self.session.end(failure)
-        self.failed.emit(failure)
+        opening = self.session.activity is Activity.LOADING  # which the stack there has no part in
+        self.session.end(Failure.of(None if opening else self.session.step, error))
 
     def _on_stack(self, stack: Any) -> None:
         self.recovery.discard()
         self.session.set_stack(stack)
         self.recovery.look_for_interrupted()
-        if self.session.model_name and not self.session.denoised:
-            self.denoise()
 
     def _on_trained(self, denoiser: Any) -> None:
         self.session.set_denoiser(denoiser)
-        self.denoise()
+        work = partial(tasks.denoise, self._stack(), denoiser)
+        self._stage(work, self._on_denoised, Activity.DENOISING, Step.TRAIN)
+
+    def _on_applied(self, answer: Any) -> None:
+        denoised, alike = answer
+        if not alike.own:
+            self.session.set_alike(alike)
+        self._on_denoised(denoised)
 
     def _on_denoised(self, denoised: Any) -> None:
-        self.session.set_denoised(denoised, tuple(self._warnings))
+        alike = self.session.alike
+        unlike = (alike.sentence,) if alike is not None and alike.sentence else ()
+        self.session.set_denoised(denoised, (*unlike, *self._warnings))
         self.finished.emit("The denoised stack is ready.")
 
     def _on_exported(self, dtype: str, path: Any) -> None:
@@ -225,45 +227,19 @@ class Workflow(QObject):
 
     def _on_model_saved(self, path: Any) -> None:
         self.recovery.discard()
-        self.session.set_model_saved()
+        self.session.set_model_saved(path.name)
         self.finished.emit(f"Saved the model as {path.name}.")
 
     def _on_model_loaded(self, denoiser: Any) -> None:
         if self.is_busy:
             return
         self.session.set_denoiser(denoiser, self._model.label)
-        if self.session.stack is not None:
-            self.denoise()
 
     def _on_reference_failed(self, error: Exception) -> None:
-        self.failed.emit(Failure.of(Step.COMPARE, error))
-
-    def _on_patches_failed(self, error: Exception) -> None:
-        self.failed.emit(Failure.of(Step.PATCHES, error))
+        self.session.tell(Failure.of(None, error))
 
     def _on_engine_or_model_failed(self, error: Exception) -> None:
-        self.failed.emit(Failure.of(Step.TRAIN, error))
-
-    @Slot()
-    def _refresh(self) -> None:
-        """Find out, at rest, what the session does not know yet of its stack."""
-        session = self.session
-        if session.stack is None or session.state not in (State.READY, State.DONE):
-            return
-        if session.patches is None:
-            search = partial(tasks.find_patches, session.stack, session.settings.patches)
-            self._patches.start(search, self._patches_label())
-        if not session.expected_known:
-            ask = partial(tasks.expected_time, session.stack, session.settings)
-            self._expected.start(ask, self._expected_label())
-
-    def _on_patches(self, patches: Any) -> None:
-        if self._patches.label == self._patches_label():
-            self.session.set_patches(patches)
-
-    def _on_expected(self, expected: Any) -> None:
-        if self._expected.label == self._expected_label():
-            self.session.set_expected_time(expected)
+        self.session.tell(Failure.of(None, error))
 
     def _stack(self) -> Stack:
         assert self.session.stack is not None  # the actions that need one are allowed only then
@@ -272,17 +248,6 @@ class Workflow(QObject):
     def _denoiser(self) -> Denoiser:
         assert self.session.denoiser is not None  # likewise
         return self.session.denoiser
-
-    def _patches_label(self) -> tuple[object, ...]:
-        return id(self.session.stack), self.session.settings.patches
-
-    def _expected_label(self) -> tuple[object, ...]:
-        settings = self.session.settings
-        return id(self.session.stack), settings.noise_model, settings.denoiser, settings.device
-
-
-def _log_failure(error: Exception) -> None:
-    _LOG.warning("A background question failed: %s", error)
 
 
 def _ignore(result: Any) -> None:

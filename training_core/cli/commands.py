@@ -79,12 +79,12 @@ def _use(stack: Stack) -> str:
 
 def patches(arguments: argparse.Namespace, run: Run) -> int:
     """Find the smooth patches of a stack."""
-    from training_core.patches.smooth_patches import find_smooth_patches
+    from training_core.patches.purity import judged_patches
 
     settings = _patch_settings(arguments)
     check_outputs([arguments.figure], [arguments.stack])
     stack = open_noted(arguments.stack, run)
-    found = find_smooth_patches(stack, settings, run=run)
+    found = judged_patches(stack, settings, run=run)
     if arguments.figure:
         from training_core.reporting.figures import patches_figure
 

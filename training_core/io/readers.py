@@ -24,6 +24,7 @@ from .source_file import check_size
 
 DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
 MOST_ON_A_DISC = 100_000
+MOST_NAMED = 8  # of the files that are left out
 PLANES_LOOKED_AT = 8
 
 
@@ -168,7 +169,10 @@ def _join(
         raise InputError(f"{first.name} is a stack itself; open one such file at a time.")
     notes = _shared_notes(stacks)
     if left_out:
-        notes.insert(0, f"{len(left_out)} files are left out: {left_out[0]}")
+        more = len(left_out) - MOST_NAMED
+        rest = f" And {more} more." if more > 0 else ""
+        told = " ".join(left_out[:MOST_NAMED])
+        notes.insert(0, f"{len(left_out)} files are left out: {told}{rest}")
     if len(stacks) == 1:
         return replace(first, source=folder, warnings=tuple(notes))
     axes = numbered.axes_before(first.axes) if numbered else ""

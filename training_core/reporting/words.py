@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from training_core.settings import PRESETS, preset
 from training_core.wording import (
     LAST_PASS,
     STAND_INS,
@@ -98,9 +99,21 @@ def origin(card: Card) -> str:
         what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"
         if repeats := card.get("repeats"):
             how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
-        return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
+        took = duration(card["seconds"])
+        return f"{how} Trained on {what} in {took}, preset {_preset(card)}."
     except STRANGE:  # `tell_card` says so
         return ""
+
+
+def _preset(card: Card) -> str:
+    """Name the preset, and say where anything but seed, device and patches was changed in it."""
+    name, told = str(card["preset"]), card.get("settings")
+    if not isinstance(told, dict) or name not in PRESETS:
+        return name
+    free = ("seed", "device", "patches")
+    usual = preset(name).to_dict()
+    changed = any(told.get(key, value) != value for key, value in usual.items() if key not in free)
+    return f"{name}, adjusted" if changed else name
 
 
 def _doubt(card: Card) -> Fact:

@@ -23,12 +23,12 @@ RESULT = {"export", "split", "side"}
 ALLOWED = {
     State.EMPTY: ALWAYS | OPEN,
     State.LOADING: ALWAYS | {"cancel"},
-    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size"},
+    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size", "close"},
     State.TRAINING: ALWAYS | LOOK | {"stop_and_keep", "cancel"},
     State.STOPPING: ALWAYS | LOOK | {"cancel"},
     State.CANCELLING: ALWAYS | LOOK,
     State.DENOISING: ALWAYS | LOOK | {"cancel"},
-    State.DONE: ALWAYS | OPEN | LOOK | MODEL | RESULT | {"train", "denoise", "pixel_size"},
+    State.DONE: ALWAYS | OPEN | LOOK | MODEL | RESULT | {"train", "denoise", "pixel_size", "close"},
     State.EXPORTING: ALWAYS | LOOK | {"cancel"},
 }
 
