@@ -174,7 +174,7 @@ def export(
     noisy: Stack, denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run
 ) -> Path:
     """Write the result with the story of its making inside, in the data type that was chosen."""
-    from training_core.cli.outputs import check_outputs
+    from training_core.batch.outputs import check_outputs
     from training_core.denoise.model_card import without_names
     from training_core.io.tiff_writer import write_stack
 

@@ -71,7 +71,7 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
         if not folder.is_dir() or foreign(folder) or _series_files(folder):
             return [folder]
         inputs = _inside(folder)
-        return [folder] if _are_planes(inputs) else inputs
+        return [folder] if are_planes(inputs) else inputs
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -83,7 +83,7 @@ def _inside(folder: Path) -> list[Path]:
     return inputs
 
 
-def _are_planes(paths: list[Path]) -> bool:
+def are_planes(paths: list[Path]) -> bool:
     """Whether files are numbered planes of one stack: by their names, or by what they show."""
     try:
         numbered = numbered_files([p for p in paths if p.is_file() and not foreign(p)])

@@ -110,9 +110,12 @@ def _preset(card: Card) -> str:
     name, told = str(card["preset"]), card.get("settings")
     if not isinstance(told, dict) or name not in PRESETS:
         return name
-    free = ("seed", "device", "patches")
     usual = preset(name).to_dict()
-    changed = any(told.get(key, value) != value for key, value in usual.items() if key not in free)
+    changed = any(told[key] != usual[key] for key in ("precision",) if key in told) or any(
+        value != usual[part].get(key, value)
+        for part in ("noise_model", "denoiser")
+        for key, value in told.get(part, {}).items()
+    )
     return f"{name}, adjusted" if changed else name
 
 

@@ -5,26 +5,39 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from training_core.errors import CoreError, OutputError
-from training_core.io.readers import list_inputs, open_stack
+from training_core.io.readers import are_planes, list_inputs, open_stack
 from training_core.io.tiff_writer import SUFFIXES, check_room, check_target, room_for, write_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_useless
 
-from .answer import Result, sentence
 from .outputs import Existing, check_outputs
+from .reasons import sentence
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
 
     # Gives the denoised stack and how it was made.
     Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
+
+SUFFIX = "_denoised"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one input; `output` is None where `error` says why."""
+
+    input: str
+    output: str | None
+    seconds: float
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +124,16 @@ class Batch:
         for number, (path, target) in enumerate(targets.items(), 1):
             if not self.alone:
                 run.note(f"Stack {number} of {len(targets)}: {path.name}")
-            started = time.monotonic()
-            try:
-                self._denoise_one(path, target, work, run, existing, as_float)
-            except Exception as error:  # whatever it is, the other stacks go on
-                if self.alone or isinstance(error, Cancelled):
-                    raise
-                results.append(_failure(path, error, time.monotonic() - started, run))
-            else:
+            if self.alone:
+                started = time.monotonic()
+                denoise_one(path, target, work, run=run, existing=existing, as_float=as_float)
                 seconds = time.monotonic() - started
                 results.append(Result(str(path), str(target), seconds, None))
+                continue
+            made = denoised_or_failed(
+                path, target, work, run=run, existing=existing, as_float=as_float
+            )
+            results.append(made)
         return results
 
     def _leave_out_unwritable(self, targets: dict[Path, Path], run: Run) -> list[Result]:
@@ -136,23 +149,53 @@ class Batch:
             raise next(iter(errors.values()))
         return [_failure(path, error, 0.0, run) for path, error in errors.items()]
 
-    def _denoise_one(
-        self, path: Path, target: Path, work: Work, run: Run, existing: Existing, as_float: bool
-    ) -> None:
-        if existing.is_finished(target):
-            run.note(f"{target.name} is finished already and kept.")
-            return
-        with existing.checkpoint(target, run) as checkpoint:
-            stack = open_noted(path, run)
-            overwrite = existing.overwrite or checkpoint.exists
-            if target.parent.exists():
-                check_target(stack, target, overwrite=overwrite)  # before the long part
-                check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
-            denoised, made = work(stack, checkpoint)
-            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
-            tell_useless(denoised, stack, run)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_stack(denoised, target, overwrite=overwrite, description=made, run=run)
+
+def denoised_or_failed(
+    path: Path, target: Path, work: Work, *, run: Run, existing: Existing, as_float: bool
+) -> Result:
+    """Denoise one stack of a batch, and say what became of it; the other stacks go on.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled.
+    """
+    started = time.monotonic()
+    try:
+        denoise_one(path, target, work, run=run, existing=existing, as_float=as_float)
+    except Cancelled:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other stacks go on
+        return _failure(path, error, time.monotonic() - started, run)
+    return Result(str(path), str(target), time.monotonic() - started, None)
+
+
+def denoise_one(
+    path: Path, target: Path, work: Work, *, run: Run, existing: Existing, as_float: bool
+) -> None:
+    """Open, denoise and write a stack.
+
+    Raises
+    ------
+    CoreError
+        If the stack cannot be opened, denoised or written.
+    Cancelled
+        If the run was cancelled; what was done so far is kept beside the output.
+    """
+    if existing.is_finished(target):
+        run.note(f"{target.name} is finished already and kept.")
+        return
+    with existing.checkpoint(target, run) as checkpoint:
+        stack = open_noted(path, run)
+        overwrite = existing.overwrite or checkpoint.exists
+        if target.parent.exists():
+            check_target(stack, target, overwrite=overwrite)  # before the long part
+            check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
+        denoised, made = work(stack, checkpoint)
+        denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
+        tell_useless(denoised, stack, run)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_stack(denoised, target, overwrite=overwrite, description=made, run=run)
 
 
 def open_noted(path: Path, run: Run) -> Stack:
@@ -163,7 +206,88 @@ def open_noted(path: Path, run: Run) -> Stack:
     return stack
 
 
-def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Where results go: into `folder` (None: beside each stack), named with a `suffix`.
+
+    `mirrored` keeps the folders below the one that all stacks have in common.
+    """
+
+    folder: Path | None = None
+    suffix: str = SUFFIX
+    mirrored: bool = False
+
+    def targets(self, paths: Sequence[Path]) -> list[Path]:
+        """Name the results, no two alike.
+
+        Raises
+        ------
+        OutputError
+            When two results would have one name, or a suffix is no part of a file name.
+        """
+        if not re.fullmatch(r"[^/\\:*?\"<>|\0]*", self.suffix):
+            raise OutputError(f"{self.suffix!r} cannot be a part of a file name; choose another.")
+        if self.folder is not None and not self.mirrored:
+            return [self.folder / name for name in _distinct_names(paths, self.suffix)]
+        targets = [
+            self._place(path, paths) / f"{_name(path, 0)}{self.suffix}.tif" for path in paths
+        ]
+        counts = Counter(_folded(target) for target in targets)
+        return [
+            target.with_name(f"{_name(path, 1)}{self.suffix}.tif")
+            if counts[_folded(target)] > 1
+            else target
+            for path, target in zip(paths, targets, strict=True)
+        ]
+
+    def _place(self, path: Path, paths: Sequence[Path]) -> Path:
+        parent = Path(os.path.abspath(path)).parent
+        if self.folder is None:
+            return parent
+        try:
+            common = os.path.commonpath([Path(os.path.abspath(one)).parent for one in paths])
+            return self.folder / parent.relative_to(common)
+        except ValueError:  # on two drives of Windows
+            return self.folder
+
+
+def _folded(path: Path) -> str:
+    # Many systems take A and a for one name, and letters with their accents apart.
+    return normalize("NFC", str(path)).casefold()
+
+
+def stacks_below(given: Sequence[Path]) -> Iterator[Path]:
+    """Name the stacks at some paths, of folders also those in the folders below.
+
+    Files that are the planes of one volume are one stack: their folder. Of a folder in which there
+    is nothing, nothing is named.
+    """
+    for path in given:
+        if not path.is_dir():
+            yield path
+            continue
+        try:
+            inside = list_inputs(path)
+        except CoreError:
+            inside = []
+        yield from inside
+        if path not in inside:
+            folders = sorted(one for one in path.iterdir() if one.is_dir() and one not in inside)
+            yield from stacks_below([one for one in folders if not one.name.startswith(".")])
+
+
+def stacks_among(given: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Name the stacks among paths that were chosen together, each by its files.
+
+    Several files that are numbered planes of one stack are one; all others stand for themselves.
+    """
+    files = [path for path in given if path.is_file()]
+    if len(files) == len(given) > 1 and are_planes(files):
+        return [tuple(files)]
+    return [(path,) for path in dict.fromkeys(stacks_below(given))]
+
+
+def target_paths(paths: Sequence[Path], output: Path, suffix: str = SUFFIX) -> list[Path]:
     """Name the outputs: `output` itself for one stack, else NAME_denoised.tif in that folder.
 
     Raises
@@ -176,13 +300,17 @@ def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
         return [output]
     if output.is_file() or (is_file and output.suffix.lower() in SUFFIXES):
         raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
+    return [output / name for name in _distinct_names(paths, suffix)]
+
+
+def _distinct_names(paths: Sequence[Path], suffix: str) -> list[str]:
+    """Name the results of stacks that go into one folder."""
     # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
     whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name
     for length in range(1 + max((len(path.parts) for path in whole), default=1)):
-        names = [_name(path, length) for path in whole]
-        # Many systems take A and a for one name, and letters with their accents apart.
-        if len({normalize("NFC", name).casefold() for name in names}) == len(names):
-            return [output / f"{name}_denoised.tif" for name in names]
+        names = [f"{_name(path, length)}{suffix}.tif" for path in whole]
+        if len({_folded(Path(name)) for name in names}) == len(names):
+            return names
     raise OutputError("Two of the stacks have the same name in the same folder; give each once.")
 
 
