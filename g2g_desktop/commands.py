@@ -17,7 +17,7 @@ from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
 from g2g_desktop.model.actions import BY_ID
 from g2g_desktop.model.session import State
 
-from .paths import home, log_file, resource
+from .paths import home, log_file, queue_log, resource
 from .preferences import save_preferences
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
+    from g2g_desktop.batch.file_commands import FileCommands
     from g2g_desktop.jobs.workflow import Workflow
     from g2g_desktop.model.session import Session
     from g2g_desktop.pages.centre import Centre
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .preferences import Preferences
 
 MODEL_SUFFIX = ".g2g"
+LOG_SHOWN = 100_000  # letters, from the end
 _ASK_AFTER_SECONDS = 30.0
 
 
@@ -46,10 +48,14 @@ class Commands(QObject):
         The paths opened last, the latest first.
     theme_chosen
         The theme that the user wants from now on.
+    batch_asked, files_toggled
+        The page of the queue, or the list of files, is to be shown or hidden.
     """
 
     recent_changed = Signal(object)
     theme_chosen = Signal(str)
+    batch_asked = Signal()
+    files_toggled = Signal()
 
     def __init__(
         self,
@@ -57,19 +63,30 @@ class Commands(QObject):
         session: Session,
         workflow: Workflow,
         centre: Centre,
+        files: FileCommands,
         preferences: Preferences,
     ) -> None:
         super().__init__(parent)
         self._parent, self._session, self._workflow = parent, session, workflow
         self._centre, self._viewer = centre, centre.viewer
+        self.files = files
         self.preferences = preferences
-        self.by_id: dict[str, Callable[[], object]] = {
+        self.by_id = self._verbs()
+
+    def _verbs(self) -> dict[str, Callable[[], object]]:
+        session, workflow, centre, parent = (
+            self._session,
+            self._workflow,
+            self._centre,
+            self._parent,
+        )
+        return {
             "open": self.open_files,
             "open_folder": self.open_folder,
             "open_model": self.open_model,
             "save_model": self.save_model,
             "export": self.export,
-            "close": self.close_stack,
+            "close": self.files.close_stack,
             "undo": session.undo,
             "redo": session.redo,
             "apply_remedy": self.apply_remedy,
@@ -84,6 +101,8 @@ class Commands(QObject):
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
             "model_info": self.model_info,
+            "batch": self.batch_asked.emit,
+            "show_files": self.files_toggled.emit,
             "fit": self.fit,
             "actual_size": self.zoom_full,
             "auto_contrast": self.auto_contrast,
@@ -128,13 +147,10 @@ class Commands(QObject):
         models = [path for path in paths if path.suffix.lower() == MODEL_SUFFIX]
         if models:
             self._workflow.open_model(models[0])
-        elif self._may_lose_result("Open another stack?", "Open another"):
-            self._workflow.open(paths)
-
-    def close_stack(self) -> None:
-        """Close the stack that is open; ask where that would lose its result."""
-        if self._may_lose_result("Close without saving?", "Close"):
-            self._workflow.close_stack()
+        elif len(paths) == 1 and paths[0].is_file():
+            self.files.add_stacks([tuple(paths)])
+        else:
+            self._workflow.find(paths)
 
     def apply_remedy(self) -> None:
         """Take the patch settings that the verdict on the patches advises."""
@@ -248,6 +264,13 @@ class Commands(QObject):
         if exported is not None:
             reveal(exported)
 
+    @Slot()
+    def show_queue_log(self) -> None:
+        """Show what the queue has done, as the command `g2g` tells it."""
+        log = queue_log()
+        told = log.read_text(encoding="utf-8")[-LOG_SHOWN:] if log.is_file() else ""
+        dialogs.show_text(self._parent, "Log of the queue", told or "Nothing was done yet.")
+
     def remember_geometry(self, geometry: str) -> None:
         """Keep the place of the window for the next start."""
         self._remember(replace(self.preferences, geometry=geometry))
@@ -256,14 +279,6 @@ class Commands(QObject):
         self.preferences = preferences
         save_preferences(preferences)
         self.recent_changed.emit(preferences.recent)
-
-    def _may_lose_result(self, question: str, yes: str) -> bool:
-        denoised, unsaved = self._session.denoised, self._session.unsaved
-        return (
-            denoised is None  # a model outlives its stack
-            or not unsaved
-            or dialogs.confirm(self._parent, question, unsaved, yes)
-        )
 
     def _folder(self) -> str:
         recent = self.preferences.recent

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QByteArray, QSize, Slot
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QVBoxLayout,
+    QWidget,
+)
 
+from g2g_desktop.batch.file_commands import FileCommands
+from g2g_desktop.batch.file_list import FileList
+from g2g_desktop.batch.queue import Queue
 from g2g_desktop.cards.side_panel import SidePanel
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.jobs.workflow import Workflow
 from g2g_desktop.model.session import Session, State
 from g2g_desktop.model.view_state import Page, ViewState, view_state
 from g2g_desktop.pages.centre import Centre
+from g2g_desktop.pages.desk import Desk
 from g2g_desktop.pages.menus import Menus
 from g2g_desktop.pages.run_bar import RunBar
 from g2g_desktop.pages.status_strip import StatusStrip
@@ -23,7 +35,13 @@ from training_core.run import StageStarted
 from .commands import Commands
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
+    from PySide6.QtGui import (
+        QCloseEvent,
+        QDragEnterEvent,
+        QDragLeaveEvent,
+        QDropEvent,
+        QResizeEvent,
+    )
 
     from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event
@@ -33,6 +51,7 @@ if TYPE_CHECKING:
 _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %
 _USUAL = (1280, 800)
+_Layout = TypeVar("_Layout", bound=QBoxLayout)
 _FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
@@ -56,7 +75,11 @@ class MainWindow(QMainWindow):
         self.run_bar = RunBar(self.menus.actions, theme)
         self.strip = StatusStrip()
         self.banner = Banner(theme)
-        self.commands = Commands(self, self.session, self.workflow, self.centre, preferences)
+        self.files = FileList()
+        self.queue = Queue(self.files)
+        self.desk = Desk(self.session, self.queue, self.menus.actions, theme)
+        verbs = FileCommands(self, self.session, self.workflow, self.files)
+        self.commands = Commands(self, self.session, self.workflow, self.centre, verbs, preferences)
         self._device = ""
         self._stack: object = None
         self._view: ViewState | None = None
@@ -75,21 +98,15 @@ class MainWindow(QMainWindow):
         right.addWidget(self.side, 1)
         right.addWidget(self.run_bar)
         self.right.setFixedWidth(SidePanel.WIDTH)
-        middle = QHBoxLayout()
-        middle.setContentsMargins(0, 0, 0, 0)
-        middle.setSpacing(0)
-        left = QVBoxLayout()
-        left.setContentsMargins(0, 0, 0, 0)
-        left.setSpacing(0)
+        row = _tight(QHBoxLayout(self.desk.work))
+        left = _tight(QVBoxLayout())
         left.addWidget(self.banner)
         left.addWidget(self.centre, 1)
-        middle.addLayout(left, 1)
-        middle.addWidget(self.right)
+        row.addLayout(left, 1)
+        row.addWidget(self.right)
         everything = QWidget()
-        column = QVBoxLayout(everything)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addLayout(middle, 1)
+        column = _tight(QVBoxLayout(everything))
+        column.addWidget(self.desk, 1)
         column.addWidget(self.strip)
         self.setCentralWidget(everything)
 
@@ -116,12 +133,33 @@ class MainWindow(QMainWindow):
         side.compare.judged.connect(self.session.set_judgement)
         side.compare.result_asked.connect(self.session.choose_result)
         side.export.reveal_asked.connect(self.commands.reveal_export)
+        self._connect_files()
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
         viewer.stack_view.region_changed.connect(self._on_region_changed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
         self.centre.compare.mode_changed.connect(self._on_mode_changed)
+
+    def _connect_files(self) -> None:
+        workflow, commands, desk = self.workflow, self.commands, self.desk
+        workflow.stacks_found.connect(commands.files.add_stacks)
+        workflow.opened.connect(desk.on_opened)
+        workflow.not_opened.connect(desk.on_not_opened)
+        desk.file_asked.connect(commands.files.open_item)
+        desk.panel.joined.connect(commands.files.join)
+        desk.panel.removed.connect(commands.files.remove)
+        desk.panel.add_asked.connect(commands.open_files)
+        commands.batch_asked.connect(desk.toggle_queue)
+        commands.files_toggled.connect(self._show_list)
+        desk.queue_page.log_asked.connect(commands.show_queue_log)
+        self.queue.finished.connect(self._on_finished)
+        self.files.rowsInserted.connect(self._show_list)
+        self.files.rowsRemoved.connect(self._show_list)
+
+    @Slot()
+    def _show_list(self) -> None:
+        self.desk.show_list(self.width())
 
     def _restore(self, preferences: Preferences) -> None:
         free = self.screen().availableGeometry().size() - QSize(*_FRAME)
@@ -132,6 +170,9 @@ class MainWindow(QMainWindow):
         self.menus.actions[f"theme_{preferences.theme}"].setChecked(True)
         self.menus.actions["show_patches"].setChecked(True)
         self.menus.actions["split"].setChecked(True)
+        self.menus.actions["show_files"].setChecked(True)
+        if self.queue.restore():
+            self.desk.show_queue()
 
     @Slot()
     def refresh(self) -> None:
@@ -144,6 +185,7 @@ class MainWindow(QMainWindow):
         self.right.setVisible(view.page is not Page.START)
         self.centre.show_session(session, view)
         self.side.show_session(session, view, self._device)
+        self.files.show_made(session)
         if view != self._view:
             self._show_view(view)
 
@@ -166,6 +208,11 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{stack.name} \N{EM DASH} {_TITLE}" if stack else _TITLE)
         if stack is not None and stack.source is not None:
             self.commands.remember_opened(stack.source)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Make room for the picture in a narrow window."""
+        super().resizeEvent(event)
+        self.desk.show_list(self.width())
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:
@@ -230,6 +277,8 @@ class MainWindow(QMainWindow):
         self.session.changed.disconnect(self.refresh)
         self.hide()  # a calculation may take a second to hear that it is to end
         self.centre.viewer.first_look.close()
+        self.queue.close()
+        self.desk.queue_page.watch.stop()
         self.workflow.close()
         self.centre.viewer.patches.close()
         event.accept()
@@ -241,5 +290,18 @@ class MainWindow(QMainWindow):
             if answer is dialogs.Running.STOP_AND_KEEP:
                 self.workflow.stop_and_keep()
             return answer is dialogs.Running.CANCEL
+        if self.queue.is_busy:
+            told = "The file at work and those that wait are gone on with at the next start."
+            if not dialogs.confirm(self, "Close while the queue works?", told, "Close"):
+                return False
         unsaved = self.session.unsaved
+        if others := self.files.unsaved:
+            files = "another file has" if others == 1 else f"{others} other files have"
+            unsaved = f"{unsaved} Also {files} a result that was not exported.".strip()
         return not unsaved or dialogs.confirm(self, "Close without saving?", unsaved, "Close")
+
+
+def _tight(layout: _Layout) -> _Layout:
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    return layout

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
     from training_core.stack import Stack
 
+UNTOLD = "How this result was made is not known any more; denoise the stack again to know."
 _TONES = {Trust.SAFE: Tone.GREEN, Trust.LOOK: Tone.AMBER, Trust.NO: Tone.RED}
 
 
@@ -110,4 +111,7 @@ class CompareCard(StepCard):
         if self._result is None or not self.quality.is_measured:
             return None
         alike = self._result.alike.whole if self._result.alike is not None else None
-        return judge(self.quality.findings, alike)
+        found = judge(self.quality.findings, alike)
+        if found.trust is Trust.SAFE and not self._result.denoiser.card:
+            return Judgement(Trust.LOOK, UNTOLD)  # what the training doubted is not known
+        return found

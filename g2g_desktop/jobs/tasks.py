@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from g2g_desktop.model.result import Story
     from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import Look
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.stack import Pixels, Stack
+
+
+LIST_PX = 80  # of the side of a picture in the list of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,63 @@ def read_stack(paths: Sequence[Path], run: Run) -> Stack:
     from training_core.io.readers import open_stack
 
     return open_stack(paths if len(paths) > 1 else paths[0], run=run)
+
+
+def read_with_result(
+    paths: Sequence[Path], output: Path | None, run: Run
+) -> tuple[Stack, Stack | None]:
+    """Read a stack, and its result where that is on disk and still fits."""
+    from training_core.errors import CoreError
+    from training_core.io.readers import open_stack
+
+    stack = read_stack(paths, run)
+    if output is None or not output.is_file():
+        return stack, None
+    try:
+        result = open_stack(output, run=run)
+    except CoreError as error:
+        run.note(f"The result {output.name} cannot be shown: {error}", warning=True)
+        return stack, None
+    same = (result.shape, result.axes) == (stack.shape, stack.axes)
+    return stack, result if same else None
+
+
+def find_stacks(paths: Sequence[Path], run: Run) -> list[tuple[Path, ...]]:
+    """Name the stacks among files and folders that were chosen together.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    from training_core.batch.stacks import stacks_among
+    from training_core.errors import InputError
+
+    run.check()
+    found = stacks_among(paths)
+    if not found:
+        raise InputError(f"{paths[0].name} holds no images that can be opened.")
+    return found
+
+
+def picture_of(paths: Sequence[Path], run: Run) -> tuple[QImage | None, int]:
+    """Draw a stack for the list of files; give that, or None, and the size on disk in bytes."""
+    files = [one for path in paths for one in (path.rglob("*") if path.is_dir() else (path,))]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    from training_core.errors import CoreError
+
+    try:
+        stack = read_stack(paths, run)
+    except CoreError:
+        return None, size
+    grey = shades(stack.raw_frame(stack.frame_count // 2))
+    side = min(grey.shape)
+    top, left = ((length - side) // 2 for length in grey.shape)
+    step = max(side // LIST_PX, 1)
+    square = np.ascontiguousarray(grey[top : top + side : step, left : left + side : step])
+    height, width = square.shape
+    kind = QImage.Format.Format_Grayscale8
+    return QImage(square.tobytes(), width, height, width, kind).copy(), size
 
 
 def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:
@@ -171,7 +233,7 @@ def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
 
 
 def export(
-    noisy: Stack, denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run
+    noisy: Stack, denoised: Stack, denoiser: Denoiser | Story, choice: ExportChoice, run: Run
 ) -> Path:
     """Write the result with the story of its making inside, in the data type that was chosen."""
     from training_core.batch.outputs import check_outputs

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from g2g_desktop.model.result import Results, StackResult, Story
 from g2g_desktop.model.session import Activity, Failure, Session, Step
 from training_core.run import Note
 
@@ -18,12 +20,28 @@ from .questions import Questions
 from .recovery import Recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from training_core.denoise.denoiser import Denoiser
     from training_core.run import Event, Run, ShownRegion
+    from training_core.settings import Settings
     from training_core.stack import Stack
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What a stack had when it was shown last: its results, or the file of one.
+
+    `tag` is whatever the caller knows it by; `card` and `model` tell how the file was made.
+    """
+
+    tag: object = None
+    results: Results = field(default_factory=Results)
+    settings: Settings | None = None
+    output: Path | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
 
 
 class Workflow(QObject):
@@ -39,12 +57,19 @@ class Workflow(QObject):
         The stack to measure the result against.
     finished
         A result has arrived: a denoised stack, or a file.
+    stacks_found
+        The files of each stack that `find` has found.
+    opened, not_opened
+        The tag of what was to be opened; and why it could not be.
     """
 
     happened = Signal(object)
     device_known = Signal(str)
     reference_read = Signal(object)
     finished = Signal(str)
+    stacks_found = Signal(object)
+    opened = Signal(object)
+    not_opened = Signal(object, str)
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -53,13 +78,14 @@ class Workflow(QObject):
         self.recovery = Recovery(session)
         self._on_result: Callable[[Any], None] = _ignore
         self._region: ShownRegion | None = None
+        self._before = Before()
         self._warnings: list[str] = []
         self._started = 0.0
         self._closing = False
-        self._engine = LatestJob(self.device_known.emit, self._on_engine_or_model_failed)
+        self._engine = LatestJob(self.device_known.emit, self._on_failed_beside)
         self.questions = Questions(session)
-        self._reference = LatestJob(self.reference_read.emit, self._on_reference_failed)
-        self._model = LatestJob(self._on_model_loaded, self._on_engine_or_model_failed)
+        self._reference = LatestJob(self.reference_read.emit, self._on_failed_beside)
+        self._model = LatestJob(self._on_model_loaded, self._on_failed_beside)
 
     @property
     def is_busy(self) -> bool:
@@ -79,10 +105,16 @@ class Workflow(QObject):
         """Load torch behind the user's back, so that the first training starts at once."""
         self._engine.start(tasks.start_engine)
 
-    def open(self, paths: Sequence[Path]) -> None:
-        """Open files or a folder as the new stack."""
-        work = partial(tasks.read_stack, tuple(paths))
-        self._stage(work, self._on_stack, Activity.LOADING, Step.DATA)
+    def find(self, paths: Sequence[Path]) -> None:
+        """Name the stacks among files and folders; `stacks_found` tells."""
+        work, self._before = partial(tasks.find_stacks, tuple(paths)), Before()
+        self._stage(work, self._on_found, Activity.LOADING, Step.DATA)
+
+    def open(self, paths: Sequence[Path], before: Before = Before()) -> None:
+        """Open files or a folder as the stack, with what it had when it was shown last."""
+        work = partial(tasks.read_with_result, tuple(paths), before.output)
+        self._before = before
+        self._stage(work, partial(self._on_stack, before), Activity.LOADING, Step.DATA)
 
     def train(self) -> None:
         """Learn a denoiser from the stack, then denoise it."""
@@ -117,7 +149,7 @@ class Workflow(QObject):
 
     def open_model(self, path: Path) -> None:
         """Open a model; what to do with it on the stack that is there, the user is asked."""
-        self._model.start(partial(tasks.load_model, path), path.name)
+        self._model.start(partial(tasks.load_model, path), path)
 
     def open_reference(self, path: Path) -> None:
         """Open a clean image of the same field, to measure the result against."""
@@ -196,11 +228,25 @@ class Workflow(QObject):
         if self._is_training:
             self.recovery.after_failure(error)
         opening = self.session.activity is Activity.LOADING  # which the stack there has no part in
-        self.session.end(Failure.of(None if opening else self.session.step, error))
+        failure = Failure.of(None if opening else self.session.step, error)
+        self.session.end(failure)
+        if opening:
+            self.not_opened.emit(self._before.tag, failure.sentence)
 
-    def _on_stack(self, stack: Any) -> None:
+    def _on_found(self, stacks: Any) -> None:
+        self.session.end()
+        self.stacks_found.emit(stacks)
+
+    def _on_stack(self, before: Before, answer: Any) -> None:
+        stack, written = answer
         self.recovery.discard()
-        self.session.set_stack(stack)
+        self.opened.emit(before.tag)
+        results = before.results
+        if not results.every and written is not None:
+            story = Story(before.card, before.settings or self.session.settings)
+            made = StackResult(written, story, before.model, exported=before.output)
+            results = results.and_then(made)
+        self.session.set_stack(stack, results, before.settings)
         self.recovery.look_for_interrupted()
 
     def _on_trained(self, denoiser: Any) -> None:
@@ -227,18 +273,16 @@ class Workflow(QObject):
 
     def _on_model_saved(self, path: Any) -> None:
         self.recovery.discard()
-        self.session.set_model_saved(path.name)
+        self.session.set_model_saved(path)
         self.finished.emit(f"Saved the model as {path.name}.")
 
     def _on_model_loaded(self, denoiser: Any) -> None:
         if self.is_busy:
             return
-        self.session.set_denoiser(denoiser, self._model.label)
+        path = self._model.label
+        self.session.set_denoiser(denoiser, path.name, path)
 
-    def _on_reference_failed(self, error: Exception) -> None:
-        self.session.tell(Failure.of(None, error))
-
-    def _on_engine_or_model_failed(self, error: Exception) -> None:
+    def _on_failed_beside(self, error: Exception) -> None:
         self.session.tell(Failure.of(None, error))
 
     def _stack(self) -> Stack:

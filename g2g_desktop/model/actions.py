@@ -107,6 +107,7 @@ ACTIONS = (
         "model",
         "denoiser",
     ),
+    ActionSpec("batch", "Denoise &many files...", "&Run", ("Ctrl+Shift+E",), ANY, group="batch"),
     ActionSpec("stop_and_keep", "&Stop and keep", "&Run", ("Ctrl+.",), TRAINING, "stop"),
     ActionSpec("cancel", "&Cancel", "&Run", ("Esc",), CANCELLABLE, "cross"),
     ActionSpec(
@@ -118,6 +119,7 @@ ACTIONS = (
     ActionSpec(
         "show_patches", "Show smooth &patches", "&View", ("G",), WITH_STACK, group="patches"
     ),
+    ActionSpec("show_files", "Show &list of files", "&View", ("Ctrl+L",), ANY, group="files"),
     ActionSpec("next_result", "&Next result", "&View", ("N",), DONE, needs="several"),
     ActionSpec("previous_result", "Pre&vious result", "&View", ("Shift+N",), DONE, needs="several"),
     ActionSpec("split", "&Split", "&View", ("1",), DONE, "compare", group="compare"),

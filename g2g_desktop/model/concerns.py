@@ -73,5 +73,6 @@ def _of_the_way(session: Session) -> Iterator[Concern]:
     if result is not None and result.judgement is not None:
         level = _OF_TRUST[result.judgement.trust]
         if level in _WORST_FIRST:
-            said = f"{result.judgement.trust.value}. {result.judgement.reason}"
-            yield Concern(Step.COMPARE, level, said)
+            trust, reason = result.judgement.trust.value, result.judgement.reason
+            first = reason.split(". ")[0].rstrip(".")
+            yield Concern(Step.COMPARE, level, f"{trust}. {reason}", short=f"{trust}. {first}.")

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject
 from training_core.patches.smooth_patches import NEEDED
 from training_core.settings import Settings, preset
 
-from .result import Results, StackResult
+from .result import Results, StackResult, Story
 from .settings_history import SettingsHistory
 from .states import Activity, ExpectedTime, Failure, Interrupted, State, Step
 
@@ -38,6 +38,7 @@ class Known(QObject):
         self.denoiser: Denoiser | None = None
         self.model_name = ""
         self.model_saved = True
+        self.model_path: Path | None = None  # of the model's file, where it is in one
         self.saved_as = ""  # the file that a model which was trained here is in
         self.alike: Likeness | None = None  # of the model and the stack, until it was compared
         self.first_look: bool | None = None  # not before the smooth patches are found
@@ -84,6 +85,8 @@ class Known(QObject):
         result = self.result
         if result is None or result.model_name or result.is_foreign:
             return False
+        if isinstance(result.denoiser, Story):
+            return False  # its settings are not those of the window
         return bool(result.denoiser.settings != self.settings)
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from training_core.settings import preset
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from training_core.denoise.denoiser import Denoiser
@@ -35,6 +36,14 @@ def title_of(settings: Settings) -> str:
 
 
 @dataclass(frozen=True, eq=False)
+class Story:
+    """What is known of a result whose model is not in memory: that of the queue, or of a file."""
+
+    card: Mapping[str, Any]
+    settings: Settings
+
+
+@dataclass(frozen=True, eq=False)
 class StackResult:
     """A denoised stack with its story.
 
@@ -53,7 +62,7 @@ class StackResult:
     """
 
     denoised: Stack
-    denoiser: Denoiser
+    denoiser: Denoiser | Story
     model_name: str = ""
     warnings: tuple[str, ...] = ()
     alike: Likeness | None = None

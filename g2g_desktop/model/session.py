@@ -153,8 +153,11 @@ class Session(Known):
         self.expected = expected
         self.changed.emit()
 
-    def set_denoiser(self, denoiser: Denoiser, model_name: str = "") -> None:
-        """Take a model: trained here, or opened from the file `model_name`."""
+    def set_denoiser(
+        self, denoiser: Denoiser, model_name: str = "", path: Path | None = None
+    ) -> None:
+        """Take a model: trained here, or opened from the file `model_name` at `path`."""
+        self.model_path = path
         self.denoiser, self.alike = denoiser, None
         self.expected = None  # its training has shown how fast this computer is
         self.model_name, self.saved_as = model_name, model_name
@@ -194,8 +197,9 @@ class Session(Known):
         self.step = Step.EXPORT
         self.end()
 
-    def set_model_saved(self, name: str = "") -> None:
-        """Remember that the model is on disk, as the file `name`."""
-        self.model_saved = True
+    def set_model_saved(self, path: Path | None = None) -> None:
+        """Remember that the model is on disk, at `path`."""
+        self.model_saved, self.model_path = True, path
+        name = path.name if path is not None else ""
         self.saved_as = name
         self.end()

@@ -403,15 +403,12 @@ def test_a_model_that_does_not_suit_says_so_until_the_export(
 
 
 def test_a_model_that_was_trained_here_is_asked_about_on_the_next_stack(
-    loaded: MainWindow,
-    core: FakeCore,
-    stack_file: Path,
-    qtbot: QtBot,
-    monkeypatch: pytest.MonkeyPatch,
+    loaded: MainWindow, core: FakeCore, stack_file: Path, qtbot: QtBot
 ) -> None:
     trained(loaded, qtbot)
-    monkeypatch.setattr(dialogs, "confirm", lambda *_: True)
-    loaded.commands.open_paths([stack_file])
+    other = stack_file.with_name("other.tif")
+    other.write_bytes(stack_file.read_bytes())
+    loaded.commands.open_paths([other])
     qtbot.waitUntil(lambda: loaded.session.alike is not None)
     assert loaded.session.state is State.READY
     assert "or train on this stack?" in loaded.run_bar.headline.text()
@@ -493,8 +490,8 @@ def test_unexpected_errors_become_a_sentence_with_details() -> None:
     )
 
 
-def test_another_stack_is_opened_over_a_result_only_after_a_question(
-    loaded: MainWindow, stack_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+def test_a_result_is_closed_only_after_a_question(
+    loaded: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained(loaded, qtbot)
     questions: list[str] = []
@@ -505,12 +502,11 @@ def test_another_stack_is_opened_over_a_result_only_after_a_question(
         return next(answers)
 
     monkeypatch.setattr(dialogs, "confirm", answer)
-    loaded.commands.open_paths([stack_file])
+    loaded.commands.do("close")
     assert loaded.session.state is State.DONE
-    loaded.commands.open_paths([stack_file])
-    qtbot.waitUntil(lambda: loaded.session.state is State.READY)
+    loaded.commands.do("close")
+    assert loaded.session.state is State.EMPTY
     assert questions == ["The denoised stack has not been exported and would be lost."] * 2
-    assert loaded.run_bar.other_button.text() == "Use the model"
 
 
 def test_a_reference_is_measured_against(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from training_core.stack import Stack
 
 ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "shortcuts", "show_log", "about"}
+ALWAYS |= {"batch", "show_files"}
 OPEN = {"open", "open_folder", "open_model"}
 LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
 MODEL = {"save_model", "model_info"}
