@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
     QVBoxLayout,
-    QWidget,
 )
 
 from g2g_desktop.batch.file_commands import FileCommands
@@ -52,6 +51,7 @@ _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %
 _USUAL = (1280, 800)
 _Layout = TypeVar("_Layout", bound=QBoxLayout)
+_WIDE_SCREEN, _MORE_PX = 1700, 100  # from which on the cards may be wider, by how much
 _FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
@@ -104,7 +104,8 @@ class MainWindow(QMainWindow):
         left.addWidget(self.centre, 1)
         row.addLayout(left, 1)
         row.addWidget(self.right)
-        everything = QWidget()
+        self.everything = everything = QFrame()
+        everything.setProperty("surface", "window")
         column = _tight(QVBoxLayout(everything))
         column.addWidget(self.desk, 1)
         column.addWidget(self.strip)
@@ -213,6 +214,8 @@ class MainWindow(QMainWindow):
         """Make room for the picture in a narrow window."""
         super().resizeEvent(event)
         self.desk.show_list(self.width())
+        wide = self.width() >= _WIDE_SCREEN
+        self.right.setFixedWidth(SidePanel.WIDTH + wide * _MORE_PX)
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:
@@ -253,15 +256,21 @@ class MainWindow(QMainWindow):
         """Welcome files, while nothing else is going on."""
         if event.mimeData().hasUrls() and "open" in view_state(self.session).allowed:
             event.acceptProposedAction()
-            self.centre.start.show_hot(True)
+            self._show_hot(True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         """Calm down."""
-        self.centre.start.show_hot(False)
+        self._show_hot(False)
+
+    def _show_hot(self, hot: bool) -> None:
+        """Light up wherever files can be dropped, which is everywhere."""
+        self.centre.start.show_hot(hot)
+        self.everything.setProperty("hot", hot)
+        self.everything.style().polish(self.everything)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.centre.start.show_hot(False)
+        self._show_hot(False)
         urls = event.mimeData().urls()
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         event.acceptProposedAction()

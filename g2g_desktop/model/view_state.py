@@ -216,7 +216,7 @@ def remedy_text(now: PatchSettings, advised: PatchSettings) -> str:
     if advised.strictness is None and now.strictness is not None:
         return "Choose automatically"
     if advised.strictness != now.strictness:
-        return f"Use strictness {advised.strictness:g}"
+        return f"Use tolerance {advised.strictness:g}"
     return f"Use {advised.patch_size_px} px, stride {advised.stride_px}"
 
 

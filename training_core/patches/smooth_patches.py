@@ -279,7 +279,7 @@ def _remedy(
     enough = int(np.searchsorted(np.cumsum(seen), target)) / 100
     if settings.strictness is not None and settings.strictness < enough <= 1:
         raised = replace(settings, strictness=enough)
-        return f"Raise the strictness value to {enough:g} or choose a smaller patch.", raised
+        return f"Raise the tolerance (strictness) to {enough:g} or choose a smaller patch.", raised
     return "Choose a smaller patch or a smaller stride, or add frames.", finer(settings)
 
 

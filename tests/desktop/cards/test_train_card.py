@@ -140,3 +140,28 @@ def test_an_adjusted_preset_is_called_so(theme: Theme, qtbot: QtBot) -> None:
     card.show_estimate(expected(350.0, 350.0), "")
     card.show_made(None, "")
     assert card.header.summary.full_text() == "Quick, adjusted, 6 min"
+
+
+def test_advanced_settings_are_found_marked_and_reset(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show()
+    advanced = card.advanced
+    advanced.fold.click()
+    usual = preset("balanced")
+    card.show_settings(replace(usual, denoiser=replace(usual.denoiser, rounds=5)))
+    assert advanced.reset.text() == "Reset 1 changed setting"
+    advanced.search.setText("hot pix")
+    editors = advanced.forms["denoiser"].editors
+    assert editors["repair_hot_pixels"].isVisible()
+    assert not editors["rounds"].isVisible()
+    assert not advanced.forms["noise_model"].isVisible()
+    advanced.search.setText("xyz")
+    assert advanced.nothing.isVisible()
+    advanced.search.clear()
+    assert editors["rounds"].isVisible()
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        advanced.reset.click()
+    assert heard.args == [usual]
+    card.show_settings(usual)
+    assert not advanced.reset.isVisible()

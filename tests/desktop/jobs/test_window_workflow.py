@@ -218,6 +218,8 @@ def test_while_training_the_page_and_card_follow(
     loaded.commands.do("train")
     qtbot.waitUntil(lambda: loaded.run_bar.progress.bar.toolTip() == "5 of 10")
     assert loaded._view.page is Page.TRAINING
+    assert not loaded.centre.viewer.plot.isVisible()  # until it is asked for
+    loaded.centre.viewer.details.button.click()
     assert loaded.centre.viewer.plot.isVisible()
     assert not loaded.centre.viewer.preview.isVisible()  # until there is one
     assert loaded.side.train.stepper.isVisible()
