@@ -146,6 +146,8 @@ class QueuePage(QWidget):
         self.bar.setRange(0, max(len(items), 1))
         self.bar.setValue(over)
         self.left.setText(self._time() if running else "")
+        self.left.setVisible(running)
+        self.bar.setVisible(running or over > 0)
         self.options.show_editable(not running and queue.state is not QueueState.PAUSED)
         todo = any(item.state not in (FileState.DONE, FileState.KEPT) for item in items)
         self.start.setEnabled(not running and todo and queue.state is not QueueState.PAUSED)

@@ -59,6 +59,7 @@ class Desk(QWidget):
         """Show the queue, with the ways to denoise that there are now."""
         self.queue_page.options.show_models(self._session.settings, self._session.model_path)
         self.pages.setCurrentWidget(self.queue_page)
+        self.queue_page.start.setFocus()
         self._actions["batch"].setChecked(True)
 
     @Slot()
