@@ -36,7 +36,7 @@ class FileCommands(QObject):
         """Put stacks on the list, and show the first of them."""
         items = self._files.add(stacks)
         if items:
-            self.open_item(items[0])
+            self._open(items[0])  # again, where it is shown: it may have changed on disk
 
     @Slot(object)
     def open_item(self, item: FileItem) -> None:
@@ -45,6 +45,9 @@ class FileCommands(QObject):
         made = item.is_written and not self._session.results.every  # by the queue, since
         if (shown and not made) or not BY_ID["open"].allowed(self._session):
             return
+        self._open(item)
+
+    def _open(self, item: FileItem) -> None:
         self._files.keep(self._session)
         before = Before(item, item.results, item.settings, item.output, item.card, item.model_shown)
         self._workflow.open(item.paths, before)

@@ -241,7 +241,7 @@ class Workflow(QObject):
         stack, written = answer
         self.recovery.discard()
         self.opened.emit(before.tag)
-        results = before.results
+        results = before.results.of_shape(stack.shape)
         if not results.every and written is not None:
             story = Story(before.card, before.settings or self.session.settings)
             made = StackResult(written, story, before.model, exported=before.output)

@@ -105,6 +105,11 @@ class Results:
             every[self.chosen] = replace(every[self.chosen], **values)
         return replace(self, every=tuple(every))
 
+    def of_shape(self, shape: tuple[int, ...]) -> Results:
+        """Give those of a stack of this shape; a file may be another one than before."""
+        fits = tuple(one for one in self.every if one.denoised.shape == shape)
+        return self if len(fits) == len(self.every) else Results(fits, max(len(fits) - 1, 0))
+
     def with_pixel_size(self, size: PixelSize) -> Results:
         """Give these with another pixel size."""
         every = (
