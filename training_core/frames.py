@@ -126,13 +126,7 @@ class MadeFrames(PixelsOnRequest):
 def made_frames(
     make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any, run: Run = SILENT
 ) -> Pixels:
-    """Give the pixels of a stack whose frames are made: at once, or on request of a large one.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; asked before every frame.
-    """
+    """Give the pixels of a stack whose frames are made: at once, or on request of a large one."""
 
     def checked(number: int) -> Pixels:
         run.check()
@@ -153,10 +147,7 @@ def _on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: An
 class FrameFile:
     """Frames of a result that lie in a file one after the other, each written once.
 
-    Parameters
-    ----------
-    path
-        The file; None takes one for as long as this lives.
+    Without a `path` it takes a file for as long as this lives.
     """
 
     def __init__(self, path: Path | None, shape: tuple[int, int, int], dtype: Any) -> None:

@@ -133,11 +133,6 @@ def measured(
 
     So noise and image are continuous for whatever looks at a place and its surroundings. With
     `repair` hot pixels count as unmeasured; `hot` takes how many each frame has, once it is made.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; asked before every frame.
     """
 
     def frame(index: int) -> Pixels:

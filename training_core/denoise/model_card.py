@@ -153,10 +153,7 @@ def check_card(card: Any, expected: Any = CARD, name: str = "") -> None:
 def plain_story(value: Any, name: str, depth: int = 0) -> Any:
     """Give a story, which is free of form, with None for numbers that are not finite.
 
-    Raises
-    ------
-    FieldError
-        If it is deeper than any story.
+    Raises `FieldError` if it is deeper than any story.
     """
     _require(depth < DEEPEST, name, value, f"no more than {DEEPEST} levels")
     if isinstance(value, dict):

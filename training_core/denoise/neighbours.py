@@ -46,10 +46,7 @@ class NeighbourAverage:
     def __call__(self, frame: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
         """Average stabilised (height, width) with (count, height, width), all float32.
 
-        Returns
-        -------
-        tuple
-            The average, and the share of the noise's std that is left in each pixel of it.
+        Also give the share of the noise's std that is left in each pixel of it.
         """
         weights = self._weights(torch.cat([frame[None], neighbours])[:, None])
         total = 1 + weights.sum(dim=0)

@@ -91,12 +91,8 @@ def evaluate(
 ) -> Report:
     """Run every wanted method on the test images of a table and score it.
 
-    G2G is trained once, on the noisy training images; the clean ones are only scored against.
-
-    Parameters
-    ----------
-    checkpoint
-        Where an interrupted training is kept and gone on with.
+    G2G is trained once, on the noisy training images; the clean ones are only scored against. An
+    interrupted training is kept in `checkpoint` and gone on with.
 
     Raises
     ------
@@ -104,8 +100,6 @@ def evaluate(
         If the set cannot be made from the files at hand.
     CheckpointError
         If the checkpoint keeps another training.
-    Cancelled
-        If the run was cancelled.
     """
     started = time.monotonic()
     sets = {
@@ -245,23 +239,10 @@ def try_out(
     device: torch.device,
     run: Run = SILENT,
 ) -> tuple[list[Row], list[Example]]:
-    """Try all contenders on all trials.
+    """Try all contenders on all trials; give a row for each, and a few images in full.
 
-    Parameters
-    ----------
-    protocols
-        By name; trials of the first one, spread over the set, are given as examples.
-
-    Returns
-    -------
-    tuple
-        A row for each contender: an empty one where it fails on an image, since a mean over the
-        others would not compare. And a few images in full.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
+    A row is empty where the contender fails on an image, since a mean over the others would not
+    compare. The images are trials of the first of the `protocols` (by name), spread over the set.
     """
     seen = [trial for trial in trials if next(iter(protocols)) in trial.references]
     places = np.unique(np.linspace(0, len(seen) - 1, EXAMPLES).round().astype(int))

@@ -284,10 +284,7 @@ def _versions() -> str:
 def write_report(report: Report, folder: Path, *, overwrite: bool = False) -> Path:
     """Write page, scores and crops into a folder that appears whole or not at all.
 
-    Raises
-    ------
-    OutputError
-        If the folder exists and may not be replaced, or cannot be written.
+    Raises `OutputError` if the folder exists and may not be replaced, or cannot be written.
     """
     check_folder(folder, overwrite=overwrite)
     partial = folder.with_name(f".{folder.name}.part")

@@ -56,10 +56,7 @@ class TestImage:
 def find_folder(data: Path, names: Sequence[str], what: str) -> Path:
     """Give the first of the folders `names` that is there.
 
-    Raises
-    ------
-    InputError
-        If none is, naming what is missing and where it was looked for.
+    Raises `InputError` if none is, naming what is missing and where it was looked for.
     """
     for name in names:
         if (data / name).is_dir():
@@ -71,10 +68,7 @@ def find_folder(data: Path, names: Sequence[str], what: str) -> Path:
 def pictures_in(folder: Path) -> list[Path]:
     """List the pictures of a folder; frame 10 comes after frame 9.
 
-    Raises
-    ------
-    InputError
-        If there is none.
+    Raises `InputError` if there is none.
     """
     inside = folder.iterdir() if folder.is_dir() else []
     paths = [p for p in inside if p.suffix.lower() in PICTURES]
@@ -86,10 +80,7 @@ def pictures_in(folder: Path) -> list[Path]:
 def read_gray(path: Path) -> Pixels:
     """Read a grey picture, (height, width) in its own dtype.
 
-    Raises
-    ------
-    InputError
-        If it is missing or in colour, or cannot be read.
+    Raises `InputError` if it is missing or in colour, or cannot be read.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing; put the file of the set there.")
@@ -233,11 +224,8 @@ def _references(noisy: list[Path], clean: list[Path]) -> list[Path]:
 def doses(root: Path, dose: str) -> tuple[list[Volumes], list[str]]:
     """Read the authors' CT test patients at a dose such as "Dose25", in HU.
 
-    Returns
-    -------
-    tuple
-        Name, noisy and clean volume (slices, height, width) float32 of each of 5 patients; and the
-        names of the HDF5 data sets that were read ("img" and "img_clean" in the published files).
+    Give name, noisy and clean volume (slices, height, width) float32 of each of 5 patients, and the
+    names of the HDF5 data sets that were read ("img" and "img_clean" in the published files).
     """
     noisy = find_folder(root, [dose], f"The {dose} set")
     clean = find_folder(root, ["Clean"], "The clean set")

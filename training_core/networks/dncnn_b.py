@@ -17,10 +17,7 @@ DEPTH = 20
 def load_dncnn_b(device: torch.device) -> DnCNN:
     """Give the bundled network, for images (batch, 1, height, width) with black 0 and white 1.
 
-    Raises
-    ------
-    ModelError
-        If its weights are missing or damaged.
+    Raises `ModelError` if its weights are missing or damaged.
     """
     network = fold_batch_norm(DnCNN(DEPTH))
     fill_with_bundled(network, WEIGHTS)

@@ -49,12 +49,7 @@ def train_generator(
     What is learned, the starting spectrum included, is learned without the held-out patches. Where
     it does not match them, noise with the measured spectrum and histogram and re-sampled patches
     are judged in the same way, and the best of the three is taken. An interrupted game is kept in
-    `part` and gone on with.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; `finish_early` keeps what was learned so far.
+    `part` and gone on with; `finish_early` keeps what was learned so far.
     """
     noise, strengths = measured.noise, measured.strengths
     held_out = np.zeros(len(noise), bool)

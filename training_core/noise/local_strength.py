@@ -62,11 +62,6 @@ class EvenNoise:
         """Give the stack in float32 with noise of the same strength everywhere.
 
         `like` is a stack of the same shape whose noise decides; None: the stack itself.
-
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled; asked before every frame, as in `restored`.
         """
 
         def frame(index: int) -> Values:
@@ -151,11 +146,6 @@ class FrameLevels:
         """Compare the frames of each channel of a stack; None where all are alike.
 
         Of a long stack all frames are only looked at if 64 of them, spread, are not alike.
-
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled; asked before every frame, as in all of these.
         """
         channels = np.array([stack.channel_of(index) for index in range(stack.frame_count)])
         if len(channels) < 2 * len(set(channels)) or min(stack.frame_shape) < SIDE_PX:

@@ -73,10 +73,7 @@ def measure_noise(
     Frames are (height, width), smooth patches (count, size, size), float32 in stack units. `linear`
     noise, as that of CT, cannot grow with the signal.
 
-    Raises
-    ------
-    TooFewPatchesError
-        If the patches hold no noise at all.
+    Raises `TooFewPatchesError` if the patches hold no noise at all.
     """
     if not np.ptp(patches, axis=(1, 2)).any():
         raise TooFewPatchesError(

@@ -55,17 +55,14 @@ def train_paper_gan(
 
     `run.finish_early` keeps what was learned so far; an interrupted stage is kept in `part`.
 
+    Raises `InputError` if patches or frames are smaller than what g1 makes.
+
     Parameters
     ----------
     noise_patches
         Smooth patches, (count, size, size) float32 in unit intensity; size 64 px or more.
     frames
         Noisy frames, each (height, width) float32 in unit intensity, 64 px or more both ways.
-
-    Raises
-    ------
-    InputError
-        If patches or frames are smaller than what g1 makes.
     """
     chosen = settings.noise_model
     crops = CropSource(noise_patches, frames, chosen.batch, settings.seed, device)
@@ -174,10 +171,7 @@ class AdversarialGame:
         The generators stand still meanwhile, so their outputs are computed once; the losses and
         the weights are those of computing them anew for every critic step.
 
-        Raises
-        ------
-        SettingsError
-            If not even one crop fits into the memory.
+        Raises `SettingsError` if not even one crop fits into the memory.
         """
         count = len(noisy)
         fakes = self.parts.fit(partial(self._fake, noisy, latent), count)
@@ -297,10 +291,7 @@ class CropSource:
     Noisy crops lie in 20 500 windows that are gone through in random order; noise crops are cut
     from any smooth patch.
 
-    Raises
-    ------
-    InputError
-        If patches or frames are smaller than a crop.
+    Raises `InputError` if patches or frames are smaller than a crop.
     """
 
     def __init__(

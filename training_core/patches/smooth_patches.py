@@ -93,11 +93,6 @@ def find_smooth_patches(
     four times as many where these hold too few.
     Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
     is kept in `part` and gone on with.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; it is asked once per frame.
     """
     settings = settings or PatchSettings()
     numbers = first = searched_frames(stack, settings)
@@ -303,10 +298,7 @@ def cut_noise_patches(
     They are cut from the stacks with noise of the same strength everywhere, where these are
     `evened`.
 
-    Raises
-    ------
-    TooFewPatchesError
-        If a channel has too few of them to learn from.
+    Raises `TooFewPatchesError` if a channel has too few of them to learn from.
     """
     size = settings.patch_size_px
     found: dict[int, list[tuple[Stack, SmoothPatches]]] = {}

@@ -51,19 +51,11 @@ def slabs(
 def window_moments(
     values: Frame, size: int, stride: int, *, overwrite: bool = False
 ) -> tuple[Map, Map]:
-    """Mean and population variance of all windows of `size` x `size` at `stride`.
+    """Give mean and population variance of all windows of `size` x `size` at `stride`.
 
-    Parameters
-    ----------
-    values
-        (height, width), at least `size` both ways.
-    overwrite
-        Spare a copy and spoil `values`: fresh pages cost more than the arithmetic.
-
-    Returns
-    -------
-    tuple
-        mean and variance, each (rows, cols) float64 in the units of `values` and their square.
+    Both are (rows, cols) float64, in the units of the values (height, width), at least `size` both
+    ways, and in their square. To `overwrite` these spares a copy, whose fresh pages cost more than
+    the arithmetic.
     """
     cell = gcd(size, stride)
     mean, spread = _cells(values.astype(np.float64, copy=not overwrite), cell)

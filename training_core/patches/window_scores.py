@@ -84,10 +84,7 @@ def homogeneity_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
     Of a frame, (height, width), any float dtype, it is (rows, cols) float64; infinite where a
     window, whose side is even, is constant. Odd offsets are exact as well.
 
-    Raises
-    ------
-    SettingsError
-        If the patch size is odd.
+    Raises `SettingsError` if the patch size is odd.
     """
     if patch_size_px % 2:
         raise SettingsError(

@@ -62,6 +62,8 @@ def compare_with_reference(
 ) -> ReferenceQuality:
     """Compare every frame of `image` with a clean `reference` of the same shape.
 
+    Raises `InputError` if the shapes differ.
+
     Parameters
     ----------
     image, reference
@@ -74,11 +76,6 @@ def compare_with_reference(
         window of the published CT results, and no clipping elsewhere.
     run
         Asked before each frame whether to go on.
-
-    Raises
-    ------
-    InputError
-        If the shapes differ.
     """
     _check_shapes(image, reference)
     if window is None and reference.value_unit == "HU":
@@ -150,10 +147,7 @@ class BlindQuality:
 def assess(noisy: Stack, denoised: Stack) -> BlindQuality:
     """Measure `denoised` by `noisy` alone, on up to 8 frames spread over the stacks.
 
-    Raises
-    ------
-    InputError
-        If the shapes differ.
+    Raises `InputError` if the shapes differ.
     """
     _check_shapes(denoised, noisy)
     chosen = sampled_frames(noisy)

@@ -77,10 +77,7 @@ def patches_figure(
 ) -> Path:
     """Draw the frame with the most smooth patches, where they lie, and examples of them.
 
-    Raises
-    ------
-    OutputError
-        If the file exists or cannot be written.
+    Raises `OutputError` if the file exists or cannot be written.
     """
     refuse_existing(path, overwrite)
     index = int(np.bincount(patches.locations[:, 0]).argmax()) if patches.count else 0

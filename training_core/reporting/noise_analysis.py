@@ -267,11 +267,6 @@ def analyse_noise(stack: Stack, *, run: Run = SILENT) -> list[NoiseAnalysis]:
 
     It takes about half a second per megapixel, of which no more than four are looked at, and loads
     no torch. A stack that nothing can be measured on gets an analysis that says why.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
     """
     names, blank = stack.channels, blank_channels([stack], PatchSettings())
     found = []

@@ -70,10 +70,7 @@ def best_round(results: Sequence[RoundResult]) -> int:
     marked as good (docs/method/09-rounds.md).
     Rounds whose gain over round 0 is within their doubt do not stand against it.
 
-    Raises
-    ------
-    SettingsError
-        If no round gave numbers at all.
+    Raises `SettingsError` if no round gave numbers at all.
     """
     rounds = [result for result in results if math.isfinite(result.error)]
     if not rounds:

@@ -54,12 +54,8 @@ def brightness_curve(
 
     The noise has mean zero, so where the noisy and the denoised image differ on average, the
     denoiser is off: smoothing in stabilised units takes from bright detail, for one. Averaging is
-    over areas of similar *blurred* brightness, which the noise of a single pixel cannot choose.
-
-    Parameters
-    ----------
-    regions, estimates
-        Noisy regions of one channel in stack units, and their stabilised estimates.
+    over areas of similar *blurred* brightness, which the noise of a single pixel cannot choose. The
+    noisy regions are of one channel, in stack units, their estimates stabilised.
     """
     clean, change = [], []
     for region, estimate in zip(regions, estimates, strict=True):

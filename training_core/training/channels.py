@@ -44,15 +44,8 @@ def learn_channels(
 ) -> tuple[tuple[Channel, ...], bool]:
     """Measure the noise of each channel and let a generator learn it; kept once it is done.
 
-    Parameters
-    ----------
-    patches
-        The smooth patches of each channel, (count, size, size) float32 in stack units.
-
-    Returns
-    -------
-    tuple
-        The channels, and whether the noise of one changes its direction from place to place.
+    The smooth patches of each channel are (count, size, size) float32 in stack units. Also tell
+    whether the noise of a channel changes its direction from place to place.
     """
     learned = [_learned(number, material, mine, task) for number, mine in enumerate(patches)]
     channels = tuple(channel for channel, _ in learned)

@@ -140,11 +140,8 @@ SAME_BRIGHTNESS = 0.02  # of the mean; beyond, the estimated errors are off by m
 def check_repeats(stacks: Sequence[Stack], repeats: Sequence[Stack], run: Run = SILENT) -> None:
     """Check that repeats are further exposures of the only stack.
 
-    Raises
-    ------
-    InputError
-        If there is more than one stack or more than two repeats, or if a repeat has another shape
-        or is a copy.
+    Raises `InputError` if there is more than one stack or more than two repeats, or if a repeat has
+    another shape or is a copy.
     """
     if not repeats:
         return

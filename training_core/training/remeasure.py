@@ -77,17 +77,8 @@ def relearn(
 
     With z the noisy image, C the learned covariance, b a probe of it and J the derivative of the
     network f, what f takes away is z - f(z), about (I - J) n of noise n. Of the probe it would take
-    (I - J) b. So in every wave the power of n is that of b times the ratio of these two.
-
-    Returns
-    -------
-    tuple
-        The channels that take the place of others, and for each by its number what changed.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
+    (I - J) b. So in every wave the power of n is that of b times the ratio of these two. What
+    changed in each channel is told by its number.
     """
     alone, relearned, found = replace(denoiser, collaboration=0.0), {}, {}
     for number, channel in enumerate(denoiser.channels):
@@ -131,20 +122,11 @@ def _ratio(noise: Values, probe: Values) -> Values:
 
 @torch.no_grad()
 def changed(noise: NoiseModel, ratio: Values) -> NoiseModel:
-    """Give a noise model whose power in each wave is `ratio` times what it was.
+    """Give a noise model, no published g1, whose power in each wave is `ratio` times as much.
 
-    Parameters
-    ----------
-    noise
-        With a generator that is no published g1.
-    ratio
-        (n, n) float64 on the grid of `fft2`, symmetric. That of the generator's noise is taken for
-        that of `covariance`, which it matches within what `match` says.
-
-    Returns
-    -------
-    NoiseModel
-        With `covariance` of variance 1 again, and `curve` as much stronger as the noise is.
+    The ratio is (n, n) float64 on the grid of `fft2`, symmetric. The power of the generator's noise
+    is taken for that of `covariance`, which it matches within what `match` says. The `covariance`
+    has variance 1 again, and `curve` is as much stronger as the noise is.
     """
     covariance = _filtered(noise.covariance, ratio)
     power = covariance[LAGS, LAGS] / noise.covariance[LAGS, LAGS]
@@ -220,11 +202,6 @@ def refined(
         The smooth patches, (count, size, size) float32 in stack units.
     seen
         Where the frames count, one mask each; None, or all of them empty: everywhere.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
     """
     run.start(Stage.NOISE_MODEL, PASSES, "the noise of whole frames")
     scenes = _scenes(measured, frames, seen)
@@ -247,11 +224,8 @@ def refined(
 def reshaped_to(noise: Image, covariance: Values) -> tuple[Image, Values]:
     """Give patches of unit noise the mean spectrum of an autocovariance.
 
-    Returns
-    -------
-    tuple
-        The patches, (count, size, size) float32, each of unit std again, and by how much the std
-        of each has grown, (count,).
+    They are (count, size, size) float32, each of unit std again; also give by how much the std of
+    each has grown, (count,).
     """
     own = autocovariance(noise, trendless=True)
     found, wanted = (_power(c / c[LAGS, LAGS], noise.shape[1]) for c in (own, covariance))

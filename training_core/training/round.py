@@ -141,24 +141,10 @@ def train_round(
 ) -> int:
     """Train the denoiser's network for one round, or for what is left of it.
 
-    The network ends with the averaged weights, in eval mode.
-
-    Parameters
-    ----------
-    make_pairs
-        Makes what is learned from; asked once it is known what was kept of the round.
-    plan, number
-        The steps of all rounds, and which this one is, counted from 1.
-
-    Returns
-    -------
-    int
-        How many steps the round has taken, those before an interruption included.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
+    The network ends with the averaged weights, in eval mode. `make_pairs` is asked for what is
+    learned from once it is known what was kept of the round. `plan` has the steps of all rounds,
+    `number` says which this one is, counted from 1. Given is how many steps the round has taken,
+    those before an interruption included.
     """
     run, part = task.run, task.checkpoint.part(f"steps-{number}")
     kept = part.load()
@@ -198,13 +184,7 @@ PREVIEW_PX = 256
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """Makes the picture of a watched region of the first stack.
-
-    Attributes
-    ----------
-    frames
-        The neighbours of the frames of that stack.
-    """
+    """Makes the picture of a watched region of the first stack, whose neighbours `frames` give."""
 
     material: Material
     frames: NeighbourFrames

@@ -110,8 +110,8 @@ def train_rounds(
 ) -> Trained:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
-    Rounds end when the last one gained nothing. Where a round shows that the learned noise is too
-    weak, the rest learns from stronger noise, once.
+    Rounds end when the last one gained nothing; with `run.finish_early` it may be unfinished. Where
+    a round shows that the learned noise is too weak, the rest learns from stronger noise, once.
 
     Parameters
     ----------
@@ -126,11 +126,6 @@ def train_rounds(
     recorded
         Whether to learn from the noisy regions themselves and their first estimates, in one round;
         for noise that cannot be made, of which the blind score knows too little to choose.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled. With `run.finish_early` the last round may be unfinished.
     """
     training = _Rounds(denoiser, noisy, risk, task, recorded=recorded)
     if takes_estimate(denoiser.network) and not recorded and not training.take(0):
