@@ -42,29 +42,14 @@ MOST_AT_ONCE = 8  # images, for the memory they take
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be evaluated.
+    """What is to be evaluated."""
 
-    Attributes
-    ----------
-    table
-        The benchmark set and its known figures.
-    data
-        The folder of the benchmark sets.
-    settings
-        How G2G is trained.
-    protocols
-        "published", "sane" or both.
-    methods
-        Those of `METHODS` that are wanted.
-    limit
-        At most so many test images, spread evenly over the set; None for all.
-    """
-
-    table: Table
-    data: Path
-    settings: Settings
-    protocols: tuple[str, ...] = ("published", "sane")
-    methods: tuple[str, ...] = METHODS
+    table: Table  # the benchmark set and its known figures
+    data: Path  # the folder of the benchmark sets
+    settings: Settings  # how G2G is trained
+    protocols: tuple[str, ...] = ("published", "sane")  # "published", "sane" or both
+    methods: tuple[str, ...] = METHODS  # those of `METHODS` that are wanted
+    # At most so many test images, spread evenly over the set; None for all
     limit: int | None = None
 
 

@@ -29,23 +29,13 @@ TEST_PATIENTS = ("female_13", "female_14", "female_15", "male_12", "male_13")
 
 @dataclass(frozen=True, eq=False)
 class TestImage:
-    """A noisy image whose reference is known.
-
-    Attributes
-    ----------
-    name
-        The picture, field and frame, or patient and slice.
-    noisy
-        One frame, in the dtype of the camera, or float32 where the noise was made up.
-    clean
-        (height, width) float64 in the units of `noisy`.
-    """
+    """A noisy image whose reference is known."""
 
     __test__ = False  # not a test case, whatever pytest reads into the name
 
-    name: str
-    noisy: Stack
-    clean: Values
+    name: str  # the picture, field and frame, or patient and slice
+    noisy: Stack  # one frame, in the dtype of the camera, or float32 where the noise was made up
+    clean: Values  # (height, width) float64 in the units of `noisy`
 
     @classmethod
     def of(cls, name: str, noisy: Pixels, clean: Pixels, unit: str = "") -> TestImage:

@@ -34,34 +34,19 @@ SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still c
 
 
 class Measurement(NamedTuple):
-    """What is known of the noise of one channel before anything is trained.
+    """What is known of the noise of one channel before anything is trained."""
 
-    Attributes
-    ----------
-    stabiliser
-        To the units in which the noise hardly depends on brightness, and back.
-    curve
-        Std of the noise against the local mean, in stabilised units.
-    covariance
-        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
-    noise
-        The patches as unit noise, (count, size, size) float32, without those that hold structure;
-        see `detrended`.
-    strengths
-        Std of each of these patches, its trend gone, over what the curve gives there, (count,).
-    photons
-        What the noise comes from where photons are few and it is nearly white; else None.
-    doubted
-        Whether texture and noise could not be told apart, so that pixels were taken for
-        independent.
-    """
-
-    stabiliser: Stabiliser
-    curve: NoiseCurve
-    covariance: Values
+    stabiliser: Stabiliser  # to the units in which the noise hardly depends on brightness, and back
+    curve: NoiseCurve  # std of the noise against the local mean, in stabilised units
+    covariance: Values  # autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64
+    # The patches as unit noise, (count, size, size) float32, without those that hold structure; see
+    # `detrended`
     noise: Image
+    # Std of each of these patches, its trend gone, over what the curve gives there, (count,)
     strengths: Values
+    # What the noise comes from where photons are few and it is nearly white; else None
     photons: Photons | None = None
+    # Whether texture and noise could not be told apart, so that pixels were taken for independent
     doubted: bool = False
 
 

@@ -127,25 +127,14 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
 
 @dataclass(frozen=True, eq=False)
 class KnownNoise:
-    """What is known of stacks before anything is trained.
+    """What is known of stacks before anything is trained."""
 
-    Attributes
-    ----------
-    denoiser
-        Untrained, with the noise of each channel.
-    material, noisy
-        What is learned from, and its regions, stabilised.
-    turning
-        Whether the noise of a channel changes its direction from place to place.
-    tails
-        The channels, counted from 1, whose noise a few pixels hold.
-    """
-
-    denoiser: Denoiser
+    denoiser: Denoiser  # untrained, with the noise of each channel
+    # What is learned from, and its regions, stabilised
     material: Material
     noisy: list[Region]
-    turning: bool
-    tails: tuple[int, ...]
+    turning: bool  # whether the noise of a channel changes its direction from place to place
+    tails: tuple[int, ...]  # the channels, counted from 1, whose noise a few pixels hold
 
 
 def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task) -> KnownNoise:

@@ -72,29 +72,16 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What came of the rounds.
+    """What came of the rounds."""
 
-    Attributes
-    ----------
-    denoiser
-        That of the best round, chosen blind.
-    noisy
-        The noisy regions, with the noise as it is known in the end.
-    results
-        One per finished round; round 0 is the network before training, where that is an estimate.
-    history
-        The network after each round.
-    noise_again
-        For each channel by its number, how the noise that was learned again differs.
-    share
-        How much of the last pass is taken, and what was judged for that; empty without a choice.
-    """
-
-    denoiser: Denoiser
-    noisy: Sequence[Region]
+    denoiser: Denoiser  # that of the best round, chosen blind
+    noisy: Sequence[Region]  # the noisy regions, with the noise as it is known in the end
+    # One per finished round; round 0 is the network before training, where that is an estimate
     results: tuple[RoundResult, ...]
-    history: Mapping[int, nn.Module]
+    history: Mapping[int, nn.Module]  # the network after each round
+    # For each channel by its number, how the noise that was learned again differs
     noise_again: Mapping[str, Mapping[str, float]]
+    # How much of the last pass is taken, and what was judged for that; empty without a choice
     share: Mapping[str, Any]
 
 
