@@ -18,6 +18,7 @@ if sys.platform != "win32":
 NAME = re.compile(r"\.g2g-[0-9a-f]{12}\..+")
 # A pipe or a link that somebody put there is neither waited for nor followed.
 _OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# Some network file systems; there a draft of a dead process stays.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 

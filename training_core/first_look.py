@@ -28,7 +28,7 @@ from .training.channels import with_blank, with_known_noise, without_blank
 from .training.task import Task
 from .unmeasured import measured_frame
 
-SAMPLED_FRAMES = 8
+SAMPLED_FRAMES = 8  # as many as the analysis of noise looks at
 SAMPLED_PX = 1024 * 1024  # of each channel, in all sampled frames together
 
 

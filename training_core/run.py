@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # so that `g2g --version` does without numpy
     import numpy as np
     from numpy.typing import NDArray
 
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.1  # 46 000 signals a second made the window stand still for .1 to .8 s
 PREVIEW_SECONDS = 1.0
 
 

@@ -21,7 +21,7 @@ Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
-NEARLY_NOTHING = 1e-9
+NEARLY_NOTHING = 1e-9  # of the full range
 
 
 @dataclass(frozen=True)

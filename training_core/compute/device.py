@@ -27,8 +27,9 @@ Result = TypeVar("Result")
 Layers = NDArray[np.float32]
 
 GIB = 1 << 30
+# The processor needs no trial.
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
-SMALLEST_TILE_PX = 32
+SMALLEST_TILE_PX = 32  # smaller ones are nearly all halo
 TURN_S = 0.05  # after so long, who waits for another thread asks whether it is still wanted
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 

@@ -14,7 +14,7 @@ from training_core.noise.match import NoiseMatch
 
 LARGEST = 1e30  # in stack units; its square is still a number
 MOST_STABILISED = 1e6  # where noise has a std of 1
-MOST_CHANNELS = 64
+MOST_CHANNELS = 64  # a file that was tampered with must not fill the memory
 MOST_WEIGHT = 1e6  # beyond, a network gives no numbers any more
 DEEPEST, LONGEST = 12, 60
 NAMING = ("input", "trained_on", "repeats")  # fields of a story

@@ -31,7 +31,7 @@ from .channel import Channel, check_channels
 from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
 
-TILE_PX = 2048
+TILE_PX = 2048  # of frames that are made: the halo of 204 px is cheap at this size
 MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 # What is removed may be texture of up to nine times the noise's power: a fifth does no harm.
 KEPT_IN_DOUBT = 0.8

@@ -32,7 +32,7 @@ LEGEND = (
     "best of the methods that see no reference, of G2G only the round chosen blind, the last one "
     "and the result; +- is the standard error over images (se)."
 )
-SHOWN_PERCENT = 0.35
+SHOWN_PERCENT = 0.35  # of the pixels are black or white, as in Fiji
 COLUMNS = (
     "table",
     "protocol",

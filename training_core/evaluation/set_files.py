@@ -18,7 +18,7 @@ from training_core.stack import Pixels, Stack, Values
 Volumes = tuple[str, NDArray[np.float32], NDArray[np.float32]]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
-TEST_FIELD = "19"
+TEST_FIELD = "19"  # which FMD keeps for tests
 WATER_ATTENUATION = np.float32(0.2)  # per cm at the energies of CT, about
 PATIENTS = (
     *(f"female_{n}" for n in (1, *range(3, 13))),

@@ -10,7 +10,7 @@ from .pretrained import fill_with_bundled
 from .published import DnCNN, fold_batch_norm
 
 WEIGHTS = "dncnn_b.safetensors"
-DEPTH = 20
+DEPTH = 20  # of the blind variant; the one for known noise has 17
 
 
 @cache

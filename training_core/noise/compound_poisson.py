@@ -23,7 +23,7 @@ MANY = 60.0  # from here on pulses are not counted
 BELOW, MOST_BELOW = 0.25, 0.03  # photons under the background: of pixels there are that few
 LEAST = 0.05  # photons: of darker windows nothing is learned
 SPREAD = (0.1, 0.5)  # variance of a pulse over its squared mean, of detectors there are
-BARE = 1e-12
+BARE = 1e-12  # the inverse of the gamma distribution is infinite at 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from training_core.stack import Image, Values
 
 from .covariance import detrended, residual_sigmas
 
+# Of the generator against the truth; sampling errors come on top.
 CORRELATION_LIMIT, SPECTRUM_LIMIT, KURTOSIS_LIMIT = 0.05, 0.05, 0.10
 NEAR_LAGS = 3
 BANDS = 16
+# Of the bootstrap: held-out patches that overlap are no independent ones.
 GROUPS, DRAWS, CERTAINTY = 16, 400, 0.95
 
 

@@ -36,8 +36,8 @@ from training_core.run import SILENT, Run, Stage
 from training_core.settings import NoiseModelSettings, Settings
 from training_core.stack import Image
 
-EPOCHS, CONSTANT_EPOCHS = 30, 10
-GENERATOR_RATE, CRITIC_RATE, CLIP = 4e-4, 5e-5, 0.02
+EPOCHS, CONSTANT_EPOCHS = 30, 10  # the rate stays for ten epochs, then falls to 0
+GENERATOR_RATE, CRITIC_RATE, CLIP = 4e-4, 5e-5, 0.02  # of Adam, of RMSprop, of every critic weight
 NETWORKS = ("g1", "g2", "g3", "c1", "c2")
 OPTIMISERS = ("generator_optimiser", "critic_optimiser")
 
@@ -274,7 +274,7 @@ def _split(parts: int, *batches: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(batch.chunk(parts) for batch in batches), strict=True)
 
 
-WINDOWS = 20_500
+WINDOWS = 20_500  # as the authors drew once for all epochs
 WINDOW_PX, CROP_PX = 120, 64  # as published: a window of 120 px for crops of 64
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from .residual import Residual
 Window = tuple[float, float]
 
 SOFT_TISSUE_HU: Window = (-160.0, 240.0)
-SSIM_WINDOW_PX = 7
+SSIM_WINDOW_PX = 7  # of the figures known for FMD: Wang's window gives .3326 for .3395 there
 
 
 @dataclass(frozen=True, slots=True)

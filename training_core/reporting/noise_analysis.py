@@ -27,9 +27,9 @@ from training_core.wording import figure
 
 SAME = 1.2  # variance in the bright over that in the dark: nothing worth saying
 HARDLY = 1.6  # a quarter more std
-MUCH = 3.0
+MUCH = 3.0  # ratio of variances from which on noise plainly grows
 SATURATED = 0.001  # share of the pixels from which on it is worth a warning
-CUT_OFF = 0.02
+CUT_OFF = 0.02  # share of the pixels, as of what makes a window unusable
 COARSE = 0.7  # std in steps of the values; below it rounding makes most of the noise
 BLANK = (
     "Hardly any of its values differ, as where a dye is switched off or all is saturated, so it is "

@@ -39,7 +39,7 @@ STRIDE_PX = SIDE_PX // 2
 FEWEST = 100  # windows of a channel
 TREND = 1.5 / SIDE_PX  # cycles per pixel: slower waves are taken out of windows with their trend
 MOST_CHANGE = 4.0  # of the power in one wave
-SEED = 0x5EE7
+SEED = 0x5EE7  # the scale must not depend on what was drawn before an interruption
 NEXT = ((LAGS, LAGS + 1), (LAGS + 1, LAGS))  # pixels, across and down
 
 
@@ -169,7 +169,7 @@ def _told(before: NoiseModel, after: NoiseModel) -> dict[str, float]:
     return {"stronger": sigmas[1] / sigmas[0] - 1, "patches": lags[0], "now": lags[1]}
 
 
-PASSES = 6
+PASSES = 6  # true error of L096, HU^2: 1265 after none, 476 after 4, 329 after 8
 SETTLED = 0.01  # largest change of the correlation that no further pass is worth
 FRAMES = 3  # those of which most is seen
 SOFT_PX = 4
