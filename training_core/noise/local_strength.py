@@ -18,6 +18,7 @@ import numpy as np
 
 from training_core.frames import Pixels, made_frames
 from training_core.patches.local_strength import bounded_sigma, local_sigma, tissue, usual_sigma
+from training_core.patches.window_moments import cut_windows
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, Values, float_of, sampled_frames, spread
 from training_core.wording import figure
@@ -230,8 +231,7 @@ class _FrameWindows:
     @classmethod
     def of(cls, frame: Image) -> Self:
         strides = [max(SIDE_PX // 2, n // MOST_ACROSS) for n in frame.shape]
-        views = np.lib.stride_tricks.sliding_window_view(frame, (SIDE_PX, SIDE_PX))
-        cut = views[:: strides[0], :: strides[1]].reshape(-1, SIDE_PX, SIDE_PX).astype(np.float64)
+        cut = cut_windows(frame, SIDE_PX, strides)
         power, means = finest_power(cut), cut.mean(axis=(1, 2))
         varied = power > 0
         return cls(means[varied], power[varied], float(np.quantile(frame, BLACK)))

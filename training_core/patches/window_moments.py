@@ -7,7 +7,7 @@ first and then by doubling, so the cost per pixel hardly depends on the size of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import gcd
 from typing import Any
 
@@ -25,10 +25,14 @@ def window_count(length: int, size: int, stride: int) -> int:
     return max(0, (length - size) // stride + 1)
 
 
-def cut_windows(image: Frame, size: int, stride: int) -> Map:
-    """Cut windows every `stride` pixels, (count, size, size) float64; less of a smaller image."""
+def cut_windows(image: Frame, size: int, stride: int | Sequence[int]) -> Map:
+    """Cut windows every `stride` pixels, (count, size, size) float64; less of a smaller image.
+
+    Two strides are those down and across.
+    """
     sides = [min(size, n) for n in image.shape]
-    windows = np.lib.stride_tricks.sliding_window_view(image, sides)[::stride, ::stride]
+    down, across = (stride, stride) if isinstance(stride, int) else stride
+    windows = np.lib.stride_tricks.sliding_window_view(image, sides)[::down, ::across]
     return windows.reshape(-1, *sides).astype(np.float64)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from training_core.denoise.channel import Channel
 from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.denoise.denoiser import Denoiser
-from training_core.noise.covariance import LAGS, autocovariance, coloured
+from training_core.noise.covariance import AROUND, LAGS, autocovariance, coloured
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.noise.measurement import Measurement, orientations, strengths_of
 from training_core.noise.model import NoiseModel
@@ -153,9 +153,8 @@ def _filtered(lags: Values, gain: Values) -> Values:
         gain, np.meshgrid(places, places, indexing="ij"), order=1, mode="grid-wrap"
     )
     wrapped = np.zeros((size, size))
-    around = np.ix_(np.arange(-LAGS, LAGS + 1), np.arange(-LAGS, LAGS + 1))
-    wrapped[around] = lags
-    filtered: Values = np.fft.ifft2(np.fft.fft2(wrapped) * fine).real[around]
+    wrapped[AROUND] = lags
+    filtered: Values = np.fft.ifft2(np.fft.fft2(wrapped) * fine).real[AROUND]
     return filtered
 
 
@@ -263,7 +262,8 @@ class _Scene:
             for pair in ((taken, taken), (unit, followed), (unit, unit))
         )
         share = np.clip(cross / np.maximum(own, LEAST * own.mean()), 0, 1)
-        return _covariance_of(power + share * _power(covariance, GRID_PX))
+        found: Values = np.fft.ifft2(power + share * _power(covariance, GRID_PX)).real[AROUND]
+        return found
 
     def _covariance(self, one: Values, other: Values) -> Values:
         """Give the covariance of two unit images over lags of -15 to 15 px, fading out."""
@@ -276,8 +276,7 @@ class _Scene:
         ]
         total = np.fft.irfft2(waves[0].conj() * waves[1], shape)
         count = np.fft.irfft2(np.square(np.abs(np.fft.rfft2(self.weight, shape))), shape)
-        lags = np.ix_(np.arange(-LAGS, LAGS + 1), np.arange(-LAGS, LAGS + 1))
-        covariance = total[lags] / np.maximum(count[lags], 1.0)
+        covariance = total[AROUND] / np.maximum(count[AROUND], 1.0)
         faded: Values = (covariance + covariance[::-1, ::-1]) / 2 * _FADE
         return faded
 
@@ -293,12 +292,6 @@ def _power(covariance: Values, size: int) -> Values:
     wrapped[np.ix_(lags, lags)] = covariance[np.ix_(lags + LAGS, lags + LAGS)]
     power: Values = np.maximum(np.fft.fft2(wrapped).real, 0.0)
     return power
-
-
-def _covariance_of(power: Values) -> Values:
-    lags = np.arange(-LAGS, LAGS + 1)
-    covariance: Values = np.fft.ifft2(power).real[np.ix_(lags, lags)]
-    return covariance
 
 
 def _scenes(
