@@ -140,6 +140,7 @@ class Denoiser:
         pilot = self.network_pass(seen, channel, strength)
         ways = channel.noise.orientations if self.settings.denoiser.every_orientation else (0,)
         run.did(of_network(PASS, self.network), len(ways) * noisy.numel() / 1e6)
+        # What the network left alone stays as it came, without what neighbours add.
         return seen, strength, torch.where(pilot == seen, noisy, pilot)
 
     @torch.no_grad()

@@ -29,6 +29,7 @@ from .white_covariance import may_be_texture, reshaped, safe_sigma, without_stru
 
 AUTOMATIC = "automatic"
 LEAST_SIGMA = 1e-3  # of the units in which noise was thought to have a std of 1
+# 11 of 433 patches of mixture 25 have 1.5 to 8.6; of other sets none is beyond 1.45.
 STRUCTURE = 2.0  # times the strength of the usual patch, which noise of its brightness never has
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
 

@@ -180,6 +180,7 @@ class AdversarialGame:
             self.critic_optimiser.step()
             with torch.no_grad():
                 for values in self.critic_weights:
+                    # What keeps the critics Lipschitz (Arjovsky et al., 2017).
                     values.clamp_(-CLIP, CLIP)
         cycle = self.parts.fit(partial(self._generators, noisy, latent, fakes), count)
         for group in self.generator_optimiser.param_groups:

@@ -87,7 +87,7 @@ def compare_with_reference(
     for index in range(reference.frame_count):
         run.check()
         one, two = (_clipped(stack.frame(index), window) for stack in (image, reference))
-        moments += _moments(one - low, two - low)
+        moments += _moments(one - low, two - low)  # far from zero their squares would cancel out
         ssims.append(_ssim(one, two, data_range))
     mse, fitted_mse = _errors(moments)
     return ReferenceQuality(
@@ -257,7 +257,7 @@ def _line(noisy: Image, denoised: Image, residual: Values) -> tuple[float, float
     shared, power, left = signal @ (noise - shift), signal @ signal, np.square(noise - shift).sum()
     if power == 0 or left == 0:
         return 0.0, 1.0, float(shift)
-    slope = 1 + shared / power
+    slope = 1 + shared / power  # noisy is denoised and residual, whose slope this adds to 1
     intercept = np.mean(noisy, dtype=np.float64) - slope * level
     return float(shared / np.sqrt(power * left)), float(slope), float(intercept)
 

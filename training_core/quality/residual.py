@@ -109,6 +109,7 @@ def _spread(removed: Values) -> float:
     products = np.fft.irfft2(spectra, (2 * high, 2 * wide))  # sums over the pixels they share
     if products[0, 0] <= 0:
         return 0.0
+    # The covariance of two squares is twice that of the values, squared (Isserlis 1918).
     return float(np.sqrt(2 * np.square(products / products[0, 0]).sum() / (high * wide)))
 
 

@@ -283,6 +283,7 @@ def _against_others(trial: Trial, made: Tensor) -> Tensor:
     if len(trial.others) == 1:
         return losses - trial.sigma.square()
     first, second = trial.others
+    # Half of that is the variance of the noise, whatever is known of it.
     return losses - (first - second).square() / 2
 
 

@@ -118,6 +118,7 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
     model = noise_of(measured.photons, *parts)
     stabilised = np.concatenate([stabiliser.forward(frame).ravel() for frame in frames])
     spread = float(stabilised.std())
+    # The bundled network was trained on images in units of their noise.
     if settings.denoiser.network == PRETRAINED:
         spread = float(curve(stabilised).mean())
     mean, doubted = float(stabilised.mean()), measured.doubted

@@ -29,6 +29,7 @@ from .task import Task
 
 WARM_UP = 0.1  # of a round's steps: the rate rises before the cosine takes it down
 LONGEST_GRADIENT = 1.0
+# At a rate of 3e-4 two rounds took Confocal_BPAE_G from 33.19 to 32.79 dB.
 GOING_ON = 0.05  # of the learning rate: a pretrained network shall not forget
 Plan = Sequence[int]  # the steps of each round
 
@@ -50,6 +51,7 @@ class RoundTraining:
     ) -> None:
         self.settings, self.pairs = replace(denoiser.settings.denoiser, steps=steps), pairs
         self.kept = denoiser.network
+        # The kept weights follow at their own pace; memory ordered by channels is faster.
         self.trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.Adam(self.trained.parameters(), self.settings.learning_rate)
         self.update = TrainingStep(
@@ -71,6 +73,7 @@ class RoundTraining:
         self.loss += self.update(*batch)
         self.run.did(self.kind, batch[0][:, 0].numel() / 1e6)
         self.steps, self.steps_told = self.steps + 1, self.steps_told + 1
+        # Else the average would hold on to the weights before the round in its first steps.
         slowness = min(self.settings.averaging, self.steps / (self.steps + 10))
         _keep(self.kept, self.trained, slowness)
 

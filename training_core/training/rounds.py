@@ -36,6 +36,7 @@ from .remeasure import is_too_weak, relearn
 from .round import Plan, Preview, train_round
 from .task import Task
 
+# Confocal_FISH_1 has 32.81 dB after half of the steps and 32.85 after all.
 SHORT = 2  # times as many steps have the rounds after the first one
 KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
 
