@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from training_core.stack import Stack
+from training_core.stack import Pixels, Stack
 
 from .ome_xml import DESCRIPTION, description_of, kept_of
 
@@ -49,9 +49,19 @@ def colours_of(stack: Stack) -> str:
     return colours if whole else ""
 
 
-def _palette(stack: Stack) -> list[Any] | None:
+def palette_of(stack: Stack) -> Pixels | None:
+    """Give the colours of a plain picture's values, (3, values) uint16; None without."""
     table = stack.metadata.get("colormap")
-    return None if table is None or "imagej" in stack.metadata else np.asarray(table).tolist()
+    bits = {"uint8": 8, "uint16": 16}.get(stack.dtype.name, 0)
+    if table is None or not bits or "C" in stack.axes or "imagej" in stack.metadata:
+        return None
+    lacking = 2**bits - len(table[0])  # of pictures with fewer bits
+    return np.pad(np.asarray(table, np.uint16), ((0, 0), (0, max(lacking, 0))))
+
+
+def _palette(stack: Stack) -> list[Any] | None:
+    table = palette_of(stack)
+    return None if table is None else table.tolist()
 
 
 def _dicom(stack: Stack) -> bool:
@@ -73,7 +83,8 @@ FACTS: dict[str, Fact] = {
     "frame interval": _interval,
     "channel names": _named,
     "unit of the values": lambda stack: stack.value_unit,
-    "colours of its picture": colours_of,
+    "colours of its picture": lambda stack: colours_of(stack) == "RGB",
+    "printing colours of its picture": lambda s: colours_of(s) not in ("", "RGB"),
     "palette": _palette,
     "channel colours and wavelengths": lambda stack: stack.metadata.get("ome_channels"),
     "planes, dates and instrument of its OME metadata": lambda s: kept_of(s.metadata),

@@ -79,10 +79,11 @@ def kept_of(metadata: Mapping[str, Any]) -> list[str]:
 def description_of(metadata: Mapping[str, Any]) -> str:
     """Give what a stack's metadata have in the place for a description."""
     said = str(metadata.get("tags", {}).get(DESCRIPTION, ""))
-    if said or "ome_xml" not in metadata:
-        return said
-    root = _image_alone(metadata["ome_xml"], int(metadata.get("ome_image", 0)))
-    return "" if root is None else (root.findtext("{*}Image/{*}Description") or "").strip()
+    if not said and "ome_xml" in metadata:
+        root = _image_alone(metadata["ome_xml"], int(metadata.get("ome_image", 0)))
+        said = "" if root is None else root.findtext("{*}Image/{*}Description") or ""
+    # As it comes back: XML has one kind of line break.
+    return NO_XML.sub("", said).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 @lru_cache(maxsize=4)  # a text may tell of twenty thousand planes, and is asked for several times

@@ -22,7 +22,7 @@ from training_core.resources import program
 from training_core.stack import Pixels, PixelSize, Stack
 
 from .checked import Frames
-from .facts import channel_names, colours_of
+from .facts import channel_names, colours_of, palette_of
 from .ome_xml import DESCRIPTION, ome_xml
 from .pyramid import halved, level_shapes
 
@@ -208,15 +208,6 @@ def _photometric(stack: Stack, samples: int) -> str:
     return str(stack.metadata.get("photometric", "minisblack"))
 
 
-def palette_of(stack: Stack) -> Pixels | None:
-    """Give the colours of a plain picture's values, (3, values) uint16; None without."""
-    table = stack.metadata.get("colormap")
-    if table is None or stack.dtype.name not in ("uint8", "uint16") or "C" in stack.axes:
-        return None
-    lacking = 256**stack.dtype.itemsize - len(table[0])  # of pictures with fewer bits
-    return np.pad(np.asarray(table, np.uint16), ((0, 0), (0, max(lacking, 0))))
-
-
 def _tags(stack: Stack) -> list[tuple[int, int, int | None, bytes, bool]]:
     """Give what the input said of artist, copyright, camera and date, for the first page."""
     said = stack.metadata.get("tags", {})
@@ -236,7 +227,7 @@ def _imagej_options(stack: Stack, note: str) -> Options:
     if samples:
         metadata["axes"] = f"{metadata['axes'][:-3]}YXS"
     metadata["Info"] = f"{kept.get('Info', '')}\n{note}".lstrip("\n")
-    options = {"metadata": metadata} | _resolution(stack)
+    options = {"metadata": metadata, "extratags": _tags(stack)} | _resolution(stack)
     if _as_noted(stack):
         return options
     if stack.time_step_s is not None:

@@ -18,6 +18,7 @@ import numpy as np
 from training_core.draft import draft
 from training_core.errors import InputError, OutputError
 from training_core.frames import HELD_BYTES
+from training_core.io.pictures import read_picture
 from training_core.io.tiff_reader import read_tiff
 from training_core.resources import program
 from training_core.run import SILENT, Run, Stage
@@ -25,6 +26,7 @@ from training_core.stack import Stack, float_of
 
 from .checked import Frames
 from .facts import told_lost
+from .png_writer import why_not_png, write_png
 from .tiff_writer import (
     why_not_imagej,
     why_not_ome,
@@ -47,6 +49,7 @@ _IMAGEJ_ONLY = {
     "properties and notes",
 }
 _TAGS = {"description", "artist, camera and date", "unit of the values", "pixel size"}
+_COLOURS = {"colours of its picture"}
 _OME = {
     "frame interval",
     "channel names",
@@ -98,7 +101,8 @@ WRITERS = (
         "Opens in Fiji as the input did, with its lookup tables, labels and overlays.",
         TIFF,
         why_not_imagej,
-        frozenset({"pixel size", "frame interval", "unit of the values", "colours of its picture"})
+        frozenset({"pixel size", "frame interval", "unit of the values", "artist, camera and date"})
+        | _COLOURS
         | _IMAGEJ_ONLY,
         write_imagej,
         read_tiff,
@@ -108,7 +112,7 @@ WRITERS = (
         "A plain picture or pages, as the input, with its description and date.",
         TIFF,
         why_not_plain,
-        frozenset({"colours of its picture", "palette"} | _TAGS),
+        frozenset({*_COLOURS, "printing colours of its picture", "palette"} | _TAGS),
         write_plain,
         read_tiff,
     ),
@@ -117,9 +121,19 @@ WRITERS = (
         "Opens in Fiji, napari, QuPath and OMERO with axes, sizes and channels.",
         (*OME_TIFF, *TIFF),
         why_not_ome,
-        frozenset({"colours of its picture"} | _TAGS | _OME),
+        frozenset(_COLOURS | _TAGS | _OME),
         write_ome,
         read_tiff,
+    ),
+    Writer(
+        "PNG",
+        "A picture for documents and web pages; one plane of 8 or 16 bit.",
+        (".png",),
+        why_not_png,
+        frozenset(_COLOURS),
+        write_png,
+        read_picture,
+        compressions=(),
     ),
     Writer(
         "TIFF with axes",
