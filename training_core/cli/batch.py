@@ -13,12 +13,13 @@ from unicodedata import normalize
 
 from training_core.errors import CoreError, OutputError
 from training_core.export.writers import (
-    SUFFIXES,
+    MANY_FILES,
     cannot_keep,
     check_room,
     check_target,
     planned,
     room_for,
+    suffix_of,
     write_stack,
 )
 from training_core.io.readers import list_inputs, open_stack
@@ -200,10 +201,11 @@ def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
     OutputError
         When there is one file name for several stacks, or two results would have one name.
     """
-    is_file = bool(output.suffix) and not output.is_dir()
+    # A series of slices is a folder with the name of a file.
+    is_file = bool(output.suffix) and (not output.is_dir() or suffix_of(output) in MANY_FILES)
     if len(paths) == 1 and is_file:
         return [output]
-    if output.is_file() or (is_file and output.suffix.lower() in SUFFIXES):
+    if output.is_file() or (is_file and suffix_of(output)):
         raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
     # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
     whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name

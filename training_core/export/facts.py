@@ -65,7 +65,7 @@ def _palette(stack: Stack) -> list[Any] | None:
 
 
 def _dicom(stack: Stack) -> bool:
-    return bool(stack.metadata.get("dicom_slices"))
+    return bool(stack.metadata.get("dicom"))
 
 
 def _credits(stack: Stack) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from training_core.draft import draft
+from training_core.draft import draft, folder_draft
 from training_core.errors import InputError, OutputError
 from training_core.frames import HELD_BYTES
 from training_core.io.pictures import read_picture
@@ -25,6 +25,13 @@ from training_core.run import SILENT, Run, Stage
 from training_core.stack import Stack, float_of
 
 from .checked import Frames
+from .dicom_writer import (
+    as_dicom_holds,
+    is_dicom_folder,
+    read_again,
+    why_not_dicom,
+    write_dicom,
+)
 from .facts import told_lost
 from .png_writer import why_not_png, write_png
 from .tiff_writer import (
@@ -78,6 +85,10 @@ class Writer:
         Reads the file again.
     compressions
         What it can be asked for.
+    is_folder
+        Whether a stack becomes a folder of files.
+    meant
+        Gives a stack with the values that the format can hold.
     """
 
     name: str
@@ -88,10 +99,8 @@ class Writer:
     write: Callable[[Frames, Path, str, str], None]
     read: Callable[[Path], Stack]
     compressions: tuple[str, ...] = COMPRESSIONS
-
-
-def _always(stack: Stack) -> str:
-    return ""
+    is_folder: Callable[[Stack], bool] = lambda stack: False
+    meant: Callable[[Stack], Stack] = lambda stack: stack
 
 
 # The first that a name and a stack fit writes it.
@@ -136,15 +145,29 @@ WRITERS = (
         compressions=(),
     ),
     Writer(
+        "DICOM",
+        "A derived series for the archive, with the geometry and the patient of the input.",
+        (".dcm",),
+        why_not_dicom,
+        frozenset({"patient, geometry and frame of reference", "unit of the values"})
+        | {"pixel size", "frame interval"},
+        write_dicom,
+        read_again,
+        compressions=(),
+        is_folder=is_dicom_folder,
+        meant=as_dicom_holds,
+    ),
+    Writer(
         "TIFF with axes",
         "For pixels that OME-TIFF does not know; Python's tifffile gives them back.",
         TIFF,
-        _always,
+        lambda stack: "",
         frozenset({"frame interval", "channel names"} | _TAGS),
         write_shaped,
         read_tiff,
     ),
 )
+MANY_FILES = (".dcm",)  # may be a folder, where a stack is many files
 SUFFIXES = tuple(dict.fromkeys(suffix for known in WRITERS for suffix in known.suffixes))
 
 
@@ -230,9 +253,9 @@ def write_stack(
     check_target(stack, path, overwrite=overwrite, compression=compression)
     writer = writer_for(stack, path)
     check_room(path, written_bytes(stack))
-    frames = Frames(stack, run)
+    frames = Frames(writer.meant(stack), run)
     run.start(Stage.WRITE, 2 * stack.frame_count)
-    with _whole_or_nothing(path) as temporary:
+    with _whole_or_nothing(path, folder=writer.is_folder(stack)) as temporary:
         writer.write(frames, temporary, _provenance(stack, description), compression)
         wrong = frames.differences(writer.read(temporary), writer.keeps)
         if wrong:
@@ -256,10 +279,15 @@ def check_target(
         )
     if not path.parent.is_dir():
         raise OutputError(f"There is no folder {path.parent} to write {path.name} to.")
-    if path.is_dir():
+    if path.is_dir() and not writer.is_folder(stack):
         raise OutputError(f"{path} is a folder; choose the name of a file.")
     if not path.exists():
         return
+    if writer.is_folder(stack):  # it may hold more than was written into it
+        raise OutputError(
+            f"{path} exists already, and folders are never replaced; choose another name or "
+            "remove it."
+        )
     if stack.source is not None and stack.source.exists() and path.samefile(stack.source):
         raise OutputError(f"{path.name} is the noisy stack itself; choose another name.")
     if not overwrite:
@@ -292,10 +320,10 @@ def planned(stack: Stack, *, as_float: bool = False) -> Stack:
 
 
 @contextmanager
-def _whole_or_nothing(path: Path) -> Iterator[Path]:
+def _whole_or_nothing(path: Path, *, folder: bool) -> Iterator[Path]:
     """Give a name to write to, which becomes the path at the end, or nothing."""
     try:
-        with draft(path) as temporary:
+        with (folder_draft if folder else draft)(path) as temporary:
             yield temporary
     except (OSError, InputError) as error:
         # numpy says only how many bytes of a frame were written, not why.
@@ -311,7 +339,7 @@ def _aside(written: Path, path: Path) -> Path:
     try:
         os.replace(written, aside)
     except PermissionError:  # where an open file cannot be renamed
-        shutil.copyfile(written, aside)
+        (shutil.copytree if written.is_dir() else shutil.copyfile)(written, aside)
     return aside
 
 
