@@ -160,7 +160,7 @@ def ome_calibration(xml: str) -> Calibration:
     return _ome_attributes(
         pixels.attrib,
         tuple(c.get("Name", "") for c in channels),
-        {"ome_channels": _shared_attributes(channels)},
+        {"ome_channels": _shared_attributes(channels), "ome_xml": xml},
     )
 
 

@@ -32,6 +32,8 @@ MOST_PLANES = 1_000_000
 # JPEG, JPEG 2000, PNG and WebP: pictures of their own in a strip or tile, with sizes of their own.
 PICTURES = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001)
 SMALL_PIXELS = 2**22
+# Written again as they are; the first is that of a plain file alone.
+KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
 # The planes of an image that are whole, (planes, *shape of a page) in the dtype of the file and,
 # where they stay in it, in its byte order; how many the file says it has; which of them these are.
 Planes = tuple[Pixels, int, list[int]]
@@ -178,9 +180,19 @@ class _Reader:
         }
         if int(self.page.photometric) == 0:
             kept["photometric"] = "miniswhite"
-        if self.page.colormap is not None and self.imagej:
+        if self.page.colormap is not None:
             kept["colormap"] = self.page.colormap
-        return kept
+        if self.page.samplesperpixel > 1 and self._colours():
+            kept["colours"] = self._colours()
+        tags = self._said()
+        return kept | ({"tags": tags} if tags else {})
+
+    def _said(self) -> dict[str, str]:
+        """Give what plain tags say of image, camera and photographer."""
+        tags, own = self.page.tags, self.tif.is_ome or self.tif.is_shaped or bool(self.imagej)
+        names = KEPT_TAGS[1:] if own or "<OME" in self.page.description else KEPT_TAGS
+        said = {name: str(tags.valueof(tifffile.TIFF.TAGS[name], "")) for name in names}
+        return {name: text for name, text in said.items() if text.strip()}
 
     def _assemble(self, pixels: Pixels, declared: int, whole: list[int]) -> tuple[Pixels, str]:
         """Give the planes their axes again, as far as all are there."""
