@@ -17,12 +17,12 @@ import tifffile
 
 from training_core.draft import draft
 from training_core.errors import InputError, OutputError
+from training_core.formats.axes import arrange
 from training_core.frames import HELD_BYTES
 from training_core.resources import program
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, PixelSize, Stack, float_of
 
-from .axes import arrange
 from .tiff_reader import read_tiff
 
 SUFFIXES = (".tif", ".tiff", ".btf")
