@@ -16,9 +16,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import pixel_array
 
 from training_core.errors import InputError
+from training_core.formats.source_file import check_size, damage, shown
 from training_core.stack import Pixels, PixelSize
-
-from .source_file import check_size, damage, shown
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too

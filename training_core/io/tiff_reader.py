@@ -18,11 +18,18 @@ import tifffile
 from PIL import Image
 
 from training_core.errors import InputError
+from training_core.formats.axes import arrange
+from training_core.formats.source_file import (
+    DAMAGE,
+    FilePixels,
+    brief,
+    check_size,
+    damage,
+    unchanged,
+)
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
-from .axes import arrange
-from .source_file import DAMAGE, FilePixels, brief, check_size, damage, unchanged
 from .tiff_calibration import calibration_of, value_unit_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -17,8 +17,8 @@ import pytest
 from pydicom.dataset import FileMetaDataset
 
 from training_core.errors import InputError
-from training_core.io import source_file
-from training_core.io.source_file import check_size
+from training_core.formats import source_file
+from training_core.formats.source_file import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
