@@ -1,4 +1,4 @@
-"""Where both programs of the frozen application begin; the name of the file says which it is."""
+"""Where both programs of the frozen application begin; the name it is called by says which."""
 
 import multiprocessing
 import sys
@@ -6,8 +6,8 @@ from pathlib import Path
 
 if __name__ == "__main__":
     multiprocessing.freeze_support()
-    if Path(sys.executable).stem == "g2g-desktop":
-        from g2g_desktop.__main__ import main
-    else:
+    if Path(sys.argv[0]).stem == "g2g":  # on Linux a link to the one program there is
         from training_core.cli.main import main
+    else:
+        from g2g_desktop.__main__ import main
     sys.exit(main())
