@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog
 
-from g2g_desktop.dialogs import dialogs
+from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
 from g2g_desktop.model.actions import BY_ID
 from g2g_desktop.model.session import State
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
+    from g2g_desktop.jobs.tasks import ImageChoice
     from g2g_desktop.jobs.workflow import Workflow
     from g2g_desktop.model.session import Session
     from g2g_desktop.pages.centre import Centre
@@ -63,6 +64,7 @@ class Commands(QObject):
         self._parent, self._session, self._workflow = parent, session, workflow
         self._centre, self._viewer = centre, centre.viewer
         self.preferences = preferences
+        workflow.choice_needed.connect(self.choose_image)
         self.by_id: dict[str, Callable[[], object]] = {
             "open": self.open_files,
             "open_folder": self.open_folder,
@@ -124,6 +126,13 @@ class Commands(QObject):
             self._workflow.open_model(models[0])
         elif self._may_lose_result():
             self._workflow.open(paths)
+
+    @Slot(object)
+    def choose_image(self, choice: ImageChoice) -> None:
+        """Ask which image of a file to open."""
+        number = image_picker.pick_image(self._parent, choice.path.name, choice.previews)
+        if number is not None:
+            self._workflow.open([choice.path], number)
 
     def remember_opened(self, path: Path) -> None:
         """Put a stack on the list of recent ones; the bundled samples have their own place."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .frames import REMEMBERED, made_frames
 from .frames import Pixels as Pixels
-from .frames import made_frames
 from .run import SILENT, Run
 
 Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold the values
@@ -31,6 +31,45 @@ class PixelSize:
     x_um: float | None = None
     y_um: float | None = None
     z_um: float | None = None
+
+
+class NotFinite(Mapping[int, "tuple[NDArray[np.intp], Pixels]"]):
+    """Which pixels of each frame are NaN or infinite, found when a frame is asked for.
+
+    Counting or listing them reads every frame.
+
+    Parameters
+    ----------
+    frame
+        Gives a frame of a number as the file has it.
+    numbers
+        The number of each frame of the stack that this is of.
+    """
+
+    def __init__(self, frame: Callable[[int], Pixels], numbers: Sequence[int]) -> None:
+        self.frame, self.numbers = frame, numbers
+        self.places = lru_cache(REMEMBERED)(self._places)
+
+    def _places(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        frame = self.frame(self.numbers[index])
+        places = np.flatnonzero(~np.isfinite(frame))
+        return places, frame.ravel()[places]
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        found = self.places(index) if 0 <= index < len(self.numbers) else None
+        if found is None or not found[0].size:
+            raise KeyError(index)
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return (index for index in range(len(self.numbers)) if self.places(index)[0].size)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def of(self, indices: Sequence[int]) -> NotFinite:
+        """Give those of some of the frames, in their order."""
+        return NotFinite(self.frame, [self.numbers[index] for index in indices])
 
 
 @dataclass(frozen=True)
@@ -169,8 +208,16 @@ class Stack:
             self,
             pixels=self.pixels[place],
             channels=tuple(self.channels[n] for n in numbers if n < len(self.channels)),
-            not_finite={n: self.not_finite[i] for n, i in enumerate(every) if i in self.not_finite},
+            not_finite=self._not_finite_of(every),
         )
+
+    def _not_finite_of(
+        self, frames: Sequence[int]
+    ) -> Mapping[int, tuple[NDArray[np.intp], Pixels]]:
+        lost = self.not_finite
+        if isinstance(lost, NotFinite):
+            return lost.of(frames)
+        return {n: lost[index] for n, index in enumerate(frames) if index in lost}
 
     def with_pixels(self, pixels: Pixels) -> Stack:
         """Give the same stack with other pixels of the same shape."""

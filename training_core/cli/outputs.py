@@ -61,7 +61,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
 
 def _files(inputs: Iterable[Path]) -> dict[tuple[int, int], Path]:
     """Give all that is read, by what is the same under every name."""
-    from training_core.io.tiff_reader import files_of_set  # only now, since it loads decoders
+    from training_core.io.tiff_file import files_of_set  # only now, since it loads decoders
 
     found: dict[tuple[int, int], Path] = {}
     for path in inputs:
