@@ -177,8 +177,8 @@ def _add_training(commands: Any) -> None:
                 required=True,
                 metavar="FILE_OR_FOLDER",
                 help="the ending of a file chooses its format: .tif (that of the input where it is "
-                "TIFF), .ome.tif, .png (one plane), .dcm (DICOM from DICOM; a folder of that name "
-                "for a series)",
+                "TIFF), .ome.tif, .ome.zarr (a folder), .png (one plane), .dcm (DICOM from DICOM; "
+                "a folder of that name for a series)",
             )
             parser.add_argument("--dtype", choices=("same", "float32"), default="same")
             parser.add_argument(

@@ -42,6 +42,28 @@ def channel_names(stack: Stack) -> tuple[str, ...]:
     return stack.channels if named else ()
 
 
+def channel_colours(stack: Stack) -> tuple[str, ...]:
+    """Give the colour of each channel in hexadecimal, such as "00FF00"; () where one lacks."""
+    count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
+    noted = stack.metadata.get("ome_channels", {}).get("Color", ())
+    # As OME has them, signed numbers of red, green, blue and opacity.
+    colours = [f"{int(colour) & 0xFFFFFFFF:08X}"[:6] for colour in noted]
+    colours = colours or [str(each.get("color", "")).upper() for each in omero_channels(stack)]
+    return tuple(colours) if len(colours) == count and all(colours) else ()
+
+
+def omero_channels(stack: Stack) -> list[Any]:
+    """Give what an OME-Zarr said of how its channels are shown; [] where that is another count."""
+    count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
+    channels = list(stack.metadata.get("omero", {}).get("channels", ()))
+    return channels if len(channels) == count else []
+
+
+def _wavelengths(stack: Stack) -> dict[str, Any]:
+    noted = stack.metadata.get("ome_channels", {})
+    return {name: value for name, value in noted.items() if name not in ("Name", "Color")}
+
+
 def colours_of(stack: Stack) -> str:
     """Name what the channels of a picture mean, such as "RGB"; "" where they are measurements."""
     colours = str(stack.metadata.get("colours", ""))
@@ -86,7 +108,10 @@ FACTS: dict[str, Fact] = {
     "colours of its picture": lambda stack: colours_of(stack) == "RGB",
     "printing colours of its picture": lambda s: colours_of(s) not in ("", "RGB"),
     "palette": _palette,
-    "channel colours and wavelengths": lambda stack: stack.metadata.get("ome_channels"),
+    "channel colours": channel_colours,
+    "wavelengths of its channels": _wavelengths,
+    "display windows": lambda stack: [c.get("window") for c in omero_channels(stack)],
+    "place of its first pixel": lambda stack: stack.metadata.get("translation"),
     "planes, dates and instrument of its OME metadata": lambda s: kept_of(s.metadata),
     "lookup tables": _imagej("LUTs", "mode"),
     "display ranges": _imagej("Ranges", "min", "max"),

@@ -22,7 +22,7 @@ from training_core.resources import program
 from training_core.stack import Pixels, PixelSize, Stack
 
 from .checked import Frames
-from .facts import channel_names, colours_of, palette_of
+from .facts import channel_colours, channel_names, colours_of, palette_of
 from .ome_xml import DESCRIPTION, ome_xml
 from .pyramid import halved, level_shapes
 
@@ -272,11 +272,19 @@ def _calibration(stack: Stack) -> Options:
     if colours_of(stack) == "RGB":
         return metadata
     channels = dict(stack.metadata.get("ome_channels", {}))
+    colours = channel_colours(stack)
+    if colours and "Color" not in channels:
+        channels["Color"] = [_signed(int(f"{colour}FF", 16)) for colour in colours]
     if stack.channels:
         channels["Name"] = list(stack.channels)
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     channels = {name: values for name, values in channels.items() if len(values) == count}
     return metadata | ({"Channel": channels} if channels else {})
+
+
+def _signed(colour: int) -> int:
+    """Give a number of 32 bits as OME has it, with a sign."""
+    return colour - 2**32 if colour >= 2**31 else colour
 
 
 def _resolution(stack: Stack) -> Options:

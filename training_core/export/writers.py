@@ -44,6 +44,7 @@ from .tiff_writer import (
     write_shaped,
     written_bytes,
 )
+from .zarr_writer import read_zarr_again, why_not_zarr, write_zarr
 
 TIFF, OME_TIFF = (".tif", ".tiff", ".btf"), (".ome.tif", ".ome.tiff", ".ome.btf")
 COMPRESSIONS = ("none", "zlib", "zstd")
@@ -60,7 +61,8 @@ _COLOURS = {"colours of its picture"}
 _OME = {
     "frame interval",
     "channel names",
-    "channel colours and wavelengths",
+    "channel colours",
+    "wavelengths of its channels",
     "planes, dates and instrument of its OME metadata",
 }
 
@@ -145,6 +147,17 @@ WRITERS = (
         compressions=(),
     ),
     Writer(
+        "OME-Zarr",
+        "A folder of tiles for very large images, for napari and viewers on the net.",
+        (".ome.zarr", ".zarr"),
+        why_not_zarr,
+        frozenset({"pixel size", "frame interval", "channel names", "channel colours"})
+        | {"display windows", "place of its first pixel"},
+        write_zarr,
+        read_zarr_again,
+        is_folder=lambda stack: True,
+    ),
+    Writer(
         "DICOM",
         "A derived series for the archive, with the geometry and the patient of the input.",
         (".dcm",),
@@ -167,7 +180,7 @@ WRITERS = (
         read_tiff,
     ),
 )
-MANY_FILES = (".dcm",)  # may be a folder, where a stack is many files
+MANY_FILES = (".dcm", ".ome.zarr", ".zarr")  # may be a folder, where a stack is many files
 SUFFIXES = tuple(dict.fromkeys(suffix for known in WRITERS for suffix in known.suffixes))
 
 

@@ -318,7 +318,7 @@ def test_wrong_axes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ({"pixel_size": PixelSize(0.1, 0.1083, 0.3)}, "pixel size"),
         ({"channels": ("DAPI", "GFP", "u", "mCherry")}, "channel names"),
         ({"time_step_s": None}, "frame interval"),
-        ({"metadata": {}}, "channel colours and wavelengths"),
+        ({"metadata": {}}, "channel colours"),
     ],
 )
 def test_lost_metadata_are_noticed(
