@@ -19,6 +19,7 @@ if sys.platform != "win32":
 NAME = re.compile(r"\.g2g-[0-9a-f]{12}\..+")
 # A pipe or a link that somebody put there is neither waited for nor followed.
 _OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# Some network file systems; there a draft of a dead process stays.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -33,10 +34,7 @@ def draft(path: Path) -> Iterator[Path]:
 
     After an exception nothing is left. Drafts of dead processes in that folder are removed.
 
-    Raises
-    ------
-    OSError
-        If it cannot be written; the file that was there stays.
+    Raises `OSError` if it cannot be written; the file that was there stays.
     """
     remove_leftovers(path.parent)
     temporary = path.with_name(new_name())  # in the same folder, so that renaming is one step
@@ -94,10 +92,7 @@ def hold(path: Path, *, wait: bool = False) -> BinaryIO:
 
     The system lets go of it for a process that dies, however it does.
 
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it, unless this one shall wait.
+    Raises `BlockingIOError` if another process holds it, unless this one shall wait.
     """
     if sys.platform == "win32" and not wait and path.exists():
         try:

@@ -47,10 +47,7 @@ class Batch:
     def of(cls, given: Sequence[Path]) -> Batch:
         """Expand folders; a path that is nothing raises alone and is refused among others.
 
-        Raises
-        ------
-        InputError
-            When the only path given cannot be used.
+        Raises `InputError` when the only path given cannot be used.
         """
         paths: list[Path] = []
         refused: list[Result] = []
@@ -97,6 +94,9 @@ class Batch:
     ) -> list[Result]:
         """Open, denoise and write each stack.
 
+        Raises `OutputError` if no result can be written, or one would replace an input; nothing is
+        done then.
+
         Parameters
         ----------
         output
@@ -111,11 +111,6 @@ class Batch:
             "none", "zlib" or "zstd".
         beside
             What else the command reads or writes, and no result may replace.
-
-        Raises
-        ------
-        OutputError
-            If no result can be written, or one would replace an input; nothing is done then.
         """
         targets = dict(zip(self.paths, target_paths(self.paths, output), strict=True))
         results = [*self.refused, *self._leave_out_unwritable(targets, run)]
@@ -196,10 +191,8 @@ def open_noted(path: Path, run: Run) -> Stack:
 def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
     """Name the outputs: `output` itself for one stack, else NAME_denoised.tif in that folder.
 
-    Raises
-    ------
-    OutputError
-        When there is one file name for several stacks, or two results would have one name.
+    Raises `OutputError` when there is one file name for several stacks, or two results would have
+    one name.
     """
     # A series of slices is a folder with the name of a file.
     is_file = bool(output.suffix) and (not output.is_dir() or suffix_of(output) in MANY_FILES)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from training_core.errors import InputError
+from training_core.formats.source_file import check_size, damage, unchanged
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
@@ -33,7 +34,6 @@ from .dicom_file import (
     open_dicom,
     pixel_size,
 )
-from .source_file import check_size, damage, unchanged
 
 # Slice distances that differ by less than this are rounding, not missing slices.
 EVEN_WITHIN = 0.01
