@@ -142,7 +142,8 @@ OME = """<?xml version="1.0" encoding="UTF-8"?>
 <InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0:0" RefractiveIndex="1.518"/>
 <Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SignificantBits="12"
  SizeX="30" SizeY="20" SizeZ="{z}" SizeC="{c}" SizeT="{t}" PhysicalSizeX="{x}"
- PhysicalSizeXUnit="nm" PhysicalSizeY="0.25" PhysicalSizeZ="1.5" TimeIncrement="0.5" TimeIncrementUnit="min">
+ PhysicalSizeXUnit="nm" PhysicalSizeY="0.25" PhysicalSizeZ="1.5"
+ TimeIncrement="0.5" TimeIncrementUnit="min">
 {channels}<TiffData IFD="0" PlaneCount="{count}"/>{planes}</Pixels>
 <AnnotationRef ID="Annotation:0"/></Image>
 <Image ID="Image:1" Name="label"><Pixels ID="Pixels:1" DimensionOrder="XYZCT" Type="uint8"
