@@ -14,9 +14,11 @@ from PySide6.QtWidgets import QDialog
 
 from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
+from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
 from g2g_desktop.model.actions import BY_ID
 from g2g_desktop.model.session import State
 
+from .other_programs import found_programs, hand_over
 from .paths import home, log_file, resource
 from .preferences import save_preferences
 
@@ -47,10 +49,13 @@ class Commands(QObject):
         The paths opened last, the latest first.
     theme_chosen
         The theme that the user wants from now on.
+    programs_found
+        The names of the programs that can open an exported file.
     """
 
     recent_changed = Signal(object)
     theme_chosen = Signal(str)
+    programs_found = Signal(object)
 
     def __init__(
         self,
@@ -71,6 +76,7 @@ class Commands(QObject):
             "open_model": self.open_model,
             "save_model": self.save_model,
             "export": self.export,
+            "programs": self.choose_programs,
             "quit": parent.close,
             "train": self.train,
             "resume": self.resume,
@@ -238,6 +244,25 @@ class Commands(QObject):
         exported = self._session.exported
         if exported is not None:
             reveal(exported)
+
+    @Slot(str)
+    def open_exported(self, program: str) -> None:
+        """Open the exported file in another program, or show its folder where that is not there."""
+        exported = self._session.exported
+        path = found_programs(self.preferences).get(program)
+        if exported is not None and (path is None or not hand_over(path, exported)):
+            reveal(exported)
+
+    def look_for_programs(self) -> None:
+        """Find out which other programs can open a file."""
+        self.programs_found.emit(tuple(found_programs(self.preferences)))
+
+    def choose_programs(self) -> None:
+        """Ask where the other programs are."""
+        dialog = ProgramsDialog(self.preferences, self._parent)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self._remember(dialog.answer)
+            self.look_for_programs()
 
     def remember_geometry(self, geometry: str) -> None:
         """Keep the place of the window for the next start."""

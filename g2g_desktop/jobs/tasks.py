@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 class ExportChoice:
     """Where the result goes, and in which data type: "same" as the input, or "float32".
 
-    `names` says whether the names of the noisy files are written into it.
+    The name of `path` says in which format. `names` says whether the names of the noisy files are
+    written into it.
     """
 
     path: Path
     dtype: str = "same"
     overwrite: bool = False
     names: bool = True
+    compression: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,12 @@ def export(
     denoised = as_float32(denoised) if choice.dtype == "float32" else cast_like(denoised, noisy)
     story = denoiser.card if choice.names else without_names(denoiser.card)
     return write_stack(
-        denoised, choice.path, overwrite=choice.overwrite, description=story, run=run
+        denoised,
+        choice.path,
+        overwrite=choice.overwrite,
+        description=story,
+        compression=choice.compression,
+        run=run,
     )
 
 

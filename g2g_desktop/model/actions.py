@@ -50,7 +50,8 @@ ACTIONS = (
     ActionSpec("open_folder", "Open &folder...", "&File", ("Ctrl+Shift+O",), AT_REST, "open"),
     ActionSpec("open_model", "Open &model...", "&File", ("Ctrl+Shift+M",), AT_REST, "model"),
     ActionSpec("save_model", "&Save model...", "&File", ("Ctrl+S",), AT_REST, "model", "denoiser"),
-    ActionSpec("export", "&Export TIFF...", "&File", ("Ctrl+E",), DONE, "export"),
+    ActionSpec("export", "&Export...", "&File", ("Ctrl+E",), DONE, "export"),
+    ActionSpec("programs", "&Where Fiji and napari are...", "&File", (), ANY),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), ANY),
     ActionSpec("train", "&Train and denoise", "&Run", ("Ctrl+R",), WITH_STACK_AT_REST, "train"),
     ActionSpec(
