@@ -77,6 +77,7 @@ def train_paper_gan(
         if run.finish_early:
             break
     run.finish(Stage.NOISE_MODEL)
+    # As published: it learned with the statistics of batches and is used without (METHOD 4).
     game.g1.eval()
     game.g2.eval()
     return game
