@@ -103,6 +103,14 @@ class MadeFrames(PixelsOnRequest):
         frame = self.make(int(numbers))
         return frame[rest] if rest else frame
 
+    def transpose(self, *axes: Any) -> Any:
+        """Give the axes in another order; on request where the frames stay as they are."""
+        order = tuple(int(n) % self.ndim for n in np.ravel(axes)) or tuple(range(self.ndim))[::-1]
+        if order[-2:] != (self.ndim - 2, self.ndim - 1):
+            return self.read().transpose(*axes)
+        numbers = self.numbers.transpose(order[:-2])
+        return MadeFrames(self.make, numbers, self.shape[-2:], self.dtype)
+
     def reshape(self, *shape: Any) -> Any:
         """Give other axes; on request where the frames stay as they are."""
         wanted = tuple(int(n) for n in np.ravel(shape))
@@ -128,12 +136,15 @@ def made_frames(
         run.check()
         return make(number).astype(dtype, copy=False)
 
-    frames = _on_request(checked, shape, dtype)
+    frames = frames_on_request(checked, shape, dtype)
     return np.asarray(frames) if frames.nbytes <= HELD_BYTES else frames
 
 
-def _on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any) -> Pixels:
-    """Give all frames of a stack on request; as many as may be held are remembered."""
+def frames_on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any) -> Pixels:
+    """Give all frames of a stack on request; as many as may be held are remembered.
+
+    `make` is asked from several threads at once where the frames are.
+    """
     numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])
     fit = HELD_BYTES // max(math.prod(shape[-2:]) * np.dtype(dtype).itemsize, 1)
     remembering = lru_cache(max(1, min(REMEMBERED, fit)))(make)
@@ -178,4 +189,4 @@ class FrameFile:
 
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
         """Give all frames in another shape, read when they are asked for."""
-        return _on_request(self.__getitem__, shape, self.dtype)
+        return frames_on_request(self.__getitem__, shape, self.dtype)

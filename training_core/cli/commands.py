@@ -281,6 +281,7 @@ def _batch(
         run=run,
         existing=Existing(arguments.overwrite, arguments.resume),
         as_float=arguments.dtype == "float32",
+        compression=arguments.compression,
         beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": results}

@@ -71,8 +71,8 @@ def _noisy_stack() -> Stack:
 
 
 def _file() -> str:
+    from training_core.export.writers import write_stack
     from training_core.io.readers import open_stack
-    from training_core.io.tiff_writer import write_stack
 
     stack = _noisy_stack()
     with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ from training_core.compute.device import choose_device
 from training_core.compute.state_file import UNREADABLE, State, checksum
 from training_core.draft import draft
 from training_core.errors import InputError, ModelError, OutputError, SettingsError
-from training_core.io.source_file import FileMark, shown
+from training_core.formats.source_file import FileMark, shown
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
