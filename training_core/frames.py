@@ -76,12 +76,8 @@ class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):
 class MadeFrames(PixelsOnRequest):
     """Frames that a function makes, each when it is asked for.
 
-    Parameters
-    ----------
-    make
-        Gives the frame of a number, (height, width) of `dtype`; nobody may write into it.
-    numbers
-        The numbers of the frames, over all axes but the last two.
+    `numbers` are those of the frames, over all axes but the last two; `make` gives the frame of a
+    number, (height, width) of `dtype`, into which nobody may write.
     """
 
     def __init__(

@@ -346,6 +346,7 @@ def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> d
     return {"model": arguments.model, "preset": arguments.preset} | kept
 
 
+# Said before the long part, not after it.
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite.")

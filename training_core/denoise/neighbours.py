@@ -110,16 +110,9 @@ class NeighbourFrames:
     A frame whose content jumps (a cut, a moved stage, a shutter) ends a sequence: none before it is
     a neighbour of any from it on.
 
-    Parameters
-    ----------
-    noises
-        The noise of each channel; a single one serves all channels.
-    count
-        How many neighbours there are on each side; 0 for none, which costs nothing.
-    run
-        Asked before each frame that is looked at whether to go on.
-    given, even
-        The stack before its noise was brought to one strength, and what did that; or None.
+    There are `count` neighbours on each side; 0 costs nothing. A single one of `noises` serves all
+    channels. `given` and `even` are the stack before its noise was brought to one strength, and
+    what did that; or None.
     """
 
     def __init__(

@@ -44,15 +44,8 @@ def finished_frame(
     """Give a frame whose tiles are made, with flat areas even, (height, width).
 
     Not tile by tile as they are made: to tell what is flat takes a wide halo, which is cheap here.
-
-    Parameters
-    ----------
-    raw
-        The noisy frame, of the file's dtype, (height, width).
-    layers
-        What the denoiser's `passes` gave, (1 or 2, height, width) float32.
-    kept_noise
-        How much of what was removed is put back, 0 to 1.
+    `raw` is the noisy frame, of the file's dtype, `layers` what the denoiser's `passes` gave, (1 or
+    2, height, width) float32, and `kept_noise` how much of what was removed is put back, 0 to 1.
     """
     made_of = np.empty(raw.shape)
     for place in tiles(raw.shape, TILE_PX):
@@ -80,25 +73,10 @@ def kept_share(settings: DenoiserSettings, stack: Stack, channel: Channel) -> fl
 class KeptFrames:
     """Keeps the frames of a growing result: in the memory, or a large one in a file.
 
-    Parameters
-    ----------
-    part
-        Keeps how far the result is; its pixels lie in a file of their own.
-    shape, dtype
-        Of the result, (frames, height, width).
-    tile_px
-        Side of the tiles; an interrupted job goes on with those that it had.
-    layers
-        How many images of float32 the tiles of a frame are gathered in before it is finished.
-
-    Attributes
-    ----------
-    places
-        The tiles of a frame, in the order in which they are denoised.
-    layers
-        The tiles of the unfinished frame, (layers, height, width) float32.
-    done
-        Tiles that are made, over all frames.
+    `part` keeps how far the result, (frames, height, width), is; its pixels lie in a file of their
+    own. An interrupted job goes on with the tiles that it had, whatever `tile_px` is now. `places`
+    are the tiles of a frame in the order in which they are denoised, `layers` those of the
+    unfinished frame, (layers, height, width) float32, and `done` counts all that are made.
     """
 
     def __init__(
