@@ -4,7 +4,7 @@ What scripts and notebooks need is here by name and loaded when it is first used
 `import training_core` takes no time and brings in neither torch nor a reader:
 
 =============================  =====================================================================
-`open_stack`, `write_stack`    files and folders in, TIFF out
+`open_stack`, `write_stack`    files and folders in and out
 `Stack`, `PixelSize`           pixels of any array with axes, size and unit
 `preset`, `Settings`           what to train with, and for how long
 `train`, `denoise_stack`       learn a denoiser from stacks; or do it and denoise, at once
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .denoise.tiled import denoise as apply_denoiser  # noqa: F401 - named below
     from .errors import CoreError as CoreError
     from .io.readers import open_stack as open_stack
-    from .io.tiff_writer import write_stack as write_stack
+    from .export.writers import write_stack as write_stack
     from .patches.smooth_patches import find_smooth_patches as find_smooth_patches
     from .pipeline import denoise_stack as denoise_stack
     from .pipeline import train as train
@@ -60,7 +60,7 @@ _PLACES = {
     "preset": "settings",
     "save_denoiser": "denoise.model_file",
     "train": "pipeline",
-    "write_stack": "io.tiff_writer",
+    "write_stack": "export.writers",
 }
 _OTHER_NAMES = {"apply_denoiser": "denoise"}
 __all__ = list(_PLACES)

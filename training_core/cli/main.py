@@ -178,13 +178,21 @@ def _add_training(commands: Any) -> None:
                 type=Path,
                 required=True,
                 metavar="FILE_OR_FOLDER",
-                help="a TIFF file; for several stacks a folder",
+                help="the ending of a file chooses its format: .tif (that of the input where it is "
+                "TIFF), .ome.tif, .ome.zarr (a folder), .png (one plane), .dcm (DICOM from DICOM; "
+                "a folder of that name for a series)",
             )
             parser.add_argument(
                 "--dtype",
                 choices=("same", "float32"),
                 default="same",
                 help="data type of the result: that of the stack, or floating point",
+            )
+            parser.add_argument(
+                "--compression",
+                choices=("none", "zlib", "zstd"),
+                default="none",
+                help="smaller files that take longer; Fiji reads none and zlib",
             )
 
 
