@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .denoise.model_file import save_denoiser as save_denoiser
     from .denoise.tiled import denoise as apply_denoiser  # noqa: F401 - named below
     from .errors import CoreError as CoreError
-    from .io.readers import open_stack as open_stack
     from .export.writers import write_stack as write_stack
+    from .io.readers import open_stack as open_stack
     from .patches.smooth_patches import find_smooth_patches as find_smooth_patches
     from .pipeline import denoise_stack as denoise_stack
     from .pipeline import train as train
