@@ -14,12 +14,14 @@ from PySide6.QtWidgets import QDialog
 
 from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
+from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
 from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
 from g2g_desktop.model.actions import BY_ID
+from g2g_desktop.model.diagnostics import diagnostics
 from g2g_desktop.model.session import State
 
 from .other_programs import found_programs, hand_over
-from .paths import home, log_file, resource
+from .paths import guide, home, log_file, resource
 from .preferences import save_preferences
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class Commands(QObject):
         self._centre, self._viewer = centre, centre.viewer
         self.preferences = preferences
         workflow.choice_needed.connect(self.choose_image)
+        self._device = ""
+        workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
             "open": self.open_files,
             "open_folder": self.open_folder,
@@ -97,8 +101,10 @@ class Commands(QObject):
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),
             "theme_dark": lambda: self.choose_theme("dark"),
+            "guide": lambda: GuideWindow(guide(), parent).show(),
             "shortcuts": lambda: dialogs.show_shortcuts(parent),
             "show_log": lambda: reveal(log_file()),
+            "diagnostics": self.show_diagnostics,
             "about": lambda: dialogs.show_about(parent, program_version()),
         }
 
@@ -203,6 +209,17 @@ class Commands(QObject):
         if denoiser is not None:
             text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
             dialogs.show_text(self._parent, "Model information", text)
+
+    def show_diagnostics(self) -> None:
+        """Show what a report of a fault would hold; only from there it can be saved."""
+        path = log_file()
+        log = path.read_text("utf-8", errors="replace") if path.exists() else ""
+        report = diagnostics(self._device, self._session.settings, log)
+        DiagnosticsDialog(report, str(home()), self._parent).open()
+
+    @Slot(str)
+    def _on_device_known(self, device: str) -> None:
+        self._device = device
 
     def pixel_size(self) -> None:
         """Ask for the pixel size."""

@@ -105,8 +105,10 @@ ACTIONS = (
     ActionSpec("theme_system", "Theme of the s&ystem", "&View", (), ANY, group="theme"),
     ActionSpec("theme_light", "&Light theme", "&View", (), ANY, group="theme"),
     ActionSpec("theme_dark", "&Dark theme", "&View", (), ANY, group="theme"),
-    ActionSpec("shortcuts", "&Keyboard shortcuts", "&Help", ("?", "F1"), ANY),
+    ActionSpec("guide", "&Guide", "&Help", ("F1",), ANY, "info"),
+    ActionSpec("shortcuts", "&Keyboard shortcuts", "&Help", ("?",), ANY),
     ActionSpec("show_log", "Show &log folder", "&Help", (), ANY),
+    ActionSpec("diagnostics", "Save &diagnostic bundle...", "&Help", (), ANY),
     ActionSpec("about", "&About g2g desktop", "&Help", (), ANY, "info"),
 )
 BY_ID = {spec.id: spec for spec in ACTIONS}
