@@ -114,6 +114,10 @@ class MainWindow(QMainWindow):
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
         viewer.stack_view.region_changed.connect(self._on_region_changed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
+        bench = self.centre.bench
+        workflow.reference_read.connect(bench.take_reference)
+        bench.files.findings = side.compare.findings
+        bench.files.told.connect(self.strip.show_message)
         self.centre.compare.mode_changed.connect(self._on_mode_changed)
 
     def _restore(self, preferences: Preferences) -> None:
@@ -165,6 +169,7 @@ class MainWindow(QMainWindow):
         self.run_bar.progress.take(event)
         self.side.train.take(event)
         self.centre.viewer.take(event)
+        self.centre.bench.take(event)
 
     @Slot()
     def _on_region_changed(self) -> None:
