@@ -19,7 +19,7 @@ from g2g_desktop.pages.run_bar import RunBar
 from g2g_desktop.pages.status_strip import StatusStrip
 from training_core.run import StageStarted
 
-from .commands import Commands
+from .commands import MODEL_SUFFIX, Commands
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
@@ -215,7 +215,14 @@ class MainWindow(QMainWindow):
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         event.acceptProposedAction()
         self.activateWindow()  # the keys shall go where the file went
-        self.commands.open_paths(paths)
+        alone = len(paths) == 1 and paths[0].suffix.lower() != MODEL_SUFFIX
+        role = dialogs.Dropped.STACK
+        if alone and self.session.state is State.DONE:
+            role = dialogs.ask_dropped(self, paths[0].name)
+        if role is dialogs.Dropped.REFERENCE:
+            self.workflow.open_reference(paths[0])
+        elif role is dialogs.Dropped.STACK:
+            self.commands.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close, unless a job or an unsaved result is a reason to stay."""

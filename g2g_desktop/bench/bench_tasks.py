@@ -104,16 +104,16 @@ def trust_map(
     """Denoise a place again and again with other noise, and say where to believe the result."""
     from training_core.compute import device
     from training_core.quality.measuring import noise_sigmas
-    from training_core.trust.renoised import Scene, repeated
+    from training_core.trust.renoised import Scene, denoised_again
     from training_core.trust.trust_map import TrustMap
 
     device.limit_threads()
     scene = Scene.of(stack, denoiser, index, place)
-    repeats = repeated(scene, count, run=run)
-    sigmas = noise_sigmas(scene.learned.noise, repeats.estimate)
+    copies = denoised_again(scene, count, run=run)
+    sigmas = noise_sigmas(scene.learned.noise, copies.estimate)
     if denoiser.even_noise is not None:
-        sigmas = np.full_like(repeats.estimate, float(repeats.added.std()))
-    return TrustMap.of(repeats, sigmas)
+        sigmas = np.full_like(copies.estimate, float(copies.added.std()))
+    return TrustMap.of(copies, sigmas)
 
 
 def made_of_noise(

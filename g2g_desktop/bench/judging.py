@@ -132,16 +132,16 @@ class Judging(QObject):
         self.panel.result.say_pure(_told(error))
 
     @Slot(int)
-    def _ask_map(self, repeats: int) -> None:
+    def _ask_map(self, copies: int) -> None:
         known = self._known()
-        if not repeats or known is None:
+        if not copies or known is None:
             self._map.cancel()
             self.panel.trust.show_running(False)
             return
         place = self._seen
         self.panel.trust.show_running(True)
         label = place, self.compare.frame_index
-        self._map.start(partial(tasks.trust_map, *known, place, repeats), label)
+        self._map.start(partial(tasks.trust_map, *known, place, copies), label)
 
     def _on_map_event(self, event: object) -> None:
         if isinstance(event, StepsDone):

@@ -1,4 +1,4 @@
-"""The part of the bench that asks how far to trust the result: repeats, and planted dots."""
+"""The part of the bench that asks how far to trust the result: copies, and planted dots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from training_core.trust.planted import PlantedDot
     from training_core.trust.trust_map import TrustMap
 
-REPEATS = (8, 12, 16)
+COPIES = (8, 12, 16)
 ASK = "Make the trust map"
 STOP = "Stop"
 EXPLAIN = (
@@ -46,7 +46,7 @@ class TrustTab(QWidget):
     Signals
     -------
     map_asked
-        With so many repeats; 0 stops.
+        With so many copies; 0 stops.
     planting
         Whether the next click plants a dot.
     """
@@ -58,9 +58,9 @@ class TrustTab(QWidget):
         super().__init__()
         self.map_button = QPushButton(ASK)
         self.map_button.setToolTip(EXPLAIN)
-        self.repeats = QComboBox()
-        self.repeats.addItems([f"{count} repeats" for count in REPEATS])
-        self.repeats.setAccessibleName("Repeats")
+        self.copies = QComboBox()
+        self.copies.addItems([f"{count} copies" for count in COPIES])
+        self.copies.setAccessibleName("Copies")
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.words = paragraph(EXPLAIN, muted=True)
@@ -91,7 +91,7 @@ class TrustTab(QWidget):
     def _lay_out(self) -> None:
         asking = QHBoxLayout()
         asking.addWidget(self.map_button)
-        asking.addWidget(self.repeats)
+        asking.addWidget(self.copies)
         first = QVBoxLayout()
         first.addWidget(heading("Trust map", 0))
         first.addLayout(asking)
@@ -143,10 +143,10 @@ class TrustTab(QWidget):
                 picture.setVisible(False)
 
     def show_running(self, running: bool, done: int = 0, total: int = 0) -> None:
-        """Show how far the repeats are."""
+        """Show how far the copies are."""
         self._running = running
         self.map_button.setText(STOP if running else ASK)
-        self.repeats.setEnabled(not running)
+        self.copies.setEnabled(not running)
         self.progress.setVisible(running)
         self.progress.setRange(0, total)
         self.progress.setValue(done)
@@ -201,7 +201,7 @@ class TrustTab(QWidget):
 
     @Slot()
     def _on_map(self) -> None:
-        self.map_asked.emit(0 if self._running else REPEATS[self.repeats.currentIndex()])
+        self.map_asked.emit(0 if self._running else COPIES[self.copies.currentIndex()])
 
 
 def sentence_of(dot: PlantedDot, unit: str) -> str:

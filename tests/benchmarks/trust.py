@@ -20,7 +20,7 @@ from training_core.place import PatchLocation
 from training_core.quality.measuring import noise_sigmas
 from training_core.settings import preset
 from training_core.stack import Stack, Values
-from training_core.trust.renoised import Scene, repeated
+from training_core.trust.renoised import Scene, denoised_again
 from training_core.trust.trust_map import NORMAL_90, TrustMap
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -76,9 +76,9 @@ def measure(name: str) -> Row:
     stack, clean, averaged = load(name)
     denoiser = pipeline.train([stack], preset("instant")).denoiser
     scene = Scene.of(stack, denoiser, 0, PatchLocation(0, 0, *stack.frame_shape))
-    repeats = repeated(scene, 8)
-    sigmas = noise_sigmas(scene.learned.noise, repeats.estimate)
-    found = TrustMap.of(repeats, sigmas)
+    copies = denoised_again(scene, 8)
+    sigmas = noise_sigmas(scene.learned.noise, copies.estimate)
+    found = TrustMap.of(copies, sigmas)
     own = NORMAL_90 * sigmas / np.sqrt(averaged) if averaged else 0.0
     covered = np.abs(clean - found.estimate) < np.hypot(found.half_band, own)
     detail, true = (
@@ -108,10 +108,10 @@ def main(names: list[str]) -> int:
     means = {s: float(np.mean([r.covered for r in rows if r.name.startswith(s)])) for s in sets}
     told = ", ".join(f"{name} {100 * mean:.1f} %" for name, mean in means.items())
     note = (
-        "`python tests/benchmarks/trust.py`: preset `instant`, 8 repeats, whole frames. The band "
-        "is to hold 90 % of the true values; in FMD these are means of 50 exposures, whose own noise "
-        "is added to the band. BSD68 has Gaussian noise of std 25. Absent is visible detail of "
-        "which the reference shows less than half. The three factors of the band were found on "
+        "`python tests/benchmarks/trust.py`: preset `instant`, 8 copies, whole frames. The band "
+        "is to hold 90 % of the true values; in FMD these are means of 50 exposures, whose own "
+        "noise is added to the band. BSD68 has Gaussian noise of std 25. Absent is visible detail "
+        "of which the reference shows less than half. The three factors of the band were found on "
         f"{', '.join(FOUND_ON)} and these images of FMD, so only the other images of BSD68 were "
         f"never seen. {machine()}."
     )

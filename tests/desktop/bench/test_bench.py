@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from g2g_desktop.bench import bench_tasks
 from g2g_desktop.bench.compare_view import DENOISED, NOISY
+from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
 from training_core.noise.match import NoiseMatch
 from training_core.run import Stage
@@ -253,7 +254,7 @@ def test_a_trust_map_is_made_shown_and_hatched(qtbot, done: MainWindow, monkeypa
     bench = done.centre.bench
     trust, hatch = bench.panel.trust, bench.judging.hatch
     click(qtbot, bench.panel.buttons["Trust"])
-    trust.repeats.setCurrentIndex(2)
+    trust.copies.setCurrentIndex(2)
     click(qtbot, trust.map_button)
     qtbot.waitUntil(lambda: trust.band.isVisible())
     assert "±3 grey values" in trust.words.text()
@@ -413,3 +414,23 @@ def test_every_control_of_the_bench_has_a_name(bench: BenchPage) -> None:
                 if control.isVisible() and control.focusPolicy() != Qt.FocusPolicy.NoFocus:
                     text = getattr(control, "text", str)()
                     assert control.accessibleName() or text, control
+
+
+def drop(window: MainWindow, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    given = (QPointF(50, 50), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton)
+    window.dropEvent(QDropEvent(*given, Qt.KeyboardModifier.NoModifier))
+
+
+def test_a_stack_dropped_on_a_result_is_offered_as_reference(
+    qtbot, done: MainWindow, stack_file: Path, monkeypatch
+) -> None:
+    answers = [dialogs.Dropped.NOTHING, dialogs.Dropped.REFERENCE]
+    monkeypatch.setattr(dialogs, "ask_dropped", lambda *_: answers.pop(0))
+    drop(done, stack_file)
+    assert "Reference" not in done.centre.compare.sources
+    drop(done, stack_file)
+    qtbot.waitUntil(lambda: "Reference" in done.centre.compare.sources)
+    assert done.session.state is State.DONE
+    qtbot.waitUntil(lambda: bool(done.side.compare.quality.reference.findings), timeout=30_000)
