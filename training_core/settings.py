@@ -268,7 +268,7 @@ class DenoiserSettings(Checked):
         "Noise that is kept",
         "How much of what denoising removes is left in the result, so that it keeps its grain. "
         "Automatic leaves a fifth in CT, where readers are used to it, and nothing elsewhere.",
-        within=(0.0, 0.9),
+        within=(0.0, 1.0),
         step=0.05,
     )
     neighbours: str = setting(
