@@ -15,7 +15,7 @@ from training_core.errors import CoreError, OutputError
 from training_core.io.readers import list_inputs, open_stack
 from training_core.io.tiff_writer import SUFFIXES, check_room, check_target, room_for, write_stack
 from training_core.run import Cancelled, Run
-from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_useless
+from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_flaws
 
 from .answer import Result, sentence
 from .outputs import Existing, check_outputs
@@ -149,8 +149,8 @@ class Batch:
                 check_target(stack, target, overwrite=overwrite)  # before the long part
                 check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
             denoised, made = work(stack, checkpoint)
-            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
-            tell_useless(denoised, stack, run)
+            tell_flaws(denoised, stack, run, as_float=as_float)
+            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_stack(denoised, target, overwrite=overwrite, description=made, run=run)
 

@@ -37,6 +37,8 @@ class TrainingReport:
         How many neighbouring frames are averaged, and why; empty where there are none.
     recorded_pairs
         Why the network learned from the recorded images themselves; empty where it did not.
+    turning
+        Whether the noise has another direction in each place, and the network did not learn it so.
     first_estimate
         Which method made the first estimates; None where g2 did.
     noise_again
@@ -51,6 +53,7 @@ class TrainingReport:
     heavy_tails: tuple[int, ...] = ()
     neighbours: Mapping[str, Any] = field(default_factory=dict)
     recorded_pairs: str = ""
+    turning: bool = False
     first_estimate: FirstEstimate | None = None
     noise_again: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     last_pass: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +66,7 @@ class TrainingReport:
             "heavy_tails": list(self.heavy_tails),
             "neighbours": dict(self.neighbours),
             "recorded_pairs": self.recorded_pairs,
+            "turning": self.turning,
             "first_estimate": first,
             "noise_again": {number: dict(one) for number, one in self.noise_again.items()},
             "last_pass": dict(self.last_pass),
