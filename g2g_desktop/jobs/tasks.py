@@ -55,10 +55,12 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
 
 
 def start_engine(run: Run) -> str:
-    """Import torch ahead of its use, and name the device it will compute on."""
+    """Import torch ahead of its use, and name the device; clear up after windows that crashed."""
     from training_core.compute.device import choose_device, describe_device, limit_threads
+    from training_core.frames import remove_left_frames
 
     limit_threads()
+    remove_left_frames()
     return describe_device(choose_device("auto", run=run))
 
 
