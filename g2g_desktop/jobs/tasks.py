@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 from g2g_desktop.model.contrast import shades
 from training_core.costs import remembered
 from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import as_float32, cast_like, tell_clipped, tell_useless
+from training_core.stack import as_float32, cast_like, tell_flaws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,10 +76,12 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
 
 
 def start_engine(run: Run) -> str:
-    """Import torch ahead of its use, and name the device it will compute on."""
+    """Import torch ahead of its use, and name the device; clear up after windows that crashed."""
     from training_core.compute.device import choose_device, describe_device, limit_threads
+    from training_core.frames import remove_left_frames
 
     limit_threads()
+    remove_left_frames()
     return describe_device(choose_device("auto", run=run))
 
 
@@ -132,8 +134,7 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     device.limit_threads()
     with remembered(run.costs):
         denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
-    tell_clipped(denoised, stack, run)
-    tell_useless(denoised, stack, run)
+    tell_flaws(denoised, stack, run)
     return denoised
 
 

@@ -24,7 +24,7 @@ from training_core.export.writers import (
 )
 from training_core.io.readers import list_images, list_inputs, open_stack
 from training_core.run import Cancelled, Run
-from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_useless
+from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_flaws
 
 from .answer import Result, sentence
 from .outputs import Existing, check_outputs
@@ -197,8 +197,8 @@ class Batch:
             if lost:
                 run.note(lost)
             denoised, made = work(stack, checkpoint)
-            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
-            tell_useless(denoised, stack, run)
+            tell_flaws(denoised, stack, run, as_float=as_float)
+            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_stack(
                 denoised,
