@@ -50,7 +50,7 @@ class FileImage:
     @property
     def told(self) -> str:
         """What it is, such as "overview (CYX 2 x 512 x 512 uint8)"."""
-        size = f"{self.axes} {' x '.join(map(str, self.shape))} {self.dtype}"
+        size = f"{self.axes} {' x '.join(map(str, self.shape))} {self.dtype or ''}".rstrip()
         return f"{shown(self.name)} ({size})" if self.name else size
 
 
