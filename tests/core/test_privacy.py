@@ -187,7 +187,7 @@ def test_nobody_is_called_and_no_output_tells_of_the_patient(
     assert main(["compare", str(series), str(out / "a.tif"), "--figure", str(out / "a.png")]) == 0
 
     told = "".join((done.stdout, done.stderr, *capsys.readouterr()))
-    assert "The folder holds 2 series" in told
+    assert "It holds 2 images, and number" in told
     everything = everything_in(out) + told.encode()
     for part in (PATIENT, *PATIENT.split()):
         assert part.encode() not in everything
