@@ -2,7 +2,7 @@
 
 They are written to `docs/guide/pictures`: for each sample its smooth patches, and before and after
 the preset instant, with the clean sample as the reference. The same program gives the same pictures
-on a processor; the figures that the pages name are printed.
+on a processor; what came of each is printed.
 """
 
 from __future__ import annotations
