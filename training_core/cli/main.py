@@ -125,9 +125,11 @@ def _add(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
 def _add_looking(commands: Any) -> None:
     parser = _add(commands, "info", "say what a stack holds")
     parser.add_argument("stack", type=Path, help=_STACK)
+    _add_series(parser)
 
     parser = _add(commands, "patches", "find the smooth patches of a stack")
     parser.add_argument("stack", type=Path, help=_STACK)
+    _add_series(parser)
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
     parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
@@ -142,6 +144,7 @@ def _add_training(commands: Any) -> None:
     ):
         parser = _add(commands, name, about)
         parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK", help=_STACK)
+        _add_series(parser)
         parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
         parser.add_argument(
             "--resume", action="store_true", help="go on where the same command was interrupted"
@@ -177,6 +180,7 @@ def _add_training(commands: Any) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what says where the results go, and as what."""
     parser.add_argument(
         "--output",
         type=Path,
@@ -197,6 +201,14 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         choices=("none", "zlib", "zstd"),
         default="none",
         help="smaller files that take longer; Fiji reads none and zlib",
+    )
+
+
+def _add_series(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--series",
+        metavar="N|NAME|all",
+        help="which image of a file that holds several; the largest by default",
     )
 
 

@@ -19,7 +19,10 @@ ALWAYS |= {"diagnostics", "about"}
 OPEN = {"open", "open_folder", "open_model"}
 LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
 MODEL = {"save_model", "model_info"}
-RESULT = {"export", "split", "side"}
+RESULT = {
+    "export", "report", "copy_command", "copy_methods", "split", "side", "blink", "residual",
+    "changed", "loupe", "measure_line", "measure_rectangle", "measure_polygon",
+}  # fmt: skip
 
 ALLOWED = {
     State.EMPTY: ALWAYS | OPEN,
