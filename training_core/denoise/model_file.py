@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,14 @@ MOST_BYTES = 2**30  # far more than any model
 MOST_SIGMAS = 100  # of the noise, which brightness is corrected by
 
 
-def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) -> Path:
+def save_denoiser(
+    denoiser: Denoiser, path: str | PathLike[str], *, overwrite: bool = False
+) -> Path:
     """Write a denoiser as one file, whole or not at all.
 
     Raises `OutputError` if the file exists and may not be replaced, or cannot be written.
     """
+    path = Path(path)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name.")
     tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
@@ -128,11 +132,12 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
     }
 
 
-def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
+def load_denoiser(path: str | PathLike[str], *, device: str = "auto") -> Denoiser:
     """Read a model file; nothing in it is ever executed.
 
     Raises `ModelError` if the file is missing, damaged or not a model of this program.
     """
+    path = Path(path)
     card, tensors = _read(path)
     place = choose_device(device)
     try:
