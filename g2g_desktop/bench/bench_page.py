@@ -138,7 +138,7 @@ class BenchPage(QWidget):
     def measure(self, kind: Kind) -> None:
         """Put a line or a region into the picture, and show what it measures."""
         self.panel.open("Measure")
-        self.panel.measure.shapes.add(kind)
+        self.panel.measure.add(kind)
 
     @Slot(float)
     def _on_strength_moved(self, strength: float) -> None:
