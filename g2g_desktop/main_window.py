@@ -109,6 +109,8 @@ class MainWindow(QMainWindow):
         side.compare.quality.reference_requested.connect(self.commands.open_reference)
         side.compare.judged.connect(self.session.set_quality)
         side.export.reveal_asked.connect(self.commands.reveal_export)
+        side.export.program_asked.connect(self.commands.open_exported)
+        self.commands.programs_found.connect(side.export.show_programs)
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
@@ -182,6 +184,8 @@ class MainWindow(QMainWindow):
     @Slot(str)
     def _on_finished(self, message: str) -> None:
         self.strip.show_message(message)
+        if self.session.exported is not None:
+            self.commands.look_for_programs()
         QApplication.alert(self)
 
     @Slot(str)

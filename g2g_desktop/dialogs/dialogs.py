@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Failure
     from g2g_desktop.widgets.theme import Theme
 
-_STACKS = "Stacks (*.tif *.tiff *.png *.dcm *.ima);;All files (*)"
+_STACKS = (
+    "Stacks (*.tif *.tiff *.lsm *.stk *.svs *.czi *.nd2 *.lif *.lof *.oif *.oib *.ims *.h5 *.hdf5 "
+    "*.mat *.dv *.r3d *.mrc *.map *.rec *.txrm *.txm *.nii *.nii.gz *.nrrd *.nhdr *.png *.jpg "
+    "*.bmp *.npy *.dcm *.ima);;All files (*)"
+)
 _MODELS = "Models of g2g desktop (*.g2g)"
 _VIEWER_KEYS = (
     ("Previous, next image", "\N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}"),

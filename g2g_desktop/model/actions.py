@@ -50,10 +50,11 @@ ACTIONS = (
     ActionSpec("open_folder", "Open &folder...", "&File", ("Ctrl+Shift+O",), AT_REST, "open"),
     ActionSpec("open_model", "Open &model...", "&File", ("Ctrl+Shift+M",), AT_REST, "model"),
     ActionSpec("save_model", "&Save model...", "&File", ("Ctrl+S",), AT_REST, "model", "denoiser"),
-    ActionSpec("export", "&Export TIFF...", "&File", ("Ctrl+E",), DONE, "export"),
+    ActionSpec("export", "&Export...", "&File", ("Ctrl+E",), DONE, "export"),
     ActionSpec("report", "&Report...", "&File", ("Ctrl+Shift+P",), DONE),
     ActionSpec("copy_command", "Cop&y as command", "&File", (), DONE),
     ActionSpec("copy_methods", "Copy &methods paragraph", "&File", (), DONE),
+    ActionSpec("programs", "&Where Fiji and napari are...", "&File", (), ANY),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), ANY),
     ActionSpec("train", "&Train and denoise", "&Run", ("Ctrl+R",), WITH_STACK_AT_REST, "train"),
     ActionSpec(
@@ -114,8 +115,10 @@ ACTIONS = (
     ActionSpec("theme_system", "Theme of the s&ystem", "&View", (), ANY, group="theme"),
     ActionSpec("theme_light", "&Light theme", "&View", (), ANY, group="theme"),
     ActionSpec("theme_dark", "&Dark theme", "&View", (), ANY, group="theme"),
-    ActionSpec("shortcuts", "&Keyboard shortcuts", "&Help", ("?", "F1"), ANY),
+    ActionSpec("guide", "&Guide", "&Help", ("F1",), ANY, "info"),
+    ActionSpec("shortcuts", "&Keyboard shortcuts", "&Help", ("?",), ANY),
     ActionSpec("show_log", "Show &log folder", "&Help", (), ANY),
+    ActionSpec("diagnostics", "Save &diagnostic bundle...", "&Help", (), ANY),
     ActionSpec("about", "&About g2g desktop", "&Help", (), ANY, "info"),
 )
 BY_ID = {spec.id: spec for spec in ACTIONS}
