@@ -25,7 +25,13 @@ from .covariance import (
     uncorrelated,
 )
 from .strength_curve import NoiseCurve, Windows, fit_curve
-from .white_covariance import may_be_texture, reshaped, safe_sigma, without_structure
+from .white_covariance import (
+    is_surely_noise,
+    may_be_texture,
+    reshaped,
+    safe_sigma,
+    without_structure,
+)
 
 AUTOMATIC = "automatic"
 LEAST_SIGMA = 1e-3  # of the units in which noise was thought to have a std of 1
@@ -54,6 +60,8 @@ class Measurement(NamedTuple):
     doubted
         Whether texture and noise could not be told apart, so that pixels were taken for
         independent.
+    sure
+        Whether, where that is so, their strength at least is sure; see `is_surely_noise`.
     """
 
     stabiliser: Stabiliser
@@ -63,6 +71,7 @@ class Measurement(NamedTuple):
     strengths: Values
     photons: Photons | None = None
     doubted: bool = False
+    sure: bool = True
 
 
 def measure_noise(
@@ -124,7 +133,8 @@ def _of_independent_pixels(
     middle = np.median(np.concatenate([frame.ravel() for frame in seen]))
     curve = NoiseCurve(np.array([middle]), np.array([max(safe_sigma(seen), LEAST_SIGMA)]))
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
-    return Measurement(stabiliser, curve, covariance, noise, strengths, doubted=doubted)
+    sure = is_surely_noise(seen)
+    return Measurement(stabiliser, curve, covariance, noise, strengths, None, doubted, sure)
 
 
 def _seen(
