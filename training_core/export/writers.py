@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ def cannot_keep(stack: Stack, path: Path) -> str:
 
 def write_stack(
     stack: Stack,
-    path: Path,
+    path: str | PathLike[str],
     *,
     overwrite: bool = False,
     description: Mapping[str, Any] | None = None,
@@ -272,6 +273,7 @@ def write_stack(
     Cancelled
         When asked to; nothing is left behind either.
     """
+    path = Path(path)
     check_target(stack, path, overwrite=overwrite, compression=compression)
     stack = stack if names else without_names(stack)
     writer = writer_for(stack, path)
