@@ -171,6 +171,7 @@ def export(
         overwrite=choice.overwrite,
         description=story,
         compression=choice.compression,
+        names=choice.names,
         run=run,
     )
 

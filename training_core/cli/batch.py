@@ -118,6 +118,7 @@ class Batch:
         existing: Existing,
         as_float: bool,
         compression: str = "none",
+        names: bool = True,
         beside: Sequence[Path] = (),
     ) -> list[Result]:
         """Open, denoise and write each stack.
@@ -137,9 +138,12 @@ class Batch:
             Whether to write float32 instead of the dtype of the input.
         compression
             "none", "zlib" or "zstd".
+        names
+            Whether names of files that the input has may be written into the result.
         beside
             What else the command reads or writes, and no result may replace.
         """
+        form = _Form(as_float, compression, names)
         images = [each.image for each in self.inputs]
         named = target_paths(self.paths, output, images)
         targets = dict(zip(self.inputs, named, strict=True))
@@ -150,7 +154,7 @@ class Batch:
                 run.note(f"Stack {number} of {len(targets)}: {each.name}")
             started = time.monotonic()
             try:
-                self._denoise_one(each, target, work, run, existing, as_float, compression)
+                self._denoise_one(each, target, work, run, existing, form)
             except Exception as error:  # whatever it is, the other stacks go on
                 if self.alone or isinstance(error, Cancelled):
                     raise
@@ -180,8 +184,7 @@ class Batch:
         work: Work,
         run: Run,
         existing: Existing,
-        as_float: bool,
-        compression: str,
+        form: _Form,
     ) -> None:
         if existing.is_finished(target):
             run.note(f"{target.name} is finished already and kept.")
@@ -189,23 +192,25 @@ class Batch:
         with existing.checkpoint(target, run) as checkpoint:
             stack = open_noted(each.path, run, each.series)
             overwrite = existing.overwrite or checkpoint.exists
-            meant = planned(stack, as_float=as_float)
+            meant = planned(stack, as_float=form.as_float)
             if target.parent.exists():  # before the long part
-                check_target(meant, target, overwrite=overwrite, compression=compression)
-                check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
+                check_target(meant, target, overwrite=overwrite, compression=form.compression)
+                room = room_for(stack, as_float=form.as_float)
+                check_room(target, room - checkpoint.pixel_bytes)
             lost = cannot_keep(meant, target)
             if lost:
                 run.note(lost)
             denoised, made = work(stack, checkpoint)
-            tell_flaws(denoised, stack, run, as_float=as_float)
-            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack)
+            tell_flaws(denoised, stack, run, as_float=form.as_float)
+            denoised = as_float32(denoised) if form.as_float else cast_like(denoised, stack)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_stack(
                 denoised,
                 target,
                 overwrite=overwrite,
                 description=made,
-                compression=compression,
+                compression=form.compression,
+                names=form.names,
                 run=run,
             )
 
@@ -223,6 +228,15 @@ def _inputs(path: Path, series: str | None) -> list[Input]:
         unique = [n if names.count(n) == 1 else f"{i} {n}" for i, n in enumerate(names, 1)]
         return [Input(path, str(i), name) for i, name in enumerate(unique, 1)]
     return [Input(path, series)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How results are written; see `Batch.denoise`."""
+
+    as_float: bool
+    compression: str
+    names: bool
 
 
 def open_noted(path: Path, run: Run, series: str | None = None) -> Stack:

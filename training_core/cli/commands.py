@@ -309,6 +309,7 @@ def _batch(
         existing=Existing(arguments.overwrite, arguments.resume),
         as_float=arguments.dtype == "float32",
         compression=arguments.compression,
+        names=not arguments.no_source_names,
         beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": results}
