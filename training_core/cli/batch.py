@@ -55,9 +55,10 @@ class Batch:
 
     inputs: tuple[Input, ...]
     refused: tuple[Result, ...]
+    axes: str | None = None
 
     @classmethod
-    def of(cls, given: Sequence[Path], series: str | None = None) -> Batch:
+    def of(cls, given: Sequence[Path], series: str | None = None, axes: str | None = None) -> Batch:
         """Expand folders; a path that is nothing raises alone and is refused among others.
 
         Parameters
@@ -66,6 +67,8 @@ class Batch:
             Files and folders.
         series
             Which image of files that hold several: a number, a name or "all"; None for the largest.
+        axes
+            What the axes of all are; None for what the files say.
 
         Raises
         ------
@@ -82,7 +85,7 @@ class Batch:
                     raise
                 refused.append(Result(str(path), None, 0.0, str(error)))
         # A file given twice, or with its folder, is denoised once.
-        return cls(tuple(dict.fromkeys(inputs)), tuple(refused))
+        return cls(tuple(dict.fromkeys(inputs)), tuple(refused), axes)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -100,7 +103,7 @@ class Batch:
         failed = list(self.refused)
         for each in self.inputs:
             try:
-                stack = open_noted(each.path, run, each.series)
+                stack = open_noted(each.path, run, each.series, self.axes)
                 check_trainable(stack)
                 stacks.append(stack)
             except CoreError as error:
@@ -179,7 +182,7 @@ class Batch:
             run.note(f"{target.name} is finished already and kept.")
             return
         with existing.checkpoint(target, run) as checkpoint:
-            stack = open_noted(each.path, run, each.series)
+            stack = open_noted(each.path, run, each.series, self.axes)
             overwrite = existing.overwrite or checkpoint.exists
             if target.parent.exists():
                 check_target(stack, target, overwrite=overwrite)  # before the long part
@@ -206,9 +209,9 @@ def _inputs(path: Path, series: str | None) -> list[Input]:
     return [Input(path, series)]
 
 
-def open_noted(path: Path, run: Run, series: str | None = None) -> Stack:
+def open_noted(path: Path, run: Run, series: str | None = None, axes: str | None = None) -> Stack:
     """Open a stack and pass its warnings on."""
-    stack = open_stack(path, series=series, run=run)
+    stack = open_stack(path, series=series, axes=axes, run=run)
     for warning in stack.warnings:
         run.note(f"{stack.name}: {warning}", warning=True)
     return stack
