@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .frames import REMEMBERED, made_frames
 from .frames import Pixels as Pixels
-from .run import SILENT, Run
+from .run import Run
 
 Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold the values
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
-NEARLY_NOTHING = 1e-9
+NEARLY_NOTHING = 1e-9  # of the full range
 
 
 @dataclass(frozen=True)
@@ -311,9 +311,8 @@ def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.result_type(dtype, np.float32)
 
 
-def cast_like(result: Stack, given: Stack, run: Run = SILENT) -> Stack:
-    """Give a result in the data type of the stack it was made of; tell of pixels that it clips."""
-    tell_clipped(result, given, run)
+def cast_like(result: Stack, given: Stack) -> Stack:
+    """Give a result in the data type of the stack it was made of; see `tell_flaws`."""
 
     def frame(index: int) -> Pixels:
         return cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[0]
@@ -328,26 +327,33 @@ def as_float32(result: Stack) -> Stack:
     return result.with_pixels(made_frames(result.raw_frame, result.shape, np.float32))
 
 
-def tell_clipped(result: Stack, given: Stack, run: Run) -> None:
-    """Tell of the pixels that `cast_like` clips."""
-    clipped = 0
-    for index in range(given.frame_count):
-        run.check()
-        clipped += cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[1]
-    if clipped:
-        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
-
-
 NO_NUMBERS, CONSTANT = "hold pixels that are no numbers", "are constant"
 COPIED = "are those of the input"
 
 
-def tell_useless(result: Stack, given: Stack, run: Run) -> None:
-    """Warn of frames of a result that are constant, not finite, or those of the given stack."""
-    found = [
-        _useless(result.raw_frame(index), given.raw_frame(index))
-        for index in range(given.frame_count)
-    ]
+def tell_flaws(result: Stack, given: Stack, run: Run, *, as_float: bool = False) -> None:
+    """Warn of frames of a result that are constant, not finite, or those of the given stack.
+
+    Tell also of the pixels that `cast_like` clips, unless it is written `as_float`. Each frame is
+    looked at once, since those of a large result are read from a file.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled; asked before every frame.
+    """
+    found, clipped = [], 0
+    for index in range(given.frame_count):
+        run.check()
+        frame, original = result.raw_frame(index), given.raw_frame(index)
+        what, lost = _useless(frame, original), 0
+        if not what and not as_float:
+            made, lost = cast(frame, given.dtype, original)
+            what = _useless(made, original)
+        found.append(what)
+        clipped += lost
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
     for what in (NO_NUMBERS, CONSTANT, COPIED):
         if count := found.count(what):
             told = f"{count} of {given.frame_count} frames of the result {what}"

@@ -142,6 +142,30 @@ def _ask_running(parent: QWidget, title: str, text: str, *, training: bool) -> R
     return next((a for a, b in buttons.items() if b is chosen), Running.KEEP_RUNNING)
 
 
+class Dropped(StrEnum):
+    """What a stack that is dropped on a result is."""
+
+    REFERENCE = "As reference"
+    STACK = "As new stack"
+    NOTHING = "Cancel"
+
+
+def ask_dropped(parent: QWidget, name: str) -> Dropped:
+    """Ask what a stack is that was dropped beside a result."""
+    text = f"{name} can be a clean image of the same scene, to compare the result with."
+    box = _question(parent, "Open it as a reference?", text)
+    roles = {
+        Dropped.REFERENCE: QMessageBox.ButtonRole.AcceptRole,
+        Dropped.STACK: QMessageBox.ButtonRole.ActionRole,
+        Dropped.NOTHING: QMessageBox.ButtonRole.RejectRole,
+    }
+    buttons = {answer: box.addButton(answer.value, role) for answer, role in roles.items()}
+    box.setEscapeButton(buttons[Dropped.NOTHING])
+    box.exec()
+    chosen = box.clickedButton()
+    return next((a for a, b in buttons.items() if b is chosen), Dropped.NOTHING)
+
+
 def confirm(parent: QWidget, title: str, text: str, yes: str) -> bool:
     """Ask before something is lost; anything but `yes` is no."""
     box = _question(parent, title, text)

@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 from g2g_desktop.model.contrast import shades
 from training_core.costs import remembered
 from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import as_float32, cast_like, tell_clipped, tell_useless
+from training_core.stack import as_float32, cast_like, tell_flaws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +34,15 @@ if TYPE_CHECKING:
 class ExportChoice:
     """Where the result goes, and in which data type: "same" as the input, or "float32".
 
-    `names` says whether the names of the noisy files are written into it.
+    The name of `path` says in which format. `names` says whether the names of the noisy files are
+    written into it.
     """
 
     path: Path
     dtype: str = "same"
     overwrite: bool = False
     names: bool = True
+    compression: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,12 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
 
 
 def start_engine(run: Run) -> str:
-    """Import torch ahead of its use, and name the device it will compute on."""
+    """Import torch ahead of its use, and name the device; clear up after windows that crashed."""
     from training_core.compute.device import choose_device, describe_device, limit_threads
+    from training_core.frames import remove_left_frames
 
     limit_threads()
+    remove_left_frames()
     return describe_device(choose_device("auto", run=run))
 
 
@@ -130,8 +134,7 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     device.limit_threads()
     with remembered(run.costs):
         denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
-    tell_clipped(denoised, stack, run)
-    tell_useless(denoised, stack, run)
+    tell_flaws(denoised, stack, run)
     return denoised
 
 
@@ -157,13 +160,18 @@ def export(
     """Write the result with the story of its making inside, in the data type that was chosen."""
     from training_core.cli.outputs import check_outputs
     from training_core.denoise.model_card import without_names
-    from training_core.io.tiff_writer import write_stack
+    from training_core.export.writers import write_stack
 
     check_outputs([choice.path], [noisy.source] if noisy.source else [])
     denoised = as_float32(denoised) if choice.dtype == "float32" else cast_like(denoised, noisy)
     story = denoiser.card if choice.names else without_names(denoiser.card)
     return write_stack(
-        denoised, choice.path, overwrite=choice.overwrite, description=story, run=run
+        denoised,
+        choice.path,
+        overwrite=choice.overwrite,
+        description=story,
+        compression=choice.compression,
+        run=run,
     )
 
 

@@ -57,6 +57,11 @@ def is_dicom(path: Path) -> bool:
     )
 
 
+def read_dicom(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> Stack:
+    """Read the largest series among DICOM files as one stack; see `dicom_images`."""
+    return max(dicom_images(paths, source, run=run), key=lambda image: image.size).open(run)
+
+
 def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> list[FileImage]:
     """List the series among DICOM files, each a stack ordered by position and time.
 
@@ -164,7 +169,11 @@ class _Series:
                 f"{len(self.unread)} of its {len(self.paths)} files left out: {self.unread[0]}"
             )
         order = _order_of([piece for piece, _ in frames], header)
-        return self._stack(header, np.stack([frames[i][1] for i in order.indices]), order)
+        stack = self._stack(header, np.stack([frames[i][1] for i in order.indices]), order)
+        # What an export needs lies in the files; names of patients stay there.
+        sources = tuple((frames[i][0].path, frames[i][0].frame) for i in order.indices)
+        stack.metadata["dicom"] = {"slices": sources, "dtype": stack.dtype.name}
+        return stack
 
     def _once(self, slices: list[Slice]) -> list[Slice]:
         """Leave out copies of a file that is among the others already."""

@@ -57,6 +57,7 @@ def read_picture(path: Path) -> Stack:
         kind="png",
         source=path,
         warnings=(*notes, *arranged.warnings),
+        metadata={"colours": colours} if arranged.channels else {},
     )
 
 

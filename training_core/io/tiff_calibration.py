@@ -125,7 +125,7 @@ def _family_of(tif: Any, series: Any) -> tuple[str, Calibration]:
             return "tiff", replace(plain, warnings=(lost,))
     if tif.is_shaped and tif.shaped_metadata:
         shaped = shaped_calibration(tif.shaped_metadata[0])
-        known = shaped.pixel_size.x_um is not None
+        known = shaped.pixel_size != PixelSize()
         return "tiff", shaped if known else replace(shaped, pixel_size=plain.pixel_size)
     return "tiff", plain
 
@@ -168,7 +168,7 @@ def ome_calibration(xml: str, number: int = 0) -> Calibration:
     return _ome_attributes(
         pixels.attrib,
         tuple(c.get("Name", "") for c in channels),
-        {"ome_channels": _shared_attributes(channels)},
+        {"ome_channels": _shared_attributes(channels), "ome_xml": xml},
     )
 
 

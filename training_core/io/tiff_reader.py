@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 
 from training_core.errors import InputError
 from training_core.formats.axes import arrange
@@ -40,6 +41,8 @@ from .tiff_file import (
 )
 
 PADDING_BYTES = 16  # writers align what follows the pixels
+# Written again as they are; the first is that of a plain file alone.
+KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
 # Up to here planes are decoded at once, so that damaged ones are found and told; of more than
 # that each is decoded when it is asked for.
 DECODED_BYTES, DECODED_PAGES = 2**26, 2000
@@ -164,9 +167,19 @@ class _Reader:
         }
         if int(self.page.photometric) == 0:
             kept["photometric"] = "miniswhite"
-        if self.page.colormap is not None and self.imagej:
+        if self.page.colormap is not None:
             kept["colormap"] = self.page.colormap
-        return kept
+        if self.page.samplesperpixel > 1 and self._colours():
+            kept["colours"] = self._colours()
+        tags = self._said()
+        return kept | ({"tags": tags} if tags else {})
+
+    def _said(self) -> dict[str, str]:
+        """Give what plain tags say of image, camera and photographer."""
+        tags, own = self.page.tags, self.tif.is_ome or self.tif.is_shaped or bool(self.imagej)
+        names = KEPT_TAGS[1:] if own or "<OME" in self.page.description else KEPT_TAGS
+        said = {name: str(tags.valueof(tifffile.TIFF.TAGS[name], "")) for name in names}
+        return {name: text for name, text in said.items() if text.strip()}
 
     def _assemble(self, pixels: Pixels, declared: int, whole: list[int]) -> tuple[Pixels, str]:
         """Give the planes their axes again, as far as all are there."""
