@@ -64,13 +64,15 @@ class Batch:
 
     inputs: tuple[Input, ...]
     refused: tuple[Result, ...]
+    axes: str | None = None
 
     @classmethod
-    def of(cls, given: Sequence[Path], series: str | None = None) -> Batch:
+    def of(cls, given: Sequence[Path], series: str | None = None, axes: str | None = None) -> Batch:
         """Expand folders; a path that is nothing raises alone and is refused among others.
 
         `series` says which image of files that hold several: a number, a name or "all"; None for
-        the largest. Raises `InputError` when the only path given cannot be used.
+        the largest; `axes` what the axes of all are, None for what the files say. Raises
+        `InputError` when the only path given cannot be used.
         """
         inputs: list[Input] = []
         refused: list[Result] = []
@@ -82,7 +84,7 @@ class Batch:
                     raise
                 refused.append(Result(str(path), None, 0.0, str(error)))
         # A file given twice, or with its folder, is denoised once.
-        return cls(tuple(dict.fromkeys(inputs)), tuple(refused))
+        return cls(tuple(dict.fromkeys(inputs)), tuple(refused), axes)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -100,7 +102,7 @@ class Batch:
         failed = list(self.refused)
         for each in self.inputs:
             try:
-                stack = open_noted(each.path, run, each.series)
+                stack = open_noted(each.path, run, each.series, self.axes)
                 check_trainable(stack)
                 stacks.append(stack)
             except CoreError as error:
@@ -190,7 +192,7 @@ class Batch:
             run.note(f"{target.name} is finished already and kept.")
             return
         with existing.checkpoint(target, run) as checkpoint:
-            stack = open_noted(each.path, run, each.series)
+            stack = open_noted(each.path, run, each.series, self.axes)
             overwrite = existing.overwrite or checkpoint.exists
             meant = planned(stack, as_float=form.as_float)
             if target.parent.exists():  # before the long part
@@ -239,9 +241,9 @@ class _Form:
     names: bool
 
 
-def open_noted(path: Path, run: Run, series: str | None = None) -> Stack:
+def open_noted(path: Path, run: Run, series: str | None = None, axes: str | None = None) -> Stack:
     """Open a stack and pass its warnings on."""
-    stack = open_stack(path, series=series, run=run)
+    stack = open_stack(path, series=series, axes=axes, run=run)
     for warning in stack.warnings:
         run.note(f"{stack.name}: {warning}", warning=True)
     return stack
