@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,7 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
         "mean": channel.mean,
         "spread": channel.spread,
         "doubted": channel.doubted,
+        "sure": channel.sure,
         "blank": channel.blank,
         "stabiliser": noise.stabiliser.to_dict(),
         "generator": type(noise.generator).__name__,
@@ -245,10 +246,9 @@ def channel_from(state: State, place: torch.device) -> Channel:
     kept = _under(tensors, "flat_areas")  # in models of 0.1.0 there is nothing
     flat_areas = FlatAreas.from_tensors(kept) if kept else None
     mean, spread = float(card["mean"]), float(card["spread"])
-    doubted, blank = (bool(card.get(name)) for name in ("doubted", "blank"))
-    return Channel(
-        noise, mean, spread, brightness, flat_areas=flat_areas, doubted=doubted, blank=blank
-    )
+    doubted, sure, blank = (bool(card.get(name)) for name in ("doubted", "sure", "blank"))
+    channel = Channel(noise, mean, spread, brightness, flat_areas=flat_areas)
+    return replace(channel, doubted=doubted, sure=sure, blank=blank)
 
 
 def _check_channel(tensors: dict[str, Tensor]) -> None:
