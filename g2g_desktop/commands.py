@@ -40,6 +40,33 @@ MODEL_SUFFIX = ".g2g"
 _ASK_AFTER_SECONDS = 30.0
 
 
+class Help(QObject):
+    """The verbs of the Help menu, in windows on top of `parent`."""
+
+    def __init__(self, parent: QWidget, session: Session, workflow: Workflow) -> None:
+        super().__init__(parent)
+        self._parent, self._session, self._device = parent, session, ""
+        workflow.device_known.connect(self._on_device_known)
+        self.by_id: dict[str, Callable[[], object]] = {
+            "guide": lambda: GuideWindow(guide(), parent).show(),
+            "shortcuts": lambda: dialogs.show_shortcuts(parent),
+            "show_log": lambda: reveal(log_file()),
+            "diagnostics": self.show_diagnostics,
+            "about": lambda: dialogs.show_about(parent, program_version()),
+        }
+
+    def show_diagnostics(self) -> None:
+        """Show what a report of a fault would hold; only from there it can be saved."""
+        path = log_file()
+        log = path.read_text("utf-8", errors="replace") if path.exists() else ""
+        report = diagnostics(self._device, self._session.settings, log)
+        DiagnosticsDialog(report, str(home()), self._parent).open()
+
+    @Slot(str)
+    def _on_device_known(self, device: str) -> None:
+        self._device = device
+
+
 class Commands(QObject):
     """The verbs of the menus and buttons, by the ids of `actions.py`.
 
@@ -72,8 +99,6 @@ class Commands(QObject):
         self._centre, self._viewer = centre, centre.viewer
         self.preferences = preferences
         workflow.choice_needed.connect(self.choose_image)
-        self._device = ""
-        workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
             "open": self.open_files,
             "open_folder": self.open_folder,
@@ -100,11 +125,7 @@ class Commands(QObject):
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),
             "theme_dark": lambda: self.choose_theme("dark"),
-            "guide": lambda: GuideWindow(guide(), parent).show(),
-            "shortcuts": lambda: dialogs.show_shortcuts(parent),
-            "show_log": lambda: reveal(log_file()),
-            "diagnostics": self.show_diagnostics,
-            "about": lambda: dialogs.show_about(parent, program_version()),
+            **Help(parent, session, workflow).by_id,
         }
 
     @Slot(str)
@@ -208,17 +229,6 @@ class Commands(QObject):
         if denoiser is not None:
             text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
             dialogs.show_text(self._parent, "Model information", text)
-
-    def show_diagnostics(self) -> None:
-        """Show what a report of a fault would hold; only from there it can be saved."""
-        path = log_file()
-        log = path.read_text("utf-8", errors="replace") if path.exists() else ""
-        report = diagnostics(self._device, self._session.settings, log)
-        DiagnosticsDialog(report, str(home()), self._parent).open()
-
-    @Slot(str)
-    def _on_device_known(self, device: str) -> None:
-        self._device = device
 
     def pixel_size(self) -> None:
         """Ask for the pixel size."""
