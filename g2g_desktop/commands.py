@@ -90,10 +90,10 @@ class Commands(QObject):
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
             "model_info": self.model_info,
-            "fit": self.fit,
-            "actual_size": self.zoom_full,
-            "auto_contrast": self.auto_contrast,
-            "invert": self.invert,
+            "fit": lambda: centre.view.fit(),
+            "actual_size": lambda: centre.view.zoom_full(),
+            "auto_contrast": lambda: centre.view.auto_contrast(),
+            "invert": lambda: centre.view.invert(),
             "show_patches": self.show_patches,
             **centre.bench.commands,
             "pixel_size": self.pixel_size,
@@ -228,22 +228,6 @@ class Commands(QObject):
             size = dialogs.ask_pixel_size(self._parent, session.stack.pixel_size, with_z=with_z)
             if size is not None:
                 session.set_pixel_size(size)
-
-    def fit(self) -> None:
-        """Show the whole image."""
-        self._centre.view.fit()
-
-    def zoom_full(self) -> None:
-        """Show one image pixel per screen pixel."""
-        self._centre.view.zoom_full()
-
-    def auto_contrast(self) -> None:
-        """Choose the contrast from the stack."""
-        self._centre.view.auto_contrast()
-
-    def invert(self) -> None:
-        """Exchange black and white."""
-        self._centre.view.invert()
 
     def show_patches(self) -> None:
         """Show or hide the smooth patches."""
