@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .frames import REMEMBERED, made_frames
 from .frames import Pixels as Pixels
-from .frames import made_frames
 from .run import Run
 
 Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold the values
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
-NEARLY_NOTHING = 1e-9
+NEARLY_NOTHING = 1e-9  # of the full range
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,45 @@ class PixelSize:
     x_um: float | None = None
     y_um: float | None = None
     z_um: float | None = None
+
+
+class NotFinite(Mapping[int, "tuple[NDArray[np.intp], Pixels]"]):
+    """Which pixels of each frame are NaN or infinite, found when a frame is asked for.
+
+    Counting or listing them reads every frame.
+
+    Parameters
+    ----------
+    frame
+        Gives a frame of a number as the file has it.
+    numbers
+        The number of each frame of the stack that this is of.
+    """
+
+    def __init__(self, frame: Callable[[int], Pixels], numbers: Sequence[int]) -> None:
+        self.frame, self.numbers = frame, numbers
+        self.places = lru_cache(REMEMBERED)(self._places)
+
+    def _places(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        frame = self.frame(self.numbers[index])
+        places = np.flatnonzero(~np.isfinite(frame))
+        return places, frame.ravel()[places]
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        found = self.places(index) if 0 <= index < len(self.numbers) else None
+        if found is None or not found[0].size:
+            raise KeyError(index)
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return (index for index in range(len(self.numbers)) if self.places(index)[0].size)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def of(self, indices: Sequence[int]) -> NotFinite:
+        """Give those of some of the frames, in their order."""
+        return NotFinite(self.frame, [self.numbers[index] for index in indices])
 
 
 @dataclass(frozen=True)
@@ -54,7 +93,8 @@ class Stack:
     value_unit
         "HU" for CT in Hounsfield units, else "".
     kind
-        The file family: "ome", "imagej", "tiff", "png", "dicom" or "array".
+        The file family: "ome", "imagej", "tiff", "png", "dicom", "array", or the name of the module
+        of `formats` that read it.
     source
         The file or folder; None for an array.
     warnings
@@ -63,6 +103,8 @@ class Stack:
         What the file family needs to be written again unchanged (LUTs, ranges).
     white
         The value of white, 0 being black, where whoever made the stack knows it; else None.
+    series
+        Which image of the source it is, where that holds several; else "".
     not_finite
         For each frame with NaN or infinite pixels, by its number, where they are (flat) and what
         they were; `pixels` has the median of the frame there, files have them as they were.
@@ -79,6 +121,7 @@ class Stack:
     warnings: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     white: float | None = None
+    series: str = ""
     not_finite: Mapping[int, tuple[NDArray[np.intp], Pixels]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -165,8 +208,16 @@ class Stack:
             self,
             pixels=self.pixels[place],
             channels=tuple(self.channels[n] for n in numbers if n < len(self.channels)),
-            not_finite={n: self.not_finite[i] for n, i in enumerate(every) if i in self.not_finite},
+            not_finite=self._not_finite_of(every),
         )
+
+    def _not_finite_of(
+        self, frames: Sequence[int]
+    ) -> Mapping[int, tuple[NDArray[np.intp], Pixels]]:
+        lost = self.not_finite
+        if isinstance(lost, NotFinite):
+            return lost.of(frames)
+        return {n: lost[index] for n, index in enumerate(frames) if index in lost}
 
     def with_pixels(self, pixels: Pixels) -> Stack:
         """Give the same stack with other pixels of the same shape."""

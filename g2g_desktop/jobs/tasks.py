@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import Look
+    from training_core.io.previews import ImagePreview
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.place import PatchLocation
     from training_core.run import Run
@@ -33,20 +34,40 @@ if TYPE_CHECKING:
 class ExportChoice:
     """Where the result goes, and in which data type: "same" as the input, or "float32".
 
-    `names` says whether the names of the noisy files are written into it.
+    The name of `path` says in which format. `names` says whether the names of the noisy files are
+    written into it.
     """
 
     path: Path
     dtype: str = "same"
     overwrite: bool = False
     names: bool = True
+    compression: str = "none"
 
 
-def read_stack(paths: Sequence[Path], run: Run) -> Stack:
-    """Open what was dropped: a file, several files of one shape, or a folder."""
+@dataclass(frozen=True, slots=True)
+class ImageChoice:
+    """A file that holds several images, of which the user has to choose one."""
+
+    path: Path
+    previews: Sequence[ImagePreview]
+
+
+def read_stack(paths: Sequence[Path], run: Run, series: int | None = None) -> Stack:
+    """Open what was dropped: a file, an image of it, several files of one shape, or a folder."""
     from training_core.io.readers import open_stack
 
-    return open_stack(paths if len(paths) > 1 else paths[0], run=run)
+    return open_stack(paths if len(paths) > 1 else paths[0], series=series, run=run)
+
+
+def read_or_ask(paths: Sequence[Path], run: Run) -> Stack | ImageChoice:
+    """Open what was dropped, or list the images of a file that holds several."""
+    stack = read_stack(paths, run)
+    if not stack.series:
+        return stack
+    from training_core.io.previews import image_previews
+
+    return ImageChoice(paths[0], image_previews(paths[0], run=run))
 
 
 def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:
@@ -139,13 +160,18 @@ def export(
     """Write the result with the story of its making inside, in the data type that was chosen."""
     from training_core.cli.outputs import check_outputs
     from training_core.denoise.model_card import without_names
-    from training_core.io.tiff_writer import write_stack
+    from training_core.export.writers import write_stack
 
     check_outputs([choice.path], [noisy.source] if noisy.source else [])
     denoised = as_float32(denoised) if choice.dtype == "float32" else cast_like(denoised, noisy)
     story = denoiser.card if choice.names else without_names(denoiser.card)
     return write_stack(
-        denoised, choice.path, overwrite=choice.overwrite, description=story, run=run
+        denoised,
+        choice.path,
+        overwrite=choice.overwrite,
+        description=story,
+        compression=choice.compression,
+        run=run,
     )
 
 

@@ -19,9 +19,9 @@ from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise import tiled
 from training_core.denoise.tiled import denoise
 from training_core.errors import ShortageError
+from training_core.export.writers import write_stack
 from training_core.frames import FrameFile, MadeFrames, made_frames
 from training_core.io.readers import open_stack
-from training_core.io.tiff_writer import write_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, as_float32, cast_like
 from training_core.unmeasured import measured
@@ -295,11 +295,12 @@ def test_mended_frames_are_the_same_on_request(request: pytest.FixtureRequest) -
 
 MEMORY = """
 import resource, sys
+from dataclasses import replace
 import numpy as np
 from training_core import frames
 from training_core.compute.device import limit_threads
 from training_core.denoise import tiled
-from tests.support.made_up import denoiser, noise_model
+from tests.support.made_up import Identity, denoiser, noise_model
 from training_core.stack import Stack
 
 frames.HELD_BYTES = tiled.HELD_BYTES = 2**20
@@ -308,7 +309,7 @@ draw = np.random.default_rng(0)
 shape = (count, 256, 256)
 noise = [draw.normal(500, 20, shape[1:]).astype(np.uint16) for _ in range(2)]
 pixels = frames.made_frames(lambda index: noise[index % 2], shape, np.uint16)
-model = denoiser(noise_model(), collaborate=False)
+model = replace(denoiser(noise_model(), collaborate=False), network=Identity())
 made = tiled.denoise(Stack(pixels, "TYX"), model, tile_px=256)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -22,7 +22,7 @@ from tests.support.made_up import denoiser, kept_model, noise_model
 from training_core import pipeline
 from training_core.cli.main import main
 from training_core.errors import InputError, printable
-from training_core.io.tiff_writer import write_stack
+from training_core.export.writers import write_stack
 from training_core.stack import Stack
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def test_nobody_is_called_and_no_output_tells_of_the_patient(
     assert main(["compare", str(series), str(out / "a.tif"), "--figure", str(out / "a.png")]) == 0
 
     told = "".join((done.stdout, done.stderr, *capsys.readouterr()))
-    assert "The folder holds 2 series" in told
+    assert "It holds 2 images, and number" in told
     everything = everything_in(out) + told.encode()
     for part in (PATIENT, *PATIENT.split()):
         assert part.encode() not in everything

@@ -25,6 +25,7 @@ from training_core.stack import Image, Pixels, Stack, Values
 from .dct_filter import ShrinkageFilter
 from .nl_bayes import PATCH_PX, STEP_PX
 
+# With 5 the averages of three still scenes gain .01, .27 and .03 dB.
 SURPRISING = 4.0  # std by which noise alone hardly ever moves a coefficient, or a mean of many
 BANDS = (2, 4, 8)  # the lowest so many coefficients each way are also judged together
 UNKNOWN = 0.01  # of the noise's variance: rounding and the like, which no measured spectrum holds
@@ -47,10 +48,7 @@ class NeighbourAverage:
     def __call__(self, frame: Tensor, neighbours: Tensor) -> tuple[Tensor, Tensor]:
         """Average stabilised (height, width) with (count, height, width), all float32.
 
-        Returns
-        -------
-        tuple
-            The average, and the share of the noise's std that is left in each pixel of it.
+        Also give the share of the noise's std that is left in each pixel of it.
         """
         weights = self._weights(torch.cat([frame[None], neighbours])[:, None])
         total = 1 + weights.sum(dim=0)
@@ -113,16 +111,9 @@ class NeighbourFrames:
     A frame whose content jumps (a cut, a moved stage, a shutter) ends a sequence: none before it is
     a neighbour of any from it on.
 
-    Parameters
-    ----------
-    noises
-        The noise of each channel; a single one serves all channels.
-    count
-        How many neighbours there are on each side; 0 for none, which costs nothing.
-    run
-        Asked before each frame that is looked at whether to go on.
-    given, even
-        The stack before its noise was brought to one strength, and what did that; or None.
+    There are `count` neighbours on each side; 0 costs nothing. A single one of `noises` serves all
+    channels. `given` and `even` are the stack before its noise was brought to one strength, and
+    what did that; or None.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ from .channel import Channel, check_channels
 from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
 
-TILE_PX = 2048
+TILE_PX = 2048  # of frames that are made: the halo of 204 px is cheap at this size
 MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 # What is removed may be texture of up to eight times the noise's power: a fifth does no harm. Where
 # the strength of the noise is sure it is less: .28 of it does none up to five times.
@@ -46,15 +46,8 @@ def finished_frame(
     """Give a frame whose tiles are made, with flat areas even, (height, width).
 
     Not tile by tile as they are made: to tell what is flat takes a wide halo, which is cheap here.
-
-    Parameters
-    ----------
-    raw
-        The noisy frame, of the file's dtype, (height, width).
-    layers
-        What the denoiser's `passes` gave, (1 or 2, height, width) float32.
-    kept_noise
-        How much of what was removed is put back, 0 to 1.
+    `raw` is the noisy frame, of the file's dtype, `layers` what the denoiser's `passes` gave, (1 or
+    2, height, width) float32, and `kept_noise` how much of what was removed is put back, 0 to 1.
     """
     made_of = np.empty(raw.shape)
     for place in tiles(raw.shape, TILE_PX):
@@ -82,29 +75,12 @@ def kept_share(settings: DenoiserSettings, stack: Stack, channel: Channel) -> fl
 class KeptFrames:
     """Keeps the frames of a growing result: in the memory, or a large one in a file.
 
-    Parameters
-    ----------
-    part
-        Keeps how far the result is; its pixels lie in a file of their own.
-    shape, dtype
-        Of the result, (frames, height, width).
-    tile_px
-        Side of the tiles; an interrupted job goes on with those that it had.
-    layers
-        How many images of float32 the tiles of a frame are gathered in before it is finished.
-    order
-        The numbers of the frames in the order in which they are denoised.
-    hot
-        How many hot pixels each frame has, by its number, as far as they were made.
-
-    Attributes
-    ----------
-    places
-        The tiles of a frame, in the order in which they are denoised.
-    layers
-        The tiles of the unfinished frame, (layers, height, width) float32.
-    done
-        Tiles that are made, over all frames.
+    `part` keeps how far the result, (frames, height, width), is; its pixels lie in a file of their
+    own. An interrupted job goes on with the tiles that it had, whatever `tile_px` is now. `places`
+    are the tiles of a frame in the order in which they are denoised, `layers` those of the
+    unfinished frame, (layers, height, width) float32, and `done` counts all that are made.
+    Frames are denoised in the `order` of their numbers; `hot` counts the hot pixels of each that is
+    made.
     """
 
     def __init__(
@@ -255,8 +231,6 @@ def denoise(
         If the stack has channels that the denoiser has not learned.
     SettingsError
         If the memory is too small even for small tiles.
-    Cancelled
-        If the run was cancelled; asked before every tile.
     """
     check_channels(stack, denoiser.channels)
     hot: dict[int, int] = {}
@@ -345,17 +319,8 @@ def denoise_tile(
 ) -> Image:
     """Denoise one tile with its halo; with neighbours, also give the share of noise there was.
 
-    Parameters
-    ----------
-    raw, others
-        The frame and its neighbours, (height, width) in stack units.
-    place
-        Begins on the denoiser's grid.
-
-    Returns
-    -------
-    numpy.ndarray
-        What the `passes` gave, (1 or 2, height, width) of the place, float32.
+    The frame and its neighbours are (height, width) in stack units, and `place` begins on the
+    denoiser's grid. Given is what the `passes` gave there, (1 or 2, height, width) float32.
     """
     around = place.grown(denoiser.halo_px, raw.shape)
     frames = np.stack([channel.stabilised(frame[around.slices]) for frame in (raw, *others)])

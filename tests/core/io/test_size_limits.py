@@ -19,9 +19,9 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 
 from training_core.errors import InputError
-from training_core.io import source_file
+from training_core.formats import source_file
+from training_core.formats.source_file import check_size
 from training_core.io.readers import open_stack
-from training_core.io.source_file import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
