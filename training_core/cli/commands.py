@@ -387,5 +387,5 @@ def setting_names(settings: Settings) -> list[str]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or what it is read by gives up
         return text

@@ -253,9 +253,12 @@ def _add_evaluation(commands: Any) -> None:
         _add_setting(parser, name)
 
 
+MOST_DIGITS = 18
+
+
 def _positive(text: str) -> int:
     """Read a whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
 
