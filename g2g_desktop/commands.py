@@ -14,10 +14,14 @@ from PySide6.QtWidgets import QDialog
 
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
+from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
+from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
 from g2g_desktop.model.actions import BY_ID
+from g2g_desktop.model.diagnostics import diagnostics
 from g2g_desktop.model.session import State
 
-from .paths import home, log_file, queue_log, resource
+from .other_programs import found_programs, hand_over
+from .paths import guide, home, log_file, queue_log, resource
 from .preferences import save_preferences
 
 if TYPE_CHECKING:
@@ -37,6 +41,33 @@ LOG_SHOWN = 100_000  # letters, from the end
 _ASK_AFTER_SECONDS = 30.0
 
 
+class Help(QObject):
+    """The verbs of the Help menu, in windows on top of `parent`."""
+
+    def __init__(self, parent: QWidget, session: Session, workflow: Workflow) -> None:
+        super().__init__(parent)
+        self._parent, self._session, self._device = parent, session, ""
+        workflow.device_known.connect(self._on_device_known)
+        self.by_id: dict[str, Callable[[], object]] = {
+            "guide": lambda: GuideWindow(guide(), parent).show(),
+            "shortcuts": lambda: dialogs.show_shortcuts(parent),
+            "show_log": lambda: reveal(log_file()),
+            "diagnostics": self.show_diagnostics,
+            "about": lambda: dialogs.show_about(parent, program_version()),
+        }
+
+    def show_diagnostics(self) -> None:
+        """Show what a report of a fault would hold; only from there it can be saved."""
+        path = log_file()
+        log = path.read_text("utf-8", errors="replace") if path.exists() else ""
+        report = diagnostics(self._device, self._session.settings, log)
+        DiagnosticsDialog(report, str(home()), self._parent).open()
+
+    @Slot(str)
+    def _on_device_known(self, device: str) -> None:
+        self._device = device
+
+
 class Commands(QObject):
     """The verbs of the menus and buttons, by the ids of `actions.py`.
 
@@ -50,12 +81,15 @@ class Commands(QObject):
         The theme that the user wants from now on.
     batch_asked, files_toggled
         The page of the queue, or the list of files, is to be shown or hidden.
+    programs_found
+        The names of the programs that can open an exported file.
     """
 
     recent_changed = Signal(object)
     theme_chosen = Signal(str)
     batch_asked = Signal()
     files_toggled = Signal()
+    programs_found = Signal(object)
 
     def __init__(
         self,
@@ -71,15 +105,11 @@ class Commands(QObject):
         self._centre, self._viewer = centre, centre.viewer
         self.files = files
         self.preferences = preferences
+        workflow.choice_needed.connect(files.choose_image)
         self.by_id = self._verbs()
 
     def _verbs(self) -> dict[str, Callable[[], object]]:
-        session, workflow, centre, parent = (
-            self._session,
-            self._workflow,
-            self._centre,
-            self._parent,
-        )
+        session, workflow, centre = self._session, self._workflow, self._centre
         return {
             "open": self.open_files,
             "open_folder": self.open_folder,
@@ -92,7 +122,8 @@ class Commands(QObject):
             "apply_remedy": self.apply_remedy,
             "next_result": lambda: session.choose_result(session.results.chosen + 1),
             "previous_result": lambda: session.choose_result(session.results.chosen - 1),
-            "quit": parent.close,
+            "programs": self.choose_programs,
+            "quit": self._parent.close,
             "train": self.train,
             "resume": self.resume,
             "discard_interrupted": workflow.recovery.discard_interrupted,
@@ -103,20 +134,17 @@ class Commands(QObject):
             "model_info": self.model_info,
             "batch": self.batch_asked.emit,
             "show_files": self.files_toggled.emit,
-            "fit": self.fit,
-            "actual_size": self.zoom_full,
-            "auto_contrast": self.auto_contrast,
-            "invert": self.invert,
+            "fit": lambda: centre.view.fit(),
+            "actual_size": lambda: centre.view.zoom_full(),
+            "auto_contrast": lambda: centre.view.auto_contrast(),
+            "invert": lambda: centre.view.invert(),
             "show_patches": self.show_patches,
-            "split": lambda: centre.compare.set_mode("split"),
-            "side": lambda: centre.compare.set_mode("side"),
+            **centre.bench.commands,
             "pixel_size": self.pixel_size,
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),
             "theme_dark": lambda: self.choose_theme("dark"),
-            "shortcuts": lambda: dialogs.show_shortcuts(parent),
-            "show_log": lambda: reveal(log_file()),
-            "about": lambda: dialogs.show_about(parent, program_version()),
+            **Help(self._parent, session, workflow).by_id,
         }
 
     @Slot(str)
@@ -232,22 +260,6 @@ class Commands(QObject):
             if size is not None:
                 session.set_pixel_size(size)
 
-    def fit(self) -> None:
-        """Show the whole image."""
-        self._centre.view.fit()
-
-    def zoom_full(self) -> None:
-        """Show one image pixel per screen pixel."""
-        self._centre.view.zoom_full()
-
-    def auto_contrast(self) -> None:
-        """Choose the contrast from the stack."""
-        self._centre.view.auto_contrast()
-
-    def invert(self) -> None:
-        """Exchange black and white."""
-        self._centre.view.invert()
-
     def show_patches(self) -> None:
         """Show or hide the smooth patches."""
         view = self._viewer.stack_view
@@ -270,6 +282,25 @@ class Commands(QObject):
         log = queue_log()
         told = log.read_text(encoding="utf-8")[-LOG_SHOWN:] if log.is_file() else ""
         dialogs.show_text(self._parent, "Log of the queue", told or "Nothing was done yet.")
+
+    @Slot(str)
+    def open_exported(self, program: str) -> None:
+        """Open the exported file in another program, or show its folder where that is not there."""
+        exported = self._session.exported
+        path = found_programs(self.preferences).get(program)
+        if exported is not None and (path is None or not hand_over(path, exported)):
+            reveal(exported)
+
+    def look_for_programs(self) -> None:
+        """Find out which other programs can open a file."""
+        self.programs_found.emit(tuple(found_programs(self.preferences)))
+
+    def choose_programs(self) -> None:
+        """Ask where the other programs are."""
+        dialog = ProgramsDialog(self.preferences, self._parent)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self._remember(dialog.answer)
+            self.look_for_programs()
 
     def remember_geometry(self, geometry: str) -> None:
         """Keep the place of the window for the next start."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import appdirs
 import numpy as np
 from numpy.typing import NDArray
 
+from .draft import hold, new_name, release, remove_leftovers
 from .errors import ShortageError
 from .run import SILENT, Run
 
@@ -76,12 +80,8 @@ class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):
 class MadeFrames(PixelsOnRequest):
     """Frames that a function makes, each when it is asked for.
 
-    Parameters
-    ----------
-    make
-        Gives the frame of a number, (height, width) of `dtype`; nobody may write into it.
-    numbers
-        The numbers of the frames, over all axes but the last two.
+    `numbers` are those of the frames, over all axes but the last two; `make` gives the frame of a
+    number, (height, width) of `dtype`, into which nobody may write.
     """
 
     def __init__(
@@ -107,6 +107,14 @@ class MadeFrames(PixelsOnRequest):
         frame = self.make(int(numbers))
         return frame[rest] if rest else frame
 
+    def transpose(self, *axes: Any) -> Any:
+        """Give the axes in another order; on request where the frames stay as they are."""
+        order = tuple(int(n) % self.ndim for n in np.ravel(axes)) or tuple(range(self.ndim))[::-1]
+        if order[-2:] != (self.ndim - 2, self.ndim - 1):
+            return self.read().transpose(*axes)
+        numbers = self.numbers.transpose(order[:-2])
+        return MadeFrames(self.make, numbers, self.shape[-2:], self.dtype)
+
     def reshape(self, *shape: Any) -> Any:
         """Give other axes; on request where the frames stay as they are."""
         wanted = tuple(int(n) for n in np.ravel(shape))
@@ -126,48 +134,68 @@ class MadeFrames(PixelsOnRequest):
 def made_frames(
     make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any, run: Run = SILENT
 ) -> Pixels:
-    """Give the pixels of a stack whose frames are made: at once, or on request of a large one.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; asked before every frame.
-    """
+    """Give the pixels of a stack whose frames are made: at once, or on request of a large one."""
 
     def checked(number: int) -> Pixels:
         run.check()
         return make(number).astype(dtype, copy=False)
 
-    frames = _on_request(checked, shape, dtype)
+    frames = frames_on_request(checked, shape, dtype)
     return np.asarray(frames) if frames.nbytes <= HELD_BYTES else frames
 
 
-def _on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any) -> Pixels:
-    """Give all frames of a stack on request; as many as may be held are remembered."""
+def frames_on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any) -> Pixels:
+    """Give all frames of a stack on request; as many as may be held are remembered.
+
+    `make` is asked from several threads at once where the frames are.
+    """
     numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])
     fit = HELD_BYTES // max(math.prod(shape[-2:]) * np.dtype(dtype).itemsize, 1)
     remembering = lru_cache(max(1, min(REMEMBERED, fit)))(make)
     return cast(Pixels, MadeFrames(remembering, numbers, shape[-2:], dtype))
 
 
+def _own_folders() -> list[Path]:
+    """Give where files of this program's own may lie: on a disk, else where the system has them.
+
+    The system's folder may be memory, which is what such files spare.
+    """
+    cache = Path(appdirs.user_cache_dir("g2g-desktop", appauthor=False))
+    return [*([cache] if cache.is_absolute() else []), Path(tempfile.gettempdir())]
+
+
+def remove_left_frames() -> None:
+    """Remove the files of frames that killed processes left; those of others that live stay."""
+    for folder in _own_folders():
+        remove_leftovers(folder)
+
+
 class FrameFile:
     """Frames of a result that lie in a file one after the other, each written once.
 
-    Parameters
-    ----------
-    path
-        The file; None takes one for as long as this lives.
+    Without a `path` it takes a file for as long as this lives. Raises `ShortageError` if no disk
+    has room for a file of its own.
     """
 
     def __init__(self, path: Path | None, shape: tuple[int, int, int], dtype: Any) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self.path = path or self._own()
         self.frame_bytes = math.prod(shape[1:]) * self.dtype.itemsize
+        self.path = path or self._own()
 
     def _own(self) -> Path:
-        folder = tempfile.TemporaryDirectory(prefix="g2g-")
-        weakref.finalize(self, folder.cleanup)
-        return Path(folder.name) / "frames"
+        remove_left_frames()
+        needed = self.shape[0] * self.frame_bytes
+        for folder in _own_folders():
+            with suppress(OSError):  # a home that is not there, or may not be written to
+                folder.mkdir(parents=True, exist_ok=True)
+                if shutil.disk_usage(folder).free > needed:
+                    path = folder / new_name()
+                    weakref.finalize(self, release, hold(path), path)
+                    return path
+        raise ShortageError(
+            f"The result takes {needed / 1e9:.1f} GB, and {_own_folders()[0]} has no room for "
+            "that; make room on that disk and start again."
+        )
 
     def __getitem__(self, index: int) -> Pixels:
         """Read a frame."""
@@ -191,4 +219,4 @@ class FrameFile:
 
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
         """Give all frames in another shape, read when they are asked for."""
-        return _on_request(self.__getitem__, shape, self.dtype)
+        return frames_on_request(self.__getitem__, shape, self.dtype)

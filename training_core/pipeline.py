@@ -89,8 +89,6 @@ def train(
         show the scene of the stack.
     CheckpointError
         If the checkpoint keeps another job.
-    Cancelled
-        If the run was cancelled.
     """
     started = time.monotonic()
     for stack in stacks:
@@ -136,6 +134,7 @@ def train_robustly(
         heavy_tails=known.tails,
         neighbours=averaging.told,
         recorded_pairs=NOISE_TURNS if recorded else "",
+        turning=known.turning and not recorded,
         first_estimate=method,
         noise_again=trained.noise_again,
         last_pass=trained.share,

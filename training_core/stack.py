@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .frames import REMEMBERED, made_frames
 from .frames import Pixels as Pixels
-from .frames import made_frames
-from .run import SILENT, Run
+from .run import Run
 
 Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold the values
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
-NEARLY_NOTHING = 1e-9
+NEARLY_NOTHING = 1e-9  # of the full range
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,45 @@ class PixelSize:
     x_um: float | None = None
     y_um: float | None = None
     z_um: float | None = None
+
+
+class NotFinite(Mapping[int, "tuple[NDArray[np.intp], Pixels]"]):
+    """Which pixels of each frame are NaN or infinite, found when a frame is asked for.
+
+    Counting or listing them reads every frame.
+
+    Parameters
+    ----------
+    frame
+        Gives a frame of a number as the file has it.
+    numbers
+        The number of each frame of the stack that this is of.
+    """
+
+    def __init__(self, frame: Callable[[int], Pixels], numbers: Sequence[int]) -> None:
+        self.frame, self.numbers = frame, numbers
+        self.places = lru_cache(REMEMBERED)(self._places)
+
+    def _places(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        frame = self.frame(self.numbers[index])
+        places = np.flatnonzero(~np.isfinite(frame))
+        return places, frame.ravel()[places]
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        found = self.places(index) if 0 <= index < len(self.numbers) else None
+        if found is None or not found[0].size:
+            raise KeyError(index)
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return (index for index in range(len(self.numbers)) if self.places(index)[0].size)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def of(self, indices: Sequence[int]) -> NotFinite:
+        """Give those of some of the frames, in their order."""
+        return NotFinite(self.frame, [self.numbers[index] for index in indices])
 
 
 @dataclass(frozen=True)
@@ -54,7 +93,8 @@ class Stack:
     value_unit
         "HU" for CT in Hounsfield units, else "".
     kind
-        The file family: "ome", "imagej", "tiff", "png", "dicom" or "array".
+        The file family: "ome", "imagej", "tiff", "png", "dicom", "array", or the name of the module
+        of `formats` that read it.
     source
         The file or folder; None for an array.
     warnings
@@ -63,6 +103,8 @@ class Stack:
         What the file family needs to be written again unchanged (LUTs, ranges).
     white
         The value of white, 0 being black, where whoever made the stack knows it; else None.
+    series
+        Which image of the source it is, where that holds several; else "".
     not_finite
         For each frame with NaN or infinite pixels, by its number, where they are (flat) and what
         they were; `pixels` has the median of the frame there, files have them as they were.
@@ -79,6 +121,7 @@ class Stack:
     warnings: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     white: float | None = None
+    series: str = ""
     not_finite: Mapping[int, tuple[NDArray[np.intp], Pixels]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -165,7 +208,39 @@ class Stack:
             self,
             pixels=self.pixels[place],
             channels=tuple(self.channels[n] for n in numbers if n < len(self.channels)),
-            not_finite={n: self.not_finite[i] for n, i in enumerate(every) if i in self.not_finite},
+            not_finite=self._not_finite_of(every),
+        )
+
+    def _not_finite_of(
+        self, frames: Sequence[int]
+    ) -> Mapping[int, tuple[NDArray[np.intp], Pixels]]:
+        lost = self.not_finite
+        if isinstance(lost, NotFinite):
+            return lost.of(frames)
+        return {n: lost[index] for n, index in enumerate(frames) if index in lost}
+
+    def with_axes(self, axes: str) -> Stack:
+        """Give the same pixels with other letters for their axes, where a file names them wrongly.
+
+        Raises
+        ------
+        InputError
+            When these are no letters for as many axes.
+        """
+        lead = axes[:-2]
+        fits = len(axes) == len(self.axes) and axes.endswith("YX")
+        if not fits or set(lead) - set("TZCI") or len(set(lead)) < len(lead):
+            raise InputError(
+                f"{self.name} has the axes {self.axes} ({' x '.join(map(str, self.shape))}), which "
+                f"{axes} cannot name: {len(self.axes)} letters are needed, each of T, Z, C and I "
+                "at most once and YX at the end."
+            )
+        count = self.shape[axes.index("C")] if "C" in axes else 1
+        return replace(
+            self,
+            axes=axes,
+            channels=self.channels if len(self.channels) == count else (),
+            time_step_s=self.time_step_s if set("TI") & set(axes) else None,
         )
 
     def with_pixels(self, pixels: Pixels) -> Stack:
@@ -236,9 +311,8 @@ def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.result_type(dtype, np.float32)
 
 
-def cast_like(result: Stack, given: Stack, run: Run = SILENT) -> Stack:
-    """Give a result in the data type of the stack it was made of; tell of pixels that it clips."""
-    tell_clipped(result, given, run)
+def cast_like(result: Stack, given: Stack) -> Stack:
+    """Give a result in the data type of the stack it was made of; see `tell_flaws`."""
 
     def frame(index: int) -> Pixels:
         return cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[0]
@@ -253,26 +327,33 @@ def as_float32(result: Stack) -> Stack:
     return result.with_pixels(made_frames(result.raw_frame, result.shape, np.float32))
 
 
-def tell_clipped(result: Stack, given: Stack, run: Run) -> None:
-    """Tell of the pixels that `cast_like` clips."""
-    clipped = 0
-    for index in range(given.frame_count):
-        run.check()
-        clipped += cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[1]
-    if clipped:
-        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
-
-
 NO_NUMBERS, CONSTANT = "hold pixels that are no numbers", "are constant"
 COPIED = "are those of the input"
 
 
-def tell_useless(result: Stack, given: Stack, run: Run) -> None:
-    """Warn of frames of a result that are constant, not finite, or those of the given stack."""
-    found = [
-        _useless(result.raw_frame(index), given.raw_frame(index))
-        for index in range(given.frame_count)
-    ]
+def tell_flaws(result: Stack, given: Stack, run: Run, *, as_float: bool = False) -> None:
+    """Warn of frames of a result that are constant, not finite, or those of the given stack.
+
+    Tell also of the pixels that `cast_like` clips, unless it is written `as_float`. Each frame is
+    looked at once, since those of a large result are read from a file.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled; asked before every frame.
+    """
+    found, clipped = [], 0
+    for index in range(given.frame_count):
+        run.check()
+        frame, original = result.raw_frame(index), given.raw_frame(index)
+        what, lost = _useless(frame, original), 0
+        if not what and not as_float:
+            made, lost = cast(frame, given.dtype, original)
+            what = _useless(made, original)
+        found.append(what)
+        clipped += lost
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
     for what in (NO_NUMBERS, CONSTANT, COPIED):
         if count := found.count(what):
             told = f"{count} of {given.frame_count} frames of the result {what}"

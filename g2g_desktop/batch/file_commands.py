@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 
-from g2g_desktop.dialogs import dialogs
+from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.jobs.workflow import Before
 from g2g_desktop.model.actions import BY_ID
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
+    from g2g_desktop.jobs.tasks import ImageChoice
     from g2g_desktop.jobs.workflow import Workflow
     from g2g_desktop.model.session import Session
 
@@ -36,7 +37,8 @@ class FileCommands(QObject):
         """Put stacks on the list, and show the first of them."""
         items = self._files.add(stacks)
         if items:
-            self._open(items[0])  # again, where it is shown: it may have changed on disk
+            # Again, where it is shown: it may have changed on disk, or another image is wanted.
+            self._open(items[0], ask=True)
 
     @Slot(object)
     def open_item(self, item: FileItem) -> None:
@@ -47,10 +49,34 @@ class FileCommands(QObject):
             return
         self._open(item)
 
-    def _open(self, item: FileItem) -> None:
+    def _open(self, item: FileItem, *, ask: bool = False) -> None:
         self._files.keep(self._session)
-        before = Before(item, item.results, item.settings, item.output, item.card, item.model_shown)
+        before = Before(
+            item,
+            item.results,
+            item.settings,
+            item.output,
+            item.card,
+            item.model_shown,
+            None if ask else item.image,
+        )
         self._workflow.open(item.paths, before)
+
+    @Slot(object, object)
+    def choose_image(self, choice: ImageChoice, item: FileItem | None) -> None:
+        """Ask which image of a file to open; each that was chosen is on the list by itself."""
+        number = image_picker.pick_image(self._parent, choice.path.name, choice.previews)
+        if number is None:
+            return
+        if item is None:
+            self._workflow.open([choice.path], Before(series=number))
+            return
+        if item.image is None:
+            item.image = number
+            self._files.tell(item)
+        elif item.image != number:
+            item = self._files.add([item.paths], [number])[0]
+        self._open(item)
 
     @Slot(object)
     def join(self, paths: list[Path]) -> None:

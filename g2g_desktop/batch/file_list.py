@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
@@ -45,6 +46,8 @@ class FileItem:
 
     Attributes
     ----------
+    image
+        Which one of a file that holds several, from 1 on; None until one was chosen.
     model
         What it was or will be denoised with, in words.
     reason
@@ -62,6 +65,7 @@ class FileItem:
     """
 
     paths: tuple[Path, ...]
+    image: int | None = None
     state: FileState = FileState.LISTED
     model: str = ""
     reason: str = ""
@@ -82,7 +86,12 @@ class FileItem:
     @property
     def name(self) -> str:
         """What the user calls it."""
-        return self.path.name
+        return f"{self.path.name}, {self.image_name}" if self.image else self.path.name
+
+    @property
+    def image_name(self) -> str:
+        """Which image it is, in words; "" where the file was not found to hold several."""
+        return f"image {self.image}" if self.image else ""
 
     @property
     def is_written(self) -> bool:
@@ -156,19 +165,27 @@ class FileList(QAbstractTableModel):
         size = bytes_text(item.size_bytes)
         return (item.name, size, item.state.value, item.model, took, result)
 
-    def add(self, stacks: Iterable[Sequence[Path]]) -> list[FileItem]:
-        """Put stacks at the end of the list, and give their items; one that is there stays."""
-        known = {item.paths: item for item in self.items}
-        wanted = [tuple(paths) for paths in stacks]
-        new = [FileItem(paths) for paths in dict.fromkeys(wanted) if paths not in known]
+    def add(
+        self, stacks: Iterable[Sequence[Path]], images: Iterable[int | None] = ()
+    ) -> list[FileItem]:
+        """Put stacks at the end of the list, and give their items; one that is there stays.
+
+        `images` says which ones of files that hold several; without, any that is there will do.
+        """
+        known: dict[tuple[tuple[Path, ...], int | None], FileItem] = {}
+        for item in self.items:
+            known[item.paths, item.image] = item
+            known.setdefault((item.paths, None), item)
+        wanted = list(zip_longest(map(tuple, stacks), images))
+        new = [FileItem(*one) for one in dict.fromkeys(wanted) if one not in known]
         if new:
             last = len(self.items)
             self.beginInsertRows(QModelIndex(), last, last + len(new) - 1)
             self.items += new
             self.endInsertRows()
             self.added.emit(new)
-        known |= {item.paths: item for item in new}
-        return [known[paths] for paths in wanted]
+        known |= {(item.paths, item.image): item for item in new}
+        return [known[one] for one in wanted]
 
     def remove(self, item: FileItem) -> None:
         """Take a file off the list; on disk nothing changes."""

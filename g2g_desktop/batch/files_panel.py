@@ -123,6 +123,7 @@ class FilesPanel(QFrame):
                 action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             self.view.addAction(action)
 
+    @Slot()
     def show_current(self) -> None:
         """Mark the file that the window shows."""
         item = self.files.current

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from g2g_desktop.paths import user_data_dir
-from training_core.batch.stacks import Pattern
+from training_core.batch.targets import Pattern
 from training_core.draft import draft, hold, release
 from training_core.errors import SettingsError
 from training_core.settings import Settings
@@ -116,6 +116,7 @@ def _plan(told: dict[str, Any]) -> Plan:
 def _plain_item(item: FileItem) -> dict[str, Any]:
     return {
         "paths": [str(path) for path in item.paths],
+        "image": item.image,
         "state": item.state.name,
         "reason": item.reason,
         "output": _text(item.output),
@@ -128,6 +129,7 @@ def _item(told: dict[str, Any]) -> FileItem:
     state = FileState[told["state"]]
     return FileItem(
         tuple(Path(name) for name in told["paths"]),
+        told.get("image"),
         FileState.WAITING if state is FileState.RUNNING else state,
         reason=str(told["reason"]),
         output=_path(told["output"]),

@@ -24,6 +24,7 @@ from .queue_tasks import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from typing import TextIO
 
     from training_core.run import Event
@@ -100,7 +101,7 @@ class Queue(QObject):
             If two results would have one name; nothing is begun then.
         """
         todo = [item for item in self.files.items if item.state not in _OVER]
-        targets = plan.pattern.targets([item.path for item in todo])
+        targets = _targets(plan, todo)
         self.take(plan)
         for item, target in zip(todo, targets, strict=True):
             item.output, item.reason, item.begun = target, "", False
@@ -116,8 +117,7 @@ class Queue(QObject):
         """Queue files that came later, such as from a folder that is watched."""
         taken = [item for item in self.files.items if item.output is not None]
         for item in items:
-            paths = [one.path for one in (*taken, item)]
-            item.output = self.plan.pattern.targets(paths)[-1]
+            item.output = _targets(self.plan, [*taken, item])[-1]
             item.model = self.plan.model.name if self.plan.model is not None else "its own"
             self._set(item, FileState.WAITING)
         if self.state in (QueueState.RESTING, QueueState.RUNNING):
@@ -158,7 +158,7 @@ class Queue(QObject):
         if found is None:
             return 0
         self.plan, items = found
-        listed = self.files.add([item.paths for item in items])
+        listed = self.files.add([item.paths for item in items], [item.image for item in items])
         for old, item in zip(items, listed, strict=True):
             for name in ("state", "reason", "output", "seconds", "begun"):
                 setattr(item, name, getattr(old, name))
@@ -190,7 +190,8 @@ class Queue(QObject):
         else:
             assert item.output is not None  # a file that waits has a place for its result
             self.current = item
-            work = partial(queue_tasks.denoise_file, item.paths, item.output, self.plan, item.begun)
+            given = item.paths, item.output, self.plan, item.begun
+            work = partial(queue_tasks.denoise_file, *given, image=item.image)
             item.begun = True
             self._set(item, FileState.RUNNING)
             self._run(work, self._on_denoised)
@@ -290,6 +291,11 @@ _OVER = (FileState.DONE, FileState.KEPT)
 
 def _ignore(event: Event) -> None:
     """Write nothing."""
+
+
+def _targets(plan: Plan, items: list[FileItem]) -> list[Path]:
+    """Name the results of files."""
+    return plan.pattern.targets([one.path for one in items], [one.image_name for one in items])
 
 
 def _time_left(

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from g2g_desktop.widgets.labels import GAP
-from training_core.batch.stacks import SUFFIX, Pattern
+from training_core.batch.targets import SUFFIX, Pattern
 
 from .queue_tasks import Plan
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from training_core.batch.outputs import Existing, check_outputs
-from training_core.batch.stacks import Pattern, denoise_one
+from training_core.batch.stacks import Form, Input, denoise_one
+from training_core.batch.targets import Pattern
 from training_core.batch.work import train_on_each, train_one_model, use_model
 from training_core.costs import remembered
 from training_core.errors import InputError
@@ -67,11 +68,17 @@ def train_model(plan: Plan, run: Run) -> Path:
 
 
 def denoise_file(
-    paths: Sequence[Path], target: Path, plan: Plan, again: bool, run: Run
+    paths: Sequence[Path],
+    target: Path,
+    plan: Plan,
+    again: bool,
+    run: Run,
+    image: int | None = None,
 ) -> Mapping[str, Any] | None:
     """Denoise one file of a plan; give how it was made, None where its result was there already.
 
-    `again` says that it was begun before, and is gone on with.
+    `again` says that it was begun before, and is gone on with; `image` which one of a file that
+    holds several, from 1 on.
 
     Raises
     ------
@@ -97,7 +104,9 @@ def denoise_file(
             told.update(made)
             return denoised, {"input": stack.name, **made}
 
-        denoise_one(path, target, telling, run=run, existing=existing, as_float=plan.as_float)
+        each = Input(path, None if image is None else str(image))
+        form = Form(as_float=plan.as_float)
+        denoise_one(each, target, telling, run=run, existing=existing, form=form)
     return told
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from g2g_desktop.model.result import StackResult
     from g2g_desktop.model.session import Session
     from g2g_desktop.widgets.theme import Theme
+    from training_core.reporting.findings import Finding
     from training_core.stack import Stack
 
 UNTOLD = "How this result was made is not known any more; denoise the stack again to know."
@@ -53,7 +54,7 @@ class CompareCard(StepCard):
             self.body.addWidget(part)
         self._stack: Stack | None = None
         self._result: StackResult | None = None
-        self._foreign = False
+        self._reference: Stack | None = None
         self.show_summary("After training")
         theme.changed.connect(self.quality.set_theme)
         self.quality.set_theme(theme.dark)
@@ -69,11 +70,14 @@ class CompareCard(StepCard):
         same = self._result is not None and result is not None
         if (same and result.denoised is self._result.denoised) or result is self._result:  # type: ignore[union-attr]
             return
+        # Another strength of the same result is measured against the same reference.
+        if session.stack is not self._stack:
+            self._reference = None
         self._stack, self._result = session.stack, result
         self.quality.clear()
         if result is not None:
             self.quality.show_card(result.denoiser.card, result.model_name)
-        self.take_reference(None)
+        self.take_reference(self._reference)
         self._sum_up()
 
     def _show_results(self, session: Session) -> None:
@@ -84,9 +88,14 @@ class CompareCard(StepCard):
             self.results.addItems(titles)
         self.results.setCurrentIndex(session.results.chosen)
 
+    def findings(self) -> list[Finding]:
+        """Give all that is said of the result."""
+        return self.quality.findings
+
     @Slot(object)
     def take_reference(self, reference: Stack | None) -> None:
         """Measure the result again, against a clean image of the same field."""
+        self._reference = reference
         if self._stack is not None and self._result is not None:
             foreign = self._result.is_foreign
             self.quality.assess(self._stack, self._result.denoised, reference, foreign=foreign)

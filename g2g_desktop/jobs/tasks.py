@@ -16,13 +16,7 @@ from g2g_desktop.model.states import ExpectedTime
 from training_core.costs import in_order, remembered
 from training_core.patches.purity import judged_patches
 from training_core.settings import PRESETS, preset
-from training_core.stack import (
-    as_float32,
-    cast_like,
-    check_trainable,
-    tell_clipped,
-    tell_useless,
-)
+from training_core.stack import as_float32, cast_like, check_trainable, tell_flaws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +26,7 @@ if TYPE_CHECKING:
     from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import Look
+    from training_core.io.previews import ImagePreview
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.place import PatchLocation
     from training_core.reporting.likeness import Likeness
@@ -47,30 +42,52 @@ LIST_PX = 80  # of the side of a picture in the list of files
 class ExportChoice:
     """Where the result goes, and in which data type: "same" as the input, or "float32".
 
-    `names` says whether the names of the noisy files are written into it.
+    The name of `path` says in which format. `names` says whether the names of the noisy files are
+    written into it.
     """
 
     path: Path
     dtype: str = "same"
     overwrite: bool = False
     names: bool = True
+    compression: str = "none"
 
 
-def read_stack(paths: Sequence[Path], run: Run) -> Stack:
-    """Open what was dropped: a file, several files of one shape, or a folder."""
+@dataclass(frozen=True, slots=True)
+class ImageChoice:
+    """A file that holds several images, of which the user has to choose one."""
+
+    path: Path
+    previews: Sequence[ImagePreview]
+
+
+def read_stack(paths: Sequence[Path], run: Run, series: int | None = None) -> Stack:
+    """Open what was dropped: a file, an image of it, several files of one shape, or a folder."""
     from training_core.io.readers import open_stack
 
-    return open_stack(paths if len(paths) > 1 else paths[0], run=run)
+    return open_stack(paths if len(paths) > 1 else paths[0], series=series, run=run)
+
+
+def read_or_ask(paths: Sequence[Path], run: Run, series: int | None = None) -> Stack | ImageChoice:
+    """Open what was dropped, or list the images of a file that holds several."""
+    stack = read_stack(paths, run, series)
+    if series is not None or not stack.series:
+        return stack
+    from training_core.io.previews import image_previews
+
+    return ImageChoice(paths[0], image_previews(paths[0], run=run))
 
 
 def read_with_result(
-    paths: Sequence[Path], output: Path | None, run: Run
-) -> tuple[Stack, Stack | None]:
-    """Read a stack, and its result where that is on disk and still fits."""
+    paths: Sequence[Path], output: Path | None, run: Run, series: int | None = None
+) -> tuple[Stack, Stack | None] | ImageChoice:
+    """Read a stack, and its result where that is on disk and still fits, as `read_or_ask` does."""
     from training_core.errors import CoreError
     from training_core.io.readers import open_stack
 
-    stack = read_stack(paths, run)
+    stack = read_or_ask(paths, run, series)
+    if isinstance(stack, ImageChoice):
+        return stack
     if output is None or not output.is_file():
         return stack, None
     try:
@@ -133,10 +150,12 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
 
 
 def start_engine(run: Run) -> str:
-    """Import torch ahead of its use, and name the device it will compute on."""
+    """Import torch ahead of its use, and name the device; clear up after windows that crashed."""
     from training_core.compute.device import choose_device, describe_device, limit_threads
+    from training_core.frames import remove_left_frames
 
     limit_threads()
+    remove_left_frames()
     return describe_device(choose_device("auto", run=run))
 
 
@@ -196,8 +215,7 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     device.limit_threads()
     with remembered(run.costs):
         denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
-    tell_clipped(denoised, stack, run)
-    tell_useless(denoised, stack, run)
+    tell_flaws(denoised, stack, run)
     return denoised
 
 
@@ -238,13 +256,19 @@ def export(
     """Write the result with the story of its making inside, in the data type that was chosen."""
     from training_core.batch.outputs import check_outputs
     from training_core.denoise.model_card import without_names
-    from training_core.io.tiff_writer import write_stack
+    from training_core.export.writers import write_stack
 
     check_outputs([choice.path], [noisy.source] if noisy.source else [])
     denoised = as_float32(denoised) if choice.dtype == "float32" else cast_like(denoised, noisy)
     story = denoiser.card if choice.names else without_names(denoiser.card)
     return write_stack(
-        denoised, choice.path, overwrite=choice.overwrite, description=story, run=run
+        denoised,
+        choice.path,
+        overwrite=choice.overwrite,
+        description=story,
+        compression=choice.compression,
+        names=choice.names,
+        run=run,
     )
 
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class Before:
     """What a stack had when it was shown last: its results, or the file of one.
 
-    `tag` is whatever the caller knows it by; `card` and `model` tell how the file was made.
+    `tag` is whatever the caller knows it by; `card` and `model` tell how the file was made;
+    `series` is the number of the image, of a file that holds several.
     """
 
     tag: object = None
@@ -42,6 +43,7 @@ class Before:
     output: Path | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
+    series: int | None = None
 
 
 class Workflow(QObject):
@@ -55,6 +57,8 @@ class Workflow(QObject):
         What the engine will compute on, in words.
     reference_read
         The stack to measure the result against.
+    choice_needed
+        An `ImageChoice`, for the file holds several images, and the tag of what was to be opened.
     finished
         A result has arrived: a denoised stack, or a file.
     stacks_found
@@ -66,6 +70,7 @@ class Workflow(QObject):
     happened = Signal(object)
     device_known = Signal(str)
     reference_read = Signal(object)
+    choice_needed = Signal(object, object)
     finished = Signal(str)
     stacks_found = Signal(object)
     opened = Signal(object)
@@ -111,8 +116,12 @@ class Workflow(QObject):
         self._stage(work, self._on_found, Activity.LOADING, Step.DATA)
 
     def open(self, paths: Sequence[Path], before: Before = Before()) -> None:
-        """Open files or a folder as the stack, with what it had when it was shown last."""
-        work = partial(tasks.read_with_result, tuple(paths), before.output)
+        """Open files or a folder as the stack, with what it had when it was shown last.
+
+        Of a file with several images ask for one, where `before` names none.
+        """
+        given = tuple(paths), before.output
+        work = partial(tasks.read_with_result, *given, series=before.series)
         self._before = before
         self._stage(work, partial(self._on_stack, before), Activity.LOADING, Step.DATA)
 
@@ -238,6 +247,10 @@ class Workflow(QObject):
         self.stacks_found.emit(stacks)
 
     def _on_stack(self, before: Before, answer: Any) -> None:
+        if isinstance(answer, tasks.ImageChoice):
+            self.session.end()
+            self.choice_needed.emit(answer, before.tag)
+            return
         stack, written = answer
         self.recovery.discard()
         self.opened.emit(before.tag)

@@ -61,6 +61,11 @@ class Known(QObject):
         return self.result.denoised if self.result else None
 
     @property
+    def made_by(self) -> Denoiser | None:
+        """The model that made what is shown, where that is in memory."""
+        return self.result.model if self.result else None
+
+    @property
     def exported(self) -> Path | None:
         """Where that was written to."""
         return self.result.exported if self.result else None

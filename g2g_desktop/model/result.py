@@ -59,6 +59,9 @@ class StackResult:
         The one verdict on it; None until it is measured.
     exported, exported_dtype
         Where it was written to, and in which data type.
+    as_made
+        The result as it was computed, and the denoiser that it is of, whatever strength it has now;
+        None where the model is not in memory.
     """
 
     denoised: Stack
@@ -69,6 +72,7 @@ class StackResult:
     judgement: Judgement | None = None
     exported: Path | None = None
     exported_dtype: str = "same"
+    as_made: tuple[Stack, Denoiser] | None = None
     when: datetime = field(default_factory=datetime.now)
 
     @property
@@ -77,9 +81,21 @@ class StackResult:
         return f"{self.model_name or title_of(self.denoiser.settings)} · {self.when:%H:%M}"
 
     @property
+    def model(self) -> Denoiser | None:
+        """The model that made it, where that is in memory."""
+        return None if isinstance(self.denoiser, Story) else self.denoiser
+
+    @property
     def is_foreign(self) -> bool:
         """Whether the model was trained on another stack."""
         return self.alike is not None and not self.alike.own
+
+    def with_pixel_size(self, size: PixelSize) -> StackResult:
+        """Give it with another pixel size."""
+        as_made = self.as_made
+        if as_made is not None:
+            as_made = replace(as_made[0], pixel_size=size), as_made[1]
+        return replace(self, denoised=replace(self.denoised, pixel_size=size), as_made=as_made)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +128,4 @@ class Results:
 
     def with_pixel_size(self, size: PixelSize) -> Results:
         """Give these with another pixel size."""
-        every = (
-            replace(one, denoised=replace(one.denoised, pixel_size=size)) for one in self.every
-        )
-        return replace(self, every=tuple(every))
+        return replace(self, every=tuple(one.with_pixel_size(size) for one in self.every))

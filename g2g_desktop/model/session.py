@@ -174,7 +174,14 @@ class Session(Known):
     def set_denoised(self, denoised: Stack, warnings: tuple[str, ...] = ()) -> None:
         """Take what the model has made of the stack, beside what there is already."""
         assert self.denoiser is not None  # nothing else denoises
-        made = StackResult(denoised, self.denoiser, self.model_name, warnings, self.alike)
+        made = StackResult(
+            denoised,
+            self.denoiser,
+            self.model_name,
+            warnings,
+            self.alike,
+            as_made=(denoised, self.denoiser),
+        )
         self.results = self.results.and_then(made)
         self.expected = None  # likewise
         self.step = Step.COMPARE
@@ -183,6 +190,21 @@ class Session(Known):
     def choose_result(self, index: int) -> None:
         """Show another of the results, counted from 0 and round from the last to the first."""
         self.results = replace(self.results, chosen=index % max(len(self.results.every), 1))
+        self.changed.emit()
+
+    def set_strength(self, denoised: Stack, denoiser: Denoiser) -> None:
+        """Take the result shown with another share of the noise kept, and the model of that."""
+        result = self.result
+        assert result is not None  # whose strength it is
+        if not (self.is_stale or result.model_name or result.is_foreign):
+            kept = denoiser.settings.denoiser.kept_noise
+            changed = replace(self.settings.denoiser, kept_noise=kept)
+            self.history.take(replace(self.settings, denoiser=changed))
+        if result.denoiser is self.denoiser:
+            self.denoiser, self.model_saved, self.saved_as = denoiser, False, ""
+        self.results = self.results.changed(
+            denoised=denoised, denoiser=denoiser, judgement=None, exported=None
+        )
         self.changed.emit()
 
     def set_judgement(self, judgement: Judgement | None) -> None:

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unicodedata import normalize
 
 from training_core.errors import CoreError, OutputError
-from training_core.io.readers import are_planes, list_inputs, open_stack
-from training_core.io.tiff_writer import SUFFIXES, check_room, check_target, room_for, write_stack
+from training_core.export.writers import (
+    cannot_keep,
+    check_room,
+    check_target,
+    planned,
+    room_for,
+    write_stack,
+)
+from training_core.io.readers import are_planes, list_images, list_inputs, open_stack
 from training_core.run import Cancelled, Run
-from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_useless
+from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_flaws
 
 from .outputs import Existing, check_outputs
 from .reasons import sentence
+from .targets import target_paths
+
+EVERY = "all"  # images of a file
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
 
     # Gives the denoised stack and how it was made.
     Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
-
-SUFFIX = "_denoised"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,51 +45,84 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """One stack of a command: a file or folder, and which of its images, by number or name."""
+
+    path: Path
+    series: str | None = None
+    image: str = ""  # added to the name of its result
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return f"{self.path.name}, {self.image}" if self.image else self.path.name
+
+    @property
+    def told(self) -> str:
+        """Where it lies, and which image it is."""
+        return f"{self.path}, {self.image}" if self.image else str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How results are written; see `Batch.denoise`."""
+
+    as_float: bool = False
+    compression: str = "none"
+    names: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The inputs of a command, and those that are none, with the reason."""
 
-    paths: tuple[Path, ...]
+    inputs: tuple[Input, ...]
     refused: tuple[Result, ...]
+    axes: str | None = None
 
     @classmethod
-    def of(cls, given: Sequence[Path]) -> Batch:
+    def of(cls, given: Sequence[Path], series: str | None = None, axes: str | None = None) -> Batch:
         """Expand folders; a path that is nothing raises alone and is refused among others.
 
-        Raises
-        ------
-        InputError
-            When the only path given cannot be used.
+        `series` says which image of files that hold several: a number, a name or "all"; None for
+        the largest; `axes` what the axes of all are, None for what the files say. Raises
+        `InputError` when the only path given cannot be used.
         """
-        paths: list[Path] = []
+        inputs: list[Input] = []
         refused: list[Result] = []
         for path in given:
             try:
-                paths += list_inputs(path)
+                inputs += [i for one in list_inputs(path) for i in _inputs(one, series)]
             except CoreError as error:
                 if len(given) == 1:
                     raise
                 refused.append(Result(str(path), None, 0.0, str(error)))
         # A file given twice, or with its folder, is denoised once.
-        return cls(tuple(dict.fromkeys(paths)), tuple(refused))
+        return cls(tuple(dict.fromkeys(inputs)), tuple(refused), axes)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files and folders, each once for each of its images."""
+        return tuple(each.path for each in self.inputs)
 
     @property
     def alone(self) -> bool:
         """Whether there is one stack only, whose failure is that of the command."""
-        return len(self.paths) + len(self.refused) == 1
+        return len(self.inputs) + len(self.refused) == 1
 
     def open_all(self, run: Run) -> tuple[list[Stack], list[Result]]:
         """Open every stack to learn from; also give those that cannot be used."""
         stacks: list[Stack] = []
         failed = list(self.refused)
-        for path in self.paths:
+        for each in self.inputs:
             try:
-                stack = open_noted(path, run)
+                stack = open_noted(each.path, run, each.series, self.axes)
                 check_trainable(stack)
                 stacks.append(stack)
             except CoreError as error:
                 if self.alone:
                     raise
-                failed.append(_failure(path, error, 0.0, run))
+                failed.append(_failure(each, error, 0.0, run))
         return stacks, failed
 
     def denoise(
@@ -96,9 +133,14 @@ class Batch:
         run: Run,
         existing: Existing,
         as_float: bool,
+        compression: str = "none",
+        names: bool = True,
         beside: Sequence[Path] = (),
     ) -> list[Result]:
         """Open, denoise and write each stack.
+
+        Raises `OutputError` if no result can be written, or one would replace an input; nothing is
+        done then.
 
         Parameters
         ----------
@@ -110,70 +152,63 @@ class Batch:
             What to do with outputs that are there, whole or interrupted.
         as_float
             Whether to write float32 instead of the dtype of the input.
+        compression
+            "none", "zlib" or "zstd".
+        names
+            Whether names of files that the input has may be written into the result.
         beside
             What else the command reads or writes, and no result may replace.
-
-        Raises
-        ------
-        OutputError
-            If no result can be written, or one would replace an input; nothing is done then.
         """
-        targets = dict(zip(self.paths, target_paths(self.paths, output), strict=True))
+        form = Form(as_float, compression, names)
+        images = [each.image for each in self.inputs]
+        named = target_paths(self.paths, output, images)
+        targets = dict(zip(self.inputs, named, strict=True))
         results = [*self.refused, *self._leave_out_unwritable(targets, run)]
-        check_outputs(targets.values(), [*self.paths, *beside])
-        for number, (path, target) in enumerate(targets.items(), 1):
+        check_outputs(targets.values(), [*dict.fromkeys(self.paths), *beside])
+        for number, (each, target) in enumerate(targets.items(), 1):
             if not self.alone:
-                run.note(f"Stack {number} of {len(targets)}: {path.name}")
-            if self.alone:
-                started = time.monotonic()
-                denoise_one(path, target, work, run=run, existing=existing, as_float=as_float)
-                seconds = time.monotonic() - started
-                results.append(Result(str(path), str(target), seconds, None))
-                continue
-            made = denoised_or_failed(
-                path, target, work, run=run, existing=existing, as_float=as_float
-            )
-            results.append(made)
+                run.note(f"Stack {number} of {len(targets)}: {each.name}")
+            results.append(self._denoised(each, target, work, run, existing, form))
         return results
 
-    def _leave_out_unwritable(self, targets: dict[Path, Path], run: Run) -> list[Result]:
+    def _denoised(
+        self, each: Input, target: Path, work: Work, run: Run, existing: Existing, form: Form
+    ) -> Result:
+        """Denoise one stack, and say what became of it; the failure of a lone one is raised."""
+        started = time.monotonic()
+        try:
+            denoise_one(each, target, work, run=run, existing=existing, form=form, axes=self.axes)
+        except Exception as error:  # whatever it is, the other stacks go on
+            if self.alone or isinstance(error, Cancelled):
+                raise
+            return _failure(each, error, time.monotonic() - started, run)
+        return Result(each.told, str(target), time.monotonic() - started, None)
+
+    def _leave_out_unwritable(self, targets: dict[Input, Path], run: Run) -> list[Result]:
         """Take out those whose result cannot be written, such as for its long name; if not all."""
         errors = {}
-        for path, target in list(targets.items()):
+        for each, target in list(targets.items()):
             try:
                 check_outputs([target], [])
             except OutputError as error:
-                errors[path] = error
-                del targets[path]
+                errors[each] = error
+                del targets[each]
         if errors and not targets:
             raise next(iter(errors.values()))
-        return [_failure(path, error, 0.0, run) for path, error in errors.items()]
-
-
-def denoised_or_failed(
-    path: Path, target: Path, work: Work, *, run: Run, existing: Existing, as_float: bool
-) -> Result:
-    """Denoise one stack of a batch, and say what became of it; the other stacks go on.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
-    """
-    started = time.monotonic()
-    try:
-        denoise_one(path, target, work, run=run, existing=existing, as_float=as_float)
-    except Cancelled:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other stacks go on
-        return _failure(path, error, time.monotonic() - started, run)
-    return Result(str(path), str(target), time.monotonic() - started, None)
+        return [_failure(each, error, 0.0, run) for each, error in errors.items()]
 
 
 def denoise_one(
-    path: Path, target: Path, work: Work, *, run: Run, existing: Existing, as_float: bool
+    each: Input,
+    target: Path,
+    work: Work,
+    *,
+    run: Run,
+    existing: Existing,
+    form: Form,
+    axes: str | None = None,
 ) -> None:
-    """Open, denoise and write a stack.
+    """Open, denoise and write a stack; `axes` are those of the file, None for what it says.
 
     Raises
     ------
@@ -186,74 +221,52 @@ def denoise_one(
         run.note(f"{target.name} is finished already and kept.")
         return
     with existing.checkpoint(target, run) as checkpoint:
-        stack = open_noted(path, run)
+        stack = open_noted(each.path, run, each.series, axes)
         overwrite = existing.overwrite or checkpoint.exists
-        if target.parent.exists():
-            check_target(stack, target, overwrite=overwrite)  # before the long part
-            check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
+        meant = planned(stack, as_float=form.as_float)
+        if target.parent.exists():  # before the long part
+            check_target(meant, target, overwrite=overwrite, compression=form.compression)
+            room = room_for(stack, as_float=form.as_float)
+            check_room(target, room - checkpoint.pixel_bytes)
+        lost = cannot_keep(meant, target)
+        if lost:
+            run.note(lost)
         denoised, made = work(stack, checkpoint)
-        denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
-        tell_useless(denoised, stack, run)
+        tell_flaws(denoised, stack, run, as_float=form.as_float)
+        denoised = as_float32(denoised) if form.as_float else cast_like(denoised, stack)
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_stack(denoised, target, overwrite=overwrite, description=made, run=run)
+        write_stack(
+            denoised,
+            target,
+            overwrite=overwrite,
+            description=made,
+            compression=form.compression,
+            names=form.names,
+            run=run,
+        )
 
 
-def open_noted(path: Path, run: Run) -> Stack:
+def _inputs(path: Path, series: str | None) -> list[Input]:
+    """Give the stacks that a path stands for, where an image or all of them are asked for."""
+    if series is None:
+        return [Input(path)]
+    images = list_images(path)
+    if series.lower() == EVERY:
+        if len(images) < 2:
+            return [Input(path)]
+        names = [image.name or str(number) for number, image in enumerate(images, 1)]
+        # Several images may have one name, as channels of one field have.
+        unique = [n if names.count(n) == 1 else f"{i} {n}" for i, n in enumerate(names, 1)]
+        return [Input(path, str(i), name) for i, name in enumerate(unique, 1)]
+    return [Input(path, series)]
+
+
+def open_noted(path: Path, run: Run, series: str | None = None, axes: str | None = None) -> Stack:
     """Open a stack and pass its warnings on."""
-    stack = open_stack(path, run=run)
+    stack = open_stack(path, series=series, axes=axes, run=run)
     for warning in stack.warnings:
         run.note(f"{stack.name}: {warning}", warning=True)
     return stack
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """Where results go: into `folder` (None: beside each stack), named with a `suffix`.
-
-    `mirrored` keeps the folders below the one that all stacks have in common.
-    """
-
-    folder: Path | None = None
-    suffix: str = SUFFIX
-    mirrored: bool = False
-
-    def targets(self, paths: Sequence[Path]) -> list[Path]:
-        """Name the results, no two alike.
-
-        Raises
-        ------
-        OutputError
-            When two results would have one name, or a suffix is no part of a file name.
-        """
-        if not re.fullmatch(r"[^/\\:*?\"<>|\0]*", self.suffix):
-            raise OutputError(f"{self.suffix!r} cannot be a part of a file name; choose another.")
-        if self.folder is not None and not self.mirrored:
-            return [self.folder / name for name in _distinct_names(paths, self.suffix)]
-        targets = [
-            self._place(path, paths) / f"{_name(path, 0)}{self.suffix}.tif" for path in paths
-        ]
-        counts = Counter(_folded(target) for target in targets)
-        return [
-            target.with_name(f"{_name(path, 1)}{self.suffix}.tif")
-            if counts[_folded(target)] > 1
-            else target
-            for path, target in zip(paths, targets, strict=True)
-        ]
-
-    def _place(self, path: Path, paths: Sequence[Path]) -> Path:
-        parent = Path(os.path.abspath(path)).parent
-        if self.folder is None:
-            return parent
-        try:
-            common = os.path.commonpath([Path(os.path.abspath(one)).parent for one in paths])
-            return self.folder / parent.relative_to(common)
-        except ValueError:  # on two drives of Windows
-            return self.folder
-
-
-def _folded(path: Path) -> str:
-    # Many systems take A and a for one name, and letters with their accents apart.
-    return normalize("NFC", str(path)).casefold()
 
 
 def stacks_below(given: Sequence[Path]) -> Iterator[Path]:
@@ -287,42 +300,7 @@ def stacks_among(given: Sequence[Path]) -> list[tuple[Path, ...]]:
     return [(path,) for path in dict.fromkeys(stacks_below(given))]
 
 
-def target_paths(paths: Sequence[Path], output: Path, suffix: str = SUFFIX) -> list[Path]:
-    """Name the outputs: `output` itself for one stack, else NAME_denoised.tif in that folder.
-
-    Raises
-    ------
-    OutputError
-        When there is one file name for several stacks, or two results would have one name.
-    """
-    is_file = bool(output.suffix) and not output.is_dir()
-    if len(paths) == 1 and is_file:
-        return [output]
-    if output.is_file() or (is_file and output.suffix.lower() in SUFFIXES):
-        raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
-    return [output / name for name in _distinct_names(paths, suffix)]
-
-
-def _distinct_names(paths: Sequence[Path], suffix: str) -> list[str]:
-    """Name the results of stacks that go into one folder."""
-    # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
-    whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name
-    for length in range(1 + max((len(path.parts) for path in whole), default=1)):
-        names = [f"{_name(path, length)}{suffix}.tif" for path in whole]
-        if len({_folded(Path(name)) for name in names}) == len(names):
-            return names
-    raise OutputError("Two of the stacks have the same name in the same folder; give each once.")
-
-
-def _name(path: Path, length: int) -> str:
-    """Name a result: 0 without the suffix, 1 with it, more with folders before that."""
-    if not length:
-        return path.name if path.is_dir() else re.sub(r"(?i)\.ome$", "", path.stem)
-    folders = path.parent.parts[1:]
-    return "_".join((*folders[max(len(folders) + 1 - length, 0) :], path.name.replace(".", "_")))
-
-
-def _failure(path: Path, error: Exception, seconds: float, run: Run) -> Result:
+def _failure(each: Input, error: Exception, seconds: float, run: Run) -> Result:
     reason = sentence(error)
-    run.note(f"{path.name} is left out: {reason}", warning=True)
-    return Result(str(path), None, seconds, reason)
+    run.note(f"{each.name} is left out: {reason}", warning=True)
+    return Result(each.told, None, seconds, reason)

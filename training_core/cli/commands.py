@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training_core.batch.outputs import Existing, check_outputs, reserved
-from training_core.batch.stacks import Batch, open_noted
+from training_core.batch.stacks import EVERY, Batch, open_noted
 from training_core.batch.work import use_model
 from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
+from training_core.formats.file_image import FileImage
+from training_core.io.readers import list_images
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
@@ -45,7 +47,9 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
     from training_core.quality.noise_level import estimate_noise_sigma
     from training_core.reporting.noise_analysis import analyse_noise, tell
 
-    stack = open_noted(arguments.stack, run)
+    every = arguments.series is None or arguments.series.lower() == EVERY
+    stack = open_noted(arguments.stack, run, None if every else arguments.series, arguments.axes)
+    images = list_images(arguments.stack) if stack.series else []
     size = stack.pixel_size
     noise = analyse_noise(stack)
     facts = {
@@ -62,9 +66,32 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
         "noise_sigma": estimate_noise_sigma(stack),
         "noise": [n.to_dict() for n in noise] if arguments.json else "\n  ".join(map(tell, noise)),
         "would_be_used": _use(stack),
+        "series": stack.series,
+        "images": _listed(images, arguments.json),
         "warnings": stack.warnings,
     }
     return answer(facts, arguments.json)
+
+
+def _one_series(arguments: argparse.Namespace) -> str | None:
+    """Give the image that is asked for, where a command takes one."""
+    series: str | None = arguments.series
+    if series is not None and series.lower() == EVERY:
+        raise UsageError(
+            f"g2g {arguments.command} takes one image; give its number or its name with --series."
+        )
+    return series
+
+
+def _listed(images: Sequence[FileImage], as_json: bool) -> list[dict[str, Any]] | str:
+    """List the images of a file that holds several."""
+    several = enumerate(images, 1) if len(images) > 1 else ()
+    if not as_json:
+        return "\n  ".join(f"{number}: {image.told}" for number, image in several)
+    return [
+        {"number": number, "name": i.name, "axes": i.axes, "shape": i.shape, "dtype": str(i.dtype)}
+        for number, i in several
+    ]
 
 
 def _use(stack: Stack) -> str:
@@ -83,7 +110,7 @@ def patches(arguments: argparse.Namespace, run: Run) -> int:
 
     settings = _patch_settings(arguments)
     check_outputs([arguments.figure], [arguments.stack])
-    stack = open_noted(arguments.stack, run)
+    stack = open_noted(arguments.stack, run, _one_series(arguments), arguments.axes)
     found = judged_patches(stack, settings, run=run)
     if arguments.figure:
         from training_core.reporting.figures import patches_figure
@@ -152,13 +179,13 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     with existing.checkpoint(arguments.model, run) as checkpoint:
         overwrite = existing.overwrite or checkpoint.exists
         _refuse_existing(arguments.model, overwrite)
-        stacks, failed = Batch.of(arguments.stacks).open_all(run)
+        stacks, failed = Batch.of(arguments.stacks, arguments.series, arguments.axes).open_all(run)
         if not stacks:
             raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
 
         from training_core.pipeline import train as train_on
 
-        repeats = [open_noted(path, run) for path in arguments.repeats]
+        repeats = [open_noted(path, run, None, arguments.axes) for path in arguments.repeats]
         settings = _settings(arguments)
         denoiser = train_on(
             stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
@@ -180,7 +207,10 @@ def _kept(arguments: argparse.Namespace, run: Run) -> int:
 
 def run_all(arguments: argparse.Namespace, run: Run) -> int:
     """Train on each stack and denoise it: the main job."""
-    settings, batch = _settings(arguments), Batch.of(arguments.stacks)
+    settings, batch = (
+        _settings(arguments),
+        Batch.of(arguments.stacks, arguments.series, arguments.axes),
+    )
     if arguments.model and not batch.alone:
         raise UsageError("With several stacks each has its own model; leave --model out.")
     if arguments.repeats and not batch.alone:
@@ -197,7 +227,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         overwrite = arguments.overwrite or checkpoint.exists
         if arguments.model:
             _refuse_existing(arguments.model, overwrite)
-        repeats = [open_noted(path, run) for path in arguments.repeats]
+        repeats = [open_noted(path, run, None, arguments.axes) for path in arguments.repeats]
         outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
         if arguments.model:
             _save(outcome.denoiser, arguments, overwrite)
@@ -212,7 +242,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
     """Denoise stacks with a trained model."""
-    batch = Batch.of(arguments.stacks)
+    batch = Batch.of(arguments.stacks, arguments.series, arguments.axes)
 
     from training_core.denoise.model_file import load_denoiser
 
@@ -272,6 +302,8 @@ def _batch(
         run=run,
         existing=Existing(arguments.overwrite, arguments.resume),
         as_float=arguments.dtype == "float32",
+        compression=arguments.compression,
+        names=not arguments.no_source_names,
         beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": results}
@@ -309,6 +341,7 @@ def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> d
     return {"model": arguments.model, "preset": arguments.preset} | kept
 
 
+# Said before the long part, not after it.
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
@@ -317,15 +350,8 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
 def with_options(settings: Settings, options: Sequence[str]) -> Settings:
     """Change settings by options such as denoiser.every_orientation=true.
 
-    Parameters
-    ----------
-    options
-        Later ones win. A value is a JSON number, true, false, null (automatic), or a word.
-
-    Raises
-    ------
-    SettingsError
-        If an option is no NAME=VALUE, there is no such setting, or the value is not allowed.
+    Later ones win. A value is a JSON number, true, false, null (automatic), or a word. Raises
+    `SettingsError` if one is no NAME=VALUE, names no setting, or has a value that is not allowed.
     """
     values, known = settings.to_dict(), setting_names(settings)
     for option in options:
@@ -352,5 +378,5 @@ def setting_names(settings: Settings) -> list[str]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or what it is read by gives up
         return text

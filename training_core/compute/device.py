@@ -27,21 +27,18 @@ Result = TypeVar("Result")
 Layers = NDArray[np.float32]
 
 GIB = 1 << 30
+# The processor needs no trial.
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
-SMALLEST_TILE_PX = 32
+SMALLEST_TILE_PX = 32  # smaller ones are nearly all halo
 TURN_S = 0.05  # after so long, who waits for another thread asks whether it is still wanted
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
 
 def choose_device(name: str = "auto", *, run: Run = SILENT) -> torch.device:
-    """Give the first device that really computes; the processor always does.
+    """Give the first device that really computes of "auto", "cpu", "cuda" or "mps".
 
-    Parameters
-    ----------
-    name
-        "auto", "cpu", "cuda" or "mps".
-    run
-        Receives a note with the exact reason when a device was asked for, or is there, but fails.
+    The processor always does. The exact reason is noted when a device was asked for, or is there,
+    but fails.
     """
     for candidate in TRIED[name]:
         reason = _missing(candidate) or _failure(torch.device(candidate))
@@ -154,10 +151,7 @@ def tile_size(device: torch.device, halo_px: int, channels: int = 64) -> int:
 class TilePieces:
     """Works on places of a frame, in pieces of half the side each time the memory runs out.
 
-    Parameters
-    ----------
-    grid_px
-        Pieces begin on multiples of this within a place, so that they do not show in the result.
+    Within a place pieces begin on multiples of `grid_px`, so that they do not show in the result.
     """
 
     def __init__(self, device: torch.device, grid_px: int, run: Run) -> None:
@@ -167,10 +161,7 @@ class TilePieces:
     def work(self, place: PatchLocation, make: Callable[[PatchLocation], Layers]) -> Layers:
         """Call `make` with the place or its pieces; give its (layers, height, width), joined.
 
-        Raises
-        ------
-        SettingsError
-            If not even the smallest pieces fit.
+        Raises `SettingsError` if not even the smallest pieces fit.
         """
         return fit(lambda: self._joined(place, make), lambda: self._halve(place), self.device)
 
@@ -226,13 +217,7 @@ _SEEDED = threading.Lock()  # all threads draw from one generator
 
 @contextmanager
 def seeded(seed: int, run: Run = SILENT) -> Iterator[None]:
-    """Let torch draw from a seed and, after this, go on as before; one thread at a time.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled while another thread had its turn.
-    """
+    """Let torch draw from a seed and, after this, go on as before; one thread at a time."""
     while not _SEEDED.acquire(timeout=TURN_S):
         run.check()
     try:

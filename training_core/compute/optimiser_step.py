@@ -26,10 +26,7 @@ class Parts:
     def fit(self, work: Callable[[int], Result], batch: int) -> Result:
         """Call `work` with the number of parts, again with more of them when the memory runs out.
 
-        Raises
-        ------
-        SettingsError
-            If not even one crop of the batch fits.
+        Raises `SettingsError` if not even one crop of the batch fits.
         """
         return fit(lambda: work(self.count), lambda: self._double(batch), self.device)
 
@@ -54,14 +51,8 @@ class TrainingStep:
     that make them those of the whole batch. Networks with batch norm then normalise each part by
     its own mean and variance, and their running statistics count the tries that failed.
 
-    Parameters
-    ----------
-    network
-        In training mode; weights float32, which they stay.
-    bfloat16
-        Whether convolutions may run in bfloat16 where the device does so natively.
-    longest
-        The length that gradients are cut to.
+    The network is in training mode; its weights are float32 and stay so, though convolutions may
+    run in `bfloat16` where the device does so natively. Gradients are cut to the length `longest`.
     """
 
     def __init__(
@@ -81,20 +72,9 @@ class TrainingStep:
     def __call__(self, source: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Learn from sources (batch, inputs, height, width) and targets (batch, 1, ...) float32.
 
-        Parameters
-        ----------
-        weight
-            How much each pixel of the targets counts, of their shape; None counts all alike.
-
-        Returns
-        -------
-        Tensor
-            The loss, still on the device: reading it waits for the device.
-
-        Raises
-        ------
-        SettingsError
-            If not even one crop of the batch fits into the memory.
+        `weight`, of the targets' shape, says how much each pixel counts; None counts all alike. The
+        loss is still on the device: reading it waits for the device. Raises `SettingsError` if not
+        even one crop of the batch fits into the memory.
         """
         loss = self.parts.fit(partial(self._gradients, source, target, weight), len(source))
         if math.isfinite(self.longest):

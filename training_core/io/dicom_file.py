@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ import pydicom
 from pydicom import uid
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.utils import pixel_array
 
 from training_core.errors import InputError
+from training_core.formats.source_file import check_size, damage, shown
 from training_core.stack import Pixels, PixelSize
 
-from .source_file import check_size, damage, shown
+from .inner_size import IN_DICOM, inflated_bytes, refuse_larger
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too
@@ -66,6 +70,7 @@ class Slice:
 
 def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
     """Read a file, also one without the preamble; refuse what holds no grayscale image."""
+    _refuse_inflated(path)
     try:
         data = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
     except InvalidDicomError:
@@ -83,6 +88,17 @@ def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
             f"{path.name} is a colour DICOM image ({colours}); only grayscale ones can be read."
         )
     return data
+
+
+def _refuse_inflated(path: Path) -> None:
+    """Refuse a deflated file that becomes too large: pydicom inflates all of it for its header."""
+    for implicit in (False, True):  # as some wrote what comes before
+        with suppress(NotImplementedError), path.open("rb") as file:
+            read_preamble(file, force=True)
+            meta = read_dataset(file, implicit, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+            if meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
+                check_size(path.name, (inflated_bytes(file),), np.uint8, path.stat().st_size)
+            return
 
 
 def group_key(header: Any, path: Path) -> tuple[Any, ...]:
@@ -183,7 +199,9 @@ def _unpacked(data: Any, shape: tuple[int, ...]) -> Pixels:
     if decoder is None:
         # `raw` skips what is done to colours; the unused bits are ours to clear.
         return pixel_array(data, raw=True, correct_unused_bits=False)
-    packed = generate_frames(data.PixelData, number_of_frames=shape[0])
+    packed = list(generate_frames(data.PixelData, number_of_frames=shape[0]))
+    for frame in packed:
+        refuse_larger(IN_DICOM[syntax], frame, math.prod(shape[1:]))
     pixels = np.stack([decoder(frame) for frame in packed])
     if pixels.shape != shape:
         raise ValueError(f"its pixels are {pixels.shape}, its header says {shape}")
@@ -213,8 +231,8 @@ def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
     """Apply the rescale of a frame; whole numbers stay whole, so that HU have no rounding."""
     raw = stored if frame is None else stored[frame]
     own = {} if frame is None else _frame_group(data, frame, "PixelValueTransformationSequence")
-    slope = float((own or data).get("RescaleSlope", 1))
-    intercept = float((own or data).get("RescaleIntercept", 0))
+    slope = number(own or data, "RescaleSlope") or 1.0  # empty or 0, it says nothing
+    intercept = number(own or data, "RescaleIntercept") or 0.0
     if (slope, intercept) == (1.0, 0.0):
         return raw.astype(raw.dtype.newbyteorder("="))
     values = raw.astype(np.float64) * slope + intercept  # exact for whole numbers up to 2**53
@@ -223,6 +241,15 @@ def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
             if -(2 ** (bits - 1)) <= values.min() and values.max() < 2 ** (bits - 1):
                 return values.astype(f"i{bits // 8}")
     return values.astype(np.float32)
+
+
+def number(part: Any, keyword: str) -> float | None:
+    """Give a number of a header; None where it is absent, empty or no number."""
+    value = part.get(keyword)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def pixel_size(header: Any, z_um: float | None) -> PixelSize:

@@ -11,16 +11,20 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training_core.errors import InputError
+from training_core.formats.file_image import FileImage
+from training_core.formats.ome_zarr import is_zarr
+from training_core.formats.source_file import check_size
+from training_core.frames import made_frames
 from training_core.run import SILENT, Run, Stage
-from training_core.stack import Pixels, Stack
+from training_core.stack import Stack
 
-from .dicom import is_dicom, read_dicom
-from .formats import SUFFIXES, foreign, open_file
+from .dicom import dicom_images, is_dicom
+from .formats import SUFFIXES, foreign, images_of, open_chosen, open_file
+from .not_finite import finite
 from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
-from .source_file import check_size
+from .tiff_file import files_of_set
 
 DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
 MOST_ON_A_DISC = 100_000
@@ -29,17 +33,33 @@ PLANES_LOOKED_AT = 8
 
 
 def open_stack(
-    source: str | PathLike[str] | Sequence[str | PathLike[str]], *, run: Run = SILENT
+    source: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    series: int | str | None = None,
+    axes: str | None = None,
+    run: Run = SILENT,
 ) -> Stack:
     """Open a stack.
 
     A file is one stack. A folder of DICOM slices, or several files of one shape (in a folder or
     given as a list), is one stack too; files are sorted by name, DICOM slices by position.
 
+    Parameters
+    ----------
+    source
+        A file, a folder, or files.
+    series
+        Of a file that holds several images the number, from 1 on, or the name of one (see
+        `list_images`); the largest if None.
+    axes
+        What the axes are where the file or the names of files say it wrongly, such as "TZYX".
+    run
+        Hears how far reading is, and may stop it.
+
     Returns
     -------
     Stack
-        Pixels in their own dtype and values; uncompressed TIFF is mapped, not read. Black-and-white
+        Pixels in their own dtype and values, read when they are asked for. Black-and-white
         pixels become uint8; NaN and infinity become the median of their frame. What was missing or
         changed is said in `warnings`.
 
@@ -54,9 +74,25 @@ def open_stack(
         raise InputError("No file was given.")
     run.start(Stage.READ, len(paths))
     with _readable(*paths):
-        stack = _usable(_open(paths, run), run)
+        stack = _usable(_open(paths, run, series), run)
     run.finish(Stage.READ)
-    return stack
+    return stack.with_axes(axes.upper()) if axes else stack
+
+
+def list_images(path: str | PathLike[str], *, run: Run = SILENT) -> Sequence[FileImage]:
+    """List the images of a file, without reading them; none where files are joined to one stack.
+
+    Raises
+    ------
+    InputError
+        For what cannot be opened.
+    """
+    one = Path(path)
+    with _readable(one):
+        if one.is_file() or is_zarr(one):
+            return images_of(one, run)
+        slices = _series_files(one)
+        return dicom_images(slices, one, run=run) if slices else []
 
 
 def list_inputs(path: str | PathLike[str]) -> list[Path]:
@@ -68,7 +104,7 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     """
     folder = Path(path)
     with _readable(folder):
-        if not folder.is_dir() or foreign(folder) or _series_files(folder):
+        if not folder.is_dir() or is_zarr(folder) or _series_files(folder):
             return [folder]
         inputs = _inside(folder)
         return [folder] if are_planes(inputs) else inputs
@@ -77,10 +113,24 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
 def _inside(folder: Path) -> list[Path]:
     """List what can be opened in a folder; where nothing can, the DICOM folders further down."""
     inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
-    inputs = [p for p in inside if _lists(p)] or sorted({p.parent for p in _dicom_below(folder)})
+    inputs = _once_a_set([p for p in inside if _lists(p)]) or sorted(
+        {p.parent for p in _dicom_below(folder)}
+    )
     if not inputs:
         raise InputError(f"The folder {folder.name} holds no images that can be opened.")
     return inputs
+
+
+def _once_a_set(paths: list[Path]) -> list[Path]:
+    """Keep one file of each OME-TIFF that lies in several; it opens the whole."""
+    kept, others = [], set[Path]()
+    for path in paths:
+        if path in others:
+            continue
+        kept.append(path)
+        if ".ome" in path.name.lower() and path.is_file():
+            others.update(files_of_set(path))
+    return kept
 
 
 def are_planes(paths: list[Path]) -> bool:
@@ -102,39 +152,49 @@ def are_planes(paths: list[Path]) -> bool:
 
 def _lists(path: Path) -> bool:
     if path.is_dir():
-        return bool(foreign(path) or _series_files(path))
-    return path.suffix.lower() in SUFFIXES or bool(foreign(path))
+        return is_zarr(path) or bool(_series_files(path))
+    return path.name.lower().endswith(SUFFIXES) or bool(foreign(path))
 
 
-def _open(paths: list[Path], run: Run) -> Stack:
+def _open(paths: list[Path], run: Run, series: int | str | None) -> Stack:
     if len(paths) == 1 and paths[0].name.upper() == DISC_LIST and paths[0].is_file():
-        return _open_folder(paths[0].absolute().parent, run)
+        return _open_folder(paths[0].absolute().parent, run, series)
+    paths = _once_a_set(paths) if len(paths) > 1 else paths
     if len(paths) > 1:
-        return _open_several(paths, paths[0].parent, run)
-    if paths[0].is_dir() and not foreign(paths[0]):
-        return _open_folder(paths[0], run)
-    return open_file(paths[0], run)
+        return _open_several(paths, paths[0].parent, run, series)
+    if paths[0].is_dir() and not is_zarr(paths[0]):
+        return _open_folder(paths[0], run, series)
+    return open_file(paths[0], run, series)
 
 
-def _open_folder(folder: Path, run: Run) -> Stack:
+def _open_folder(folder: Path, run: Run, series: int | str | None) -> Stack:
     slices = _series_files(folder)
     if slices:
-        return read_dicom(slices, folder, run=run)
+        return open_chosen(dicom_images(slices, folder, run=run), folder.name, run, series)
     inputs = _inside(folder)
-    files = [p for p in inputs if p.is_file() and not foreign(p)]
+    files = [p for p in inputs if is_zarr(p) or (p.is_file() and not foreign(p))]
     slices = [p for below in inputs if below.is_dir() for p in _series_files(below)]
     if slices and not files:
-        return read_dicom(slices, folder, run=run)
+        return open_chosen(dicom_images(slices, folder, run=run), folder.name, run, series)
     if not files:
         raise InputError(f"The folder {folder.name} holds several stacks; open them one by one.")
-    return _open_several(files, folder, run) if len(files) > 1 else open_file(files[0], run)
+    if len(files) > 1:
+        return _open_several(files, folder, run, series)
+    return open_file(files[0], run, series)
 
 
-def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
+def _open_several(
+    paths: list[Path], folder: Path, run: Run, series: int | str | None = None
+) -> Stack:
     """Join files of one shape along a new axis; damaged ones are left out and named."""
     paths = sorted(paths, key=_natural)
     if all(is_dicom(p) for p in paths):
-        return read_dicom(paths, folder, run=run)
+        return open_chosen(dicom_images(paths, folder, run=run), folder.name, run, series)
+    if series is not None:
+        raise InputError(
+            f"{len(paths)} files are opened as one stack; an image of one of them is chosen where "
+            "that is opened alone."
+        )
     numbered = numbered_files(paths)
     paths = list(numbered.paths) if numbered else paths
     stacks: list[Stack] = []
@@ -212,7 +272,7 @@ def _usable(stack: Stack, run: Run) -> Stack:
     kind = stack.dtype.kind
     if kind == "b":
         note = "Its pixels are black or white (1 bit) and are read as 0 and 1."
-        pixels = np.asarray(stack.pixels).astype(np.uint8)
+        pixels = made_frames(stack.raw_frame, stack.shape, np.uint8)
         return replace(stack, pixels=pixels, warnings=(*stack.warnings, note))
     if kind == "c":
         raise InputError(
@@ -220,31 +280,7 @@ def _usable(stack: Stack, run: Run) -> Stack:
         )
     if kind not in "uif":
         raise InputError(f"{stack.name} has pixels of type {stack.dtype}; numbers are needed.")
-    return _finite(stack, run) if kind == "f" else stack
-
-
-def _finite(stack: Stack, run: Run) -> Stack:
-    """Put the median of their frame in the place of NaN and infinity, and keep what they were."""
-    pixels = stack.pixels
-    lost: dict[int, tuple[NDArray[np.intp], Pixels]] = {}
-    for index in range(stack.frame_count):
-        run.check()
-        frame = stack.raw_frame(index)
-        bad = ~np.isfinite(frame)
-        if not bad.any():
-            continue
-        if not lost:  # only now: most files are finite and stay mapped
-            pixels = np.array(stack.pixels, dtype=stack.dtype)
-        lost[index] = (np.flatnonzero(bad), frame[bad])
-        middle = 0 if bad.all() else np.median(frame[~bad])
-        pixels[np.unravel_index(index, stack.shape[:-2])][bad] = middle
-    if not lost:
-        return stack
-    count = sum(places.size for places, _ in lost.values())
-    if count == pixels.size:
-        raise InputError(f"{stack.name} has no finite pixel.")
-    note = f"{count} pixels are NaN or infinite; they teach nothing and stay as they are."
-    return replace(stack, pixels=pixels, warnings=(*stack.warnings, note), not_finite=lost)
+    return finite(stack, run) if kind == "f" else stack
 
 
 @contextmanager

@@ -12,32 +12,12 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from training_core.formats.source_file import DAMAGE
+from training_core.formats.units import SECONDS, UNITS_UM, micrometres, plain, positive, seconds
 from training_core.stack import PixelSize
-
-from .source_file import DAMAGE
 
 Measured = tuple[Any, str]  # a value as it is noted, and its unit
 UNKNOWN: Measured = (None, "")
-
-# Micrometres per unit, as ImageJ, OME and TIFF spell it.
-UNITS_UM = {
-    # The micro sign and the Greek mu.
-    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
-    **dict.fromkeys(("å", "angstrom"), 1e-4),
-    **dict.fromkeys(("cm", "centimeter"), 1e4),
-    **dict.fromkeys(("inch", "in"), 25_400.0),
-    **{"pm": 1e-6, "nm": 1e-3, "mm": 1e3, "m": 1e6},
-}
-# Seconds per unit, as ImageJ's users and OME spell it; what is not here is not known.
-SECONDS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), 1e-3),
-    **dict.fromkeys(("µs", "μs", "us", "usec", "microsecond", "microseconds"), 1e-6),
-    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86_400.0),
-}
 
 # A resolution in the bare TIFF tags is nearly always meant for print (72 to 600 dpi); only pixels
 # smaller than at 1000 dpi are taken for a microscope's.
@@ -46,7 +26,9 @@ LARGEST_PRINTED_UM = 25.4
 LARGEST_BELIEVED_UM = 5000.0
 
 GATAN_UNITS, GATAN_SCALES = (65003, 65004, 65005), (65009, 65010, 65011)
+SIGNED_OFFSET = -32768.0  # by which ImageJ keeps numbers with a sign
 TESCAN = 50431
+ILLUMINATION = "_IllumSetting_"  # of MetaMorph
 ZEISS_WIDTH = 1024  # px of the picture whose pixel size Zeiss notes in metres
 
 # With their units, and which one is meant where none is written.
@@ -83,12 +65,37 @@ def value_unit_of(tif: Any) -> str:
     return noted[1] if noted else ""
 
 
-def calibration_of(tif: Any) -> tuple[str, Calibration]:
+def calibrated(imagej: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[bool, str, str]:
+    """Tell what a calibration curve of ImageJ makes of the values.
+
+    Returns
+    -------
+    bool
+        Whether stored values from 0 to 65535 mean -32768 to 32767.
+    str
+        The unit of the values, "HU" or "".
+    str
+        What to tell of a curve that is not applied; "" where there is none.
+    """
+    curve = [imagej.get(name) for name in ("cf", "c0", "c1")]
+    unit = str(imagej.get("vunit", "")).strip()
+    signed = curve == [0, SIGNED_OFFSET, 1]
+    if imagej.get("cf") is None or signed:
+        hounsfield = unit.upper() == "HU" and (signed or dtype.kind != "u")
+        return signed and dtype == np.uint16, "HU" if hounsfield else "", ""
+    straight = curve[0] == 0 and None not in curve
+    shown = f" ({curve[1]:g} + {curve[2]:g} x value)" if straight else ""
+    told = f"ImageJ shows its values by a calibration curve{shown}"
+    return False, "", f"{told}; they are kept as they are stored."
+
+
+def calibration_of(tif: Any, series: Any = None) -> tuple[str, Calibration]:
     """Give the family of an open TIFF file ("imagej", "ome" or "tiff") and its calibration.
 
+    Of several images in OME metadata it is that of `series`; the first if None.
     Where the family says nothing of pixel sizes, the maker's own tags do.
     """
-    kind, calibration = _family_of(tif)
+    kind, calibration = _family_of(tif, series)
     # A pixel size that comes from the resolution tags alone is meant for print.
     bare = kind == "tiff" and not (tif.is_shaped and tif.shaped_metadata)
     if calibration.pixel_size.x_um is not None and not bare:
@@ -102,22 +109,23 @@ def calibration_of(tif: Any) -> tuple[str, Calibration]:
     )
 
 
-def _family_of(tif: Any) -> tuple[str, Calibration]:
-    page = tif.pages[0]
+def _family_of(tif: Any, series: Any) -> tuple[str, Calibration]:
+    page = tif.pages[0] if series is None else series.keyframe
     resolution, unit = tuple(page.resolution), int(page.resolutionunit)
     plain = plain_calibration(resolution, unit)
     # Micro-Manager writes both texts; the axes then come from OME, so the sizes must too.
     if tif.is_imagej and tif.series[0].kind != "ome":
         return "imagej", imagej_calibration(tif.imagej_metadata or {}, resolution)
-    if "<OME" in page.description[:2000]:
+    if "<OME" in tif.pages[0].description[:2000]:
         try:
-            return "ome", ome_calibration(page.description)
+            number = next((i for i, each in enumerate(tif.series) if each is series), 0)
+            return "ome", ome_calibration(tif.ome_metadata or tif.pages[0].description, number)
         except ElementTree.ParseError:
             lost = "Its OME metadata are damaged: pixel size and channel names are not known."
             return "tiff", replace(plain, warnings=(lost,))
     if tif.is_shaped and tif.shaped_metadata:
         shaped = shaped_calibration(tif.shaped_metadata[0])
-        known = shaped.pixel_size.x_um is not None
+        known = shaped.pixel_size != PixelSize()
         return "tiff", shaped if known else replace(shaped, pixel_size=plain.pixel_size)
     return "tiff", plain
 
@@ -132,19 +140,18 @@ def plain_calibration(resolution: tuple[float, float], unit: int) -> Calibration
 
 def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, float]) -> Calibration:
     """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution."""
-    factor = UNITS_UM.get(_plain(metadata.get("unit", "")))
+    factor = UNITS_UM.get(plain(metadata.get("unit", "")))
     x_um, y_um = (factor / r if factor and r > 0 else None for r in resolution)
     # Without a calibration `spacing` counts pixels, whatever the unit says.
     believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
-    z_um = _positive(metadata.get("spacing"), factor) if believed else None
+    z_um = positive(metadata.get("spacing"), factor) if believed else None
     size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
-    seconds = SECONDS.get(_plain(metadata.get("tunit", "sec")))
-    step_s = _positive(metadata.get("finterval"), seconds)
+    step_s = seconds(metadata.get("finterval"), metadata.get("tunit", "sec"))
     return Calibration(size, step_s, extra={"imagej": dict(metadata)})
 
 
-def ome_calibration(xml: str) -> Calibration:
-    """Read the first image of an OME-XML text.
+def ome_calibration(xml: str, number: int = 0) -> Calibration:
+    """Read an image of an OME-XML text, counted from 0.
 
     Raises
     ------
@@ -152,7 +159,8 @@ def ome_calibration(xml: str) -> Calibration:
         For text that is not XML.
     """
     root = ElementTree.fromstring(xml)
-    pixels = root.find(".//{*}Pixels")
+    images = root.findall(".//{*}Pixels")
+    pixels = images[number] if number < len(images) else None
     if pixels is None:
         spread = "It is one file of an image that is spread over several; only this one is read."
         return Calibration(warnings=(spread,) if root.find("{*}BinaryOnly") is not None else ())
@@ -160,7 +168,7 @@ def ome_calibration(xml: str) -> Calibration:
     return _ome_attributes(
         pixels.attrib,
         tuple(c.get("Name", "") for c in channels),
-        {"ome_channels": _shared_attributes(channels)},
+        {"ome_channels": _shared_attributes(channels), "ome_xml": xml},
     )
 
 
@@ -178,8 +186,8 @@ def _ome_attributes(
     unknown: dict[str, Any] = {}  # to be written again as it was
     for name, units, usual in OME_MEASURES:
         value, unit = attributes.get(name), attributes.get(f"{name}Unit", usual)
-        known.append(_positive(value, units.get(_plain(unit))))
-        if value is not None and _plain(unit) not in units:
+        known.append(positive(value, units.get(plain(unit))))
+        if value is not None and plain(unit) not in units:
             unknown |= {name: value, f"{name}Unit": unit}
     extra = extra | ({"ome_unknown": unknown} if unknown else {})
     return Calibration(PixelSize(*known[:3]), known[3], names if any(names) else (), extra)
@@ -192,20 +200,6 @@ def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[st
         for name in CHANNEL_ATTRIBUTES
         if channels and all(name in c.attrib for c in channels)
     }
-
-
-def _plain(unit: Any) -> str:
-    """Undo the escape that ImageJ writes for the micro sign."""
-    return str(unit).replace("\\u00B5", "µ").strip().lower()
-
-
-def _positive(value: Any, factor: float | None) -> float | None:
-    """Give `value` times `factor` where both are known and positive."""
-    try:
-        number = float(value) * (factor or 0.0)
-    except (TypeError, ValueError):
-        return None
-    return number if 0 < number < float("inf") else None
 
 
 def makers_note(tif: Any) -> Calibration | None:
@@ -227,8 +221,8 @@ def _noted(
     step: Measured = UNKNOWN,
     channels: tuple[str, ...] = (),
 ) -> Calibration:
-    sizes = (_positive(value, UNITS_UM.get(_plain(unit))) for value, unit in (x, y, z))
-    step_s = _positive(step[0], SECONDS.get(_plain(step[1])))
+    sizes = (micrometres(value, unit) for value, unit in (x, y, z))
+    step_s = seconds(*step)
     return Calibration(PixelSize(*sizes), step_s, channels)
 
 
@@ -270,8 +264,14 @@ def _metamorph(tif: Any) -> Calibration | None:
         return None
     unit = said["CalibrationUnits"]
     steps = np.ravel(said.get("ZDistance", 0))
+    # What lit the sample names its channel; else the image is called so.
+    properties = [p for p in said.get("PlaneProperty", ()) if p.get("name") == ILLUMINATION]
+    name = str(properties[0]["value"] if properties else said.get("Name", "")).strip()
     return _noted(
-        (said["XCalibration"], unit), (said["YCalibration"], unit), (float(steps.mean()), unit)
+        (said["XCalibration"], unit),
+        (said["YCalibration"], unit),
+        (float(steps.mean()), unit),
+        channels=(name,) if name else (),
     )
 
 

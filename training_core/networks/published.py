@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-LATENT = 128
+LATENT = 128  # as published, as is the size that g1 makes
 GENERATED_PX = 64
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -153,12 +153,8 @@ def _double(width: int) -> nn.Module:
 def paper_network(kind: str, depth: int = 17, *, sigmoid: bool = False) -> DnCNN | UNet:
     """Build the round's denoiser or a part of the adversarial stage.
 
-    Parameters
-    ----------
-    kind
-        "dncnn", with the framework's initial weights, or "unet", He-normal with zero bias.
-    depth
-        Layers of the DnCNN.
+    A "dncnn" of this depth with the framework's initial weights, or a "unet", He-normal with zero
+    bias.
     """
     if kind == "dncnn":
         return DnCNN(depth, sigmoid=sigmoid)

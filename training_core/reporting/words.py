@@ -35,29 +35,25 @@ UNTRAINED = (
     "The network is the bundled one as it is, since preset instant and settings without rounds "
     "train nothing."
 )
+AVERAGED = (
+    "The noise has another direction in each place, as the streaks of CT have, and one average of "
+    "them stands for all: what is judged by it is judged poorly. Training (preset quick) learns "
+    "from the noise as it is in each place."
+)
+MEASURED = "Noise is drawn as it was measured, since no generator was to learn it."
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that was learned or chosen.
-
-    Attributes
-    ----------
-    good
-        Whether it is as it should be; None where there is nothing to judge.
-    trusted
-        Whether the result can be; where not, that comes before all else.
-    details
-        Lines with the figures behind it, for who asks.
-    """
+    """One thing that was learned or chosen."""
 
     name: str
     value: str
     meaning: str
-    details: tuple[str, ...] = ()
-    good: bool | None = None
-    trusted: bool = True
+    details: tuple[str, ...] = ()  # lines with the figures behind it, for who asks
+    good: bool | None = None  # whether it is as it should be; None where there is nothing to judge
+    trusted: bool = True  # whether the result can be; where not, that comes before all else
 
     @property
     def sentence(self) -> str:
@@ -97,6 +93,9 @@ def origin(card: Card) -> str:
     try:
         first = _short(names[0])
         what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"
+        if not _asked_for(card, "denoiser", "rounds"):
+            took = f"{duration(card['seconds'])}, preset {card['preset']}"
+            return f"Not trained. The noise was measured in {what} in {took}."
         if repeats := card.get("repeats"):
             how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
         took = duration(card["seconds"])
@@ -119,6 +118,11 @@ def _preset(card: Card) -> str:
     return f"{name}, adjusted" if changed else name
 
 
+def _asked_for(card: Card, part: str, name: str) -> bool:
+    """Whether a setting of the training that made a card is other than 0; so if it is not told."""
+    return bool(card.get("settings", {}).get(part, {}).get(name, True))
+
+
 def _doubt(card: Card) -> Fact:
     meaning = in_doubt(card["doubted"], len(card["noise"]))
     return Fact("Texture or noise", "cannot be told apart", meaning, good=False, trusted=False)
@@ -133,6 +137,8 @@ def _noise(card: Card) -> Fact:
     if card.get("doubted"):
         how = "Its strength is that of the finest waves, where there is least of them."
         return Fact("Learned noise", "of independent pixels", how)
+    if card.get("turning"):
+        return Fact("Learned noise", "an average of all places", AVERAGED, good=False)
     if not any(matches):
         return Fact("Learned noise", "not judged", "This training did not compare it.")
     details = tuple(_matches(channels, matches, card.get("noise_again", {})))
@@ -143,23 +149,27 @@ def _noise(card: Card) -> Fact:
     if not usual:
         return Fact("Learned noise", "from even areas", few, details)
     value = f"{math.floor(min(match.score for _, match in usual if match))} % match"
-    meaning, good = _alike(usual, len(channels))
+    learned = _asked_for(card, "noise_model", "steps")
+    meaning, good = _alike(usual, len(channels), learned=learned)
     if card.get("noise_again"):
         meaning += " It was learned again later, from what the network takes away."
     return Fact("Learned noise", value, f"{meaning} {few}".rstrip(), details, good)
 
 
-def _alike(judged: Sequence[tuple[Mapping[str, Any], Any]], count: int) -> tuple[str, bool]:
+def _alike(
+    judged: Sequence[tuple[Mapping[str, Any], Any]], count: int, *, learned: bool
+) -> tuple[str, bool]:
     """Say what makes the noise of channels, each with its match, and whether it is as it should."""
     stand_ins = [STAND_INS[c["generator"]] for c, _ in judged if c["generator"] in STAND_INS]
-    if stand_ins:
+    if stand_ins and learned:
         where = f" in {len(stand_ins)} of {count} channels" if count > 1 else ""
         return (
             f"The generator did not converge{where}; {' or '.join(dict.fromkeys(stand_ins))} "
             "stands in for it. More steps for the noise model may help."
         ), False
     if all(match.good for _, match in judged if match):
-        return "Made noise is like real noise that was kept aside to judge it.", True
+        alike = "Made noise is like real noise that was kept aside to judge it."
+        return alike if learned else MEASURED, True
     return (
         "Made noise differs from real noise that was kept aside to judge it. "
         "More or better smooth patches may help."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training_core.cli.commands import _settings, setting_names, with_options
-from training_core.cli.main import _parser
+from training_core.cli.main import command_parser
 from training_core.errors import SettingsError
 from training_core.settings import Settings, preset
 
@@ -40,6 +40,10 @@ def test_settings_that_go_only_together():
         ("denoiser.rounds=2.5", "a whole number is needed"),
         ("denoiser.every_orientation=1", "true or false"),
         ("denoiser.averaging=1.5", "from 0 to 0.9999"),
+        ("seed=" + 400 * "9", "Seed is larger than any number; choose a value from 0"),
+        ("seed=-1e999", "Seed is -inf; a whole number is needed"),
+        ("seed=" + 5000 * "9", "^Seed is '9{79}; a whole number is needed"),
+        ("seed=" + 100_000 * "[", "a whole number is needed"),
     ],
 )
 def test_refusals(option, words):
@@ -57,6 +61,6 @@ def test_every_setting_has_a_name():
 def test_the_commands_take_them(command):
     line = [command, "a.tif", "--set", "denoiser.every_orientation=true", "--seed", "3"]
     line += ["--model", "m.g2g"] if command == "train" else ["--output", "b.tif"]
-    arguments = _parser().parse_args(line)
+    arguments = command_parser().parse_args(line)
     assert _settings(arguments).denoiser.every_orientation
     assert _settings(arguments).seed == 3
