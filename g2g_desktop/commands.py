@@ -21,7 +21,7 @@ from g2g_desktop.model.diagnostics import diagnostics
 from g2g_desktop.model.session import State
 
 from .other_programs import found_programs, hand_over
-from .paths import guide, home, log_file, queue_log, resource
+from .paths import guide, home, log_file, resource
 from .preferences import save_preferences
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from .preferences import Preferences
 
 MODEL_SUFFIX = ".g2g"
-LOG_SHOWN = 100_000  # letters, from the end
 _ASK_AFTER_SECONDS = 30.0
 
 
@@ -180,6 +179,17 @@ class Commands(QObject):
         else:
             self._workflow.find(paths)
 
+    def open_dropped(self, paths: Sequence[Path]) -> None:
+        """Open what was dropped; ask whether a file beside a result is its reference."""
+        alone = len(paths) == 1 and paths[0].suffix.lower() != MODEL_SUFFIX
+        role = dialogs.Dropped.STACK
+        if alone and self._session.state is State.DONE:
+            role = dialogs.ask_dropped(self._parent, paths[0].name)
+        if role is dialogs.Dropped.REFERENCE:
+            self._workflow.open_reference(paths[0])
+        elif role is dialogs.Dropped.STACK:
+            self.open_paths(paths)
+
     def apply_remedy(self) -> None:
         """Take the patch settings that the verdict on the patches advises."""
         found = self._session.patches
@@ -275,13 +285,6 @@ class Commands(QObject):
         exported = self._session.exported
         if exported is not None:
             reveal(exported)
-
-    @Slot()
-    def show_queue_log(self) -> None:
-        """Show what the queue has done, as the command `g2g` tells it."""
-        log = queue_log()
-        told = log.read_text(encoding="utf-8")[-LOG_SHOWN:] if log.is_file() else ""
-        dialogs.show_text(self._parent, "Log of the queue", told or "Nothing was done yet.")
 
     @Slot(str)
     def open_exported(self, program: str) -> None:

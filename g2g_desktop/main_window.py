@@ -31,7 +31,7 @@ from g2g_desktop.pages.status_strip import StatusStrip
 from g2g_desktop.widgets.banner import Banner
 from training_core.run import StageStarted
 
-from .commands import MODEL_SUFFIX, Commands
+from .commands import Commands
 
 if TYPE_CHECKING:
     from PySide6.QtGui import (
@@ -146,7 +146,7 @@ class MainWindow(QMainWindow):
         workflow.reference_read.connect(bench.take_reference)
         bench.files.findings = side.compare.findings
         bench.files.told.connect(self.strip.show_message)
-        self.centre.compare.mode_changed.connect(self._on_mode_changed)
+        self.centre.compare.mode_changed.connect(self.menus.check)
 
     def _connect_files(self) -> None:
         workflow, commands, desk = self.workflow, self.commands, self.desk
@@ -160,7 +160,7 @@ class MainWindow(QMainWindow):
         desk.panel.add_asked.connect(commands.open_files)
         commands.batch_asked.connect(desk.toggle_queue)
         commands.files_toggled.connect(self._show_list)
-        desk.queue_page.log_asked.connect(commands.show_queue_log)
+        desk.queue_page.log_asked.connect(commands.files.show_queue_log)
         self.queue.finished.connect(self._on_finished)
         self.files.rowsInserted.connect(self._show_list)
         self.files.rowsRemoved.connect(self._show_list)
@@ -175,10 +175,8 @@ class MainWindow(QMainWindow):
         if preferences.geometry:
             self.restoreGeometry(QByteArray.fromHex(preferences.geometry.encode()))
         self.centre.start.show_recent(preferences.recent)
-        self.menus.actions[f"theme_{preferences.theme}"].setChecked(True)
-        self.menus.actions["show_patches"].setChecked(True)
-        self.menus.actions["split"].setChecked(True)
-        self.menus.actions["show_files"].setChecked(True)
+        for name in (f"theme_{preferences.theme}", "show_patches", "split", "show_files"):
+            self.menus.check(name)
         if self.queue.restore():
             self.desk.show_queue()
 
@@ -258,10 +256,6 @@ class MainWindow(QMainWindow):
     def _on_look_closed(self) -> None:
         self.session.set_first_look(False)
 
-    @Slot(str)
-    def _on_mode_changed(self, mode: str) -> None:
-        self.menus.actions[mode].setChecked(True)
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Welcome files, while nothing else is going on."""
         if event.mimeData().hasUrls() and "open" in view_state(self.session).allowed:
@@ -281,18 +275,10 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
         self._show_hot(False)
-        urls = event.mimeData().urls()
-        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
         event.acceptProposedAction()
         self.activateWindow()  # the keys shall go where the file went
-        alone = len(paths) == 1 and paths[0].suffix.lower() != MODEL_SUFFIX
-        role = dialogs.Dropped.STACK
-        if alone and self.session.state is State.DONE:
-            role = dialogs.ask_dropped(self, paths[0].name)
-        if role is dialogs.Dropped.REFERENCE:
-            self.workflow.open_reference(paths[0])
-        elif role is dialogs.Dropped.STACK:
-            self.commands.open_paths(paths)
+        self.commands.open_dropped(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close, unless a job or an unsaved result is a reason to stay."""

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Slot
 from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.jobs.workflow import Before
 from g2g_desktop.model.actions import BY_ID
+from g2g_desktop.paths import queue_log
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Session
 
     from .file_list import FileItem, FileList
+
+LOG_SHOWN = 100_000  # letters, from the end
 
 
 class FileCommands(QObject):
@@ -83,6 +86,13 @@ class FileCommands(QObject):
         """Open several files of the list as one stack."""
         if len(paths) > 1 and BY_ID["open"].allowed(self._session):
             self.open_item(self._files.add([tuple(paths)])[0])
+
+    @Slot()
+    def show_queue_log(self) -> None:
+        """Show what the queue has done, as the command `g2g` tells it."""
+        log = queue_log()
+        told = log.read_text(encoding="utf-8")[-LOG_SHOWN:] if log.is_file() else ""
+        dialogs.show_text(self._parent, "Log of the queue", told or "Nothing was done yet.")
 
     def close_stack(self) -> None:
         """Close the stack that is open, and take it off the list; ask where that loses a result."""

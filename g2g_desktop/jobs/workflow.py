@@ -45,6 +45,14 @@ class Before:
     model: str = ""
     series: int | None = None
 
+    def results_for(self, stack: Stack, written: Stack | None, settings: Settings) -> Results:
+        """Give the results that still fit, or the one that was `written`, of these settings."""
+        results = self.results.of_shape(stack.shape)
+        if results.every or written is None:
+            return results
+        story = Story(self.card, self.settings or settings)
+        return results.and_then(StackResult(written, story, self.model, exported=self.output))
+
 
 class Workflow(QObject):
     """Verbs of the user, each of which is one job or one request to the running one.
@@ -116,12 +124,8 @@ class Workflow(QObject):
         self._stage(work, self._on_found, Activity.LOADING, Step.DATA)
 
     def open(self, paths: Sequence[Path], before: Before = Before()) -> None:
-        """Open files or a folder as the stack, with what it had when it was shown last.
-
-        Of a file with several images ask for one, where `before` names none.
-        """
-        given = tuple(paths), before.output
-        work = partial(tasks.read_with_result, *given, series=before.series)
+        """Open a stack, with what it had when shown last; of several images ask for one."""
+        work = partial(tasks.read_with_result, tuple(paths), before.output, series=before.series)
         self._before = before
         self._stage(work, partial(self._on_stack, before), Activity.LOADING, Step.DATA)
 
@@ -254,11 +258,7 @@ class Workflow(QObject):
         stack, written = answer
         self.recovery.discard()
         self.opened.emit(before.tag)
-        results = before.results.of_shape(stack.shape)
-        if not results.every and written is not None:
-            story = Story(before.card, before.settings or self.session.settings)
-            made = StackResult(written, story, before.model, exported=before.output)
-            results = results.and_then(made)
+        results = before.results_for(stack, written, self.session.settings)
         self.session.set_stack(stack, results, before.settings)
         self.recovery.look_for_interrupted()
 
@@ -274,9 +274,7 @@ class Workflow(QObject):
         self._on_denoised(denoised)
 
     def _on_denoised(self, denoised: Any) -> None:
-        alike = self.session.alike
-        unlike = (alike.sentence,) if alike is not None and alike.sentence else ()
-        self.session.set_denoised(denoised, (*unlike, *self._warnings))
+        self.session.set_denoised(denoised, tuple(self._warnings))
         self.finished.emit("The denoised stack is ready.")
 
     def _on_exported(self, dtype: str, path: Any) -> None:

@@ -174,6 +174,8 @@ class Session(Known):
     def set_denoised(self, denoised: Stack, warnings: tuple[str, ...] = ()) -> None:
         """Take what the model has made of the stack, beside what there is already."""
         assert self.denoiser is not None  # nothing else denoises
+        if self.alike is not None and self.alike.sentence:
+            warnings = (self.alike.sentence, *warnings)
         made = StackResult(
             denoised,
             self.denoiser,

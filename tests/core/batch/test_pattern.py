@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from training_core.batch.stacks import Pattern, stacks_among
+from training_core.batch.stacks import stacks_among
+from training_core.batch.targets import Pattern
 from training_core.errors import OutputError
 
 PATHS = [Path("/data/day1/a.tif"), Path("/data/day1/b.png"), Path("/data/day2/a.tif")]
@@ -48,6 +49,13 @@ def test_without_a_folder_results_lie_beside_the_stacks():
         Path("/data/a.tif_denoised.tif").with_name("a_tif_denoised.tif"),
         Path("/data/a_png_denoised.tif"),
     ]
+
+
+def test_images_of_one_file_are_told_apart_wherever_results_lie():
+    twice, images = [Path("/data/two.lif")] * 2, ["image 1", "image 2"]
+    names = ["two_image-1_denoised.tif", "two_image-2_denoised.tif"]
+    for pattern in (Pattern(), Pattern(Path("/out")), Pattern(Path("/out"), mirrored=True)):
+        assert [path.name for path in pattern.targets(twice, images)] == names
 
 
 def test_a_suffix_is_a_part_of_a_name():

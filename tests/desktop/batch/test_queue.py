@@ -14,9 +14,11 @@ from g2g_desktop.batch import queue_tasks
 from g2g_desktop.batch.file_list import FileState
 from g2g_desktop.batch.journal import Journal
 from g2g_desktop.batch.queue import QueueState
+from g2g_desktop.batch.queue_tasks import Plan
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
 from g2g_desktop.paths import queue_log
+from tests.support import vendor_files as vendor
 from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:
@@ -66,6 +68,24 @@ def folder(tmp_path: Path) -> Path:
         tifffile.imwrite(path, rng.poisson(100, (size, size)).astype(np.uint16))
     (tmp_path / "in/bad.tif").write_bytes(b"II*\0")
     return tmp_path / "in"
+
+
+def test_the_queue_denoises_the_image_that_was_chosen(
+    window: MainWindow, work: FakeWork, tmp_path: Path, qtbot: QtBot
+) -> None:
+    rng = np.random.default_rng(4)
+    first, second = (rng.poisson(100, (size, size)).astype(np.uint16) for size in (96, 64))
+    file = tmp_path / "two.lif"
+    file.write_bytes(vendor.lif({"first": (first, "YX"), "second": (second, "YX")}))
+    window.files.add([(file,), (file,)], [1, 2])
+
+    window.queue.start(Plan())
+    qtbot.waitUntil(lambda: window.queue.state is QueueState.RESTING, timeout=20_000)
+
+    assert len(work.worked_on) == 2
+    made = [open_stack(tmp_path / f"two_image-{number}_denoised.tif") for number in (1, 2)]
+    np.testing.assert_array_equal(made[0].pixels, first // 2)
+    np.testing.assert_array_equal(made[1].pixels, second // 2)
 
 
 @pytest.fixture

@@ -50,6 +50,36 @@ def test_an_activity_is_the_state(session: Session, activity: Activity) -> None:
     assert session.state is State.DONE
 
 
+def test_another_strength_is_another_model_and_not_on_disk(
+    session: Session, small_stack: Stack
+) -> None:
+    session.set_model_saved(Path("model.g2g"))
+    made = session.denoiser
+    kept = replace(session.settings.denoiser, kept_noise=0.5)
+    weaker = FakeDenoiser(replace(session.settings, denoiser=kept))
+    blended = small_stack.with_pixels(small_stack.pixels // 2)
+
+    session.set_strength(blended, weaker)
+
+    assert (session.denoised, session.exported) == (blended, None)
+    assert session.result.as_made == (small_stack, made)
+    assert (session.denoiser, session.model_saved, session.saved_as) == (weaker, False, "")
+    assert session.settings == weaker.settings
+    assert not session.is_stale
+
+
+def test_the_strength_of_a_result_leaves_another_model_alone(
+    session: Session, small_stack: Stack
+) -> None:
+    other, before = FakeDenoiser(preset("quick")), session.settings
+    session.set_denoiser(other, "other.g2g")
+    kept = replace(before.denoiser, kept_noise=0.5)
+    session.set_strength(small_stack, FakeDenoiser(replace(before, denoiser=kept)))
+    assert session.denoiser is other
+    assert session.model_saved
+    assert session.made_by.settings.denoiser.kept_noise == 0.5
+
+
 def test_a_new_stack_forgets_all_but_the_model(session: Session, small_stack: Stack) -> None:
     denoiser = session.denoiser
     session.set_stack(small_stack)
