@@ -75,8 +75,7 @@ class FileCommands(QObject):
             self._workflow.open([choice.path], Before(series=number))
             return
         if item.image is None:
-            item.image = number
-            self._files.tell(item)
+            self._files.choose_image(item, number)
         elif item.image != number:
             item = self._files.add([item.paths], [number])[0]
         self._open(item)

@@ -119,7 +119,7 @@ class FileList(QAbstractTableModel):
     Signals
     -------
     added
-        The items that came to the list.
+        Items that came to the list, or stand for something else now.
     """
 
     added = Signal(object)
@@ -211,6 +211,12 @@ class FileList(QAbstractTableModel):
         if item in self.items:
             row = self.items.index(item)
             self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
+
+    def choose_image(self, item: FileItem, number: int) -> None:
+        """Let a file stand for one of its images, with the picture of that."""
+        item.image = number
+        self.tell(item)
+        self.added.emit([item])
 
     def keep(self, session: Session) -> None:
         """Keep what the window made of the file that is shown, before another one is."""

@@ -180,7 +180,7 @@ class FilesPanel(QFrame):
         if self._job is not None or not self._pictures:
             return
         item = self._pictures.pop(0)
-        self._job = job = Job(partial(tasks.picture_of, item.paths))
+        self._job = job = Job(partial(tasks.picture_of, item.paths, series=item.image))
         job.succeeded.connect(partial(self._on_drawn, item))
         job.finished.connect(self._on_job_over)
         job.start()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from g2g_desktop.paths import user_data_dir
+from training_core.batch.stacks import Input
 from training_core.batch.targets import Pattern
 from training_core.draft import draft, hold, release
 from training_core.errors import SettingsError
@@ -94,7 +95,7 @@ def _plain_plan(plan: Plan) -> dict[str, Any]:
     return {
         "settings": plan.settings.to_dict(),
         "model": _text(plan.model),
-        "train_on": [str(path) for path in plan.train_on],
+        "train_on": [[str(one.path), one.series] for one in plan.train_on],
         "pattern": asdict(plan.pattern) | {"folder": _text(plan.pattern.folder)},
         "overwrite": plan.overwrite,
         "as_float": plan.as_float,
@@ -106,7 +107,7 @@ def _plan(told: dict[str, Any]) -> Plan:
     return Plan(
         settings=Settings.from_dict(told["settings"]),
         model=_path(told["model"]),
-        train_on=tuple(Path(name) for name in told["train_on"]),
+        train_on=tuple(Input(Path(name), series) for name, series in told["train_on"]),
         pattern=Pattern(_path(pattern["folder"]), pattern["suffix"], bool(pattern["mirrored"])),
         overwrite=bool(told["overwrite"]),
         as_float=bool(told["as_float"]),

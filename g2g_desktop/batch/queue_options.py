@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from g2g_desktop.widgets.labels import GAP
 from training_core.batch.targets import SUFFIX, Pattern
 
-from .queue_tasks import Plan
+from .queue_tasks import Plan, input_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,9 +101,10 @@ class QueueOptions(QWidget):
             return Plan(settings, self._model, (), pattern, base.overwrite)
         if how == ONE and self.queue.files.items:
             chosen = [self.queue.files.items[row] for row in rows or (0,)]
+            learned = [input_of(one.path, one.image) for one in chosen]
             place = folder or chosen[0].path.parent
             model = place / f"{chosen[0].path.stem}.g2g"
-            return Plan(settings, model, tuple(i.path for i in chosen), pattern, base.overwrite)
+            return Plan(settings, model, tuple(learned), pattern, base.overwrite)
         return Plan(settings, None, (), pattern, base.overwrite)
 
     def show_editable(self, editable: bool) -> None:

@@ -33,7 +33,7 @@ class Plan:
     model
         The model for all of them, as a file; None: each is trained on by itself.
     train_on
-        The files that `model` is first learned from; empty where it is there already.
+        The stacks that `model` is first learned from; empty where it is there already.
     settings
         Those of each training.
     pattern
@@ -46,7 +46,7 @@ class Plan:
 
     settings: Settings = field(default_factory=Settings)
     model: Path | None = None
-    train_on: tuple[Path, ...] = ()
+    train_on: tuple[Input, ...] = ()
     pattern: Pattern = field(default_factory=Pattern)
     overwrite: bool = False
     as_float: bool = False
@@ -62,7 +62,7 @@ def train_model(plan: Plan, run: Run) -> Path:
         existing = Existing(resume=True)
         if existing.is_finished(plan.model):
             return plan.model
-        check_outputs([plan.model], plan.train_on)
+        check_outputs([plan.model], [each.path for each in plan.train_on])
         with existing.checkpoint(plan.model, run) as checkpoint:
             return train_one_model(plan.train_on, plan.settings, plan.model, run, checkpoint)
 
@@ -104,10 +104,14 @@ def denoise_file(
             told.update(made)
             return denoised, {"input": stack.name, **made}
 
-        each = Input(path, None if image is None else str(image))
         form = Form(as_float=plan.as_float)
-        denoise_one(each, target, telling, run=run, existing=existing, form=form)
+        denoise_one(input_of(path, image), target, telling, run=run, existing=existing, form=form)
     return told
+
+
+def input_of(path: Path, image: int | None) -> Input:
+    """Name a stack to the core, by the number of its image where a file holds several."""
+    return Input(path, None if image is None else str(image))
 
 
 def _one_path(paths: Sequence[Path]) -> Path:

@@ -117,14 +117,16 @@ def find_stacks(paths: Sequence[Path], run: Run) -> list[tuple[Path, ...]]:
     return found
 
 
-def picture_of(paths: Sequence[Path], run: Run) -> tuple[QImage | None, int]:
+def picture_of(
+    paths: Sequence[Path], run: Run, series: int | None = None
+) -> tuple[QImage | None, int]:
     """Draw a stack for the list of files; give that, or None, and the size on disk in bytes."""
     files = [one for path in paths for one in (path.rglob("*") if path.is_dir() else (path,))]
     size = sum(file.stat().st_size for file in files if file.is_file())
     from training_core.errors import CoreError
 
     try:
-        stack = read_stack(paths, run)
+        stack = read_stack(paths, run, series)
     except CoreError:
         return None, size
     grey = shades(stack.raw_frame(stack.frame_count // 2))

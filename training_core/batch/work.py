@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
     from training_core.denoise.denoiser import Denoiser
 
-    from .stacks import Work
+    from .stacks import Input, Work
 
 
 def train_on_each(settings: Settings, run: Run) -> Work:
@@ -44,7 +44,7 @@ def use_model(trained: Denoiser, model: Path, run: Run) -> Work:
 
 
 def train_one_model(
-    paths: Sequence[Path], settings: Settings, model: Path, run: Run, checkpoint: Checkpoint
+    inputs: Sequence[Input], settings: Settings, model: Path, run: Run, checkpoint: Checkpoint
 ) -> Path:
     """Learn one model from stacks that were taken alike, and write it.
 
@@ -58,7 +58,7 @@ def train_one_model(
 
     from .stacks import open_noted
 
-    stacks = [open_noted(path, run) for path in paths]
+    stacks = [open_noted(each.path, run, each.series) for each in inputs]
     for stack in stacks:
         check_trainable(stack)
     learned = train(stacks, settings, run=run, checkpoint=checkpoint)

@@ -19,6 +19,7 @@ from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
 from g2g_desktop.paths import queue_log
 from tests.support import vendor_files as vendor
+from training_core.batch.stacks import Input
 from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:
@@ -267,6 +268,28 @@ def test_a_queue_that_a_crash_left_is_found_and_gone_on_with(
         ("bad.tif", "WAITING", False),
         ("c.tif", "WAITING", False),
     ]
+
+
+def test_which_images_are_learned_from_and_denoised_outlives_a_crash(
+    window: MainWindow, tmp_path: Path
+) -> None:
+    file = tmp_path / "two.lif"
+    items = window.files.add([(file,), (file,)], [1, 2])
+    options = window.desk.queue_page.options
+    options.how.setCurrentIndex(1)
+    plan = options.plan([0, 1])
+    assert plan.train_on == (Input(file, "1"), Input(file, "2"))
+    crashed = Journal()
+    crashed.write(plan, items)
+    crashed.let_go()
+
+    restarted = Journal()
+    found = restarted.find()
+    restarted.remove()
+
+    assert found is not None
+    assert found[0] == plan
+    assert [(item.path, item.image) for item in found[1]] == [(file, 1), (file, 2)]
 
 
 def test_one_model_is_trained_and_used_for_all(
