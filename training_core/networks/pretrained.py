@@ -44,13 +44,13 @@ class _Block(nn.Module):
 class PretrainedDenoiser(nn.Module):
     """Corrects a filter's estimate on 2 x 2 pixel blocks; without weights it changes nothing.
 
-    Input channels: the noisy image and the filter's estimate of it, in units of the noise's std.
-    What the filter took away and what it left are given apart, since bfloat16 would round the
-    noise off on top of a bright image.
+    Input channels: the noisy image, the filter's estimate of it and the std that the noise has in
+    each pixel, in units of the noise's usual std. What the filter took away and what it left are
+    given apart, since bfloat16 would round the noise off on top of a bright image.
     """
 
     multiple_px = 2
-    channels = 2
+    channels = 3
     halo_px = 2 * (2 * BLOCKS + 2) + 2
 
     def __init__(self) -> None:
@@ -64,10 +64,10 @@ class PretrainedDenoiser(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (batch, 2, height, width) to (batch, 1, height, width); any size."""
+        """Map (batch, 3, height, width) to (batch, 1, height, width); any size."""
         height, width = images.shape[-2:]
-        estimate = images[:, 1:]
-        seen = torch.cat([images[:, :1] - estimate, CONTEXT * estimate], dim=1)
+        noisy, estimate, sigma = images.split(1, dim=1)
+        seen = torch.cat([noisy - estimate, CONTEXT * estimate, sigma - 1], dim=1)
         padded = functional.pad(seen, (0, width % 2, 0, height % 2), mode="replicate")
         features = self.body(self.head(functional.pixel_unshuffle(padded, 2)))
         correction = functional.pixel_shuffle(self.tail(features), 2)
