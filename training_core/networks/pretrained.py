@@ -16,8 +16,6 @@ from training_core.resources import resource
 
 NAME = "pretrained"
 WEIGHTS = "pretrained.safetensors"
-WHITE = "pretrained_white.safetensors"
-HEAVY_TAILS = "pretrained_heavy_tails.safetensors"  # for noise whose power is in a few pixels
 WIDTH, BLOCKS = 64, 5
 CONTEXT = 0.1  # the estimate may be a hundred times the noise, what is to be corrected is not
 
@@ -66,7 +64,7 @@ class PretrainedDenoiser(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map (batch, 3, height, width) to (batch, 1, height, width); any size."""
         height, width = images.shape[-2:]
-        noisy, estimate, sigma = images.split(1, dim=1)
+        noisy, estimate, sigma = images[:, :1], images[:, 1:2], images[:, 2:]
         seen = torch.cat([noisy - estimate, CONTEXT * estimate, sigma - 1], dim=1)
         padded = functional.pad(seen, (0, width % 2, 0, height % 2), mode="replicate")
         features = self.body(self.head(functional.pixel_unshuffle(padded, 2)))
@@ -74,15 +72,15 @@ class PretrainedDenoiser(nn.Module):
         return estimate + correction[..., :height, :width]
 
 
-def load_pretrained(network: PretrainedDenoiser, weights: str = WEIGHTS) -> None:
-    """Give a network the bundled weights of this name.
+def load_pretrained(network: PretrainedDenoiser) -> None:
+    """Give a network the bundled weights.
 
     Raises
     ------
     ModelError
         If they are missing or damaged.
     """
-    fill_with_bundled(network, weights)
+    fill_with_bundled(network, WEIGHTS)
 
 
 def save_pretrained(network: PretrainedDenoiser, path: Path) -> None:

@@ -126,7 +126,7 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
     stabilised = np.concatenate([stabiliser.forward(frame).ravel() for frame in frames])
     spread = float(stabilised.std())
     if settings.denoiser.network == PRETRAINED:
-        spread = float(curve(stabilised).mean())
+        spread = curve.strongest
     mean, doubted = float(stabilised.mean()), measured.doubted
     channel = Channel(model, mean, spread if spread > 0 else 1.0, doubted=doubted)
     return {"channel": channel_state(channel), "turns": turning}
