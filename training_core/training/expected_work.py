@@ -45,7 +45,9 @@ def expected_work(
     At least what is done where the measured noise is believed and training ends after its first
     round, at most what is done where each round gains and every pass is worth it.
     """
-    with torch.device("meta"):  # the networks are only counted: no memory, no random numbers
+    # The networks are only counted. On the device "meta" they would need no memory, but it pulls in
+    # torch._dynamo, which takes as long as a fifth of an instant job.
+    with torch.random.fork_rng(devices=[]):
         return _work(_Extent(stacks, settings), stacks, settings, device)
 
 
