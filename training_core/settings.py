@@ -340,6 +340,11 @@ class Settings(Checked):
         """Whether the method is that of the paper, on which the pipeline parts."""
         return self.noise_model.generator == "g1"
 
+    @property
+    def in_one_orientation(self) -> Settings:
+        """The same without averaging over orientations, which costs up to eight times as much."""
+        return replace(self, denoiser=replace(self.denoiser, every_orientation=False))
+
     def to_dict(self) -> dict[str, Any]:
         """Give nested plain values, for JSON."""
         return asdict(self)
