@@ -25,6 +25,7 @@ from training_core.compute.memory import keep_memory
 from .main_window import MainWindow
 from .paths import log_file, resource
 from .preferences import load_preferences
+from .window_check import WindowCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,8 @@ def run(arguments: Sequence[str]) -> int:
     QTimer.singleShot(0, window.centre.start.load_thumbnails)
     if options.stack:
         window.commands.open_paths([Path(name) for name in options.stack])
-    code = int(app.exec())
+    check = WindowCheck(window, options.check) if options.check else None
+    code = int(app.exec()) or (check.code if check else 0)
     if Job.any_running() or not window.centre.viewer.patches.close():
         # A calculation that does not end must not turn the end of the program into a crash.
         os._exit(code)
@@ -109,6 +111,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         prog="g2g-desktop", description="Denoise microscopy and CT stacks, in a window."
     )
     parser.add_argument("stack", nargs="*", help="stack, folder of slices or .g2g model to open")
+    parser.add_argument(
+        "--check",
+        type=Path,
+        metavar="FOLDER",
+        help="denoise a bundled sample through the window, export it into the folder, and close",
+    )
     return parser.parse_args(arguments)
 
 

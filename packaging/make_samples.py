@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sample_scenes import PIXEL_CM, Pair, ct, fluorescence, sem
 
-from training_core.io.tiff_writer import write_stack
+from training_core.export.writers import write_stack
 from training_core.stack import PixelSize, Stack
 
 if TYPE_CHECKING:

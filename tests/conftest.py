@@ -43,6 +43,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: -trainings[item.path])
 
 
+def pytest_collection_finish() -> None:
+    """Take what all modules hold out of the sight of the collector.
+
+    `nothing_left_behind` looks through all else after each test of the window.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
         pytest.skip(NO_SHARED_DATA)

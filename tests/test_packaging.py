@@ -219,7 +219,7 @@ def test_cuda_is_refused_where_no_gpu_can_use_it(
 
 def test_the_wheel_carries_every_resource(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    for name in ("training_core", "g2g_desktop", "resources"):
+    for name in ("training_core", "g2g_desktop", "resources", "docs/guide"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
@@ -240,7 +240,9 @@ def test_the_wheel_carries_every_resource(tmp_path: Path) -> None:
         for package in ("training_core", "g2g_desktop")
         for path in (source / package).rglob("*.py")
     }
-    assert modules | {"training_core/py.typed"} <= names
+    guide = {f"g2g_desktop/guide/{path.name}" for path in (ROOT / "docs" / "guide").glob("*.md")}
+    assert "g2g_desktop/guide/index.md" in guide
+    assert modules | guide | {"training_core/py.typed", "g2g_desktop/py.typed"} <= names
     assert not any(name.startswith("tests/") for name in names)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import sys
 import uuid
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ if sys.platform != "win32":
 NAME = re.compile(r"\.g2g-[0-9a-f]{12}\..+")
 # A pipe or a link that somebody put there is neither waited for nor followed.
 _OPEN = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+# Some network file systems; there a draft of a dead process stays.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -32,10 +34,7 @@ def draft(path: Path) -> Iterator[Path]:
 
     After an exception nothing is left. Drafts of dead processes in that folder are removed.
 
-    Raises
-    ------
-    OSError
-        If it cannot be written; the file that was there stays.
+    Raises `OSError` if it cannot be written; the file that was there stays.
     """
     remove_leftovers(path.parent)
     temporary = path.with_name(new_name())  # in the same folder, so that renaming is one step
@@ -52,15 +51,48 @@ def draft(path: Path) -> Iterator[Path]:
         flush(path.parent, os.O_RDONLY)
 
 
+@contextmanager
+def folder_draft(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill, which gets the path's name at the end; see `draft`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or something has that name by then.
+    """
+    remove_leftovers(path.parent)
+    lock = path.with_name(new_name())
+    held = hold(lock, wait=True)
+    folder = _folder_of(lock)
+    try:
+        folder.mkdir()
+        yield folder
+        for inside in [*folder.rglob("*"), folder]:
+            if inside.is_file():
+                flush(inside)
+            elif sys.platform != "win32":
+                flush(inside, os.O_RDONLY)
+        if path.exists():  # an empty folder would be replaced without a word
+            raise FileExistsError(errno.EEXIST, "it is there by now", str(path))
+        os.rename(folder, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        release(held, lock)
+    if sys.platform != "win32":
+        flush(path.parent, os.O_RDONLY)
+
+
+def _folder_of(lock: Path) -> Path:
+    """Name the folder that is a draft as long as its lock is held."""
+    return lock.with_name(f"{lock.name}.d")
+
+
 def hold(path: Path, *, wait: bool = False) -> BinaryIO:
     """Open a file, made where there is none; until it is closed no other process can hold it.
 
     The system lets go of it for a process that dies, however it does.
 
-    Raises
-    ------
-    BlockingIOError
-        If another process holds it, unless this one shall wait.
+    Raises `BlockingIOError` if another process holds it, unless this one shall wait.
     """
     if sys.platform == "win32" and not wait and path.exists():
         try:
@@ -102,10 +134,12 @@ def remove_leftovers(folder: Path) -> None:
 def _remove_unheld(path: Path) -> None:
     if sys.platform == "win32":
         path.unlink()  # which fails where a process has it open
+        shutil.rmtree(_folder_of(path), ignore_errors=True)
         return
     number = os.open(path, _OPEN)
     try:
         if _lock(number, wait=False):
+            shutil.rmtree(_folder_of(path), ignore_errors=True)
             path.unlink()
     finally:
         os.close(number)

@@ -28,7 +28,7 @@ from .training.channels import with_blank, with_known_noise, without_blank
 from .training.task import Task
 from .unmeasured import measured_frame
 
-SAMPLED_FRAMES = 8
+SAMPLED_FRAMES = 8  # as many as the analysis of noise looks at
 SAMPLED_PX = 1024 * 1024  # of each channel, in all sampled frames together
 
 
@@ -64,21 +64,11 @@ class Look:
         return self._denoiser is not None
 
     def region(self, index: int, place: PatchLocation, run: Run = SILENT) -> Pixels:
-        """Denoise a region of a frame.
+        """Denoise a region of frame `index`, counted over all axes but Y and X.
 
-        Parameters
-        ----------
-        index
-            Of the frame, over all axes but Y and X.
-        place
-            In this frame, in pixels; what is around it is seen as well, so any part of a frame
-            comes out as it is in the whole.
-
-        Returns
-        -------
-        numpy.ndarray
-            (height, width) of `place`, float32 (float64 for values of 32 bits and more), in stack
-            units.
+        What is around the `place` in the frame is seen as well, so any part of a frame comes out as
+        it is in the whole: its (height, width), float32 (float64 for values of 32 bits and more),
+        in stack units.
 
         Raises
         ------
@@ -86,8 +76,6 @@ class Look:
             If the stack is too small or constant, or has too few smooth patches.
         ModelError
             If the weights are missing or damaged.
-        Cancelled
-            If the run was cancelled.
         """
         denoiser = self._measured(run)
         frame = self._prepared(index, denoiser, run)
@@ -129,8 +117,6 @@ def known_denoiser(stack: Stack, settings: Settings, run: Run = SILENT) -> Denoi
         If the stack has too few smooth patches.
     ModelError
         If the weights are missing or damaged.
-    Cancelled
-        If the run was cancelled.
     """
     device = choose_device(settings.device, run=run)
     task = Task(settings, device, run)

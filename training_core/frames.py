@@ -107,6 +107,14 @@ class MadeFrames(PixelsOnRequest):
         frame = self.make(int(numbers))
         return frame[rest] if rest else frame
 
+    def transpose(self, *axes: Any) -> Any:
+        """Give the axes in another order; on request where the frames stay as they are."""
+        order = tuple(int(n) % self.ndim for n in np.ravel(axes)) or tuple(range(self.ndim))[::-1]
+        if order[-2:] != (self.ndim - 2, self.ndim - 1):
+            return self.read().transpose(*axes)
+        numbers = self.numbers.transpose(order[:-2])
+        return MadeFrames(self.make, numbers, self.shape[-2:], self.dtype)
+
     def reshape(self, *shape: Any) -> Any:
         """Give other axes; on request where the frames stay as they are."""
         wanted = tuple(int(n) for n in np.ravel(shape))
@@ -126,24 +134,21 @@ class MadeFrames(PixelsOnRequest):
 def made_frames(
     make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any, run: Run = SILENT
 ) -> Pixels:
-    """Give the pixels of a stack whose frames are made: at once, or on request of a large one.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; asked before every frame.
-    """
+    """Give the pixels of a stack whose frames are made: at once, or on request of a large one."""
 
     def checked(number: int) -> Pixels:
         run.check()
         return make(number).astype(dtype, copy=False)
 
-    frames = _on_request(checked, shape, dtype)
+    frames = frames_on_request(checked, shape, dtype)
     return np.asarray(frames) if frames.nbytes <= HELD_BYTES else frames
 
 
-def _on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any) -> Pixels:
-    """Give all frames of a stack on request; as many as may be held are remembered."""
+def frames_on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: Any) -> Pixels:
+    """Give all frames of a stack on request; as many as may be held are remembered.
+
+    `make` is asked from several threads at once where the frames are.
+    """
     numbers = np.arange(math.prod(shape[:-2])).reshape(shape[:-2])
     fit = HELD_BYTES // max(math.prod(shape[-2:]) * np.dtype(dtype).itemsize, 1)
     remembering = lru_cache(max(1, min(REMEMBERED, fit)))(make)
@@ -153,10 +158,7 @@ def _on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dtype: An
 class FrameFile:
     """Frames of a result that lie in a file one after the other, each written once.
 
-    Parameters
-    ----------
-    path
-        The file; None takes one for as long as this lives.
+    Without a `path` it takes a file for as long as this lives.
     """
 
     def __init__(self, path: Path | None, shape: tuple[int, int, int], dtype: Any) -> None:
@@ -191,4 +193,4 @@ class FrameFile:
 
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
         """Give all frames in another shape, read when they are asked for."""
-        return _on_request(self.__getitem__, shape, self.dtype)
+        return frames_on_request(self.__getitem__, shape, self.dtype)

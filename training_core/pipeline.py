@@ -89,8 +89,6 @@ def train(
         show the scene of the stack.
     CheckpointError
         If the checkpoint keeps another job.
-    Cancelled
-        If the run was cancelled.
     """
     started = time.monotonic()
     for stack in stacks:

@@ -21,7 +21,7 @@ Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
-NEARLY_NOTHING = 1e-9
+NEARLY_NOTHING = 1e-9  # of the full range
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Stack:
     value_unit
         "HU" for CT in Hounsfield units, else "".
     kind
-        The file family: "ome", "imagej", "tiff", "png", "dicom" or "array".
+        The file family: "ome", "imagej", "tiff", "png", "dicom", "array", or the name of the module
+        of `formats` that read it.
     source
         The file or folder; None for an array.
     warnings
@@ -63,6 +64,8 @@ class Stack:
         What the file family needs to be written again unchanged (LUTs, ranges).
     white
         The value of white, 0 being black, where whoever made the stack knows it; else None.
+    series
+        Which image of the source it is, where that holds several; else "".
     not_finite
         For each frame with NaN or infinite pixels, by its number, where they are (flat) and what
         they were; `pixels` has the median of the frame there, files have them as they were.
@@ -79,6 +82,7 @@ class Stack:
     warnings: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     white: float | None = None
+    series: str = ""
     not_finite: Mapping[int, tuple[NDArray[np.intp], Pixels]] = field(
         default_factory=dict, compare=False, repr=False
     )

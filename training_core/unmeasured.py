@@ -18,11 +18,11 @@ from .stack import SMALLEST_PX, Image, Mask, Stack, Values, float_of, is_blank
 FEWEST_PX = 1000  # of one value and in one piece; fewer may be chance
 SOLID_PX = 5  # side of what is all of that value somewhere
 EQUAL = 0.02  # of the pixels equal a neighbour: below, there is no padding
-MOST_VALUES = 3
+MOST_VALUES = 3  # such as a border, a mask and the bar of a scan
 NEARLY_ALL = 0.9  # of the pixels of one value lie in large pieces: then it is padding's alone
 MOSTLY = 0.5  # of the pixels of a row of a bar have its colour, which writing leaves
 WRITTEN = 0.25  # of the pixels of writing have one value, where noise has many
-PASSES = 8
+PASSES = 8  # each mirrors as far as the pixels that are known reach
 ALONE = 0.1  # of its own excess: what the eight pixels around a hot one have, where a spot has .3
 SURPRISING = 3.0  # times what one pixel in a hundred has above its surroundings
 BRIGHTNESSES, FEWEST_ALIKE = 16, 2000  # noise is as strong in pixels of one brightness
@@ -133,11 +133,6 @@ def measured(
 
     So noise and image are continuous for whatever looks at a place and its surroundings. With
     `repair` hot pixels count as unmeasured; `hot` takes how many each frame has, once it is made.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; asked before every frame.
     """
 
     def frame(index: int) -> Pixels:

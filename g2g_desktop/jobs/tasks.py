@@ -138,7 +138,7 @@ def export(
     """Write the result with the story of its making inside, in the data type that was chosen."""
     from training_core.cli.outputs import check_outputs
     from training_core.denoise.model_card import without_names
-    from training_core.io.tiff_writer import write_stack
+    from training_core.export.writers import write_stack
 
     check_outputs([choice.path], [noisy.source] if noisy.source else [])
     denoised = as_float32(denoised) if choice.dtype == "float32" else cast_like(denoised, noisy)

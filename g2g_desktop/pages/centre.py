@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from g2g_desktop.bench.compare_view import CompareView
 from g2g_desktop.model.view_state import Page
-from g2g_desktop.viewer.compare_view import CompareView
 from g2g_desktop.viewer.first_look import FirstLook
 from g2g_desktop.viewer.patch_overlay import PatchPreview
 from g2g_desktop.viewer.preview_view import PreviewView

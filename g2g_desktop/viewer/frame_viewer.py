@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
-    QHBoxLayout,
+    QGridLayout,
     QLabel,
     QSizePolicy,
     QToolBar,
@@ -24,7 +24,7 @@ from .image_pane import ImagePane, position_text
 from .look_up_tables import NAMES, look_up_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from PySide6.QtGui import QKeyEvent
 
@@ -63,7 +63,7 @@ class FrameViewer(QWidget):
         self._inverted = False
         self._linking = False
         self.tools = QToolBar(self)
-        self.canvas = QHBoxLayout()
+        self.canvas = QGridLayout()
         self.sliders = AxisSliders(self)
         self.contrast = ContrastBar(self)
         self.zoom_text = QLabel(self)
@@ -75,8 +75,7 @@ class FrameViewer(QWidget):
 
     def _lay_out(self) -> None:
         self.canvas.setSpacing(2)
-        for pane in self.panes:
-            self.canvas.addWidget(pane, 1)
+        self.arrange(self.panes)
         self.column = column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -84,6 +83,10 @@ class FrameViewer(QWidget):
         column.addLayout(self.canvas, 1)
         column.addWidget(self.sliders)
         column.addWidget(self.contrast)
+
+    def arrange(self, panes: Sequence[ImagePane]) -> None:
+        """Show these panes and hide the others."""
+        lay_out(self.canvas, self.panes, panes)
 
     def _make_tools(self) -> None:
         self.tools.setMovable(False)
@@ -261,6 +264,8 @@ class FrameViewer(QWidget):
     @Slot()
     def _on_range_changed(self) -> None:
         source = self.sender()
+        if isinstance(source, ImagePane) and source.isHidden():
+            return  # it is only laid out, and nobody sees what it shows
         if not self._linking:
             self._linking = True
             for pane in self.panes:
@@ -289,3 +294,16 @@ class FrameViewer(QWidget):
             commands[key]()
         else:
             super().keyPressEvent(event)
+
+
+def lay_out(grid: QGridLayout, panes: Sequence[ImagePane], shown: Sequence[ImagePane]) -> None:
+    """Lay some of the panes side by side, four of them in two rows, and hide the others."""
+    across = 2 if len(shown) == 4 else max(len(shown), 1)
+    for pane in panes:
+        grid.removeWidget(pane)
+        pane.setVisible(pane in shown)
+    for number in range(4):  # else what an earlier arrangement stretched would stay open
+        grid.setColumnStretch(number, int(number < across))
+        grid.setRowStretch(number, int(number < -(-len(shown) // across)))
+    for number, pane in enumerate(shown):
+        grid.addWidget(pane, number // across, number % across)

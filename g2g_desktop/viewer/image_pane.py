@@ -14,6 +14,7 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPainter,
+    QPen,
     QResizeEvent,
     QTransform,
     QWheelEvent,
@@ -58,8 +59,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.overlay = Picture()
         self.overlay.setLookupTable(coverage_table())
         self.overlay.setZValue(10)
-        pen = pg.mkPen(QColor(*PATCH_GREEN, 130), width=1)
-        self.outlines = pg.PlotCurveItem(connect="finite", pen=pen, antialias=False)
+        self.outlines = pg.PlotCurveItem(connect="finite", pen=patch_pen(), antialias=False)
         self.outlines.setZValue(11)
         for item in (self.picture, self.overlay, self.outlines):
             self.box.addItem(item, ignoreBounds=True)
@@ -274,6 +274,12 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         painter.setPen(CAPTION_INK)
         painter.setFont(self.font())
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def patch_pen() -> QPen:
+    """Give the line around smooth patches."""
+    pen: QPen = pg.mkPen(QColor(*PATCH_GREEN, 130), width=1)
+    return pen
 
 
 def position_text(stack: Stack, row: int, column: int) -> str:

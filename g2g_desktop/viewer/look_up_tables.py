@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NAMES = ("Grey", "Inferno", "Viridis", "Magma", "HiLo")
 PATCH_GREEN = (74, 222, 128)
+DARKER, BRIGHTER = (64, 156, 255), (255, 150, 50)  # told apart by colour-blind people too
 
 
 def look_up_table(name: str, inverted: bool = False) -> NDArray[np.uint8]:
@@ -36,4 +37,25 @@ def coverage_table() -> NDArray[np.uint8]:
     table = np.zeros((256, 4), dtype=np.uint8)
     table[:, :3] = PATCH_GREEN
     table[1:, 3] = np.clip(52 + 4 * np.arange(255), 0, 92)
+    return table
+
+
+def diverging_table() -> NDArray[np.uint8]:
+    """Give the (256, 3) uint8 table of differences: blue below zero, dark at it, orange above.
+
+    Dark in the middle, since the canvas is: what differs lights up.
+    """
+    share = np.abs(np.linspace(-1, 1, 256))[:, None]
+    middle = np.array([24, 26, 30])
+    ends = np.where(np.arange(256)[:, None] < 128, DARKER, BRIGHTER)
+    # Half way to white at the very ends, so that both reach the same lightness.
+    bright = ends + (np.array([255, 255, 255]) - ends) * np.clip(share - 0.6, 0, 1)
+    return np.asarray(middle + (bright - middle) * share, np.uint8)
+
+
+def changed_table() -> NDArray[np.uint8]:
+    """Give the (256, 4) uint8 table of changed pixels: 0 made darker, 255 brighter, else clear."""
+    table = np.zeros((256, 4), dtype=np.uint8)
+    table[:64] = (*DARKER, 230)
+    table[192:] = (*BRIGHTER, 230)
     return table

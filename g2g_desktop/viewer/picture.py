@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtGui import QPainter, QPixmapCache
+from PySide6.QtGui import QImage, QPainter, QPixmapCache
 
 if TYPE_CHECKING:
     from training_core.stack import Pixels
@@ -29,6 +29,15 @@ class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
         shrunk = abs(painter.worldTransform().m11()) < 1
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, shrunk)
         super().paint(painter, *args)
+
+    def rendered(self) -> QImage | None:
+        """Give the image with its contrast and colours, unscaled; None while there is none."""
+        if self.image is None:
+            return None
+        if self._renderRequired:
+            self.render()
+        made: QImage | None = self.qimage
+        return made
 
 
 def drawable(image: Pixels) -> Pixels:

@@ -11,9 +11,9 @@ import tifffile
 
 from tests.support.made_up import denoiser, noise_model, stack
 from training_core.denoise.tiled import denoise
+from training_core.export.writers import write_stack
 from training_core.io.readers import open_stack
 from training_core.io.tiff_calibration import Calibration, makers_note
-from training_core.io.tiff_writer import write_stack
 from training_core.patches.smooth_patches import find_smooth_patches
 from training_core.settings import PatchSettings
 from training_core.stack import PixelSize

@@ -10,8 +10,8 @@ import tifffile
 
 from training_core.cli.batch import Batch
 from training_core.errors import InputError
+from training_core.export.writers import write_stack
 from training_core.io.readers import list_inputs, open_stack
-from training_core.io.tiff_writer import write_stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

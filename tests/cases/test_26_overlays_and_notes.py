@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
+from training_core.export.writers import write_stack
 from training_core.io.readers import open_stack
-from training_core.io.tiff_writer import write_stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from training_core.draft import draft, hold, remove_leftovers
+from training_core.draft import draft, folder_draft, hold, remove_leftovers
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks are those of POSIX")
@@ -24,6 +24,11 @@ with draft(Path(sys.argv[1])) as temporary:
     print("writing", flush=True)
     sys.stdin.read()
 """
+
+
+FOLDER_WRITER = WRITER.replace("import draft", "import folder_draft as draft").replace(
+    "temporary.write_text", "(temporary / 'a').write_text"
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -93,3 +98,38 @@ def test_a_file_is_held_by_one(tmp_path: Path) -> None:
     os.symlink(tmp_path / "a", tmp_path / "link")
     with pytest.raises(OSError, match="link"):
         hold(tmp_path / "link")
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "a.zarr"
+    with pytest.raises(KeyError), folder_draft(target) as folder:
+        raise KeyError((folder / "half").write_text("half"))
+    assert names(tmp_path) == []
+    with folder_draft(target) as folder:
+        (folder / "c").mkdir()
+        (folder / "c" / "0").write_text("whole")
+        assert not target.exists()
+    assert (names(tmp_path), (target / "c" / "0").read_text()) == (["a.zarr"], "whole")
+
+
+def test_a_folder_replaces_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "a.zarr"
+    with pytest.raises(FileExistsError), folder_draft(target):
+        target.mkdir()
+    assert (names(tmp_path), names(target)) == (["a.zarr"], [])
+
+
+def test_the_folder_of_a_killed_process_goes(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FOLDER_WRITER, str(tmp_path / "a.zarr")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"writing\n"
+        remove_leftovers(tmp_path)
+        assert len(names(tmp_path)) == 2  # its lock and its folder
+        writer.kill()
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == []

@@ -15,9 +15,9 @@ from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise import tiled
 from training_core.denoise.tiled import denoise
 from training_core.errors import ShortageError
+from training_core.export.writers import write_stack
 from training_core.frames import FrameFile, MadeFrames, made_frames
 from training_core.io.readers import open_stack
-from training_core.io.tiff_writer import write_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, as_float32, cast_like
 from training_core.unmeasured import measured

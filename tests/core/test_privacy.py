@@ -21,7 +21,7 @@ from tests.support.made_up import denoiser, noise_model
 from training_core import pipeline
 from training_core.cli.main import main
 from training_core.errors import InputError, printable
-from training_core.io.tiff_writer import write_stack
+from training_core.export.writers import write_stack
 from training_core.stack import Stack
 
 if TYPE_CHECKING:

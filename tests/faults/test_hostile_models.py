@@ -27,6 +27,8 @@ from training_core.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Record = Callable[[str, object], None]
+
 pytestmark = pytest.mark.faults
 
 SHORT, FULL = 60, 700
@@ -161,13 +163,15 @@ def told_by(path: Path) -> str:
     return ""
 
 
+@pytest.mark.timeout(3600)
 def test_a_hostile_model_is_refused_in_a_sentence_or_harmless(
-    good: tuple[Card, Tensors], tmp_path: Path, full_faults: bool
+    good: tuple[Card, Tensors], tmp_path: Path, full_faults: bool, record_property: Record
 ):
     path = tmp_path / "hostile.g2g"
     made = hostile(*good, np.random.default_rng(1))
     wrong = []
-    for _, (what, content) in zip(range(FULL if full_faults else SHORT), made, strict=False):
+    tried = FULL if full_faults else SHORT
+    for _, (what, content) in zip(range(tried), made, strict=False):
         path.write_bytes(content)
         try:
             told = told_by(path)
@@ -178,6 +182,7 @@ def test_a_hostile_model_is_refused_in_a_sentence_or_harmless(
         if not one_line or (told and not (told.startswith("hostile.g2g ") and told[-1] == ".")):
             wrong.append((what, told[:300]))
     assert wrong == []
+    record_property("tried", tried)
 
 
 def test_every_field_that_cannot_be_is_named(good: tuple[Card, Tensors], tmp_path: Path):

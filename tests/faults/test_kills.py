@@ -18,7 +18,7 @@ import tifffile
 from tests.support.made_up import block, blurred_noise
 from tests.support.nursery import INTERVAL, ROOT, Nursery, Task, open_nursery
 from training_core.cli.main import main
-from training_core.io.tiff_writer import write_stack
+from training_core.export.writers import write_stack
 from training_core.stack import Stack
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_killed_while_it_writes_the_old_file_or_the_new_one_is_there(
     tmp_path: Path, full_faults: bool, record_property: Record
 ) -> None:
     forks = get_context("forkserver")
-    forks.set_forkserver_preload(["training_core.io.tiff_writer"])
+    forks.set_forkserver_preload(["training_core.export.writers"])
     old, new = (np.full((64, 128, 128), value, np.uint16) for value in (1, 2))
     target, draw, killed = tmp_path / "a.tif", np.random.default_rng(5), 0
     for _ in range(ALL_KILLS if full_faults else 10):

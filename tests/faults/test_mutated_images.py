@@ -19,8 +19,10 @@ from PIL import Image
 from tests.core.io.test_size_limits import dicom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Record = Callable[[str, object], None]
 
 pytestmark = pytest.mark.faults
 
@@ -150,8 +152,10 @@ def mutants(rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is not counted so")
-@pytest.mark.timeout(900)
-def test_what_is_spoilt_opens_or_is_refused_in_a_sentence(tmp_path: Path, full_faults: bool):
+@pytest.mark.timeout(3600)
+def test_what_is_spoilt_opens_or_is_refused_in_a_sentence(
+    tmp_path: Path, full_faults: bool, record_property: Record
+):
     made = mutants(np.random.default_rng(2))
     paths = []
     for number, (name, content) in zip(range(FULL if full_faults else SHORT), made, strict=False):
@@ -175,24 +179,29 @@ def test_what_is_spoilt_opens_or_is_refused_in_a_sentence(tmp_path: Path, full_f
     assert wrong == []
     opened = sum(not answer[1] for answer in answers)
     assert 0 < opened < len(answers)
+    record_property("tried", len(answers))
 
 
 def is_sentence(told: str) -> bool:
     return told.endswith(".") and told.isprintable() and len(told) < 400
 
 
+@pytest.mark.timeout(3600)
 def test_the_command_ends_with_0_or_2(
-    tmp_path: Path, full_faults: bool, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    full_faults: bool,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Record,
 ):
     from training_core.cli.main import main
 
     made = mutants(np.random.default_rng(3))
-    for number, (name, content) in zip(
-        range(BY_COMMAND if full_faults else 10), made, strict=False
-    ):
+    tried = BY_COMMAND if full_faults else 10
+    for number, (name, content) in zip(range(tried), made, strict=False):
         path = tmp_path / f"{number}_{name}"
         path.write_bytes(content)
         code = main(["info", str(path)])
         told = capsys.readouterr().err
         assert code in (0, 2), (path, told)
         assert "Traceback" not in told
+    record_property("tried", tried)

@@ -21,7 +21,7 @@ import numpy as np
 
 from training_core.compute.memory import out_of_memory
 from training_core.errors import CoreError, OutputError, printable
-from training_core.io.source_file import shown
+from training_core.formats.source_file import shown
 from training_core.resources import program
 
 from .terminal import showable, silence

@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from training_core.errors import CoreError, OutputError
+from training_core.export.writers import (
+    MANY_FILES,
+    cannot_keep,
+    check_room,
+    check_target,
+    planned,
+    room_for,
+    suffix_of,
+    write_stack,
+)
 from training_core.io.readers import list_inputs, open_stack
-from training_core.io.tiff_writer import SUFFIXES, check_room, check_target, room_for, write_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_useless
 
@@ -38,10 +47,7 @@ class Batch:
     def of(cls, given: Sequence[Path]) -> Batch:
         """Expand folders; a path that is nothing raises alone and is refused among others.
 
-        Raises
-        ------
-        InputError
-            When the only path given cannot be used.
+        Raises `InputError` when the only path given cannot be used.
         """
         paths: list[Path] = []
         refused: list[Result] = []
@@ -83,9 +89,13 @@ class Batch:
         run: Run,
         existing: Existing,
         as_float: bool,
+        compression: str = "none",
         beside: Sequence[Path] = (),
     ) -> list[Result]:
         """Open, denoise and write each stack.
+
+        Raises `OutputError` if no result can be written, or one would replace an input; nothing is
+        done then.
 
         Parameters
         ----------
@@ -97,13 +107,10 @@ class Batch:
             What to do with outputs that are there, whole or interrupted.
         as_float
             Whether to write float32 instead of the dtype of the input.
+        compression
+            "none", "zlib" or "zstd".
         beside
             What else the command reads or writes, and no result may replace.
-
-        Raises
-        ------
-        OutputError
-            If no result can be written, or one would replace an input; nothing is done then.
         """
         targets = dict(zip(self.paths, target_paths(self.paths, output), strict=True))
         results = [*self.refused, *self._leave_out_unwritable(targets, run)]
@@ -113,7 +120,7 @@ class Batch:
                 run.note(f"Stack {number} of {len(targets)}: {path.name}")
             started = time.monotonic()
             try:
-                self._denoise_one(path, target, work, run, existing, as_float)
+                self._denoise_one(path, target, work, run, existing, as_float, compression)
             except Exception as error:  # whatever it is, the other stacks go on
                 if self.alone or isinstance(error, Cancelled):
                     raise
@@ -137,7 +144,14 @@ class Batch:
         return [_failure(path, error, 0.0, run) for path, error in errors.items()]
 
     def _denoise_one(
-        self, path: Path, target: Path, work: Work, run: Run, existing: Existing, as_float: bool
+        self,
+        path: Path,
+        target: Path,
+        work: Work,
+        run: Run,
+        existing: Existing,
+        as_float: bool,
+        compression: str,
     ) -> None:
         if existing.is_finished(target):
             run.note(f"{target.name} is finished already and kept.")
@@ -145,14 +159,25 @@ class Batch:
         with existing.checkpoint(target, run) as checkpoint:
             stack = open_noted(path, run)
             overwrite = existing.overwrite or checkpoint.exists
-            if target.parent.exists():
-                check_target(stack, target, overwrite=overwrite)  # before the long part
+            meant = planned(stack, as_float=as_float)
+            if target.parent.exists():  # before the long part
+                check_target(meant, target, overwrite=overwrite, compression=compression)
                 check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
+            lost = cannot_keep(meant, target)
+            if lost:
+                run.note(lost)
             denoised, made = work(stack, checkpoint)
             denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
             tell_useless(denoised, stack, run)
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_stack(denoised, target, overwrite=overwrite, description=made, run=run)
+            write_stack(
+                denoised,
+                target,
+                overwrite=overwrite,
+                description=made,
+                compression=compression,
+                run=run,
+            )
 
 
 def open_noted(path: Path, run: Run) -> Stack:
@@ -166,15 +191,14 @@ def open_noted(path: Path, run: Run) -> Stack:
 def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
     """Name the outputs: `output` itself for one stack, else NAME_denoised.tif in that folder.
 
-    Raises
-    ------
-    OutputError
-        When there is one file name for several stacks, or two results would have one name.
+    Raises `OutputError` when there is one file name for several stacks, or two results would have
+    one name.
     """
-    is_file = bool(output.suffix) and not output.is_dir()
+    # A series of slices is a folder with the name of a file.
+    is_file = bool(output.suffix) and (not output.is_dir() or suffix_of(output) in MANY_FILES)
     if len(paths) == 1 and is_file:
         return [output]
-    if output.is_file() or (is_file and output.suffix.lower() in SUFFIXES):
+    if output.is_file() or (is_file and suffix_of(output)):
         raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
     # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
     whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name

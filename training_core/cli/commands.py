@@ -281,6 +281,7 @@ def _batch(
         run=run,
         existing=Existing(arguments.overwrite, arguments.resume),
         as_float=arguments.dtype == "float32",
+        compression=arguments.compression,
         beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": results}
@@ -326,15 +327,8 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
 def with_options(settings: Settings, options: Sequence[str]) -> Settings:
     """Change settings by options such as denoiser.every_orientation=true.
 
-    Parameters
-    ----------
-    options
-        Later ones win. A value is a JSON number, true, false, null (automatic), or a word.
-
-    Raises
-    ------
-    SettingsError
-        If an option is no NAME=VALUE, there is no such setting, or the value is not allowed.
+    Later ones win. A value is a JSON number, true, false, null (automatic), or a word. Raises
+    `SettingsError` if one is no NAME=VALUE, names no setting, or has a value that is not allowed.
     """
     values, known = settings.to_dict(), setting_names(settings)
     for option in options:

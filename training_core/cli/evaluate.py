@@ -44,10 +44,8 @@ def _published(name: str) -> str:
 def evaluate_tables(arguments: argparse.Namespace, run: Run) -> int:
     """Evaluate tables one after another, write a report for each, and answer with the figures.
 
-    Raises
-    ------
-    CoreError
-        If the only table cannot be evaluated, or the command asks for what is not there.
+    Raises `CoreError` if the only table cannot be evaluated, or the command asks for what is not
+    there.
     """
     names, methods = _tables(arguments.tables), _methods(arguments.methods)
     data, output = _data(arguments.data), arguments.output

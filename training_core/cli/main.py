@@ -171,8 +171,22 @@ def _add_training(commands: Any) -> None:
                 "learned from them",
             )
         if name != "train":
-            parser.add_argument("--output", type=Path, required=True, metavar="FILE_OR_FOLDER")
+            parser.add_argument(
+                "--output",
+                type=Path,
+                required=True,
+                metavar="FILE_OR_FOLDER",
+                help="the ending of a file chooses its format: .tif (that of the input where it is "
+                "TIFF), .ome.tif, .ome.zarr (a folder), .png (one plane), .dcm (DICOM from DICOM; "
+                "a folder of that name for a series)",
+            )
             parser.add_argument("--dtype", choices=("same", "float32"), default="same")
+            parser.add_argument(
+                "--compression",
+                choices=("none", "zlib", "zstd"),
+                default="none",
+                help="smaller files that take longer; Fiji reads none and zlib",
+            )
 
 
 def _add_comparison(commands: Any) -> None:

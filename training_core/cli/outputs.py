@@ -35,6 +35,9 @@ LONGEST_NAME = 255  # bytes, where the system does not say
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
     """Refuse outputs that would destroy an input or each other, or that cannot be written.
 
+    Raises `OutputError` if an output is one of the inputs under whatever name, if two outputs are
+    one file, or if the folder cannot be written to.
+
     Parameters
     ----------
     outputs
@@ -42,12 +45,6 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
     inputs
         Files and folders that are read; of a folder everything below it counts, of an OME-TIFF
         of several files each of them.
-
-    Raises
-    ------
-    OutputError
-        If an output is one of the inputs under whatever name, if two outputs are one file, or if
-        the folder cannot be written to.
     """
     wanted, places = [path for path in outputs if path is not None], set[Path]()
     read = _files(inputs) if any(map(os.path.exists, wanted)) else {}
@@ -117,10 +114,8 @@ def _longest_name(folder: Path) -> int:
 def reserved(output: Path) -> Iterator[None]:
     """Keep an output to this command; its folder is made, and goes again where nothing is in it.
 
-    Raises
-    ------
-    OutputError
-        If another command makes that output at this moment, or its folder cannot be made.
+    Raises `OutputError` if another command makes that output at this moment, or its folder cannot
+    be made.
     """
     folder = output.absolute().parent
     new = [parent for parent in (folder, *folder.parents) if not parent.exists()]

@@ -35,15 +35,7 @@ PROBLEMS = (CoreError, ImportError, RuntimeError, OSError, ValueError)
 def self_test(*, run: Run = SILENT) -> list[Result]:
     """Try what every job needs: libraries, the device, a file and a tiny denoising job.
 
-    Returns
-    -------
-    list of tuple
-        Name, whether it worked, and what was found or went wrong, in a sentence.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; it is asked before each part.
+    Of each part: its name, whether it worked, and what was found or went wrong, in a sentence.
     """
     parts: dict[str, Callable[[], str]] = {
         "libraries": _libraries,
@@ -79,8 +71,8 @@ def _noisy_stack() -> Stack:
 
 
 def _file() -> str:
+    from training_core.export.writers import write_stack
     from training_core.io.readers import open_stack
-    from training_core.io.tiff_writer import write_stack
 
     stack = _noisy_stack()
     with tempfile.TemporaryDirectory() as folder:

@@ -19,13 +19,7 @@ tqdm.monitor_interval = 0  # no thread of its own: events come often enough
 
 
 class Terminal:
-    """Writes events to a stream; pass it to `Run`.
-
-    Parameters
-    ----------
-    stream
-        Where to write, usually stderr; it gets bars where it is a terminal.
-    """
+    """Writes events to a stream, usually stderr, with bars on a terminal; pass it to `Run`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -29,9 +29,9 @@ from .state_file import UNREADABLE, UNWRITABLE, read_state, write_state
 from .state_file import State as State
 
 FORMAT = 14  # to be raised whenever the same settings make other parts or other numbers
-EVERY_SECONDS = 30.0
+EVERY_SECONDS = 30.0  # what a kill may cost
 PART, PIXELS = ".part", ".pixels"  # how the names of the files end
-JOB, FINISHED = "job", "finished"
+JOB, FINISHED = "job", "finished"  # names of parts that no stage has
 
 
 class Checkpoint:
@@ -91,10 +91,8 @@ class Checkpoint:
     def claim(self, job: Mapping[str, Any]) -> None:
         """Say what the job is about, in plain JSON values, before any part is used; keep that.
 
-        Raises
-        ------
-        CheckpointError
-            If the folder keeps parts of another job, or holds what no job wrote.
+        Raises `CheckpointError` if the folder keeps parts of another job, or holds what no job
+        wrote.
         """
         self.refuse_links()
         if self.anew:
@@ -128,11 +126,6 @@ class Checkpoint:
         """Give what a stage made: as it was kept, or made and kept now.
 
         The global random state becomes what it was then, as by `Part.load`.
-
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled while it is made.
         """
         part = self.part(name)
         state = part.load()
@@ -167,10 +160,8 @@ class Checkpoint:
     def refuse_links(self) -> None:
         """Refuse a folder or files through which others would be read, written or waited for.
 
-        Raises
-        ------
-        CheckpointError
-            If the folder or a part is a symbolic link or no file, or pixels have a second name.
+        Raises `CheckpointError` if the folder or a part is a symbolic link or no file, or pixels
+        have a second name.
         """
         if self.folder is None or not os.path.lexists(self.folder):
             return
@@ -262,10 +253,7 @@ class Part:
     def save(self, state: State, pixels: Callable[[Path], None] | None = None) -> None:
         """Replace what is kept, in one step; where that fails the old part stays.
 
-        Parameters
-        ----------
-        pixels
-            Called before with the path of a file for what is too large to be written each time.
+        `pixels` is called before, with the path of a file for what is too large to be written anew.
         """
         kept, began = {"state": state, "random": torch.get_rng_state()}, time.monotonic()
         self.checkpoint.write(self.name, kept, pixels)
@@ -316,10 +304,7 @@ class Part:
     def collect(self, count: int, make: Callable[[int], Tensor], run: Run) -> list[Tensor]:
         """Give `make(0)` to `make(count - 1)`; those that are kept already are not made again.
 
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled; what was made until then is kept.
+        What was made until the run was cancelled is kept.
         """
         made: list[Tensor] = (self.load() or {"made": []})["made"]
         if len(made) == count:

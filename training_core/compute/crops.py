@@ -15,15 +15,10 @@ INDEX, ROW_LENGTH, HEIGHT, WIDTH = range(4)  # columns of a table of windows
 
 
 class Crops:
-    """Images of any sizes as one flat buffer, from which a batch of crops is one gather.
+    """Images (height, width) float32 as one flat buffer, from which a batch of crops is one gather.
 
     The buffer lies on the device, or in main memory where it would fill the device. Everything
     random is drawn on the processor, so that a seed means the same crops on every device.
-
-    Parameters
-    ----------
-    images
-        Each (height, width) float32.
     """
 
     def __init__(self, images: Sequence[Tensor], device: torch.device) -> None:
@@ -39,10 +34,7 @@ class Crops:
     def windows(self, count: int, side: int, draw: torch.Generator) -> Tensor:
         """Draw square windows, every place alike; smaller where an image is.
 
-        Returns
-        -------
-        Tensor
-            (count, 4) int64: first index in the buffer, length of a row, height and width.
+        (count, 4) int64: first index in the buffer, length of a row, height and width.
         """
         sides = self.whole[:, HEIGHT:].clamp(max=side)
         spare = self.whole[:, HEIGHT:] - sides + 1

@@ -27,8 +27,9 @@ Result = TypeVar("Result")
 Layers = NDArray[np.float32]
 
 GIB = 1 << 30
+# The processor needs no trial.
 TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
-SMALLEST_TILE_PX = 32
+SMALLEST_TILE_PX = 32  # smaller ones are nearly all halo
 TURN_S = 0.05  # after so long, who waits for another thread asks whether it is still wanted
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
@@ -154,10 +155,7 @@ def tile_size(device: torch.device, halo_px: int, channels: int = 64) -> int:
 class TilePieces:
     """Works on places of a frame, in pieces of half the side each time the memory runs out.
 
-    Parameters
-    ----------
-    grid_px
-        Pieces begin on multiples of this within a place, so that they do not show in the result.
+    Within a place pieces begin on multiples of `grid_px`, so that they do not show in the result.
     """
 
     def __init__(self, device: torch.device, grid_px: int, run: Run) -> None:
@@ -167,10 +165,7 @@ class TilePieces:
     def work(self, place: PatchLocation, make: Callable[[PatchLocation], Layers]) -> Layers:
         """Call `make` with the place or its pieces; give its (layers, height, width), joined.
 
-        Raises
-        ------
-        SettingsError
-            If not even the smallest pieces fit.
+        Raises `SettingsError` if not even the smallest pieces fit.
         """
         return fit(lambda: self._joined(place, make), lambda: self._halve(place), self.device)
 
@@ -226,13 +221,7 @@ _SEEDED = threading.Lock()  # all threads draw from one generator
 
 @contextmanager
 def seeded(seed: int, run: Run = SILENT) -> Iterator[None]:
-    """Let torch draw from a seed and, after this, go on as before; one thread at a time.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled while another thread had its turn.
-    """
+    """Let torch draw from a seed and, after this, go on as before; one thread at a time."""
     while not _SEEDED.acquire(timeout=TURN_S):
         run.check()
     try:

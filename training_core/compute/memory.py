@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, MOST_ARENAS = -1, -3, -8  # of mallopt, in malloc.h
-LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1  # mallopt takes an int
 # The names of errors, and what PyTorch's allocators, cuBLAS and cuDNN say when they get no memory.
 NO_MEMORY = (
     "MemoryError",

@@ -26,10 +26,7 @@ class Parts:
     def fit(self, work: Callable[[int], Result], batch: int) -> Result:
         """Call `work` with the number of parts, again with more of them when the memory runs out.
 
-        Raises
-        ------
-        SettingsError
-            If not even one crop of the batch fits.
+        Raises `SettingsError` if not even one crop of the batch fits.
         """
         return fit(lambda: work(self.count), lambda: self._double(batch), self.device)
 
@@ -81,20 +78,9 @@ class TrainingStep:
     def __call__(self, source: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Learn from sources (batch, inputs, height, width) and targets (batch, 1, ...) float32.
 
-        Parameters
-        ----------
-        weight
-            How much each pixel of the targets counts, of their shape; None counts all alike.
-
-        Returns
-        -------
-        Tensor
-            The loss, still on the device: reading it waits for the device.
-
-        Raises
-        ------
-        SettingsError
-            If not even one crop of the batch fits into the memory.
+        `weight`, of the targets' shape, says how much each pixel counts; None counts all alike. The
+        loss is still on the device: reading it waits for the device. Raises `SettingsError` if not
+        even one crop of the batch fits into the memory.
         """
         loss = self.parts.fit(partial(self._gradients, source, target, weight), len(source))
         if math.isfinite(self.longest):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 BLUR_PX = 12  # over this the noise has all but averaged out
-BANDS = 16
+BANDS = 16  # fewer where these would hold too few pixels
 LEAST_NOISE = 0.25  # of the variance in the dark: with less at the end none was cut off there
 FEWEST_PX = 1000  # in a band, for its mean to be trusted
 

@@ -70,10 +70,7 @@ def doubted_of(channels: Sequence[Channel]) -> tuple[int, ...]:
 def check_channels(stack: Stack, learned: Sequence[Channel]) -> None:
     """Refuse a stack with other channels than those that were learned; one alone fits all.
 
-    Raises
-    ------
-    InputError
-        If they do not fit.
+    Raises `InputError` if they do not fit.
     """
     found = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     known = len(learned)

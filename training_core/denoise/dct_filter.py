@@ -17,7 +17,7 @@ from training_core.noise.covariance import dct_variances
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.stack import Values
 
-BLOCK_PX = 8
+BLOCK_PX = 8  # 16 px lose .25 dB on Confocal_FISH and .29 on WideField_BPAE_G
 THRESHOLD = 2.7  # times the std of a coefficient: below it a coefficient is taken for noise
 
 

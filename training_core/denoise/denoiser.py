@@ -26,35 +26,20 @@ from .nl_bayes import CollaborativeFilter
 
 @dataclass(frozen=True, eq=False)
 class Denoiser:
-    """Everything that turns a noisy frame into a clean one.
+    """Everything that turns a noisy frame into a clean one."""
 
-    Attributes
-    ----------
-    network
-        Shared by all channels; maps (1, inputs, height, width) normalised to (1, 1, ...).
-    channels
-        One per channel of the training stack.
-    settings
-        What it was trained with.
-    card
-        The story of the training, plain values for JSON.
-    device
-        Where the network is.
-    neighbours
-        How many frames on each side are averaged with a frame where they match; 0 for none.
-    collaboration
-        What share of the collaborative pass is taken, the rest being the network's own result.
-    even_noise
-        Brings the noise to the same strength everywhere before anything else, for CT; or None.
-    """
-
+    # Shared by all channels; maps (1, inputs, height, width) normalised to (1, 1, ...)
     network: nn.Module
-    channels: tuple[Channel, ...]
-    settings: Settings
-    device: torch.device
+    channels: tuple[Channel, ...]  # one per channel of the training stack
+    settings: Settings  # what it was trained with
+    device: torch.device  # where the network is
+    # The story of the training, plain values for JSON
     card: Mapping[str, Any] = field(default_factory=dict)
+    # How many frames on each side are averaged with a frame where they match; 0 for none
     neighbours: int = 0
+    # What share of the collaborative pass is taken, the rest being the network's own result
     collaboration: float = 1.0
+    # Brings the noise to the same strength everywhere before anything else, for CT; or None
     even_noise: EvenNoise | None = None
 
     @property
@@ -159,6 +144,7 @@ class Denoiser:
         pilot = self.network_pass(seen, channel, strength)
         ways = channel.noise.orientations if self.settings.denoiser.every_orientation else (0,)
         run.did(of_network(PASS, self.network), len(ways) * noisy.numel() / 1e6)
+        # What the network left alone stays as it came, without what neighbours add.
         return seen, strength, torch.where(pilot == seen, noisy, pilot)
 
     @torch.no_grad()

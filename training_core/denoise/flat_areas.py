@@ -23,7 +23,9 @@ RADII = (1.9, 3.9, 7.9)  # of the DCT's index, where the next of the bands begin
 BANDS = len(RADII) + 1
 TESTS = BANDS + 3
 QUANTILE = 0.999  # of the blocks of noise alone that pass one of the tests
+# The worst of 24 tests left .059 of the noise without it, .051 with it, .049 with 1.4.
 MARGIN = 1.2  # over that quantile, for what so few blocks do not show
+# The noise of Confocal_FISH reaches 5.7, and such a limit would erase real dots.
 MOST = 3.0  # std of the noise: what stands out so far is no noise, unless much of it does
 
 

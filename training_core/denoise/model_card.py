@@ -14,7 +14,7 @@ from training_core.noise.match import NoiseMatch
 
 LARGEST = 1e30  # in stack units; its square is still a number
 MOST_STABILISED = 1e6  # where noise has a std of 1
-MOST_CHANNELS = 64
+MOST_CHANNELS = 64  # a file that was tampered with must not fill the memory
 MOST_WEIGHT = 1e6  # beyond, a network gives no numbers any more
 DEEPEST, LONGEST = 12, 60
 NAMING = ("input", "trained_on", "repeats")  # fields of a story
@@ -153,10 +153,7 @@ def check_card(card: Any, expected: Any = CARD, name: str = "") -> None:
 def plain_story(value: Any, name: str, depth: int = 0) -> Any:
     """Give a story, which is free of form, with None for numbers that are not finite.
 
-    Raises
-    ------
-    FieldError
-        If it is deeper than any story.
+    Raises `FieldError` if it is deeper than any story.
     """
     _require(depth < DEEPEST, name, value, f"no more than {DEEPEST} levels")
     if isinstance(value, dict):

@@ -18,7 +18,7 @@ from training_core.compute.device import choose_device
 from training_core.compute.state_file import UNREADABLE, State, checksum
 from training_core.draft import draft
 from training_core.errors import InputError, ModelError, OutputError, SettingsError
-from training_core.io.source_file import FileMark, shown
+from training_core.formats.source_file import FileMark, shown
 from training_core.networks.build import build_network
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
@@ -62,10 +62,7 @@ MOST_SIGMAS = 100  # of the noise, which brightness is corrected by
 def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) -> Path:
     """Write a denoiser as one file, whole or not at all.
 
-    Raises
-    ------
-    OutputError
-        If the file exists and may not be replaced, or cannot be written.
+    Raises `OutputError` if the file exists and may not be replaced, or cannot be written.
     """
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name.")
@@ -134,10 +131,7 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
 def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
     """Read a model file; nothing in it is ever executed.
 
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged or not a model of this program.
+    Raises `ModelError` if the file is missing, damaged or not a model of this program.
     """
     card, tensors = _read(path)
     place = choose_device(device)

@@ -21,7 +21,7 @@ from .dct_filter import local_sigma, mirror
 PATCH_PX, STEP_PX = 8, 4
 REACH_PX = 12  # similar patches are looked for so far away
 SIDE = 2 * REACH_PX + 1
-SIMILAR = 128
+SIMILAR = 128  # 90 have 32.47 dB for 32.50 on TwoPhoton_MICE
 FAR = 1e4  # stands outside the frame, where no patch may be taken
 BAND = 8  # rows of the grid whose patches are compared at a time: what fits into the cache
 FIRM = 1e-4  # keeps the covariance regular where there is hardly any noise

@@ -35,10 +35,7 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     Of CT and of published noise nothing is changed: the first is measured by place anyway, the
     second has units of its own.
 
-    Raises
-    ------
-    InputError
-        If the stack has channels that the denoiser has not learned.
+    Raises `InputError` if the stack has channels that the denoiser has not learned.
     """
     check_channels(stack, denoiser.channels)
     if denoiser.even_noise:

@@ -31,7 +31,7 @@ from .channel import Channel, check_channels
 from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
 
-TILE_PX = 2048
+TILE_PX = 2048  # of frames that are made: the halo of 204 px is cheap at this size
 MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 # What is removed may be texture of up to nine times the noise's power: a fifth does no harm.
 KEPT_IN_DOUBT = 0.8
@@ -159,13 +159,7 @@ class KeptFrames:
             self.done = done
 
     def check(self, run: Run) -> None:
-        """Ask before each tile whether to go on; save when it is due or before leaving.
-
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled.
-        """
+        """Ask before each tile whether to go on; save when it is due or before leaving."""
         self.part.check(run, self._state, self._write)
 
     def save(self) -> None:
@@ -238,8 +232,6 @@ def denoise(
         If the stack has channels that the denoiser has not learned.
     SettingsError
         If the memory is too small even for small tiles.
-    Cancelled
-        If the run was cancelled; asked before every tile.
     """
     check_channels(stack, denoiser.channels)
     hot: dict[int, int] = {}
@@ -327,17 +319,8 @@ def denoise_tile(
 ) -> Image:
     """Denoise one tile with its halo; with neighbours, also give the share of noise there was.
 
-    Parameters
-    ----------
-    raw, others
-        The frame and its neighbours, (height, width) in stack units.
-    place
-        Begins on the denoiser's grid.
-
-    Returns
-    -------
-    numpy.ndarray
-        What the `passes` gave, (1 or 2, height, width) of the place, float32.
+    The frame and its neighbours are (height, width) in stack units, and `place` begins on the
+    denoiser's grid. Given is what the `passes` gave there, (1 or 2, height, width) float32.
     """
     around = place.grown(denoiser.halo_px, raw.shape)
     frames = np.stack([channel.stabilised(frame[around.slices]) for frame in (raw, *others)])

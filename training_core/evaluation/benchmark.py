@@ -42,29 +42,14 @@ MOST_AT_ONCE = 8  # images, for the memory they take
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be evaluated.
+    """What is to be evaluated."""
 
-    Attributes
-    ----------
-    table
-        The benchmark set and its known figures.
-    data
-        The folder of the benchmark sets.
-    settings
-        How G2G is trained.
-    protocols
-        "published", "sane" or both.
-    methods
-        Those of `METHODS` that are wanted.
-    limit
-        At most so many test images, spread evenly over the set; None for all.
-    """
-
-    table: Table
-    data: Path
-    settings: Settings
-    protocols: tuple[str, ...] = ("published", "sane")
-    methods: tuple[str, ...] = METHODS
+    table: Table  # the benchmark set and its known figures
+    data: Path  # the folder of the benchmark sets
+    settings: Settings  # how G2G is trained
+    protocols: tuple[str, ...] = ("published", "sane")  # "published", "sane" or both
+    methods: tuple[str, ...] = METHODS  # those of `METHODS` that are wanted
+    # At most so many test images, spread evenly over the set; None for all
     limit: int | None = None
 
 
@@ -91,12 +76,8 @@ def evaluate(
 ) -> Report:
     """Run every wanted method on the test images of a table and score it.
 
-    G2G is trained once, on the noisy training images; the clean ones are only scored against.
-
-    Parameters
-    ----------
-    checkpoint
-        Where an interrupted training is kept and gone on with.
+    G2G is trained once, on the noisy training images; the clean ones are only scored against. An
+    interrupted training is kept in `checkpoint` and gone on with.
 
     Raises
     ------
@@ -104,8 +85,6 @@ def evaluate(
         If the set cannot be made from the files at hand.
     CheckpointError
         If the checkpoint keeps another training.
-    Cancelled
-        If the run was cancelled.
     """
     started = time.monotonic()
     sets = {
@@ -245,23 +224,10 @@ def try_out(
     device: torch.device,
     run: Run = SILENT,
 ) -> tuple[list[Row], list[Example]]:
-    """Try all contenders on all trials.
+    """Try all contenders on all trials; give a row for each, and a few images in full.
 
-    Parameters
-    ----------
-    protocols
-        By name; trials of the first one, spread over the set, are given as examples.
-
-    Returns
-    -------
-    tuple
-        A row for each contender: an empty one where it fails on an image, since a mean over the
-        others would not compare. And a few images in full.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
+    A row is empty where the contender fails on an image, since a mean over the others would not
+    compare. The images are trials of the first of the `protocols` (by name), spread over the set.
     """
     seen = [trial for trial in trials if next(iter(protocols)) in trial.references]
     places = np.unique(np.linspace(0, len(seen) - 1, EXAMPLES).round().astype(int))

@@ -38,24 +38,13 @@ GREY_LEVELS = (0.0, 255.0)
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """A noisy test image on which all methods are tried.
+    """A noisy test image on which all methods are tried."""
 
-    Attributes
-    ----------
-    name
-        The picture, field and frame, or patient and slice.
-    noisy
-        One frame, float32, so that nothing is rounded before it is scored.
-    references
-        The clean image for each protocol that scores this noisy one, by name.
-    kind
-        "natural", "micrograph" or "ct".
-    """
-
-    name: str
-    noisy: Stack
+    name: str  # the picture, field and frame, or patient and slice
+    noisy: Stack  # one frame, float32, so that nothing is rounded before it is scored
+    # The clean image for each protocol that scores this noisy one, by name
     references: dict[str, Values]
-    kind: Kind
+    kind: Kind  # "natural", "micrograph" or "ct"
 
     @cached_property
     def values(self) -> Values:
@@ -70,29 +59,15 @@ class Contest:
 
 @dataclass(frozen=True)
 class Contender:
-    """One row of a table before it has been run.
+    """One row of a table before it has been run."""
 
-    Attributes
-    ----------
-    method
-        One of `METHODS`.
-    label
-        What the row is called.
-    how
-        How the row is made, in a sentence; why not, where it cannot be.
-    apply
-        Gives the denoised image, (height, width) float64; None where it cannot be made.
-    sees_reference
-        Whether it was told more than the noisy image.
-    competes
-        Whether it may be called the best; not what only the scores would pick among our own.
-    """
-
-    method: str
+    method: str  # one of `METHODS`
     label: str
-    how: str
+    how: str  # how the row is made, in a sentence; why not, where it cannot be
+    # Gives the denoised image, (height, width) float64; None where it cannot be made
     apply: Callable[[Contest, Run], Values] | None
-    sees_reference: bool = False
+    sees_reference: bool = False  # whether it was told more than the noisy image
+    # Whether it may be called the best; not what only the scores would pick among our own
     competes: bool = True
 
 

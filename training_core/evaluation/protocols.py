@@ -122,10 +122,7 @@ PROTOCOLS: dict[str, dict[Kind, Protocol]] = {
 def protocol_for(name: str, kind: Kind) -> Protocol:
     """Give the protocol `name` for a kind of images.
 
-    Raises
-    ------
-    SettingsError
-        If there is no such protocol.
+    Raises `SettingsError` if there is no such protocol.
     """
     if name not in PROTOCOLS:
         raise SettingsError(f"There is no protocol {name!r}; choose published or sane.")

@@ -82,41 +82,24 @@ NOISES: dict[str, tuple[str, str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class Table:
-    """One column of a table: a set of test images and the figures that others reached on it.
+    """One column of a table: a set of test images and the figures that others reached on it."""
 
-    Attributes
-    ----------
-    name, title
-        What the command line calls it, and what a reader does.
-    column
-        The short name in the published tables, such as "G25" or "WF1", or the type of image.
-    kind
-        "natural", "micrograph" or "ct".
-    strictness
-        Limit of eqn (4) in paper mode.
-    published
-        (PSNR, SSIM) of "noisy", "DnCNN-B" and "G2G" by the published protocol; None for a figure
-        that was not given, empty for a set without a column.
-    target
-        (PSNR, SSIM) that this program is to reach; None where nothing is set.
-    elsewhere
-        (PSNR, SSIM) of other methods, from their own papers, by the usual protocol.
-    types
-        Micrographs: the image types, named as in the FMD set.
-    average
-        Micrographs: how many raw frames a noisy image is the mean of.
-    """
-
+    # What the command line calls it, and what a reader does
     name: str
     title: str
+    # The short name in the published tables, such as "G25" or "WF1", or the type of image
     column: str
-    kind: Kind
-    strictness: float = USUAL
+    kind: Kind  # "natural", "micrograph" or "ct"
+    strictness: float = USUAL  # limit of eqn (4) in paper mode
+    # (PSNR, SSIM) of "noisy", "DnCNN-B" and "G2G" by the published protocol; None for a figure that
+    # was not given, empty for a set without a column
     published: dict[str, Figures] = field(default_factory=dict)
+    # (PSNR, SSIM) that this program is to reach; None where nothing is set
     target: Figures | None = None
+    # (PSNR, SSIM) of other methods, from their own papers, by the usual protocol
     elsewhere: dict[str, Figures] = field(default_factory=dict)
-    types: tuple[str, ...] = ()
-    average: int = 1
+    types: tuple[str, ...] = ()  # Micrographs: the image types, named as in the FMD set
+    average: int = 1  # Micrographs: how many raw frames a noisy image is the mean of
 
     @property
     def paper(self) -> Settings:

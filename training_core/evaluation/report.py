@@ -32,7 +32,7 @@ LEGEND = (
     "best of the methods that see no reference, of G2G only the round chosen blind, the last one "
     "and the result; +- is the standard error over images (se)."
 )
-SHOWN_PERCENT = 0.35
+SHOWN_PERCENT = 0.35  # of the pixels are black or white, as in Fiji
 COLUMNS = (
     "table",
     "protocol",
@@ -284,10 +284,7 @@ def _versions() -> str:
 def write_report(report: Report, folder: Path, *, overwrite: bool = False) -> Path:
     """Write page, scores and crops into a folder that appears whole or not at all.
 
-    Raises
-    ------
-    OutputError
-        If the folder exists and may not be replaced, or cannot be written.
+    Raises `OutputError` if the folder exists and may not be replaced, or cannot be written.
     """
     check_folder(folder, overwrite=overwrite)
     partial = folder.with_name(f".{folder.name}.part")

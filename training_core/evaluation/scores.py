@@ -67,39 +67,17 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One method.
+    """One method."""
 
-    Attributes
-    ----------
-    method
-        One of `METHODS`; empty for figures that were not measured here.
-    label
-        What the row is called.
-    source
-        Measured here, published by others, or the target of this program.
-    how
-        How the row was made, or why it is empty.
-    means
-        By the name of the protocol; empty where there is none.
-    cells
-        Every image; empty for figures that were not measured here.
-    sees_reference
-        Whether it was told more than the noisy image.
-    seconds
-        For one image; None where it was not measured here.
-    competes
-        Whether it may be called the best.
-    """
-
-    method: str
+    method: str  # one of `METHODS`; empty for figures that were not measured here
     label: str
-    source: Source
-    how: str
-    means: Mapping[str, Mean]
-    cells: tuple[Cell, ...] = ()
-    sees_reference: bool = False
-    seconds: float | None = None
-    competes: bool = True
+    source: Source  # measured here, published by others, or the target of this program
+    how: str  # how the row was made, or why it is empty
+    means: Mapping[str, Mean]  # by the name of the protocol; empty where there is none
+    cells: tuple[Cell, ...] = ()  # every image; empty for figures that were not measured here
+    sees_reference: bool = False  # whether it was told more than the noisy image
+    seconds: float | None = None  # for one image; None where it was not measured here
+    competes: bool = True  # whether it may be called the best
 
     @property
     def blind(self) -> bool:
@@ -149,46 +127,21 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A table, run again.
+    """A table, run again."""
 
-    Attributes
-    ----------
-    table
-        The benchmark set and its known figures.
-    protocols
-        How it was scored, the first one first.
-    rows
-        Measured rows, then published ones, then the target.
-    images
-        The names of the test images that were run.
-    available
-        How many the set has.
-    notes
-        Which files were taken, and what differs from the published set.
-    settings
-        How G2G was trained.
-    card
-        The story of its training, with what the test of noise alone left (`flat_residual`) and the
-        core seconds of training; empty where it was not trained.
-    device
-        Where it ran.
-    seconds
-        Wall time of everything.
-    examples
-        A few images in full, for the figures.
-    """
-
-    table: Table
-    protocols: tuple[Protocol, ...]
-    rows: tuple[Row, ...]
-    images: tuple[str, ...]
-    available: int
-    notes: tuple[str, ...]
-    settings: Settings
+    table: Table  # the benchmark set and its known figures
+    protocols: tuple[Protocol, ...]  # how it was scored, the first one first
+    rows: tuple[Row, ...]  # measured rows, then published ones, then the target
+    images: tuple[str, ...]  # the names of the test images that were run
+    available: int  # how many the set has
+    notes: tuple[str, ...]  # which files were taken, and what differs from the published set
+    settings: Settings  # how G2G was trained
+    # The story of its training, with what the test of noise alone left (`flat_residual`) and the
+    # core seconds of training; empty where it was not trained
     card: dict[str, Any] = field(default_factory=dict)
-    device: str = ""
-    seconds: float = 0.0
-    examples: tuple[Example, ...] = ()
+    device: str = ""  # where it ran
+    seconds: float = 0.0  # wall time of everything
+    examples: tuple[Example, ...] = ()  # a few images in full, for the figures
 
     @property
     def ours(self) -> Row | None:

@@ -18,7 +18,7 @@ from training_core.stack import Pixels, Stack, Values
 Volumes = tuple[str, NDArray[np.float32], NDArray[np.float32]]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
-TEST_FIELD = "19"
+TEST_FIELD = "19"  # which FMD keeps for tests
 WATER_ATTENUATION = np.float32(0.2)  # per cm at the energies of CT, about
 PATIENTS = (
     *(f"female_{n}" for n in (1, *range(3, 13))),
@@ -29,23 +29,13 @@ TEST_PATIENTS = ("female_13", "female_14", "female_15", "male_12", "male_13")
 
 @dataclass(frozen=True, eq=False)
 class TestImage:
-    """A noisy image whose reference is known.
-
-    Attributes
-    ----------
-    name
-        The picture, field and frame, or patient and slice.
-    noisy
-        One frame, in the dtype of the camera, or float32 where the noise was made up.
-    clean
-        (height, width) float64 in the units of `noisy`.
-    """
+    """A noisy image whose reference is known."""
 
     __test__ = False  # not a test case, whatever pytest reads into the name
 
-    name: str
-    noisy: Stack
-    clean: Values
+    name: str  # the picture, field and frame, or patient and slice
+    noisy: Stack  # one frame, in the dtype of the camera, or float32 where the noise was made up
+    clean: Values  # (height, width) float64 in the units of `noisy`
 
     @classmethod
     def of(cls, name: str, noisy: Pixels, clean: Pixels, unit: str = "") -> TestImage:
@@ -56,10 +46,7 @@ class TestImage:
 def find_folder(data: Path, names: Sequence[str], what: str) -> Path:
     """Give the first of the folders `names` that is there.
 
-    Raises
-    ------
-    InputError
-        If none is, naming what is missing and where it was looked for.
+    Raises `InputError` if none is, naming what is missing and where it was looked for.
     """
     for name in names:
         if (data / name).is_dir():
@@ -71,10 +58,7 @@ def find_folder(data: Path, names: Sequence[str], what: str) -> Path:
 def pictures_in(folder: Path) -> list[Path]:
     """List the pictures of a folder; frame 10 comes after frame 9.
 
-    Raises
-    ------
-    InputError
-        If there is none.
+    Raises `InputError` if there is none.
     """
     inside = folder.iterdir() if folder.is_dir() else []
     paths = [p for p in inside if p.suffix.lower() in PICTURES]
@@ -86,10 +70,7 @@ def pictures_in(folder: Path) -> list[Path]:
 def read_gray(path: Path) -> Pixels:
     """Read a grey picture, (height, width) in its own dtype.
 
-    Raises
-    ------
-    InputError
-        If it is missing or in colour, or cannot be read.
+    Raises `InputError` if it is missing or in colour, or cannot be read.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing; put the file of the set there.")
@@ -233,11 +214,8 @@ def _references(noisy: list[Path], clean: list[Path]) -> list[Path]:
 def doses(root: Path, dose: str) -> tuple[list[Volumes], list[str]]:
     """Read the authors' CT test patients at a dose such as "Dose25", in HU.
 
-    Returns
-    -------
-    tuple
-        Name, noisy and clean volume (slices, height, width) float32 of each of 5 patients; and the
-        names of the HDF5 data sets that were read ("img" and "img_clean" in the published files).
+    Give name, noisy and clean volume (slices, height, width) float32 of each of 5 patients, and the
+    names of the HDF5 data sets that were read ("img" and "img_clean" in the published files).
     """
     noisy = find_folder(root, [dose], f"The {dose} set")
     clean = find_folder(root, ["Clean"], "The clean set")

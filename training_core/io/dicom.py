@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from training_core.errors import InputError
+from training_core.formats.source_file import check_size, damage, unchanged
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
@@ -33,7 +34,6 @@ from .dicom_file import (
     open_dicom,
     pixel_size,
 )
-from .source_file import check_size, damage, unchanged
 
 # Slice distances that differ by less than this are rounding, not missing slices.
 EVEN_WITHIN = 0.01
@@ -104,7 +104,11 @@ class _Series:
                 f"{len(self.unread)} of its {len(self.paths)} files left out: {self.unread[0]}"
             )
         order = _order_of([piece for piece, _ in frames], header)
-        return self._stack(header, np.stack([frames[i][1] for i in order.indices]), order)
+        stack = self._stack(header, np.stack([frames[i][1] for i in order.indices]), order)
+        # What an export needs lies in the files; names of patients stay there.
+        sources = tuple((frames[i][0].path, frames[i][0].frame) for i in order.indices)
+        stack.metadata["dicom"] = {"slices": sources, "dtype": stack.dtype.name}
+        return stack
 
     def _largest(self, run: Run) -> tuple[Any, list[Slice]]:
         """Give the first header and the images of the largest series, of one size and direction."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,14 @@ import pydicom
 from pydicom import uid
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.utils import pixel_array
 
 from training_core.errors import InputError
+from training_core.formats.source_file import check_size, damage, shown
 from training_core.stack import Pixels, PixelSize
 
-from .source_file import check_size, damage, shown
+from .inner_size import IN_DICOM, inflated_bytes, refuse_larger
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too
@@ -66,6 +70,7 @@ class Slice:
 
 def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
     """Read a file, also one without the preamble; refuse what holds no grayscale image."""
+    _refuse_inflated(path)
     try:
         data = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
     except InvalidDicomError:
@@ -83,6 +88,17 @@ def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
             f"{path.name} is a colour DICOM image ({colours}); only grayscale ones can be read."
         )
     return data
+
+
+def _refuse_inflated(path: Path) -> None:
+    """Refuse a deflated file that becomes too large: pydicom inflates all of it for its header."""
+    for implicit in (False, True):  # as some wrote what comes before
+        with suppress(NotImplementedError), path.open("rb") as file:
+            read_preamble(file, force=True)
+            meta = read_dataset(file, implicit, True, stop_when=lambda tag, *_: tag >> 16 != 2)
+            if meta.get("TransferSyntaxUID") == uid.DeflatedExplicitVRLittleEndian:
+                check_size(path.name, (inflated_bytes(file),), np.uint8, path.stat().st_size)
+            return
 
 
 def group_key(header: Any, path: Path) -> tuple[Any, ...]:
@@ -183,7 +199,9 @@ def _unpacked(data: Any, shape: tuple[int, ...]) -> Pixels:
     if decoder is None:
         # `raw` skips what is done to colours; the unused bits are ours to clear.
         return pixel_array(data, raw=True, correct_unused_bits=False)
-    packed = generate_frames(data.PixelData, number_of_frames=shape[0])
+    packed = list(generate_frames(data.PixelData, number_of_frames=shape[0]))
+    for frame in packed:
+        refuse_larger(IN_DICOM[syntax], frame, math.prod(shape[1:]))
     pixels = np.stack([decoder(frame) for frame in packed])
     if pixels.shape != shape:
         raise ValueError(f"its pixels are {pixels.shape}, its header says {shape}")

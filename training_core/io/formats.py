@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training_core.errors import InputError
+from training_core.formats.czi import SIGNATURE as CZI
+from training_core.formats.czi import read_czi
+from training_core.formats.deltavision import is_deltavision, read_deltavision
+from training_core.formats.file_image import FileImage
+from training_core.formats.hdf5 import is_hdf5, read_hdf5
+from training_core.formats.lif import is_lif, read_lif
+from training_core.formats.mrc import is_mrc, read_mrc
+from training_core.formats.nd2 import is_nd2, read_nd2
+from training_core.formats.nifti import is_nifti, read_nifti
+from training_core.formats.nrrd import SIGNATURE as NRRD
+from training_core.formats.nrrd import read_nrrd
+from training_core.formats.oif import is_oif, read_oif
+from training_core.formats.ome_zarr import is_zarr, read_zarr
+from training_core.formats.source_file import unchanged
+from training_core.formats.txrm import SIGNATURE as COMPOUND
+from training_core.formats.txrm import read_txrm
 from training_core.run import Run
 from training_core.stack import Stack
 
 from .dicom import is_dicom, read_dicom
 from .pictures import read_array, read_picture
-from .source_file import unchanged
 from .tiff_reader import SIGNATURES, read_tiff
 
-BEGINNING = 512  # bytes by which a format is known
+BEGINNING = 1024  # bytes by which a format is known
+MOST_LISTED = 5
+Known = Callable[[Path, bytes], bool]  # asked with the beginning of a file
+Images = Callable[[Path, Run], Sequence[FileImage]]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Files of one kind: what they are called, how they are known, and what reads one of them."""
+    """Files of one kind: what they are called, how they are known, and the images in one."""
 
     suffixes: tuple[str, ...]
-    is_of: Callable[[Path, bytes], bool]  # asked with the beginning of the file
-    read: Callable[[Path, Run], Stack]
+    is_of: Known
+    images: Images
+
+
+def _one(read: Callable[[Path, Run], Stack]) -> Images:
+    """Give the images of files that hold one each."""
+    return lambda path, run: [FileImage.of(read(path, run))]
+
+
+def _several(read: Callable[[Path], Sequence[FileImage]]) -> Images:
+    return lambda path, _: read(path)
+
+
+def _begins(*words: bytes) -> Known:
+    return lambda _, head: head.startswith(words)
 
 
 # All that can be read; the first that knows a file reads it, whatever the file is called.
@@ -32,73 +63,129 @@ FORMATS = (
     Format(
         (".dcm", ".ima", ".dicom"),
         lambda path, _: is_dicom(path),
-        lambda path, run: read_dicom([path], path, run=run),
+        _one(lambda path, run: read_dicom([path], path, run=run)),
     ),
     Format(
-        (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8"),
-        lambda _, head: head.startswith(SIGNATURES),
-        lambda path, run: read_tiff(path, run=run),
+        (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8", ".svs"),
+        _begins(*SIGNATURES),
+        _one(lambda path, run: read_tiff(path, run=run)),
     ),
     Format(
         (".png", ".bmp", ".jpg", ".jpeg"),
-        lambda _, head: head.startswith((b"\x89PNG\r\n\x1a\n", b"BM", b"\xff\xd8\xff")),
-        lambda path, _: read_picture(path),
+        _begins(b"\x89PNG\r\n\x1a\n", b"BM", b"\xff\xd8\xff"),
+        _one(lambda path, _: read_picture(path)),
     ),
+    Format((".npy",), _begins(b"\x93NUMPY"), _one(lambda path, _: read_array(path))),
+    Format((".czi",), _begins(CZI), _several(read_czi)),
+    Format((".lif", ".lof"), lambda _, head: is_lif(head), _several(read_lif)),
+    Format((".oif", ".oib"), is_oif, _several(read_oif)),
+    Format((".txrm", ".txm", ".xrm"), _begins(COMPOUND), _several(read_txrm)),
+    Format((".nd2",), is_nd2, _several(read_nd2)),
+    Format((".h5", ".hdf5", ".ims", ".mat"), lambda _, head: is_hdf5(head), _several(read_hdf5)),
+    Format((".nrrd", ".nhdr"), _begins(NRRD), _several(read_nrrd)),
+    Format((".nii", ".nii.gz"), is_nifti, _several(read_nifti)),
+    # Known by two bytes only, so after the others.
+    Format((".dv", ".r3d"), lambda _, head: is_deltavision(head), _several(read_deltavision)),
     Format(
-        (".npy",),
-        lambda _, head: head.startswith(b"\x93NUMPY"),
-        lambda path, _: read_array(path),
+        (".mrc", ".mrcs", ".map", ".ccp4", ".rec", ".st", ".ali"),
+        is_mrc,
+        _several(read_mrc),
     ),
+    Format((".zarr",), lambda path, _: is_zarr(path), _several(read_zarr)),
 )
 SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
 
 # What other programs write, and from which program a TIFF can be had.
 FOREIGN = {
-    ".czi": ("Zeiss CZI", "ZEN or Fiji"),
-    ".nd2": ("Nikon ND2", "NIS-Elements or Fiji"),
-    ".lif": ("Leica LIF", "LAS X or Fiji"),
-    ".lof": ("Leica LOF", "LAS X or Fiji"),
-    ".oif": ("Olympus OIF", "FluoView or Fiji"),
-    ".oib": ("Olympus OIB", "FluoView or Fiji"),
     ".oir": ("Olympus OIR", "FluoView or Fiji"),
     ".vsi": ("Olympus VSI", "cellSens or QuPath"),
-    ".ims": ("Imaris", "Imaris or Fiji"),
-    ".dv": ("DeltaVision", "softWoRx or Fiji"),
     ".dm3": ("Gatan DM3", "DigitalMicrograph or Fiji"),
     ".dm4": ("Gatan DM4", "DigitalMicrograph or Fiji"),
     ".ser": ("FEI TIA", "TIA or Fiji"),
-    ".mrc": ("MRC", "IMOD or Fiji"),
-    ".map": ("CCP4 map", "IMOD or Fiji"),
-    ".rec": ("MRC", "IMOD or Fiji"),
-    ".txrm": ("Zeiss TXRM", "XMReconstructor"),
-    ".h5": ("HDF5", "Fiji"),
-    ".hdf5": ("HDF5", "Fiji"),
-    ".nii": ("NIfTI", "Fiji"),
-    ".nii.gz": ("NIfTI", "Fiji"),
-    ".nrrd": ("NRRD", "Fiji"),
     ".fits": ("FITS", "Fiji"),
     ".spe": ("Princeton Instruments SPE", "LightField or Fiji"),
-    ".zarr": ("OME-Zarr", "Fiji"),
 }
 
 
-def open_file(path: Path, run: Run) -> Stack:
-    """Open one file by what it is, not by what it is called."""
+def open_file(path: Path, run: Run, series: int | str | None = None) -> Stack:
+    """Open one image of a file by what it is, not by what it is called; see `chosen`."""
+    with unchanged(path):
+        images = _images(path, run)
+        image = chosen(images, path.name, series)
+        stack = image.open(run)
+    if len(images) == 1:
+        return stack
+    notes = stack.warnings if series is not None else (_told(images, image), *stack.warnings)
+    return replace(stack, warnings=notes, series=name_of(images, image))
+
+
+def images_of(path: Path, run: Run) -> Sequence[FileImage]:
+    """Give the images of a file, or of a folder that is one; none of them is read yet.
+
+    Raises
+    ------
+    InputError
+        When it cannot be opened.
+    """
+    with unchanged(path):
+        return _images(path, run)
+
+
+def _images(path: Path, run: Run) -> Sequence[FileImage]:
     other = foreign(path)
     if other:
         raise InputError(
             f"{path.name} is in {other[0]} format, which this version does not read; export it "
             f"as OME-TIFF from {other[1]}."
         )
-    with unchanged(path):
+    head = b""
+    if path.is_file():
         with path.open("rb") as file:
             head = file.read(BEGINNING)
         if not head:
             raise InputError(f"{path.name} is empty (0 bytes).")
-        for known in FORMATS:
-            if known.is_of(path, head):
-                return known.read(path, run)
-        raise _unknown(path)
+    for known in FORMATS:
+        if known.is_of(path, head):
+            return known.images(path, run)
+    raise _unknown(path)
+
+
+def chosen(images: Sequence[FileImage], name: str, series: int | str | None) -> FileImage:
+    """Give the image that is asked for: by its number from 1 on or its name; the largest if none.
+
+    Raises
+    ------
+    InputError
+        When there is no such image; the sentence says which there are.
+    """
+    if series is None:
+        return max(images, key=lambda image: image.size)
+    asked = str(series)
+    for number, image in enumerate(images, 1):
+        if image.name and image.name == asked:
+            return image
+        if asked.isdecimal() and int(asked) == number:
+            return image
+    raise InputError(f"{name} holds no image {asked}; it has {_listed(images)}.")
+
+
+def name_of(images: Sequence[FileImage], image: FileImage) -> str:
+    """Give the name of an image among those of its file, or its number where it has none."""
+    return image.name or str(images.index(image) + 1)
+
+
+def _told(images: Sequence[FileImage], image: FileImage) -> str:
+    number = images.index(image) + 1
+    return (
+        f"It holds {len(images)} images, and number {number} is read: {image.told}. There are "
+        f"{_listed(images)}; the option --series chooses."
+    )
+
+
+def _listed(images: Sequence[FileImage]) -> str:
+    named = [f"{number}: {image.told}" for number, image in enumerate(images, 1)]
+    more = f" and {len(named) - MOST_LISTED} more" if len(named) > MOST_LISTED else ""
+    return ", ".join(named[:MOST_LISTED]) + more
 
 
 def foreign(path: Path) -> tuple[str, str] | None:
@@ -108,11 +195,12 @@ def foreign(path: Path) -> tuple[str, str] | None:
 
 
 def _unknown(path: Path) -> InputError:
-    if path.suffix.lower() in SUFFIXES:
+    if path.name.lower().endswith(SUFFIXES):
         return InputError(
             f"{path.name} is not the {path.suffix[1:].upper()} file that its name says, or its "
             "beginning is damaged."
         )
     return InputError(
-        f"{path.name} is no image that can be opened; TIFF, PNG, BMP, JPEG, DICOM and .npy can."
+        f"{path.name} is no image that can be opened; TIFF, PNG, BMP, JPEG, DICOM, .npy and the "
+        "files of most microscopes can."
     )

@@ -11,10 +11,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from training_core.errors import InputError
+from training_core.formats.axes import arrange
+from training_core.formats.source_file import FilePixels, check_size, damage
 from training_core.stack import Pixels, Stack
-
-from .axes import arrange
-from .source_file import FilePixels, check_size, damage
 
 GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -58,6 +57,7 @@ def read_picture(path: Path) -> Stack:
         kind="png",
         source=path,
         warnings=(*notes, *arranged.warnings),
+        metadata={"colours": colours} if arranged.channels else {},
     )
 
 

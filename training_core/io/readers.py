@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training_core.errors import InputError
+from training_core.formats.file_image import FileImage
+from training_core.formats.ome_zarr import is_zarr
+from training_core.formats.source_file import check_size
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
 from .dicom import is_dicom, read_dicom
-from .formats import SUFFIXES, foreign, open_file
+from .formats import SUFFIXES, foreign, images_of, open_file
 from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
-from .source_file import check_size
 
 DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
 MOST_ON_A_DISC = 100_000
@@ -28,17 +30,30 @@ PLANES_LOOKED_AT = 8
 
 
 def open_stack(
-    source: str | PathLike[str] | Sequence[str | PathLike[str]], *, run: Run = SILENT
+    source: str | PathLike[str] | Sequence[str | PathLike[str]],
+    *,
+    series: int | str | None = None,
+    run: Run = SILENT,
 ) -> Stack:
     """Open a stack.
 
     A file is one stack. A folder of DICOM slices, or several files of one shape (in a folder or
     given as a list), is one stack too; files are sorted by name, DICOM slices by position.
 
+    Parameters
+    ----------
+    source
+        A file, a folder, or files.
+    series
+        Of a file that holds several images the number, from 1 on, or the name of one (see
+        `list_images`); the largest if None.
+    run
+        Hears how far reading is, and may stop it.
+
     Returns
     -------
     Stack
-        Pixels in their own dtype and values; uncompressed TIFF is mapped, not read. Black-and-white
+        Pixels in their own dtype and values, read when they are asked for. Black-and-white
         pixels become uint8; NaN and infinity become the median of their frame. What was missing or
         changed is said in `warnings`.
 
@@ -53,9 +68,22 @@ def open_stack(
         raise InputError("No file was given.")
     run.start(Stage.READ, len(paths))
     with _readable(*paths):
-        stack = _usable(_open(paths, run), run)
+        stack = _usable(_open(paths, run, series), run)
     run.finish(Stage.READ)
     return stack
+
+
+def list_images(path: str | PathLike[str], *, run: Run = SILENT) -> Sequence[FileImage]:
+    """List the images of a file, without reading them; none where files are joined to one stack.
+
+    Raises
+    ------
+    InputError
+        For what cannot be opened.
+    """
+    one = Path(path)
+    with _readable(one):
+        return images_of(one, run) if one.is_file() or is_zarr(one) else []
 
 
 def list_inputs(path: str | PathLike[str]) -> list[Path]:
@@ -67,7 +95,7 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
     """
     folder = Path(path)
     with _readable(folder):
-        if not folder.is_dir() or foreign(folder) or _series_files(folder):
+        if not folder.is_dir() or is_zarr(folder) or _series_files(folder):
             return [folder]
         inputs = _inside(folder)
         return [folder] if _are_planes(inputs) else inputs
@@ -101,18 +129,18 @@ def _are_planes(paths: list[Path]) -> bool:
 
 def _lists(path: Path) -> bool:
     if path.is_dir():
-        return bool(foreign(path) or _series_files(path))
-    return path.suffix.lower() in SUFFIXES or bool(foreign(path))
+        return is_zarr(path) or bool(_series_files(path))
+    return path.name.lower().endswith(SUFFIXES) or bool(foreign(path))
 
 
-def _open(paths: list[Path], run: Run) -> Stack:
+def _open(paths: list[Path], run: Run, series: int | str | None) -> Stack:
     if len(paths) == 1 and paths[0].name.upper() == DISC_LIST and paths[0].is_file():
         return _open_folder(paths[0].absolute().parent, run)
     if len(paths) > 1:
         return _open_several(paths, paths[0].parent, run)
-    if paths[0].is_dir() and not foreign(paths[0]):
+    if paths[0].is_dir() and not is_zarr(paths[0]):
         return _open_folder(paths[0], run)
-    return open_file(paths[0], run)
+    return open_file(paths[0], run, series)
 
 
 def _open_folder(folder: Path, run: Run) -> Stack:
@@ -120,7 +148,7 @@ def _open_folder(folder: Path, run: Run) -> Stack:
     if slices:
         return read_dicom(slices, folder, run=run)
     inputs = _inside(folder)
-    files = [p for p in inputs if p.is_file() and not foreign(p)]
+    files = [p for p in inputs if (p.is_file() and not foreign(p)) or is_zarr(p)]
     slices = [p for below in inputs if below.is_dir() for p in _series_files(below)]
     if slices and not files:
         return read_dicom(slices, folder, run=run)

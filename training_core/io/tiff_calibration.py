@@ -12,32 +12,12 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from training_core.formats.source_file import DAMAGE
+from training_core.formats.units import SECONDS, UNITS_UM, micrometres, plain, positive, seconds
 from training_core.stack import PixelSize
-
-from .source_file import DAMAGE
 
 Measured = tuple[Any, str]  # a value as it is noted, and its unit
 UNKNOWN: Measured = (None, "")
-
-# Micrometres per unit, as ImageJ, OME and TIFF spell it.
-UNITS_UM = {
-    # The micro sign and the Greek mu.
-    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
-    **dict.fromkeys(("å", "angstrom"), 1e-4),
-    **dict.fromkeys(("cm", "centimeter"), 1e4),
-    **dict.fromkeys(("inch", "in"), 25_400.0),
-    **{"pm": 1e-6, "nm": 1e-3, "mm": 1e3, "m": 1e6},
-}
-# Seconds per unit, as ImageJ's users and OME spell it; what is not here is not known.
-SECONDS = {
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
-    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), 1e-3),
-    **dict.fromkeys(("µs", "μs", "us", "usec", "microsecond", "microseconds"), 1e-6),
-    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86_400.0),
-}
 
 # A resolution in the bare TIFF tags is nearly always meant for print (72 to 600 dpi); only pixels
 # smaller than at 1000 dpi are taken for a microscope's.
@@ -132,14 +112,13 @@ def plain_calibration(resolution: tuple[float, float], unit: int) -> Calibration
 
 def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, float]) -> Calibration:
     """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution."""
-    factor = UNITS_UM.get(_plain(metadata.get("unit", "")))
+    factor = UNITS_UM.get(plain(metadata.get("unit", "")))
     x_um, y_um = (factor / r if factor and r > 0 else None for r in resolution)
     # Without a calibration `spacing` counts pixels, whatever the unit says.
     believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
-    z_um = _positive(metadata.get("spacing"), factor) if believed else None
+    z_um = positive(metadata.get("spacing"), factor) if believed else None
     size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
-    seconds = SECONDS.get(_plain(metadata.get("tunit", "sec")))
-    step_s = _positive(metadata.get("finterval"), seconds)
+    step_s = seconds(metadata.get("finterval"), metadata.get("tunit", "sec"))
     return Calibration(size, step_s, extra={"imagej": dict(metadata)})
 
 
@@ -160,7 +139,7 @@ def ome_calibration(xml: str) -> Calibration:
     return _ome_attributes(
         pixels.attrib,
         tuple(c.get("Name", "") for c in channels),
-        {"ome_channels": _shared_attributes(channels)},
+        {"ome_channels": _shared_attributes(channels), "ome_xml": xml},
     )
 
 
@@ -178,8 +157,8 @@ def _ome_attributes(
     unknown: dict[str, Any] = {}  # to be written again as it was
     for name, units, usual in OME_MEASURES:
         value, unit = attributes.get(name), attributes.get(f"{name}Unit", usual)
-        known.append(_positive(value, units.get(_plain(unit))))
-        if value is not None and _plain(unit) not in units:
+        known.append(positive(value, units.get(plain(unit))))
+        if value is not None and plain(unit) not in units:
             unknown |= {name: value, f"{name}Unit": unit}
     extra = extra | ({"ome_unknown": unknown} if unknown else {})
     return Calibration(PixelSize(*known[:3]), known[3], names if any(names) else (), extra)
@@ -192,20 +171,6 @@ def _shared_attributes(channels: list[ElementTree.Element]) -> dict[str, list[st
         for name in CHANNEL_ATTRIBUTES
         if channels and all(name in c.attrib for c in channels)
     }
-
-
-def _plain(unit: Any) -> str:
-    """Undo the escape that ImageJ writes for the micro sign."""
-    return str(unit).replace("\\u00B5", "µ").strip().lower()
-
-
-def _positive(value: Any, factor: float | None) -> float | None:
-    """Give `value` times `factor` where both are known and positive."""
-    try:
-        number = float(value) * (factor or 0.0)
-    except (TypeError, ValueError):
-        return None
-    return number if 0 < number < float("inf") else None
 
 
 def makers_note(tif: Any) -> Calibration | None:
@@ -227,8 +192,8 @@ def _noted(
     step: Measured = UNKNOWN,
     channels: tuple[str, ...] = (),
 ) -> Calibration:
-    sizes = (_positive(value, UNITS_UM.get(_plain(unit))) for value, unit in (x, y, z))
-    step_s = _positive(step[0], SECONDS.get(_plain(step[1])))
+    sizes = (micrometres(value, unit) for value, unit in (x, y, z))
+    step_s = seconds(*step)
     return Calibration(PixelSize(*sizes), step_s, channels)
 
 

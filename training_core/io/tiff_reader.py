@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,23 +13,29 @@ from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
-from PIL import Image
 
 from training_core.errors import InputError
+from training_core.formats.axes import arrange
+from training_core.formats.source_file import (
+    DAMAGE,
+    FilePixels,
+    brief,
+    check_size,
+    damage,
+    unchanged,
+)
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
-from .axes import arrange
-from .source_file import DAMAGE, FilePixels, brief, check_size, damage, unchanged
+from .inner_size import IN_TIFF, refuse_larger
 from .tiff_calibration import calibration_of, value_unit_of
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 REDUCED = 1  # a bit of NewSubfileType: a smaller copy of another page
 PADDING_BYTES = 16  # writers align what follows the pixels
 MOST_PLANES = 1_000_000
-# JPEG, JPEG 2000, PNG and WebP: pictures of their own in a strip or tile, with sizes of their own.
-PICTURES = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34933, 50001)
-SMALL_PIXELS = 2**22
+# Written again as they are; the first is that of a plain file alone.
+KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
 # The planes of an image that are whole, (planes, *shape of a page) in the dtype of the file and,
 # where they stay in it, in its byte order; how many the file says it has; which of them these are.
 Planes = tuple[Pixels, int, list[int]]
@@ -178,9 +182,19 @@ class _Reader:
         }
         if int(self.page.photometric) == 0:
             kept["photometric"] = "miniswhite"
-        if self.page.colormap is not None and self.imagej:
+        if self.page.colormap is not None:
             kept["colormap"] = self.page.colormap
-        return kept
+        if self.page.samplesperpixel > 1 and self._colours():
+            kept["colours"] = self._colours()
+        tags = self._said()
+        return kept | ({"tags": tags} if tags else {})
+
+    def _said(self) -> dict[str, str]:
+        """Give what plain tags say of image, camera and photographer."""
+        tags, own = self.page.tags, self.tif.is_ome or self.tif.is_shaped or bool(self.imagej)
+        names = KEPT_TAGS[1:] if own or "<OME" in self.page.description else KEPT_TAGS
+        said = {name: str(tags.valueof(tifffile.TIFF.TAGS[name], "")) for name in names}
+        return {name: text for name, text in said.items() if text.strip()}
 
     def _assemble(self, pixels: Pixels, declared: int, whole: list[int]) -> tuple[Pixels, str]:
         """Give the planes their axes again, as far as all are there."""
@@ -341,20 +355,14 @@ def _remaining(axes: str, shape: tuple[int, ...], whole: list[int]) -> tuple[str
 
 def _refuse_larger_inside(page: Any) -> None:
     """Raise ValueError where a strip or tile holds a picture far larger than it is itself."""
-    if int(page.compression) not in PICTURES:
+    held = IN_TIFF.get(int(page.compression))
+    if held is None:
         return
-    most = max(4 * math.prod(page.chunks), SMALL_PIXELS)
     file = page.parent.filehandle
     for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
         file.seek(offset)
-        # Parts of JPEG are no pictures.
-        with suppress(OSError), warnings.catch_warnings(action="ignore"):
-            try:
-                held = math.prod(Image.open(io.BytesIO(file.read(count))).size)
-            except Image.DecompressionBombError:
-                held = most + 1
-            if held > most:
-                raise ValueError("a strip of it holds far more pixels than it declares")
+        if count:
+            refuse_larger(held, file.read(count), math.prod(page.chunks))
 
 
 def _is_stored(page: Any) -> bool:

@@ -10,17 +10,14 @@ from .pretrained import fill_with_bundled
 from .published import DnCNN, fold_batch_norm
 
 WEIGHTS = "dncnn_b.safetensors"
-DEPTH = 20
+DEPTH = 20  # of the blind variant; the one for known noise has 17
 
 
 @cache
 def load_dncnn_b(device: torch.device) -> DnCNN:
     """Give the bundled network, for images (batch, 1, height, width) with black 0 and white 1.
 
-    Raises
-    ------
-    ModelError
-        If its weights are missing or damaged.
+    Raises `ModelError` if its weights are missing or damaged.
     """
     network = fold_batch_norm(DnCNN(DEPTH))
     fill_with_bundled(network, WEIGHTS)

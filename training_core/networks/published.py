@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-LATENT = 128
+LATENT = 128  # as published, as is the size that g1 makes
 GENERATED_PX = 64
 Network = TypeVar("Network", bound=nn.Module)
 

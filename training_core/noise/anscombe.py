@@ -84,6 +84,7 @@ class Stabiliser:
         return cls(**{name: float(value) for name, value in values.items()})
 
 
+# Below, either way gives the same dB.
 WORTH_STABILISING = 1.15  # ratio of variances between bright and dark
 
 

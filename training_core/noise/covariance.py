@@ -10,6 +10,7 @@ from scipy.fft import dct
 
 from training_core.stack import Image, Pixels, Values
 
+# Their kurtosis of 15 cannot be learned together with that of bright patches.
 FAILED = 0.6  # of the usual std in stabilised units: below it the stabilisation has failed
 LAGS = 15  # px: the correlation is measured up to here
 AROUND = np.ix_(*2 * [np.arange(-LAGS, LAGS + 1)])  # the lags of what lies on a torus

@@ -167,6 +167,7 @@ def _reach(correlation: Values) -> float:
 LOOKED_AT = 1 << 20  # pixels whose values are counted
 PILED_UP = 4.0  # times as many pixels at the end as at the values beside it: cut off
 LEAST_SHARE = 1e-4
+# Of converters; the ends of 8 and 16 are those of the file, too.
 CAMERA_BITS = (8, 10, 11, 12, 14, 16)
 BLOCK_PX = 8  # of JPEG
 LEAST_BLOCKS = 16  # side by side; fewer are too few to tell steps from structure

@@ -18,6 +18,7 @@ import numpy as np
 
 from training_core.frames import Pixels, made_frames
 from training_core.patches.local_strength import bounded_sigma, local_sigma, tissue, usual_sigma
+from training_core.patches.window_moments import cut_windows
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, Values, float_of, sampled_frames, spread
 from training_core.wording import figure
@@ -62,11 +63,6 @@ class EvenNoise:
         """Give the stack in float32 with noise of the same strength everywhere.
 
         `like` is a stack of the same shape whose noise decides; None: the stack itself.
-
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled; asked before every frame, as in `restored`.
         """
 
         def frame(index: int) -> Values:
@@ -151,11 +147,6 @@ class FrameLevels:
         """Compare the frames of each channel of a stack; None where all are alike.
 
         Of a long stack all frames are only looked at if 64 of them, spread, are not alike.
-
-        Raises
-        ------
-        Cancelled
-            If the run was cancelled; asked before every frame, as in all of these.
         """
         channels = np.array([stack.channel_of(index) for index in range(stack.frame_count)])
         if len(channels) < 2 * len(set(channels)) or min(stack.frame_shape) < SIDE_PX:
@@ -240,8 +231,7 @@ class _FrameWindows:
     @classmethod
     def of(cls, frame: Image) -> Self:
         strides = [max(SIDE_PX // 2, n // MOST_ACROSS) for n in frame.shape]
-        views = np.lib.stride_tricks.sliding_window_view(frame, (SIDE_PX, SIDE_PX))
-        cut = views[:: strides[0], :: strides[1]].reshape(-1, SIDE_PX, SIDE_PX).astype(np.float64)
+        cut = cut_windows(frame, SIDE_PX, strides)
         power, means = finest_power(cut), cut.mean(axis=(1, 2))
         varied = power > 0
         return cls(means[varied], power[varied], float(np.quantile(frame, BLACK)))

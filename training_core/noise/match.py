@@ -12,35 +12,26 @@ from training_core.stack import Image, Values
 
 from .covariance import detrended, residual_sigmas
 
+# Of the generator against the truth; sampling errors come on top.
 CORRELATION_LIMIT, SPECTRUM_LIMIT, KURTOSIS_LIMIT = 0.05, 0.05, 0.10
 NEAR_LAGS = 3
 BANDS = 16
+# Of the bootstrap: held-out patches that overlap are no independent ones.
 GROUPS, DRAWS, CERTAINTY = 16, 400, 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseMatch:
-    """How made noise differs from held-out real noise, both detrended and brought to unit std.
+    """How made noise differs from held-out real noise, both detrended and brought to unit std."""
 
-    Attributes
-    ----------
-    std_ratio
-        Std of the made noise, at the strength that the noise model gives it, over the real one's.
-    correlation
-        Largest difference of the autocorrelations over lags of 0 to 3 px in any direction.
-    spectrum
-        Difference of the radially averaged power spectra, as a share of all energy.
-    kurtosis
-        Difference of the fourth moments, as a share of the real one.
-    correlation_error, spectrum_error, kurtosis_error
-        What noise from a perfect generator would differ by, 19 times of 20, because the held-out
-        patches are few.
-    """
-
+    # Std of the made noise, at the strength that the noise model gives it, over the real one's
     std_ratio: float
+    # Largest difference of the autocorrelations over lags of 0 to 3 px in any direction
     correlation: float
-    spectrum: float
-    kurtosis: float
+    spectrum: float  # difference of the radially averaged power spectra, as a share of all energy
+    kurtosis: float  # difference of the fourth moments, as a share of the real one
+    # What noise from a perfect generator would differ by, 19 times of 20, because the held-out
+    # patches are few
     correlation_error: float = 0.0
     spectrum_error: float = 0.0
     kurtosis_error: float = 0.0

@@ -29,39 +29,25 @@ from .white_covariance import may_be_texture, reshaped, safe_sigma, without_stru
 
 AUTOMATIC = "automatic"
 LEAST_SIGMA = 1e-3  # of the units in which noise was thought to have a std of 1
+# 11 of 433 patches of mixture 25 have 1.5 to 8.6; of other sets none is beyond 1.45.
 STRUCTURE = 2.0  # times the strength of the usual patch, which noise of its brightness never has
 SAME_BOTH_WAYS = 0.1  # correlation along x and y may differ by this and still count as equal
 
 
 class Measurement(NamedTuple):
-    """What is known of the noise of one channel before anything is trained.
+    """What is known of the noise of one channel before anything is trained."""
 
-    Attributes
-    ----------
-    stabiliser
-        To the units in which the noise hardly depends on brightness, and back.
-    curve
-        Std of the noise against the local mean, in stabilised units.
-    covariance
-        Autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64.
-    noise
-        The patches as unit noise, (count, size, size) float32, without those that hold structure;
-        see `detrended`.
-    strengths
-        Std of each of these patches, its trend gone, over what the curve gives there, (count,).
-    photons
-        What the noise comes from where photons are few and it is nearly white; else None.
-    doubted
-        Whether texture and noise could not be told apart, so that pixels were taken for
-        independent.
-    """
-
-    stabiliser: Stabiliser
-    curve: NoiseCurve
-    covariance: Values
+    stabiliser: Stabiliser  # to the units in which the noise hardly depends on brightness, and back
+    curve: NoiseCurve  # std of the noise against the local mean, in stabilised units
+    covariance: Values  # autocovariance of unit noise over lags of -15 to 15 px, (31, 31) float64
+    # The patches as unit noise, (count, size, size) float32, without those that hold structure; see
+    # `detrended`
     noise: Image
+    # Std of each of these patches, its trend gone, over what the curve gives there, (count,)
     strengths: Values
+    # What the noise comes from where photons are few and it is nearly white; else None
     photons: Photons | None = None
+    # Whether texture and noise could not be told apart, so that pixels were taken for independent
     doubted: bool = False
 
 
@@ -73,10 +59,7 @@ def measure_noise(
     Frames are (height, width), smooth patches (count, size, size), float32 in stack units. `linear`
     noise, as that of CT, cannot grow with the signal.
 
-    Raises
-    ------
-    TooFewPatchesError
-        If the patches hold no noise at all.
+    Raises `TooFewPatchesError` if the patches hold no noise at all.
     """
     if not np.ptp(patches, axis=(1, 2)).any():
         raise TooFewPatchesError(

@@ -97,6 +97,7 @@ def _third_left(size: int) -> float:
     return float((kept**3).sum())
 
 
+# A scene of edges gave 36 for a true 20.
 EDGES = 1.2  # times the strongest pure class: where there are only edges, more is structure
 
 

@@ -73,10 +73,7 @@ KINDS = {"G": gaussian, "Mix": mixture, "Cor": correlated}
 def published_noise(column: str, shape: Shape, seed: Seed) -> Values:
     """Draw the noise of a column of the published tables, such as "G25", "Mix30" or "Cor15".
 
-    Raises
-    ------
-    SettingsError
-        If there is no such noise.
+    Raises `SettingsError` if there is no such noise.
     """
     parts = re.fullmatch(r"(G|Mix|Cor)(\d+)", column)
     if parts is None:

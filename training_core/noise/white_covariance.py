@@ -26,14 +26,15 @@ from .strength_curve import CALMEST, CLASSES, FEWEST, calmest
 
 AT_ONCE = 64
 SIDE_PX, STRIDE_PX = 32, 8
-MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200
+MOST_WINDOWS, FEWEST_WINDOWS = 8_000, 200  # of fewer the calmest 3 % are too few
 CALM = 0.03  # the share of the windows that has least power at a frequency holds noise alone there
 DEAD = 0.1  # of the usual fine power: masked, or cut off at black
 FINEST, MIDDLE = 0.3, (0.04, 0.08)  # cycles per pixel
-VERY_FINE, TEXTURE = 0.36, (0.1, 0.22)
+VERY_FINE, TEXTURE = 0.36, (0.1, 0.22)  # .16 to .28 would touch the fitted band: .04 too low
 BESIDE = (0.15, 0.2)  # where the fit holds and structure shows first
 PURE, LEAKY = 1.4, 1.9  # times the fit: the patches' power there
 NONE = 0.03  # correlation with the next pixel that texture may leave and noise seldom has
+# Confocal, two-photon and white noise has .04 to .07, wide-field .74 and .78.
 NEARLY_WHITE = 0.15  # rms deviation from what neighbours alone can explain, over the mean power
 
 

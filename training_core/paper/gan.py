@@ -36,8 +36,8 @@ from training_core.run import SILENT, Run, Stage
 from training_core.settings import NoiseModelSettings, Settings
 from training_core.stack import Image
 
-EPOCHS, CONSTANT_EPOCHS = 30, 10
-GENERATOR_RATE, CRITIC_RATE, CLIP = 4e-4, 5e-5, 0.02
+EPOCHS, CONSTANT_EPOCHS = 30, 10  # the rate stays for ten epochs, then falls to 0
+GENERATOR_RATE, CRITIC_RATE, CLIP = 4e-4, 5e-5, 0.02  # of Adam, of RMSprop, of every critic weight
 NETWORKS = ("g1", "g2", "g3", "c1", "c2")
 OPTIMISERS = ("generator_optimiser", "critic_optimiser")
 
@@ -55,17 +55,14 @@ def train_paper_gan(
 
     `run.finish_early` keeps what was learned so far; an interrupted stage is kept in `part`.
 
+    Raises `InputError` if patches or frames are smaller than what g1 makes.
+
     Parameters
     ----------
     noise_patches
         Smooth patches, (count, size, size) float32 in unit intensity; size 64 px or more.
     frames
         Noisy frames, each (height, width) float32 in unit intensity, 64 px or more both ways.
-
-    Raises
-    ------
-    InputError
-        If patches or frames are smaller than what g1 makes.
     """
     chosen = settings.noise_model
     crops = CropSource(noise_patches, frames, chosen.batch, settings.seed, device)
@@ -174,10 +171,7 @@ class AdversarialGame:
         The generators stand still meanwhile, so their outputs are computed once; the losses and
         the weights are those of computing them anew for every critic step.
 
-        Raises
-        ------
-        SettingsError
-            If not even one crop fits into the memory.
+        Raises `SettingsError` if not even one crop fits into the memory.
         """
         count = len(noisy)
         fakes = self.parts.fit(partial(self._fake, noisy, latent), count)
@@ -186,6 +180,7 @@ class AdversarialGame:
             self.critic_optimiser.step()
             with torch.no_grad():
                 for values in self.critic_weights:
+                    # What keeps the critics Lipschitz (Arjovsky et al., 2017).
                     values.clamp_(-CLIP, CLIP)
         cycle = self.parts.fit(partial(self._generators, noisy, latent, fakes), count)
         for group in self.generator_optimiser.param_groups:
@@ -280,7 +275,7 @@ def _split(parts: int, *batches: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(batch.chunk(parts) for batch in batches), strict=True)
 
 
-WINDOWS = 20_500
+WINDOWS = 20_500  # as the authors drew once for all epochs
 WINDOW_PX, CROP_PX = 120, 64  # as published: a window of 120 px for crops of 64
 CPU = torch.device("cpu")
 
@@ -297,10 +292,7 @@ class CropSource:
     Noisy crops lie in 20 500 windows that are gone through in random order; noise crops are cut
     from any smooth patch.
 
-    Raises
-    ------
-    InputError
-        If patches or frames are smaller than a crop.
+    Raises `InputError` if patches or frames are smaller than a crop.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ SLAB_WINDOWS = 1 << 13  # each takes about a kilobyte meanwhile
 TREND = 3  # polynomials of degree 0, 1, 2 along each side
 LOWEST = 0.02  # the fraction of windows taken for surely pure
 TYPICAL = 1.6  # times the lowest: the very lowest would miss the slow part of the noise
+# Without a limit the std is up to 1.7 times the truth in bright classes.
 MOST = 3.0  # times the lowest: above it structure leaks in
 
 

@@ -9,28 +9,19 @@ from scipy.ndimage import gaussian_filter, map_coordinates, median_filter
 from training_core.stack import Image, Values
 
 AIR_HU = -300.0  # below it are air, lungs and padding, whose noise has another spectrum
-WINDOW_PX, STRIDE_PX = 32, 8
+WINDOW_PX, STRIDE_PX = 32, 8  # found: .82 to 1.10 of the local std, one std for all .77 to 1.48
 NORMAL_MAD = 0.6745  # median of |x| for unit Gaussian noise
 LEAST = 0.2  # of the usual strength: padding has no noise at all
 
 
 def local_sigma(frame: Image) -> Values:
-    """Measure how strong the finest detail is around each pixel.
+    """Measure how strong the finest detail is around each pixel of a frame (height, width).
 
     The median of the absolute mixed differences in windows of 32 px, which no edge moves much; of
     that the median of 5 x 5 windows, smoothed over 16 px. Whole numbers are spread over their step
-    first, since a median of few values jumps.
-
-    Parameters
-    ----------
-    frame
-        (height, width), any float dtype.
-
-    Returns
-    -------
-    numpy.ndarray
-        (height, width) float64 in units of the frame; for white noise its std, for other noise in
-        a fixed proportion to it. 0 where a frame is too small to have detail.
+    first, since a median of few values jumps. It is (height, width) float64 in units of the frame:
+    for white noise its std, for other noise in a fixed proportion to it, and 0 where a frame is too
+    small to have detail.
     """
     exact = frame.astype(np.float64)
     if min(exact.shape) < 2:

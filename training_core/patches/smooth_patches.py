@@ -50,29 +50,18 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class SmoothPatches:
-    """The chosen patches of a stack.
+    """The chosen patches of a stack."""
 
-    Attributes
-    ----------
-    locations
-        Frame, top and left of each patch in pixels, (count, 3) int32, ordered by frame.
-    scores
-        The statistic it was chosen by, (count,): Eqn (4), or flatness for the automatic choice.
-    patch_size_px, stride_px, strictness
-        How they were searched for; `strictness` is None for the automatic choice.
-    target
-        How many patches make the verdict green.
-    coverage
-        Fraction of the searched pixels that lie inside a chosen patch.
-    """
-
+    # Frame, top and left of each patch in pixels, (count, 3) int32, ordered by frame
     locations: NDArray[np.int32]
+    # The statistic it was chosen by, (count,): Eqn (4), or flatness for the automatic choice
     scores: Map
+    # How they were searched for; `strictness` is None for the automatic choice
     patch_size_px: int
     stride_px: int
     strictness: float | None
-    target: int
-    coverage: float
+    target: int  # how many patches make the verdict green
+    coverage: float  # fraction of the searched pixels that lie inside a chosen patch
     verdict: Verdict
 
     @property
@@ -94,11 +83,6 @@ def find_smooth_patches(
     huge ones, and at four times as many where these hold too few.
     Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
     is kept in `part` and gone on with.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled; it is asked once per frame.
     """
     settings = settings or PatchSettings()
     numbers = first = searched_frames(stack, settings)
@@ -304,10 +288,7 @@ def cut_noise_patches(
     They are cut from the stacks with noise of the same strength everywhere, where these are
     `evened`.
 
-    Raises
-    ------
-    TooFewPatchesError
-        If a channel has too few of them to learn from.
+    Raises `TooFewPatchesError` if a channel has too few of them to learn from.
     """
     size = settings.patch_size_px
     found: dict[int, list[tuple[Stack, SmoothPatches]]] = {}

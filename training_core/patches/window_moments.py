@@ -7,7 +7,7 @@ first and then by doubling, so the cost per pixel hardly depends on the size of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import gcd
 from typing import Any
 
@@ -25,10 +25,14 @@ def window_count(length: int, size: int, stride: int) -> int:
     return max(0, (length - size) // stride + 1)
 
 
-def cut_windows(image: Frame, size: int, stride: int) -> Map:
-    """Cut windows every `stride` pixels, (count, size, size) float64; less of a smaller image."""
+def cut_windows(image: Frame, size: int, stride: int | Sequence[int]) -> Map:
+    """Cut windows every `stride` pixels, (count, size, size) float64; less of a smaller image.
+
+    Two strides are those down and across.
+    """
     sides = [min(size, n) for n in image.shape]
-    windows = np.lib.stride_tricks.sliding_window_view(image, sides)[::stride, ::stride]
+    down, across = (stride, stride) if isinstance(stride, int) else stride
+    windows = np.lib.stride_tricks.sliding_window_view(image, sides)[::down, ::across]
     return windows.reshape(-1, *sides).astype(np.float64)
 
 
@@ -51,19 +55,11 @@ def slabs(
 def window_moments(
     values: Frame, size: int, stride: int, *, overwrite: bool = False
 ) -> tuple[Map, Map]:
-    """Mean and population variance of all windows of `size` x `size` at `stride`.
+    """Give mean and population variance of all windows of `size` x `size` at `stride`.
 
-    Parameters
-    ----------
-    values
-        (height, width), at least `size` both ways.
-    overwrite
-        Spare a copy and spoil `values`: fresh pages cost more than the arithmetic.
-
-    Returns
-    -------
-    tuple
-        mean and variance, each (rows, cols) float64 in the units of `values` and their square.
+    Both are (rows, cols) float64, in the units of the values (height, width), at least `size` both
+    ways, and in their square. To `overwrite` these spares a copy, whose fresh pages cost more than
+    the arithmetic.
     """
     cell = gcd(size, stride)
     mean, spread = _cells(values.astype(np.float64, copy=not overwrite), cell)

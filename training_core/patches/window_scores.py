@@ -16,12 +16,12 @@ from .flatness import NoiseFloor, flatness_map
 from .window_moments import Frame, Map, slabs, window_count, window_moments
 
 BINS = 8  # brightness classes; dark windows alone would hide how the noise grows with the signal
-PER_BIN = 60
+PER_BIN = 60  # which fix the std within about 1 %
 FEWEST = 60  # windows of tissue in a slice; of fewer there is too little to choose from
 CLIPPED = 0.02  # of a window's pixels may lie at the ends of the frame's values
 CONSTANT = 0.25  # of a window's pixels may equal their neighbours
 MOST_COUNTS = 64  # with more, neighbours are seldom equal
-SPARSE_PX = 8
+SPARSE_PX = 8  # a first look at one pixel in 64 is enough to say no
 ALIKE = (0.7, 1.4)  # variance over mean of calm windows, in photons
 
 
@@ -84,10 +84,7 @@ def homogeneity_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
     Of a frame, (height, width), any float dtype, it is (rows, cols) float64; infinite where a
     window, whose side is even, is constant. Odd offsets are exact as well.
 
-    Raises
-    ------
-    SettingsError
-        If the patch size is odd.
+    Raises `SettingsError` if the patch size is odd.
     """
     if patch_size_px % 2:
         raise SettingsError(

@@ -21,7 +21,7 @@ SMALLEST_PX = 64
 # The usual limit of a ring correlation between two noisy frames (Rosenthal, Henderson, J. Mol.
 # Biol. 333, 721, 2003). One side here is nearly free of noise: that correlates as the square root.
 CORRELATION_LIMIT = (1 / 7) ** 0.5
-SAME_SCENE = 0.5
+SAME_SCENE = 0.5  # of the slow waves: with less, what follows shows something else
 
 
 def resolution_um(noisy: Stack, denoised: Stack) -> tuple[float | None, str | None]:

@@ -14,7 +14,7 @@ from training_core.stack import Image, Mask, Stack, Values, centre, sampled_fram
 
 WINDOW_PX = 16
 MOST_WINDOWS = 8192
-SMALLEST_WINDOW_PX = 4
+SMALLEST_WINDOW_PX = 4  # a polynomial of six terms must leave something
 BRIGHTNESS_GROUPS = 8
 ROUNDING = 1e-30  # of the mean square
 

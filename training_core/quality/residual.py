@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from training_core.noise.local_strength import finest_power
+from training_core.patches.window_moments import cut_windows
 from training_core.stack import Image, Values
 
 SIDE_PX, STRIDE_PX, MOST_ACROSS = 16, 8, 64
@@ -68,10 +69,7 @@ class Residual:
 
 def _windows(frame: Image) -> Values:
     """Cut the windows out of a frame, (windows, 16, 16) float64; of large frames not all."""
-    high, wide = (min(SIDE_PX, n) for n in frame.shape)
-    rows, columns = (max(STRIDE_PX, n // MOST_ACROSS) for n in frame.shape)
-    windows = np.lib.stride_tricks.sliding_window_view(frame, (high, wide))[::rows, ::columns]
-    return windows.reshape(-1, high, wide).astype(np.float64)
+    return cut_windows(frame, SIDE_PX, [max(STRIDE_PX, n // MOST_ACROSS) for n in frame.shape])
 
 
 def _by_brightness(windows: Values) -> NDArray[np.intp]:
@@ -111,6 +109,7 @@ def _spread(removed: Values) -> float:
     products = np.fft.irfft2(spectra, (2 * high, 2 * wide))  # sums over the pixels they share
     if products[0, 0] <= 0:
         return 0.0
+    # The covariance of two squares is twice that of the values, squared (Isserlis 1918).
     return float(np.sqrt(2 * np.square(products / products[0, 0]).sum() / (high * wide)))
 
 

@@ -33,7 +33,7 @@ HEAD_PX = 66
 PAPER, INK, FAINT = (255, 255, 255), (28, 32, 38), (104, 110, 120)
 MARKED = (255, 196, 60)
 TINT = np.array([70, 220, 130])
-SATURATED_PERCENT = 0.35
+SATURATED_PERCENT = 0.35  # as Fiji's automatic contrast saturates
 EXAMPLES_PER_ROW = 4
 
 
@@ -77,10 +77,7 @@ def patches_figure(
 ) -> Path:
     """Draw the frame with the most smooth patches, where they lie, and examples of them.
 
-    Raises
-    ------
-    OutputError
-        If the file exists or cannot be written.
+    Raises `OutputError` if the file exists or cannot be written.
     """
     refuse_existing(path, overwrite)
     index = int(np.bincount(patches.locations[:, 0]).argmax()) if patches.count else 0

@@ -27,9 +27,9 @@ from training_core.wording import figure
 
 SAME = 1.2  # variance in the bright over that in the dark: nothing worth saying
 HARDLY = 1.6  # a quarter more std
-MUCH = 3.0
+MUCH = 3.0  # ratio of variances from which on noise plainly grows
 SATURATED = 0.001  # share of the pixels from which on it is worth a warning
-CUT_OFF = 0.02
+CUT_OFF = 0.02  # share of the pixels, as of what makes a window unusable
 COARSE = 0.7  # std in steps of the values; below it rounding makes most of the noise
 BLANK = (
     "Hardly any of its values differ, as where a dye is switched off or all is saturated, so it is "
@@ -40,56 +40,27 @@ SMOOTHED = 0.01  # power of the finest detail over the mean power
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What training does by itself because of the noise.
+    """What training does by itself because of the noise."""
 
-    Attributes
-    ----------
-    stabilise
-        Whether intensities are transformed so that the noise is the same everywhere.
-    orientations
-        In how many of the 8 flips and rotations the noise is learned and made.
-    sentences
-        Why, a sentence each.
-    """
-
-    stabilise: bool
-    orientations: int
-    sentences: tuple[str, ...]
+    stabilise: bool  # whether intensities are transformed so that the noise is the same everywhere
+    orientations: int  # in how many of the 8 flips and rotations the noise is learned and made
+    sentences: tuple[str, ...]  # why, a sentence each
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseAnalysis:
-    """What is known of one channel, in figures and in words.
+    """What is known of one channel, in figures and in words."""
 
-    Attributes
-    ----------
-    channel
-        Its name or number; "" in a stack without channels.
-    unit
-        That of the values: "HU" for CT, else "".
-    frames, of_frames
-        How many frames were looked at, of how many.
-    patches
-        How many smooth patches were found there.
-    noise
-        The figures; None where there are too few patches to measure them.
-    values
-        Which values occur.
-    refusal
-        Why there are no figures.
-    hot
-        How many hot pixels these frames have.
-    """
-
-    channel: str
-    unit: str
+    channel: str  # its name or number; "" in a stack without channels
+    unit: str  # that of the values: "HU" for CT, else ""
+    # How many frames were looked at, of how many
     frames: int
     of_frames: int
-    patches: int
-    noise: MeasuredNoise | None
-    values: PixelValues
-    refusal: str = ""
-    hot: int = 0
+    patches: int  # how many smooth patches were found there
+    noise: MeasuredNoise | None  # the figures; None where there are too few patches to measure them
+    values: PixelValues  # which values occur
+    refusal: str = ""  # why there are no figures
+    hot: int = 0  # how many hot pixels these frames have
 
     @property
     def confidence(self) -> Literal["good", "low", "none"]:
@@ -267,11 +238,6 @@ def analyse_noise(stack: Stack, *, run: Run = SILENT) -> list[NoiseAnalysis]:
 
     It takes about half a second per megapixel, of which no more than four are looked at, and loads
     no torch. A stack that nothing can be measured on gets an analysis that says why.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
     """
     names, blank = stack.channels, blank_channels([stack], PatchSettings())
     found = []

@@ -39,24 +39,14 @@ POWER = "Blind score (estimated error that is left, as a share of the noise's po
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that was learned or chosen.
-
-    Attributes
-    ----------
-    good
-        Whether it is as it should be; None where there is nothing to judge.
-    trusted
-        Whether the result can be; where not, that comes before all else.
-    details
-        Lines with the figures behind it, for who asks.
-    """
+    """One thing that was learned or chosen."""
 
     name: str
     value: str
     meaning: str
-    details: tuple[str, ...] = ()
-    good: bool | None = None
-    trusted: bool = True
+    details: tuple[str, ...] = ()  # lines with the figures behind it, for who asks
+    good: bool | None = None  # whether it is as it should be; None where there is nothing to judge
+    trusted: bool = True  # whether the result can be; where not, that comes before all else
 
     @property
     def sentence(self) -> str:

@@ -18,7 +18,7 @@ from .sure import cut_region
 CONTRASTS = (0.5, 1.0, 2.0, 4.0, 8.0)  # height of a spot, in std of the noise
 SPOT_PX, SIDE_PX = 1.3, 13  # std of a spot as sharp optics draw it, and the square that holds it
 APART_PX = 24  # so that none is seen with another
-CROPS, CROP_PX = 3, 192
+CROPS, CROP_PX = 3, 192  # some 190 spots, near 40 of each height
 HALF = 0.5
 
 

@@ -25,23 +25,12 @@ class TailTrial:
 
     It holds for one pixel drawn anew at a time. Several at a time must be no more than there are
     far values anyway, so cells have at least as many pixels as the kurtosis of the noise.
-
-    Attributes
-    ----------
-    sigma
-        Std of the noise, (height, width), stabilised like the rest.
-    cell
-        Side of the cells, in pixels.
-    picked
-        Which pixels are drawn anew in each try, (height, width) bool.
-    noise
-        m of these pixels, (height, width) float32, 1 elsewhere.
     """
 
-    sigma: Tensor
-    cell: int
-    picked: tuple[Tensor, ...]
-    noise: tuple[Tensor, ...]
+    sigma: Tensor  # std of the noise, (height, width), stabilised like the rest
+    cell: int  # side of the cells, in pixels
+    picked: tuple[Tensor, ...]  # which pixels are drawn anew in each try, (height, width) bool
+    noise: tuple[Tensor, ...]  # m of these pixels, (height, width) float32, 1 elsewhere
 
     @classmethod
     def of(cls, crop: Region, sigma: Tensor, draw: torch.Generator) -> Self | None:

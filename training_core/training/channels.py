@@ -44,15 +44,8 @@ def learn_channels(
 ) -> tuple[tuple[Channel, ...], bool]:
     """Measure the noise of each channel and let a generator learn it; kept once it is done.
 
-    Parameters
-    ----------
-    patches
-        The smooth patches of each channel, (count, size, size) float32 in stack units.
-
-    Returns
-    -------
-    tuple
-        The channels, and whether the noise of one changes its direction from place to place.
+    The smooth patches of each channel are (count, size, size) float32 in stack units. Also tell
+    whether the noise of a channel changes its direction from place to place.
     """
     learned = [_learned(number, material, mine, task) for number, mine in enumerate(patches)]
     channels = tuple(channel for channel, _ in learned)
@@ -125,6 +118,7 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
     model = noise_of(measured.photons, *parts)
     stabilised = np.concatenate([stabiliser.forward(frame).ravel() for frame in frames])
     spread = float(stabilised.std())
+    # The bundled network was trained on images in units of their noise.
     if settings.denoiser.network == PRETRAINED:
         spread = curve.strongest
     mean, doubted = float(stabilised.mean()), measured.doubted
@@ -134,25 +128,14 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
 
 @dataclass(frozen=True, eq=False)
 class KnownNoise:
-    """What is known of stacks before anything is trained.
+    """What is known of stacks before anything is trained."""
 
-    Attributes
-    ----------
-    denoiser
-        Untrained, with the noise of each channel.
-    material, noisy
-        What is learned from, and its regions, stabilised.
-    turning
-        Whether the noise of a channel changes its direction from place to place.
-    tails
-        The channels, counted from 1, whose noise a few pixels hold.
-    """
-
-    denoiser: Denoiser
+    denoiser: Denoiser  # untrained, with the noise of each channel
+    # What is learned from, and its regions, stabilised
     material: Material
     noisy: list[Region]
-    turning: bool
-    tails: tuple[int, ...]
+    turning: bool  # whether the noise of a channel changes its direction from place to place
+    tails: tuple[int, ...]  # the channels, counted from 1, whose noise a few pixels hold
 
 
 def with_known_noise(stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task) -> KnownNoise:

@@ -29,27 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """The stacks of a training and what is taken from them.
+    """The stacks of a training and what is taken from them."""
 
-    Attributes
-    ----------
-    given
-        The stacks as they came, but for pixels that are no measurement (see `measured`).
-    stacks, repeats
-        The stacks, and further exposures of the only one, once their noise is as strong everywhere.
-    regions
-        The parts that are learned from, of `stacks`.
-    even
-        What made the noise even, for CT; else None.
-    levels
-        How strong the noise of the frames of each stack was; None where they are alike.
-    """
-
+    # The stacks as they came, but for pixels that are no measurement (see `measured`)
     given: tuple[Stack, ...]
+    # The stacks, and further exposures of the only one, once their noise is as strong everywhere
     stacks: tuple[Stack, ...]
     repeats: tuple[Stack, ...]
-    regions: tuple[TrainingRegion, ...]
-    even: EvenNoise | None = None
+    regions: tuple[TrainingRegion, ...]  # the parts that are learned from, of `stacks`
+    even: EvenNoise | None = None  # what made the noise even, for CT; else None
+    # How strong the noise of the frames of each stack was; None where they are alike
     levels: tuple[FrameLevels | None, ...] = ()
 
     @classmethod
@@ -140,11 +129,8 @@ SAME_BRIGHTNESS = 0.02  # of the mean; beyond, the estimated errors are off by m
 def check_repeats(stacks: Sequence[Stack], repeats: Sequence[Stack], run: Run = SILENT) -> None:
     """Check that repeats are further exposures of the only stack.
 
-    Raises
-    ------
-    InputError
-        If there is more than one stack or more than two repeats, or if a repeat has another shape
-        or is a copy.
+    Raises `InputError` if there is more than one stack or more than two repeats, or if a repeat has
+    another shape or is a copy.
     """
     if not repeats:
         return

@@ -148,11 +148,6 @@ class PreparedPairs:
     """Pairs from noise of any size: whole noisy copies are made ahead, crops are cut from them.
 
     Made ahead since the filter whose result the network sees needs the surroundings of a crop.
-
-    Parameters
-    ----------
-    pairs
-        What crops are cut from.
     """
 
     def __init__(

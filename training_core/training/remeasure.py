@@ -23,7 +23,7 @@ from torch import Tensor
 from training_core.denoise.channel import Channel
 from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.denoise.denoiser import Denoiser
-from training_core.noise.covariance import LAGS, autocovariance, coloured
+from training_core.noise.covariance import AROUND, LAGS, autocovariance, coloured
 from training_core.noise.generator import ResampledNoise, StationaryGenerator
 from training_core.noise.measurement import Measurement, orientations, strengths_of
 from training_core.noise.model import NoiseModel
@@ -39,7 +39,7 @@ STRIDE_PX = SIDE_PX // 2
 FEWEST = 100  # windows of a channel
 TREND = 1.5 / SIDE_PX  # cycles per pixel: slower waves are taken out of windows with their trend
 MOST_CHANGE = 4.0  # of the power in one wave
-SEED = 0x5EE7
+SEED = 0x5EE7  # the scale must not depend on what was drawn before an interruption
 NEXT = ((LAGS, LAGS + 1), (LAGS + 1, LAGS))  # pixels, across and down
 
 
@@ -77,17 +77,8 @@ def relearn(
 
     With z the noisy image, C the learned covariance, b a probe of it and J the derivative of the
     network f, what f takes away is z - f(z), about (I - J) n of noise n. Of the probe it would take
-    (I - J) b. So in every wave the power of n is that of b times the ratio of these two.
-
-    Returns
-    -------
-    tuple
-        The channels that take the place of others, and for each by its number what changed.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
+    (I - J) b. So in every wave the power of n is that of b times the ratio of these two. What
+    changed in each channel is told by its number.
     """
     alone, relearned, found = replace(denoiser, collaboration=0.0), {}, {}
     for number, channel in enumerate(denoiser.channels):
@@ -131,20 +122,11 @@ def _ratio(noise: Values, probe: Values) -> Values:
 
 @torch.no_grad()
 def changed(noise: NoiseModel, ratio: Values) -> NoiseModel:
-    """Give a noise model whose power in each wave is `ratio` times what it was.
+    """Give a noise model, no published g1, whose power in each wave is `ratio` times as much.
 
-    Parameters
-    ----------
-    noise
-        With a generator that is no published g1.
-    ratio
-        (n, n) float64 on the grid of `fft2`, symmetric. That of the generator's noise is taken for
-        that of `covariance`, which it matches within what `match` says.
-
-    Returns
-    -------
-    NoiseModel
-        With `covariance` of variance 1 again, and `curve` as much stronger as the noise is.
+    The ratio is (n, n) float64 on the grid of `fft2`, symmetric. The power of the generator's noise
+    is taken for that of `covariance`, which it matches within what `match` says. The `covariance`
+    has variance 1 again, and `curve` is as much stronger as the noise is.
     """
     covariance = _filtered(noise.covariance, ratio)
     power = covariance[LAGS, LAGS] / noise.covariance[LAGS, LAGS]
@@ -171,9 +153,8 @@ def _filtered(lags: Values, gain: Values) -> Values:
         gain, np.meshgrid(places, places, indexing="ij"), order=1, mode="grid-wrap"
     )
     wrapped = np.zeros((size, size))
-    around = np.ix_(np.arange(-LAGS, LAGS + 1), np.arange(-LAGS, LAGS + 1))
-    wrapped[around] = lags
-    filtered: Values = np.fft.ifft2(np.fft.fft2(wrapped) * fine).real[around]
+    wrapped[AROUND] = lags
+    filtered: Values = np.fft.ifft2(np.fft.fft2(wrapped) * fine).real[AROUND]
     return filtered
 
 
@@ -187,7 +168,7 @@ def _told(before: NoiseModel, after: NoiseModel) -> dict[str, float]:
     return {"stronger": sigmas[1] / sigmas[0] - 1, "patches": lags[0], "now": lags[1]}
 
 
-PASSES = 6
+PASSES = 6  # true error of L096, HU^2: 1265 after none, 476 after 4, 329 after 8
 SETTLED = 0.01  # largest change of the correlation that no further pass is worth
 FRAMES = 3  # those of which most is seen
 SOFT_PX = 4
@@ -220,11 +201,6 @@ def refined(
         The smooth patches, (count, size, size) float32 in stack units.
     seen
         Where the frames count, one mask each; None, or all of them empty: everywhere.
-
-    Raises
-    ------
-    Cancelled
-        If the run was cancelled.
     """
     run.start(Stage.NOISE_MODEL, PASSES, "the noise of whole frames")
     scenes = _scenes(measured, frames, seen)
@@ -247,11 +223,8 @@ def refined(
 def reshaped_to(noise: Image, covariance: Values) -> tuple[Image, Values]:
     """Give patches of unit noise the mean spectrum of an autocovariance.
 
-    Returns
-    -------
-    tuple
-        The patches, (count, size, size) float32, each of unit std again, and by how much the std
-        of each has grown, (count,).
+    They are (count, size, size) float32, each of unit std again; also give by how much the std of
+    each has grown, (count,).
     """
     own = autocovariance(noise, trendless=True)
     found, wanted = (_power(c / c[LAGS, LAGS], noise.shape[1]) for c in (own, covariance))
@@ -289,7 +262,8 @@ class _Scene:
             for pair in ((taken, taken), (unit, followed), (unit, unit))
         )
         share = np.clip(cross / np.maximum(own, LEAST * own.mean()), 0, 1)
-        return _covariance_of(power + share * _power(covariance, GRID_PX))
+        found: Values = np.fft.ifft2(power + share * _power(covariance, GRID_PX)).real[AROUND]
+        return found
 
     def _covariance(self, one: Values, other: Values) -> Values:
         """Give the covariance of two unit images over lags of -15 to 15 px, fading out."""
@@ -302,8 +276,7 @@ class _Scene:
         ]
         total = np.fft.irfft2(waves[0].conj() * waves[1], shape)
         count = np.fft.irfft2(np.square(np.abs(np.fft.rfft2(self.weight, shape))), shape)
-        lags = np.ix_(np.arange(-LAGS, LAGS + 1), np.arange(-LAGS, LAGS + 1))
-        covariance = total[lags] / np.maximum(count[lags], 1.0)
+        covariance = total[AROUND] / np.maximum(count[AROUND], 1.0)
         faded: Values = (covariance + covariance[::-1, ::-1]) / 2 * _FADE
         return faded
 
@@ -319,12 +292,6 @@ def _power(covariance: Values, size: int) -> Values:
     wrapped[np.ix_(lags, lags)] = covariance[np.ix_(lags + LAGS, lags + LAGS)]
     power: Values = np.maximum(np.fft.fft2(wrapped).real, 0.0)
     return power
-
-
-def _covariance_of(power: Values) -> Values:
-    lags = np.arange(-LAGS, LAGS + 1)
-    covariance: Values = np.fft.ifft2(power).real[np.ix_(lags, lags)]
-    return covariance
 
 
 def _scenes(

@@ -25,35 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TrainingReport:
-    """What a training found and decided, stage by stage.
+    """What a training found and decided, stage by stage."""
 
-    Attributes
-    ----------
-    rounds
-        Every round, and how it was judged.
-    heavy_tails
-        The channels, counted from 1, whose noise a few pixels hold.
-    neighbours
-        How many neighbouring frames are averaged, and why; empty where there are none.
-    recorded_pairs
-        Why the network learned from the recorded images themselves; empty where it did not.
-    first_estimate
-        Which method made the first estimates; None where g2 did.
-    noise_again
-        For each channel by its number, how the noise that was learned again differs.
-    last_pass
-        How much of the last pass is taken, and what was judged for that; empty without a choice.
-    faint_spots
-        How faint a spot is left, for each channel; empty where that was not measured.
-    """
-
-    rounds: tuple[RoundResult, ...]
-    heavy_tails: tuple[int, ...] = ()
+    rounds: tuple[RoundResult, ...]  # every round, and how it was judged
+    heavy_tails: tuple[int, ...] = ()  # the channels, counted from 1, whose noise a few pixels hold
+    # How many neighbouring frames are averaged, and why; empty where there are none
     neighbours: Mapping[str, Any] = field(default_factory=dict)
+    # Why the network learned from the recorded images themselves; empty where it did not
     recorded_pairs: str = ""
+    # Which method made the first estimates; None where g2 did
     first_estimate: FirstEstimate | None = None
+    # For each channel by its number, how the noise that was learned again differs
     noise_again: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    # How much of the last pass is taken, and what was judged for that; empty without a choice
     last_pass: Mapping[str, Any] = field(default_factory=dict)
+    # How faint a spot is left, for each channel; empty where that was not measured
     faint_spots: tuple[FaintSpots, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,21 +90,11 @@ def card_of(
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A denoiser, and what was judged beside it: for who asks whether the choice was good.
+    """A denoiser, and what was judged beside it: for who asks whether the choice was good."""
 
-    Attributes
-    ----------
-    denoiser
-        That of the best round, chosen blind.
-    history
-        The network after each round; 0 is that before training, or g2.
-    first_estimate
-        What made the first estimates; None where g2 did.
-    first_channels
-        The channels that regions must have which it is asked for.
-    """
-
-    denoiser: Denoiser
+    denoiser: Denoiser  # that of the best round, chosen blind
+    # The network after each round; 0 is that before training, or g2
     history: Mapping[int, nn.Module]
-    first_estimate: Estimator | None = None
+    first_estimate: Estimator | None = None  # what made the first estimates; None where g2 did
+    # The channels that regions must have which it is asked for
     first_channels: tuple[Channel, ...] = ()

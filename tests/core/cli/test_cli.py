@@ -18,8 +18,8 @@ import tifffile
 
 from training_core.cli import commands
 from training_core.cli.main import main
+from training_core.export.writers import write_stack
 from training_core.io.readers import open_stack
-from training_core.io.tiff_writer import write_stack
 from training_core.run import Run, Stage
 from training_core.training.material import check_repeats
 

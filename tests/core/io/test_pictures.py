@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from training_core.errors import InputError
+from training_core.formats.source_file import FilePixels
 from training_core.io.pictures import read_array, read_picture
-from training_core.io.source_file import FilePixels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ import tifffile
 from PIL import Image
 
 from training_core.errors import InputError
+from training_core.export.writers import write_stack
 from training_core.io.readers import list_inputs, open_stack
-from training_core.io.tiff_writer import write_stack
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
 
 if TYPE_CHECKING:
@@ -74,12 +74,9 @@ def test_what_a_file_is_counts_and_not_its_name(tmp_path: Path):
         ("a.tif", b"", "a.tif is empty (0 bytes)."),
         ("a.tif", b"text", "a.tif is not the TIF file that its name says, or its beginning is"),
         ("a.xyz", b"text", "a.xyz is no image that can be opened; TIFF, PNG, BMP, JPEG, DICOM"),
-        (
-            "a.czi",
-            b"ZISRAWFILE",
-            "a.czi is in Zeiss CZI format, which this version does not",
-        ),
-        ("a.nii.gz", b"\x1f\x8b", "a.nii.gz is in NIfTI format"),
+        ("a.czi", b"ZISRAWFILE", "a.czi is damaged or cut off"),
+        ("a.czi", b"text", "a.czi is not the CZI file that its name says"),
+        ("a.oir", b"text", "a.oir is in Olympus OIR format, which this version does not read"),
     ],
 )
 def test_what_cannot_be_opened(tmp_path: Path, name: str, content: bytes, sentence: str):

@@ -14,11 +14,14 @@ import imagecodecs
 import numpy as np
 import pydicom
 import pytest
+import tifffile
 from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
 
 from training_core.errors import InputError
-from training_core.io import source_file
-from training_core.io.source_file import check_size
+from training_core.formats import source_file
+from training_core.formats.source_file import check_size
+from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +32,9 @@ BLOCK = bytes(2**24)
 # The beginning of a JPEG 2000 picture of 30000 x 30000 pixels.
 JPEG2000 = b"\xff\x4f\xff\x51" + struct.pack(
     ">HH8IHBBB", 41, 0, 30_000, 30_000, 0, 0, 30_000, 30_000, 0, 0, 1, 7, 1, 1
+)
+MANY_COMPONENTS = b"\xff\x4f\xff\x51" + struct.pack(
+    ">HH8IH", 38 + 3 * 16_000, 0, 600, 600, 0, 0, 600, 600, 0, 0, 16_000
 )
 
 
@@ -88,6 +94,31 @@ def dicom(syntax: str, frames: int, content: bytes, shape: tuple[int, int] = (40
     return file.getvalue()
 
 
+def boxed(picture: bytes) -> bytes:
+    """Give a JP2 file."""
+    kind = struct.pack(">I4s4sI4s", 20, b"ftyp", b"jp2 ", 0, b"jp2 ")
+    return b"\0\0\0\x0cjP  \r\n\x87\n" + kind + struct.pack(">I4s", 0, b"jp2c") + picture
+
+
+def jpeg(side: int, process: int) -> bytes:
+    """Give the beginning of a JPEG picture of `side` x `side` pixels of 16 bits."""
+    frame = struct.pack(">BHHBBBB", 16, side, side, 1, 1, 0x11, 0)
+    return b"\xff\xd8\xff" + struct.pack(">BH", process, len(frame) + 2) + frame + bytes(64)
+
+
+def framed(picture: bytes) -> bytes:
+    """Give the pixels of a compressed DICOM file."""
+    return encapsulate([picture])
+
+
+def inflating(megabytes: int) -> bytes:
+    """Give a deflated DICOM file that becomes so large, all of it zero."""
+    whole = dicom("1.2.840.10008.1.2.1.99", 1, b"", (1, 1))
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    piece = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return whole[: 144 + int.from_bytes(whole[140:144], "little")] + piece * megabytes
+
+
 def npy(shape: str) -> bytes:
     head = f"{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + bytes(1000)
@@ -107,6 +138,14 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "more_pixels_than_pillow_takes.png": lambda: png(15_000),
     "frames.dcm": lambda: dicom("1.2.840.10008.1.2.1", 500, bytes(2**20)),
     "frames_without_end.dcm": lambda: dicom("1.2.840.10008.1.2.1", 10**9, bytes(9), (1, 1)),
+    "jpeg2000_of_many_components.tif": lambda: tiff(34712, MANY_COMPONENTS, 1, 64),
+    "jp2_inside.tif": lambda: tiff(34712, boxed(JPEG2000), 1, 64),
+    "jpeg_inside.tif": lambda: tiff(7, jpeg(65_000, 0xC2), 1, 64),
+    "lossless_jpeg_inside.tif": lambda: tiff(7, jpeg(65_000, 0xC3), 1, 64),
+    "jpeg.dcm": lambda: dicom("1.2.840.10008.1.2.4.70", 1, framed(jpeg(65_000, 0xC3)), (64, 64)),
+    "jpeg_ls.dcm": lambda: dicom("1.2.840.10008.1.2.4.80", 1, framed(jpeg(65_000, 0xF7)), (64, 64)),
+    "jpeg2000.dcm": lambda: dicom("1.2.840.10008.1.2.4.90", 1, framed(JPEG2000), (64, 64)),
+    "deflated.dcm": lambda: inflating(1500),
     "shape.npy": lambda: npy("(999, 99999, 99999)"),
     "overflow.npy": lambda: npy("(4294967296, 4294967296, 4)"),
 }
@@ -147,6 +186,45 @@ def test_bombs_are_refused_in_a_sentence_and_without_memory(tmp_path: Path):
         if memory > MOST_MB or name not in told or not told.endswith(".")
     }
     assert wrong == {}
+
+
+LARGE = np.zeros((3000, 3000), np.uint8)
+PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
+    "jpeg": (7, lambda: imagecodecs.jpeg_encode(LARGE)),
+    "jpeg2000": (34712, lambda: imagecodecs.jpeg2k_encode(LARGE)),
+    "jpegxl": (50002, lambda: imagecodecs.jpegxl_encode(LARGE, effort=1)),
+    "jpegxl_of_frames": (50002, lambda: imagecodecs.jpegxl_encode(FRAMES, effort=1)),
+    "jpegxr": (34934, lambda: imagecodecs.jpegxr_encode(LARGE)),
+    "lerc": (34887, lambda: imagecodecs.lerc_encode(LARGE)),
+    "lerc_of_floats": (34887, lambda: imagecodecs.lerc_encode(LARGE.astype(np.float32))),
+    "png": (34933, lambda: imagecodecs.png_encode(LARGE)),
+    "webp": (50001, lambda: imagecodecs.webp_encode(np.stack([LARGE] * 3, -1))),
+}
+FRAMES = np.zeros((600, 100, 100, 3), np.uint8)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_inside_is_asked_for_its_size_and_not_decoded(name: str, tmp_path: Path):
+    compression, made = PICTURES[name]
+    path = tmp_path / f"{name}.tif"
+    path.write_bytes(tiff(compression, made(), 1, 64))
+
+    with pytest.raises(InputError, match="holds far more pixels than it declares"):
+        open_stack(path)
+
+
+@pytest.mark.parametrize("codec", ["jpegxl", "jpegxr", "lerc", "jpeg2000", "webp", "png", "jpeg"])
+@pytest.mark.parametrize("tile", [None, (64, 64)])
+def test_pictures_inside_that_are_as_large_as_they_say_open(
+    codec: str, tile: tuple[int, int] | None, tmp_path: Path
+):
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 130, 3), np.uint8)
+    path = tmp_path / f"{codec}.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=tile, compression=codec)
+
+    found = np.moveaxis(np.asarray(open_stack(path).pixels), 0, -1)
+
+    assert np.array_equal(found, tifffile.imread(path))
 
 
 def test_small_images_are_never_refused(monkeypatch: pytest.MonkeyPatch):

@@ -9,8 +9,8 @@ import pytest
 import tifffile
 
 from training_core.errors import InputError
-from training_core.io import source_file
-from training_core.io.source_file import FilePixels
+from training_core.formats import source_file
+from training_core.formats.source_file import FilePixels
 from training_core.io.tiff_reader import read_tiff
 from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize

@@ -7,7 +7,7 @@ import zlib
 import pytest
 import tifffile
 
-from training_core.io.source_file import DAMAGE, brief, shown
+from training_core.formats.source_file import DAMAGE, brief, shown
 
 
 @pytest.mark.parametrize(

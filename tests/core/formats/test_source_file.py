@@ -13,8 +13,8 @@ import tifffile
 
 from training_core.cli.main import main
 from training_core.errors import InputError
+from training_core.formats.source_file import FilePixels
 from training_core.io.readers import open_stack
-from training_core.io.source_file import FilePixels
 
 if TYPE_CHECKING:
     from pathlib import Path

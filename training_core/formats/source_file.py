@@ -74,11 +74,15 @@ def brief(error: BaseException) -> str:
 
 
 @contextmanager
-def damage(told: str) -> Iterator[None]:
-    """Raise `InputError` for what readers raise on damaged files: what is told, and the reason."""
+def damage(told: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Raise `InputError` for what readers raise on damaged files: what is told, and the reason.
+
+    `errors` are those of a library that are of no usual kind.
+    """
+    kinds = DAMAGE + errors
     try:
         yield
-    except DAMAGE as error:
+    except kinds as error:
         raise InputError(f"{told} ({brief(error)}).") from error
 
 
@@ -261,6 +265,58 @@ class FilePixels(PixelsOnRequest):
             return pixels
         data = self.mark.read(low, span)
         return np.ndarray(self.shape, self.dtype, data.data, self.offset - low, self.layout.strides)
+
+
+def planes_in_file(
+    path: Path, dtype: DTypeLike, offset: int, shape: tuple[int, ...], *, inner: int = 2
+) -> tuple[Pixels, list[str]]:
+    """Give pixels that stay in their file, and what to say of planes that are not there.
+
+    Parameters
+    ----------
+    path, dtype, offset
+        The file, its samples in their byte order, and where the first one lies, in bytes.
+    shape
+        As the file declares it, the last axis fastest.
+    inner
+        How many axes at its end make a plane.
+
+    Returns
+    -------
+    Pixels
+        Of the declared shape, or with a shorter slowest axis where the file is cut off.
+    list of str
+        The warning that counts what is missing.
+
+    Raises
+    ------
+    InputError
+        When nothing along the slowest axis is whole.
+    """
+    dtype = np.dtype(dtype)
+    shape = tuple(int(n) for n in shape)
+    if not all(n > 0 for n in shape) or len(shape) < inner:
+        raise InputError(f"{path.name} holds no image: its header declares {shape} pixels.")
+    lead, plane = shape[: len(shape) - inner], shape[len(shape) - inner :]
+    longer = next((axis for axis, n in enumerate(lead) if n > 1), 0)
+    declared, outer = math.prod(lead), math.prod(lead[longer + 1 :])
+    size = path.stat().st_size
+    whole = min(declared, max(size - offset, 0) // (math.prod(plane) * dtype.itemsize))
+    if whole < outer or offset < 0:
+        raise InputError(
+            f"{path.name} declares an image of {' x '.join(map(str, reversed(shape)))} pixels "
+            f"({dtype}), but the file is cut off or damaged: its {size:,} bytes cannot hold it."
+        )
+    check_size(path.name, plane, dtype, None)
+    notes = []
+    if whole < declared:
+        kept = whole // outer
+        notes.append(
+            f"It declares {declared} planes but only {whole} of them are whole; "
+            f"{declared - kept * outer} are missing or left out."
+        )
+        lead = (*lead[:longer], kept, *lead[longer + 1 :])
+    return FilePixels.of(path, dtype, offset, (*lead, *plane)), notes
 
 
 def _is_plain(part: Any) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from training_core.stack import Pixels
+from training_core.frames import HELD_BYTES, Pixels
 
 COLOUR_NAMES = {"RGB": ("Red", "Green", "Blue"), "CIELAB": ("L*", "a*", "b*")}
 
@@ -56,14 +57,19 @@ def arrange(pixels: Pixels, axes: str, colours: str = "", opacity: int = 0) -> A
 
 def _samples_to_channels(work: Arranged, colours: str, opacity: int) -> None:
     """Drop opacity, read equal colours as gray, make channels of the others."""
-    work.pixels = np.moveaxis(work.pixels, work.axes.index("S"), -1)
-    work.axes = work.axes.replace("S", "", 1)
-    if 0 < opacity < work.pixels.shape[-1]:
-        work.pixels = work.pixels[..., :-opacity]
+    place, rest = work.axes.index("S"), work.axes.replace("S", "", 1)
+    before = rest.index("Y")
+    order = [i for i in range(len(work.axes)) if i != place]
+    order.insert(before, place)
+    pixels = work.pixels.transpose(order)
+    ahead: tuple[Any, ...] = (slice(None),) * before
+    work.axes = rest
+    if 0 < opacity < pixels.shape[before]:
+        pixels = pixels[(*ahead, slice(None, -opacity))]
         work.warnings.append("The opacity (alpha) of its pixels is left out.")
-    count = work.pixels.shape[-1]
-    if count == 1 or (colours == "RGB" and np.all(work.pixels == work.pixels[..., :1])):
-        work.pixels = work.pixels[..., 0]
+    count = pixels.shape[before]
+    if count == 1 or (colours == "RGB" and _is_gray(pixels, before)):
+        work.pixels = pixels[(*ahead, 0)]
         return
     if colours:
         work.warnings.append(
@@ -71,6 +77,14 @@ def _samples_to_channels(work: Arranged, colours: str, opacity: int) -> None:
         )
     names = COLOUR_NAMES.get(colours, ())
     work.channels = names if len(names) == count else ()
-    place = work.axes.index("Y")
-    work.pixels = np.moveaxis(work.pixels, -1, place)
-    work.axes = f"{work.axes[:place]}{'I' if 'C' in work.axes else 'C'}{work.axes[place:]}"
+    work.pixels = pixels
+    work.axes = f"{rest[:before]}{'I' if 'C' in rest else 'C'}{rest[before:]}"
+
+
+def _is_gray(pixels: Pixels, place: int) -> bool:
+    """Whether the colours along an axis are equal; in a large stack those of some planes are."""
+    if pixels.nbytes <= HELD_BYTES or not place:
+        ahead: tuple[Any, ...] = (slice(None),) * place
+        first = pixels[(*ahead, slice(0, 1))]
+        return bool(np.all(pixels == first))
+    return all(_is_gray(pixels[i], place - 1) for i in {0, len(pixels) // 2, len(pixels) - 1})

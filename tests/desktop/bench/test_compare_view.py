@@ -9,7 +9,8 @@ import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
-from g2g_desktop.viewer.compare_view import CompareView, PreviewView
+from g2g_desktop.bench.compare_view import CompareView
+from g2g_desktop.viewer.preview_view import PreviewView
 from training_core.run import PreviewReady, ShownRegion, Stage
 from training_core.stack import PixelSize, Stack
 
@@ -258,3 +259,144 @@ def test_a_real_pair(qtbot, shared_data) -> None:
     QApplication.processEvents()
     qtbot.mouseMove(view.left.viewport(), view.left.to_widget(300.5, 200.5).toPoint())
     assert view.readout == f"300, 200 px · noisy {noisy[200, 300]} → denoised {clean[200, 300]}"
+
+
+def rich_pair(lost: float = 40.0) -> tuple[Stack, Stack]:
+    """Give a noisy stack and a result that has lost a bar beside the noise."""
+    rng = np.random.default_rng(5)
+    clean = np.full((128, 160), 100, np.float32)
+    noisy = clean + rng.normal(0, 10, clean.shape).astype(np.float32)
+    noisy[60:64, 20:140] += lost
+    return Stack(noisy, "YX"), Stack(clean, "YX")
+
+
+def mode_of(view: CompareView, qtbot, key: Qt.Key) -> str:
+    qtbot.keyClick(view.left, key)
+    QApplication.processEvents()
+    return view.mode
+
+
+def test_the_keys_1_to_5_and_the_buttons_choose_the_mode(qtbot, view: CompareView) -> None:
+    keys = (Qt.Key.Key_2, Qt.Key.Key_3, Qt.Key.Key_4, Qt.Key.Key_5, Qt.Key.Key_1)
+    found = [mode_of(view, qtbot, key) for key in keys]
+    assert found == ["side", "blink", "residual", "changed", "split"]
+    for mode, tool in view.mode_tools.items():
+        qtbot.mouseClick(view.tools.widgetForAction(tool), Qt.MouseButton.LeftButton)
+        assert view.mode == mode
+        assert tool.isChecked()
+
+
+def test_the_residual_is_symmetric_and_marks_the_structure_in_it(qtbot, view: CompareView) -> None:
+    view.set_pair(*rich_pair())
+    qtbot.keyClick(view.left, Qt.Key.Key_4)
+    qtbot.waitUntil(lambda: view.removed.found is not None)
+    assert tuple(view.left.picture.getLevels()) == (-3.0, 3.0)
+    assert view.left.image[62, 80] == pytest.approx(4.0, abs=1.5)
+    bar = colour_at(view.left, 80.5, 62.5)
+    assert bar.red() > 200 > bar.blue()  # what was taken from the bright bar is above zero
+    assert "structure in" in view.left.captions[Qt.AlignmentFlag.AlignLeft]
+    points = view.left.outlines.getData()
+    assert len(points[0]) > 3
+    view.set_levels(0, 255)  # the contrast of the others does not touch it
+    assert tuple(view.left.picture.getLevels()) == (-3.0, 3.0)
+    assert view.removed.key.isVisible()
+    qtbot.keyClick(view.left, Qt.Key.Key_1)
+    assert tuple(view.left.picture.getLevels()) == (0.0, 255.0)
+    assert not view.removed.key.isVisible()
+    assert len(view.left.outlines.getData()[0]) == 0
+
+
+def test_changed_pixels_are_tinted_and_counted(qtbot, view: CompareView) -> None:
+    view.set_pair(*rich_pair(lost=80.0))
+    view.set_levels(0, 255)
+    qtbot.keyClick(view.left, Qt.Key.Key_5)
+    qtbot.waitUntil(lambda: view.removed.found is not None)
+    taken, calm = colour_at(view.left, 80.5, 62.5), colour_at(view.left, 80.5, 100.5)
+    assert taken.blue() > taken.red() + 60  # made darker
+    assert calm.red() == calm.blue() == 100
+    share = float((view.removed.found.beyond != 0).mean())
+    assert f"{100 * share:.2g} %" in view.left.captions[Qt.AlignmentFlag.AlignLeft]
+    qtbot.keyPress(view.left, Qt.Key.Key_Space)
+    assert view.left.captions[Qt.AlignmentFlag.AlignLeft] == "Noisy"
+    qtbot.keyRelease(view.left, Qt.Key.Key_Space)
+
+
+def test_blinking_goes_on_each_second_and_rests_out_of_sight(qtbot, view: CompareView) -> None:
+    qtbot.keyClick(view.left, Qt.Key.Key_3)
+    assert colour_at(view.left, 150, 80).red() == NOISY
+    qtbot.waitUntil(lambda: colour_at(view.left, 150, 80).red() == DENOISED, timeout=3000)
+    assert view.left.captions[Qt.AlignmentFlag.AlignLeft] == "Denoised"
+    qtbot.waitUntil(lambda: colour_at(view.left, 150, 80).red() == NOISY, timeout=3000)
+    view.hide()
+    qtbot.wait(1200)
+    assert view.left.captions[Qt.AlignmentFlag.AlignLeft] == "Noisy"
+    view.show()
+    qtbot.waitUntil(lambda: colour_at(view.left, 150, 80).red() == DENOISED, timeout=3000)
+
+
+def test_up_to_four_pictures_stand_side_by_side_with_one_view(qtbot, view: CompareView) -> None:
+    noisy, denoised = pair()
+    others = {
+        "Reference": Stack(np.full((100, 200), 90, np.uint8), "YX"),
+        "First look": Stack(np.full((100, 200), 150, np.uint8), "YX"),
+        "One more": Stack(np.full((100, 200), 10, np.uint8), "YX"),
+    }
+    view.set_others(others)
+    qtbot.keyClick(view.left, Qt.Key.Key_2)
+    QApplication.processEvents()
+    assert [pane.isVisible() for pane in view.panes] == [True] * 4
+    shown = [colour_at(pane, 20, 80).red() for pane in view.panes]
+    assert shown == [NOISY, DENOISED, 90, 150]
+    view.panes[3].zoom(6.0)
+    assert [pane.scale_factor for pane in view.panes] == pytest.approx([6.0] * 4, rel=0.01)
+    view.set_others({})
+    assert [pane.isHidden() for pane in view.panes] == [False, False, True, True]
+    assert noisy.shape == denoised.shape
+
+
+def test_the_split_compares_any_two_pictures(qtbot, view: CompareView) -> None:
+    view.resize(1400, 560)
+    assert view.second_box.isHidden()
+    view.set_others({"Reference": Stack(np.full((100, 200), 90, np.uint8), "YX")})
+    qtbot.waitUntil(lambda: not view.second_box.isHidden())
+    index = view.second_box.findText("Reference")
+    view.second_box.setCurrentIndex(index)
+    view.second_box.activated.emit(index)
+    assert [colour_at(view.left, x, 80).red() for x in (20, 180)] == [NOISY, 90]
+    assert view.left.captions[Qt.AlignmentFlag.AlignRight] == "Reference"
+    view.choose("Denoised", "Reference")
+    assert [colour_at(view.left, x, 80).red() for x in (20, 180)] == [DENOISED, 90]
+    qtbot.mouseMove(view.left.viewport(), view.left.to_widget(30.5, 70.5).toPoint())
+    assert view.readout.endswith("noisy 60 → denoised 200 · reference 90")
+
+
+def test_another_strength_changes_neither_zoom_nor_contrast(view: CompareView) -> None:
+    view.left.zoom(5.0)
+    view.set_levels(10, 210)
+    before = view.left.view_rect
+    view.replace_denoised(Stack(np.full((100, 200), 120, np.uint8), "YX"))
+    assert (view.left.view_rect, view.levels) == (before, (10, 210))
+    seen = view.left.visible_rect
+    assert colour_at(view.left, seen.right() - 2, seen.top() + 30).red() == 110 * 255 // 200
+
+
+def test_the_loupe_shows_both_pictures_where_the_cursor_is(qtbot, view: CompareView) -> None:
+    viewport = view.left.viewport()
+    qtbot.mouseMove(viewport, view.left.to_widget(30.5, 70.5).toPoint())
+    assert view.loupe.isHidden()
+    qtbot.keyClick(view.left, Qt.Key.Key_O)
+    qtbot.mouseMove(viewport, view.left.to_widget(31.5, 70.5).toPoint())
+    assert view.loupe.isVisible()
+    seen = view.loupe.grab().toImage()
+    assert [seen.pixelColor(x, 60).red() for x in (40, 200)] == [NOISY, DENOISED]
+    assert view.rect().contains(view.loupe.geometry())
+    QApplication.sendEvent(view.left, QEvent(QEvent.Type.Leave))
+    assert view.loupe.isHidden()
+
+
+def test_a_double_click_fits(qtbot, view: CompareView) -> None:
+    fitted = view.left.view_rect
+    view.left.zoom(8.0)
+    where = view.left.to_widget(view.left.visible_rect.left() + 3, 50).toPoint()
+    qtbot.mouseDClick(view.left.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    assert view.left.view_rect == fitted

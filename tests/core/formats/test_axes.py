@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training_core.io.axes import arrange
+from training_core.formats.axes import arrange
 
 
 def test_plain_axes_stay_as_they_are():

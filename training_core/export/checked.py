@@ -1,0 +1,85 @@
+"""What goes into a file is what comes out of it: frames, their checksums, the comparison."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from training_core.run import Run, Stage
+from training_core.stack import Pixels, Stack
+
+from .facts import differing
+
+
+class Frames:
+    """The frames of a stack on their way into a file, made one by one.
+
+    Attributes
+    ----------
+    stack
+        What is written.
+    checks
+        The checksum of each frame that was taken, by its number.
+    """
+
+    def __init__(self, stack: Stack, run: Run) -> None:
+        self.stack, self.run = stack, run
+        self.checks: dict[int, int] = {}
+
+    def __getitem__(self, index: int) -> Pixels:
+        """Give a frame as the file shall have it, (height, width) in the stack's dtype.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled.
+        """
+        self.run.check()
+        frame = self.stack.file_frame(index)
+        self.checks[index] = zlib.crc32(frame.data)
+        if self.run.tick_due():
+            self.run.progress(Stage.WRITE, len(self.checks), 2 * self.stack.frame_count)
+        return frame
+
+    def planes(self, samples: int = 1) -> Iterator[Pixels]:
+        """Give frame after frame; of a picture so many together, (height, width, samples)."""
+        for first in range(0, self.stack.frame_count, samples):
+            together = [self[first + each] for each in range(samples)]
+            yield np.stack(together, axis=-1) if samples > 1 else together[0]
+
+    def differences(self, again: Stack, keeps: Collection[str]) -> list[str]:
+        """Name what differs in a stack that was read again from the file; [] where nothing does.
+
+        Parameters
+        ----------
+        keeps
+            The facts that the format can keep; see `facts`.
+        """
+        stack = self.stack
+        lengths = [n for n, axis in zip(stack.shape, stack.axes, strict=True) if _lasts(n, axis)]
+        named = [axis for n, axis in zip(stack.shape, stack.axes, strict=True) if _lasts(n, axis)]
+        facts = {
+            "shape": again.shape == tuple(lengths),
+            "axes": again.axes == "".join(named),
+            "type": again.dtype == stack.dtype,
+        }
+        wrong = [fact for fact, same in facts.items() if not same]
+        wrong += differing(stack, again, keeps)
+        if "shape" not in wrong and "type" not in wrong:
+            wrong += ["pixels"] * any(self._differs(again, i) for i in range(stack.frame_count))
+        return wrong
+
+    def _differs(self, again: Stack, index: int) -> bool:
+        self.run.check()
+        if self.run.tick_due():
+            count = self.stack.frame_count
+            self.run.progress(Stage.WRITE, count + index + 1, 2 * count)
+        frame = np.ascontiguousarray(again.raw_frame(index))
+        return zlib.crc32(frame.data) != self.checks.get(index)
+
+
+def _lasts(length: int, axis: str) -> bool:
+    """Whether an axis is there once it was read again, as those of length one are not."""
+    return length > 1 or axis in "YX"

@@ -1,0 +1,1 @@
+"""The files of other programs, a module a family: what is in them, and planes on request."""

@@ -1,0 +1,112 @@
+"""One image of a file: its name and size for who chooses, and the stack that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from training_core.errors import InputError
+from training_core.run import Run
+from training_core.stack import Pixels, PixelSize, Stack
+
+from .axes import arrange
+from .source_file import shown
+
+
+@dataclass(frozen=True, slots=True)
+class FileImage:
+    """An image of a file, of which there may be several (series, scenes, positions).
+
+    Attributes
+    ----------
+    name
+        What the file calls it; "" where it says nothing.
+    axes, shape, dtype
+        As those of the stack; "" and () where only opening tells.
+    open
+        Gives the stack.
+    """
+
+    name: str
+    axes: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] | None
+    open: Callable[[Run], Stack]
+
+    @classmethod
+    def of(cls, stack: Stack, name: str = "") -> Self:
+        """Give the image of a stack whose pixels are read when they are asked for."""
+        return cls(name, stack.axes, stack.shape, stack.dtype, lambda _: stack)
+
+    @property
+    def size(self) -> int:
+        """How many pixels there are."""
+        return int(np.prod(self.shape, dtype=np.int64)) if self.shape else 0
+
+    @property
+    def told(self) -> str:
+        """What it is, such as "overview (CYX, 2 x 512 x 512, uint8)"."""
+        name = shown(self.name) or "no name"
+        return f"{name} ({self.axes}, {' x '.join(map(str, self.shape))}, {self.dtype})"
+
+
+def lazy_stack(
+    path: Path,
+    pixels: Pixels,
+    axes: str,
+    *,
+    colours: str = "",
+    channels: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    kind: str = "array",
+    **meaning: Any,
+) -> Stack:
+    """Give the stack of pixels that are read when they are asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+    pixels
+        One dimension per letter of `axes`, without any of length 0.
+    axes
+        Letters as `arrange` takes them.
+    colours
+        What the samples of a pixel are, such as "RGB".
+    channels
+        Names, one for each index of C; left out where their number is another.
+    meaning
+        `pixel_size`, `time_step_s`, `value_unit`, `metadata` of the stack.
+
+    Raises
+    ------
+    InputError
+        When there is no pixel, or no plane of height and width.
+    """
+    if not all(pixels.shape) or not {"Y", "X"} <= set(axes):
+        raise InputError(f"{path.name} holds no image: its pixels are {pixels.shape} ({axes}).")
+    arranged = arrange(pixels, axes, colours)
+    count = arranged.pixels.shape[arranged.axes.index("C")] if "C" in arranged.axes else 1
+    names = tuple(shown(name) for name in channels)
+    names = names if len(names) == count and any(names) else arranged.channels
+    if not set("TI") & set(arranged.axes):
+        meaning.pop("time_step_s", None)
+    return Stack(
+        arranged.pixels,
+        arranged.axes,
+        channels=names,
+        kind=kind,
+        source=path,
+        warnings=(*warnings, *arranged.warnings),
+        **meaning,
+    )
+
+
+def pixel_size(*sizes_um: float | None) -> PixelSize:
+    """Give a pixel size from x, y and z in micrometres; what is not positive is not known."""
+    known = (size if size and 0 < size < float("inf") else None for size in sizes_um)
+    return PixelSize(*known)

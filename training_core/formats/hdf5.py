@@ -1,0 +1,163 @@
+"""HDF5 by h5py: Imaris, MATLAB 7.3, and datasets of any program with two to five dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training_core.errors import InputError
+from training_core.stack import Pixels
+
+from .file_image import FileImage, lazy_stack, pixel_size
+from .library_file import LibraryFile, library
+from .source_file import shown
+from .units import UNITS_UM, micrometres, plain
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MATLAB = b"MATLAB 7.3 MAT-file"
+GUESSED = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
+LETTERS = {"time": "T", "channel": "C"} | {letter.lower(): letter for letter in "TZCYX"}
+SMALLEST = 2  # pixels a side: what is less is a list of numbers
+IMARIS = "DataSetInfo"
+
+
+def is_hdf5(head: bytes) -> bool:
+    """Whether a file is HDF5, with a block of MATLAB's before it or without."""
+    return head.startswith(SIGNATURE) or head[512:].startswith(SIGNATURE)
+
+
+def read_hdf5(path: Path) -> Sequence[FileImage]:
+    """Give the images of a file: those of Imaris, or every dataset of numbers in planes.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged or holds no such dataset, or the package h5py is not installed.
+    """
+    h5py = library("h5py", "HDF5, Imaris and MATLAB 7.3")
+    file = LibraryFile(path, lambda p: h5py.File(p, "r"))
+    with path.open("rb") as raw:
+        matlab = raw.read(len(MATLAB)) == MATLAB
+    with file.reading() as opened:
+        if IMARIS in opened and "DataSet" in opened:
+            return [FileImage.of(_imaris(file, opened))]
+        found: list[Any] = []
+        opened.visititems(lambda _, part: found.append(part) if _is_image(part, h5py) else None)
+        images = [
+            FileImage.of(_dataset(file, part, matlab), part.name.strip("/")) for part in found
+        ]
+    if not images:
+        raise InputError(f"{path.name} holds no dataset of 2 to 5 dimensions with numbers.")
+    return images
+
+
+def _is_image(part: Any, h5py: Any) -> bool:
+    return (
+        isinstance(part, h5py.Dataset)
+        and part.dtype.kind in "uif"
+        and part.ndim in GUESSED
+        and min(part.shape) > 0
+        and min(part.shape[-2:]) >= SMALLEST
+    )
+
+
+def _dataset(file: LibraryFile, part: Any, matlab: bool) -> Any:
+    """Give a dataset; MATLAB writes columns first, so that height and width are the other way."""
+    axes, guessed = _axes(part)
+    lead, name = part.shape[:-2], part.name
+    height, width = part.shape[-2:]
+
+    def read(opened: Any, number: int) -> Pixels:
+        plane = np.asarray(opened[name][np.unravel_index(number, lead) if lead else ()])
+        return plane.T if matlab else plane
+
+    shape = (*lead, *((width, height) if matlab else (height, width)))
+    notes = [f"Its axes are taken to be {axes}."] if guessed and part.ndim > 3 else []
+    return lazy_stack(
+        file.path,
+        file.planes(read, shape, part.dtype),
+        axes,
+        warnings=notes,
+        kind="hdf5",
+        pixel_size=pixel_size(*_element_size(part)),
+    )
+
+
+def _axes(part: Any) -> tuple[str, bool]:
+    """Give letters by what the dataset says of its axes, else by their number; and if guessed."""
+    said = part.attrs.get("axes", "")
+    names = str(said.decode() if isinstance(said, bytes) else said).lower().split(":")
+    if len(names) != part.ndim:
+        names = [dim.label.lower() for dim in part.dims]
+    letters = "".join(LETTERS.get(name, "I") for name in names)
+    usable = letters.endswith("YX") and len(set(letters)) == part.ndim
+    return (letters, False) if usable else (GUESSED[part.ndim], True)
+
+
+def _element_size(part: Any) -> list[float | None]:
+    """Give x, y and z in micrometres as the plugins of ImageJ and ilastik note them, z first."""
+    said = np.ravel(part.attrs.get("element_size_um", ())).astype(float).tolist()
+    return [*said[::-1]] if len(said) == 3 else []
+
+
+def _imaris(file: LibraryFile, opened: Any) -> Any:
+    level = opened["DataSet/ResolutionLevel 0"]
+    times = sorted(level, key=_number)
+    channels = sorted(level[times[0]], key=_number)
+    parts = [f"{level.name}/{t}/{c}" for t, c in product(times, channels)]
+    there = [part for part in parts if part in opened and "Data" in opened[part]]
+    if not there:
+        raise InputError(f"{file.path.name} holds no image.")
+    first = opened[there[0]]
+    depth, height, width = (
+        int(_text(first, f"ImageSize{axis}") or length)  # the rest fills up blocks
+        for axis, length in zip("ZYX", first["Data"].shape, strict=True)
+    )
+
+    def read(opened: Any, number: int) -> Pixels:
+        part, z = divmod(number, depth)
+        if parts[part] not in there:
+            return np.zeros((height, width), first_dtype)
+        return np.asarray(opened[parts[part]]["Data"][z, :height, :width])
+
+    first_dtype = first["Data"].dtype
+    about = opened[IMARIS]
+    names = [_text(about[c], "Name") if c in about else "" for c in channels]
+    lost = (len(parts) - len(there)) * depth
+    return lazy_stack(
+        file.path,
+        file.planes(read, (len(times), len(channels), depth, height, width), first_dtype),
+        "TCZYX",
+        channels=names,
+        warnings=[f"{lost} of its planes are not in the file and read as 0."] if lost else [],
+        kind="hdf5",
+        pixel_size=pixel_size(*_extents(about, (width, height, depth))),
+    )
+
+
+def _number(name: str) -> int:
+    return int("".join(filter(str.isdigit, name)) or 0)
+
+
+def _text(group: Any, name: str) -> str:
+    """Read an attribute that Imaris writes as single characters."""
+    said = group.attrs.get(name, b"")
+    joined = b"".join(np.ravel(said).astype("S1")) if isinstance(said, np.ndarray) else said
+    return shown(joined.decode("latin-1") if isinstance(joined, bytes) else joined).strip()
+
+
+def _extents(about: Any, lengths: tuple[int, ...]) -> list[float | None]:
+    if "Image" not in about:
+        return []
+    image = about["Image"]
+    unit = plain(_text(image, "Unit"))
+    sizes: list[float | None] = []
+    for axis, length in enumerate(lengths):
+        low, high = (_text(image, f"Ext{end}{axis}") for end in ("Min", "Max"))
+        said = (float(high) - float(low)) / length if low and high else None
+        sizes.append(micrometres(said, unit if unit in UNITS_UM else "um"))
+    return sizes

@@ -1,0 +1,115 @@
+"""Olympus OIF and OIB by oiffile: the planes are TIFF files in a folder or a container."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training_core.errors import InputError
+from training_core.stack import Pixels
+
+from .file_image import FileImage, lazy_stack, pixel_size
+from .library_file import LibraryFile, library
+from .source_file import shown
+from .units import micrometres, seconds
+
+PLANE = re.compile(r"^s_((?:[A-Z]\d+)+)\.tif$", re.IGNORECASE)  # not the previews and maps beside
+AXIS = re.compile(r"([A-Z])(\d+)")
+CONTAINER = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+UNKNOWN = (None, "")
+UNNAMED = {"L": "C", "P": "I", "A": "I", "S": "I"}  # the others are ours
+
+
+def is_oif(path: Path, head: bytes) -> bool:
+    """Whether a file is one of Olympus: a container called so, or a text of settings."""
+    name = path.suffix.lower()
+    return (name == ".oib" and head.startswith(CONTAINER)) or (
+        name == ".oif" and head.startswith((b"\xff\xfe[\0", b"["))
+    )
+
+
+def read_oif(path: Path) -> Sequence[FileImage]:
+    """Give the image of a file.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or its folder of planes is not beside it.
+    """
+    oiffile = library("oiffile", "Olympus OIF and OIB")
+    file = LibraryFile(path, oiffile.OifFile)
+    if path.suffix.lower() == ".oif" and not path.with_name(f"{path.name}.files").is_dir():
+        raise InputError(
+            f"The folder {path.name}.files is not beside {path.name}; it holds the pixels, so copy "
+            "both."
+        )
+    with file.reading() as oif:
+        planes = _planes(oif)
+        if not planes:
+            raise InputError(f"{path.name} holds no image.")
+        axes = "".join(UNNAMED.get(letter, letter) for letter, _ in next(iter(planes)))
+        steps = [sorted({key[i][1] for key in planes}) for i in range(len(axes))]
+        letters = [letter for letter, _ in next(iter(planes))]
+        names = [
+            planes.get(tuple(zip(letters, numbers, strict=True))) for numbers in product(*steps)
+        ]
+        first = oif.asarray(next(name for name in names if name))
+        said = oif.mainfile
+    lost = names.count(None)
+    notes = [f"{lost} of its {len(names)} planes are missing and read as 0."] if lost else []
+
+    def read(oif: Any, number: int) -> Pixels:
+        name = names[number]
+        return np.zeros_like(first) if name is None else np.asarray(oif.asarray(name))
+
+    sizes = [_step(said, axis) for axis in "XYZ"]
+    shape = (*map(len, steps), *first.shape)
+    stack = lazy_stack(
+        path,
+        file.planes(read, shape, first.dtype),
+        f"{axes}YX",
+        channels=_names(said, len(steps[axes.index("C")]) if "C" in axes else 1),
+        warnings=notes,
+        kind="oif",
+        pixel_size=pixel_size(*(micrometres(*size) for size in sizes)),
+        time_step_s=seconds(*_step(said, "T")),
+    )
+    return [FileImage.of(stack)]
+
+
+def _planes(oif: Any) -> dict[tuple[tuple[str, int], ...], str]:
+    """Give the names of the files of the planes, by the letters and numbers in them."""
+    planes = {}
+    for name in oif.glob():
+        found = PLANE.match(re.split(r"[/\\]", name)[-1])
+        if found:
+            key = tuple((a.upper(), int(n)) for a, n in AXIS.findall(found[1].upper()))
+            planes[key] = name
+    lengths = {len(key) for key in planes}
+    return {key: name for key, name in planes.items() if len(key) == max(lengths)}
+
+
+def _step(said: Mapping[str, Any], axis: str) -> tuple[float | None, str]:
+    """Give the distance between two elements of an axis and its unit."""
+    for number in range(8):
+        part = said.get(f"Axis {number} Parameters Common", {})
+        if part.get("AxisCode") != axis:
+            continue
+        count = int(part.get("MaxSize", 0))
+        pixels = axis in "XY"  # an extent over pixels; of the others from first to last
+        steps = count if pixels else count - 1
+        if steps < 1:
+            return UNKNOWN
+        first, last = (float(part.get(key, 0)) for key in ("StartPosition", "EndPosition"))
+        return abs(last - first) / steps, str(part.get("UnitName", ""))
+    return UNKNOWN
+
+
+def _names(said: Mapping[str, Any], count: int) -> list[str]:
+    parts = (said.get(f"Channel {n + 1} Parameters", {}) for n in range(count))
+    return [shown(part.get("DyeName") or part.get("CH Name") or "") for part in parts]

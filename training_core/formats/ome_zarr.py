@@ -1,0 +1,156 @@
+"""OME-Zarr 0.4 and 0.5 by zarr: images, the layout of bioformats2raw, plates, and bare arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training_core.errors import InputError
+from training_core.run import SILENT
+from training_core.stack import Pixels, Stack
+
+from .file_image import FileImage, lazy_stack, pixel_size
+from .library_file import LibraryFile, library
+from .source_file import DAMAGE
+from .units import micrometres, seconds
+
+MARKS = (".zgroup", ".zarray", "zarr.json")
+GUESSED = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
+MOST_CHUNKS = 20_000  # looked for, to tell which are not there
+PYRAMID, PLATE, WELL = "multiscales", "plate", "well"
+
+
+class _Store:
+    """What zarr opened: nothing stays open between two chunks."""
+
+    def __init__(self, group: Any) -> None:
+        self.group = group
+
+    def close(self) -> None:
+        """Nothing is to be closed."""
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a group or an array of Zarr."""
+    return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
+
+
+def read_zarr(path: Path) -> Sequence[FileImage]:
+    """Give the images of a folder, each in its full resolution.
+
+    Raises
+    ------
+    InputError
+        When nothing in it is an image, or the package zarr is not installed.
+    """
+    zarr = library("zarr", "OME-Zarr")
+    file = LibraryFile(path, lambda p: _Store(zarr.open(str(p), mode="r")))
+    with file.reading() as store:
+        images = list(_images(file, store.group, zarr))
+    if not images:
+        raise InputError(f"The folder {path.name} holds no image of OME-Zarr.")
+    return images
+
+
+def _said(group: Any) -> Mapping[str, Any]:
+    """Give the metadata of OME, which version 0.5 keeps below a key of its own."""
+    attributes = dict(group.attrs)
+    own = attributes.get("ome")
+    return own if isinstance(own, dict) else attributes
+
+
+def _images(file: LibraryFile, group: Any, zarr: Any) -> Iterator[FileImage]:
+    if isinstance(group, zarr.Array):
+        if group.ndim in GUESSED:
+            yield FileImage.of(_bare(file, group))
+        return
+    said = _said(group)
+    if PYRAMID in said:
+        yield FileImage.of(_pyramid(file, group, said), str(said[PYRAMID][0].get("name", "")))
+        return
+    for name in _parts(group, said):
+        with suppress(KeyError):  # a well that nothing was taken in
+            for image in _images(file, group[name], zarr):
+                yield FileImage.of(image.open(SILENT), "/".join(filter(None, (name, image.name))))
+
+
+def _parts(group: Any, said: Mapping[str, Any]) -> list[str]:
+    """Name the parts of a group that are or hold images."""
+    if PLATE in said:
+        return [well["path"] for well in said[PLATE].get("wells", ())]
+    if WELL in said:
+        return [image["path"] for image in said[WELL].get("images", ())]
+    named = said.get("series")
+    if named is None and "OME" in group:
+        with suppress(*DAMAGE):
+            named = _said(group["OME"]).get("series")
+    return [str(name) for name in named or sorted(group, key=_number) if name not in ("OME",)]
+
+
+def _number(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isdecimal() else (10**9, name)
+
+
+def _pyramid(file: LibraryFile, group: Any, said: Mapping[str, Any]) -> Stack:
+    scales = said[PYRAMID][0]
+    largest = scales["datasets"][0]
+    array = group[largest["path"]]
+    axes = [a if isinstance(a, dict) else {"name": a} for a in scales.get("axes") or ()]
+    letters = "".join(str(a.get("name", "")).upper() for a in axes) or "TCZYX"
+    letters = "".join(letter if letter in "TZCYX" else "I" for letter in letters)
+    if len(letters) != array.ndim:
+        raise InputError(f"{file.path.name} names {len(letters)} axes for {array.ndim}.")
+    steps = np.ones(array.ndim)
+    for part in (scales, largest):
+        for change in part.get("coordinateTransformations") or ():
+            if change.get("type") == "scale" and len(change["scale"]) == array.ndim:
+                steps *= np.asarray(change["scale"], float)
+    units = dict(zip(letters, (a.get("unit", "") for a in axes), strict=False))
+    known = dict(zip(letters, steps.tolist(), strict=True))
+    lengths = [micrometres(known.get(axis), units.get(axis)) for axis in "XYZ"]
+    channels = [str(c.get("label", "")) for c in (said.get("omero") or {}).get("channels", ())]
+    return lazy_stack(
+        file.path,
+        _planes(file, array),
+        letters,
+        channels=channels,
+        warnings=_empty(array),
+        kind="zarr",
+        pixel_size=pixel_size(*lengths),
+        time_step_s=seconds(known.get("T"), units.get("T")),
+        metadata={"omero": json.loads(json.dumps(said["omero"]))} if "omero" in said else {},
+    )
+
+
+def _bare(file: LibraryFile, array: Any) -> Stack:
+    axes = GUESSED[array.ndim]
+    notes = [f"Its axes are taken to be {axes}."] if array.ndim > 3 else []
+    notes += _empty(array)
+    return lazy_stack(file.path, _planes(file, array), axes, warnings=notes, kind="zarr")
+
+
+def _empty(array: Any) -> list[str]:
+    """Say how many blocks have no file: writers leave out empty ones, but a copy may lack them."""
+    if array.nchunks > MOST_CHUNKS:
+        return []
+    lost = array.nchunks - array.nchunks_initialized
+    fill = array.fill_value
+    return (
+        [f"{lost} of its {array.nchunks} blocks have no file and read as {fill}."] if lost else []
+    )
+
+
+def _planes(file: LibraryFile, array: Any) -> Pixels:
+    name, lead = array.path, array.shape[:-2]
+
+    def read(store: _Store, number: int) -> Pixels:
+        found = store.group[name] if name else store.group
+        return np.asarray(found[np.unravel_index(number, lead) if lead else ()])
+
+    pixels: Pixels = file.planes(read, array.shape, array.dtype)
+    return pixels

@@ -1,0 +1,52 @@
+"""Units as microscopes, ImageJ and OME spell them, and the lengths and times written in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Micrometres per unit.
+UNITS_UM = {
+    # The micro sign and the Greek mu.
+    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("å", "angstrom", "ångström"), 1e-4),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
+    **dict.fromkeys(("inch", "in"), 25_400.0),
+    "pm": 1e-6,
+}
+# Seconds per unit; what is not here is not known.
+SECONDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "msecs", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("µs", "μs", "us", "usec", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 1e-9),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
+}
+
+
+def micrometres(value: Any, unit: Any) -> float | None:
+    """Give a length in micrometres; None where it is none, not positive, or its unit unknown."""
+    return positive(value, UNITS_UM.get(plain(unit)))
+
+
+def seconds(value: Any, unit: Any) -> float | None:
+    """Give a time in seconds; None where it is none, not positive, or its unit unknown."""
+    return positive(value, SECONDS.get(plain(unit)))
+
+
+def plain(unit: Any) -> str:
+    """Undo the escape that ImageJ writes for the micro sign."""
+    return str(unit).replace("\\u00B5", "µ").strip().lower()
+
+
+def positive(value: Any, factor: float | None) -> float | None:
+    """Give `value` times `factor` where both are known and positive."""
+    try:
+        number = float(value) * (factor or 0.0)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < float("inf") else None
