@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,17 @@ from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog
 
-from g2g_desktop.dialogs import dialogs
+from g2g_desktop.bench.compare_view import MODES
+from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
+from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
+from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
 from g2g_desktop.model.actions import BY_ID
+from g2g_desktop.model.diagnostics import diagnostics
 from g2g_desktop.model.session import State
 
-from .paths import home, log_file, resource
+from .other_programs import found_programs, hand_over
+from .paths import guide, home, log_file, resource
 from .preferences import save_preferences
 
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
+    from g2g_desktop.jobs.tasks import ImageChoice
     from g2g_desktop.jobs.workflow import Workflow
     from g2g_desktop.model.session import Session
     from g2g_desktop.pages.centre import Centre
@@ -46,10 +53,13 @@ class Commands(QObject):
         The paths opened last, the latest first.
     theme_chosen
         The theme that the user wants from now on.
+    programs_found
+        The names of the programs that can open an exported file.
     """
 
     recent_changed = Signal(object)
     theme_chosen = Signal(str)
+    programs_found = Signal(object)
 
     def __init__(
         self,
@@ -63,12 +73,16 @@ class Commands(QObject):
         self._parent, self._session, self._workflow = parent, session, workflow
         self._centre, self._viewer = centre, centre.viewer
         self.preferences = preferences
+        workflow.choice_needed.connect(self.choose_image)
+        self._device = ""
+        workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
             "open": self.open_files,
             "open_folder": self.open_folder,
             "open_model": self.open_model,
             "save_model": self.save_model,
             "export": self.export,
+            "programs": self.choose_programs,
             "quit": parent.close,
             "train": self.train,
             "resume": self.resume,
@@ -83,14 +97,22 @@ class Commands(QObject):
             "auto_contrast": self.auto_contrast,
             "invert": self.invert,
             "show_patches": self.show_patches,
-            "split": lambda: centre.compare.set_mode("split"),
-            "side": lambda: centre.compare.set_mode("side"),
+            **{mode: partial(centre.compare.set_mode, mode) for mode in MODES},
+            "loupe": centre.compare.loupe_tool.toggle,
+            "measure_line": lambda: centre.bench.measure("line"),
+            "measure_rectangle": lambda: centre.bench.measure("rectangle"),
+            "measure_polygon": lambda: centre.bench.measure("polygon"),
+            "report": centre.bench.files.report,
+            "copy_command": centre.bench.files.copy_command,
+            "copy_methods": centre.bench.files.copy_methods,
             "pixel_size": self.pixel_size,
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),
             "theme_dark": lambda: self.choose_theme("dark"),
+            "guide": lambda: GuideWindow(guide(), parent).show(),
             "shortcuts": lambda: dialogs.show_shortcuts(parent),
             "show_log": lambda: reveal(log_file()),
+            "diagnostics": self.show_diagnostics,
             "about": lambda: dialogs.show_about(parent, program_version()),
         }
 
@@ -124,6 +146,13 @@ class Commands(QObject):
             self._workflow.open_model(models[0])
         elif self._may_lose_result():
             self._workflow.open(paths)
+
+    @Slot(object)
+    def choose_image(self, choice: ImageChoice) -> None:
+        """Ask which image of a file to open."""
+        number = image_picker.pick_image(self._parent, choice.path.name, choice.previews)
+        if number is not None:
+            self._workflow.open([choice.path], number)
 
     def remember_opened(self, path: Path) -> None:
         """Put a stack on the list of recent ones; the bundled samples have their own place."""
@@ -189,6 +218,17 @@ class Commands(QObject):
             text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
             dialogs.show_text(self._parent, "Model information", text)
 
+    def show_diagnostics(self) -> None:
+        """Show what a report of a fault would hold; only from there it can be saved."""
+        path = log_file()
+        log = path.read_text("utf-8", errors="replace") if path.exists() else ""
+        report = diagnostics(self._device, self._session.settings, log)
+        DiagnosticsDialog(report, str(home()), self._parent).open()
+
+    @Slot(str)
+    def _on_device_known(self, device: str) -> None:
+        self._device = device
+
     def pixel_size(self) -> None:
         """Ask for the pixel size."""
         session = self._session
@@ -229,6 +269,25 @@ class Commands(QObject):
         exported = self._session.exported
         if exported is not None:
             reveal(exported)
+
+    @Slot(str)
+    def open_exported(self, program: str) -> None:
+        """Open the exported file in another program, or show its folder where that is not there."""
+        exported = self._session.exported
+        path = found_programs(self.preferences).get(program)
+        if exported is not None and (path is None or not hand_over(path, exported)):
+            reveal(exported)
+
+    def look_for_programs(self) -> None:
+        """Find out which other programs can open a file."""
+        self.programs_found.emit(tuple(found_programs(self.preferences)))
+
+    def choose_programs(self) -> None:
+        """Ask where the other programs are."""
+        dialog = ProgramsDialog(self.preferences, self._parent)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            self._remember(dialog.answer)
+            self.look_for_programs()
 
     def remember_geometry(self, geometry: str) -> None:
         """Keep the place of the window for the next start."""

@@ -19,7 +19,7 @@ from g2g_desktop.pages.run_bar import RunBar
 from g2g_desktop.pages.status_strip import StatusStrip
 from training_core.run import StageStarted
 
-from .commands import Commands
+from .commands import MODEL_SUFFIX, Commands
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
@@ -109,11 +109,17 @@ class MainWindow(QMainWindow):
         side.compare.quality.reference_requested.connect(self.commands.open_reference)
         side.compare.judged.connect(self.session.set_quality)
         side.export.reveal_asked.connect(self.commands.reveal_export)
+        side.export.program_asked.connect(self.commands.open_exported)
+        self.commands.programs_found.connect(side.export.show_programs)
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
         viewer.stack_view.region_changed.connect(self._on_region_changed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
+        bench = self.centre.bench
+        workflow.reference_read.connect(bench.take_reference)
+        bench.files.findings = side.compare.findings
+        bench.files.told.connect(self.strip.show_message)
         self.centre.compare.mode_changed.connect(self._on_mode_changed)
 
     def _restore(self, preferences: Preferences) -> None:
@@ -165,6 +171,7 @@ class MainWindow(QMainWindow):
         self.run_bar.progress.take(event)
         self.side.train.take(event)
         self.centre.viewer.take(event)
+        self.centre.bench.take(event)
 
     @Slot()
     def _on_region_changed(self) -> None:
@@ -177,6 +184,8 @@ class MainWindow(QMainWindow):
     @Slot(str)
     def _on_finished(self, message: str) -> None:
         self.strip.show_message(message)
+        if self.session.exported is not None:
+            self.commands.look_for_programs()
         QApplication.alert(self)
 
     @Slot(str)
@@ -210,7 +219,14 @@ class MainWindow(QMainWindow):
         paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
         event.acceptProposedAction()
         self.activateWindow()  # the keys shall go where the file went
-        self.commands.open_paths(paths)
+        alone = len(paths) == 1 and paths[0].suffix.lower() != MODEL_SUFFIX
+        role = dialogs.Dropped.STACK
+        if alone and self.session.state is State.DONE:
+            role = dialogs.ask_dropped(self, paths[0].name)
+        if role is dialogs.Dropped.REFERENCE:
+            self.workflow.open_reference(paths[0])
+        elif role is dialogs.Dropped.STACK:
+            self.commands.open_paths(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close, unless a job or an unsaved result is a reason to stay."""

@@ -11,9 +11,15 @@ import appdirs
 
 from training_core.resources import resource
 
-__all__ = ["home", "log_file", "resource", "user_data_dir"]
+__all__ = ["guide", "home", "log_file", "resource", "user_data_dir"]
 
 APP_NAME = "g2g-desktop"
+
+
+def guide() -> Path:
+    """Give the folder with the pages of the guide, in a source tree and an installation alike."""
+    inside = Path(__file__).resolve().parent / "guide"
+    return inside if inside.is_dir() else inside.parents[1] / "docs" / "guide"
 
 
 def user_data_dir() -> Path:

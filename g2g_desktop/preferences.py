@@ -26,13 +26,16 @@ class Preferences:
     """The remembered values; every one has a default, so a lost file only costs comfort.
 
     `geometry` is what `QWidget.saveGeometry` gave, in hexadecimal; `theme` is "system", "light" or
-    "dark"; `recent` are paths, the latest first.
+    "dark"; `recent` are paths, the latest first; `fiji` and `napari` are where these programs are,
+    "" where they are searched for.
     """
 
     recent: tuple[str, ...] = ()
     theme: str = "system"
     geometry: str = ""
     export_folder: str = ""
+    fiji: str = ""
+    napari: str = ""
 
     def with_recent(self, path: Path) -> Preferences:
         """Put `path` first among the recent ones."""

@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,10 +26,12 @@ FOLDERS = sorted({name.rpartition(".")[0] for name in MODULES})
 MOST_MODULES, LONGEST_FUNCTION, LONGEST_CLASS = 16, 50, 250
 
 
+@cache
 def tree_of(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text("utf-8"))
 
 
+@cache
 def imports_of(module: str) -> set[str]:
     """Give the modules of ours that a module imports, for type checking too."""
     found, package = set(), module.rpartition(".")[0]

@@ -132,7 +132,7 @@ def test_from_a_drop_to_an_exported_file(
     next_button(window, "Train and denoise", qtbot)
     reach(window, State.DONE, qtbot)
     answer_export_dialog(window, target)
-    next_button(window, "Export TIFF...", qtbot)
+    next_button(window, "Export...", qtbot)
     qtbot.waitUntil(lambda: window.session.exported is not None, timeout=SLOW_MS)
     with tifffile.TiffFile(source) as before, tifffile.TiffFile(target) as after:
         noisy, denoised = before.series[0], after.series[0]

@@ -18,7 +18,7 @@ from typing import Any
 
 import appdirs
 
-from .draft import draft
+from .draft import draft, hold, release
 
 SEARCH, SEARCH_IN_CT, NOISE, NOISE_IN_CT = "search", "search in CT", "noise", "noise in CT"
 GAME, MATCH = "game", "match"  # the latter is a look at whether made noise matches
@@ -219,16 +219,26 @@ def _tally(amount: float, seconds: float) -> Tally:
 
 def _keep(costs: Costs) -> None:
     """Write what was measured, beside half of what was known; nothing where that cannot be."""
-    kept = read_costs()
+    path = cost_file()
+    if not path.is_absolute():  # there is no home to put it into
+        return
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(".g2g-0000000c0575.lock")  # a leftover, once its process is dead
+        held = hold(lock, wait=True)  # what jobs beside this one measured is not lost
+        try:
+            kept = _with_measured(read_costs(), costs)
+            with draft(path) as temporary:
+                temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        finally:
+            release(held, lock)
+
+
+def _with_measured(kept: dict[str, dict[str, Tally]], costs: Costs) -> dict[str, dict[str, Tally]]:
     for machine, kinds in costs.measured.items():
         old = kept.setdefault(machine, {})
         for kind, (amount, seconds) in kinds.items():
             if _is_kind(kind) and amount > LEAST and seconds > LEAST:
                 before = old.get(kind, (0.0, 0.0))
                 old[kind] = (KEPT * before[0] + amount, KEPT * before[1] + seconds)
-    path = cost_file()
-    with suppress(OSError):
-        if path.is_absolute():  # else there is no home to put it into
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with draft(path) as temporary:
-                temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    return kept

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import appdirs
 import numpy as np
 from numpy.typing import NDArray
 
+from .draft import hold, new_name, release, remove_leftovers
 from .errors import ShortageError
 from .run import SILENT, Run
 
@@ -76,12 +80,8 @@ class PixelsOnRequest(np.lib.mixins.NDArrayOperatorsMixin):
 class MadeFrames(PixelsOnRequest):
     """Frames that a function makes, each when it is asked for.
 
-    Parameters
-    ----------
-    make
-        Gives the frame of a number, (height, width) of `dtype`; nobody may write into it.
-    numbers
-        The numbers of the frames, over all axes but the last two.
+    `numbers` are those of the frames, over all axes but the last two; `make` gives the frame of a
+    number, (height, width) of `dtype`, into which nobody may write.
     """
 
     def __init__(
@@ -155,21 +155,47 @@ def frames_on_request(make: Callable[[int], Pixels], shape: tuple[int, ...], dty
     return cast(Pixels, MadeFrames(remembering, numbers, shape[-2:], dtype))
 
 
+def _own_folders() -> list[Path]:
+    """Give where files of this program's own may lie: on a disk, else where the system has them.
+
+    The system's folder may be memory, which is what such files spare.
+    """
+    cache = Path(appdirs.user_cache_dir("g2g-desktop", appauthor=False))
+    return [*([cache] if cache.is_absolute() else []), Path(tempfile.gettempdir())]
+
+
+def remove_left_frames() -> None:
+    """Remove the files of frames that killed processes left; those of others that live stay."""
+    for folder in _own_folders():
+        remove_leftovers(folder)
+
+
 class FrameFile:
     """Frames of a result that lie in a file one after the other, each written once.
 
-    Without a `path` it takes a file for as long as this lives.
+    Without a `path` it takes a file for as long as this lives. Raises `ShortageError` if no disk
+    has room for a file of its own.
     """
 
     def __init__(self, path: Path | None, shape: tuple[int, int, int], dtype: Any) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
-        self.path = path or self._own()
         self.frame_bytes = math.prod(shape[1:]) * self.dtype.itemsize
+        self.path = path or self._own()
 
     def _own(self) -> Path:
-        folder = tempfile.TemporaryDirectory(prefix="g2g-")
-        weakref.finalize(self, folder.cleanup)
-        return Path(folder.name) / "frames"
+        remove_left_frames()
+        needed = self.shape[0] * self.frame_bytes
+        for folder in _own_folders():
+            with suppress(OSError):  # a home that is not there, or may not be written to
+                folder.mkdir(parents=True, exist_ok=True)
+                if shutil.disk_usage(folder).free > needed:
+                    path = folder / new_name()
+                    weakref.finalize(self, release, hold(path), path)
+                    return path
+        raise ShortageError(
+            f"The result takes {needed / 1e9:.1f} GB, and {_own_folders()[0]} has no room for "
+            "that; make room on that disk and start again."
+        )
 
     def __getitem__(self, index: int) -> Pixels:
         """Read a frame."""

@@ -138,6 +138,7 @@ def train_robustly(
         heavy_tails=known.tails,
         neighbours=averaging.told,
         recorded_pairs=NOISE_TURNS if recorded else "",
+        turning=known.turning and not recorded,
         first_estimate=method,
         noise_again=trained.noise_again,
         last_pass=trained.share,

@@ -94,11 +94,14 @@ def choose_regions(stacks: Sequence[Stack], area_mpx: float, seed: int) -> list[
         mine, others = mine[:LOOKED_AT], mine[LOOKED_AT:]
         share = area_mpx * 1e6 / len(channels)
         if sum(place.height * place.width for _, _, place, _ in mine) > share:
-            mine.sort(key=lambda candidate: -_contrast(stacks, candidate))
+            # Looked at in the order of the file: frames that are made are made once.
+            contrast = {c: _contrast(stacks, c) for c in sorted(mine, key=_frame_of)}
+            mine.sort(key=lambda candidate: -contrast[candidate])
             mine = [mine[i] for pair in enumerate(rng.permutation(len(mine))) for i in pair]
         varied = (c for c in mine + others if np.ptp(_cut(stacks, c)))
         chosen += _until(varied, share) or _until(mine + others, share)
-    return [TrainingRegion(c[3], _cut(stacks, c), *c[:3]) for c in chosen]
+    parts = {c: _cut(stacks, c) for c in sorted(chosen, key=_frame_of)}
+    return [TrainingRegion(c[3], parts[c], *c[:3]) for c in chosen]
 
 
 Candidate = tuple[int, int, PatchLocation, int]  # stack, frame, place, channel
@@ -112,6 +115,10 @@ def _candidates(stacks: Sequence[Stack]) -> list[Candidate]:
         for place in tiles(stack.frame_shape, LARGEST_PX)
         if min(place.height, place.width) >= min(SMALLEST_REGION_PX, *stack.frame_shape)
     ]
+
+
+def _frame_of(candidate: Candidate) -> tuple[int, int]:
+    return candidate[:2]
 
 
 def _cut(stacks: Sequence[Stack], candidate: Candidate) -> Image:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .frames import REMEMBERED, made_frames
 from .frames import Pixels as Pixels
-from .frames import made_frames
-from .run import SILENT, Run
+from .run import Run
 
 Image = NDArray[np.floating[Any]]  # float32, and float64 where that cannot hold the values
 Values = NDArray[np.float64]
@@ -31,6 +31,45 @@ class PixelSize:
     x_um: float | None = None
     y_um: float | None = None
     z_um: float | None = None
+
+
+class NotFinite(Mapping[int, "tuple[NDArray[np.intp], Pixels]"]):
+    """Which pixels of each frame are NaN or infinite, found when a frame is asked for.
+
+    Counting or listing them reads every frame.
+
+    Parameters
+    ----------
+    frame
+        Gives a frame of a number as the file has it.
+    numbers
+        The number of each frame of the stack that this is of.
+    """
+
+    def __init__(self, frame: Callable[[int], Pixels], numbers: Sequence[int]) -> None:
+        self.frame, self.numbers = frame, numbers
+        self.places = lru_cache(REMEMBERED)(self._places)
+
+    def _places(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        frame = self.frame(self.numbers[index])
+        places = np.flatnonzero(~np.isfinite(frame))
+        return places, frame.ravel()[places]
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
+        found = self.places(index) if 0 <= index < len(self.numbers) else None
+        if found is None or not found[0].size:
+            raise KeyError(index)
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return (index for index in range(len(self.numbers)) if self.places(index)[0].size)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def of(self, indices: Sequence[int]) -> NotFinite:
+        """Give those of some of the frames, in their order."""
+        return NotFinite(self.frame, [self.numbers[index] for index in indices])
 
 
 @dataclass(frozen=True)
@@ -169,8 +208,16 @@ class Stack:
             self,
             pixels=self.pixels[place],
             channels=tuple(self.channels[n] for n in numbers if n < len(self.channels)),
-            not_finite={n: self.not_finite[i] for n, i in enumerate(every) if i in self.not_finite},
+            not_finite=self._not_finite_of(every),
         )
+
+    def _not_finite_of(
+        self, frames: Sequence[int]
+    ) -> Mapping[int, tuple[NDArray[np.intp], Pixels]]:
+        lost = self.not_finite
+        if isinstance(lost, NotFinite):
+            return lost.of(frames)
+        return {n: lost[index] for n, index in enumerate(frames) if index in lost}
 
     def with_pixels(self, pixels: Pixels) -> Stack:
         """Give the same stack with other pixels of the same shape."""
@@ -240,9 +287,8 @@ def float_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.result_type(dtype, np.float32)
 
 
-def cast_like(result: Stack, given: Stack, run: Run = SILENT) -> Stack:
-    """Give a result in the data type of the stack it was made of; tell of pixels that it clips."""
-    tell_clipped(result, given, run)
+def cast_like(result: Stack, given: Stack) -> Stack:
+    """Give a result in the data type of the stack it was made of; see `tell_flaws`."""
 
     def frame(index: int) -> Pixels:
         return cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[0]
@@ -257,26 +303,33 @@ def as_float32(result: Stack) -> Stack:
     return result.with_pixels(made_frames(result.raw_frame, result.shape, np.float32))
 
 
-def tell_clipped(result: Stack, given: Stack, run: Run) -> None:
-    """Tell of the pixels that `cast_like` clips."""
-    clipped = 0
-    for index in range(given.frame_count):
-        run.check()
-        clipped += cast(result.raw_frame(index), given.dtype, given.raw_frame(index))[1]
-    if clipped:
-        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
-
-
 NO_NUMBERS, CONSTANT = "hold pixels that are no numbers", "are constant"
 COPIED = "are those of the input"
 
 
-def tell_useless(result: Stack, given: Stack, run: Run) -> None:
-    """Warn of frames of a result that are constant, not finite, or those of the given stack."""
-    found = [
-        _useless(result.raw_frame(index), given.raw_frame(index))
-        for index in range(given.frame_count)
-    ]
+def tell_flaws(result: Stack, given: Stack, run: Run, *, as_float: bool = False) -> None:
+    """Warn of frames of a result that are constant, not finite, or those of the given stack.
+
+    Tell also of the pixels that `cast_like` clips, unless it is written `as_float`. Each frame is
+    looked at once, since those of a large result are read from a file.
+
+    Raises
+    ------
+    Cancelled
+        If the run was cancelled; asked before every frame.
+    """
+    found, clipped = [], 0
+    for index in range(given.frame_count):
+        run.check()
+        frame, original = result.raw_frame(index), given.raw_frame(index)
+        what, lost = _useless(frame, original), 0
+        if not what and not as_float:
+            made, lost = cast(frame, given.dtype, original)
+            what = _useless(made, original)
+        found.append(what)
+        clipped += lost
+    if clipped:
+        run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
     for what in (NO_NUMBERS, CONSTANT, COPIED):
         if count := found.count(what):
             told = f"{count} of {given.frame_count} frames of the result {what}"

@@ -10,10 +10,10 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QComboBox
 
 from g2g_desktop.viewer.image_pane import ImagePane, value_text
+from g2g_desktop.viewer.loupe import Loupe
 from g2g_desktop.viewer.pair_viewer import LEFT, RIGHT, PairViewer
 from g2g_desktop.viewer.split_pane import SplitPane
 
-from .loupe import Loupe
 from .removed_layer import RemovedLayer
 
 if TYPE_CHECKING:

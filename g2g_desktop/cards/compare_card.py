@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
     from training_core.stack import Stack
 
+    from .findings import Finding
+
 
 class CompareCard(StepCard):
     """Numbers on the result, with and without a reference; `judged` says whether any warns."""
@@ -34,6 +36,7 @@ class CompareCard(StepCard):
         self.body.addWidget(self.quality)
         self._stack: Stack | None = None
         self._denoised: Stack | None = None
+        self._reference: Stack | None = None
         self.show_summary("After training")
         theme.changed.connect(self.quality.set_theme)
         self.quality.set_theme(theme.dark)
@@ -46,16 +49,24 @@ class CompareCard(StepCard):
         self.quality.setVisible(denoised is not None)
         if denoised is self._denoised:
             return
+        # Another strength of the same result is measured against the same reference.
+        if session.stack is not self._stack:
+            self._reference = None
         self._stack, self._denoised = session.stack, denoised
         self.quality.clear()
         if denoised is not None and session.denoiser is not None:
             self.quality.show_card(session.denoiser.card, session.model_name)
-        self.take_reference(None)
+        self.take_reference(self._reference)
         self._sum_up()
+
+    def findings(self) -> list[Finding]:
+        """Give all that is said of the result."""
+        return self.quality.findings
 
     @Slot(object)
     def take_reference(self, reference: Stack | None) -> None:
         """Measure the result again, against a clean image of the same field."""
+        self._reference = reference
         if self._stack is not None and self._denoised is not None:
             self.quality.assess(self._stack, self._denoised, reference)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QPalette
 
 from g2g_desktop.model.session import Step
@@ -27,6 +27,7 @@ class ExportCard(StepCard):
 
     save_model_asked = Signal()
     reveal_asked = Signal()
+    program_asked = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.EXPORT, "export", theme)
@@ -37,11 +38,16 @@ class ExportCard(StepCard):
         self.folder.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._exported: Path | None = None
         self.reveal = link_button("Show in folder")
+        self.programs = {name: link_button(f"Open in {name}") for name in ("Fiji", "napari")}
+        for button in self.programs.values():
+            button.clicked.connect(self._on_program)
+            button.hide()  # until it is found
+        self._found: tuple[str, ...] = ()
         self.model = link_button("Save model...", "Keep the model to denoise other stacks (Ctrl+S)")
         self.reveal.clicked.connect(self.reveal_asked)
         self.model.clicked.connect(self.save_model_asked)
-        ways = button_row(self.reveal, self.model)
-        for widget in (self.what, self.warnings, self.done, self.folder, ways):
+        ways = button_row(*self.programs.values(), self.reveal)
+        for widget in (self.what, self.warnings, self.done, self.folder, ways, self.model):
             self.body.addWidget(widget)
 
     def show_session(self, session: Session, allowed: frozenset[str]) -> None:
@@ -52,12 +58,25 @@ class ExportCard(StepCard):
                               "depth of the input.")  # fmt: skip
         else:
             size = bytes_text(stack.pixels.nbytes)
-            self.what.setText(f"TIFF, {pixels_text(stack)} as the input, {size}.")
+            self.what.setText(f"{pixels_text(stack)} as the input, {size}.")
         warnings = session.result_warnings if denoised is not None else ()
         self.warnings.say(Tone.AMBER, "\n".join(warnings))
         self._show_exported(session)
         self.model.setEnabled("save_model" in allowed)
-        self.show_summary(exported.name if exported else "TIFF for Fiji and OMERO")
+        self.show_summary(exported.name if exported else "For Fiji, napari and OMERO")
+
+    @Slot(object)
+    def show_programs(self, found: tuple[str, ...]) -> None:
+        """Offer the programs that are on this computer, once there is a file to open."""
+        self._found = found
+        for name, button in self.programs.items():
+            button.setVisible(self._exported is not None and name in found)
+
+    @Slot()
+    def _on_program(self) -> None:
+        for name, button in self.programs.items():
+            if button is self.sender():
+                self.program_asked.emit(name)
 
     def _show_exported(self, session: Session) -> None:
         """Say what was written; `write_stack` reads each file back and compares it."""
@@ -65,6 +84,8 @@ class ExportCard(StepCard):
         for widget in (self.folder, self.reveal):
             widget.setVisible(exported is not None)
         self.what.setVisible(exported is None)
+        for name, button in self.programs.items():
+            button.setVisible(exported is not None and name in self._found)
         if exported is self._exported:
             return  # the pixel size may have been corrected since
         self._exported = exported

@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Failure
     from g2g_desktop.widgets.theme import Theme
 
-_STACKS = "Stacks (*.tif *.tiff *.png *.dcm *.ima);;All files (*)"
+_STACKS = (
+    "Stacks (*.tif *.tiff *.lsm *.stk *.svs *.czi *.nd2 *.lif *.lof *.oif *.oib *.ims *.h5 *.hdf5 "
+    "*.mat *.dv *.r3d *.mrc *.map *.rec *.txrm *.txm *.nii *.nii.gz *.nrrd *.nhdr *.png *.jpg "
+    "*.bmp *.npy *.dcm *.ima);;All files (*)"
+)
 _MODELS = "Models of g2g desktop (*.g2g)"
 _VIEWER_KEYS = (
     ("Previous, next image", "\N{LEFTWARDS ARROW} \N{RIGHTWARDS ARROW}"),
@@ -136,6 +140,30 @@ def _ask_running(parent: QWidget, title: str, text: str, *, training: bool) -> R
     box.exec()
     chosen = box.clickedButton()
     return next((a for a, b in buttons.items() if b is chosen), Running.KEEP_RUNNING)
+
+
+class Dropped(StrEnum):
+    """What a stack that is dropped on a result is."""
+
+    REFERENCE = "As reference"
+    STACK = "As new stack"
+    NOTHING = "Cancel"
+
+
+def ask_dropped(parent: QWidget, name: str) -> Dropped:
+    """Ask what a stack is that was dropped beside a result."""
+    text = f"{name} can be a clean image of the same scene, to compare the result with."
+    box = _question(parent, "Open it as a reference?", text)
+    roles = {
+        Dropped.REFERENCE: QMessageBox.ButtonRole.AcceptRole,
+        Dropped.STACK: QMessageBox.ButtonRole.ActionRole,
+        Dropped.NOTHING: QMessageBox.ButtonRole.RejectRole,
+    }
+    buttons = {answer: box.addButton(answer.value, role) for answer, role in roles.items()}
+    box.setEscapeButton(buttons[Dropped.NOTHING])
+    box.exec()
+    chosen = box.clickedButton()
+    return next((a for a, b in buttons.items() if b is chosen), Dropped.NOTHING)
 
 
 def confirm(parent: QWidget, title: str, text: str, yes: str) -> bool:

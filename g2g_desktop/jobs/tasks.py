@@ -13,7 +13,7 @@ from PySide6.QtGui import QImage
 from g2g_desktop.model.contrast import shades
 from training_core.costs import remembered
 from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import as_float32, cast_like, tell_clipped, tell_useless
+from training_core.stack import as_float32, cast_like, tell_flaws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import Look
+    from training_core.io.previews import ImagePreview
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.place import PatchLocation
     from training_core.run import Run
@@ -33,20 +34,40 @@ if TYPE_CHECKING:
 class ExportChoice:
     """Where the result goes, and in which data type: "same" as the input, or "float32".
 
-    `names` says whether the names of the noisy files are written into it.
+    The name of `path` says in which format. `names` says whether the names of the noisy files are
+    written into it.
     """
 
     path: Path
     dtype: str = "same"
     overwrite: bool = False
     names: bool = True
+    compression: str = "none"
 
 
-def read_stack(paths: Sequence[Path], run: Run) -> Stack:
-    """Open what was dropped: a file, several files of one shape, or a folder."""
+@dataclass(frozen=True, slots=True)
+class ImageChoice:
+    """A file that holds several images, of which the user has to choose one."""
+
+    path: Path
+    previews: Sequence[ImagePreview]
+
+
+def read_stack(paths: Sequence[Path], run: Run, series: int | None = None) -> Stack:
+    """Open what was dropped: a file, an image of it, several files of one shape, or a folder."""
     from training_core.io.readers import open_stack
 
-    return open_stack(paths if len(paths) > 1 else paths[0], run=run)
+    return open_stack(paths if len(paths) > 1 else paths[0], series=series, run=run)
+
+
+def read_or_ask(paths: Sequence[Path], run: Run) -> Stack | ImageChoice:
+    """Open what was dropped, or list the images of a file that holds several."""
+    stack = read_stack(paths, run)
+    if not stack.series:
+        return stack
+    from training_core.io.previews import image_previews
+
+    return ImageChoice(paths[0], image_previews(paths[0], run=run))
 
 
 def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:
@@ -55,10 +76,12 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
 
 
 def start_engine(run: Run) -> str:
-    """Import torch ahead of its use, and name the device it will compute on."""
+    """Import torch ahead of its use, and name the device; clear up after windows that crashed."""
     from training_core.compute.device import choose_device, describe_device, limit_threads
+    from training_core.frames import remove_left_frames
 
     limit_threads()
+    remove_left_frames()
     return describe_device(choose_device("auto", run=run))
 
 
@@ -111,8 +134,7 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     device.limit_threads()
     with remembered(run.costs):
         denoised = core.denoise(stack, suited_to(denoiser, stack, run), run=run)
-    tell_clipped(denoised, stack, run)
-    tell_useless(denoised, stack, run)
+    tell_flaws(denoised, stack, run)
     return denoised
 
 
@@ -144,7 +166,12 @@ def export(
     denoised = as_float32(denoised) if choice.dtype == "float32" else cast_like(denoised, noisy)
     story = denoiser.card if choice.names else without_names(denoiser.card)
     return write_stack(
-        denoised, choice.path, overwrite=choice.overwrite, description=story, run=run
+        denoised,
+        choice.path,
+        overwrite=choice.overwrite,
+        description=story,
+        compression=choice.compression,
+        run=run,
     )
 
 

@@ -42,6 +42,8 @@ class Workflow(QObject):
         What the engine will compute on, in words.
     reference_read
         The stack to measure the result against.
+    choice_needed
+        An `ImageChoice`: the file holds several images.
     finished
         A result has arrived: a denoised stack, or a file.
     """
@@ -50,6 +52,7 @@ class Workflow(QObject):
     failed = Signal(object)
     device_known = Signal(str)
     reference_read = Signal(object)
+    choice_needed = Signal(object)
     finished = Signal(str)
 
     def __init__(self, session: Session) -> None:
@@ -89,9 +92,11 @@ class Workflow(QObject):
         """Load torch behind the user's back, so that the first training starts at once."""
         self._engine.start(tasks.start_engine)
 
-    def open(self, paths: Sequence[Path]) -> None:
-        """Open files or a folder as the new stack."""
-        work = partial(tasks.read_stack, tuple(paths))
+    def open(self, paths: Sequence[Path], series: int | None = None) -> None:
+        """Open files or a folder as the new stack; of a file with several images ask for one."""
+        work: Callable[[Run], Any] = partial(tasks.read_or_ask, tuple(paths))
+        if series is not None:
+            work = partial(tasks.read_stack, tuple(paths), series=series)
         self._stage(work, self._on_stack, Activity.LOADING, Step.DATA)
 
     def train(self) -> None:
@@ -204,6 +209,10 @@ class Workflow(QObject):
         self.failed.emit(failure)
 
     def _on_stack(self, stack: Any) -> None:
+        if isinstance(stack, tasks.ImageChoice):
+            self.session.end()
+            self.choice_needed.emit(stack)
+            return
         self.recovery.discard()
         self.session.set_stack(stack)
         self.recovery.look_for_interrupted()

@@ -119,6 +119,9 @@ class Session(QObject):
         self.first_look: bool | None = None  # not before the smooth patches are found
         self.interrupted: Interrupted | None = None
         self.denoised: Stack | None = None
+        self._as_made: tuple[Stack, Denoiser] | None = (
+            None  # the result before its strength changed
+        )
         self.result_warnings: tuple[str, ...] = ()
         self.quality_warns = False
         self.exported: Path | None = None
@@ -242,12 +245,28 @@ class Session(QObject):
     def set_denoised(self, denoised: Stack, warnings: tuple[str, ...] = ()) -> None:
         """Take the result, and what is to be known about it."""
         self.denoised = denoised
+        self._as_made = None if self.denoiser is None else (denoised, self.denoiser)
         self._forget_time()  # likewise
         self.result_warnings = warnings
         self.quality_warns = False
         self.exported = None
         self.step = Step.COMPARE
         self.end()
+
+    @property
+    def as_made(self) -> tuple[Stack, Denoiser] | None:
+        """The result as it was computed, and the denoiser that it is of, whatever its strength."""
+        return self._as_made
+
+    def set_strength(self, denoised: Stack, denoiser: Denoiser) -> None:
+        """Take the same result with another share of the noise kept, and the model of that."""
+        if not self.is_stale and not self.model_name:
+            kept = denoiser.settings.denoiser.kept_noise
+            changed = replace(self.settings.denoiser, kept_noise=kept)
+            self.settings = replace(self.settings, denoiser=changed)
+        self.denoised, self.denoiser = denoised, denoiser
+        self.exported, self.model_saved = None, False
+        self.changed.emit()
 
     def set_quality(self, warns: bool) -> None:
         """Take whether any figure of the result gives reason to look closer."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from g2g_desktop.bench.compare_view import CompareView
+from g2g_desktop.bench.bench_page import BenchPage
 from g2g_desktop.model.view_state import Page
 from g2g_desktop.viewer.first_look import FirstLook
 from g2g_desktop.viewer.patch_overlay import PatchPreview
@@ -21,6 +21,7 @@ from .start_page import StartPage
 from .training_plot import TrainingPlot
 
 if TYPE_CHECKING:
+    from g2g_desktop.bench.compare_view import CompareView
     from g2g_desktop.model.session import Session
     from g2g_desktop.model.view_state import ViewState
     from g2g_desktop.widgets.theme import Theme
@@ -35,28 +36,24 @@ class Centre(QStackedWidget):
         self.start = StartPage(theme)
         self.loading = LoadingPage()
         self.viewer = ViewerPage(theme)
-        self.compare = CompareView()
+        self.bench = BenchPage()
+        self.compare = self.bench.compare
         self._pages: dict[Page, QWidget] = {
             Page.START: self.start,
             Page.LOADING: _with_margins(self.loading),
             Page.STACK: _with_margins(self.viewer),
-            Page.COMPARE: _with_margins(self.compare),
+            Page.COMPARE: _with_margins(self.bench),
         }
         self._pages[Page.TRAINING] = self._pages[Page.STACK]
         for page in (Page.START, Page.LOADING, Page.STACK, Page.COMPARE):
             self.addWidget(self._pages[page])
-        self._pair: object = None
         theme.changed.connect(self.set_theme)
         self.set_theme(theme.dark)
 
     def show_session(self, session: Session, view: ViewState) -> None:
         """Show the page of a view state, filled from the session."""
         self.viewer.show_session(session, view)
-        pair = (session.stack, session.denoised)
-        if self._pair is None or any(a is not b for a, b in zip(pair, self._pair, strict=True)):  # type: ignore[call-overload]
-            self._pair = pair
-            self.compare.set_pair(*(pair if session.denoised is not None else (None, None)))
-            self.compare.show_frame(self.viewer.stack_view.frame_index)
+        self.bench.show_session(session, self.viewer.stack_view.frame_index)
         page = self._pages[view.page]
         if page is not self.currentWidget():
             self.setCurrentWidget(page)
@@ -70,7 +67,7 @@ class Centre(QStackedWidget):
     @Slot(bool)
     def set_theme(self, dark: bool) -> None:
         """Pass the theme on to what paints itself."""
-        for part in (self.viewer.stack_view, self.compare, self.viewer.plot):
+        for part in (self.viewer.stack_view, self.bench, self.viewer.plot):
             part.set_theme(dark)
 
 

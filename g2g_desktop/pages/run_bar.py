@@ -27,7 +27,7 @@ _TEXT = {
     "first_look": "Preview",
     "stop_and_keep": "Stop and keep",
     "cancel": "Cancel",
-    "export": "Export TIFF...",
+    "export": "Export...",
     "save_model": "Save model...",
 }
 _TIP = {"first_look": LOOK_TIP}

@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QSlider,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 if TYPE_CHECKING:
     from training_core.stack import Stack
 
+PER_SECOND = 10
 NAMES = {"T": "Time", "Z": "Depth", "C": "Channel", "I": "Image"}
 
 
@@ -50,6 +59,9 @@ class AxisSlider(QWidget):
         self.number.setRange(1, length)
         self.number.setKeyboardTracking(False)
         self.number.setAccessibleName(f"{NAMES.get(axis, axis)} number")
+        self.play = self._play_button()
+        self._timer = QTimer(self, interval=1000 // PER_SECOND)
+        self._timer.timeout.connect(self._on_tick)
         self._lay_out(position_text(stack, axis, length - 1))
         self.slider.valueChanged.connect(self._on_slider)
         self.number.valueChanged.connect(self._on_number)
@@ -61,8 +73,21 @@ class AxisSlider(QWidget):
         row.addWidget(self.label)
         row.addWidget(self.slider, 1)
         row.addWidget(self.number)
+        row.addWidget(self.play)
         # A label as wide as its longest text keeps the slider still while it is dragged.
         self.label.setMinimumWidth(self.label.fontMetrics().horizontalAdvance(longest + "0"))
+
+    def _play_button(self) -> QToolButton:
+        button = QToolButton(self)
+        button.setText("\N{BLACK RIGHT-POINTING TRIANGLE}")
+        button.setCheckable(True)
+        button.setAutoRaise(True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        name = NAMES.get(self.axis, self.axis)
+        button.setAccessibleName(f"Play {name}")
+        button.setToolTip(f"Show one after the other, {PER_SECOND} a second, over and over")
+        button.toggled.connect(self._on_play)
+        return button
 
     @property
     def index(self) -> int:
@@ -72,6 +97,16 @@ class AxisSlider(QWidget):
     def set_index(self, index: int) -> None:
         """Move to `index`, or to the nearest end."""
         self.slider.setValue(index)
+
+    @Slot(bool)
+    def _on_play(self, on: bool) -> None:
+        self.play.setText("\N{BLACK SQUARE}" if on else "\N{BLACK RIGHT-POINTING TRIANGLE}")
+        self._timer.start() if on else self._timer.stop()
+
+    @Slot()
+    def _on_tick(self) -> None:
+        if self.isVisible():
+            self.slider.setValue((self.index + 1) % (self.slider.maximum() + 1))
 
     @Slot(int)
     def _on_slider(self, _value: int) -> None:

@@ -264,9 +264,8 @@ class FrameViewer(QWidget):
     @Slot()
     def _on_range_changed(self) -> None:
         source = self.sender()
-        if isinstance(source, ImagePane) and source.isHidden():
-            return  # it is only laid out, and nobody sees what it shows
-        if not self._linking:
+        # One that is hidden is only laid out, and nobody sees what it shows.
+        if not self._linking and not (isinstance(source, ImagePane) and source.isHidden()):
             self._linking = True
             for pane in self.panes:
                 if isinstance(source, ImagePane) and pane is not source and pane.isVisible():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from training_core.costs import (
     LAST_PASS,
     NOISE,
     PAIRS,
+    TYPICAL,
     Costs,
     cost_file,
     read_costs,
@@ -117,6 +119,22 @@ def test_a_folder_that_cannot_be_written_is_no_error(clock, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     job(clock, (PAIRS, 2.0, 20.0))
     assert read_costs() == {}
+
+
+def test_jobs_that_end_at_once_all_keep_what_they_measured():
+    def keep(kind):
+        costs = Costs()
+        costs.measured = {"here": {kind: (1.0, 2.0)}}
+        with remembered(costs):
+            pass
+
+    threads = [threading.Thread(target=keep, args=(kind,)) for kind in TYPICAL]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {k: v[1] / v[0] for k, v in read_costs()["here"].items()} == dict.fromkeys(TYPICAL, 2.0)
+    assert [path.name for path in cost_file().parent.iterdir()] == [cost_file().name]
 
 
 def test_what_was_measured_is_kept_of_a_job_that_ends_with_an_error(clock):

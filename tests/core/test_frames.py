@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +115,31 @@ def test_a_file_of_frames_gives_them_back_and_goes_with_its_owner() -> None:
     assert np.array_equal(np.asarray(pixels), given)
     assert path.exists()
     del pixels
-    assert not path.parent.exists()
+    assert not path.exists()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_one_has_stays() -> None:
+    file = FrameFile(None, (3, 4, 5), np.float32)
+    file[0] = numbered().reshape(6, 4, 5)[0]
+    left = file.path.with_name(".g2g-0123456789ab.part")
+    left.write_bytes(b"of a process that was killed")
+    other = FrameFile(None, (3, 4, 5), np.float32)
+    assert not left.exists()
+    assert other.path.parent == file.path.parent
+    assert np.array_equal(file[0], numbered().reshape(6, 4, 5)[0])
+
+
+def test_frames_lie_in_the_cache_of_the_user_and_need_room_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert FrameFile(None, (3, 4, 5), np.float32).path.parent == tmp_path / "g2g-desktop"
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    elsewhere = FrameFile(None, (3, 4, 5), np.float32).path
+    assert elsewhere.parent == Path(tempfile.gettempdir())
+    with pytest.raises(ShortageError, match=r"takes 3518437\.2 GB, and .* has no room"):
+        FrameFile(None, (2**11, 2**20, 2**14 * 100), np.dtype("u1"))
 
 
 def test_a_disk_that_takes_no_more_is_one_sentence(tmp_path: Path) -> None:
@@ -156,6 +184,66 @@ def test_a_streamed_result_goes_on_where_it_was_interrupted(large: None, tmp_pat
         denoise(given, model, tile_px=32, run=Stops(), checkpoint=Checkpoint(tmp_path))
     made = denoise(given, model, tile_px=32, checkpoint=Checkpoint(tmp_path))
     assert np.array_equal(np.asarray(made.pixels), whole)
+
+
+def test_a_tile_that_is_cancelled_inside_loses_none_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given, model, made = scene(), denoiser(noise_model()), 0
+    tile = tiled.denoise_tile
+
+    def cancelled_inside(*args: Any, **more: Any) -> np.ndarray:
+        nonlocal made
+        made += 1
+        if made == 7:
+            raise Cancelled
+        return tile(*args, **more)
+
+    monkeypatch.setattr(tiled, "denoise_tile", cancelled_inside)
+    with pytest.raises(Cancelled):
+        denoise(given, model, tile_px=32, checkpoint=Checkpoint(tmp_path))
+    denoise(given, model, tile_px=32, checkpoint=Checkpoint(tmp_path))
+    assert made == 7 + 6  # of 12, and the one that was not finished again
+
+
+def test_hot_pixels_are_told_after_an_interruption_as_without_one(
+    large: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pixels = scene(3).pixels.copy()
+    pixels[:, 5:60:9, 5:60:9] = 60_000  # 49 in each frame
+    given, model, notes, made = stack(pixels, "TYX"), denoiser(noise_model()), list[str](), 0
+    tile = tiled.denoise_tile
+
+    def cancelled_once(*args: Any, **more: Any) -> np.ndarray:
+        nonlocal made
+        made += 1
+        if made == 9:  # in the last frame
+            raise Cancelled
+        return tile(*args, **more)
+
+    monkeypatch.setattr(tiled, "denoise_tile", cancelled_once)
+    run = Run(lambda event: notes.append(getattr(event, "text", "")))
+    with pytest.raises(Cancelled):
+        denoise(given, model, tile_px=32, run=run, checkpoint=Checkpoint(tmp_path))
+    assert not any("hot pixels" in note for note in notes)
+    denoise(given, model, tile_px=32, run=run, checkpoint=Checkpoint(tmp_path))
+    assert next(note for note in notes if "hot pixels" in note).startswith("147 hot pixels")
+
+
+def test_neighbours_in_time_of_a_stack_of_several_depths_are_made_once(large: None) -> None:
+    noise = 20.0 * np.random.default_rng(1).standard_normal((4, 6, 64, 64))
+    pixels = np.rint(block(64, 64, 200, 800) + noise).astype(np.uint16)
+    given, model = stack(pixels, "TZYX"), replace(denoiser(noise_model()), neighbours=1)
+    held = denoise(stack(pixels, "TZYX"), model)
+    made: list[int] = []
+
+    def make(index: int) -> np.ndarray:
+        made.append(index)
+        return pixels.reshape(24, 64, 64)[index]
+
+    given = given.with_pixels(made_frames(make, pixels.shape, pixels.dtype))
+    assert np.array_equal(np.asarray(denoise(given, model).pixels), np.asarray(held.pixels))
+    assert max(Counter(made).values()) <= 5  # looked for jumps, padding and hot pixels as well
 
 
 def test_kept_frames_are_taken_over_where_the_checkpoint_can_take_no_more(
@@ -207,11 +295,12 @@ def test_mended_frames_are_the_same_on_request(request: pytest.FixtureRequest) -
 
 MEMORY = """
 import resource, sys
+from dataclasses import replace
 import numpy as np
 from training_core import frames
 from training_core.compute.device import limit_threads
 from training_core.denoise import tiled
-from tests.support.made_up import denoiser, noise_model
+from tests.support.made_up import Identity, denoiser, noise_model
 from training_core.stack import Stack
 
 frames.HELD_BYTES = tiled.HELD_BYTES = 2**20
@@ -220,7 +309,7 @@ draw = np.random.default_rng(0)
 shape = (count, 256, 256)
 noise = [draw.normal(500, 20, shape[1:]).astype(np.uint16) for _ in range(2)]
 pixels = frames.made_frames(lambda index: noise[index % 2], shape, np.uint16)
-model = denoiser(noise_model(), collaborate=False)
+model = replace(denoiser(noise_model(), collaborate=False), network=Identity())
 made = tiled.denoise(Stack(pixels, "TYX"), model, tile_px=256)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

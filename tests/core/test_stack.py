@@ -7,7 +7,7 @@ import pytest
 
 from training_core.errors import InputError
 from training_core.run import Note, Run
-from training_core.stack import IntensityRange, Stack, cast, check_trainable, tell_useless
+from training_core.stack import IntensityRange, Stack, cast, check_trainable, tell_flaws
 
 
 def test_frames_count_over_all_axes_last_fastest():
@@ -120,7 +120,7 @@ def test_a_result_of_no_use_is_never_given_without_a_word() -> None:
     result[1] = np.linspace(40, 60, 256).reshape(16, 16)
     notes: list[Note] = []
     run = Run(lambda event: notes.append(event) if isinstance(event, Note) else None)
-    tell_useless(given.with_pixels(result), given, run)
+    tell_flaws(given.with_pixels(result), given, run)
     assert all(note.warning for note in notes)
     assert [note.text.partition(";")[0] for note in notes] == [
         "1 of 4 frames of the result are constant",
@@ -128,7 +128,7 @@ def test_a_result_of_no_use_is_never_given_without_a_word() -> None:
     ]
     result[1, 3, 3] = np.inf
     notes.clear()
-    tell_useless(given.with_pixels(result), given, run)
+    tell_flaws(given.with_pixels(result), given, run)
     assert notes[0].text.startswith("1 of 4 frames of the result hold pixels that are no numbers")
 
 
@@ -136,4 +136,4 @@ def test_pixels_that_were_no_numbers_may_stay_so() -> None:
     noisy = np.random.default_rng(0).normal(size=(2, 16, 16))
     noisy[0, 2:5], noisy[1] = np.nan, np.nan
     result = noisy / 2
-    tell_useless(Stack(result, "TYX"), Stack(noisy, "TYX"), Run(pytest.fail))
+    tell_flaws(Stack(result, "TYX"), Stack(noisy, "TYX"), Run(pytest.fail))

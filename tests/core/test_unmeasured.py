@@ -66,6 +66,7 @@ def test_what_is_around_goes_on_with_its_noise():
     assert np.array_equal(measured(whole).pixels, whole.pixels)
 
 
+@pytest.mark.trains
 def test_padding_comes_back_exactly_and_bends_no_brightness():
     image, outside = padded()
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, keep_brightness=True))

@@ -218,7 +218,7 @@ def test_every_control_of_the_shell_has_a_name(loaded: MainWindow) -> None:
 def test_tab_goes_from_the_image_to_the_cards_to_the_next_button(loaded: MainWindow) -> None:
     seen: list[QWidget] = []
     widget = loaded.centre.viewer.stack_view
-    for _ in range(400):
+    for _ in range(2000):
         widget = widget.nextInFocusChain()
         seen.append(widget)
     first = {name: seen.index(w) for name, w in (

@@ -43,7 +43,7 @@ def noisy(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a model that takes a while for each tile."""
-    made: Path = kept_model(tmp_path_factory.mktemp("model"), width=96, depth=16)
+    made: Path = kept_model(tmp_path_factory.mktemp("model"), width=48, depth=16)
     return made
 
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import uncorrelated
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import PreviewReady, Run, ShownRegion, Stage
 
 if TYPE_CHECKING:
@@ -16,7 +19,27 @@ if TYPE_CHECKING:
     from training_core.first_look import Look
     from training_core.place import PatchLocation
     from training_core.settings import Settings
-    from training_core.stack import Pixels, Stack
+    from training_core.stack import Pixels, Stack, Values
+
+
+@dataclass(frozen=True)
+class FakeNoise:
+    """White noise of std 5."""
+
+    stabiliser: Stabiliser = field(default_factory=lambda: Stabiliser(scale=5.0))
+    curve: NoiseCurve = field(default_factory=lambda: NoiseCurve(np.zeros(1), np.ones(1)))
+
+    @property
+    def autocorrelation(self) -> Values:
+        return uncorrelated()
+
+
+@dataclass(frozen=True)
+class FakeChannel:
+    """What the bench reads of a channel."""
+
+    noise: FakeNoise = field(default_factory=FakeNoise)
+    doubted: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,6 +48,8 @@ class FakeDenoiser:
 
     settings: Settings
     card: dict[str, Any] = field(default_factory=lambda: {"patches": 12})
+    channels: tuple[FakeChannel, ...] = (FakeChannel(),)
+    even_noise: None = None
 
 
 class FakeCore:

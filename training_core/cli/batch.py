@@ -22,12 +22,15 @@ from training_core.export.writers import (
     suffix_of,
     write_stack,
 )
-from training_core.io.readers import list_inputs, open_stack
+from training_core.io.readers import list_images, list_inputs, open_stack
 from training_core.run import Cancelled, Run
-from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_useless
+from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_flaws
 
 from .answer import Result, sentence
 from .outputs import Existing, check_outputs
+
+EVERY = "all"  # images of a file
+LONGEST_IMAGE = 60  # characters of its name in that of a result
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
@@ -37,48 +40,73 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """One stack of a command: a file or folder, and which of its images, by number or name."""
+
+    path: Path
+    series: str | None = None
+    image: str = ""  # added to the name of its result
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return f"{self.path.name}, {self.image}" if self.image else self.path.name
+
+    @property
+    def told(self) -> str:
+        """Where it lies, and which image it is."""
+        return f"{self.path}, {self.image}" if self.image else str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The inputs of a command, and those that are none, with the reason."""
 
-    paths: tuple[Path, ...]
+    inputs: tuple[Input, ...]
     refused: tuple[Result, ...]
 
     @classmethod
-    def of(cls, given: Sequence[Path]) -> Batch:
+    def of(cls, given: Sequence[Path], series: str | None = None) -> Batch:
         """Expand folders; a path that is nothing raises alone and is refused among others.
 
-        Raises `InputError` when the only path given cannot be used.
+        `series` says which image of files that hold several: a number, a name or "all"; None for
+        the largest. Raises `InputError` when the only path given cannot be used.
         """
-        paths: list[Path] = []
+        inputs: list[Input] = []
         refused: list[Result] = []
         for path in given:
             try:
-                paths += list_inputs(path)
+                inputs += [i for one in list_inputs(path) for i in _inputs(one, series)]
             except CoreError as error:
                 if len(given) == 1:
                     raise
                 refused.append(Result(str(path), None, 0.0, str(error)))
         # A file given twice, or with its folder, is denoised once.
-        return cls(tuple(dict.fromkeys(paths)), tuple(refused))
+        return cls(tuple(dict.fromkeys(inputs)), tuple(refused))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files and folders, each once for each of its images."""
+        return tuple(each.path for each in self.inputs)
 
     @property
     def alone(self) -> bool:
         """Whether there is one stack only, whose failure is that of the command."""
-        return len(self.paths) + len(self.refused) == 1
+        return len(self.inputs) + len(self.refused) == 1
 
     def open_all(self, run: Run) -> tuple[list[Stack], list[Result]]:
         """Open every stack to learn from; also give those that cannot be used."""
         stacks: list[Stack] = []
         failed = list(self.refused)
-        for path in self.paths:
+        for each in self.inputs:
             try:
-                stack = open_noted(path, run)
+                stack = open_noted(each.path, run, each.series)
                 check_trainable(stack)
                 stacks.append(stack)
             except CoreError as error:
                 if self.alone:
                     raise
-                failed.append(_failure(path, error, 0.0, run))
+                failed.append(_failure(each, error, 0.0, run))
         return stacks, failed
 
     def denoise(
@@ -112,40 +140,42 @@ class Batch:
         beside
             What else the command reads or writes, and no result may replace.
         """
-        targets = dict(zip(self.paths, target_paths(self.paths, output), strict=True))
+        images = [each.image for each in self.inputs]
+        named = target_paths(self.paths, output, images)
+        targets = dict(zip(self.inputs, named, strict=True))
         results = [*self.refused, *self._leave_out_unwritable(targets, run)]
-        check_outputs(targets.values(), [*self.paths, *beside])
-        for number, (path, target) in enumerate(targets.items(), 1):
+        check_outputs(targets.values(), [*dict.fromkeys(self.paths), *beside])
+        for number, (each, target) in enumerate(targets.items(), 1):
             if not self.alone:
-                run.note(f"Stack {number} of {len(targets)}: {path.name}")
+                run.note(f"Stack {number} of {len(targets)}: {each.name}")
             started = time.monotonic()
             try:
-                self._denoise_one(path, target, work, run, existing, as_float, compression)
+                self._denoise_one(each, target, work, run, existing, as_float, compression)
             except Exception as error:  # whatever it is, the other stacks go on
                 if self.alone or isinstance(error, Cancelled):
                     raise
-                results.append(_failure(path, error, time.monotonic() - started, run))
+                results.append(_failure(each, error, time.monotonic() - started, run))
             else:
                 seconds = time.monotonic() - started
-                results.append(Result(str(path), str(target), seconds, None))
+                results.append(Result(each.told, str(target), seconds, None))
         return results
 
-    def _leave_out_unwritable(self, targets: dict[Path, Path], run: Run) -> list[Result]:
+    def _leave_out_unwritable(self, targets: dict[Input, Path], run: Run) -> list[Result]:
         """Take out those whose result cannot be written, such as for its long name; if not all."""
         errors = {}
-        for path, target in list(targets.items()):
+        for each, target in list(targets.items()):
             try:
                 check_outputs([target], [])
             except OutputError as error:
-                errors[path] = error
-                del targets[path]
+                errors[each] = error
+                del targets[each]
         if errors and not targets:
             raise next(iter(errors.values()))
-        return [_failure(path, error, 0.0, run) for path, error in errors.items()]
+        return [_failure(each, error, 0.0, run) for each, error in errors.items()]
 
     def _denoise_one(
         self,
-        path: Path,
+        each: Input,
         target: Path,
         work: Work,
         run: Run,
@@ -157,7 +187,7 @@ class Batch:
             run.note(f"{target.name} is finished already and kept.")
             return
         with existing.checkpoint(target, run) as checkpoint:
-            stack = open_noted(path, run)
+            stack = open_noted(each.path, run, each.series)
             overwrite = existing.overwrite or checkpoint.exists
             meant = planned(stack, as_float=as_float)
             if target.parent.exists():  # before the long part
@@ -167,8 +197,8 @@ class Batch:
             if lost:
                 run.note(lost)
             denoised, made = work(stack, checkpoint)
-            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack, run)
-            tell_useless(denoised, stack, run)
+            tell_flaws(denoised, stack, run, as_float=as_float)
+            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_stack(
                 denoised,
@@ -180,19 +210,37 @@ class Batch:
             )
 
 
-def open_noted(path: Path, run: Run) -> Stack:
+def _inputs(path: Path, series: str | None) -> list[Input]:
+    """Give the stacks that a path stands for, where an image or all of them are asked for."""
+    if series is None:
+        return [Input(path)]
+    images = list_images(path)
+    if series.lower() == EVERY:
+        if len(images) < 2:
+            return [Input(path)]
+        names = [image.name or str(number) for number, image in enumerate(images, 1)]
+        # Several images may have one name, as channels of one field have.
+        unique = [n if names.count(n) == 1 else f"{i} {n}" for i, n in enumerate(names, 1)]
+        return [Input(path, str(i), name) for i, name in enumerate(unique, 1)]
+    return [Input(path, series)]
+
+
+def open_noted(path: Path, run: Run, series: str | None = None) -> Stack:
     """Open a stack and pass its warnings on."""
-    stack = open_stack(path, run=run)
+    stack = open_stack(path, series=series, run=run)
     for warning in stack.warnings:
         run.note(f"{stack.name}: {warning}", warning=True)
     return stack
 
 
-def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
+def target_paths(
+    paths: Sequence[Path], output: Path, images: Sequence[str] | None = None
+) -> list[Path]:
     """Name the outputs: `output` itself for one stack, else NAME_denoised.tif in that folder.
 
-    Raises `OutputError` when there is one file name for several stacks, or two results would have
-    one name.
+    `images` are added to the names of files of which several images are denoised. Raises
+    `OutputError` when there is one file name for several stacks, or two results would have one
+    name.
     """
     # A series of slices is a folder with the name of a file.
     is_file = bool(output.suffix) and (not output.is_dir() or suffix_of(output) in MANY_FILES)
@@ -204,6 +252,8 @@ def target_paths(paths: Sequence[Path], output: Path) -> list[Path]:
     whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name
     for length in range(1 + max((len(path.parts) for path in whole), default=1)):
         names = [_name(path, length) for path in whole]
+        added = [f"_{_plain(image)}" if image else "" for image in images or [""] * len(names)]
+        names = [name + image for name, image in zip(names, added, strict=True)]
         # Many systems take A and a for one name, and letters with their accents apart.
         if len({normalize("NFC", name).casefold() for name in names}) == len(names):
             return [output / f"{name}_denoised.tif" for name in names]
@@ -218,7 +268,12 @@ def _name(path: Path, length: int) -> str:
     return "_".join((*folders[max(len(folders) + 1 - length, 0) :], path.name.replace(".", "_")))
 
 
-def _failure(path: Path, error: Exception, seconds: float, run: Run) -> Result:
+def _plain(image: str) -> str:
+    """Make the name of an image fit for that of a file, on every system."""
+    return re.sub(r"[^\w.+-]+", "-", image).strip("-.")[:LONGEST_IMAGE]
+
+
+def _failure(each: Input, error: Exception, seconds: float, run: Run) -> Result:
     reason = sentence(error)
-    run.note(f"{path.name} is left out: {reason}", warning=True)
-    return Result(str(path), None, seconds, reason)
+    run.note(f"{each.name} is left out: {reason}", warning=True)
+    return Result(each.told, None, seconds, reason)

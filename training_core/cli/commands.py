@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
+from training_core.formats.file_image import FileImage
+from training_core.io.readers import list_images
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
 from training_core.stack import Stack, check_trainable
 
 from .answer import DONE, INTERNAL_ERROR, answer
-from .batch import Batch, open_noted
+from .batch import EVERY, Batch, open_noted
 from .outputs import Existing, check_outputs, reserved
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
     from training_core.quality.noise_level import estimate_noise_sigma
     from training_core.reporting.noise_analysis import analyse_noise, tell
 
-    stack = open_noted(arguments.stack, run)
+    every = arguments.series is None or arguments.series.lower() == EVERY
+    stack = open_noted(arguments.stack, run, None if every else arguments.series)
+    images = list_images(arguments.stack) if stack.series else []
     size = stack.pixel_size
     noise = analyse_noise(stack)
     facts = {
@@ -62,9 +66,32 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
         "noise_sigma": estimate_noise_sigma(stack),
         "noise": [n.to_dict() for n in noise] if arguments.json else "\n  ".join(map(tell, noise)),
         "would_be_used": _use(stack),
+        "series": stack.series,
+        "images": _listed(images, arguments.json),
         "warnings": stack.warnings,
     }
     return answer(facts, arguments.json)
+
+
+def _one_series(arguments: argparse.Namespace) -> str | None:
+    """Give the image that is asked for, where a command takes one."""
+    series: str | None = arguments.series
+    if series is not None and series.lower() == EVERY:
+        raise UsageError(
+            f"g2g {arguments.command} takes one image; give its number or its name with --series."
+        )
+    return series
+
+
+def _listed(images: Sequence[FileImage], as_json: bool) -> list[dict[str, Any]] | str:
+    """List the images of a file that holds several."""
+    several = enumerate(images, 1) if len(images) > 1 else ()
+    if not as_json:
+        return "\n  ".join(f"{number}: {image.told}" for number, image in several)
+    return [
+        {"number": number, "name": i.name, "axes": i.axes, "shape": i.shape, "dtype": str(i.dtype)}
+        for number, i in several
+    ]
 
 
 def _use(stack: Stack) -> str:
@@ -83,7 +110,7 @@ def patches(arguments: argparse.Namespace, run: Run) -> int:
 
     settings = _patch_settings(arguments)
     check_outputs([arguments.figure], [arguments.stack])
-    stack = open_noted(arguments.stack, run)
+    stack = open_noted(arguments.stack, run, _one_series(arguments))
     found = find_smooth_patches(stack, settings, run=run)
     if arguments.figure:
         from training_core.reporting.figures import patches_figure
@@ -152,7 +179,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     with existing.checkpoint(arguments.model, run) as checkpoint:
         overwrite = existing.overwrite or checkpoint.exists
         _refuse_existing(arguments.model, overwrite)
-        stacks, failed = Batch.of(arguments.stacks).open_all(run)
+        stacks, failed = Batch.of(arguments.stacks, arguments.series).open_all(run)
         if not stacks:
             raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
 
@@ -180,7 +207,7 @@ def _kept(arguments: argparse.Namespace, run: Run) -> int:
 
 def run_all(arguments: argparse.Namespace, run: Run) -> int:
     """Train on each stack and denoise it: the main job."""
-    settings, batch = _settings(arguments), Batch.of(arguments.stacks)
+    settings, batch = _settings(arguments), Batch.of(arguments.stacks, arguments.series)
     if arguments.model and not batch.alone:
         raise UsageError("With several stacks each has its own model; leave --model out.")
     if arguments.repeats and not batch.alone:
@@ -212,7 +239,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
     """Denoise stacks with a trained model."""
-    batch = Batch.of(arguments.stacks)
+    batch = Batch.of(arguments.stacks, arguments.series)
 
     from training_core.compute.checkpoint import describe_denoising
     from training_core.denoise.model_file import load_denoiser
@@ -319,6 +346,7 @@ def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> d
     return {"model": arguments.model, "preset": arguments.preset} | kept
 
 
+# Said before the long part, not after it.
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite.")

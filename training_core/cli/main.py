@@ -24,6 +24,7 @@ if sys.platform == "linux":
     import resource
 
 BAD_INPUT, CANCELLED = 2, 130
+_STACK = "a file, or a folder of slices or of DICOM"
 LEAST_MEMORY = 2**30  # with less torch aborts the process
 
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = Run(terminal)
     try:
         _check_process()
-        arguments = _parser().parse_args(argv)
+        arguments = command_parser().parse_args(argv)
         with _interruptible(run), remembered(run.costs):
             from . import commands as work  # loads what reads files, slowly
 
@@ -98,7 +99,8 @@ def _interruptible(run: Run) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Give the parser of `g2g` with all its commands."""
     parser = _Parser(prog="g2g", description="Blind denoising, learned from the noisy stack alone.")
     parser.add_argument("--version", action="version", version=program())
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
@@ -122,10 +124,12 @@ def _add(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
 
 def _add_looking(commands: Any) -> None:
     parser = _add(commands, "info", "say what a stack holds")
-    parser.add_argument("stack", type=Path)
+    parser.add_argument("stack", type=Path, help=_STACK)
+    _add_series(parser)
 
     parser = _add(commands, "patches", "find the smooth patches of a stack")
-    parser.add_argument("stack", type=Path)
+    parser.add_argument("stack", type=Path, help=_STACK)
+    _add_series(parser)
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
     parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
@@ -139,7 +143,8 @@ def _add_training(commands: Any) -> None:
         ("run", "train on each stack and denoise it: the main job"),
     ):
         parser = _add(commands, name, about)
-        parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK")
+        parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK", help=_STACK)
+        _add_series(parser)
         parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
         parser.add_argument(
             "--resume", action="store_true", help="go on where the same command was interrupted"
@@ -171,28 +176,46 @@ def _add_training(commands: Any) -> None:
                 "learned from them",
             )
         if name != "train":
-            parser.add_argument(
-                "--output",
-                type=Path,
-                required=True,
-                metavar="FILE_OR_FOLDER",
-                help="the ending of a file chooses its format: .tif (that of the input where it is "
-                "TIFF), .ome.tif, .ome.zarr (a folder), .png (one plane), .dcm (DICOM from DICOM; "
-                "a folder of that name for a series)",
-            )
-            parser.add_argument("--dtype", choices=("same", "float32"), default="same")
-            parser.add_argument(
-                "--compression",
-                choices=("none", "zlib", "zstd"),
-                default="none",
-                help="smaller files that take longer; Fiji reads none and zlib",
-            )
+            _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what says where the results go, and as what."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE_OR_FOLDER",
+        help="the ending of a file chooses its format: .tif (that of the input where it is "
+        "TIFF), .ome.tif, .ome.zarr (a folder), .png (one plane), .dcm (DICOM from DICOM; "
+        "a folder of that name for a series)",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("same", "float32"),
+        default="same",
+        help="data type of the result: that of the stack, or floating point",
+    )
+    parser.add_argument(
+        "--compression",
+        choices=("none", "zlib", "zstd"),
+        default="none",
+        help="smaller files that take longer; Fiji reads none and zlib",
+    )
+
+
+def _add_series(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--series",
+        metavar="N|NAME|all",
+        help="which image of a file that holds several; the largest by default",
+    )
 
 
 def _add_comparison(commands: Any) -> None:
     parser = _add(commands, "compare", "measure what a denoiser did")
-    parser.add_argument("noisy", type=Path)
-    parser.add_argument("denoised", type=Path)
+    parser.add_argument("noisy", type=Path, help="the stack as it was recorded")
+    parser.add_argument("denoised", type=Path, help="what was made of it")
     parser.add_argument("--reference", type=Path, help="a clean stack of the same field")
     parser.add_argument("--figure", type=Path, help="draw before and after into a PNG file")
     parser.add_argument(
@@ -209,7 +232,12 @@ def _add_evaluation(commands: Any) -> None:
     parser.add_argument("tables", nargs="*", metavar="TABLE", help="such as bsd68-gaussian25")
     parser.add_argument("--list", action="store_true", help="name the tables")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="the benchmark sets")
-    parser.add_argument("--protocol", choices=("published", "sane", "both"), default="both")
+    parser.add_argument(
+        "--protocol",
+        choices=("published", "sane", "both"),
+        default="both",
+        help="score as the published tables do, on the usual files, or both",
+    )
     parser.add_argument("--methods", metavar="LIST", help="with commas, such as bm3d,g2g,oracle")
     parser.add_argument("--limit", type=_positive, metavar="N", help="only N test images")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the report")

@@ -35,16 +35,10 @@ LONGEST_NAME = 255  # bytes, where the system does not say
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
     """Refuse outputs that would destroy an input or each other, or that cannot be written.
 
-    Raises `OutputError` if an output is one of the inputs under whatever name, if two outputs are
-    one file, or if the folder cannot be written to.
-
-    Parameters
-    ----------
-    outputs
-        Files that are to be written; None for one that was not asked for.
-    inputs
-        Files and folders that are read; of a folder everything below it counts, of an OME-TIFF
-        of several files each of them.
+    An output is None where it was not asked for. Of an input that is a folder everything below it
+    counts, of an OME-TIFF of several files each of them. Raises `OutputError` if an output is one
+    of the inputs under whatever name, if two outputs are one file, or if the folder cannot be
+    written to.
     """
     wanted, places = [path for path in outputs if path is not None], set[Path]()
     read = _files(inputs) if any(map(os.path.exists, wanted)) else {}
@@ -61,7 +55,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
 
 def _files(inputs: Iterable[Path]) -> dict[tuple[int, int], Path]:
     """Give all that is read, by what is the same under every name."""
-    from training_core.io.tiff_reader import files_of_set  # only now, since it loads decoders
+    from training_core.io.tiff_file import files_of_set  # only now, since it loads decoders
 
     found: dict[tuple[int, int], Path] = {}
     for path in inputs:

@@ -285,15 +285,16 @@ class Part:
         Cancelled
             If the run was cancelled.
         """
-        with self._saved_before_leaving(state, pixels):
+        with self.saved_before_leaving(state, pixels):
             run.check()
         if self.due():
             self.save(state(), pixels)
 
     @contextmanager
-    def _saved_before_leaving(
+    def saved_before_leaving(
         self, state: Callable[[], State], pixels: Callable[[Path], None] | None = None
     ) -> Iterator[None]:
+        """Save the state where the run is cancelled inside."""
         try:
             yield
         except Cancelled:
@@ -311,7 +312,7 @@ class Part:
             return made
         for number in range(len(made), count):
             self.check(run, lambda: {"made": made})
-            with self._saved_before_leaving(lambda: {"made": made}):
+            with self.saved_before_leaving(lambda: {"made": made}):
                 image = make(number)
             # Contiguous, as it will be when it is read: sums depend on the order in memory.
             made.append(image.contiguous())

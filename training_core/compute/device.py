@@ -35,14 +35,10 @@ NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
 
 
 def choose_device(name: str = "auto", *, run: Run = SILENT) -> torch.device:
-    """Give the first device that really computes; the processor always does.
+    """Give the first device that really computes of "auto", "cpu", "cuda" or "mps".
 
-    Parameters
-    ----------
-    name
-        "auto", "cpu", "cuda" or "mps".
-    run
-        Receives a note with the exact reason when a device was asked for, or is there, but fails.
+    The processor always does. The exact reason is noted when a device was asked for, or is there,
+    but fails.
     """
     for candidate in TRIED[name]:
         reason = _missing(candidate) or _failure(torch.device(candidate))

@@ -51,14 +51,8 @@ class TrainingStep:
     that make them those of the whole batch. Networks with batch norm then normalise each part by
     its own mean and variance, and their running statistics count the tries that failed.
 
-    Parameters
-    ----------
-    network
-        In training mode; weights float32, which they stay.
-    bfloat16
-        Whether convolutions may run in bfloat16 where the device does so natively.
-    longest
-        The length that gradients are cut to.
+    The network is in training mode; its weights are float32 and stay so, though convolutions may
+    run in `bfloat16` where the device does so natively. Gradients are cut to the length `longest`.
     """
 
     def __init__(

@@ -25,19 +25,9 @@ UNWRITABLE = (SafetensorError, OSError)
 def write_state(path: Path, state: State, fingerprint: str = "") -> None:
     """Write a state; a file that is there is replaced in one step, once the disk has the new one.
 
-    Parameters
-    ----------
-    path
-        In a folder that exists.
-    state
-        Keys of any dict may be numbers, as those of optimisers are.
-    fingerprint
-        What must be given again to read it.
-
-    Raises
-    ------
-    OSError, SafetensorError
-        If it cannot be written; the file that was there stays.
+    The folder must exist. Keys of any dict may be numbers, as those of optimisers are. To read it,
+    the fingerprint must be given again. Raises `OSError` or `SafetensorError` if it cannot be
+    written; the file that was there stays.
     """
     tensors: dict[str, Tensor] = {}
     about = json.dumps({"outline": _outline(state, tensors), "fingerprint": fingerprint})

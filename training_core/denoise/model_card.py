@@ -122,14 +122,8 @@ CARD = {
 def check_card(card: Any, expected: Any = CARD, name: str = "") -> None:
     """Raise `FieldError` for the first field that cannot be; unknown fields may be anything.
 
-    Parameters
-    ----------
-    card
-        As JSON gives it.
-    expected
-        What it may be: a kind of field, or a mapping of names to kinds.
-    name
-        Where it stands, such as "channels.0".
+    The card, as JSON gives it, stands at `name`, such as "channels.0"; `expected` is the kind of
+    field that it may be, or a mapping of names to kinds.
     """
     before = f"{name}." if name else ""
     if isinstance(expected, Maybe):

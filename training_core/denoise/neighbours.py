@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -110,16 +111,9 @@ class NeighbourFrames:
     A frame whose content jumps (a cut, a moved stage, a shutter) ends a sequence: none before it is
     a neighbour of any from it on.
 
-    Parameters
-    ----------
-    noises
-        The noise of each channel; a single one serves all channels.
-    count
-        How many neighbours there are on each side; 0 for none, which costs nothing.
-    run
-        Asked before each frame that is looked at whether to go on.
-    given, even
-        The stack before its noise was brought to one strength, and what did that; or None.
+    There are `count` neighbours on each side; 0 costs nothing. A single one of `noises` serves all
+    channels. `given` and `even` are the stack before its noise was brought to one strength, and
+    what did that; or None.
     """
 
     def __init__(
@@ -139,6 +133,18 @@ class NeighbourFrames:
         place = stack.axes.index(self.axis) if self.axis else len(stack.shape) - 2
         self.length = stack.shape[place] if self.axis else 1
         self.step = int(np.prod(stack.shape[place + 1 : -2], dtype=np.int64))
+
+    @property
+    def order(self) -> list[int]:
+        """The frames in an order in which neighbours follow each other, so that few are remembered.
+
+        In the order of the file where there are none.
+        """
+        numbers: NDArray[np.intp] = np.arange(self.stack.frame_count)
+        if self.count:
+            # Between two that follow each other lie `step` frames, of other depths or dyes.
+            numbers = numbers.reshape(-1, self.length, self.step).swapaxes(1, 2)
+        return [int(n) for n in numbers.ravel()]
 
     def channel_of(self, index: int) -> int:
         """Give the channel, of those whose noise is known, that a frame belongs to."""

@@ -6,6 +6,7 @@ import math
 import os
 import zlib
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,15 +45,8 @@ def finished_frame(
     """Give a frame whose tiles are made, with flat areas even, (height, width).
 
     Not tile by tile as they are made: to tell what is flat takes a wide halo, which is cheap here.
-
-    Parameters
-    ----------
-    raw
-        The noisy frame, of the file's dtype, (height, width).
-    layers
-        What the denoiser's `passes` gave, (1 or 2, height, width) float32.
-    kept_noise
-        How much of what was removed is put back, 0 to 1.
+    `raw` is the noisy frame, of the file's dtype, `layers` what the denoiser's `passes` gave, (1 or
+    2, height, width) float32, and `kept_noise` how much of what was removed is put back, 0 to 1.
     """
     made_of = np.empty(raw.shape)
     for place in tiles(raw.shape, TILE_PX):
@@ -80,25 +74,12 @@ def kept_share(settings: DenoiserSettings, stack: Stack, channel: Channel) -> fl
 class KeptFrames:
     """Keeps the frames of a growing result: in the memory, or a large one in a file.
 
-    Parameters
-    ----------
-    part
-        Keeps how far the result is; its pixels lie in a file of their own.
-    shape, dtype
-        Of the result, (frames, height, width).
-    tile_px
-        Side of the tiles; an interrupted job goes on with those that it had.
-    layers
-        How many images of float32 the tiles of a frame are gathered in before it is finished.
-
-    Attributes
-    ----------
-    places
-        The tiles of a frame, in the order in which they are denoised.
-    layers
-        The tiles of the unfinished frame, (layers, height, width) float32.
-    done
-        Tiles that are made, over all frames.
+    `part` keeps how far the result, (frames, height, width), is; its pixels lie in a file of their
+    own. An interrupted job goes on with the tiles that it had, whatever `tile_px` is now. `places`
+    are the tiles of a frame in the order in which they are denoised, `layers` those of the
+    unfinished frame, (layers, height, width) float32, and `done` counts all that are made.
+    Frames are denoised in the `order` of their numbers; `hot` counts the hot pixels of each that is
+    made.
     """
 
     def __init__(
@@ -107,9 +88,12 @@ class KeptFrames:
         shape: tuple[int, int, int],
         dtype: np.dtype[Any],
         tile_px: int,
-        layers: int = 1,
+        layers: int,
+        order: Sequence[int],
+        hot: dict[int, int],
     ) -> None:
         self.part, self.shape, self.dtype = part, shape, dtype
+        self.order, self.hot = order, hot
         self.layers = np.zeros((layers, *shape[1:]), np.float32)
         self.frames: Pixels | FrameFile
         if math.prod(shape) * dtype.itemsize > HELD_BYTES:
@@ -146,7 +130,8 @@ class KeptFrames:
         if done // len(self.places) != len(checks) or begun != (state["layers"] is not None):
             raise ValueError("it does not say how far it is")
         kept = FrameFile(self.part.pixels_path, self.shape, self.dtype)
-        for index, check in enumerate(checks):
+        self.hot |= state["hot"]  # of frames that are not made again
+        for index, check in zip(self.order, checks, strict=False):
             frame = kept[index]
             if zlib.crc32(frame.data) != check:
                 raise ValueError("its pixels have changed on the disk")
@@ -158,9 +143,14 @@ class KeptFrames:
             self.layers[:] = state["layers"]
             self.done = done
 
-    def check(self, run: Run) -> None:
-        """Ask before each tile whether to go on; save when it is due or before leaving."""
-        self.part.check(run, self._state, self._write)
+    def saved_before_leaving(self) -> AbstractContextManager[None]:
+        """Save what is done where the run is cancelled inside, within a tile too."""
+        return self.part.saved_before_leaving(self._state, self._write)
+
+    def save_if_due(self) -> None:
+        """Keep everything that is done from time to time."""
+        if self.part.due():
+            self.save()
 
     def save(self) -> None:
         """Keep everything that is done."""
@@ -169,7 +159,7 @@ class KeptFrames:
     def finish(self, frame: Pixels) -> None:
         """Take a frame whose last tile is made, (height, width)."""
         made = np.ascontiguousarray(frame, self.dtype)
-        self.frames[self._whole] = made
+        self.frames[self.order[self._whole]] = made
         self._checks.append(zlib.crc32(made.data))
 
     def pixels(self, shape: tuple[int, ...]) -> Pixels:
@@ -188,6 +178,7 @@ class KeptFrames:
             "tile_px": self.tile_px,
             "done": self.done,
             "checks": list(self._checks),
+            "hot": dict(self.hot),
             "layers": self.layers if self.done % len(self.places) else None,
         }
 
@@ -195,9 +186,9 @@ class KeptFrames:
         """Write the frames that are new; those of a large result are there already."""
         with path.open("r+b" if path.exists() else "wb") as file:
             if isinstance(self.frames, np.ndarray):
-                file.seek(self._written * self.frames[0].nbytes)
-                for frame in self.frames[self._written : self._whole]:
-                    file.write(frame.data)
+                for index in self.order[self._written : self._whole]:
+                    file.seek(index * self.frames[0].nbytes)
+                    file.write(self.frames[index].data)
                 file.flush()
             os.fsync(file.fileno())
         self._written = self._whole
@@ -244,31 +235,35 @@ def denoise(
     shape = (stack.frame_count, *stack.frame_shape)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     tile, layers = _tile(denoiser, tile_px), 2 if ready.neighbours else 1
-    kept = KeptFrames(checkpoint.part("denoised"), shape, float_of(given.dtype), tile, layers)
     noises = [channel.noise for channel in ready.channels]
     frames = NeighbourFrames(
         stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
     )
+    part, dtype = checkpoint.part("denoised"), float_of(given.dtype)
+    kept = KeptFrames(part, shape, dtype, tile, layers, frames.order, hot)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.plan(describe_device(denoiser.device), _work(stack, denoiser, kept.tile_px))
     run.start(Stage.DENOISE, total, done=kept.done)
-    frames.note_jumps()
-    for index in range(kept.done // len(places), stack.frame_count):
-        raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
-        near = frames.beside(index)
-        make = partial(denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
-        for place in places[kept.done % len(places) :]:
-            kept.check(run)
-            kept.layers[:, *place.slices] = pieces.work(place, make)
-            if place is places[-1]:
-                share = kept_share(denoiser.settings.denoiser, stack, channel)
-                made = finished_frame(raw, kept.layers, ready, channel, share).astype(kept.dtype)
-                made = even.restored(made, given, index) if even else made
-                put_back(made, original, index)
-                kept.finish(made)
-            kept.done += 1
-            if run.tick_due() or kept.done == total:
-                run.progress(Stage.DENOISE, kept.done, total)
+    with kept.saved_before_leaving():
+        frames.note_jumps()
+        for index in frames.order[kept.done // len(places) :]:
+            raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
+            near = frames.beside(index)
+            make = partial(denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
+            for place in places[kept.done % len(places) :]:
+                run.check()
+                kept.save_if_due()
+                kept.layers[:, *place.slices] = pieces.work(place, make)
+                if place is places[-1]:
+                    share = kept_share(denoiser.settings.denoiser, stack, channel)
+                    made = finished_frame(raw, kept.layers, ready, channel, share)
+                    made = made.astype(kept.dtype)
+                    made = even.restored(made, given, index) if even else made
+                    put_back(made, original, index)
+                    kept.finish(made)
+                kept.done += 1
+                if run.tick_due() or kept.done == total:
+                    run.progress(Stage.DENOISE, kept.done, total)
     kept.save()
     give_memory_back()
     tell_hot(hot, original, run)

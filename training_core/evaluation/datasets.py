@@ -35,7 +35,7 @@ from .set_files import (
 Learn = Callable[[], list[Stack]]
 
 TESTS_PER_FIELD = 4  # as in the published test set
-TEST_NOISE, TRAINING_NOISE = 0, 1
+TEST_NOISE, TRAINING_NOISE = 0, 1  # no image is tested with noise that was learned from
 PUBLISHED_GRAY = "grey = .299 R + .587 G + .144 B, unrounded, portraits turned to landscape"
 USUAL_GRAY = "the usual 8-bit grey"
 WHITE = 255.0  # of the photographs, whose noise makes them float32

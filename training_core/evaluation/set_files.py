@@ -89,34 +89,20 @@ def stacks_of(frames: Sequence[Pixels], white: float | None = None) -> list[Stac
 
 @dataclass(frozen=True, eq=False)
 class RawFrames:
-    """What there is of some image types of FMD.
+    """What there is of some image types of FMD, and what is left out."""
 
-    Attributes
-    ----------
-    fields
-        For each field the means of its raw frames, with the field's reference.
-    repeated, too_few, missing
-        Left out: the frames that repeat an earlier one; fields with fewer different frames than a
-        mean takes, as "FIELD (frames)"; types of which there is nothing.
-    """
-
-    fields: list[list[TestImage]]
-    repeated: list[str]
-    too_few: list[str]
-    missing: list[str]
+    fields: list[list[TestImage]]  # for each field the means of its raw frames, with its reference
+    repeated: list[str]  # frames that repeat an earlier one
+    too_few: list[str]  # fields with fewer frames than a mean takes, as "FIELD (frames)"
+    missing: list[str]  # types of which there is nothing
 
 
 def read_raw_frames(fmd: Path, types: Sequence[str], average: int) -> RawFrames:
     """Read every field of some image types, such as "WideField_BPAE_B".
 
-    Parameters
-    ----------
-    fmd
-        Folder with TYPE/raw/FIELD and TYPE/gt/FIELD/avg50.png, or with test_mix/raw/TYPE_N.png and
-        test_mix/gt/TYPE.png.
-    average
-        So many frames that follow one another are averaged, none twice, and rounded to their dtype;
-        a mean bears the number of its first frame.
+    The folder `fmd` has TYPE/raw/FIELD and TYPE/gt/FIELD/avg50.png, or test_mix/raw/TYPE_N.png and
+    test_mix/gt/TYPE.png. So many frames as `average` says that follow one another are averaged,
+    none twice, and rounded to their dtype; a mean bears the number of its first frame.
     """
     found = RawFrames([], [], [], [])
     for image_type in types:

@@ -58,11 +58,10 @@ class Frames:
             The facts that the format can keep; see `facts`.
         """
         stack = self.stack
-        lengths = [n for n, axis in zip(stack.shape, stack.axes, strict=True) if _lasts(n, axis)]
-        named = [axis for n, axis in zip(stack.shape, stack.axes, strict=True) if _lasts(n, axis)]
+        meant, found = _named_lengths(stack), _named_lengths(again)
         facts = {
-            "shape": again.shape == tuple(lengths),
-            "axes": again.axes == "".join(named),
+            "shape": list(meant.values()) == list(found.values()),
+            "axes": list(meant) == list(found),
             "type": again.dtype == stack.dtype,
         }
         wrong = [fact for fact, same in facts.items() if not same]
@@ -80,6 +79,7 @@ class Frames:
         return zlib.crc32(frame.data) != self.checks.get(index)
 
 
-def _lasts(length: int, axis: str) -> bool:
-    """Whether an axis is there once it was read again, as those of length one are not."""
-    return length > 1 or axis in "YX"
+def _named_lengths(stack: Stack) -> dict[str, int]:
+    """Give the axes and their lengths; without those of one, which no file tells from none."""
+    lengths = zip(stack.axes, stack.shape, strict=True)
+    return {axis: length for axis, length in lengths if length > 1 or axis in "YX"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -27,19 +28,29 @@ def _under(said: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 def _size(stack: Stack) -> tuple[float, ...] | None:
     size = stack.pixel_size
     # The distance of slices says nothing of a stack that has none.
-    known = (size.x_um, size.y_um, size.z_um if set("ZI") & set(stack.axes) else None)
+    known = (size.x_um, size.y_um, size.z_um if _counts(stack, "ZI") else None)
     return tuple(value or 0.0 for value in known) if any(known) else None
 
 
 def _interval(stack: Stack) -> float | None:
-    return stack.time_step_s if set("TI") & set(stack.axes) else None
+    return stack.time_step_s if _counts(stack, "TI") else None
+
+
+def _counts(stack: Stack, axes: str) -> bool:
+    """Whether there is more than one along any of the axes."""
+    return any(n > 1 and a in axes for n, a in zip(stack.shape, stack.axes, strict=True))
 
 
 def channel_names(stack: Stack) -> tuple[str, ...]:
     """Give the names of the channels where each has one, as a file can hold them."""
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
-    named = len(stack.channels) == count and any(stack.channels)
-    return stack.channels if named else ()
+    names = tuple(map(_shown, stack.channels))
+    return names if len(names) == count and any(names) else ()
+
+
+def _shown(name: str) -> str:
+    """Leave out what XML has no place for, or would make a blank of."""
+    return "".join(c for c in name if c.isprintable() or unicodedata.category(c) == "Zs")
 
 
 def channel_colours(stack: Stack) -> tuple[str, ...]:

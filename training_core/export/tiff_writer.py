@@ -167,7 +167,8 @@ def _write(
     if compression != "none":
         packed["compression"] = compression
         # What differs from pixel to pixel is smaller; few programs know that of fractions.
-        packed["predictor"] = stack.dtype.kind in "ui" and not imagej
+        whole = stack.dtype.kind in "ui" and stack.dtype.itemsize <= 4
+        packed["predictor"] = whole and not imagej
     if levels:
         packed["tile"] = TILE
     shape, big = _stored_shape(stack, samples), written_bytes(stack) > CLASSIC_BYTES
@@ -273,10 +274,11 @@ def _calibration(stack: Stack) -> Options:
         return metadata
     channels = dict(stack.metadata.get("ome_channels", {}))
     colours = channel_colours(stack)
-    if colours:
+    if colours and "Color" not in channels:
         channels["Color"] = [_signed(int(f"{colour}FF", 16)) for colour in colours]
-    if stack.channels:
-        channels["Name"] = list(stack.channels)
+    names = channel_names(stack)
+    if names:
+        channels["Name"] = list(names)
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     channels = {name: values for name, values in channels.items() if len(values) == count}
     return metadata | ({"Channel": channels} if channels else {})

@@ -213,8 +213,12 @@ def writer_for(stack: Stack, path: Path) -> Writer:
 
 
 def writers_of(stack: Stack) -> list[Writer]:
-    """List the formats that a stack can be written in, the one for its own kind first."""
-    return [writer for writer in WRITERS if not writer.why_not(stack)]
+    """List the formats that a stack can be written in, the one for its own kind first.
+
+    Each is the one that its first suffix leads to.
+    """
+    able = [writer for writer in WRITERS if not writer.why_not(stack)]
+    return [w for w in able if w is next(o for o in able if w.suffixes[0] in o.suffixes)]
 
 
 def cannot_keep(stack: Stack, path: Path) -> str:

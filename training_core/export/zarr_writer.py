@@ -45,7 +45,8 @@ def write_zarr(frames: Frames, path: Path, note: str, compression: str) -> None:
     shapes = [stack.frame_shape, *level_shapes(stack.frame_shape)]
     levels = [_level(group, stack, n, shape, compression) for n, shape in enumerate(shapes)]
     group.attrs["ome"] = _about(stack, len(levels))
-    group.attrs["g2g"] = {"made": note}
+    # The specification has an order of its own; this is that of the input.
+    group.attrs["g2g"] = {"made": note, "axes": stack.axes}
     for index, frame in enumerate(frames.planes()):
         smaller = frame
         for number, level in enumerate(levels):
@@ -67,11 +68,11 @@ def read_zarr_again(path: Path) -> Stack:
     kept = {"omero": about["omero"]} if "omero" in about else {}
     if shift:
         kept["translation"] = dict(zip(axes, shift[0]["translation"], strict=True))
-    lead = "".join(axis for axis in "TZCI" if axis in axes)
-    shape = tuple(array.shape[axes.index(axis)] for axis in f"{lead}YX")
+    order = dict(group.attrs)["g2g"]["axes"]
+    shape = tuple(array.shape[axes.index(axis)] for axis in order)
     stack = Stack(
         np.broadcast_to(np.zeros((), array.dtype), shape),
-        f"{lead}YX",
+        order,
         PixelSize(said.get("X"), said.get("Y"), said.get("Z")),
         tuple(each["label"] for each in kept.get("omero", {}).get("channels", ())),
         said.get("T"),

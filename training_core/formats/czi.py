@@ -140,19 +140,25 @@ def _stack(file: LibraryFile, scene: _Pieces, told: ElementTree.Element) -> Stac
 
     lead = tuple(map(len, steps)) + ((scene.samples,) if many else ())
     told_lost = f"{lost} of its {len(planes)} planes are not in the file and read as 0."
-    every = told.iterfind(".//Information/Image/Dimensions/Channels/Channel")
     step = told.find(".//Information/Image/Dimensions/T/Positions/Interval/Increment")
     return lazy_stack(
         file.path,
         file.planes(read, (*lead, height, width), dtype),
         f"{scene.axes}{'S' if many else ''}YX",
         colours="RGB" if many else "",
-        channels=[c.get("Name", "") for c in every],
+        channels=_names(told),
         warnings=[told_lost] if lost else [],
         kind="czi",
         pixel_size=pixel_size(*(_distance_um(told, axis) for axis in "XYZ")),
         time_step_s=None if step is None else seconds(step.text, "s"),
     )
+
+
+def _names(told: ElementTree.Element) -> list[str]:
+    """Give the names of the channels: as they were taken, else as they are shown."""
+    places = (".//Information/Image/Dimensions/Channels/Channel", ".//DisplaySetting//Channel")
+    every = ([c.get("Name", "") for c in told.iterfind(place)] for place in places)
+    return next((names for names in every if any(names)), [])
 
 
 def _distance_um(told: ElementTree.Element, axis: str) -> float | None:

@@ -49,9 +49,9 @@ class FileImage:
 
     @property
     def told(self) -> str:
-        """What it is, such as "overview (CYX, 2 x 512 x 512, uint8)"."""
-        name = shown(self.name) or "no name"
-        return f"{name} ({self.axes}, {' x '.join(map(str, self.shape))}, {self.dtype})"
+        """What it is, such as "overview (CYX 2 x 512 x 512 uint8)"."""
+        size = f"{self.axes} {' x '.join(map(str, self.shape))} {self.dtype}"
+        return f"{shown(self.name)} ({size})" if self.name else size
 
 
 def lazy_stack(

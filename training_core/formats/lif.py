@@ -63,7 +63,7 @@ def _image(path: Path, image: Any) -> FileImage:
         pixels[..., ::-1] if image._is_bgr else pixels,
         axes,
         colours=COLOURS if samples == len(COLOURS) else "",
-        channels=[channel.lut_name for channel in image._channels],
+        channels=_names(image),
         warnings=notes,
         kind="lif",
         pixel_size=pixel_size(*(micrometres(*steps.get(axis, UNKNOWN)) for axis in "XYZ")),
@@ -81,6 +81,17 @@ def _letters(dims: Sequence[str]) -> str:
             letters[letters.index(letter)] = letters[place]
         letters[place] = letter
     return "".join(letters)
+
+
+def _names(image: Any) -> list[str]:
+    """Name each channel by its dye, where as many detectors were active; else by its colours."""
+    element = image.xml_element
+    dyes = {band.get("Channel"): band.get("DyeName") for band in element.iter("MultiBand")}
+    active = [d.get("Channel") for d in element.iter("Detector") if d.get("IsActive") == "1"]
+    tables = [channel.lut_name for channel in image._channels]
+    if len(active) != len(tables):
+        return tables
+    return [dyes.get(number) or table for number, table in zip(active, tables, strict=True)]
 
 
 def _step(dimension: Any) -> tuple[float | None, str]:

@@ -28,7 +28,8 @@ from training_core.stack import Stack
 
 from .dicom import is_dicom, read_dicom
 from .pictures import read_array, read_picture
-from .tiff_reader import SIGNATURES, read_tiff
+from .tiff_file import COMPANION, SIGNATURES
+from .tiff_reader import tiff_images
 
 BEGINNING = 1024  # bytes by which a format is known
 MOST_LISTED = 5
@@ -66,9 +67,9 @@ FORMATS = (
         _one(lambda path, run: read_dicom([path], path, run=run)),
     ),
     Format(
-        (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8", ".svs"),
-        _begins(*SIGNATURES),
-        _one(lambda path, run: read_tiff(path, run=run)),
+        (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8", ".svs", COMPANION),
+        lambda path, head: head.startswith(SIGNATURES) or path.name.lower().endswith(COMPANION),
+        tiff_images,
     ),
     Format(
         (".png", ".bmp", ".jpg", ".jpeg"),

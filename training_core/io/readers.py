@@ -11,18 +11,20 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training_core.errors import InputError
 from training_core.formats.file_image import FileImage
 from training_core.formats.ome_zarr import is_zarr
 from training_core.formats.source_file import check_size
+from training_core.frames import made_frames
 from training_core.run import SILENT, Run, Stage
-from training_core.stack import Pixels, Stack
+from training_core.stack import Stack
 
 from .dicom import is_dicom, read_dicom
 from .formats import SUFFIXES, foreign, images_of, open_file
+from .not_finite import finite
 from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
+from .tiff_file import files_of_set
 
 DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
 MOST_ON_A_DISC = 100_000
@@ -104,10 +106,24 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
 def _inside(folder: Path) -> list[Path]:
     """List what can be opened in a folder; where nothing can, the DICOM folders further down."""
     inside = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
-    inputs = [p for p in inside if _lists(p)] or sorted({p.parent for p in _dicom_below(folder)})
+    inputs = _once_a_set([p for p in inside if _lists(p)]) or sorted(
+        {p.parent for p in _dicom_below(folder)}
+    )
     if not inputs:
         raise InputError(f"The folder {folder.name} holds no images that can be opened.")
     return inputs
+
+
+def _once_a_set(paths: list[Path]) -> list[Path]:
+    """Keep one file of each OME-TIFF that lies in several; it opens the whole."""
+    kept, others = [], set[Path]()
+    for path in paths:
+        if path in others:
+            continue
+        kept.append(path)
+        if ".ome" in path.name.lower() and path.is_file():
+            others.update(files_of_set(path))
+    return kept
 
 
 def _are_planes(paths: list[Path]) -> bool:
@@ -136,6 +152,7 @@ def _lists(path: Path) -> bool:
 def _open(paths: list[Path], run: Run, series: int | str | None) -> Stack:
     if len(paths) == 1 and paths[0].name.upper() == DISC_LIST and paths[0].is_file():
         return _open_folder(paths[0].absolute().parent, run)
+    paths = _once_a_set(paths) if len(paths) > 1 else paths
     if len(paths) > 1:
         return _open_several(paths, paths[0].parent, run)
     if paths[0].is_dir() and not is_zarr(paths[0]):
@@ -148,7 +165,7 @@ def _open_folder(folder: Path, run: Run) -> Stack:
     if slices:
         return read_dicom(slices, folder, run=run)
     inputs = _inside(folder)
-    files = [p for p in inputs if (p.is_file() and not foreign(p)) or is_zarr(p)]
+    files = [p for p in inputs if is_zarr(p) or (p.is_file() and not foreign(p))]
     slices = [p for below in inputs if below.is_dir() for p in _series_files(below)]
     if slices and not files:
         return read_dicom(slices, folder, run=run)
@@ -236,7 +253,7 @@ def _usable(stack: Stack, run: Run) -> Stack:
     kind = stack.dtype.kind
     if kind == "b":
         note = "Its pixels are black or white (1 bit) and are read as 0 and 1."
-        pixels = np.asarray(stack.pixels).astype(np.uint8)
+        pixels = made_frames(stack.raw_frame, stack.shape, np.uint8)
         return replace(stack, pixels=pixels, warnings=(*stack.warnings, note))
     if kind == "c":
         raise InputError(
@@ -244,31 +261,7 @@ def _usable(stack: Stack, run: Run) -> Stack:
         )
     if kind not in "uif":
         raise InputError(f"{stack.name} has pixels of type {stack.dtype}; numbers are needed.")
-    return _finite(stack, run) if kind == "f" else stack
-
-
-def _finite(stack: Stack, run: Run) -> Stack:
-    """Put the median of their frame in the place of NaN and infinity, and keep what they were."""
-    pixels = stack.pixels
-    lost: dict[int, tuple[NDArray[np.intp], Pixels]] = {}
-    for index in range(stack.frame_count):
-        run.check()
-        frame = stack.raw_frame(index)
-        bad = ~np.isfinite(frame)
-        if not bad.any():
-            continue
-        if not lost:  # only now: most files are finite and stay mapped
-            pixels = np.array(stack.pixels, dtype=stack.dtype)
-        lost[index] = (np.flatnonzero(bad), frame[bad])
-        middle = 0 if bad.all() else np.median(frame[~bad])
-        pixels[np.unravel_index(index, stack.shape[:-2])][bad] = middle
-    if not lost:
-        return stack
-    count = sum(places.size for places, _ in lost.values())
-    if count == pixels.size:
-        raise InputError(f"{stack.name} has no finite pixel.")
-    note = f"{count} pixels are NaN or infinite; they teach nothing and stay as they are."
-    return replace(stack, pixels=pixels, warnings=(*stack.warnings, note), not_finite=lost)
+    return finite(stack, run) if kind == "f" else stack
 
 
 @contextmanager

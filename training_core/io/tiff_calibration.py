@@ -27,6 +27,7 @@ LARGEST_BELIEVED_UM = 5000.0
 
 GATAN_UNITS, GATAN_SCALES = (65003, 65004, 65005), (65009, 65010, 65011)
 TESCAN = 50431
+ILLUMINATION = "_IllumSetting_"  # of MetaMorph
 ZEISS_WIDTH = 1024  # px of the picture whose pixel size Zeiss notes in metres
 
 # With their units, and which one is meant where none is written.
@@ -63,12 +64,13 @@ def value_unit_of(tif: Any) -> str:
     return noted[1] if noted else ""
 
 
-def calibration_of(tif: Any) -> tuple[str, Calibration]:
+def calibration_of(tif: Any, series: Any = None) -> tuple[str, Calibration]:
     """Give the family of an open TIFF file ("imagej", "ome" or "tiff") and its calibration.
 
+    Of several images in OME metadata it is that of `series`; the first if None.
     Where the family says nothing of pixel sizes, the maker's own tags do.
     """
-    kind, calibration = _family_of(tif)
+    kind, calibration = _family_of(tif, series)
     # A pixel size that comes from the resolution tags alone is meant for print.
     bare = kind == "tiff" and not (tif.is_shaped and tif.shaped_metadata)
     if calibration.pixel_size.x_um is not None and not bare:
@@ -82,22 +84,23 @@ def calibration_of(tif: Any) -> tuple[str, Calibration]:
     )
 
 
-def _family_of(tif: Any) -> tuple[str, Calibration]:
-    page = tif.pages[0]
+def _family_of(tif: Any, series: Any) -> tuple[str, Calibration]:
+    page = tif.pages[0] if series is None else series.keyframe
     resolution, unit = tuple(page.resolution), int(page.resolutionunit)
     plain = plain_calibration(resolution, unit)
     # Micro-Manager writes both texts; the axes then come from OME, so the sizes must too.
     if tif.is_imagej and tif.series[0].kind != "ome":
         return "imagej", imagej_calibration(tif.imagej_metadata or {}, resolution)
-    if "<OME" in page.description[:2000]:
+    if "<OME" in tif.pages[0].description[:2000]:
         try:
-            return "ome", ome_calibration(page.description)
+            number = next((i for i, each in enumerate(tif.series) if each is series), 0)
+            return "ome", ome_calibration(tif.ome_metadata or tif.pages[0].description, number)
         except ElementTree.ParseError:
             lost = "Its OME metadata are damaged: pixel size and channel names are not known."
             return "tiff", replace(plain, warnings=(lost,))
     if tif.is_shaped and tif.shaped_metadata:
         shaped = shaped_calibration(tif.shaped_metadata[0])
-        known = shaped.pixel_size.x_um is not None
+        known = shaped.pixel_size != PixelSize()
         return "tiff", shaped if known else replace(shaped, pixel_size=plain.pixel_size)
     return "tiff", plain
 
@@ -122,8 +125,8 @@ def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, flo
     return Calibration(size, step_s, extra={"imagej": dict(metadata)})
 
 
-def ome_calibration(xml: str) -> Calibration:
-    """Read the first image of an OME-XML text.
+def ome_calibration(xml: str, number: int = 0) -> Calibration:
+    """Read an image of an OME-XML text, counted from 0.
 
     Raises
     ------
@@ -131,7 +134,8 @@ def ome_calibration(xml: str) -> Calibration:
         For text that is not XML.
     """
     root = ElementTree.fromstring(xml)
-    pixels = root.find(".//{*}Pixels")
+    images = root.findall(".//{*}Pixels")
+    pixels = images[number] if number < len(images) else None
     if pixels is None:
         spread = "It is one file of an image that is spread over several; only this one is read."
         return Calibration(warnings=(spread,) if root.find("{*}BinaryOnly") is not None else ())
@@ -235,8 +239,14 @@ def _metamorph(tif: Any) -> Calibration | None:
         return None
     unit = said["CalibrationUnits"]
     steps = np.ravel(said.get("ZDistance", 0))
+    # What lit the sample names its channel; else the image is called so.
+    properties = [p for p in said.get("PlaneProperty", ()) if p.get("name") == ILLUMINATION]
+    name = str(properties[0]["value"] if properties else said.get("Name", "")).strip()
     return _noted(
-        (said["XCalibration"], unit), (said["YCalibration"], unit), (float(steps.mean()), unit)
+        (said["XCalibration"], unit),
+        (said["YCalibration"], unit),
+        (float(steps.mean()), unit),
+        channels=(name,) if name else (),
     )
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 
 from training_core.errors import InputError
 from training_core.formats.axes import arrange
+from training_core.formats.file_image import FileImage
+from training_core.formats.library_file import LibraryFile
 from training_core.formats.source_file import (
     DAMAGE,
     FilePixels,
@@ -27,24 +27,33 @@ from training_core.formats.source_file import (
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
-from .inner_size import IN_TIFF, refuse_larger
 from .tiff_calibration import calibration_of, value_unit_of
+from .tiff_file import (
+    MOST_PLANES,
+    TiffPages,
+    images_in,
+    is_stored,
+    main_series,
+    opened_tiff,
+    pixels_of,
+    tiff_log,
+)
 
-SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-REDUCED = 1  # a bit of NewSubfileType: a smaller copy of another page
 PADDING_BYTES = 16  # writers align what follows the pixels
-MOST_PLANES = 1_000_000
 # Written again as they are; the first is that of a plain file alone.
 KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
+# Up to here planes are decoded at once, so that damaged ones are found and told; of more than
+# that each is decoded when it is asked for.
+DECODED_BYTES, DECODED_PAGES = 2**26, 2000
 # The planes of an image that are whole, (planes, *shape of a page) in the dtype of the file and,
 # where they stay in it, in its byte order; how many the file says it has; which of them these are.
 Planes = tuple[Pixels, int, list[int]]
 
 
-def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
-    """Read the image that a TIFF file is about; see `main_series`.
+def tiff_images(path: Path, run: Run = SILENT) -> list[FileImage]:
+    """List the images of a TIFF file; one alone is opened.
 
-    Uncompressed pixels stay in the file until they are asked for.
+    Of an OME-TIFF in several files any of them, or the text that joins them, stands for all.
 
     Raises
     ------
@@ -52,90 +61,59 @@ def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
         When no whole image is in the file.
     """
     told = f"{path.name} is damaged and cannot be read"
-    with _tiff_log() as log, _opened(path) as tif, damage(told):
-        return _Reader(path, tif, log).read(run)
+    with tiff_log() as log, opened_tiff(path) as tif, damage(told):
+        every = images_in(tif)
+        if len(every) < 2:
+            return [FileImage.of(_Reader(path, tif, log, 0).read(run))]
+        return [
+            FileImage(
+                str(series.name),
+                series.axes,
+                series.shape,
+                series.dtype,
+                partial(_read, path, number),
+            )
+            for number, series in enumerate(every)
+        ]
 
 
-@contextmanager
-def _tiff_log() -> Iterator[list[str]]:
-    """Collect what tifffile logs instead of printing it."""
-    lines: list[str] = []
+def read_tiff(path: Path, *, run: Run = SILENT) -> Stack:
+    """Read the image that a TIFF file is about; see `main_series`.
 
-    def keep(record: logging.LogRecord) -> bool:
-        lines.append(record.getMessage())
-        return False  # goes no further
+    Pixels stay in the file until they are asked for, unless they are packed and few.
 
-    logger = logging.getLogger("tifffile")  # it logs what it should raise, to stderr by default
-    logger.addFilter(keep)
-    try:
-        yield lines
-    finally:
-        logger.removeFilter(keep)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    with damage(f"{path.name} is damaged: its list of images cannot be read"):
-        tif = tifffile.TiffFile(path)
-        if _misleads(tif, path.parent):
-            tif.close()
-            tif = tifffile.TiffFile(path, is_ome=False)
-    with tif:
-        yield tif
-
-
-def _misleads(tif: Any, folder: Path) -> bool:
-    """Whether OME metadata name what is no TIFF of the same folder, or more planes than can be.
-
-    Nothing is followed then, and no memory taken for planes that are not there.
+    Raises
+    ------
+    InputError
+        When no whole image is in the file.
     """
-    try:
-        parts = list(ElementTree.fromstring(tif.ome_metadata or "<none/>").iter())
-    except ElementTree.ParseError:
-        return False  # tifffile does not follow these either
-    return not all(_is_beside(name, folder) for name in _file_names(parts)) or any(
-        math.prod(_counts(part.attrib)) > MOST_PLANES for part in parts
-    )
+    return _read(path, None, run)
 
 
-def _file_names(parts: Iterable[ElementTree.Element]) -> set[str]:
-    return {name for part in parts if (name := part.get("FileName"))}
-
-
-def files_of_set(path: Path) -> list[Path]:
-    """Give the files that an OME-TIFF of several names; none of what cannot be read."""
-    with suppress(InputError, ElementTree.ParseError, *DAMAGE), _tiff_log(), _opened(path) as tif:
-        parts = ElementTree.fromstring(tif.ome_metadata or "<none/>").iter()
-        return [path.parent / name for name in _file_names(parts)]
-    return []
-
-
-def _counts(attributes: Mapping[str, str]) -> Iterator[int]:
-    for name in ("SizeT", "SizeZ", "SizeC", "PlaneCount", "NumPlanes"):
-        with suppress(ValueError):  # no number: tifffile refuses it
-            yield int(attributes.get(name, 1))
-
-
-def _is_beside(name: str, folder: Path) -> bool:
-    path = folder / name
-    if name != path.name or not path.is_file():
-        return name == path.name and not path.exists()  # tifffile says what is missing
-    with path.open("rb") as file:
-        return file.read(4) in SIGNATURES
+def _read(path: Path, number: int | None, run: Run) -> Stack:
+    told = f"{path.name} is damaged and cannot be read"
+    with tiff_log() as log, opened_tiff(path) as tif, damage(told):
+        return _Reader(path, tif, log, number).read(run)
 
 
 class _Reader:
     """One open TIFF file on its way to a stack."""
 
-    def __init__(self, path: Path, tif: Any, log: list[str]) -> None:
+    def __init__(self, path: Path, tif: Any, log: list[str], number: int | None) -> None:
         self.path = path
         self.tif = tif
         self.log = log
         self.warnings: list[str] = []
         if not tif.series or not all(tif.series[0].shape) or not tif.series[0].shape:
             raise InputError(f"{path.name} holds no image: its list of pages is empty or damaged.")
+        self.number = number
         self.series, self.left_out = main_series(tif.series)
+        if number is not None:
+            images = images_in(tif)
+            self.series = images[number]
+            self.left_out = [s for s in self.left_out if all(s is not i for i in images)]
         self.page = self.series.keyframe
+        self.page_axes, self.page_shape = self.page.axes, tuple(self.page.shape)
         plain = tif.is_imagej and self.series.kind in ("imagej", "generic", "uniform")
         self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if plain else {}
         # Bio-Formats counts the samples of a colour page as images.
@@ -146,7 +124,7 @@ class _Reader:
         in_one_piece = self.series.dataoffset is not None
         pixels, axes = self._assemble(*(self._in_file() if in_one_piece else self._decoded(run)))
         self._explain()
-        kind, calibration = calibration_of(self.tif)
+        kind, calibration = calibration_of(self.tif, self.series)
         opacity = sum(int(extra) in (1, 2) for extra in self.page.extrasamples)
         arranged = arrange(pixels, axes, self._colours(), opacity)
         # A Z-stack saved by ImageJ often has a frame interval that means nothing.
@@ -198,8 +176,7 @@ class _Reader:
 
     def _assemble(self, pixels: Pixels, declared: int, whole: list[int]) -> tuple[Pixels, str]:
         """Give the planes their axes again, as far as all are there."""
-        page_axes = self.page.axes
-        lead = self.series.axes[: len(self.series.axes) - len(page_axes)]
+        lead = self.series.axes[: len(self.series.axes) - len(self.page_axes)]
         shape = tuple(self.series.shape[: len(lead)])
         declared, count = max(declared, self.imagej_count), len(whole)
         if declared > int(np.prod(shape)):
@@ -210,7 +187,7 @@ class _Reader:
                 f"{declared - count} are missing."
             )
             lead, shape = _remaining(lead, shape, whole)
-        return pixels.reshape(*shape, *self.page.shape), lead + page_axes
+        return pixels.reshape(*shape, *self.page_shape), lead + self.page_axes
 
     def _imagej_axis(self) -> str:
         """Name the axis of an ImageJ file from its header when its counts do not fit its planes."""
@@ -261,15 +238,19 @@ class _Reader:
         return planes if rest < PADDING_BYTES and planes < MOST_PLANES else 1
 
     def _decoded(self, run: Run) -> Planes:
-        """Read the planes one by one and keep those that are whole."""
+        """Read the planes and keep those that are whole; of many those whose bytes are there."""
         pages = list(self.series.pages)
+        each = math.prod(self.page.shape) * np.dtype(self.series.dtype).itemsize
+        many = len(pages) > DECODED_PAGES or len(pages) * each > DECODED_BYTES
+        if many and len(pages) > 1 and self.page_axes in ("YX", "YXS", "SYX"):
+            return self._on_request(pages)
         self._refuse_impossible(pages)
         pixels = np.empty((len(pages), *self.page.shape), self.series.dtype)
         whole: list[int] = []
         with unchanged(*{Path(p.parent.filehandle.path) for p in pages if p is not None}):
             for index, page in enumerate(pages):
                 run.check()
-                if _is_stored(page) and self._decodes(page, pixels[index]):
+                if is_stored(page) and self._decodes(page, pixels[index]):
                     whole.append(index)
                 if run.tick_due():
                     run.progress(Stage.READ, index + 1, len(pages))
@@ -278,15 +259,35 @@ class _Reader:
         # Most files are whole: no second copy for them.
         return pixels if len(whole) == len(pages) else pixels[whole], len(pages), whole
 
+    def _on_request(self, pages: list[Any]) -> Planes:
+        """Give the planes whose bytes are there, each decoded when it is asked for."""
+        whole = [index for index, page in enumerate(pages) if is_stored(page)]
+        if not whole:
+            raise self._too_short()
+        first = pages[whole[0]]
+        check_size(self.path.name, self.page.chunks, self.series.dtype, sum(first.databytecounts))
+        samples = math.prod(self.page_shape) // (self.page.imagelength * self.page.imagewidth)
+        frame = (self.page.imagelength, self.page.imagewidth)
+        if self.page_axes != "YX":
+            self.page_axes, self.page_shape = "SYX", (samples, *frame)
+        last = self.page.axes.endswith("S")
+        file = LibraryFile(self.path, partial(TiffPages.of, number=self.number))
+
+        def plane(opened: TiffPages, number: int) -> Pixels:
+            page, sample = divmod(number, samples)
+            pixels = opened.page(whole[page])
+            return pixels if samples == 1 else pixels[(..., sample) if last else sample]
+
+        shape = (len(whole) * samples, *frame)
+        pixels = file.planes(plane, shape, np.dtype(self.series.dtype))
+        if self.page_axes != "YX":
+            pixels = pixels.reshape(len(whole), *self.page_shape)
+        return pixels, len(pages), whole
+
     def _decodes(self, page: Any, into: Pixels) -> bool:
         """Decode a page; tell whether it is whole, where there are others."""
-        file = page.parent.filehandle
-        elsewhere = file.closed  # in another file of a set of OME-TIFFs
         try:
-            if elsewhere:
-                file.open()
-            _refuse_larger_inside(page)
-            into[...] = page.asarray()
+            into[...] = pixels_of(page)
         except DAMAGE as error:
             reason = brief(error)
             if len(self.series.pages) == 1:
@@ -294,9 +295,6 @@ class _Reader:
                     f"The image in {self.path.name} is damaged and cannot be decoded ({reason})."
                 ) from error
             return False
-        finally:
-            if elsewhere:
-                file.close()
         return True
 
     def _refuse_impossible(self, pages: list[Any]) -> None:
@@ -318,27 +316,6 @@ class _Reader:
         )
 
 
-def main_series(every: Sequence[Any]) -> tuple[Any, list[Any]]:
-    """Give the image that a file is about, and the others in it.
-
-    A file may begin with a preview, and pages of one movie may be stored in different ways, which
-    makes them images of their own for tifffile. A list of pages of one size and type is one image;
-    else it is the one with most pixels, no reduced copy if there is another.
-    """
-    whole = [s for s in every if s.shape and all(s.shape)]
-    full = [s for s in whole if not int(s.keyframe.subfiletype) & REDUCED] or whole
-    plain = all(len(s.shape) - len(s.keyframe.shape) <= 1 and not s.is_multifile for s in full)
-    if len(full) > 1 and plain and len({(s.keyframe.shape, s.dtype) for s in full}) == 1:
-        pages = [page for s in full for page in s.pages]
-        page = full[0].keyframe
-        joined = tifffile.TiffPageSeries(
-            pages, (len(pages), *page.shape), page.dtype, f"I{page.axes}", kind="generic"
-        )
-        return joined, [s for s in whole if s not in full]
-    main = max(full, key=lambda series: series.size)  # the first of several
-    return main, [s for s in whole if s is not main]
-
-
 def _pages_of(series: Any) -> str:
     """Write how large a series is, such as "12 x 96 x 96 pixels of uint16"."""
     return f"{' x '.join(map(str, series.shape))} pixels of {series.dtype}"
@@ -351,24 +328,3 @@ def _remaining(axes: str, shape: tuple[int, ...], whole: list[int]) -> tuple[str
     if axes and whole == list(range(count)) and count % inner == 0:
         return axes, (count // inner, *shape[1:])
     return "I", (count,)
-
-
-def _refuse_larger_inside(page: Any) -> None:
-    """Raise ValueError where a strip or tile holds a picture far larger than it is itself."""
-    held = IN_TIFF.get(int(page.compression))
-    if held is None:
-        return
-    file = page.parent.filehandle
-    for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
-        file.seek(offset)
-        if count:
-            refuse_larger(held, file.read(count), math.prod(page.chunks))
-
-
-def _is_stored(page: Any) -> bool:
-    """Whether the bytes of a page lie inside its file."""
-    if page is None or not page.dataoffsets:
-        return False
-    # tifffile would fill a missing piece with zeros, which look like a black image.
-    pieces = zip(page.dataoffsets, page.databytecounts, strict=False)
-    return all(offset + count <= page.parent.filehandle.size for offset, count in pieces)

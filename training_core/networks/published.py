@@ -153,12 +153,8 @@ def _double(width: int) -> nn.Module:
 def paper_network(kind: str, depth: int = 17, *, sigmoid: bool = False) -> DnCNN | UNet:
     """Build the round's denoiser or a part of the adversarial stage.
 
-    Parameters
-    ----------
-    kind
-        "dncnn", with the framework's initial weights, or "unet", He-normal with zero bias.
-    depth
-        Layers of the DnCNN.
+    A "dncnn" of this depth with the framework's initial weights, or a "unet", He-normal with zero
+    bias.
     """
     if kind == "dncnn":
         return DnCNN(depth, sigmoid=sigmoid)

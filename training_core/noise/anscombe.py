@@ -94,16 +94,9 @@ def fit_stabiliser(
     """Fit variance = gain * value + read variance on the smoothest windows, blind.
 
     The Anscombe transform where bright areas are noisier than dark ones, else a linear map that
-    brings the noise to a standard deviation of about 1.
-
-    Parameters
-    ----------
-    frames
-        Noisy frames of one channel, (height, width) float32 in stack units, 16 px or more across.
-    covariance
-        Autocovariance of the noise, if it is known already; only its shape matters.
-    windows
-        Those of the frames, if they were looked at already.
+    brings the noise to a standard deviation of about 1. The noisy frames of one channel are
+    (height, width) float32 in stack units, 16 px or more across; their `windows` are given where
+    they were looked at already. Of the autocovariance, if it is known, only the shape matters.
     """
     windows = windows or Windows.of(frames)
     expected = np.full(windows.mean.size, max(float(np.median(windows.fine)), TINY))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -19,19 +19,20 @@ WHITE = 0.1  # correlation below this counts as none
 SPECTRUM_PX, SPECTRUM_BINS = 64, 16
 SHOWN_LAGS = 4
 BRIGHTNESSES = ("dark", "middle", "bright")
-FIGURES = (
-    "gain",
-    "read_noise",
-    "levels",
-    "sigma",
-    "variance_ratio",
-    "correlation_x",
-    "correlation_y",
-    "correlation_px",
-    "power_spectrum",
-    "photons",
-    "places",
-)
+# By the names that they have in JSON.
+FIGURES: dict[str, Callable[[MeasuredNoise], Any]] = {
+    "gain": lambda noise: noise.gain,
+    "read_noise": lambda noise: noise.read_noise,
+    "levels": lambda noise: dict(zip(BRIGHTNESSES, noise.levels, strict=True)),
+    "sigma": lambda noise: dict(zip(BRIGHTNESSES, noise.sigmas, strict=True)),
+    "variance_ratio": lambda noise: noise.variance_ratio,
+    "correlation_x": lambda noise: noise.correlation_x[:SHOWN_LAGS].tolist(),
+    "correlation_y": lambda noise: noise.correlation_y[:SHOWN_LAGS].tolist(),
+    "correlation_px": lambda noise: noise.correlation_px,
+    "power_spectrum": lambda noise: noise.power.tolist(),
+    "photons": lambda noise: noise.photons,
+    "places": lambda noise: noise.places,
+}
 FAR_PX = slice(6, 9)  # lags at which only whole rows or columns still correlate
 
 
@@ -136,20 +137,7 @@ class MeasuredNoise:
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values under the names in `FIGURES`."""
-        figures = (
-            self.gain,
-            self.read_noise,
-            dict(zip(BRIGHTNESSES, self.levels, strict=True)),
-            dict(zip(BRIGHTNESSES, self.sigmas, strict=True)),
-            self.variance_ratio,
-            self.correlation_x[:SHOWN_LAGS].tolist(),
-            self.correlation_y[:SHOWN_LAGS].tolist(),
-            self.correlation_px,
-            self.power.tolist(),
-            self.photons,
-            self.places,
-        )
-        return dict(zip(FIGURES, figures, strict=True))
+        return {name: figure(self) for name, figure in FIGURES.items()}
 
 
 def _reach(correlation: Values) -> float:

@@ -53,16 +53,10 @@ def train_paper_gan(
 ) -> AdversarialGame:
     """Train as published and give the game with g1 and g2 in eval mode.
 
-    `run.finish_early` keeps what was learned so far; an interrupted stage is kept in `part`.
-
-    Raises `InputError` if patches or frames are smaller than what g1 makes.
-
-    Parameters
-    ----------
-    noise_patches
-        Smooth patches, (count, size, size) float32 in unit intensity; size 64 px or more.
-    frames
-        Noisy frames, each (height, width) float32 in unit intensity, 64 px or more both ways.
+    Smooth patches are (count, size, size), noisy frames (height, width), both float32 in unit
+    intensity and 64 px or more across. `run.finish_early` keeps what was learned so far; an
+    interrupted stage is kept in `part`. Raises `InputError` if patches or frames are smaller than
+    what g1 makes.
     """
     chosen = settings.noise_model
     crops = CropSource(noise_patches, frames, chosen.batch, settings.seed, device)
@@ -83,6 +77,7 @@ def train_paper_gan(
         if run.finish_early:
             break
     run.finish(Stage.NOISE_MODEL)
+    # As published: it learned with the statistics of batches and is used without (METHOD 4).
     game.g1.eval()
     game.g2.eval()
     return game
@@ -127,12 +122,8 @@ class AdversarialGame:
     When the memory runs out, batches are split and the gradients of the parts added up; batch norm
     then goes by the parts, and the generators' outputs are computed anew for their own update.
 
-    Parameters
-    ----------
-    kind
-        "dncnn" or "unet", for g2 and g3.
-    bfloat16
-        Whether all but g1, which costs next to nothing, may compute in it where it is native.
+    g2 and g3 are of a `kind`, "dncnn" or "unet". All but g1, which costs next to nothing, may
+    compute in `bfloat16` where it is native.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -14,8 +15,9 @@ from training_core.stack import Image, Mask, Values
 BEYOND = 3.0  # std: what noise exceeds in 0.27 % of the pixels
 BRIGHTNESSES, FEWEST_PX = 16, 256
 SAMPLED_PX = 1 << 18
-TO_SIGMA = 1.4826  # std of normal values over their median distance from the median
+OUTERMOST, TO_SIGMA = 0.02, 1.0700  # share left out, and what it takes from normal values
 SIDE_PX, STRIDE_PX = 16, 8
+CUT = 4.0  # std
 COARSE_PX = 1.5  # std of the blur under which faint lines and edges stand out of the noise
 CALMEST, SURE = 0.25, 5.0  # share of windows that sets the scale; std beyond which one is marked
 
@@ -29,8 +31,8 @@ class Removed:
     residual
         (height, width) float32, in the units of the stack.
     sigmas
-        Its std where the frame is as bright, (height, width) float32; found by medians, so that
-        what else was removed hardly counts.
+        Its std where the frame is as bright, (height, width) float32 without the
+        outermost pixels, so that what else was removed hardly counts.
     structure
         Where it is stronger, or varies more slowly, than chance makes noise of that brightness.
     """
@@ -45,7 +47,7 @@ class Removed:
         residual = (noisy - denoised).astype(np.float32)
         sigmas = sigmas_by_brightness(residual, denoised)
         found = cls(residual, sigmas, np.zeros(residual.shape, bool))
-        return replace(found, structure=structure_in(found.in_sigmas))
+        return replace(found, structure=structure_in(found.in_sigmas, denoised))
 
     @property
     def sigma(self) -> float:
@@ -85,32 +87,49 @@ class Removed:
 
 def sigmas_by_brightness(residual: Image, denoised: Image) -> Image:
     """Give the std of a residual at the brightness of each pixel, (height, width) float32."""
-    step = max(1, -(-residual.size // SAMPLED_PX))
-    level, value = denoised.ravel()[::step], residual.ravel()[::step]
+    return _by_brightness(residual, denoised, _robust_sigma)
+
+
+def _by_brightness(values: Image, denoised: Image, measure: Callable[[Image], float]) -> Image:
+    """Measure values in groups of like brightness, and interpolate between the groups."""
+    step = max(1, -(-values.size // SAMPLED_PX))
+    level, value = denoised.ravel()[::step], values.ravel()[::step]
     order = np.argsort(level, kind="stable")
     groups = np.array_split(order, max(1, min(BRIGHTNESSES, level.size // FEWEST_PX)))
     levels = np.array([np.median(level[group]) for group in groups], np.float64)
-    spread = np.array([_robust_sigma(value[group]) for group in groups])
-    made: Image = np.interp(denoised, levels, spread).astype(np.float32)
+    measured = np.array([measure(value[group]) for group in groups])
+    made: Image = np.interp(denoised, levels, measured).astype(np.float32)
     return made
 
 
 def _robust_sigma(values: Image) -> float:
-    middle = np.median(values)
-    found = float(TO_SIGMA * np.median(np.abs(values - middle)))
-    return found or float(values.std())  # of whole numbers most may be equal
+    """Give the std without the outermost pixels, which may hold what else was removed.
+
+    Not by medians: of few photons most pixels are alike, and the others hold the noise.
+    """
+    low, high = np.quantile(values, (OUTERMOST / 2, 1 - OUTERMOST / 2))
+    inner = values[(values >= low) & (values <= high)]
+    return float(TO_SIGMA * inner.std())
 
 
-def structure_in(unit: Image) -> Mask:
-    """Mark where a residual of std 1 holds more than noise, (height, width).
+def _rms(values: Image) -> float:
+    return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+
+
+def structure_in(unit: Image, denoised: Image) -> Mask:
+    """Mark where a residual of std 1 holds more than noise of that brightness, (height, width).
 
     Windows of 16 px are compared with the calmest quarter of all, once as they are, which finds
     bright detail, and once blurred, which finds faint lines and edges.
     """
     if min(unit.shape) < 2 * SIDE_PX:
         return np.zeros(unit.shape, bool)
-    coarse = ndimage.gaussian_filter(unit, COARSE_PX)
-    return _stronger(np.clip(unit, -8, 8)) | _stronger(coarse)
+    # Single pixels of few photons are as strong as structure; they lie alone.
+    cut = np.clip(unit, -CUT, CUT)
+    cut -= _by_brightness(cut, denoised, lambda values: float(values.mean()))
+    scale = _by_brightness(cut, denoised, _rms)
+    even = np.divide(cut, scale, out=np.zeros_like(cut), where=scale > 0)
+    return _stronger(even) | _stronger(ndimage.gaussian_filter(even, COARSE_PX))
 
 
 def _stronger(image: Image) -> Mask:

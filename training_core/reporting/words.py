@@ -34,6 +34,12 @@ UNTRAINED = (
     "The network is the bundled one as it is, since preset instant and settings without rounds "
     "train nothing."
 )
+AVERAGED = (
+    "The noise has another direction in each place, as the streaks of CT have, and one average of "
+    "them stands for all: what is judged by it is judged poorly. Training (preset quick) learns "
+    "from the noise as it is in each place."
+)
+MEASURED = "Noise is drawn as it was measured, since no generator was to learn it."
 POWER = "Blind score (estimated error that is left, as a share of the noise's power):"
 
 
@@ -86,11 +92,19 @@ def origin(card: Card) -> str:
     try:
         first = _short(names[0])
         what = first if len(names) == 1 else f"{len(names)} stacks, the first {first}"
+        if not _asked_for(card, "denoiser", "rounds"):
+            took = f"{duration(card['seconds'])}, preset {card['preset']}"
+            return f"Not trained. The noise was measured in {what} in {took}."
         if repeats := card.get("repeats"):
             how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
         return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
     except STRANGE:  # `tell_card` says so
         return ""
+
+
+def _asked_for(card: Card, part: str, name: str) -> bool:
+    """Whether a setting of the training that made a card is other than 0; so if it is not told."""
+    return bool(card.get("settings", {}).get(part, {}).get(name, True))
 
 
 def _doubt(card: Card) -> Fact:
@@ -107,6 +121,8 @@ def _noise(card: Card) -> Fact:
     if card.get("doubted"):
         how = "Its strength is that of the finest waves, where there is least of them."
         return Fact("Learned noise", "of independent pixels", how)
+    if card.get("turning"):
+        return Fact("Learned noise", "an average of all places", AVERAGED, good=False)
     if not any(matches):
         return Fact("Learned noise", "not judged", "This training did not compare it.")
     details = tuple(_matches(channels, matches, card.get("noise_again", {})))
@@ -117,23 +133,27 @@ def _noise(card: Card) -> Fact:
     if not usual:
         return Fact("Learned noise", "from even areas", few, details)
     value = f"{math.floor(min(match.score for _, match in usual if match))} % match"
-    meaning, good = _alike(usual, len(channels))
+    learned = _asked_for(card, "noise_model", "steps")
+    meaning, good = _alike(usual, len(channels), learned=learned)
     if card.get("noise_again"):
         meaning += " It was learned again later, from what the network takes away."
     return Fact("Learned noise", value, f"{meaning} {few}".rstrip(), details, good)
 
 
-def _alike(judged: Sequence[tuple[Mapping[str, Any], Any]], count: int) -> tuple[str, bool]:
+def _alike(
+    judged: Sequence[tuple[Mapping[str, Any], Any]], count: int, *, learned: bool
+) -> tuple[str, bool]:
     """Say what makes the noise of channels, each with its match, and whether it is as it should."""
     stand_ins = [STAND_INS[c["generator"]] for c, _ in judged if c["generator"] in STAND_INS]
-    if stand_ins:
+    if stand_ins and learned:
         where = f" in {len(stand_ins)} of {count} channels" if count > 1 else ""
         return (
             f"The generator did not converge{where}; {' or '.join(dict.fromkeys(stand_ins))} "
             "stands in for it. More steps for the noise model may help."
         ), False
     if all(match.good for _, match in judged if match):
-        return "Made noise is like real noise that was kept aside to judge it.", True
+        alike = "Made noise is like real noise that was kept aside to judge it."
+        return alike if learned else MEASURED, True
     return (
         "Made noise differs from real noise that was kept aside to judge it. "
         "More or better smooth patches may help."

@@ -177,16 +177,10 @@ class Trial:
 class RiskEstimator:
     """Judges estimators on the same few crops, with the same probes.
 
-    Parameters
-    ----------
-    noisy
-        Stabilised noisy regions; about so many crops of them all are used, of each channel some.
-    seed
-        The same seed gives the same probes, so that scores can be compared.
-    others
-        For each further exposure of the scene (one or two), its regions.
-    seen
-        Where each region counts, (height, width) bool; None: everywhere.
+    About `crops` crops of the stabilised noisy regions are used, of each channel some. The same
+    seed gives the same probes, so that scores can be compared. `others` has the regions of each
+    further exposure of the scene (one or two), `seen` says where each region counts, (height,
+    width) bool; None: everywhere.
     """
 
     def __init__(

@@ -191,16 +191,9 @@ def refined(
     cannot tell, whose covariance is J C with the derivative J of f (Tweedie's formula). J C is
     found by a probe of noise with covariance C, as in Stein's estimate.
 
-    Parameters
-    ----------
-    measured
-        The noise of the smooth patches.
-    frames
-        Noisy frames, (height, width) float32 in stack units; a few are looked at.
-    patches
-        The smooth patches, (count, size, size) float32 in stack units.
-    seen
-        Where the frames count, one mask each; None, or all of them empty: everywhere.
+    `measured` is the noise of the smooth patches, (count, size, size). Of the noisy frames (height,
+    width), like these float32 in stack units, a few are looked at. `seen` says where each counts;
+    None, or all of them empty: everywhere.
     """
     run.start(Stage.NOISE_MODEL, PASSES, "the noise of whole frames")
     scenes = _scenes(measured, frames, seen)

@@ -33,6 +33,8 @@ class TrainingReport:
     neighbours: Mapping[str, Any] = field(default_factory=dict)
     # Why the network learned from the recorded images themselves; empty where it did not
     recorded_pairs: str = ""
+    # Whether the noise has another direction in each place, and the network did not learn it so
+    turning: bool = False
     # Which method made the first estimates; None where g2 did
     first_estimate: FirstEstimate | None = None
     # For each channel by its number, how the noise that was learned again differs
@@ -49,6 +51,7 @@ class TrainingReport:
             "heavy_tails": list(self.heavy_tails),
             "neighbours": dict(self.neighbours),
             "recorded_pairs": self.recorded_pairs,
+            "turning": self.turning,
             "first_estimate": first,
             "noise_again": {number: dict(one) for number, one in self.noise_again.items()},
             "last_pass": dict(self.last_pass),

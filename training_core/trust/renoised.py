@@ -15,7 +15,7 @@ from training_core.denoise.tiled import denoise, kept_share
 from training_core.noise.anscombe import STABILISED_FLOOR, Stabiliser
 from training_core.noise.model import RecordedNoise
 from training_core.place import PatchLocation
-from training_core.run import SILENT, Run
+from training_core.run import SILENT, Run, Stage
 from training_core.stack import Image, Pixels, Stack, Values
 
 OWN_STREAM = 0x5EE4  # added to the seed: noise that the training has not seen
@@ -154,7 +154,7 @@ class _Quiet(Run):
 
 
 @dataclass(frozen=True, eq=False)
-class Repeats:
+class Copies:
     """A denoised part of a frame, and what became of it when it was made noisy again.
 
     All in stack units, with the noise that the result keeps.
@@ -164,9 +164,9 @@ class Repeats:
     noisy, estimate
         As recorded, and denoised, (height, width) float64.
     again
-        Denoised again, (repeats, height, width) float64.
+        Denoised again, (copies, height, width) float64.
     added
-        The noise that was added each time, (repeats, height, width) float64.
+        The noise that was added each time, (copies, height, width) float64.
     """
 
     noisy: Values
@@ -175,7 +175,7 @@ class Repeats:
     added: Values
 
 
-def repeated(scene: Scene, count: int = 8, *, seed: int = 0, run: Run = SILENT) -> Repeats:
+def denoised_again(scene: Scene, count: int = 8, *, seed: int = 0, run: Run = SILENT) -> Copies:
     """Make a result noisy `count` times with the learned noise and denoise each copy.
 
     Raises
@@ -183,8 +183,6 @@ def repeated(scene: Scene, count: int = 8, *, seed: int = 0, run: Run = SILENT) 
     Cancelled
         If the run was cancelled.
     """
-    from training_core.run import Stage
-
     run.start(Stage.DENOISE, count + 1)
     base = scene.denoised(np.asarray(scene.stack.pixels), run)
     run.progress(Stage.DENOISE, 1, count + 1)
@@ -199,4 +197,4 @@ def repeated(scene: Scene, count: int = 8, *, seed: int = 0, run: Run = SILENT) 
     raw = scene.raw.astype(np.float64)
     estimate = base[scene.middle]
     kept = estimate + scene.share * (raw - estimate)
-    return Repeats(raw, kept, np.stack(again), np.stack(added))
+    return Copies(raw, kept, np.stack(again), np.stack(added))

@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from training_core.stack import Mask, Values
 
-from .renoised import Repeats
+from .renoised import Copies
 
-BAND_PX = 5  # over which scatter and bias are averaged: of 8 repeats a single pixel tells little
+BAND_PX = 5  # over which scatter and bias are averaged: of 8 copies a single pixel tells little
 # What a denoiser takes from its own result it took more of before, where there was more to take.
 # Found on photographs with noise that was added and on FMD; `tests/benchmarks/trust.py` tries it.
 SCATTER, TAKEN, FLOOR = 0.4, 6.0, 0.08
@@ -24,16 +24,16 @@ KEPT = 0.4  # of a detail at least must come back from new noise
 
 @dataclass(frozen=True, eq=False)
 class TrustMap:
-    """What repeats tell of each pixel of a result; all (height, width), in stack units.
+    """What copies tell of each pixel of a result; all (height, width), in stack units.
 
     Attributes
     ----------
     estimate
         The result.
     bias
-        Mean of the repeats less the result: what denoising takes, and adds, systematically.
+        Mean of the copies less the result: what denoising takes, and adds, systematically.
     spread
-        Std of the repeats: what other noise would have made of the same scene.
+        Std of the copies: what other noise would have made of the same scene.
     half_band
         The true value lies within so much of the result in about 90 % of the pixels.
     unsupported
@@ -50,12 +50,12 @@ class TrustMap:
     visible: Mask
 
     @classmethod
-    def of(cls, repeats: Repeats, sigmas: Values) -> Self:
-        """Judge a result by its repeats; `sigmas` is the std of the noise at each pixel."""
-        estimate, again = repeats.estimate, repeats.again
+    def of(cls, copies: Copies, sigmas: Values) -> Self:
+        """Judge a result by its copies; `sigmas` is the std of the noise at each pixel."""
+        estimate, again = copies.estimate, copies.again
         count = len(again)
         bias, variance = again.mean(axis=0) - estimate, again.var(axis=0, ddof=1)
-        # Of few repeats their mean scatters itself, which is no bias.
+        # Of few copies their mean scatters itself, which is no bias.
         taken = np.maximum(np.square(bias) - variance / count, 0.0)
         scatter, lost = (
             ndimage.uniform_filter(v, BAND_PX, mode="reflect") for v in (variance, taken)

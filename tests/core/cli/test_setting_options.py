@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from training_core.cli.commands import _settings, setting_names, with_options
-from training_core.cli.main import _parser
+from training_core.cli.main import command_parser
 from training_core.errors import SettingsError
 from training_core.settings import Settings, preset
 
@@ -57,6 +57,6 @@ def test_every_setting_has_a_name():
 def test_the_commands_take_them(command):
     line = [command, "a.tif", "--set", "denoiser.every_orientation=true", "--seed", "3"]
     line += ["--model", "m.g2g"] if command == "train" else ["--output", "b.tif"]
-    arguments = _parser().parse_args(line)
+    arguments = command_parser().parse_args(line)
     assert _settings(arguments).denoiser.every_orientation
     assert _settings(arguments).seed == 3

@@ -17,7 +17,7 @@ from training_core.errors import InputError, SettingsError
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.run import Cancelled, Note, Run, Stage, StepsDone
-from training_core.stack import PixelSize, cast_like
+from training_core.stack import PixelSize, cast_like, tell_flaws
 
 PHOTONS = Stabiliser(2.0, 9.0)
 LINEAR = Stabiliser(offset=50.0, scale=7.0)
@@ -175,7 +175,8 @@ def test_clipped_pixels_are_counted_and_said():
     events = []
     exact = denoise(stack(pixels), chosen, run=Run(events.append))
     assert np.all(exact.pixels[:2] > 255)
-    made = cast_like(exact, stack(pixels), Run(events.append)).pixels
+    tell_flaws(exact, stack(pixels), Run(events.append))
+    made = cast_like(exact, stack(pixels)).pixels
     assert np.all(made[:2] == 255)
     assert np.all(made[2:] == 202)  # 1 of the spread 1.7, and 100
     notes = [event for event in events if isinstance(event, Note)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,14 +11,17 @@ import tifffile
 from training_core.errors import InputError
 from training_core.formats import source_file
 from training_core.formats.source_file import FilePixels
+from training_core.io import not_finite, tiff_file, tiff_reader
+from training_core.io.readers import list_images, list_inputs, open_stack
 from training_core.io.tiff_reader import read_tiff
 from training_core.run import Cancelled, Run
-from training_core.stack import PixelSize
+from training_core.stack import NotFinite, PixelSize
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RNG = np.random.default_rng(3)
+OME = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 STACK = RNG.integers(0, 4000, (2, 3, 4, 20, 30)).astype(np.uint16)
 
 
@@ -280,3 +283,123 @@ def test_no_memory_is_taken_for_planes_that_only_the_metadata_know(
     stack = read_tiff(path)
 
     np.testing.assert_array_equal(stack.pixels, MOVIE[:3])
+
+
+def many_pages(path: Path, **options: Any) -> np.ndarray:
+    """Write pages that are too many to be decoded when the file is opened."""
+    pixels = np.random.default_rng(3).integers(0, 255, (2100, 16, 16)).astype(np.uint8)
+    with tifffile.TiffWriter(path) as tif:
+        for page in pixels:
+            tif.write(page, contiguous=False, metadata=None, photometric="minisblack", **options)
+    return pixels
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])
+def test_many_pages_are_decoded_when_they_are_asked_for(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    pixels = many_pages(tmp_path / "a.tif", **options)
+    decoded = []
+    original = tiff_file.pixels_of
+
+    def counted(page: Any) -> Any:
+        decoded.append(page.index)
+        return original(page)
+
+    monkeypatch.setattr(tiff_file, "pixels_of", counted)
+    stack = open_stack(tmp_path / "a.tif")
+
+    assert (stack.axes, stack.shape, decoded) == ("IYX", (2100, 16, 16), [])
+    for index in (0, 2099, 1000):
+        np.testing.assert_array_equal(stack.raw_frame(index), pixels[index])
+    assert decoded == [0, 2099, 1000]
+
+
+def test_many_pages_of_a_file_that_is_cut_off_are_counted(tmp_path: Path):
+    pixels = many_pages(tmp_path / "a.tif")
+    tif = tifffile.TiffFile(tmp_path / "a.tif")
+    end = tif.pages[-1].dataoffsets[0] + 10
+    with tif:
+        pass
+    with (tmp_path / "a.tif").open("r+b") as file:
+        file.truncate(end)
+
+    stack = open_stack(tmp_path / "a.tif")
+
+    assert "only 2099 of them are whole; 1 are missing" in stack.warnings[0]
+    np.testing.assert_array_equal(stack.raw_frame(2098), pixels[2098])
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_many_colour_pages_are_channels(tmp_path: Path, planar: str, monkeypatch: Any):
+    monkeypatch.setattr(tiff_reader, "DECODED_PAGES", 2)
+    pixels = np.random.default_rng(4).integers(0, 255, (5, 20, 24, 3)).astype(np.uint8)
+    stored = pixels if planar == "contig" else np.moveaxis(pixels, -1, 1)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for page in stored:
+            tif.write(page, contiguous=False, metadata=None, photometric="rgb", planarconfig=planar)
+
+    stack = open_stack(tmp_path / "a.tif")
+
+    assert (stack.axes, stack.channels) == ("ICYX", ("Red", "Green", "Blue"))
+    np.testing.assert_array_equal(stack.pixels, np.moveaxis(pixels, -1, 1))
+
+
+def test_every_image_of_a_file_can_be_asked_for(tmp_path: Path):
+    small, large = np.arange(400).reshape(20, 20), np.arange(1200).reshape(30, 40)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for page in (small, large):
+            tif.write(page.astype(np.uint16), metadata=None)
+
+    assert [image.shape for image in list_images(tmp_path / "a.tif")] == [(20, 20), (30, 40)]
+    np.testing.assert_array_equal(open_stack(tmp_path / "a.tif").pixels, large)
+    np.testing.assert_array_equal(open_stack(tmp_path / "a.tif", series=1).pixels, small)
+
+
+def test_any_file_of_a_set_its_companion_and_its_folder_open_the_whole(tmp_path: Path):
+    pixels = np.random.default_rng(5).integers(0, 255, (3, 20, 24)).astype(np.uint8)
+    parts = ""
+    for z, plane in enumerate(pixels):
+        only = f'<BinaryOnly MetadataFile="a.companion.ome" UUID="urn:uuid:{z}"/>'
+        tifffile.imwrite(
+            tmp_path / f"z{z}.ome.tif",
+            plane,
+            description=f'<OME xmlns="{OME}" UUID="urn:uuid:{z}">{only}</OME>',
+            metadata=None,
+        )
+        parts += f'<TiffData FirstZ="{z}" PlaneCount="1"><UUID FileName="z{z}.ome.tif">'
+        parts += f"urn:uuid:{z}</UUID></TiffData>"
+    (tmp_path / "a.companion.ome").write_text(
+        f'<OME xmlns="{OME}"><Image ID="Image:0" Name="cells"><Pixels ID="Pixels:0" SizeX="24" '
+        'SizeY="20" SizeZ="3" SizeC="1" SizeT="1" DimensionOrder="XYZCT" Type="uint8" '
+        f'PhysicalSizeX="0.2" PhysicalSizeY="0.2"><Channel Name="GFP"/>{parts}</Pixels></Image>'
+        "</OME>"
+    )
+
+    for name in ("z0.ome.tif", "z2.ome.tif", "a.companion.ome", "."):
+        stack = open_stack(tmp_path / name)
+        assert (stack.axes, stack.channels, stack.pixel_size.x_um) == ("ZYX", ("GFP",), 0.2)
+        np.testing.assert_array_equal(stack.pixels, pixels)
+    assert len(list_inputs(tmp_path)) == 1
+
+    (tmp_path / "z1.ome.tif").unlink()
+    assert "only 2 of them are whole" in open_stack(tmp_path / "z0.ome.tif").warnings[0]
+
+
+def test_nan_in_a_large_stack_is_found_when_a_frame_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(not_finite, "HELD_BYTES", 1000)
+    pixels = np.random.default_rng(6).normal(size=(30, 2, 16, 16)).astype(np.float32)
+    pixels[0, 1, 3, 4], pixels[17, 0, 5] = np.inf, np.nan
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "TCYX"})
+
+    stack = open_stack(tmp_path / "a.tif")
+
+    assert isinstance(stack.not_finite, NotFinite)
+    assert list(stack.not_finite) == [1, 34]
+    assert np.isfinite(stack.frame(34)).all()
+    np.testing.assert_array_equal(stack.file_frame(34), pixels[17, 0])
+    second = stack.of_channels([1])
+    assert list(second.not_finite) == [0]
+    np.testing.assert_array_equal(second.file_frame(0), pixels[0, 1])

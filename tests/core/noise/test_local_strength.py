@@ -24,7 +24,7 @@ from training_core.reporting.noise_analysis import analyse_noise
 from training_core.reporting.words import tell_card
 from training_core.run import SILENT, Note, PreviewReady, Run, ShownRegion
 from training_core.settings import PatchSettings, preset
-from training_core.stack import Stack, cast_like
+from training_core.stack import Stack, cast_like, tell_flaws
 
 CALM, LOUD = 20.0, 80.0
 AIR = -1000.0
@@ -97,7 +97,8 @@ def test_what_does_not_fit_the_file_is_counted():
     evened[0, :7] = 1e6
     notes: list[str] = []
     pixels = even.restored(evened, stack, 0)
-    made = cast_like(stack.with_pixels(pixels), stack, Run(lambda note: notes.append(note.text)))
+    tell_flaws(stack.with_pixels(pixels), stack, Run(lambda note: notes.append(note.text)))
+    made = cast_like(stack.with_pixels(pixels), stack)
     assert notes == ["7 pixels were clipped to the range of int16."]
     assert np.all(made.pixels[0, :7] == np.iinfo(np.int16).max)
 

@@ -52,7 +52,8 @@ def test_nothing_removed_is_no_structure() -> None:
 
 
 def test_a_frame_too_small_for_windows_is_not_judged() -> None:
-    assert not structure_in(np.full((20, 20), 100.0, np.float32)).any()
+    image = np.full((20, 20), 100.0, np.float32)
+    assert not structure_in(image, image).any()
 
 
 def test_outlines_run_around_what_is_marked() -> None:
@@ -68,3 +69,14 @@ def test_outlines_run_around_what_is_marked() -> None:
         sides = {bool(found.structure[int(y) + dy, int(x) + dx])
                  for dx, dy in (((2, 2), (2, -2)) if y == low else ((2, 2), (-2, 2)))}  # fmt: skip
         assert sides == {True, False}, (x, y, right, low)
+
+
+def test_noise_of_few_photons_is_no_structure() -> None:
+    """Dark areas of which most pixels are empty, beside bright ones."""
+    rng = np.random.default_rng(2)
+    clean = np.where(np.arange(SIDE) < SIDE // 2, 0.05, 4.0) * np.ones((SIDE, 1))
+    clean += np.linspace(0, 0.2, SIDE)[:, None]
+    noisy = 10.0 * rng.poisson(clean)
+    found = Removed.of(noisy.astype(np.float32), (10 * clean).astype(np.float32))
+    assert found.structure_share < 0.03
+    assert np.abs(found.beyond).mean() < 0.08

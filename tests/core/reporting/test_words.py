@@ -125,6 +125,25 @@ def test_noise_of_few_far_values_is_said_and_no_stand_in_for_what_was_learned_ag
     assert "aside to judge it. In channel 2 a few pixels hold most of the noise." in told.meaning
 
 
+def test_what_was_not_trained_is_not_said_to_be():
+    settings = {"denoiser": {"rounds": 0}, "noise_model": {"steps": 0}}
+    told = facts(settings=settings, noise=[channel(MATCH, "MeasuredGenerator")])["Learned noise"]
+    assert (told.value, told.good) == ("97 % match", True)
+    assert told.meaning.startswith("Noise is drawn as it was measured")
+    far = facts(settings=settings, noise=[channel(FAR, "MeasuredGenerator")])["Learned noise"]
+    assert far.good is False
+    assert "More steps" not in far.meaning
+    assert origin(CARD | {"settings": settings, "preset": "instant", "seconds": 3.0}) == (
+        "Not trained. The noise was measured in cells.tif in 3 s, preset instant."
+    )
+
+
+def test_an_average_of_noise_that_turns_is_no_good_match():
+    told = facts(turning=True)["Learned noise"]
+    assert (told.value, told.good) == ("an average of all places", False)
+    assert "what is judged by it is judged poorly" in told.meaning
+
+
 def test_measured_noise_that_stands_in_is_said():
     told = facts(noise=[channel(MATCH, "MeasuredGenerator")])["Learned noise"]
     assert (told.value, told.good) == ("97 % match", False)

@@ -16,7 +16,7 @@ from training_core.place import PatchLocation
 from training_core.run import Cancelled, Run
 from training_core.trust.planted import plant_dot
 from training_core.trust.pure_noise import made_of_noise
-from training_core.trust.renoised import Repeats, Scene, repeated, stabilised_means
+from training_core.trust.renoised import Copies, Scene, denoised_again, stabilised_means
 from training_core.trust.trust_map import TrustMap
 
 SIDE = 64
@@ -45,14 +45,14 @@ def scene(network, *, sigma=20.0, kept=0.0, dtype=np.float32, axes="YX", middle=
 
 
 def test_what_does_nothing_is_repeated_with_the_learned_noise() -> None:
-    found = repeated(scene(made_up.Identity()), 6)
+    found = denoised_again(scene(made_up.Identity()), 6)
     assert np.array_equal(found.estimate, found.noisy)
     assert (found.again - found.estimate).std() == pytest.approx(20.0, rel=0.02)
     assert found.again == pytest.approx(found.estimate + found.added, abs=1e-3)
 
 
 def test_what_removes_all_keeps_what_it_is_told_to() -> None:
-    found = repeated(scene(Even(), kept=0.25), 4)
+    found = denoised_again(scene(Even(), kept=0.25), 4)
     assert (found.estimate - found.estimate.mean()).std() == pytest.approx(5.0, rel=0.05)
     assert found.again.std(axis=(1, 2)) == pytest.approx([5.0] * 4, rel=0.05)
 
@@ -94,25 +94,25 @@ def test_a_cancelled_run_stops_between_repeats() -> None:
     run = Run()
     run.cancel()
     with pytest.raises(Cancelled):
-        repeated(scene(Even()), 2, run=run)
+        denoised_again(scene(Even()), 2, run=run)
 
 
-def repeats_of(estimate, again):
-    return Repeats(estimate, estimate, again, np.zeros_like(again))
+def copies_of(estimate, again):
+    return Copies(estimate, estimate, again, np.zeros_like(again))
 
 
 def test_the_band_grows_with_scatter_and_with_what_is_taken() -> None:
     rng = np.random.default_rng(0)
     still = np.full((SIDE, SIDE), 50.0)
     sigmas = np.full_like(still, 10.0)
-    calm = TrustMap.of(repeats_of(still, np.stack([still] * 8)), sigmas)
+    calm = TrustMap.of(copies_of(still, np.stack([still] * 8)), sigmas)
     assert calm.half_band == pytest.approx(1.6449 * 0.8, rel=1e-6)
     assert calm.unsupported_share == 0.0
     scattered = still + 3 * rng.standard_normal((400, SIDE, SIDE))
-    found = TrustMap.of(repeats_of(still, scattered), sigmas)
+    found = TrustMap.of(copies_of(still, scattered), sigmas)
     assert found.spread.mean() == pytest.approx(3.0, rel=0.01)
     assert found.half_width == pytest.approx(1.6449 * np.sqrt(0.4 * 9 + 0.64), rel=0.02)
-    shifted = TrustMap.of(repeats_of(still, scattered - 5), sigmas)
+    shifted = TrustMap.of(copies_of(still, scattered - 5), sigmas)
     assert shifted.bias.mean() == pytest.approx(-5.0, abs=0.05)
     assert shifted.half_width > 2.5 * found.half_width
 
@@ -125,7 +125,7 @@ def test_detail_that_does_not_come_back_is_unsupported() -> None:
     lasting = blob.copy()
     lasting[:32] = 0.0  # the first one is gone when the noise is another
     again = lasting + rng.standard_normal((8, SIDE, SIDE))
-    found = TrustMap.of(repeats_of(blob, again), np.full_like(blob, 10.0))
+    found = TrustMap.of(copies_of(blob, again), np.full_like(blob, 10.0))
     assert found.unsupported[16, 16]
     assert found.visible[48, 48]
     assert not found.unsupported[32:].any()

@@ -59,9 +59,15 @@ def test_clipped_pixels_are_said_where_they_count(
 
 @pytest.mark.parametrize(
     ("typed", "name"),
-    [("a.tif", "a.tif"), ("a", "a.tif"), ("a.TIFF", "a.TIFF"), ("a.b ", "a.b.tif")],
+    [
+        ("a.tif", "a.tif"),
+        ("a", "a.ome.tif"),
+        ("a.TIFF", "a.TIFF"),
+        ("a.b ", "a.b.ome.tif"),
+        ("a.ome.zarr", "a.ome.zarr"),
+    ],
 )
-def test_the_file_is_always_a_tiff(
+def test_the_name_always_says_the_format(
     typed: str, name: str, dialog: ExportDialog, tmp_path: Path
 ) -> None:
     dialog.path.setText(str(tmp_path / typed))
@@ -92,8 +98,52 @@ def test_the_suggested_name_is_beside_the_input_or_where_the_last_export_went(
     small_stack: Stack, tmp_path: Path
 ) -> None:
     stack = replace(small_stack, source=Path("data") / "cells.ome.tif")
-    assert suggested_target(stack, "") == Path("data") / "cells_denoised.tif"
-    assert suggested_target(stack, str(tmp_path)) == tmp_path / "cells_denoised.tif"
-    assert suggested_target(stack, str(tmp_path / "gone")) == Path("data") / "cells_denoised.tif"
+    assert suggested_target(stack, "") == Path("data") / "cells_denoised.ome.tif"
+    assert suggested_target(stack, str(tmp_path)) == tmp_path / "cells_denoised.ome.tif"
+    gone = suggested_target(stack, str(tmp_path / "gone"))
+    assert gone == Path("data") / "cells_denoised.ome.tif"
+    imagej = replace(stack, kind="imagej", axes="ZYX")
+    assert suggested_target(imagej, "") == Path("data") / "cells_denoised.tif"
     sample = replace(small_stack, source=resource("samples/ct_noisy.tif"))
-    assert suggested_target(sample, "") == Path.home() / "ct_noisy_denoised.tif"
+    assert suggested_target(sample, "") == Path.home() / "ct_noisy_denoised.ome.tif"
+
+
+def test_format_and_name_follow_each_other(dialog: ExportDialog, tmp_path: Path) -> None:
+    names = [dialog.format.itemText(index) for index in range(dialog.format.count())]
+    assert names == ["OME-TIFF (.ome.tif)", "OME-Zarr (.ome.zarr)"]
+
+    dialog.format.setCurrentIndex(1)
+    dialog.format.activated.emit(1)
+
+    assert dialog.choice.path == tmp_path / "out.ome.zarr"
+    assert "A folder of tiles" in dialog.about.text()
+    dialog.path.setText(str(tmp_path / "b.tif"))
+    dialog.path.editingFinished.emit()
+    assert dialog.format.currentText() == "OME-TIFF (.ome.tif)"
+
+
+def test_what_is_lost_is_said_before_and_what_cannot_be_is_not_accepted(
+    qtbot: QtBot, small_stack: Stack, tmp_path: Path
+) -> None:
+    plane = replace(small_stack, pixels=small_stack.pixels[0], axes="YX", time_step_s=None)
+    dialog = ExportDialog(plane, tmp_path / "out.png")
+    qtbot.addWidget(dialog)
+    assert dialog.format.currentText() == "PNG (.png)"
+    assert dialog.lost.text() == "PNG cannot keep the pixel size."
+    assert not dialog.compression.isEnabled()
+
+    dialog.float32.click()
+    dialog.accept()
+
+    assert "its pixels are float32" in dialog.lost.text()
+    assert dialog.result() == 0
+    dialog.path.setText(str(tmp_path / "gone" / "out.ome.tif"))
+    dialog.accept()
+    assert "There is no folder" in dialog.lost.text()
+    assert dialog.result() == 0
+
+
+def test_the_compression_is_that_of_the_box(dialog: ExportDialog) -> None:
+    assert dialog.choice.compression == "none"
+    dialog.compression.setCurrentIndex(2)
+    assert dialog.choice.compression == "zstd"

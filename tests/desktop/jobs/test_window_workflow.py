@@ -55,7 +55,7 @@ def test_training_is_followed_by_denoising_and_the_comparison(
     assert core.trained == [loaded.session.settings]
     assert loaded.session.step is Step.COMPARE
     assert loaded.centre.view is loaded.centre.compare
-    assert loaded.run_bar.next_button.text() == "Export TIFF..."
+    assert loaded.run_bar.next_button.text() == "Export..."
 
 
 def test_the_compare_card_sums_up_the_checks(loaded: MainWindow, qtbot: QtBot) -> None:

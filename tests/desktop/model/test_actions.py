@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from g2g_desktop.main_window import MainWindow
     from training_core.stack import Stack
 
-ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "shortcuts", "show_log", "about"}
+ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "guide", "shortcuts", "show_log"}
+ALWAYS |= {"diagnostics", "about"}
 OPEN = {"open", "open_folder", "open_model"}
 LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
 MODEL = {"save_model", "model_info"}
-RESULT = {"export", "split", "side"}
+RESULT = {
+    "export", "report", "copy_command", "copy_methods", "split", "side", "blink", "residual",
+    "changed", "loupe", "measure_line", "measure_rectangle", "measure_polygon",
+}  # fmt: skip
 
 ALLOWED = {
     State.EMPTY: ALWAYS | OPEN,

@@ -82,3 +82,15 @@ def test_keys_and_the_typed_number_move_along_an_axis(qtbot, sliders: AxisSlider
     qtbot.keyClick(depth.number, Qt.Key.Key_Return)
     assert depth.label.text() == "Z 12/41 · 2.4 µm"
     assert depth.slider.value() == 11
+
+
+def test_playing_goes_through_an_axis_again_and_again(qtbot, sliders: AxisSliders) -> None:
+    time = sliders.sliders[0]
+    qtbot.mouseClick(time.play, Qt.MouseButton.LeftButton)
+    seen = []
+    time.moved.connect(lambda: seen.append(time.index))
+    qtbot.waitUntil(lambda: len(seen) >= 4, timeout=10_000)
+    assert seen[:4] == [1, 2, 0, 1]
+    qtbot.mouseClick(time.play, Qt.MouseButton.LeftButton)
+    assert not time._timer.isActive()
+    assert time.play.accessibleName() == "Play Time"

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from g2g_desktop.viewer.picture import Picture
+    from .picture import Picture
 
 SIDE_PX = 150  # of each picture in it
 SEEN_PX = 30  # image pixels across

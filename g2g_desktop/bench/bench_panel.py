@@ -1,0 +1,107 @@
+"""The tabs under the comparison: one open at a time, or none so that the picture has the room."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QPushButton,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .measure_tab import MeasureTab
+from .noise_tab import NoiseTab
+from .result_tab import ResultTab
+from .slices_tab import SlicesTab
+from .trust_tab import TrustTab
+
+if TYPE_CHECKING:
+    from .compare_view import CompareView
+
+NAMES = ("Strength", "Measure", "Trust", "Noise", "Slices")
+TIPS = {
+    "Strength": "How much is denoised, what each round made, and what is made of noise alone",
+    "Measure": "Profiles, regions and histograms (L, R, Y)",
+    "Trust": "Where the result can be believed, and how faint a spot may be",
+    "Noise": "The learned noise beside the real noise",
+    "Slices": "XZ and YZ through the volume",
+}
+HEIGHT, LOW = 250, 110
+
+
+class BenchPanel(QWidget):
+    """A row of tabs; a click on the open one folds it.
+
+    Signals
+    -------
+    opened
+        The name of the tab that is open now; "" for none.
+    """
+
+    opened = Signal(str)
+
+    def __init__(self, view: CompareView) -> None:
+        super().__init__()
+        self.result, self.measure = ResultTab(), MeasureTab(view)
+        self.trust, self.noise, self.slices = TrustTab(), NoiseTab(), SlicesTab(view)
+        self.buttons: dict[str, QToolButton] = {}
+        self.pages = QStackedWidget()
+        self.pages.setFixedHeight(HEIGHT)
+        for name, page in zip(
+            NAMES, (self.result, self.measure, self.trust, self.noise, self.slices), strict=True
+        ):
+            self.buttons[name] = self._button(name)
+            self.pages.addWidget(page)
+        self.report_button = QPushButton("Report...")
+        self.report_button.setToolTip("Write a page with pictures, figures and methods.")
+        row = QHBoxLayout()
+        for button in self.buttons.values():
+            row.addWidget(button)
+        row.addStretch(1)
+        row.addWidget(self.report_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(row)
+        column.addWidget(self.pages)
+        self._open = ""
+        self.pages.setVisible(False)
+
+    def _button(self, name: str) -> QToolButton:
+        button = QToolButton()
+        button.setText(name)
+        button.setAutoRaise(True)
+        button.setCheckable(True)
+        button.setToolTip(TIPS[name])
+        button.clicked.connect(partial(self._on_clicked, name))
+        return button
+
+    @property
+    def current(self) -> str:
+        """The name of the tab that is open; "" for none."""
+        return self._open
+
+    def open(self, name: str) -> None:
+        """Open a tab; "" folds them all."""
+        self._open = name
+        for mine, button in self.buttons.items():
+            button.setChecked(mine == name)
+        if name:
+            self.pages.setCurrentIndex(NAMES.index(name))
+            self.pages.setFixedHeight(LOW if name == "Strength" else HEIGHT)
+        self.pages.setVisible(bool(name))
+        self.opened.emit(name)
+
+    def set_theme(self, dark: bool) -> None:
+        """Pass the theme on to what paints itself."""
+        self.measure.set_theme(dark)
+        self.noise.set_theme(dark)
+
+    def _on_clicked(self, name: str, _checked: bool = False) -> None:
+        self.open("" if name == self._open else name)

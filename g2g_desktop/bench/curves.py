@@ -1,0 +1,106 @@
+"""A small plot of a few curves, in the colours of the theme, with a legend in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from g2g_desktop.widgets.theme import DARK, LIGHT, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training_core.stack import Values
+
+# Okabe and Ito's colours, told apart by colour-blind eyes; lighter ones on dark.
+INKS = {
+    False: ("#6b7280", "#0072b2", "#d55e00", "#007a5a"),
+    True: ("#9aa3b0", "#56b4e9", "#ff9d4d", "#2fc79b"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One line, or a cloud of `dots`; `x` and `y` are (count,) float64."""
+
+    name: str
+    x: Values
+    y: Values
+    dots: bool = False
+
+
+class CurvePlot(QWidget):
+    """Draws curves over each other; the first one is that of the noisy picture, in grey."""
+
+    def __init__(self, name: str, across: str, along: str) -> None:
+        super().__init__()
+        self._dark = False
+        self.curves: Sequence[Curve] = ()
+        self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.plot = pg.PlotWidget(enableMenu=False)
+        # The plot makes its menu without a parent, and it would outlive the plot.
+        menu = self.plot.getPlotItem().ctrlMenu
+        menu.setParent(self.plot, menu.windowFlags())
+        self.plot.hideButtons()
+        self.plot.setMouseEnabled(False, False)
+        self.plot.setLabel("bottom", across)
+        self.plot.setLabel("left", along)
+        self.plot.setAccessibleName(name)
+        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).enableAutoSIPrefix(False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.legend)
+        column.addWidget(self.plot, 1)
+        self.set_theme(False)
+
+    def sizeHint(self) -> QSize:
+        """Room for a curve and its numbers."""
+        return QSize(300, 160)
+
+    def minimumSizeHint(self) -> QSize:
+        """Still readable."""
+        return QSize(180, 110)
+
+    def show_curves(self, curves: Sequence[Curve], *, log: bool = False) -> None:
+        """Draw other curves; none empties the plot."""
+        self.curves = curves
+        self.plot.setLogMode(False, log)
+        self._draw()
+
+    def set_theme(self, dark: bool) -> None:
+        """Take the colours of the light or the dark theme."""
+        self._dark = dark
+        colours = DARK if dark else LIGHT
+        self.plot.setBackground(colours.card)
+        for side in ("left", "bottom"):
+            axis = self.plot.getAxis(side)
+            axis.setPen(colours.border)
+            axis.setTextPen(colours.tones[Tone.MUTED])
+        self._draw()
+
+    def _draw(self) -> None:
+        self.plot.clear()
+        inks = INKS[self._dark]
+        names = []
+        for number, curve in enumerate(self.curves):
+            ink = inks[number % len(inks)]
+            if curve.dots:
+                brush = pg.mkBrush(pg.mkColor(ink))
+                self.plot.plot(
+                    curve.x, curve.y, pen=None, symbol="o", symbolSize=3, symbolBrush=brush,
+                    symbolPen=None,
+                )  # fmt: skip
+            else:
+                self.plot.plot(curve.x, np.asarray(curve.y), pen=pg.mkPen(ink, width=2))
+            names.append(f'<span style="color:{ink}">\N{BLACK SQUARE}</span> {curve.name}')
+        self.legend.setText("&nbsp;&nbsp; ".join(names))
+        self.legend.setVisible(bool(names))

@@ -1,0 +1,140 @@
+"""The part of the bench that cuts a volume along its depth: XZ and YZ with the true scale of Z."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, QTimer, Slot
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+
+from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.viewer.image_pane import ImagePane
+from g2g_desktop.viewer.look_up_tables import look_up_table
+from g2g_desktop.widgets.labels import GAP, heading, paragraph
+
+from . import bench_tasks as tasks
+
+if TYPE_CHECKING:
+    from training_core.stack import Stack, Values
+
+    from .compare_view import CompareView
+
+SETTLE_MS = 60
+HOW = "Click into the picture to choose where it is cut."
+
+
+class StretchedPane(ImagePane):
+    """Shows an image whose rows are farther apart than its columns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stretch = 1.0
+
+    @property
+    def frame_rect(self) -> QRectF:
+        """The extent of the image, in widths of a column."""
+        flat = super().frame_rect
+        return QRectF(0, 0, flat.width(), flat.height() * self.stretch)
+
+    def show_stretched(self, image: Values, stretch: float, levels: tuple[float, float]) -> None:
+        """Show (depth, length) with rows that are `stretch` columns apart."""
+        self.stretch = stretch
+        self.set_image(image, levels)
+        self.picture.setRect(self.frame_rect)
+        self.fit()
+
+
+class SlicesTab(QWidget):
+    """Two slices, noisy or denoised, through a pixel of the frame that is shown."""
+
+    def __init__(self, view: CompareView) -> None:
+        super().__init__()
+        self._view = view
+        self._job = LatestJob(self._on_cut, self._on_failed)
+        self.xz, self.yz = StretchedPane(), StretchedPane()
+        for pane, name in ((self.xz, "XZ"), (self.yz, "YZ")):
+            pane.set_caption(name)
+            pane.setAccessibleName(f"Slice {name}")
+        self.at_x, self.at_y = self._place("X"), self._place("Y")
+        self.which = QComboBox()
+        self.which.addItems(["Denoised", "Noisy"])
+        self.which.setAccessibleName("Which stack is cut")
+        self.words = paragraph(HOW, muted=True)
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self._cut)
+        self._lay_out()
+        self.which.currentIndexChanged.connect(self._settle.start)
+        view.levels_changed.connect(self._settle.start)
+        view.frame_changed.connect(self._settle.start)
+
+    def _place(self, axis: str) -> QSpinBox:
+        box = QSpinBox()
+        box.setPrefix(f"{axis} ")
+        box.setSuffix(" px")
+        box.setKeyboardTracking(False)
+        box.setAccessibleName(f"{axis} of the slices")
+        box.valueChanged.connect(lambda _value: self._settle.start())
+        return box
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout()
+        column.addWidget(heading("Slices", 0))
+        for part in (self.which, self.at_x, self.at_y, self.words):
+            column.addWidget(part)
+        column.addStretch(1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, GAP, 0, 0)
+        row.setSpacing(GAP)
+        row.addLayout(column, 1)
+        row.addWidget(self.xz, 4)
+        row.addWidget(self.yz, 4)
+
+    def show_stack(self, stack: Stack | None) -> None:
+        """Cut through the middle of another stack."""
+        height, width = (1, 1) if stack is None else stack.frame_shape
+        for box, length in ((self.at_x, width), (self.at_y, height)):
+            box.setRange(0, length - 1)
+            box.setValue(length // 2)
+        self._settle.start()
+
+    def cut_at(self, row: int, column: int) -> None:
+        """Cut through another pixel."""
+        self.at_x.setValue(column)
+        self.at_y.setValue(row)
+
+    @property
+    def _stack(self) -> Stack | None:
+        return self._view.sources[self.which.currentText()]
+
+    @Slot()
+    def _cut(self) -> None:
+        stack = self._stack
+        if stack is None or "Z" not in stack.axes or not self.isVisible():
+            return
+        at = self._view.frame_index, self.at_y.value(), self.at_x.value()
+        self._job.start(partial(tasks.slices, [stack], *at))
+
+    def showEvent(self, event: object) -> None:
+        """Cut where it was chosen while the tab was out of sight."""
+        super().showEvent(event)  # type: ignore[arg-type]
+        self._settle.start()
+
+    def _on_cut(self, cut: list[Values]) -> None:
+        stack = self._stack
+        if stack is None:
+            return
+        size = stack.pixel_size
+        known = size.z_um and size.x_um and size.y_um
+        levels = self._view.levels
+        table = look_up_table(self._view.colours.currentText(), self._view.invert_tool.isChecked())
+        for pane, image, across in ((self.xz, cut[0], size.x_um), (self.yz, cut[1], size.y_um)):
+            pane.set_table(table)
+            pane.set_pixel_size(across if known else None)
+            stretch = size.z_um / across if known and size.z_um and across else 1.0
+            pane.show_stretched(image, stretch, levels)
+        told = "Z is as large as it is." if known else "Z is not known: a slice counts as a pixel."
+        self.words.setText(f"{told} {HOW}")
+
+    def _on_failed(self, error: Exception) -> None:
+        self.words.setText(f"The stack could not be cut: {error}")
