@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog
 
-from g2g_desktop.bench.compare_view import MODES
 from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
 from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
@@ -97,14 +95,7 @@ class Commands(QObject):
             "auto_contrast": self.auto_contrast,
             "invert": self.invert,
             "show_patches": self.show_patches,
-            **{mode: partial(centre.compare.set_mode, mode) for mode in MODES},
-            "loupe": centre.compare.loupe_tool.toggle,
-            "measure_line": lambda: centre.bench.measure("line"),
-            "measure_rectangle": lambda: centre.bench.measure("rectangle"),
-            "measure_polygon": lambda: centre.bench.measure("polygon"),
-            "report": centre.bench.files.report,
-            "copy_command": centre.bench.files.copy_command,
-            "copy_methods": centre.bench.files.copy_methods,
+            **centre.bench.commands,
             "pixel_size": self.pixel_size,
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),

@@ -29,7 +29,7 @@ from typing import Any
 SAMPLES = Path(__file__).resolve().parent.parent / "resources" / "samples"
 NOISY, CLEAN = "fluorescence_noisy.tif", "fluorescence_clean.tif"
 SAME = ("axes", "shape", "dtype", "pixel_size_um", "channels")
-PATIENCE_S = 900
+PATIENCE_S = 1800
 LEAST_GAIN_DB = 5.0
 
 

@@ -128,7 +128,7 @@ class NoiseModelSettings(Checked):
         "automatic",
         "Neighbouring pixels",
         "Whether their noise is correlated. Automatic takes it for independent where it cannot be "
-        "told from texture, and then takes away only a fifth of what it finds "
+        "told from texture, and then takes away at most a third of what it finds "
         "(convolutional generator only).",
         choices=("automatic", "independent", "correlated"),
     )

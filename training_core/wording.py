@@ -86,8 +86,9 @@ def in_doubt(doubted: Sequence[int], channels: int) -> str:
     """Say in which channels, counted from 1, texture and noise are alike, and what was done."""
     return _in_channels(
         "texture and noise cannot be told apart: no area is flat. So every pixel is taken to have "
-        "noise of its own, and only a fifth of what is found is taken away. If the camera's noise "
-        "is known to be correlated, say so in the settings (Neighbouring pixels) and train again.",
+        "noise of its own, and at most a third of what is found is taken away. If the camera's "
+        "noise is known to be correlated, say so in the settings (Neighbouring pixels) and train "
+        "again.",
         doubted,
         channels,
     )

@@ -104,7 +104,7 @@ class BenchFiles(QObject):
         from training_core.reporting.methods import same_command
 
         stack, denoiser, _ = self._result
-        name = str(stack.source or "STACK.tif")
+        name = str(stack.source or stack.name)
         return same_command(name, f"{_stem(name)}_denoised.tif", denoiser.settings)
 
     def methods(self) -> str:
@@ -116,7 +116,7 @@ class BenchFiles(QObject):
 
     def page(self) -> ResultPage:
         """Put together what is shown now: what is in view, with its contrast."""
-        from training_core.reporting.methods import CITATION, changed_settings
+        from training_core.reporting.methods import CITATION, changed_settings, same_command
 
         stack, denoiser, warnings = self._result
         height, width = stack.frame_shape
@@ -136,7 +136,10 @@ class BenchFiles(QObject):
             settings=changed_settings(denoiser.settings),
             methods=self.methods(),
             citation=CITATION,
-            command=self.command(),
+            # Of a page that is passed on, folders are nobody's business.
+            command=same_command(
+                stack.name, f"{_stem(stack.name)}_denoised.tif", denoiser.settings
+            ),
         )
 
     def _pictures(self) -> list[ReportPicture]:

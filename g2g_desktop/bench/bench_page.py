@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
@@ -14,11 +15,13 @@ from training_core.run import PreviewReady, Stage, StageStarted
 from . import bench_tasks as tasks
 from .bench_files import BenchFiles
 from .bench_panel import BenchPanel
-from .compare_view import DENOISED, NOISY, CompareView
+from .compare_view import DENOISED, MODES, NOISY, CompareView
 from .judging import Judging
 from .measure_tab import EARLIER, REFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from g2g_desktop.model.session import Session
     from training_core.run import Event
     from training_core.stack import Stack
@@ -59,6 +62,19 @@ class BenchPage(QWidget):
         panel.measure.save_asked.connect(self.files.save_table)
         panel.report_button.clicked.connect(self.files.report)
         self.judging.offered.connect(self._offer)
+
+    @property
+    def commands(self) -> dict[str, Callable[[], object]]:
+        """What the actions of the bench do, by their ids."""
+        kinds: tuple[Kind, ...] = ("line", "rectangle", "polygon")
+        return {
+            **{mode: partial(self.compare.set_mode, mode) for mode in MODES},
+            **{f"measure_{kind}": partial(self.measure, kind) for kind in kinds},
+            "loupe": self.compare.loupe_tool.toggle,
+            "report": self.files.report,
+            "copy_command": self.files.copy_command,
+            "copy_methods": self.files.copy_methods,
+        }
 
     def set_theme(self, dark: bool) -> None:
         """Pass the theme on to what paints itself."""
@@ -138,7 +154,7 @@ class BenchPage(QWidget):
     def measure(self, kind: Kind) -> None:
         """Put a line or a region into the picture, and show what it measures."""
         self.panel.open("Measure")
-        self.panel.measure.shapes.add(kind)
+        self.panel.measure.add(kind)
 
     @Slot(float)
     def _on_strength_moved(self, strength: float) -> None:

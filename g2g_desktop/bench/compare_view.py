@@ -147,6 +147,7 @@ class CompareView(PairViewer):
     def set_mode(self, mode: Mode) -> None:
         """Choose the arrangement, one of `MODES`."""
         self._mode = mode
+        seen = None if self.left.is_fitted else self.left.view_rect
         self.mode_tools[mode].setChecked(True)
         shown = len(self._side_names) if mode == "side" else 1
         self.arrange(self.panes[:shown])
@@ -157,7 +158,8 @@ class CompareView(PairViewer):
         self.left.set_split(mode == "split")
         self.draw_frame()
         self._recolour()
-        self.fit()
+        for pane in self.panes[:shown]:  # the detail that is looked at stays in view
+            pane.fit() if seen is None else pane.set_view_rect(seen)
         self.mode_changed.emit(mode)
 
     @property

@@ -122,7 +122,7 @@ class MeasureTab(QWidget):
             ("rectangle", self.rectangle_button),
             ("polygon", self.polygon_button),
         ):
-            button.clicked.connect(partial(self._add, kind))  # type: ignore[arg-type]
+            button.clicked.connect(partial(self.add, kind))  # type: ignore[arg-type]
         self.clear_button.clicked.connect(self.shapes.clear)
         self.copy_button.clicked.connect(self._copy)
         self.save_button.clicked.connect(self._save)
@@ -177,7 +177,9 @@ class MeasureTab(QWidget):
         self.profile.setVisible(profile)
         self.histogram.setVisible(not profile)
 
-    def _add(self, kind: Kind, _checked: bool = False) -> None:
+    def add(self, kind: Kind, _checked: bool = False) -> None:
+        """Put a shape into the picture, and show the plot that is of it."""
+        self.plots.setCurrentIndex(0 if kind == "line" else 1)
         self.shapes.add(kind)
 
     @property

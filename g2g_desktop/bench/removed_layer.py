@@ -124,4 +124,5 @@ def _look(noisy: Stack, denoised: Stack, index: int, run: Run) -> Removed:
     from training_core.quality.removed import Removed
 
     run.check()
-    return Removed.of(noisy.frame(index), denoised.frame(index))
+    by_place = noisy.value_unit == "HU"
+    return Removed.of(noisy.frame(index), denoised.frame(index), by_place=by_place)

@@ -159,6 +159,11 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         points = np.empty((0, 2)) if corners is None else corners
         self.outlines.setData(points[:, 0], points[:, 1])
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the whole image is shown, and will be when the window changes size."""
+        return self._fitted
+
     def fit(self) -> None:
         """Show the whole image, and keep doing so when the window changes size."""
         self._fitted = True

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 TITLE = "Faults"
 # Only the older family of reports takes how often something was tried.
 FAMILY = ("-o", "junit_family=xunit1")
-PYTEST = [sys.executable, "-m", "pytest", "-n", "0", "--faults-full", *FAMILY]
+# Other work beside it is no fault of the program.
+PATIENCE = "--timeout=7200"
+PYTEST = [sys.executable, "-m", "pytest", "-n", "0", "--faults-full", PATIENCE, *FAMILY]
 
 
 def table(reports: Iterable[Path]) -> str:

@@ -30,7 +30,7 @@ HEAD = (
     "absent elsewhere |"
 )
 IMAGES = (
-    "bsd68:4", "bsd68:12", "bsd68:21", "bsd68:33", "bsd68:41", "bsd68:61",
+    "bsd68:4", "bsd68:8", "bsd68:21", "bsd68:41", "bsd68:50", "bsd68:61",
     "fmd:Confocal_FISH_1", "fmd:WideField_BPAE_G_1", "fmd:WideField_BPAE_B_1",
     "fmd:TwoPhoton_MICE_1", "fmd:TwoPhoton_BPAE_B_1", "fmd:Confocal_BPAE_G_1",
 )  # fmt: skip

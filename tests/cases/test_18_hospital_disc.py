@@ -66,7 +66,10 @@ def test_of_several_series_the_largest_is_read_and_the_others_are_told(tmp_path:
     stack = open_stack(tmp_path)
 
     np.testing.assert_array_equal(stack.pixels, hu)
-    assert "only the largest (number 2, 5 images) is read. The others hold 2." in stack.warnings[0]
+    assert stack.warnings[0] == (
+        "It holds 2 images, and number 2 is read: Series 2 (IYX 5 x 32 x 40). There are "
+        "1: IYX 2 x 32 x 40, 2: Series 2 (IYX 5 x 32 x 40); the option --series chooses."
+    )
 
 
 def test_a_series_spread_over_folders_is_one(tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -17,7 +18,7 @@ import pytest
 import tifffile
 
 from tests.core.io.test_size_limits import dicom
-from tests.support.made_up import denoiser, noise_model
+from tests.support.made_up import denoiser, kept_model, noise_model
 from training_core import pipeline
 from training_core.cli.main import main
 from training_core.errors import InputError, printable
@@ -152,6 +153,46 @@ def test_only_what_cannot_be_shown_is_escaped(text: str, shown: str):
     assert str(InputError(text)) == shown
 
 
+# The window as it starts, opens a stack and is closed again.
+WINDOW = """
+import sys
+from PySide6.QtCore import QTimer
+from g2g_desktop.__main__ import main
+from g2g_desktop.main_window import MainWindow
+shown = MainWindow.show
+def show(self):
+    shown(self)
+    self.poll = QTimer(interval=50)
+    self.poll.timeout.connect(lambda: self.session.stack is not None and self.close())
+    self.poll.start()
+MainWindow.show = show
+sys.exit(main(sys.argv[1:]))
+"""
+G2G = "import sys; from training_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
+CALLS = "trace=socket,socketpair,connect,bind,sendto,sendmsg"
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("what", ["info", "denoise", "window"])
+def test_the_system_is_never_asked_for_a_network(what: str, series: Path, tmp_path: Path):
+    model, out = kept_model(tmp_path), str(tmp_path / "a.tif")
+    denoise = [G2G, "denoise", str(series), "--model", str(model), "--output", out]
+    command = {"info": [G2G, "info", str(series)], "denoise": denoise}
+    program = command.get(what, [WINDOW, str(series)])
+    asked = tmp_path / "asked.txt"
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-e", CALLS, "-o", asked, sys.executable, "-c", *program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "QT_QPA_PLATFORM": "offscreen"},
+    )
+    assert done.returncode == 0, done.stderr
+    # Those of one machine alone, by which processes and the desktop talk.
+    families = set(re.findall(r"socket(?:pair)?\((\w+)", asked.read_text()))
+    assert families <= {"AF_UNIX", "AF_LOCAL"}
+
+
 GUARD = """
 import sys
 from training_core.cli.main import main
@@ -187,7 +228,7 @@ def test_nobody_is_called_and_no_output_tells_of_the_patient(
     assert main(["compare", str(series), str(out / "a.tif"), "--figure", str(out / "a.png")]) == 0
 
     told = "".join((done.stdout, done.stderr, *capsys.readouterr()))
-    assert "The folder holds 2 series" in told
+    assert "It holds 2 images, and number" in told
     everything = everything_in(out) + told.encode()
     for part in (PATIENT, *PATIENT.split()):
         assert part.encode() not in everything

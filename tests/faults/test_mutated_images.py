@@ -8,6 +8,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imagecodecs
@@ -17,10 +20,12 @@ import tifffile
 from PIL import Image
 
 from tests.core.io.test_size_limits import dicom
+from tests.support import vendor_files as vendor
+from training_core.errors import InputError
+from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     Record = Callable[[str, object], None]
 
@@ -91,6 +96,66 @@ def originals() -> Iterator[tuple[str, bytes]]:
     yield "uncompressed.dcm", small_dicom("1.2.840.10008.1.2.1", NOISY.tobytes())
     yield "implicit.dcm", small_dicom("1.2.840.10008.1.2", NOISY.tobytes())
     yield "deflated.dcm", small_dicom("1.2.840.10008.1.2.1.99", NOISY.tobytes())
+    yield from of_microscopes()
+    yield from of_libraries()
+
+
+def of_microscopes() -> Iterator[tuple[str, bytes]]:
+    planes = np.tile(NOISY, (2, 1, 1, 1))
+    xml = vendor.czi_xml({"X": 0.1, "Y": 0.1, "Z": 0.5}, ["A", "B"], 1.0)
+    yield "plain.czi", vendor.czi(planes, "CZYX", xml=xml, tiles=2)
+    yield "zstd.czi", vendor.czi(planes, "CZYX", xml=xml, compression=6)
+    yield "two.lif", vendor.lif({"one": (NOISY, "ZYX"), "two": (planes, "TZYX")})
+    yield "a.oib", vendor.oib(planes, ["A", "B"])
+    yield "a.txrm", vendor.txrm(np.repeat(NOISY, 2, axis=2), 0.1)
+    yield "a.dv", vendor.deltavision(planes.reshape(-1, 48, 40), 0, {"T": 1, "C": 2})
+
+
+def of_libraries() -> Iterator[tuple[str, bytes]]:
+    """Make a file of each format that an installed library can write."""
+    with tempfile.TemporaryDirectory() as folder:
+        for write, suffix in LIBRARIES:
+            path = Path(folder) / f"a{suffix}"
+            with suppress(ImportError):
+                write(path)
+                yield path.name, path.read_bytes()
+
+
+def write_mrc(path: Path) -> None:
+    import mrcfile
+
+    with mrcfile.new(path) as file:
+        file.set_data(NOISY)
+
+
+def write_hdf5(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=NOISY, chunks=(1, 48, 40), compression="gzip")
+
+
+def write_nifti(path: Path) -> None:
+    import nibabel
+
+    nibabel.save(nibabel.Nifti1Image(NOISY.T.astype(np.int16), np.eye(4)), path)
+
+
+def write_nrrd(path: Path) -> None:
+    import nrrd
+
+    packed = "gzip" if "packed" in path.name else "raw"
+    nrrd.write(str(path), NOISY, {"encoding": packed}, index_order="C")
+
+
+LIBRARIES = (
+    (write_mrc, ".mrc"),
+    (write_hdf5, ".h5"),
+    (write_nifti, ".nii"),
+    (write_nifti, ".nii.gz"),
+    (write_nrrd, ".nrrd"),
+    (write_nrrd, "_packed.nrrd"),
+)
 
 
 def small_dicom(syntax: str, content: bytes) -> bytes:
@@ -180,6 +245,22 @@ def test_what_is_spoilt_opens_or_is_refused_in_a_sentence(
     opened = sum(not answer[1] for answer in answers)
     assert 0 < opened < len(answers)
     record_property("tried", len(answers))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_what_is_cut_off_is_never_silently_shorter(tmp_path: Path, share: float) -> None:
+    for name, whole in originals():
+        path = tmp_path / name
+        path.write_bytes(whole)
+        pixels = np.array(open_stack(path).pixels)
+        path.write_bytes(whole[: int(share * len(whole))])
+        try:
+            stack = open_stack(path)
+            left = np.array(stack.pixels)
+        except InputError:
+            continue
+        if not stack.warnings:  # then nothing that matters was cut off
+            np.testing.assert_array_equal(left, pixels, err_msg=name)
 
 
 def is_sentence(told: str) -> bool:

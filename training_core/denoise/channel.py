@@ -24,8 +24,9 @@ class Channel:
     `mean` and `spread` normalise stabilised values for the network. `recording`, which only
     training asks for, says how the file's pixels were cut off and rounded. `flat_areas` evens out
     what is left of noise alone; None until it is learned. `doubted` says that texture and
-    noise could not be told apart, `blank` that there was nothing to learn from: then the noise is
-    that of another channel, and pixels stay as they are.
+    noise could not be told apart, `sure` that the strength of the noise is known then, `blank` that
+    there was nothing to learn from: then the noise is that of another channel, and pixels stay as
+    they are.
     """
 
     noise: NoiseModel
@@ -35,6 +36,7 @@ class Channel:
     recording: Recording = UNTOUCHED
     flat_areas: FlatAreas | None = None
     doubted: bool = False
+    sure: bool = False
     blank: bool = False
 
     def stabilised(self, values: Pixels) -> Image:

@@ -89,6 +89,7 @@ CHANNEL = {
     "mean": STABILISED,
     "spread": Number(1 / MOST_STABILISED, MOST_STABILISED),
     "doubted": Maybe(FLAG),
+    "sure": Maybe(FLAG),
     "blank": Maybe(FLAG),
     "stabiliser": {
         "gain": NOT_NEGATIVE,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,14 @@ MOST_BYTES = 2**30  # far more than any model
 MOST_SIGMAS = 100  # of the noise, which brightness is corrected by
 
 
-def save_denoiser(denoiser: Denoiser, path: Path, *, overwrite: bool = False) -> Path:
+def save_denoiser(
+    denoiser: Denoiser, path: str | PathLike[str], *, overwrite: bool = False
+) -> Path:
     """Write a denoiser as one file, whole or not at all.
 
     Raises `OutputError` if the file exists and may not be replaced, or cannot be written.
     """
+    path = Path(path)
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name.")
     tensors = {f"network.{k}": v for k, v in denoiser.network.state_dict().items()}
@@ -119,6 +123,7 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
         "mean": channel.mean,
         "spread": channel.spread,
         "doubted": channel.doubted,
+        "sure": channel.sure,
         "blank": channel.blank,
         "stabiliser": noise.stabiliser.to_dict(),
         "generator": type(noise.generator).__name__,
@@ -128,11 +133,12 @@ def _channel_card(channel: Channel) -> dict[str, Any]:
     }
 
 
-def load_denoiser(path: Path, *, device: str = "auto") -> Denoiser:
+def load_denoiser(path: str | PathLike[str], *, device: str = "auto") -> Denoiser:
     """Read a model file; nothing in it is ever executed.
 
     Raises `ModelError` if the file is missing, damaged or not a model of this program.
     """
+    path = Path(path)
     card, tensors = _read(path)
     place = choose_device(device)
     try:
@@ -240,10 +246,9 @@ def channel_from(state: State, place: torch.device) -> Channel:
     kept = _under(tensors, "flat_areas")  # in models of 0.1.0 there is nothing
     flat_areas = FlatAreas.from_tensors(kept) if kept else None
     mean, spread = float(card["mean"]), float(card["spread"])
-    doubted, blank = (bool(card.get(name)) for name in ("doubted", "blank"))
-    return Channel(
-        noise, mean, spread, brightness, flat_areas=flat_areas, doubted=doubted, blank=blank
-    )
+    doubted, sure, blank = (bool(card.get(name)) for name in ("doubted", "sure", "blank"))
+    channel = Channel(noise, mean, spread, brightness, flat_areas=flat_areas)
+    return replace(channel, doubted=doubted, sure=sure, blank=blank)
 
 
 def _check_channel(tensors: dict[str, Tensor]) -> None:

@@ -22,9 +22,10 @@ from pydicom.sr.codedict import codes
 
 from training_core.errors import OutputError
 from training_core.frames import made_frames
-from training_core.io.dicom import read_dicom
+from training_core.io.dicom import dicom_images
 from training_core.io.dicom_file import open_dicom
 from training_core.resources import program
+from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
 
 from .checked import Frames
@@ -103,7 +104,7 @@ def write_dicom(frames: Frames, path: Path, note: str, compression: str) -> None
 def read_again(path: Path) -> Stack:
     """Read what was written: a file, or a folder of them."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return read_dicom(files, path)
+    return dicom_images(files, path)[0].open(SILENT)
 
 
 class _Scale:

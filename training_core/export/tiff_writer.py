@@ -55,7 +55,7 @@ def why_not_imagej(stack: Stack) -> str:
     plane = (size.x_um, size.y_um)
     if any(plane) != all(plane) or (size.z_um and not any(plane)):
         return "ImageJ has no sizes in one direction alone"
-    if max(value or 0.0 for value in plane) >= LARGEST_BELIEVED_UM:
+    if (size.x_um or 0.0) >= LARGEST_BELIEVED_UM:
         return "ImageJ takes so large a pixel for none that is known"
     return ""
 

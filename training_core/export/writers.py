@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ def cannot_keep(stack: Stack, path: Path) -> str:
 
 def write_stack(
     stack: Stack,
-    path: Path,
+    path: str | PathLike[str],
     *,
     overwrite: bool = False,
     description: Mapping[str, Any] | None = None,
@@ -267,6 +268,7 @@ def write_stack(
     Cancelled
         When asked to; nothing is left behind either.
     """
+    path = Path(path)
     check_target(stack, path, overwrite=overwrite, compression=compression)
     writer = writer_for(stack, path)
     check_room(path, written_bytes(stack))

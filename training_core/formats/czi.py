@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +70,7 @@ def read_czi(path: Path) -> Sequence[FileImage]:
     czifile = library("czifile", "Zeiss CZI")
     errors = (czifile.SegmentNotFoundError,)
     file = LibraryFile(path, lambda p: czifile.CziFile(str(p), multifile=False), errors)
-    with warnings.catch_warnings(action="ignore"), file.reading() as czi:
+    with file.reading() as czi:
         if czi.header.file_part:
             raise InputError(f"{path.name} is a part of a CZI file in several; open its first.")
         scenes = _scenes(czi.subblock_directory)

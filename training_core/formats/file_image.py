@@ -42,6 +42,15 @@ class FileImage:
         """Give the image of a stack whose pixels are read when they are asked for."""
         return cls(name, stack.axes, stack.shape, stack.dtype, lambda _: stack)
 
+    @classmethod
+    def refused(cls, name: str, error: InputError) -> Self:
+        """Give an image that is in the file and cannot be opened."""
+
+        def open_(run: Run) -> Stack:
+            raise error
+
+        return cls(name, "", (), None, open_)
+
     @property
     def size(self) -> int:
         """How many pixels there are."""
@@ -50,7 +59,9 @@ class FileImage:
     @property
     def told(self) -> str:
         """What it is, such as "overview (CYX 2 x 512 x 512 uint8)"."""
-        size = f"{self.axes} {' x '.join(map(str, self.shape))} {self.dtype}"
+        if not self.shape:
+            return f"{shown(self.name)} (which cannot be read)".lstrip()
+        size = f"{self.axes} {' x '.join(map(str, self.shape))} {self.dtype or ''}".rstrip()
         return f"{shown(self.name)} ({size})" if self.name else size
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import threading
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from training_core.stack import Pixels
 
 from .source_file import DAMAGE, FileMark, check_size, damage
 
+LOGGERS = ("tifffile", "liffile", "oiffile", "olefile", "nd2", "nibabel.global", "zarr")
 MOST_OPEN = 8  # files at a time, over all stacks: a system may allow no more than 256
 # Libraries share state among their files, so that one plane is read at a time.
 _ONE_AT_A_TIME = threading.RLock()
@@ -39,6 +42,24 @@ def library(name: str, what: str) -> Any:
             f"{what} files need the package {package}, which is not installed; "
             f'install it with: pip install "g2g-desktop[formats]" (or pip install {package}).'
         ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep libraries from printing and warning of what they find odd in a file."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    for logger in loggers:
+        logger.addFilter(_nothing)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 class LibraryFile:
@@ -73,7 +94,11 @@ class LibraryFile:
         InputError
             When the file is damaged, or is not what it was when it was opened.
         """
-        with _ONE_AT_A_TIME, damage(f"{self.path.name} is damaged or cut off", self.errors):
+        with (
+            _ONE_AT_A_TIME,
+            quiet(),
+            damage(f"{self.path.name} is damaged or cut off", self.errors),
+        ):
             if self.mark is not None:
                 self.mark.check()
             if id(self) not in _OPEN:
@@ -99,7 +124,8 @@ class LibraryFile:
         InputError
             When a plane is more than the memory holds; later, where one is damaged.
         """
-        check_size(self.path.name, shape[-2:], dtype, None)
+        stored = self.path.stat().st_size if self.mark is not None else None
+        check_size(self.path.name, shape[-2:], dtype, stored)
 
         def plane(number: int) -> Pixels:
             with self.reading() as opened:

@@ -42,7 +42,8 @@ def read_lif(path: Path) -> Sequence[FileImage]:
                 images.append(_image(path, image))
             except InputError as error:
                 refused.append(error)
-    if images:
+                images.append(FileImage.refused(str(image.path), error))
+    if len(refused) < len(images):
         return images
     raise refused[0] if refused else InputError(f"{path.name} holds no image.")
 

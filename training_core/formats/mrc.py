@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def read_mrc(path: Path) -> Sequence[FileImage]:
     """
     mrcfile = library("mrcfile", "MRC")
     file = LibraryFile(path, lambda p: mrcfile.open(p, header_only=True, permissive=True))
-    with warnings.catch_warnings(action="ignore"), file.reading() as opened:
+    with file.reading() as opened:
         header = opened.header
         if header is None:
             raise InputError(f"{path.name} is no MRC file, or its header is damaged.")

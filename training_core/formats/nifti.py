@@ -13,7 +13,7 @@ from training_core.frames import frames_on_request
 from training_core.stack import Pixels, float_of
 
 from .file_image import FileImage, lazy_stack, pixel_size
-from .library_file import library
+from .library_file import library, quiet
 from .source_file import check_size, damage, planes_in_file
 from .units import micrometres, seconds
 
@@ -41,7 +41,7 @@ def read_nifti(path: Path) -> Sequence[FileImage]:
         nibabel.spatialimages.HeaderDataError,
         nibabel.wrapstruct.WrapStructError,
     )
-    with damage(f"{path.name} is damaged or cut off", errors):
+    with quiet(), damage(f"{path.name} is damaged or cut off", errors):
         image = nibabel.load(path)
         header, data = image.header, image.dataobj
         shape = tuple(int(n) for n in header.get_data_shape())

@@ -12,7 +12,7 @@ import numpy as np
 from training_core.errors import InputError
 
 from .file_image import FileImage, lazy_stack, pixel_size
-from .library_file import library
+from .library_file import library, quiet
 from .source_file import check_size, damage, planes_in_file, shown
 from .units import micrometres, seconds
 
@@ -46,6 +46,7 @@ def read_nrrd(path: Path) -> Sequence[FileImage]:
     """
     nrrd = library("nrrd", "NRRD")
     with (
+        quiet(),
         damage(f"{path.name} is damaged or cut off", (nrrd.errors.NRRDError,)),
         path.open("rb") as file,
     ):

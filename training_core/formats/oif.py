@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 
 from training_core.errors import InputError
 from training_core.stack import Pixels
@@ -33,6 +35,45 @@ def is_oif(path: Path, head: bytes) -> bool:
     )
 
 
+class _Oif:
+    """The settings and planes of an Olympus file, in its folder or its container."""
+
+    def __init__(self, path: Path) -> None:
+        oiffile = library("oiffile", "Olympus OIF and OIB")
+        self.container: Any = None
+        if path.suffix.lower() == ".oif":
+            folder = path.with_name(f"{path.name}.files")
+            self.places: dict[str, Any] = {p.name: p for p in folder.iterdir()}
+            self.settings = oiffile.SettingsFile(io.BytesIO(path.read_bytes()), path.name)
+            return
+        # oiffile's own way through a container may never end where that is damaged.
+        self.container = library("olefile", "Olympus OIB").OleFileIO(path)
+        streams = {entry[-1]: entry for entry in self.container.listdir()}
+        about = oiffile.SettingsFile(
+            io.BytesIO(self._stream(streams["OibInfo.txt"])), "OibInfo.txt"
+        )
+        info = about["OibSaveInfo"]
+        named = {str(name): streams.get(key) for key, name in info.items() if key in streams}
+        main = named[str(info[info["MainFileName"]])]
+        self.settings = oiffile.SettingsFile(io.BytesIO(self._stream(main)), path.name)
+        self.places = {re.split(r"[/\\]", name)[-1]: place for name, place in named.items()}
+
+    def _stream(self, place: Any) -> bytes:
+        data: bytes = self.container.openstream(place).read()
+        return data
+
+    def plane(self, name: str) -> Pixels:
+        """Decode the TIFF file of a plane."""
+        place = self.places[name]
+        data = place.read_bytes() if self.container is None else self._stream(place)
+        return np.asarray(tifffile.imread(io.BytesIO(data)))
+
+    def close(self) -> None:
+        """Close the container."""
+        if self.container is not None:
+            self.container.close()
+
+
 def read_oif(path: Path) -> Sequence[FileImage]:
     """Give the image of a file.
 
@@ -41,8 +82,7 @@ def read_oif(path: Path) -> Sequence[FileImage]:
     InputError
         When the file is damaged, or its folder of planes is not beside it.
     """
-    oiffile = library("oiffile", "Olympus OIF and OIB")
-    file = LibraryFile(path, oiffile.OifFile)
+    file = LibraryFile(path, _Oif)
     if path.suffix.lower() == ".oif" and not path.with_name(f"{path.name}.files").is_dir():
         raise InputError(
             f"The folder {path.name}.files is not beside {path.name}; it holds the pixels, so copy "
@@ -58,14 +98,14 @@ def read_oif(path: Path) -> Sequence[FileImage]:
         names = [
             planes.get(tuple(zip(letters, numbers, strict=True))) for numbers in product(*steps)
         ]
-        first = oif.asarray(next(name for name in names if name))
-        said = oif.mainfile
+        first = oif.plane(next(name for name in names if name))
+        said = oif.settings
     lost = names.count(None)
     notes = [f"{lost} of its {len(names)} planes are missing and read as 0."] if lost else []
 
     def read(oif: Any, number: int) -> Pixels:
         name = names[number]
-        return np.zeros_like(first) if name is None else np.asarray(oif.asarray(name))
+        return np.zeros_like(first) if name is None else oif.plane(name)
 
     sizes = [_step(said, axis) for axis in "XYZ"]
     shape = (*map(len, steps), *first.shape)
@@ -85,8 +125,8 @@ def read_oif(path: Path) -> Sequence[FileImage]:
 def _planes(oif: Any) -> dict[tuple[tuple[str, int], ...], str]:
     """Give the names of the files of the planes, by the letters and numbers in them."""
     planes = {}
-    for name in oif.glob():
-        found = PLANE.match(re.split(r"[/\\]", name)[-1])
+    for name in oif.places:
+        found = PLANE.match(name)
         if found:
             key = tuple((a.upper(), int(n)) for a, n in AXIS.findall(found[1].upper()))
             planes[key] = name

@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from training_core.errors import InputError
+from training_core.formats.file_image import FileImage
 from training_core.formats.source_file import check_size, damage, unchanged
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
@@ -31,6 +32,7 @@ from .dicom_file import (
     in_units,
     is_hounsfield,
     list_slices,
+    number,
     open_dicom,
     pixel_size,
 )
@@ -38,6 +40,7 @@ from .dicom_file import (
 # Slice distances that differ by less than this are rounding, not missing slices.
 EVEN_WITHIN = 0.01
 SAME_PLACE_MM = 1e-4
+LEAST_TILT = 0.1  # degrees
 
 
 def is_dicom(path: Path) -> bool:
@@ -54,8 +57,8 @@ def is_dicom(path: Path) -> bool:
     )
 
 
-def read_dicom(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> Stack:
-    """Read the largest series among DICOM files as one stack, ordered by position and time.
+def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> list[FileImage]:
+    """List the series among DICOM files, each a stack ordered by position and time.
 
     Stored values become `value * RescaleSlope + RescaleIntercept`, Hounsfield units for CT:
     int16 where both are whole numbers and the result fits, else int32 or float32. Padding is kept
@@ -64,10 +67,67 @@ def read_dicom(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> Sta
     Raises
     ------
     InputError
-        When no file holds a whole grayscale image.
+        When no file holds a whole grayscale image; when one is opened, too.
     """
+    with _quiet_pydicom(), damage(f"{source.name} is damaged DICOM"):
+        found = _found(paths, run)
+    # Told by number: what the hospital wrote into the description may name the patient.
+    return [
+        FileImage(
+            "" if each.number is None else f"Series {each.number}",
+            "IYX",
+            each.shape,
+            None,
+            partial(_open, each, list(paths), source),
+        )
+        for each in found
+    ]
+
+
+def _open(found: _Found, paths: list[Path], source: Path, run: Run) -> Stack:
     with _quiet_pydicom(), unchanged(*paths), damage(f"{source.name} is damaged DICOM"):
-        return _Series(list(paths), source).read(run)
+        return _Series(found, paths, source).read(run)
+
+
+@dataclass
+class _Found:
+    """The images of one series, of one size and direction, with the header of its first file.
+
+    `unread` are the reasons of all files that could not be read, whichever series they are of.
+    """
+
+    header: Any
+    slices: list[Slice]
+    unread: list[str]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """How many images, their height and width."""
+        return len(self.slices), int(self.header.Rows), int(self.header.Columns)
+
+    @property
+    def number(self) -> Any:
+        """The number of the series; None where it has none."""
+        return self.header.get("SeriesNumber")
+
+
+def _found(paths: Sequence[Path], run: Run) -> list[_Found]:
+    """Group the files by series, in the order of their numbers."""
+    groups: dict[Any, _Found] = {}
+    unread: list[str] = []
+    for path in paths:
+        run.check()
+        try:
+            with damage(f"{path.name} is a damaged DICOM file"):
+                header = open_dicom(path, stop_before_pixels=True)
+                slices = list_slices(header, path)
+                key = group_key(header, path)
+                groups.setdefault(key, _Found(header, [], unread)).slices.extend(slices)
+        except InputError as error:
+            unread.append(str(error))
+    if not groups:
+        raise InputError(unread[0])
+    return sorted(groups.values(), key=lambda each: int(each.number or 0))
 
 
 @contextmanager
@@ -85,17 +145,17 @@ def _quiet_pydicom() -> Iterator[None]:
 class _Series:
     """The files of a folder on their way to one stack."""
 
-    def __init__(self, paths: list[Path], source: Path) -> None:
+    def __init__(self, found: _Found, paths: list[Path], source: Path) -> None:
+        self.found = found
         self.paths = paths
         self.source = source
         self.warnings: list[str] = []
-        self.unread: list[str] = []
+        self.unread = list(found.unread)
 
     def read(self, run: Run) -> Stack:
-        header, slices = self._largest(run)
+        header, slices = self.found.header, self.found.slices
         # Each frame and, in the end, the stack that they become.
-        shape = (len(slices), int(header.Rows), int(header.Columns))
-        check_size(self.source.name, shape, np.int32, None)
+        check_size(self.source.name, self.found.shape, np.int32, None)
         frames = self._frames(self._once(slices), run)
         if self.unread:
             if not frames:
@@ -109,32 +169,6 @@ class _Series:
         sources = tuple((frames[i][0].path, frames[i][0].frame) for i in order.indices)
         stack.metadata["dicom"] = {"slices": sources, "dtype": stack.dtype.name}
         return stack
-
-    def _largest(self, run: Run) -> tuple[Any, list[Slice]]:
-        """Give the first header and the images of the largest series, of one size and direction."""
-        groups: dict[Any, tuple[Any, list[Slice]]] = {}
-        for path in self.paths:
-            run.check()
-            try:
-                with damage(f"{path.name} is a damaged DICOM file"):
-                    header = open_dicom(path, stop_before_pixels=True)
-                    slices = list_slices(header, path)
-                    groups.setdefault(group_key(header, path), (header, []))[1].extend(slices)
-            except InputError as error:
-                self.unread.append(str(error))
-        if not groups:
-            raise InputError(self.unread[0])
-        largest = max(groups.values(), key=lambda group: len(group[1]))
-        if len(groups) > 1:
-            # Told by number: what the hospital wrote into the description may name the patient.
-            number = largest[0].get("SeriesNumber")
-            named = "" if number is None else f"number {number}, "
-            others = ", ".join(str(len(g[1])) for g in groups.values() if g is not largest)
-            self.warnings.append(
-                f"The folder holds {len(groups)} series; only the largest ({named}"
-                f"{len(largest[1])} images) is read. The others hold {others}."
-            )
-        return largest
 
     def _once(self, slices: list[Slice]) -> list[Slice]:
         """Leave out copies of a file that is among the others already."""
@@ -168,6 +202,12 @@ class _Series:
         if header.get("PhotometricInterpretation") == "MONOCHROME1":
             extra["photometric"] = "miniswhite"
             self.warnings.append("Its display is inverted (MONOCHROME1); the values are kept.")
+        tilt = number(header, "GantryDetectorTilt") or 0.0
+        if abs(tilt) > LEAST_TILT and len(pixels) > 1:
+            self.warnings.append(
+                f"The gantry was tilted by {tilt:g} degrees: each of its slices is shifted against "
+                "the one before, and the volume is not straightened."
+            )
         z_um = None if order.z_mm is None else order.z_mm * UM_PER_MM
         return Stack(
             pixels.reshape(*order.shape, *pixels.shape[1:]) if lead else pixels[0],
@@ -227,6 +267,9 @@ def _without_positions(slices: Sequence[Slice], header: Any) -> Order:
     times_ms, step_ms = header.get("FrameTimeVector"), header.get("FrameTime")
     if times_ms:
         step_ms = _even(np.atleast_1d(np.asarray(times_ms, float))[1:])
+    if step_ms is None:
+        rate = number(header, "CineRate") or number(header, "RecommendedDisplayFrameRate")
+        step_ms = 1000 / rate if rate and rate > 0 else None
     step_s = float(step_ms) / 1000 if step_ms else None
     return Order(numbered, shape, "T" if times_ms or step_ms is not None else "I", step_s=step_s)
 

@@ -231,8 +231,8 @@ def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
     """Apply the rescale of a frame; whole numbers stay whole, so that HU have no rounding."""
     raw = stored if frame is None else stored[frame]
     own = {} if frame is None else _frame_group(data, frame, "PixelValueTransformationSequence")
-    slope = float((own or data).get("RescaleSlope", 1))
-    intercept = float((own or data).get("RescaleIntercept", 0))
+    slope = number(own or data, "RescaleSlope") or 1.0  # empty or 0, it says nothing
+    intercept = number(own or data, "RescaleIntercept") or 0.0
     if (slope, intercept) == (1.0, 0.0):
         return raw.astype(raw.dtype.newbyteorder("="))
     values = raw.astype(np.float64) * slope + intercept  # exact for whole numbers up to 2**53
@@ -241,6 +241,15 @@ def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
             if -(2 ** (bits - 1)) <= values.min() and values.max() < 2 ** (bits - 1):
                 return values.astype(f"i{bits // 8}")
     return values.astype(np.float32)
+
+
+def number(part: Any, keyword: str) -> float | None:
+    """Give a number of a header; None where it is absent, empty or no number."""
+    value = part.get(keyword)
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def pixel_size(header: Any, z_um: float | None) -> PixelSize:

@@ -26,7 +26,7 @@ from training_core.formats.txrm import read_txrm
 from training_core.run import Run
 from training_core.stack import Stack
 
-from .dicom import is_dicom, read_dicom
+from .dicom import dicom_images, is_dicom
 from .pictures import read_array, read_picture
 from .tiff_file import COMPANION, SIGNATURES
 from .tiff_reader import tiff_images
@@ -64,7 +64,7 @@ FORMATS = (
     Format(
         (".dcm", ".ima", ".dicom"),
         lambda path, _: is_dicom(path),
-        _one(lambda path, run: read_dicom([path], path, run=run)),
+        lambda path, run: dicom_images([path], path, run=run),
     ),
     Format(
         (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8", ".svs", COMPANION),
@@ -111,9 +111,21 @@ FOREIGN = {
 def open_file(path: Path, run: Run, series: int | str | None = None) -> Stack:
     """Open one image of a file by what it is, not by what it is called; see `chosen`."""
     with unchanged(path):
-        images = _images(path, run)
-        image = chosen(images, path.name, series)
-        stack = image.open(run)
+        return open_chosen(_images(path, run), path.name, run, series)
+
+
+def open_chosen(
+    images: Sequence[FileImage], name: str, run: Run, series: int | str | None = None
+) -> Stack:
+    """Open one of the images of a file or folder, and say which there are if none was asked for.
+
+    Raises
+    ------
+    InputError
+        When there is none as is asked for, or it cannot be opened.
+    """
+    image = chosen(images, name, series)
+    stack = image.open(run)
     if len(images) == 1:
         return stack
     notes = stack.warnings if series is not None else (_told(images, image), *stack.warnings)

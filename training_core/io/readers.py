@@ -20,8 +20,8 @@ from training_core.frames import made_frames
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Stack
 
-from .dicom import is_dicom, read_dicom
-from .formats import SUFFIXES, foreign, images_of, open_file
+from .dicom import dicom_images, is_dicom
+from .formats import SUFFIXES, foreign, images_of, open_chosen, open_file
 from .not_finite import finite
 from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
 from .tiff_file import files_of_set
@@ -85,7 +85,10 @@ def list_images(path: str | PathLike[str], *, run: Run = SILENT) -> Sequence[Fil
     """
     one = Path(path)
     with _readable(one):
-        return images_of(one, run) if one.is_file() or is_zarr(one) else []
+        if one.is_file() or is_zarr(one):
+            return images_of(one, run)
+        slices = _series_files(one)
+        return dicom_images(slices, one, run=run) if slices else []
 
 
 def list_inputs(path: str | PathLike[str]) -> list[Path]:
@@ -151,34 +154,43 @@ def _lists(path: Path) -> bool:
 
 def _open(paths: list[Path], run: Run, series: int | str | None) -> Stack:
     if len(paths) == 1 and paths[0].name.upper() == DISC_LIST and paths[0].is_file():
-        return _open_folder(paths[0].absolute().parent, run)
+        return _open_folder(paths[0].absolute().parent, run, series)
     paths = _once_a_set(paths) if len(paths) > 1 else paths
     if len(paths) > 1:
-        return _open_several(paths, paths[0].parent, run)
+        return _open_several(paths, paths[0].parent, run, series)
     if paths[0].is_dir() and not is_zarr(paths[0]):
-        return _open_folder(paths[0], run)
+        return _open_folder(paths[0], run, series)
     return open_file(paths[0], run, series)
 
 
-def _open_folder(folder: Path, run: Run) -> Stack:
+def _open_folder(folder: Path, run: Run, series: int | str | None) -> Stack:
     slices = _series_files(folder)
     if slices:
-        return read_dicom(slices, folder, run=run)
+        return open_chosen(dicom_images(slices, folder, run=run), folder.name, run, series)
     inputs = _inside(folder)
     files = [p for p in inputs if is_zarr(p) or (p.is_file() and not foreign(p))]
     slices = [p for below in inputs if below.is_dir() for p in _series_files(below)]
     if slices and not files:
-        return read_dicom(slices, folder, run=run)
+        return open_chosen(dicom_images(slices, folder, run=run), folder.name, run, series)
     if not files:
         raise InputError(f"The folder {folder.name} holds several stacks; open them one by one.")
-    return _open_several(files, folder, run) if len(files) > 1 else open_file(files[0], run)
+    if len(files) > 1:
+        return _open_several(files, folder, run, series)
+    return open_file(files[0], run, series)
 
 
-def _open_several(paths: list[Path], folder: Path, run: Run) -> Stack:
+def _open_several(
+    paths: list[Path], folder: Path, run: Run, series: int | str | None = None
+) -> Stack:
     """Join files of one shape along a new axis; damaged ones are left out and named."""
     paths = sorted(paths, key=_natural)
     if all(is_dicom(p) for p in paths):
-        return read_dicom(paths, folder, run=run)
+        return open_chosen(dicom_images(paths, folder, run=run), folder.name, run, series)
+    if series is not None:
+        raise InputError(
+            f"{len(paths)} files are opened as one stack; an image of one of them is chosen where "
+            "that is opened alone."
+        )
     numbered = numbered_files(paths)
     paths = list(numbered.paths) if numbered else paths
     stacks: list[Stack] = []

@@ -26,6 +26,7 @@ LARGEST_PRINTED_UM = 25.4
 LARGEST_BELIEVED_UM = 5000.0
 
 GATAN_UNITS, GATAN_SCALES = (65003, 65004, 65005), (65009, 65010, 65011)
+SIGNED_OFFSET = -32768.0  # by which ImageJ keeps numbers with a sign
 TESCAN = 50431
 ILLUMINATION = "_IllumSetting_"  # of MetaMorph
 ZEISS_WIDTH = 1024  # px of the picture whose pixel size Zeiss notes in metres
@@ -62,6 +63,30 @@ def value_unit_of(tif: Any) -> str:
     text = f"{tif.pages[0].description} {(tif.imagej_metadata or {}).get('Info', '')}"
     noted = re.search(r'\\?"value_unit\\?": \\?"(HU)', html.unescape(text))
     return noted[1] if noted else ""
+
+
+def calibrated(imagej: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[bool, str, str]:
+    """Tell what a calibration curve of ImageJ makes of the values.
+
+    Returns
+    -------
+    bool
+        Whether stored values from 0 to 65535 mean -32768 to 32767.
+    str
+        The unit of the values, "HU" or "".
+    str
+        What to tell of a curve that is not applied; "" where there is none.
+    """
+    curve = [imagej.get(name) for name in ("cf", "c0", "c1")]
+    unit = str(imagej.get("vunit", "")).strip()
+    signed = curve == [0, SIGNED_OFFSET, 1]
+    if imagej.get("cf") is None or signed:
+        hounsfield = unit.upper() == "HU" and (signed or dtype.kind != "u")
+        return signed and dtype == np.uint16, "HU" if hounsfield else "", ""
+    straight = curve[0] == 0 and None not in curve
+    shown = f" ({curve[1]:g} + {curve[2]:g} x value)" if straight else ""
+    told = f"ImageJ shows its values by a calibration curve{shown}"
+    return False, "", f"{told}; they are kept as they are stored."
 
 
 def calibration_of(tif: Any, series: Any = None) -> tuple[str, Calibration]:

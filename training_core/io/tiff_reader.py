@@ -24,10 +24,11 @@ from training_core.formats.source_file import (
     damage,
     unchanged,
 )
+from training_core.frames import made_frames
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Pixels, Stack
 
-from .tiff_calibration import calibration_of, value_unit_of
+from .tiff_calibration import SIGNED_OFFSET, calibrated, calibration_of, value_unit_of
 from .tiff_file import (
     MOST_PLANES,
     TiffPages,
@@ -131,16 +132,22 @@ class _Reader:
         axes, timed = arranged.axes, set("TI") & set(arranged.axes)
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
         named = len(calibration.channels) == count
+        signed, unit, told = calibrated(self.imagej, arranged.pixels.dtype.newbyteorder("="))
         return Stack(
-            arranged.pixels,
+            _with_signs(arranged.pixels) if signed else arranged.pixels,
             axes,
             calibration.pixel_size,
             calibration.channels if named else arranged.channels,
             calibration.time_step_s if timed else None,
-            value_unit=value_unit_of(self.tif),
+            value_unit=value_unit_of(self.tif) or unit,
             kind=kind,
             source=self.path,
-            warnings=(*self.warnings, *calibration.warnings, *arranged.warnings),
+            warnings=(
+                *self.warnings,
+                *calibration.warnings,
+                *arranged.warnings,
+                *filter(None, [told]),
+            ),
             metadata=calibration.extra | self._display(),
         )
 
@@ -314,6 +321,17 @@ class _Reader:
             f"file is cut off or damaged: in its {self.path.stat().st_size:,} bytes no plane is "
             "whole."
         )
+
+
+def _with_signs(pixels: Pixels) -> Pixels:
+    """Give uint16 less 32768 as int16, each frame when it is asked for where it lies in a file."""
+    lead = pixels.shape[:-2]
+
+    def frame(number: int) -> Pixels:
+        stored = np.asarray(pixels[np.unravel_index(number, lead)])
+        return (stored.astype(np.int32) + int(SIGNED_OFFSET)).astype(np.int16)
+
+    return made_frames(frame, pixels.shape, np.int16)
 
 
 def _pages_of(series: Any) -> str:

@@ -25,7 +25,13 @@ from .covariance import (
     uncorrelated,
 )
 from .strength_curve import NoiseCurve, Windows, fit_curve
-from .white_covariance import may_be_texture, reshaped, safe_sigma, without_structure
+from .white_covariance import (
+    is_surely_noise,
+    may_be_texture,
+    reshaped,
+    safe_sigma,
+    without_structure,
+)
 
 AUTOMATIC = "automatic"
 LEAST_SIGMA = 1e-3  # of the units in which noise was thought to have a std of 1
@@ -49,6 +55,8 @@ class Measurement(NamedTuple):
     photons: Photons | None = None
     # Whether texture and noise could not be told apart, so that pixels were taken for independent
     doubted: bool = False
+    # Whether, where that is so, their strength at least is sure; see `is_surely_noise`
+    sure: bool = True
 
 
 def measure_noise(
@@ -107,7 +115,8 @@ def _of_independent_pixels(
     middle = np.median(np.concatenate([frame.ravel() for frame in seen]))
     curve = NoiseCurve(np.array([middle]), np.array([max(safe_sigma(seen), LEAST_SIGMA)]))
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
-    return Measurement(stabiliser, curve, covariance, noise, strengths, doubted=doubted)
+    sure = is_surely_noise(seen)
+    return Measurement(stabiliser, curve, covariance, noise, strengths, None, doubted, sure)
 
 
 def _seen(

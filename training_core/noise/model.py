@@ -28,7 +28,8 @@ CORRELATED = 0.2  # of neighbouring pixels' noise
 WHITE = 0.02  # correlation at any lag below this counts as none
 HEAVY = 7.0  # kurtosis, 3 for Gaussian noise
 MOST_SHARED = 0.1  # correlation of neighbouring pixels
-EACH_WAY = 0.25  # of the fourth moment is darker than the mean, and as much brighter
+FAR = 3.0  # std, which of Gaussian values one in 370 is
+EACH_WAY = 0.25  # of the fourth moment or of the far values is darker, and as much brighter
 SAMPLE_PX = 512  # side of the noise that is looked at
 
 
@@ -166,9 +167,12 @@ class GaussianNoise(NoiseModel):
         if self.correlation > MOST_SHARED:
             return False
         unit = self.noise_values(torch.Generator().manual_seed(0))
-        fourth = unit.pow(4)
-        darker = float(fourth[unit < 0].sum() / fourth.sum())
-        return EACH_WAY < darker < 1 - EACH_WAY and kurtosis(unit) > HEAVY
+        if kurtosis(unit) <= HEAVY:
+            return False
+        # Counted as well: where bright and dark differ much, the transform stretches dark values.
+        far = unit[unit.abs() > FAR * unit.std()]
+        each = (_share_below(unit.pow(4), unit), _share_below(torch.ones_like(far), far))
+        return any(EACH_WAY < darker < 1 - EACH_WAY for darker in each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +218,11 @@ def noise_of(photons: Photons | None, *parts: Any) -> NoiseModel:
         return PhotonNoise(*parts, photons)  # type: ignore[call-arg]
     published = any(isinstance(part, NoiseGenerator) for part in parts)
     return (PublishedNoise if published else GaussianNoise)(*parts)
+
+
+def _share_below(weights: Tensor, values: Tensor) -> float:
+    """Give what share of all weights values below 0 have."""
+    return float(weights[values < 0].sum() / weights.sum())
 
 
 def kurtosis(unit: Tensor) -> float:

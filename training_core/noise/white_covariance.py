@@ -210,6 +210,8 @@ QUIET = (0.03, 1 / 3)  # of the windows: the calmest, and all that are calm
 MADE_PX = 512
 CURVED = np.array([1.0, -2.0, 1.0]) / 6**0.5  # leaves white noise its std
 SAFE = 0.05  # of the windows: those that hold least of the finest waves
+FINE_PX = 8  # side of windows in which the finest waves are compared
+EVEN = 1.1  # up to which the strength is learned within 7 %, beyond it up to three times too strong
 
 
 def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
@@ -234,6 +236,27 @@ def _unevenness(images: Sequence[Image]) -> float:
     return float(calm / calmest_of_all)
 
 
+def is_surely_noise(frames: Sequence[Image]) -> bool:
+    """Tell whether the finest waves are as even over calm places as those of noise.
+
+    Texture that reaches so far is stronger here than there; then their strength is not the noise's.
+    """
+    return _fine_unevenness(frames) < EVEN * _fine_unevenness_of_noise()
+
+
+def _fine_unevenness(frames: Sequence[Image]) -> float:
+    power = _fine_power(frames, FINE_PX)
+    if not power.size:
+        return float("inf")
+    calmest_of_all, calm = np.quantile(power, QUIET)
+    return float(calm / calmest_of_all)
+
+
+@cache
+def _fine_unevenness_of_noise() -> float:
+    return _fine_unevenness([np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))])
+
+
 def safe_sigma(frames: Sequence[Image]) -> float:
     """Give the std of noise of independent pixels, from the finest waves where they are weakest.
 
@@ -244,13 +267,19 @@ def safe_sigma(frames: Sequence[Image]) -> float:
 
 def _weakest(images: Sequence[Image]) -> float:
     """Give the power of the finest waves in windows that hold least of them, if any."""
+    power = _fine_power(images, SMALL_PX)
+    return float(power[power <= np.quantile(power, SAFE)].mean()) if power.size else 0.0
+
+
+def _fine_power(images: Sequence[Image], side: int) -> Values:
+    """Give the power of the finest waves in the windows of a side that hold any, (count,)."""
     parts = []
     for image in images:
         waves = convolve1d(convolve1d(image.astype(np.float64), CURVED, axis=0), CURVED, axis=1)
-        parts.append(np.square(cut_windows(waves, SMALL_PX, SMALL_PX)).mean(axis=(1, 2)))
+        parts.append(np.square(cut_windows(waves, side, side)).mean(axis=(1, 2)))
     power = np.concatenate(parts)
-    power = power[power > 0]
-    return float(power[power <= np.quantile(power, SAFE)].mean()) if power.size else 0.0
+    some: Values = power[power > 0]
+    return some
 
 
 @cache

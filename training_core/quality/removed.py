@@ -18,6 +18,7 @@ SAMPLED_PX = 1 << 18
 OUTERMOST, TO_SIGMA = 0.02, 1.0700  # share left out, and what it takes from normal values
 SIDE_PX, STRIDE_PX = 16, 8
 CUT = 4.0  # std
+AROUND_PX = 31  # side of what tells how strong the noise of CT is in a place
 COARSE_PX = 1.5  # std of the blur under which faint lines and edges stand out of the noise
 CALMEST, SURE = 0.25, 5.0  # share of windows that sets the scale; std beyond which one is marked
 
@@ -42,12 +43,21 @@ class Removed:
     structure: Mask
 
     @classmethod
-    def of(cls, noisy: Image, denoised: Image) -> Self:
-        """Look at one frame, both images (height, width)."""
+    def of(cls, noisy: Image, denoised: Image, *, by_place: bool = False) -> Self:
+        """Look at one frame, both images (height, width).
+
+        The noise of CT is stronger in some places, `by_place`: there the std is that around each
+        pixel, and only what varies too slowly for noise is taken for structure.
+        """
         residual = (noisy - denoised).astype(np.float32)
-        sigmas = sigmas_by_brightness(residual, denoised)
+        if by_place:
+            around = ndimage.uniform_filter(np.square(residual), AROUND_PX, mode="reflect")
+            sigmas = np.sqrt(np.maximum(around, 0.0)).astype(np.float32)
+        else:
+            sigmas = sigmas_by_brightness(residual, denoised)
         found = cls(residual, sigmas, np.zeros(residual.shape, bool))
-        return replace(found, structure=structure_in(found.in_sigmas, denoised))
+        structure = structure_in(found.in_sigmas, denoised, by_place=by_place)
+        return replace(found, structure=structure)
 
     @property
     def sigma(self) -> float:
@@ -116,7 +126,7 @@ def _rms(values: Image) -> float:
     return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
-def structure_in(unit: Image, denoised: Image) -> Mask:
+def structure_in(unit: Image, denoised: Image, *, by_place: bool = False) -> Mask:
     """Mark where a residual of std 1 holds more than noise of that brightness, (height, width).
 
     Windows of 16 px are compared with the calmest quarter of all, once as they are, which finds
@@ -129,7 +139,8 @@ def structure_in(unit: Image, denoised: Image) -> Mask:
     cut -= _by_brightness(cut, denoised, lambda values: float(values.mean()))
     scale = _by_brightness(cut, denoised, _rms)
     even = np.divide(cut, scale, out=np.zeros_like(cut), where=scale > 0)
-    return _stronger(even) | _stronger(ndimage.gaussian_filter(even, COARSE_PX))
+    slow = _stronger(ndimage.gaussian_filter(even, COARSE_PX))
+    return slow if by_place else slow | _stronger(even)
 
 
 def _stronger(image: Image) -> Mask:

@@ -122,7 +122,8 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
     if settings.denoiser.network == PRETRAINED:
         spread = curve.strongest
     mean, doubted = float(stabilised.mean()), measured.doubted
-    channel = Channel(model, mean, spread if spread > 0 else 1.0, doubted=doubted)
+    spread = spread if spread > 0 else 1.0
+    channel = Channel(model, mean, spread, doubted=doubted, sure=measured.sure)
     return {"channel": channel_state(channel), "turns": turning}
 
 

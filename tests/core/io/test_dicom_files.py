@@ -11,7 +11,7 @@ from pydicom.uid import generate_uid
 
 from tests.support.ct_slices import ct_slice
 from training_core.errors import InputError
-from training_core.io.readers import list_inputs, open_stack
+from training_core.io.readers import list_images, list_inputs, open_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize
 
@@ -109,6 +109,37 @@ def test_values_without_a_rescale_stay_as_stored(tmp_path: Path):
     assert (stack.dtype, stack.value_unit, stack.pixels[0, 0]) == (np.uint16, "", 5)
 
 
+@pytest.mark.parametrize("slope", [None, "", 0])
+def test_a_rescale_that_is_empty_says_nothing(tmp_path: Path, slope: object):
+    save(tmp_path, a=slice_at(0.0, 5, RescaleSlope=slope))
+
+    assert open_stack(tmp_path).pixels[0, 0] == 5 - 1024
+
+
+def test_a_tilted_gantry_is_told(tmp_path: Path):
+    slices = {f"s{z}": slice_at(float(z), z, GantryDetectorTilt=18.5) for z in range(3)}
+    save(tmp_path, **slices)
+
+    assert "tilted by 18.5 degrees" in open_stack(tmp_path).warnings[0]
+    assert not open_stack(tmp_path / "s0.dcm").warnings
+
+
+@pytest.mark.parametrize(
+    ("said", "step_s"),
+    [({"FrameTime": 40}, 0.04), ({"CineRate": 20}, 0.05), ({"CineRate": ""}, None)],
+)
+def test_a_film_has_its_frame_time(tmp_path: Path, said: dict[str, Any], step_s: float | None):
+    film = slice_at(0.0, 7, NumberOfFrames=3, **said)
+    del film.ImagePositionPatient
+    film.PixelData = film.PixelData * 3
+    save(tmp_path, film=film)
+
+    stack = open_stack(tmp_path / "film.dcm")
+
+    assert stack.shape[0] == 3
+    assert stack.time_step_s == step_s
+
+
 def test_an_inverted_display_changes_no_value(tmp_path: Path):
     save(tmp_path, a=slice_at(0.0, 5, PhotometricInterpretation="MONOCHROME1"))
 
@@ -132,9 +163,12 @@ def test_the_largest_of_several_series_is_read_and_told_by_its_number(tmp_path: 
 
     assert stack.shape == (2, 6, 8)
     assert stack.warnings == (
-        "The folder holds 2 series; only the largest (number 4, 2 images) is read. "
-        "The others hold 1.",
+        "It holds 2 images, and number 2 is read: Series 4 (IYX 2 x 6 x 8). There are "
+        "1: IYX 1 x 6 x 8, 2: Series 4 (IYX 2 x 6 x 8); the option --series chooses.",
     )
+    assert [image.name for image in list_images(tmp_path)] == ["", "Series 4"]
+    assert open_stack(tmp_path, series=1).pixels[0, 0] == 9 - 1024
+    assert open_stack(tmp_path, series="Series 4").shape == (2, 6, 8)
 
 
 def test_a_damaged_slice_is_left_out_and_named(tmp_path: Path):

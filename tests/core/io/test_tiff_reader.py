@@ -403,3 +403,29 @@ def test_nan_in_a_large_stack_is_found_when_a_frame_is_asked_for(
     second = stack.of_channels([1])
     assert list(second.not_finite) == [0]
     np.testing.assert_array_equal(second.file_frame(0), pixels[0, 1])
+
+
+def test_a_calibration_curve_of_imagej_gives_hounsfield_units(tmp_path: Path):
+    hu = np.random.default_rng(1).integers(-1024, 3000, (3, 16, 20))
+    curve = {"cf": 0, "c0": -32768.0, "c1": 1.0, "vunit": "HU", "axes": "ZYX"}
+    tifffile.imwrite(
+        tmp_path / "a.tif", (hu + 32768).astype(np.uint16), imagej=True, metadata=curve
+    )
+
+    stack = open_stack(tmp_path / "a.tif")
+
+    assert (stack.dtype, stack.value_unit, stack.warnings) == (np.int16, "HU", ())
+    np.testing.assert_array_equal(stack.pixels, hu)
+
+
+def test_another_calibration_curve_is_told_and_not_applied(tmp_path: Path):
+    curve = {"cf": 0, "c0": 5.0, "c1": 0.5, "vunit": "OD", "axes": "ZYX"}
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0, 0], imagej=True, metadata=curve)
+
+    stack = open_stack(tmp_path / "a.tif")
+
+    np.testing.assert_array_equal(stack.pixels, STACK[0, 0])
+    assert stack.warnings == (
+        "ImageJ shows its values by a calibration curve (5 + 0.5 x value); they are kept as they "
+        "are stored.",
+    )

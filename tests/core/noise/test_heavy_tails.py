@@ -24,19 +24,22 @@ SIGMA = 8.0
 
 
 class Spikes(torch.nn.Module):
-    """Noise of std 1, of which `share` of the pixels have `power`, or are bright alone."""
+    """Noise of std 1, of which `share` of the pixels have `power`, or are bright alone.
 
-    def __init__(self, share=0.05, power=0.97, *, bright=False):
+    The dark ones are `stretched`.
+    """
+
+    def __init__(self, share=0.05, power=0.97, *, bright=False, stretched=1.0):
         super().__init__()
-        self.share, self.bright = share, bright
+        self.share, self.bright, self.stretched = share, bright, stretched
         self.few, self.most = (power / share) ** 0.5, ((1 - power) / (1 - share)) ** 0.5
 
     def sample(self, count, height, width, draw):
         normal = torch.randn(count, 1, height, width, generator=draw)
         few = torch.rand(count, 1, height, width, generator=draw) < self.share
-        return torch.where(
-            few, self.few * (normal.abs() if self.bright else normal), self.most * normal
-        )
+        far = normal.abs() if self.bright else normal
+        far = torch.where(far < 0, self.stretched * far, far)
+        return torch.where(few, self.few * far, self.most * normal)
 
 
 def spiky(blur=0.0, **spikes):
@@ -86,6 +89,7 @@ def test_heavy_tails_are_of_pixels_each_for_itself_and_go_both_ways():
     assert spiky().is_heavy_tailed
     assert spiky(share=0.001).is_heavy_tailed
     assert not spiky(bright=True).is_heavy_tailed  # spots, or hot pixels
+    assert spiky(stretched=1.6).is_heavy_tailed  # as the transform does to impulses
     assert not spiky(blur=1.0).is_heavy_tailed
     assert not noise_model().is_heavy_tailed
     parts = [getattr(spiky(), field.name) for field in fields(NoiseModel)]

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from tests.support.made_up import QUICKEST, blurred_noise, covariance, scene, stack
 from training_core.compute.checkpoint import NO_CHECKPOINT
 from training_core.noise.measurement import measure_noise
-from training_core.noise.white_covariance import may_be_texture, safe_sigma
+from training_core.noise.white_covariance import is_surely_noise, may_be_texture, safe_sigma
 from training_core.patches.smooth_patches import cut_noise_patches
 from training_core.pipeline import denoise_stack
 from training_core.reporting.noise_analysis import analyse_noise
@@ -83,6 +83,17 @@ def test_who_knows_the_camera_is_believed():
 def test_the_safe_strength_is_right_where_the_image_is_flat(sigma):
     image = scene(SIDE, SIDE) + sigma * np.random.default_rng(4).standard_normal((SIDE, SIDE))
     assert safe_sigma([image.astype(np.float32)]) == pytest.approx(sigma, rel=0.08)
+
+
+def test_strength_is_sure_where_the_finest_waves_are_even():
+    white = SIGMA * np.random.default_rng(6).standard_normal((SIDE, SIDE))
+    smooth = gaussian_filter(np.random.default_rng(7).standard_normal((SIDE, SIDE)), 2.0)
+    assert is_surely_noise([white])
+    assert is_surely_noise([white + 40 * SIGMA * smooth])  # texture everywhere, but none as fine
+    places = np.linspace(0.2, 3, SIDE)
+    sharp = places * SIGMA * np.random.default_rng(8).standard_normal((SIDE, SIDE))
+    assert not is_surely_noise([white / 4 + sharp])  # as fine as noise, here more than there
+    assert not is_surely_noise([np.zeros((SIDE, SIDE))])
 
 
 def test_padding_says_nothing_of_the_noise():

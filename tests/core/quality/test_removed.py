@@ -80,3 +80,17 @@ def test_noise_of_few_photons_is_no_structure() -> None:
     found = Removed.of(noisy.astype(np.float32), (10 * clean).astype(np.float32))
     assert found.structure_share < 0.03
     assert np.abs(found.beyond).mean() < 0.08
+
+
+def test_noise_that_follows_the_place_is_no_structure_and_a_lost_line_is() -> None:
+    rng = np.random.default_rng(3)
+    strength = 20 + 60 * np.exp(-np.square(np.linspace(-2, 2, SIDE)))[:, None]
+    noise = strength * rng.standard_normal((SIDE, SIDE))
+    flat = np.zeros((SIDE, SIDE), np.float32)
+    calm = Removed.of(noise.astype(np.float32), flat, by_place=True)
+    assert calm.structure_share < 0.01
+    assert calm.sigmas[128].mean() == pytest.approx(strength[128, 0], rel=0.1)
+    noise[:, 100:103] += strength
+    lost = Removed.of(noise.astype(np.float32), flat, by_place=True)
+    assert lost.structure[:, 96:108].mean() > 0.4
+    assert lost.structure[:, :80].mean() < 0.02

@@ -106,12 +106,12 @@ def test_the_band_grows_with_scatter_and_with_what_is_taken() -> None:
     still = np.full((SIDE, SIDE), 50.0)
     sigmas = np.full_like(still, 10.0)
     calm = TrustMap.of(copies_of(still, np.stack([still] * 8)), sigmas)
-    assert calm.half_band == pytest.approx(1.6449 * 0.8, rel=1e-6)
+    assert calm.half_band == pytest.approx(1.6449, rel=1e-6)
     assert calm.unsupported_share == 0.0
     scattered = still + 3 * rng.standard_normal((400, SIDE, SIDE))
     found = TrustMap.of(copies_of(still, scattered), sigmas)
     assert found.spread.mean() == pytest.approx(3.0, rel=0.01)
-    assert found.half_width == pytest.approx(1.6449 * np.sqrt(0.4 * 9 + 0.64), rel=0.02)
+    assert found.half_width == pytest.approx(1.6449 * np.sqrt(0.2 * 9 + 1.0), rel=0.02)
     shifted = TrustMap.of(copies_of(still, scattered - 5), sigmas)
     assert shifted.bias.mean() == pytest.approx(-5.0, abs=0.05)
     assert shifted.half_width > 2.5 * found.half_width

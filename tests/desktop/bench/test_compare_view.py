@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, QRectF, Qt
 from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.bench.compare_view import CompareView
+from g2g_desktop.jobs.job import Job
 from g2g_desktop.viewer.preview_view import PreviewView
 from training_core.run import PreviewReady, ShownRegion, Stage
 from training_core.stack import PixelSize, Stack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from PySide6.QtGui import QColor
 
     from g2g_desktop.viewer.image_pane import ImagePane
@@ -31,7 +34,7 @@ def pair(shape: tuple[int, ...] = (100, 200), axes: str = "YX") -> tuple[Stack, 
 
 
 @pytest.fixture
-def view(qtbot) -> CompareView:
+def view(qtbot) -> Iterator[CompareView]:
     widget = CompareView()
     qtbot.addWidget(widget)
     widget.resize(800, 560)
@@ -40,7 +43,8 @@ def view(qtbot) -> CompareView:
     widget.set_pair(*pair())
     widget.set_levels(0, 255)
     QApplication.processEvents()
-    return widget
+    yield widget
+    qtbot.waitUntil(lambda: not Job.any_running())
 
 
 def colour_at(pane: ImagePane, x: float, y: float) -> QColor:
@@ -400,3 +404,24 @@ def test_a_double_click_fits(qtbot, view: CompareView) -> None:
     where = view.left.to_widget(view.left.visible_rect.left() + 3, 50).toPoint()
     qtbot.mouseDClick(view.left.viewport(), Qt.MouseButton.LeftButton, pos=where)
     assert view.left.view_rect == fitted
+
+
+def test_what_is_looked_at_stays_in_view_in_every_mode(qtbot, view: CompareView) -> None:
+    view.left.set_view_rect(QRectF(20, 30, 40, 25))
+    middle = view.left.view_rect.center()
+    for key in (Qt.Key.Key_2, Qt.Key.Key_3, Qt.Key.Key_4, Qt.Key.Key_5, Qt.Key.Key_2, Qt.Key.Key_1):
+        qtbot.keyClick(view.left, key)
+        QApplication.processEvents()
+        for pane in view.panes:
+            if pane.isVisible():
+                seen = pane.view_rect.center()
+                assert (seen.x(), seen.y()) == (
+                    pytest.approx(middle.x(), abs=1),
+                    pytest.approx(middle.y(), abs=1),
+                )
+    view.set_others({"Reference": Stack(np.full((100, 200), 90, np.uint8), "YX")})
+    assert view.left.view_rect.center().x() == pytest.approx(middle.x(), abs=1)
+    view.fit()
+    qtbot.keyClick(view.left, Qt.Key.Key_2)
+    QApplication.processEvents()
+    assert view.right.visible_rect == view.right.frame_rect

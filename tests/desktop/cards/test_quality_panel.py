@@ -284,6 +284,6 @@ def test_where_texture_and_noise_are_alike_that_is_red_and_comes_first() -> None
     found = card_findings(CARD | {"doubted": [1]})
     assert [f.name for f in found[:2]] == ["Texture or noise", "Learned noise"]
     assert found[0].level is Level.RED
-    assert "only a fifth of what is found is taken away" in found[0].meaning
+    assert "at most a third of what is found is taken away" in found[0].meaning
     assert found[1].level is Level.NEUTRAL  # a match with texture would say nothing
     assert next(f.name for f in card_findings(CARD | {"doubted": []})) == "Learned noise"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training_core.stack import Stack
 
 ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "guide", "shortcuts", "show_log"}
-ALWAYS |= {"diagnostics", "about"}
+ALWAYS |= {"diagnostics", "about", "programs"}
 OPEN = {"open", "open_folder", "open_model"}
 LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
 MODEL = {"save_model", "model_info"}
