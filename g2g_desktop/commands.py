@@ -40,6 +40,33 @@ MODEL_SUFFIX = ".g2g"
 _ASK_AFTER_SECONDS = 30.0
 
 
+class Help(QObject):
+    """The verbs of the Help menu, in windows on top of `parent`."""
+
+    def __init__(self, parent: QWidget, session: Session, workflow: Workflow) -> None:
+        super().__init__(parent)
+        self._parent, self._session, self._device = parent, session, ""
+        workflow.device_known.connect(self._on_device_known)
+        self.by_id: dict[str, Callable[[], object]] = {
+            "guide": lambda: GuideWindow(guide(), parent).show(),
+            "shortcuts": lambda: dialogs.show_shortcuts(parent),
+            "show_log": lambda: reveal(log_file()),
+            "diagnostics": self.show_diagnostics,
+            "about": lambda: dialogs.show_about(parent, program_version()),
+        }
+
+    def show_diagnostics(self) -> None:
+        """Show what a report of a fault would hold; only from there it can be saved."""
+        path = log_file()
+        log = path.read_text("utf-8", errors="replace") if path.exists() else ""
+        report = diagnostics(self._device, self._session.settings, log)
+        DiagnosticsDialog(report, str(home()), self._parent).open()
+
+    @Slot(str)
+    def _on_device_known(self, device: str) -> None:
+        self._device = device
+
+
 class Commands(QObject):
     """The verbs of the menus and buttons, by the ids of `actions.py`.
 
@@ -72,8 +99,6 @@ class Commands(QObject):
         self._centre, self._viewer = centre, centre.viewer
         self.preferences = preferences
         workflow.choice_needed.connect(self.choose_image)
-        self._device = ""
-        workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
             "open": self.open_files,
             "open_folder": self.open_folder,
@@ -90,21 +115,17 @@ class Commands(QObject):
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
             "model_info": self.model_info,
-            "fit": self.fit,
-            "actual_size": self.zoom_full,
-            "auto_contrast": self.auto_contrast,
-            "invert": self.invert,
+            "fit": lambda: centre.view.fit(),
+            "actual_size": lambda: centre.view.zoom_full(),
+            "auto_contrast": lambda: centre.view.auto_contrast(),
+            "invert": lambda: centre.view.invert(),
             "show_patches": self.show_patches,
             **centre.bench.commands,
             "pixel_size": self.pixel_size,
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),
             "theme_dark": lambda: self.choose_theme("dark"),
-            "guide": lambda: GuideWindow(guide(), parent).show(),
-            "shortcuts": lambda: dialogs.show_shortcuts(parent),
-            "show_log": lambda: reveal(log_file()),
-            "diagnostics": self.show_diagnostics,
-            "about": lambda: dialogs.show_about(parent, program_version()),
+            **Help(parent, session, workflow).by_id,
         }
 
     @Slot(str)
@@ -209,17 +230,6 @@ class Commands(QObject):
             text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
             dialogs.show_text(self._parent, "Model information", text)
 
-    def show_diagnostics(self) -> None:
-        """Show what a report of a fault would hold; only from there it can be saved."""
-        path = log_file()
-        log = path.read_text("utf-8", errors="replace") if path.exists() else ""
-        report = diagnostics(self._device, self._session.settings, log)
-        DiagnosticsDialog(report, str(home()), self._parent).open()
-
-    @Slot(str)
-    def _on_device_known(self, device: str) -> None:
-        self._device = device
-
     def pixel_size(self) -> None:
         """Ask for the pixel size."""
         session = self._session
@@ -228,22 +238,6 @@ class Commands(QObject):
             size = dialogs.ask_pixel_size(self._parent, session.stack.pixel_size, with_z=with_z)
             if size is not None:
                 session.set_pixel_size(size)
-
-    def fit(self) -> None:
-        """Show the whole image."""
-        self._centre.view.fit()
-
-    def zoom_full(self) -> None:
-        """Show one image pixel per screen pixel."""
-        self._centre.view.zoom_full()
-
-    def auto_contrast(self) -> None:
-        """Choose the contrast from the stack."""
-        self._centre.view.auto_contrast()
-
-    def invert(self) -> None:
-        """Exchange black and white."""
-        self._centre.view.invert()
 
     def show_patches(self) -> None:
         """Show or hide the smooth patches."""

@@ -7,7 +7,6 @@ g2g.ico for Windows, g2g.icns for macOS, and PNG files of several sizes for Linu
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -30,12 +29,10 @@ def main(arguments: list[str]) -> int:
 
 def draw(size: int, path: Path) -> Path:
     """Draw the icon, `size` pixels across, into a PNG file."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6.QtCore import Qt
-    from PySide6.QtGui import QGuiApplication, QImage, QPainter
+    from PySide6.QtGui import QImage, QPainter
     from PySide6.QtSvg import QSvgRenderer
 
-    _ = QGuiApplication.instance() or QGuiApplication([])
     image = QImage(size, size, QImage.Format.Format_ARGB32)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)

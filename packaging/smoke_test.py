@@ -59,7 +59,9 @@ class Place:
         Broken
             If it fails, with the end of what it said.
         """
-        inside = ["chroot", str(self.root)] if self.root else []
+        # Looked for where root has it, whatever path the program gets.
+        chroot = shutil.which("chroot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        inside = [chroot or "chroot", str(self.root)] if self.root else []
         try:
             done = subprocess.run(
                 [*inside, *command],

@@ -49,10 +49,14 @@ class Checked:
                 _check(item.metadata["limits"], getattr(self, item.name), hints[item.name])
 
 
+LONGEST = 80  # letters of a value in a sentence
+LARGEST = 1e300  # that can be written as other numbers are; an infinite one is larger
+
+
 def _check(limits: Limits, value: Any, kind: Any) -> None:
     if value is None and type(None) in getattr(kind, "__args__", ()):
         return
-    told = f"{limits.label} is {value!r}"
+    told = f"{limits.label} is {repr(value)[:LONGEST]}"
     if limits.choices and value not in limits.choices:
         raise SettingsError(f"{told}; choose one of {', '.join(limits.choices)}.")
     if kind is bool and not isinstance(value, bool):
@@ -64,8 +68,9 @@ def _check(limits: Limits, value: Any, kind: Any) -> None:
         raise SettingsError(f"{told}; a {'whole ' * (kind is int)}number is needed.")
     if not low <= value <= high:
         unit = f" {limits.unit}" if limits.unit else ""
+        given = f"{value:g}" if abs(value) < LARGEST else "larger than any number"
         raise SettingsError(
-            f"{limits.label} is {value:g}{unit}; choose a value from {low:g} to {high:g}{unit}."
+            f"{limits.label} is {given}{unit}; choose a value from {low:g} to {high:g}{unit}."
         )
 
 

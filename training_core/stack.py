@@ -219,6 +219,30 @@ class Stack:
             return lost.of(frames)
         return {n: lost[index] for n, index in enumerate(frames) if index in lost}
 
+    def with_axes(self, axes: str) -> Stack:
+        """Give the same pixels with other letters for their axes, where a file names them wrongly.
+
+        Raises
+        ------
+        InputError
+            When these are no letters for as many axes.
+        """
+        lead = axes[:-2]
+        fits = len(axes) == len(self.axes) and axes.endswith("YX")
+        if not fits or set(lead) - set("TZCI") or len(set(lead)) < len(lead):
+            raise InputError(
+                f"{self.name} has the axes {self.axes} ({' x '.join(map(str, self.shape))}), which "
+                f"{axes} cannot name: {len(self.axes)} letters are needed, each of T, Z, C and I "
+                "at most once and YX at the end."
+            )
+        count = self.shape[axes.index("C")] if "C" in axes else 1
+        return replace(
+            self,
+            axes=axes,
+            channels=self.channels if len(self.channels) == count else (),
+            time_step_s=self.time_step_s if set("TI") & set(axes) else None,
+        )
+
     def with_pixels(self, pixels: Pixels) -> Stack:
         """Give the same stack with other pixels of the same shape."""
         if pixels.shape != self.pixels.shape:

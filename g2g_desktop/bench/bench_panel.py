@@ -32,7 +32,7 @@ TIPS = {
     "Noise": "The learned noise beside the real noise",
     "Slices": "XZ and YZ through the volume",
 }
-HEIGHT, LOW = 250, 110
+HEIGHT, LOW = 250, 126
 
 
 class BenchPanel(QWidget):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 GREY, GREY_DENOISED = "Noise alone", "Noise alone, denoised"
 AMBER = (255, 190, 60)
 HATCH_PX, LINE_PX = 6, 2
+DOUBTED = "Texture and noise are alike here, so the map knows as little of them as the denoiser. "
 
 
 class Judging(QObject):
@@ -86,6 +87,12 @@ class Judging(QObject):
         self.panel.noise.clear()
         self.panel.result.say_pure("")
         self._on_opened(self.panel.current)
+
+    @property
+    def _is_doubted(self) -> bool:
+        """Whether texture and noise could not be told apart in any channel."""
+        denoiser = self._session.denoiser if self._session is not None else None
+        return denoiser is not None and any(one.doubted for one in denoiser.channels)
 
     @property
     def _unit(self) -> str:
@@ -148,7 +155,7 @@ class Judging(QObject):
             self.panel.trust.show_running(True, event.done, event.total)
 
     def _on_map(self, found: TrustMap) -> None:
-        self.panel.trust.show_map(found, self._unit)
+        self.panel.trust.show_map(found, self._unit, DOUBTED if self._is_doubted else "")
         place, self._hatched_frame = self._map.label
         rows, columns = np.indices(found.unsupported.shape)
         lines = found.unsupported & ((rows + columns) % HATCH_PX < LINE_PX)

@@ -151,8 +151,8 @@ class TrustTab(QWidget):
         self.progress.setRange(0, total)
         self.progress.setValue(done)
 
-    def show_map(self, found: TrustMap, unit: str) -> None:
-        """Show the parts of a trust map and say what they mean."""
+    def show_map(self, found: TrustMap, unit: str, caution: str = "") -> None:
+        """Show the parts of a trust map and say what they mean, after a caution."""
         self.show_running(False)
         reach = float(np.quantile(np.abs(found.bias), 0.995)) or 1.0
         parts: tuple[tuple[ImagePane, Values, Window], ...] = (
@@ -182,7 +182,7 @@ class TrustTab(QWidget):
                 f"Hatched: {share:.0f} % of the detail that shows does not come back when the "
                 "noise is another; do not measure there."
             )
-        self.words.setText(told)
+        self.words.setText(caution + told)
 
     def show_failure(self, sentence: str) -> None:
         """Say why there is no trust map."""

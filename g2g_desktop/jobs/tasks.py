@@ -60,10 +60,10 @@ def read_stack(paths: Sequence[Path], run: Run, series: int | None = None) -> St
     return open_stack(paths if len(paths) > 1 else paths[0], series=series, run=run)
 
 
-def read_or_ask(paths: Sequence[Path], run: Run) -> Stack | ImageChoice:
+def read_or_ask(paths: Sequence[Path], run: Run, series: int | None = None) -> Stack | ImageChoice:
     """Open what was dropped, or list the images of a file that holds several."""
-    stack = read_stack(paths, run)
-    if not stack.series:
+    stack = read_stack(paths, run, series)
+    if series is not None or not stack.series:
         return stack
     from training_core.io.previews import image_previews
 
@@ -171,6 +171,7 @@ def export(
         overwrite=choice.overwrite,
         description=story,
         compression=choice.compression,
+        names=choice.names,
         run=run,
     )
 

@@ -94,9 +94,7 @@ class Workflow(QObject):
 
     def open(self, paths: Sequence[Path], series: int | None = None) -> None:
         """Open files or a folder as the new stack; of a file with several images ask for one."""
-        work: Callable[[Run], Any] = partial(tasks.read_or_ask, tuple(paths))
-        if series is not None:
-            work = partial(tasks.read_stack, tuple(paths), series=series)
+        work = partial(tasks.read_or_ask, tuple(paths), series=series)
         self._stage(work, self._on_stack, Activity.LOADING, Step.DATA)
 
     def train(self) -> None:
@@ -261,17 +259,17 @@ class Workflow(QObject):
             return
         if session.patches is None:
             search = partial(tasks.find_patches, session.stack, session.settings.patches)
-            self._patches.start(search, self._patches_label())
+            self._patches.start(search, _patches_label(self.session))
         if not session.expected_known:
             ask = partial(tasks.expected_time, session.stack, session.settings)
-            self._expected.start(ask, self._expected_label())
+            self._expected.start(ask, _expected_label(self.session))
 
     def _on_patches(self, patches: Any) -> None:
-        if self._patches.label == self._patches_label():
+        if self._patches.label == _patches_label(self.session):
             self.session.set_patches(patches)
 
     def _on_expected(self, expected: Any) -> None:
-        if self._expected.label == self._expected_label():
+        if self._expected.label == _expected_label(self.session):
             self.session.set_expected_time(expected)
 
     def _stack(self) -> Stack:
@@ -282,12 +280,14 @@ class Workflow(QObject):
         assert self.session.denoiser is not None  # likewise
         return self.session.denoiser
 
-    def _patches_label(self) -> tuple[object, ...]:
-        return id(self.session.stack), self.session.settings.patches
 
-    def _expected_label(self) -> tuple[object, ...]:
-        settings = self.session.settings
-        return id(self.session.stack), settings.noise_model, settings.denoiser, settings.device
+def _patches_label(session: Session) -> tuple[object, ...]:
+    return id(session.stack), session.settings.patches
+
+
+def _expected_label(session: Session) -> tuple[object, ...]:
+    settings = session.settings
+    return id(session.stack), settings.noise_model, settings.denoiser, settings.device
 
 
 def _log_failure(error: Exception) -> None:

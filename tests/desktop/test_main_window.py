@@ -11,6 +11,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
+from g2g_desktop import commands
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.main_window import MainWindow
 from g2g_desktop.model.session import State, Step
@@ -235,3 +236,20 @@ def test_a_new_window_fits_the_screen_with_its_frame(qtbot: QtBot) -> None:
     free = made.screen().availableGeometry()
     assert made.width() <= free.width() - 8
     assert made.height() <= free.height() - 40
+
+
+def test_an_exported_file_goes_to_the_program_or_its_folder_is_shown(
+    window: MainWindow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, Path]] = []
+    there = {"Fiji": Path("/opt/fiji")}
+    monkeypatch.setattr(commands, "found_programs", lambda _: there)
+    monkeypatch.setattr(commands, "hand_over", lambda p, f: not done.append((p.name, f)))
+    monkeypatch.setattr(commands, "reveal", lambda file: done.append(("folder", file)))
+    window.session.exported = Path("out.ome.tif")
+    window.commands.look_for_programs()
+
+    window.side.export.program_asked.emit("Fiji")
+    window.side.export.program_asked.emit("napari")
+
+    assert done == [("fiji", Path("out.ome.tif")), ("folder", Path("out.ome.tif"))]

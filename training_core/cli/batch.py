@@ -64,13 +64,15 @@ class Batch:
 
     inputs: tuple[Input, ...]
     refused: tuple[Result, ...]
+    axes: str | None = None
 
     @classmethod
-    def of(cls, given: Sequence[Path], series: str | None = None) -> Batch:
+    def of(cls, given: Sequence[Path], series: str | None = None, axes: str | None = None) -> Batch:
         """Expand folders; a path that is nothing raises alone and is refused among others.
 
         `series` says which image of files that hold several: a number, a name or "all"; None for
-        the largest. Raises `InputError` when the only path given cannot be used.
+        the largest; `axes` what the axes of all are, None for what the files say. Raises
+        `InputError` when the only path given cannot be used.
         """
         inputs: list[Input] = []
         refused: list[Result] = []
@@ -82,7 +84,7 @@ class Batch:
                     raise
                 refused.append(Result(str(path), None, 0.0, str(error)))
         # A file given twice, or with its folder, is denoised once.
-        return cls(tuple(dict.fromkeys(inputs)), tuple(refused))
+        return cls(tuple(dict.fromkeys(inputs)), tuple(refused), axes)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -100,7 +102,7 @@ class Batch:
         failed = list(self.refused)
         for each in self.inputs:
             try:
-                stack = open_noted(each.path, run, each.series)
+                stack = open_noted(each.path, run, each.series, self.axes)
                 check_trainable(stack)
                 stacks.append(stack)
             except CoreError as error:
@@ -118,6 +120,7 @@ class Batch:
         existing: Existing,
         as_float: bool,
         compression: str = "none",
+        names: bool = True,
         beside: Sequence[Path] = (),
     ) -> list[Result]:
         """Open, denoise and write each stack.
@@ -137,9 +140,12 @@ class Batch:
             Whether to write float32 instead of the dtype of the input.
         compression
             "none", "zlib" or "zstd".
+        names
+            Whether names of files that the input has may be written into the result.
         beside
             What else the command reads or writes, and no result may replace.
         """
+        form = _Form(as_float, compression, names)
         images = [each.image for each in self.inputs]
         named = target_paths(self.paths, output, images)
         targets = dict(zip(self.inputs, named, strict=True))
@@ -150,7 +156,7 @@ class Batch:
                 run.note(f"Stack {number} of {len(targets)}: {each.name}")
             started = time.monotonic()
             try:
-                self._denoise_one(each, target, work, run, existing, as_float, compression)
+                self._denoise_one(each, target, work, run, existing, form)
             except Exception as error:  # whatever it is, the other stacks go on
                 if self.alone or isinstance(error, Cancelled):
                     raise
@@ -180,32 +186,33 @@ class Batch:
         work: Work,
         run: Run,
         existing: Existing,
-        as_float: bool,
-        compression: str,
+        form: _Form,
     ) -> None:
         if existing.is_finished(target):
             run.note(f"{target.name} is finished already and kept.")
             return
         with existing.checkpoint(target, run) as checkpoint:
-            stack = open_noted(each.path, run, each.series)
+            stack = open_noted(each.path, run, each.series, self.axes)
             overwrite = existing.overwrite or checkpoint.exists
-            meant = planned(stack, as_float=as_float)
+            meant = planned(stack, as_float=form.as_float)
             if target.parent.exists():  # before the long part
-                check_target(meant, target, overwrite=overwrite, compression=compression)
-                check_room(target, room_for(stack, as_float=as_float) - checkpoint.pixel_bytes)
+                check_target(meant, target, overwrite=overwrite, compression=form.compression)
+                room = room_for(stack, as_float=form.as_float)
+                check_room(target, room - checkpoint.pixel_bytes)
             lost = cannot_keep(meant, target)
             if lost:
                 run.note(lost)
             denoised, made = work(stack, checkpoint)
-            tell_flaws(denoised, stack, run, as_float=as_float)
-            denoised = as_float32(denoised) if as_float else cast_like(denoised, stack)
+            tell_flaws(denoised, stack, run, as_float=form.as_float)
+            denoised = as_float32(denoised) if form.as_float else cast_like(denoised, stack)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_stack(
                 denoised,
                 target,
                 overwrite=overwrite,
                 description=made,
-                compression=compression,
+                compression=form.compression,
+                names=form.names,
                 run=run,
             )
 
@@ -225,9 +232,18 @@ def _inputs(path: Path, series: str | None) -> list[Input]:
     return [Input(path, series)]
 
 
-def open_noted(path: Path, run: Run, series: str | None = None) -> Stack:
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How results are written; see `Batch.denoise`."""
+
+    as_float: bool
+    compression: str
+    names: bool
+
+
+def open_noted(path: Path, run: Run, series: str | None = None, axes: str | None = None) -> Stack:
     """Open a stack and pass its warnings on."""
-    stack = open_stack(path, series=series, run=run)
+    stack = open_stack(path, series=series, axes=axes, run=run)
     for warning in stack.warnings:
         run.note(f"{stack.name}: {warning}", warning=True)
     return stack

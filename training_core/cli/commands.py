@@ -48,7 +48,7 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
     from training_core.reporting.noise_analysis import analyse_noise, tell
 
     every = arguments.series is None or arguments.series.lower() == EVERY
-    stack = open_noted(arguments.stack, run, None if every else arguments.series)
+    stack = open_noted(arguments.stack, run, None if every else arguments.series, arguments.axes)
     images = list_images(arguments.stack) if stack.series else []
     size = stack.pixel_size
     noise = analyse_noise(stack)
@@ -110,7 +110,7 @@ def patches(arguments: argparse.Namespace, run: Run) -> int:
 
     settings = _patch_settings(arguments)
     check_outputs([arguments.figure], [arguments.stack])
-    stack = open_noted(arguments.stack, run, _one_series(arguments))
+    stack = open_noted(arguments.stack, run, _one_series(arguments), arguments.axes)
     found = find_smooth_patches(stack, settings, run=run)
     if arguments.figure:
         from training_core.reporting.figures import patches_figure
@@ -179,13 +179,13 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     with existing.checkpoint(arguments.model, run) as checkpoint:
         overwrite = existing.overwrite or checkpoint.exists
         _refuse_existing(arguments.model, overwrite)
-        stacks, failed = Batch.of(arguments.stacks, arguments.series).open_all(run)
+        stacks, failed = Batch.of(arguments.stacks, arguments.series, arguments.axes).open_all(run)
         if not stacks:
             raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
 
         from training_core.pipeline import train as train_on
 
-        repeats = [open_noted(path, run) for path in arguments.repeats]
+        repeats = [open_noted(path, run, None, arguments.axes) for path in arguments.repeats]
         settings = _settings(arguments)
         denoiser = train_on(
             stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
@@ -207,7 +207,10 @@ def _kept(arguments: argparse.Namespace, run: Run) -> int:
 
 def run_all(arguments: argparse.Namespace, run: Run) -> int:
     """Train on each stack and denoise it: the main job."""
-    settings, batch = _settings(arguments), Batch.of(arguments.stacks, arguments.series)
+    settings, batch = (
+        _settings(arguments),
+        Batch.of(arguments.stacks, arguments.series, arguments.axes),
+    )
     if arguments.model and not batch.alone:
         raise UsageError("With several stacks each has its own model; leave --model out.")
     if arguments.repeats and not batch.alone:
@@ -224,7 +227,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         overwrite = arguments.overwrite or checkpoint.exists
         if arguments.model:
             _refuse_existing(arguments.model, overwrite)
-        repeats = [open_noted(path, run) for path in arguments.repeats]
+        repeats = [open_noted(path, run, None, arguments.axes) for path in arguments.repeats]
         outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
         if arguments.model:
             _save(outcome.denoiser, arguments, overwrite)
@@ -239,7 +242,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
     """Denoise stacks with a trained model."""
-    batch = Batch.of(arguments.stacks, arguments.series)
+    batch = Batch.of(arguments.stacks, arguments.series, arguments.axes)
 
     from training_core.compute.checkpoint import describe_denoising
     from training_core.denoise.model_file import load_denoiser
@@ -309,6 +312,7 @@ def _batch(
         existing=Existing(arguments.overwrite, arguments.resume),
         as_float=arguments.dtype == "float32",
         compression=arguments.compression,
+        names=not arguments.no_source_names,
         beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
     )
     facts |= {"seconds": time.monotonic() - started, "outputs": results}
@@ -383,5 +387,5 @@ def setting_names(settings: Settings) -> list[str]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or what it is read by gives up
         return text

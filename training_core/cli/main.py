@@ -125,11 +125,11 @@ def _add(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
 def _add_looking(commands: Any) -> None:
     parser = _add(commands, "info", "say what a stack holds")
     parser.add_argument("stack", type=Path, help=_STACK)
-    _add_series(parser)
+    _add_which(parser)
 
     parser = _add(commands, "patches", "find the smooth patches of a stack")
     parser.add_argument("stack", type=Path, help=_STACK)
-    _add_series(parser)
+    _add_which(parser)
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
     parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
@@ -144,7 +144,7 @@ def _add_training(commands: Any) -> None:
     ):
         parser = _add(commands, name, about)
         parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK", help=_STACK)
-        _add_series(parser)
+        _add_which(parser)
         parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
         parser.add_argument(
             "--resume", action="store_true", help="go on where the same command was interrupted"
@@ -204,11 +204,16 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_series(parser: argparse.ArgumentParser) -> None:
+def _add_which(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--series",
         metavar="N|NAME|all",
         help="which image of a file that holds several; the largest by default",
+    )
+    parser.add_argument(
+        "--axes",
+        metavar="LETTERS",
+        help="what the axes are where the file or its names say it wrongly, such as TZYX",
     )
 
 
@@ -248,9 +253,12 @@ def _add_evaluation(commands: Any) -> None:
         _add_setting(parser, name)
 
 
+MOST_DIGITS = 18
+
+
 def _positive(text: str) -> int:
     """Read a whole number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
 

@@ -148,8 +148,15 @@ class KeptFrames:
         """Save what is done where the run is cancelled inside, within a tile too."""
         return self.part.saved_before_leaving(self._state, self._write)
 
-    def save_if_due(self) -> None:
-        """Keep everything that is done from time to time."""
+    def check(self, run: Run) -> None:
+        """Ask before each tile whether to go on, and keep what is done from time to time.
+
+        Raises
+        ------
+        Cancelled
+            If the run was cancelled.
+        """
+        run.check()
         if self.part.due():
             self.save()
 
@@ -233,15 +240,14 @@ def denoise(
     # The batch norm folded away and memory ordered by channels: both faster and exact.
     network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ready = replace(denoiser, network=network)
-    shape = (stack.frame_count, *stack.frame_shape)
+    shape, part = (stack.frame_count, *stack.frame_shape), checkpoint.part("denoised")
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     tile, layers = _tile(denoiser, tile_px), 2 if ready.neighbours else 1
     noises = [channel.noise for channel in ready.channels]
     frames = NeighbourFrames(
         stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
     )
-    part, dtype = checkpoint.part("denoised"), float_of(given.dtype)
-    kept = KeptFrames(part, shape, dtype, tile, layers, frames.order, hot)
+    kept = KeptFrames(part, shape, float_of(given.dtype), tile, layers, frames.order, hot)
     places, total = kept.places, stack.frame_count * len(kept.places)
     run.plan(describe_device(denoiser.device), _work(stack, denoiser, kept.tile_px))
     run.start(Stage.DENOISE, total, done=kept.done)
@@ -252,14 +258,12 @@ def denoise(
             near = frames.beside(index)
             make = partial(denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
             for place in places[kept.done % len(places) :]:
-                run.check()
-                kept.save_if_due()
+                kept.check(run)
                 kept.layers[:, *place.slices] = pieces.work(place, make)
                 if place is places[-1]:
                     share = kept_share(denoiser.settings.denoiser, stack, channel)
                     made = finished_frame(raw, kept.layers, ready, channel, share)
-                    made = made.astype(kept.dtype)
-                    made = even.restored(made, given, index) if even else made
+                    made = even.restored(made.astype(kept.dtype), given, index) if even else made
                     put_back(made, original, index)
                     kept.finish(made)
                 kept.done += 1

@@ -23,7 +23,7 @@ from pydicom.sr.codedict import codes
 from training_core.errors import OutputError
 from training_core.frames import made_frames
 from training_core.io.dicom import dicom_images
-from training_core.io.dicom_file import open_dicom
+from training_core.io.dicom_file import number, open_dicom
 from training_core.resources import program
 from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
@@ -95,8 +95,8 @@ def write_dicom(frames: Frames, path: Path, note: str, compression: str) -> None
     """Write a file for each file of the source: one, or a folder of them."""
     series = uid.generate_uid(prefix=None)
     sources = _sources(frames.stack)
-    for number, (source, places) in enumerate(sources.items(), 1):
-        target = path / f"{number:05}.dcm" if len(sources) > 1 else path
+    for count, (source, places) in enumerate(sources.items(), 1):
+        target = path / f"{count:05}.dcm" if len(sources) > 1 else path
         with warnings.catch_warnings(action="ignore"):  # of what the source has that is odd
             _write_file(frames, source, places, target, series, note)
 
@@ -104,7 +104,8 @@ def write_dicom(frames: Frames, path: Path, note: str, compression: str) -> None
 def read_again(path: Path) -> Stack:
     """Read what was written: a file, or a folder of them."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return dicom_images(files, path)[0].open(SILENT)
+    (series,) = dicom_images(files, path)
+    return series.open(SILENT)
 
 
 class _Scale:
@@ -135,8 +136,8 @@ def _scale_of(path: Path, frame: int | None) -> _Scale:
         parts = [each[0] for each in own if each] + parts
     kind = "i" if int(header.get("PixelRepresentation") or 0) else "u"
     dtype = np.dtype(f"{kind}{int(header.BitsAllocated) // 8}")
-    slope = float(parts[0].get("RescaleSlope", 1))
-    return _Scale(slope, float(parts[0].get("RescaleIntercept", 0)), dtype)
+    slope = number(parts[0], "RescaleSlope") or 1.0  # empty or 0, it says nothing
+    return _Scale(slope, number(parts[0], "RescaleIntercept") or 0.0, dtype)
 
 
 def _sources(stack: Stack) -> dict[Path, list[tuple[int | None, int]]]:
@@ -278,8 +279,8 @@ def _tell_pixels(data: Any, dtype: np.dtype[Any], as_values: bool) -> None:
     bits, signed = 8 * dtype.itemsize, int(dtype.kind == "i")
     padding = data.get("PixelPaddingValue")
     if padding is not None and as_values:
-        value = float(padding) * float(data.get("RescaleSlope", 1))
-        value += float(data.get("RescaleIntercept", 0))
+        value = float(padding) * (number(data, "RescaleSlope") or 1.0)
+        value += number(data, "RescaleIntercept") or 0.0
         limits = np.iinfo(dtype)
         if value.is_integer() and limits.min <= value <= limits.max:
             del data.PixelPaddingValue

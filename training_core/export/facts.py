@@ -101,6 +101,11 @@ def _dicom(stack: Stack) -> bool:
     return bool(stack.metadata.get("dicom"))
 
 
+def _shown_as(stack: Stack) -> str:
+    mode = str(stack.metadata.get("imagej", {}).get("mode", ""))
+    return "" if mode == "grayscale" else mode  # which says nothing
+
+
 def _credits(stack: Stack) -> dict[str, str]:
     said = stack.metadata.get("tags", {})
     return {name: text for name, text in said.items() if name != DESCRIPTION}
@@ -124,7 +129,8 @@ FACTS: dict[str, Fact] = {
     "display windows": lambda stack: [c.get("window") for c in omero_channels(stack)],
     "place of its first pixel": lambda stack: stack.metadata.get("translation"),
     "planes, dates and instrument of its OME metadata": lambda s: kept_of(s.metadata),
-    "lookup tables": _imagej("LUTs", "mode"),
+    "lookup tables": _imagej("LUTs"),
+    "way its channels are shown": _shown_as,
     "display ranges": _imagej("Ranges", "min", "max"),
     "slice labels": _imagej("Labels"),
     "regions and overlays": _imagej("ROI", "Overlays"),

@@ -76,6 +76,17 @@ def kept_of(metadata: Mapping[str, Any]) -> list[str]:
     return list(_facts_of(text, int(metadata.get("ome_image", 0)))) if text else []
 
 
+def without_image_names(text: str) -> str:
+    """Leave the names of images, which often are those of files, out of an OME-XML text."""
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return text
+    for image in root.findall("{*}Image"):
+        image.attrib.pop("Name", None)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
 def description_of(metadata: Mapping[str, Any]) -> str:
     """Give what a stack's metadata have in the place for a description."""
     said = str(metadata.get("tags", {}).get(DESCRIPTION, ""))

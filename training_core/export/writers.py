@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from os import PathLike
 from pathlib import Path
@@ -34,6 +34,7 @@ from .dicom_writer import (
     write_dicom,
 )
 from .facts import told_lost
+from .ome_xml import without_image_names
 from .png_writer import why_not_png, write_png
 from .tiff_writer import (
     why_not_imagej,
@@ -51,6 +52,7 @@ TIFF, OME_TIFF = (".tif", ".tiff", ".btf"), (".ome.tif", ".ome.tiff", ".ome.btf"
 COMPRESSIONS = ("none", "zlib", "zstd")
 _IMAGEJ_ONLY = {
     "lookup tables",
+    "way its channels are shown",
     "display ranges",
     "slice labels",
     "regions and overlays",
@@ -235,6 +237,7 @@ def write_stack(
     overwrite: bool = False,
     description: Mapping[str, Any] | None = None,
     compression: str = "none",
+    names: bool = True,
     run: Run = SILENT,
 ) -> Path:
     """Write a stack in the format that the name of the file says.
@@ -254,6 +257,8 @@ def write_stack(
         How the pixels were made (JSON values); stored inside the file.
     compression
         "none", "zlib" or "zstd".
+    names
+        Whether what the input has of names of files may be written; `description` is as it is.
 
     Returns
     -------
@@ -270,6 +275,7 @@ def write_stack(
     """
     path = Path(path)
     check_target(stack, path, overwrite=overwrite, compression=compression)
+    stack = stack if names else without_names(stack)
     writer = writer_for(stack, path)
     check_room(path, written_bytes(stack))
     frames = Frames(writer.meant(stack), run)
@@ -330,6 +336,18 @@ def room_for(stack: Stack, *, as_float: bool = False) -> int:
     return lying + (written_bytes(stack) // stack.dtype.itemsize) * (
         4 if as_float else stack.dtype.itemsize
     )
+
+
+def without_names(stack: Stack) -> Stack:
+    """Give a stack without what usually is the name of a file: of images, slices, documents."""
+    kept = dict(stack.metadata)
+    if "imagej" in kept:
+        kept["imagej"] = {k: v for k, v in kept["imagej"].items() if k != "Labels"}
+    if "tags" in kept:
+        kept["tags"] = {k: v for k, v in kept["tags"].items() if k != "DocumentName"}
+    if "ome_xml" in kept:
+        kept["ome_xml"] = without_image_names(kept["ome_xml"])
+    return replace(stack, metadata=kept)
 
 
 def planned(stack: Stack, *, as_float: bool = False) -> Stack:

@@ -104,6 +104,8 @@ def lazy_stack(
     count = arranged.pixels.shape[arranged.axes.index("C")] if "C" in arranged.axes else 1
     names = tuple(shown(name) for name in channels)
     names = names if len(names) == count and any(names) else arranged.channels
+    if colours:  # so that it is written as a picture in colour again
+        meaning["metadata"] = {**meaning.get("metadata", {}), "colours": colours}
     if not set("TI") & set(arranged.axes):
         meaning.pop("time_step_s", None)
     return Stack(

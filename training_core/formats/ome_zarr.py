@@ -113,6 +113,12 @@ def _pyramid(file: LibraryFile, group: Any, said: Mapping[str, Any]) -> Stack:
     units = dict(zip(letters, (a.get("unit", "") for a in axes), strict=False))
     known = dict(zip(letters, steps.tolist(), strict=True))
     lengths = [micrometres(known.get(axis), units.get(axis)) for axis in "XYZ"]
+    kept: dict[str, Any] = {}
+    if "omero" in said:
+        kept["omero"] = json.loads(json.dumps(said["omero"]))
+    shift = _shift((scales, largest), letters, units)
+    if shift:
+        kept["translation"] = shift
     channels = [str(c.get("label", "")) for c in (said.get("omero") or {}).get("channels", ())]
     return lazy_stack(
         file.path,
@@ -123,8 +129,25 @@ def _pyramid(file: LibraryFile, group: Any, said: Mapping[str, Any]) -> Stack:
         kind="zarr",
         pixel_size=pixel_size(*lengths),
         time_step_s=seconds(known.get("T"), units.get("T")),
-        metadata={"omero": json.loads(json.dumps(said["omero"]))} if "omero" in said else {},
+        metadata=kept,
     )
+
+
+def _shift(
+    parts: Sequence[Mapping[str, Any]], letters: str, units: Mapping[str, str]
+) -> dict[str, float]:
+    """Give where the first pixel lies, in micrometres and seconds, by the axes that say so."""
+    moved = np.zeros(len(letters))
+    for part in parts:
+        for change in part.get("coordinateTransformations") or ():
+            if change.get("type") == "translation" and len(change["translation"]) == len(letters):
+                moved += np.asarray(change["translation"], float)
+    found = {}
+    for axis, distance in zip(letters, moved.tolist(), strict=True):
+        unit = (seconds if axis == "T" else micrometres)(1.0, units.get(axis, ""))
+        if distance and unit and axis in "TZYX":
+            found[axis] = distance * unit
+    return found
 
 
 def _bare(file: LibraryFile, array: Any) -> Stack:

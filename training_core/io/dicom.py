@@ -57,6 +57,11 @@ def is_dicom(path: Path) -> bool:
     )
 
 
+def read_dicom(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> Stack:
+    """Read the largest series among DICOM files as one stack; see `dicom_images`."""
+    return max(dicom_images(paths, source, run=run), key=lambda image: image.size).open(run)
+
+
 def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> list[FileImage]:
     """List the series among DICOM files, each a stack ordered by position and time.
 

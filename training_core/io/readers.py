@@ -35,6 +35,7 @@ def open_stack(
     source: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     series: int | str | None = None,
+    axes: str | None = None,
     run: Run = SILENT,
 ) -> Stack:
     """Open a stack.
@@ -49,6 +50,8 @@ def open_stack(
     series
         Of a file that holds several images the number, from 1 on, or the name of one (see
         `list_images`); the largest if None.
+    axes
+        What the axes are where the file or the names of files say it wrongly, such as "TZYX".
     run
         Hears how far reading is, and may stop it.
 
@@ -72,7 +75,7 @@ def open_stack(
     with _readable(*paths):
         stack = _usable(_open(paths, run, series), run)
     run.finish(Stage.READ)
-    return stack
+    return stack.with_axes(axes.upper()) if axes else stack
 
 
 def list_images(path: str | PathLike[str], *, run: Run = SILENT) -> Sequence[FileImage]:

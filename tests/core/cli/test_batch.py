@@ -258,3 +258,38 @@ def test_a_stack_that_cannot_be_learned_from_leaves_nothing_to_resume(tmp_path: 
 def test_overwriting_and_resuming_exclude_each_other():
     with pytest.raises(UsageError, match="choose one of them"):
         Existing(overwrite=True, resume=True)
+
+
+def test_the_name_and_the_compression_say_how_a_result_is_written(tmp_path: Path):
+    path, notes = save(tmp_path / "a.tif"), []
+    batch = Batch.of([path])
+    for name in ("out.ome.tif", "out.ome.zarr"):
+        batch.denoise(
+            tmp_path / name,
+            plus_one,
+            run=notes_of(notes),
+            existing=Existing(),
+            as_float=False,
+            compression="zstd",
+        )
+
+    with tifffile.TiffFile(tmp_path / "out.ome.tif") as tif:
+        assert tif.is_ome
+        assert tif.pages[0].compression.name == "ZSTD"
+    assert open_stack(tmp_path / "out.ome.zarr").pixels[1].max() == 6
+    assert not [note for note in notes if "cannot keep" in note]
+    with pytest.raises(OutputError, match="folders are never replaced"):
+        denoise(batch, tmp_path / "out.ome.zarr")
+    with pytest.raises(OutputError, match="PNG holds one plane"):
+        denoise(batch, tmp_path / "gone" / "out.png")  # before any work
+
+
+def test_what_a_format_cannot_keep_is_a_note(tmp_path: Path):
+    path, notes = tmp_path / "a.tif", []
+    pixels = np.full((20, 30), 9, np.uint16)
+    pixels[0, 0] = 0
+    tifffile.imwrite(path, pixels, imagej=True, resolution=(10, 10), metadata={"unit": "um"})
+
+    denoise(Batch.of([path]), tmp_path / "out.png", notes_of(notes))
+
+    assert "PNG cannot keep the pixel size." in notes

@@ -54,10 +54,10 @@ def test_a_fault_with_one_stack_does_not_cost_the_others(tmp_path, monkeypatch, 
         save(tmp_path / name)
     really = batch.open_noted
 
-    def faulty(path, run, series):
+    def faulty(path, run, *asked):
         if path.name == "b.tif":
             raise ZeroDivisionError
-        return really(path, run, series)
+        return really(path, run, *asked)
 
     monkeypatch.setattr(batch, "open_noted", faulty)
     stacks = [str(tmp_path / f"{name}.tif") for name in "abc"]

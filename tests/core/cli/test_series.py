@@ -80,3 +80,17 @@ def test_a_file_with_one_image_is_that_image(tmp_path: Path) -> None:
 
     assert Batch.of([tmp_path / "one.tif"], "all").inputs == Batch.of([tmp_path / "one.tif"]).inputs
     assert open_stack(tmp_path / "one.tif", series=1).shape == (2, 64, 64)
+
+
+def test_axes_can_be_named_by_who_knows_better(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "film.tif"
+    tifffile.imwrite(path, RNG.poisson(300, (6, 64, 64)).astype(np.uint16), imagej=True)
+
+    assert main(["info", str(path), "--axes", "tyx", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["axes"] == "TYX"
+    assert main(["info", str(path), "--axes", "TZYX"]) == 2
+    assert "3 letters are needed" in capsys.readouterr().err
+    assert open_stack(path, axes="CYX").axes == "CYX"
+    assert Batch.of([path], axes="ZYX").open_all(Run())[0][0].axes == "ZYX"

@@ -40,6 +40,10 @@ def test_settings_that_go_only_together():
         ("denoiser.rounds=2.5", "a whole number is needed"),
         ("denoiser.every_orientation=1", "true or false"),
         ("denoiser.averaging=1.5", "from 0 to 0.9999"),
+        ("seed=" + 400 * "9", "Seed is larger than any number; choose a value from 0"),
+        ("seed=-1e999", "Seed is -inf; a whole number is needed"),
+        ("seed=" + 5000 * "9", "^Seed is '9{79}; a whole number is needed"),
+        ("seed=" + 100_000 * "[", "a whole number is needed"),
     ],
 )
 def test_refusals(option, words):

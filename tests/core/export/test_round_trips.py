@@ -227,6 +227,19 @@ def test_04_denoised_once_more_it_tells_of_both_times(tmp_path: Path):
     assert sorted(notes) == ["Annotation:0", "Annotation:g2g-0", "Annotation:g2g-1"]
 
 
+def test_names_of_files_stay_out_where_they_are_not_wanted(tmp_path: Path):
+    stack = open_stack(ome(tmp_path / "in.ome.tif", (1, 2, 1)))
+    made = ome_of(write_stack(stack, tmp_path / "out.ome.tif", names=False))
+    assert made.images[0].name is None
+    assert made.images[0].description == "Third dish"
+
+    path = imagej(tmp_path / "in.tif", noise(2, 20, 30), "ZYX", Labels=["Haze 1", "2"], Info="x")
+    with tifffile.TiffFile(write_stack(open_stack(path), tmp_path / "o.tif", names=False)) as tif:
+        said = tif.imagej_metadata or {}
+    assert "Labels" not in said
+    assert said["Info"].startswith("x\n")
+
+
 @pytest.mark.parametrize("compression", ["none", "zlib", "zstd"])
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
 def test_06_a_large_plane_is_a_pyramid(tmp_path: Path, compression: str, dtype: str):
@@ -483,7 +496,8 @@ def test_20_an_ome_zarr(tmp_path: Path):
     axes = [{"name": name, "type": kind} for name, kind in kinds.items()]
     for axis in axes[1:]:
         axis["unit"] = "micrometer"
-    scale = [{"type": "scale", "scale": [1.0, 1.5, 0.25, 0.2]}]
+    scale: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, 1.5, 0.25, 0.2]}]
+    scale.append({"type": "translation", "translation": [0.0, -3.0, 12.5, 100.25]})
     datasets = [{"path": "0", "coordinateTransformations": scale}]
     group.attrs["ome"] = {
         "version": "0.5",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -274,6 +275,16 @@ def test_a_trust_map_is_made_shown_and_hatched(qtbot, done: MainWindow, monkeypa
     bench.panel.result.slider.setValue(50)
     qtbot.waitUntil(lambda: "kept_noise" in done.session.denoiser.card)
     assert trust.band.isHidden()  # it was of another result
+
+
+def test_where_texture_is_like_noise_the_map_says_so(qtbot, done: MainWindow, monkeypatch) -> None:
+    monkeypatch.setattr(bench_tasks, "trust_map", fake_map)
+    channels = (replace(done.session.denoiser.channels[0], doubted=True),)
+    done.session.denoiser = replace(done.session.denoiser, channels=channels)
+    trust = done.centre.bench.panel.trust
+    click(qtbot, done.centre.bench.panel.buttons["Trust"])
+    click(qtbot, trust.map_button)
+    qtbot.waitUntil(lambda: trust.words.text().startswith("Texture and noise are alike"))
 
 
 def test_a_trust_map_can_be_stopped_and_tells_why_there_is_none(
