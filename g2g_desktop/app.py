@@ -12,7 +12,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, QtMsgType, Signal, qInstallMessageHandler
+from PySide6.QtCore import QLocale, QObject, QTimer, QtMsgType, Signal, qInstallMessageHandler
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -72,7 +72,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def make_window() -> MainWindow:
-    """Make the window as the preferences say."""
+    """Make the window as the preferences say, with the numbers of one language throughout."""
+    english = QLocale(QLocale.Language.English, QLocale.Country.UnitedStates)
+    english.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
+    QLocale.setDefault(english)
     preferences = load_preferences()
     return MainWindow(preferences, Theme(preferences.theme))
 

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog
 
-from g2g_desktop.dialogs import dialogs, image_picker
+from g2g_desktop.dialogs import dialogs
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
 from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
 from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtWidgets import QWidget
 
-    from g2g_desktop.jobs.tasks import ImageChoice
+    from g2g_desktop.batch.file_commands import FileCommands
     from g2g_desktop.jobs.workflow import Workflow
     from g2g_desktop.model.session import Session
     from g2g_desktop.pages.centre import Centre
@@ -78,12 +78,16 @@ class Commands(QObject):
         The paths opened last, the latest first.
     theme_chosen
         The theme that the user wants from now on.
+    batch_asked, files_toggled
+        The page of the queue, or the list of files, is to be shown or hidden.
     programs_found
         The names of the programs that can open an exported file.
     """
 
     recent_changed = Signal(object)
     theme_chosen = Signal(str)
+    batch_asked = Signal()
+    files_toggled = Signal()
     programs_found = Signal(object)
 
     def __init__(
@@ -92,21 +96,33 @@ class Commands(QObject):
         session: Session,
         workflow: Workflow,
         centre: Centre,
+        files: FileCommands,
         preferences: Preferences,
     ) -> None:
         super().__init__(parent)
         self._parent, self._session, self._workflow = parent, session, workflow
         self._centre, self._viewer = centre, centre.viewer
+        self.files = files
         self.preferences = preferences
-        workflow.choice_needed.connect(self.choose_image)
-        self.by_id: dict[str, Callable[[], object]] = {
+        workflow.choice_needed.connect(files.choose_image)
+        self.by_id = self._verbs()
+
+    def _verbs(self) -> dict[str, Callable[[], object]]:
+        session, workflow, centre = self._session, self._workflow, self._centre
+        return {
             "open": self.open_files,
             "open_folder": self.open_folder,
             "open_model": self.open_model,
             "save_model": self.save_model,
             "export": self.export,
+            "close": self.files.close_stack,
+            "undo": session.undo,
+            "redo": session.redo,
+            "apply_remedy": self.apply_remedy,
+            "next_result": lambda: session.choose_result(session.results.chosen + 1),
+            "previous_result": lambda: session.choose_result(session.results.chosen - 1),
             "programs": self.choose_programs,
-            "quit": parent.close,
+            "quit": self._parent.close,
             "train": self.train,
             "resume": self.resume,
             "discard_interrupted": workflow.recovery.discard_interrupted,
@@ -115,6 +131,8 @@ class Commands(QObject):
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
             "model_info": self.model_info,
+            "batch": self.batch_asked.emit,
+            "show_files": self.files_toggled.emit,
             "fit": lambda: centre.view.fit(),
             "actual_size": lambda: centre.view.zoom_full(),
             "auto_contrast": lambda: centre.view.auto_contrast(),
@@ -125,7 +143,7 @@ class Commands(QObject):
             "theme_system": lambda: self.choose_theme("system"),
             "theme_light": lambda: self.choose_theme("light"),
             "theme_dark": lambda: self.choose_theme("dark"),
-            **Help(parent, session, workflow).by_id,
+            **Help(self._parent, session, workflow).by_id,
         }
 
     @Slot(str)
@@ -156,15 +174,27 @@ class Commands(QObject):
         models = [path for path in paths if path.suffix.lower() == MODEL_SUFFIX]
         if models:
             self._workflow.open_model(models[0])
-        elif self._may_lose_result():
-            self._workflow.open(paths)
+        elif len(paths) == 1 and paths[0].is_file():
+            self.files.add_stacks([tuple(paths)])
+        else:
+            self._workflow.find(paths)
 
-    @Slot(object)
-    def choose_image(self, choice: ImageChoice) -> None:
-        """Ask which image of a file to open."""
-        number = image_picker.pick_image(self._parent, choice.path.name, choice.previews)
-        if number is not None:
-            self._workflow.open([choice.path], number)
+    def open_dropped(self, paths: Sequence[Path]) -> None:
+        """Open what was dropped; ask whether a file beside a result is its reference."""
+        alone = len(paths) == 1 and paths[0].suffix.lower() != MODEL_SUFFIX
+        role = dialogs.Dropped.STACK
+        if alone and self._session.state is State.DONE:
+            role = dialogs.ask_dropped(self._parent, paths[0].name)
+        if role is dialogs.Dropped.REFERENCE:
+            self._workflow.open_reference(paths[0])
+        elif role is dialogs.Dropped.STACK:
+            self.open_paths(paths)
+
+    def apply_remedy(self) -> None:
+        """Take the patch settings that the verdict on the patches advises."""
+        found = self._session.patches
+        if found is not None and found.verdict.remedy is not None:
+            self._session.set_patch_settings(found.verdict.remedy, apart=True)
 
     def remember_opened(self, path: Path) -> None:
         """Put a stack on the list of recent ones; the bundled samples have their own place."""
@@ -198,10 +228,11 @@ class Commands(QObject):
     def export(self) -> None:
         """Ask where to, and export."""
         stack = self._session.stack
-        if stack is None or self._session.denoised is None:
+        result = self._session.result
+        if stack is None or result is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)
-        dialog = ExportDialog(stack, target, self._session.result_warnings, self._parent)
+        dialog = ExportDialog(stack, target, result.warnings, self._parent)
         if dialog.exec() == QDialog.DialogCode.Accepted:
             choice = dialog.choice
             self._remember(replace(self.preferences, export_folder=str(choice.path.parent)))
@@ -282,14 +313,6 @@ class Commands(QObject):
         self.preferences = preferences
         save_preferences(preferences)
         self.recent_changed.emit(preferences.recent)
-
-    def _may_lose_result(self) -> bool:
-        denoised, unsaved = self._session.denoised, self._session.unsaved
-        return (
-            denoised is None  # a model outlives its stack
-            or not unsaved
-            or dialogs.confirm(self._parent, "Open another stack?", unsaved, "Open another")
-        )
 
     def _folder(self) -> str:
         recent = self.preferences.recent

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QByteArray, QSize, Slot
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QVBoxLayout,
+)
 
+from g2g_desktop.batch.file_commands import FileCommands
+from g2g_desktop.batch.file_list import FileList
+from g2g_desktop.batch.queue import Queue
 from g2g_desktop.cards.side_panel import SidePanel
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.jobs.workflow import Workflow
 from g2g_desktop.model.session import Session, State
 from g2g_desktop.model.view_state import Page, ViewState, view_state
 from g2g_desktop.pages.centre import Centre
+from g2g_desktop.pages.desk import Desk
 from g2g_desktop.pages.menus import Menus
 from g2g_desktop.pages.run_bar import RunBar
 from g2g_desktop.pages.status_strip import StatusStrip
+from g2g_desktop.widgets.banner import Banner
 from training_core.run import StageStarted
 
-from .commands import MODEL_SUFFIX, Commands
+from .commands import Commands
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDragLeaveEvent, QDropEvent
+    from PySide6.QtGui import (
+        QCloseEvent,
+        QDragEnterEvent,
+        QDragLeaveEvent,
+        QDropEvent,
+        QResizeEvent,
+    )
 
-    from g2g_desktop.model.session import Failure
     from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event
 
@@ -33,6 +50,8 @@ if TYPE_CHECKING:
 _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %
 _USUAL = (1280, 800)
+_Layout = TypeVar("_Layout", bound=QBoxLayout)
+_WIDE_SCREEN, _MORE_PX = 1700, 100  # from which on the cards may be wider, by how much
 _FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
@@ -55,7 +74,12 @@ class MainWindow(QMainWindow):
         self.side = SidePanel(theme)
         self.run_bar = RunBar(self.menus.actions, theme)
         self.strip = StatusStrip()
-        self.commands = Commands(self, self.session, self.workflow, self.centre, preferences)
+        self.banner = Banner(theme)
+        self.files = FileList()
+        self.queue = Queue(self.files)
+        self.desk = Desk(self.session, self.queue, self.menus.actions, theme)
+        verbs = FileCommands(self, self.session, self.workflow, self.files)
+        self.commands = Commands(self, self.session, self.workflow, self.centre, verbs, preferences)
         self._device = ""
         self._stack: object = None
         self._view: ViewState | None = None
@@ -74,16 +98,16 @@ class MainWindow(QMainWindow):
         right.addWidget(self.side, 1)
         right.addWidget(self.run_bar)
         self.right.setFixedWidth(SidePanel.WIDTH)
-        middle = QHBoxLayout()
-        middle.setContentsMargins(0, 0, 0, 0)
-        middle.setSpacing(0)
-        middle.addWidget(self.centre, 1)
-        middle.addWidget(self.right)
-        everything = QWidget()
-        column = QVBoxLayout(everything)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addLayout(middle, 1)
+        row = _tight(QHBoxLayout(self.desk.work))
+        left = _tight(QVBoxLayout())
+        left.addWidget(self.banner)
+        left.addWidget(self.centre, 1)
+        row.addLayout(left, 1)
+        row.addWidget(self.right)
+        self.everything = everything = QFrame()
+        everything.setProperty("surface", "window")
+        column = _tight(QVBoxLayout(everything))
+        column.addWidget(self.desk, 1)
         column.addWidget(self.strip)
         self.setCentralWidget(everything)
 
@@ -91,7 +115,7 @@ class MainWindow(QMainWindow):
         workflow, side, start = self.workflow, self.side, self.centre.start
         self.session.changed.connect(self.refresh)
         workflow.happened.connect(self._on_event)
-        workflow.failed.connect(self._on_failed)
+        self.banner.closed.connect(self._on_banner_closed)
         workflow.finished.connect(self._on_finished)
         workflow.reference_read.connect(side.compare.take_reference)
         workflow.device_known.connect(self._on_device_known)
@@ -107,8 +131,10 @@ class MainWindow(QMainWindow):
         side.patches.settings_changed.connect(self.session.set_patch_settings)
         side.train.settings_changed.connect(self.session.set_settings)
         side.compare.quality.reference_requested.connect(self.commands.open_reference)
-        side.compare.judged.connect(self.session.set_quality)
+        side.compare.judged.connect(self.session.set_judgement)
+        side.compare.result_asked.connect(self.session.choose_result)
         side.export.reveal_asked.connect(self.commands.reveal_export)
+        self._connect_files()
         side.export.program_asked.connect(self.commands.open_exported)
         self.commands.programs_found.connect(side.export.show_programs)
         viewer = self.centre.viewer
@@ -120,7 +146,28 @@ class MainWindow(QMainWindow):
         workflow.reference_read.connect(bench.take_reference)
         bench.files.findings = side.compare.findings
         bench.files.told.connect(self.strip.show_message)
-        self.centre.compare.mode_changed.connect(self._on_mode_changed)
+        self.centre.compare.mode_changed.connect(self.menus.check)
+
+    def _connect_files(self) -> None:
+        workflow, commands, desk = self.workflow, self.commands, self.desk
+        workflow.stacks_found.connect(commands.files.add_stacks)
+        workflow.opened.connect(desk.on_opened)
+        workflow.choice_needed.connect(desk.panel.show_current)
+        workflow.not_opened.connect(desk.on_not_opened)
+        desk.file_asked.connect(commands.files.open_item)
+        desk.panel.joined.connect(commands.files.join)
+        desk.panel.removed.connect(commands.files.remove)
+        desk.panel.add_asked.connect(commands.open_files)
+        commands.batch_asked.connect(desk.toggle_queue)
+        commands.files_toggled.connect(self._show_list)
+        desk.queue_page.log_asked.connect(commands.files.show_queue_log)
+        self.queue.finished.connect(self._on_finished)
+        self.files.rowsInserted.connect(self._show_list)
+        self.files.rowsRemoved.connect(self._show_list)
+
+    @Slot()
+    def _show_list(self) -> None:
+        self.desk.show_list(self.width())
 
     def _restore(self, preferences: Preferences) -> None:
         free = self.screen().availableGeometry().size() - QSize(*_FRAME)
@@ -128,9 +175,10 @@ class MainWindow(QMainWindow):
         if preferences.geometry:
             self.restoreGeometry(QByteArray.fromHex(preferences.geometry.encode()))
         self.centre.start.show_recent(preferences.recent)
-        self.menus.actions[f"theme_{preferences.theme}"].setChecked(True)
-        self.menus.actions["show_patches"].setChecked(True)
-        self.menus.actions["split"].setChecked(True)
+        for name in (f"theme_{preferences.theme}", "show_patches", "split", "show_files"):
+            self.menus.check(name)
+        if self.queue.restore():
+            self.desk.show_queue()
 
     @Slot()
     def refresh(self) -> None:
@@ -138,9 +186,12 @@ class MainWindow(QMainWindow):
         session, view = self.session, view_state(self.session)
         if session.stack is not self._stack:
             self._on_new_stack()
+        failure = session.failure
+        self.banner.say(*((failure.sentence, failure.details) if failure else ("",)))
         self.right.setVisible(view.page is not Page.START)
         self.centre.show_session(session, view)
         self.side.show_session(session, view, self._device)
+        self.files.show_made(session)
         if view != self._view:
             self._show_view(view)
 
@@ -164,6 +215,13 @@ class MainWindow(QMainWindow):
         if stack is not None and stack.source is not None:
             self.commands.remember_opened(stack.source)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Make room for the picture in a narrow window."""
+        super().resizeEvent(event)
+        self.desk.show_list(self.width())
+        wide = self.width() >= _WIDE_SCREEN
+        self.right.setFixedWidth(SidePanel.WIDTH + wide * _MORE_PX)
+
     @Slot(object)
     def _on_event(self, event: Event) -> None:
         if isinstance(event, StageStarted) and self.session.state is State.TRAINING:
@@ -177,9 +235,9 @@ class MainWindow(QMainWindow):
     def _on_region_changed(self) -> None:
         self.workflow.watch(self.centre.viewer.region())
 
-    @Slot(object)
-    def _on_failed(self, failure: Failure) -> None:
-        dialogs.ErrorDialog(failure, self.theme, self).open()
+    @Slot()
+    def _on_banner_closed(self) -> None:
+        self.session.tell(None)
 
     @Slot(str)
     def _on_finished(self, message: str) -> None:
@@ -198,35 +256,29 @@ class MainWindow(QMainWindow):
     def _on_look_closed(self) -> None:
         self.session.set_first_look(False)
 
-    @Slot(str)
-    def _on_mode_changed(self, mode: str) -> None:
-        self.menus.actions[mode].setChecked(True)
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Welcome files, while nothing else is going on."""
         if event.mimeData().hasUrls() and "open" in view_state(self.session).allowed:
             event.acceptProposedAction()
-            self.centre.start.show_hot(True)
+            self._show_hot(True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         """Calm down."""
-        self.centre.start.show_hot(False)
+        self._show_hot(False)
+
+    def _show_hot(self, hot: bool) -> None:
+        """Light up wherever files can be dropped, which is everywhere."""
+        self.centre.start.show_hot(hot)
+        self.everything.setProperty("hot", hot)
+        self.everything.style().polish(self.everything)
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        self.centre.start.show_hot(False)
-        urls = event.mimeData().urls()
-        paths = [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+        self._show_hot(False)
+        paths = [Path(u.toLocalFile()) for u in event.mimeData().urls() if u.isLocalFile()]
         event.acceptProposedAction()
         self.activateWindow()  # the keys shall go where the file went
-        alone = len(paths) == 1 and paths[0].suffix.lower() != MODEL_SUFFIX
-        role = dialogs.Dropped.STACK
-        if alone and self.session.state is State.DONE:
-            role = dialogs.ask_dropped(self, paths[0].name)
-        if role is dialogs.Dropped.REFERENCE:
-            self.workflow.open_reference(paths[0])
-        elif role is dialogs.Dropped.STACK:
-            self.commands.open_paths(paths)
+        self.commands.open_dropped(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close, unless a job or an unsaved result is a reason to stay."""
@@ -237,6 +289,8 @@ class MainWindow(QMainWindow):
         self.session.changed.disconnect(self.refresh)
         self.hide()  # a calculation may take a second to hear that it is to end
         self.centre.viewer.first_look.close()
+        self.queue.close()
+        self.desk.queue_page.watch.stop()
         self.workflow.close()
         self.centre.viewer.patches.close()
         event.accept()
@@ -248,5 +302,18 @@ class MainWindow(QMainWindow):
             if answer is dialogs.Running.STOP_AND_KEEP:
                 self.workflow.stop_and_keep()
             return answer is dialogs.Running.CANCEL
+        if self.queue.is_busy:
+            told = "The file at work and those that wait are gone on with at the next start."
+            if not dialogs.confirm(self, "Close while the queue works?", told, "Close"):
+                return False
         unsaved = self.session.unsaved
+        if others := self.files.unsaved:
+            files = "another file has" if others == 1 else f"{others} other files have"
+            unsaved = f"{unsaved} Also {files} a result that was not exported.".strip()
         return not unsaved or dialogs.confirm(self, "Close without saving?", unsaved, "Close")
+
+
+def _tight(layout: _Layout) -> _Layout:
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(0)
+    return layout

@@ -37,6 +37,11 @@ def log_file() -> Path:
     return _made(appdirs.user_log_dir(APP_NAME, appauthor=False)) / "g2g-desktop.log"
 
 
+def queue_log() -> Path:
+    """Give the file with what the queue has done, in the lines of the command `g2g`."""
+    return log_file().with_name("queue.log")
+
+
 def home() -> Path:
     """Give the home of the user, or the folder that the program was started in."""
     try:

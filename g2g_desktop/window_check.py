@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from g2g_desktop.main_window import MainWindow
-    from g2g_desktop.model.session import Failure
 
 _LOG = logging.getLogger(__name__)
 SAMPLE = "samples/fluorescence_noisy.tif"
@@ -47,7 +46,6 @@ class WindowCheck(QObject):
         self._way = self._steps()
         self._reached = next(self._way)
         self._began = time.monotonic()
-        window.workflow.failed.connect(self._on_failed)
         self._timer = QTimer(self, interval=_TICK_MS)
         self._timer.timeout.connect(self._on_tick)
         self._timer.start()
@@ -75,7 +73,10 @@ class WindowCheck(QObject):
 
     @Slot()
     def _on_tick(self) -> None:
-        if time.monotonic() - self._began > _PATIENCE_S:
+        failure = self._window.session.failure
+        if failure is not None:
+            self._end(failure.sentence)
+        elif time.monotonic() - self._began > _PATIENCE_S:
             self._end(f"A step of the check has not ended after {_PATIENCE_S:.0f} s.")
         elif self._reached():
             following = next(self._way, None)
@@ -83,10 +84,6 @@ class WindowCheck(QObject):
                 self._end(None)
             else:
                 self._reached = following
-
-    @Slot(object)
-    def _on_failed(self, failure: Failure) -> None:
-        self._end(failure.sentence)
 
     def _end(self, error: str | None) -> None:
         self._timer.stop()

@@ -81,7 +81,7 @@ def take_all(window: MainWindow, folder: Path) -> None:
     settle(SETTLE_MS)
     both(window, folder, "2_loaded")
     session.show(Step.TRAIN)
-    until(lambda: session.expected_known)
+    until(lambda: session.expected is not None)
     both(window, folder, "3_train_card")
     session.set_settings(short(session.settings))
     window.commands.do("train")

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,22 @@ class Span:
     def middle(self) -> float:
         """One figure for both, for a bar."""
         return math.sqrt(max(self.least, 1e-9) * max(self.most, 1e-9))
+
+
+def in_order(spans: Sequence[Span | None]) -> list[Span | None]:
+    """Give the times of jobs of which each does more than the one before, so that none is less.
+
+    Where kinds of work are known unlike well, estimates could say otherwise.
+    """
+    ordered: list[Span | None] = []
+    least = most = 0.0
+    for span in spans:
+        if span is not None:
+            least, most = max(least, span.least), max(most, span.most)
+            ordered.append(Span(least, most))
+        else:
+            ordered.append(None)
+    return ordered
 
 
 def of_network(work: str, network: Any) -> str:

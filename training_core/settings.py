@@ -80,8 +80,9 @@ class PatchSettings(Checked):
 
     strictness: float | None = setting(
         None,
-        "Strictness",
-        "How even a patch must be to count as smooth. Smaller is stricter. Automatic ranks all "
+        "Tolerance",
+        "How uneven a patch may be and still count as smooth: more finds more patches, less finds "
+        "purer ones (the strictness of the command g2g). Automatic ranks all "
         "patches by flatness; a number applies the published rule, Eqn (4), with that limit.",
         within=(0.01, 1.0),
         step=0.01,

@@ -109,3 +109,15 @@ def again(told: Mapping[str, float]) -> str:
         f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
         f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."
     )
+
+
+def length(um: float) -> str:
+    """Write a length in the unit that suits it: "65 nm", "0.108 µm", "1.4 mm"."""
+    if um < 0.1:
+        return f"{um * 1000:.4g} nm"
+    return f"{um / 1000:.4g} mm" if um >= 100 else f"{um:.4g} µm"
+
+
+def percent(share: float) -> str:
+    """Write a share with two digits and never an exponent: "0.12 %", "34 %", "100 %"."""
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"

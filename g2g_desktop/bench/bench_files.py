@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from g2g_desktop.model.result import Story
     from g2g_desktop.model.session import Session
     from training_core.denoise.denoiser import Denoiser
     from training_core.stack import Pixels, Stack
@@ -85,19 +86,19 @@ class BenchFiles(QObject):
     @Slot()
     def copy_methods(self) -> None:
         """Put the paragraph on methods and the citation on the clipboard."""
-        if self.session is not None and self.session.denoiser is not None:
+        if self.session is not None and self.session.result is not None:
             from training_core.reporting.methods import CITATION
 
             QGuiApplication.clipboard().setText(f"{self.methods()}\n\n{CITATION}")
             self.told.emit("The paragraph on methods is on the clipboard.")
 
     @property
-    def _result(self) -> tuple[Stack, Denoiser, Sequence[str]]:
-        """The stack, the denoiser of the result, and what is to be known about it."""
+    def _result(self) -> tuple[Stack, Denoiser | Story, Sequence[str]]:
+        """The stack, what made the result, and what is to be known about it."""
         session = self.session
-        if session is None or session.stack is None or session.denoiser is None:
+        if session is None or session.stack is None or session.result is None:
             raise RuntimeError("there is no result to tell of")
-        return session.stack, session.denoiser, session.result_warnings
+        return session.stack, session.result.denoiser, session.result.warnings
 
     def command(self) -> str:
         """Write the command that makes the same result."""

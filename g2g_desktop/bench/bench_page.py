@@ -111,18 +111,18 @@ class BenchPage(QWidget):
         deep = made is not None and "Z" in made.axes and made.shape[made.axes.index("Z")] > 1
         self.panel.buttons["Slices"].setVisible(deep)
         self.panel.slices.show_stack(made)
-        denoiser = self._session.denoiser if self._session is not None else None
+        denoiser = self._session.made_by if self._session is not None else None
         self.panel.measure.show_result(denoiser, other_stack=before is None)
 
     def _show_strength(self) -> None:
         session = self._session
-        if session is None or session.denoised is None or session.denoiser is None:
+        if session is None or session.denoised is None or session.made_by is None:
             self.panel.result.show_strength(None)
             return
         from training_core.denoise.strength import kept_of
 
         assert session.stack is not None  # there is a result
-        self.panel.result.show_strength(1 - kept_of(session.denoiser, session.stack))
+        self.panel.result.show_strength(1 - kept_of(session.made_by, session.stack))
 
     def take_reference(self, reference: Stack) -> None:
         """Show a clean stack of the same scene beside the others, where it has their size."""
@@ -137,7 +137,7 @@ class BenchPage(QWidget):
         self._others = {**more, **{n: s for n, s in self._others.items() if n not in more}}
         self.compare.set_others(self._others)
         self.panel.measure.show_result(
-            self._session.denoiser if self._session else None, other_stack=False
+            self._session.made_by if self._session else None, other_stack=False
         )
 
     @Slot(object)
@@ -165,21 +165,23 @@ class BenchPage(QWidget):
     @Slot(float)
     def _on_strength_chosen(self, strength: float) -> None:
         blended, session = self._blended(strength), self._session
-        if blended is None or session is None or session.denoiser is None:
+        if blended is None or session is None or session.made_by is None:
             return
         from training_core.denoise.strength import keeping
 
         self._strength_moves = True
-        session.set_strength(blended, keeping(session.denoiser, round(1 - strength, 2)))
+        session.set_strength(blended, keeping(session.made_by, round(1 - strength, 2)))
 
     def _blended(self, strength: float) -> Stack | None:
         """Give the result with this strength; None while there is none."""
         session = self._session
-        if session is None or session.stack is None or session.as_made is None:
+        if session is None or session.stack is None or session.result is None:
             return None
         from training_core.denoise.strength import kept_again
 
-        result, denoiser = session.as_made
+        if session.result.as_made is None:
+            return None
+        result, denoiser = session.result.as_made
         return kept_again(result, session.stack, denoiser, round(1 - strength, 2))
 
     @Slot(int)

@@ -91,7 +91,7 @@ class Judging(QObject):
     @property
     def _is_doubted(self) -> bool:
         """Whether texture and noise could not be told apart in any channel."""
-        denoiser = self._session.denoiser if self._session is not None else None
+        denoiser = self._session.made_by if self._session is not None else None
         return denoiser is not None and any(one.doubted for one in denoiser.channels)
 
     @property
@@ -113,9 +113,9 @@ class Judging(QObject):
         session = self._session
         if session is None or session.stack is None or session.denoised is None:
             return None
-        if session.denoiser is None:
+        if session.made_by is None:
             return None
-        return session.stack, session.denoiser, self.compare.frame_index
+        return session.stack, session.made_by, self.compare.frame_index
 
     @Slot()
     def _ask_pure(self) -> None:
@@ -210,11 +210,11 @@ class Judging(QObject):
         session = self._session
         if name != "Noise" or session is None or session.denoised is None:
             return
-        if session.patches is None or session.denoiser is None or session.stack is None:
+        if session.patches is None or session.made_by is None or session.stack is None:
             return
         channel = session.stack.channel_of(self.compare.frame_index)
         self.panel.noise.clear(LOOKING)
-        given = session.stack, session.patches, session.denoiser, channel
+        given = session.stack, session.patches, session.made_by, channel
         self._likeness.start(partial(tasks.likeness, *given))
 
     def _on_likeness(self, found: NoiseLikeness) -> None:

@@ -44,13 +44,17 @@ class DataCard(StepCard):
             caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             grid.addWidget(caption, row, 0)
             grid.addWidget(label, row, 1)
+        self.problem = ToneLabel(theme)
         self.warnings = ToneLabel(theme)
         self.noise = NoiseFacts(theme)
-        self.another = link_button("Open another...", "Open another stack (Ctrl+O)")
-        self.size_button = link_button("Set pixel size...", "Type the size of a pixel")
+        self.another = link_button("Open another...", "Open another stack (Ctrl+O).")
+        self.size_button = link_button(
+            "Set pixel size...", "Type the size of a pixel, where the file does not say it."
+        )
         self.another.clicked.connect(self.open_asked)
         self.size_button.clicked.connect(self.pixel_size_asked)
         self.body.addWidget(self.table)
+        self.body.addWidget(self.problem)
         self.body.addWidget(self.warnings)
         self.body.addWidget(self.noise)
         self.ways = button_row(self.another, self.size_button)
@@ -65,6 +69,10 @@ class DataCard(StepCard):
         elif stack is not self._stack:
             self._fill(stack)
         self._stack = stack
+
+    def show_problem(self, sentence: str) -> None:
+        """Say why nothing can be learned from the stack; "" where something can."""
+        self.problem.say(Tone.RED, sentence)
 
     def _fill(self, stack: Stack) -> None:
         values = (

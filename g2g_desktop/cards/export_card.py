@@ -36,6 +36,8 @@ class ExportCard(StepCard):
         self.done = ToneLabel(theme)
         self.folder = ElidedLabel()
         self.folder.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.saved = ElidedLabel()
+        self.saved.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._exported: Path | None = None
         self.reveal = link_button("Show in folder")
         self.programs = {name: link_button(f"Open in {name}") for name in ("Fiji", "napari")}
@@ -47,7 +49,9 @@ class ExportCard(StepCard):
         self.reveal.clicked.connect(self.reveal_asked)
         self.model.clicked.connect(self.save_model_asked)
         ways = button_row(*self.programs.values(), self.reveal)
-        for widget in (self.what, self.warnings, self.done, self.folder, ways, self.model):
+        for widget in (
+            self.what, self.warnings, self.done, self.folder, ways, self.saved, self.model
+        ):  # fmt: skip
             self.body.addWidget(widget)
 
     def show_session(self, session: Session, allowed: frozenset[str]) -> None:
@@ -59,10 +63,12 @@ class ExportCard(StepCard):
         else:
             size = bytes_text(stack.pixels.nbytes)
             self.what.setText(f"{pixels_text(stack)} as the input, {size}.")
-        warnings = session.result_warnings if denoised is not None else ()
+        warnings = session.result.warnings if session.result is not None else ()
         self.warnings.say(Tone.AMBER, "\n".join(warnings))
         self._show_exported(session)
         self.model.setEnabled("save_model" in allowed)
+        self.saved.set_text(f"The model is in {session.saved_as}" if session.saved_as else "")
+        self.saved.setVisible(bool(session.saved_as))
         self.show_summary(exported.name if exported else "For Fiji, napari and OMERO")
 
     @Slot(object)
@@ -92,7 +98,7 @@ class ExportCard(StepCard):
         if exported is None or stack is None:
             self.done.say(Tone.GREEN, "")
             return
-        as_float = session.exported_dtype == "float32"
+        as_float = session.result is not None and session.result.exported_dtype == "float32"
         held = file_text(stack, np.dtype(np.float32) if as_float else stack.dtype)
         self.done.say(Tone.GREEN, f"{exported.name}\nRead back and checked: {held}")
         self.folder.set_text(f"In {exported.parent}")

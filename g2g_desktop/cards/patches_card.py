@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QPushButton
 
 from g2g_desktop.model.session import Step
-from g2g_desktop.widgets.labels import ToneLabel, heading, paragraph
+from g2g_desktop.model.view_state import remedy_text
+from g2g_desktop.widgets.labels import ToneLabel, button_row, heading, paragraph
 from g2g_desktop.widgets.theme import Tone
 from training_core.settings import PatchSettings
 
@@ -29,12 +30,18 @@ class PatchesCard(StepCard):
     """Settings of the search, with its result in the whole stack and in the frame in view."""
 
     settings_changed = Signal(object)
+    remedy_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.PATCHES, "patches", theme)
         self.form = SettingsForm(PatchSettings(), ("strictness", "patch_size_px", "stride_px"))
         self.form.changed.connect(self.settings_changed)
         self.verdict = ToneLabel(theme)
+        self.remedy = QPushButton()
+        self.remedy.setToolTip(
+            "Take the settings that the verdict advises; Ctrl+Z takes them back."
+        )
+        self.remedy.clicked.connect(self.remedy_asked)
         self.count = heading("", 4)
         self.count.setAccessibleName("Smooth patches in the whole stack")
         self.share = paragraph(muted=True)
@@ -43,6 +50,7 @@ class PatchesCard(StepCard):
         self.body.addLayout(_beside(self.count, self.share))
         self.body.addWidget(self.in_frame)
         self.body.addWidget(self.verdict)
+        self.body.addWidget(button_row(self.remedy))
         self.body.addWidget(self.form)
         self.show_patches(None)
 
@@ -55,15 +63,20 @@ class PatchesCard(StepCard):
         """Show what was found in the whole stack; None while that is being found out."""
         if patches is None:
             self.show_summary("Looking..." if looking else "Where the noise is learned")
-            self.count.setText("Looking...")
+            self.count.setText("Looking..." if looking else "")
             self.share.setText("")
             self.verdict.say(Tone.MUTED, "")
+            self.remedy.hide()
             return
         share = percent(patches.coverage)
         self.count.setText(count_text(patches.count))
         self.share.setText(f"on {share} of the stack")
         self.show_summary(f"{count_text(patches.count)}, {share}")
         self.verdict.say(_TONE[patches.verdict.level], patches.verdict.sentence)
+        advised = patches.verdict.remedy
+        self.remedy.setVisible(advised is not None)
+        if advised is not None:
+            self.remedy.setText(remedy_text(self.form.settings, advised))
 
     @Slot(object, int, float)
     def show_frame_count(self, _coverage: object, count: int, fraction: float) -> None:

@@ -8,8 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from g2g_desktop.widgets.mark import Mark
 from g2g_desktop.widgets.theme import DARK, LIGHT, Tone
-
-from .findings import Finding, Level
+from training_core.reporting.findings import Finding, Level
 
 TONES = {
     Level.GREEN: Tone.GREEN,

@@ -10,9 +10,17 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from g2g_desktop.jobs.latest_job import LatestJob
 from training_core.errors import CoreError
+from training_core.reporting.findings import (
+    UNKNOWN,
+    Finding,
+    Level,
+    blind_findings,
+    card_findings,
+    range_sentence,
+    reference_findings,
+)
 from training_core.reporting.words import origin
 
-from .findings import Finding, blind_findings, card_findings, range_sentence, reference_findings
 from .quality_card import QualityCard
 
 if TYPE_CHECKING:
@@ -44,6 +52,7 @@ class QualityPanel(QWidget):
         super().__init__(parent)
         self._job = LatestJob(self._on_succeeded, self._on_failed)
         self._unit = ""
+        self._foreign = self.is_measured = False
         self._card: Mapping[str, Any] = {}
         self.blind = QualityCard("Without a reference", self)
         self.learned = QualityCard("What was learned and chosen", self)
@@ -72,6 +81,7 @@ class QualityPanel(QWidget):
     def clear(self) -> None:
         """Show no figures, and stop measuring."""
         self.stop()
+        self.is_measured = False
         self.show_card({})
         self.blind.say([], "Train and denoise first; then the result is measured here.")
         self.reference.say([], NO_REFERENCE)
@@ -88,9 +98,20 @@ class QualityPanel(QWidget):
         self.learned.say(card_findings(card), " ".join(filter(None, (opened, origin(card)))))
         self.learned.setVisible(bool(self.learned.findings))
 
-    def assess(self, noisy: Stack, denoised: Stack, reference: Stack | None = None) -> None:
-        """Measure `denoised` in a worker; an earlier measurement is given up."""
+    def assess(
+        self,
+        noisy: Stack,
+        denoised: Stack,
+        reference: Stack | None = None,
+        *,
+        foreign: bool = False,
+    ) -> None:
+        """Measure `denoised` in a worker; an earlier measurement is given up.
+
+        `foreign` says that the model was trained on another stack.
+        """
         self.stop()
+        self._foreign, self.is_measured = foreign, False
         self._unit = noisy.value_unit
         self.blind.say([], MEASURING)
         self.reference.say([], NO_REFERENCE if reference is None else MEASURING)
@@ -111,20 +132,24 @@ class QualityPanel(QWidget):
     def _on_succeeded(self, answer: Answer) -> None:
         blind, compared = answer
         caution = "Hounsfield units; research use, not for diagnosis." if self._unit else ""
-        self.blind.say(blind_findings(blind, self._unit, self._card), caution)
+        found = blind_findings(blind, self._unit, self._card, foreign=self._foreign)
+        self.blind.say(found, caution)
         if isinstance(compared, CoreError):
             self.reference.say([], str(compared))
         elif compared is not None:
             before, after = compared
             note = " ".join(filter(None, (range_sentence(after), caution)))
             self.reference.say(reference_findings(before, after), note)
+        self.is_measured = True
         self.assessed.emit()
 
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:
         sentence = str(error) if isinstance(error, CoreError) else f"Not measured: {error}."
-        self.blind.say([], sentence)
+        # No figure is no reason to trust it.
+        self.blind.say([Finding("Result", UNKNOWN, Level.AMBER, sentence)], "")
         self.reference.say([], NO_REFERENCE)
+        self.is_measured = True
         self.assessed.emit()
 
 

@@ -45,9 +45,10 @@ class SettingsForm(QWidget):
         super().__init__()
         self._settings = settings
         self._calm = WheelGuard(self)
+        self._labels: dict[str, QLabel] = {}
         hints = get_type_hints(type(settings))
         self.editors: dict[str, Any] = {}
-        form = QFormLayout(self)
+        self._form = form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(8)
         for name in names if names is not None else _field_names(settings):
@@ -56,7 +57,8 @@ class SettingsForm(QWidget):
             self.editors[name] = editor
             editor.show_value(getattr(settings, name))
             editor.edited.connect(self._on_edited)
-            form.addRow(_label(limits, editor, label_characters), editor)
+            self._labels[name] = _label(limits, editor, label_characters)
+            form.addRow(self._labels[name], editor)
             self._calm.guard(editor)
 
     @property
@@ -71,6 +73,28 @@ class SettingsForm(QWidget):
         self._settings = settings
         for name, editor in self.editors.items():
             editor.show_value(getattr(settings, name))
+
+    def show_only(self, text: str) -> int:
+        """Show only the fields whose label or help holds a text; give how many those are."""
+        wanted, found = text.strip().casefold(), 0
+        for name, label in self._labels.items():
+            limits = limits_of(self._settings, name)
+            shown = wanted in f"{limits.label} {limits.help}".casefold()
+            self._form.setRowVisible(label, shown)
+            found += shown
+        return found
+
+    def mark_changed(self, usual: Any) -> int:
+        """Set the labels in bold of what differs from usual settings; give how many those are."""
+        changed = 0
+        for name, label in self._labels.items():
+            differs = getattr(self._settings, name) != getattr(usual, name)
+            font = label.font()
+            font.setBold(differs)
+            label.setFont(font)
+            label.setAccessibleDescription("changed" if differs else "")
+            changed += differs
+        return changed
 
     @Slot()
     def _on_edited(self) -> None:

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from g2g_desktop.model.session import State
+from g2g_desktop.model.view_state import model_title
 from g2g_desktop.widgets.labels import GAP
 
 from .compare_card import CompareCard
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _TRAINING = {State.TRAINING, State.STOPPING, State.CANCELLING, State.DENOISING}
 _AT_REST = {State.READY, State.DONE}
+_BUSY = set(State) - _AT_REST - {State.EMPTY}
 
 
 class SidePanel(QScrollArea):
@@ -64,6 +66,7 @@ class SidePanel(QScrollArea):
         self.data.open_asked.connect(self._ask_open)
         self.data.pixel_size_asked.connect(self._ask_pixel_size)
         self.train.action_asked.connect(self.action_asked)
+        self.patches.remedy_asked.connect(self._ask_remedy)
         self.export.save_model_asked.connect(self._ask_save_model)
         self._state = State.EMPTY
         self._step: Step | None = None
@@ -72,13 +75,19 @@ class SidePanel(QScrollArea):
         """Fill the cards from the session."""
         at_rest = view.state in _AT_REST
         self.data.show_stack(session.stack)
+        self.data.show_problem(session.problem)
         self.data.noise.show_stack(session.stack)
         self.data.show_allowed(view.allowed)
         self.patches.show_settings(session.settings.patches, editable=at_rest)
-        self.patches.show_patches(session.patches, looking=session.stack is not None)
+        self.patches.show_patches(
+            session.patches, looking=bool(session.stack) and not session.problem
+        )
         self.train.show_settings(session.settings)
         if view.state not in _TRAINING:
-            self.train.show_estimate(session.expected_time, device)
+            self.train.show_estimate(session.expected, device)
+            waits = session.model_waits and view.state not in _BUSY
+            self.train.match.ask(model_title(session) if waits else "", session.alike)
+            self.train.show_made(session.result, model_title(session) if waits else "")
         elif self._state not in _TRAINING:
             self.train.clear_run()
         self.train.show_running(view.state in _TRAINING)
@@ -108,6 +117,9 @@ class SidePanel(QScrollArea):
 
     def _ask_pixel_size(self) -> None:
         self.action_asked.emit("pixel_size")
+
+    def _ask_remedy(self) -> None:
+        self.action_asked.emit("apply_remedy")
 
     def _ask_save_model(self) -> None:
         self.action_asked.emit("save_model")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QRadioButton, QVBoxLayout, QWidget
 
+from g2g_desktop.model.result import PRESET_TITLES, title_of
 from g2g_desktop.model.session import Step
 from g2g_desktop.model.view_state import duration_text
 from g2g_desktop.widgets.labels import GAP, button_row, link_button, paragraph
@@ -17,25 +18,26 @@ from training_core.settings import Settings, preset
 from training_core.wording import MEASURING, between
 
 from .advanced_settings import AdvancedSettings
+from .model_match import ModelMatch
 from .step_card import StepCard
 
 if TYPE_CHECKING:
-    from g2g_desktop.model.session import Interrupted
+    from collections.abc import Mapping
+
+    from g2g_desktop.model.result import StackResult
+    from g2g_desktop.model.session import ExpectedTime, Interrupted
     from g2g_desktop.widgets.theme import Theme
     from training_core.costs import Span
     from training_core.run import Event
 
 _PRESETS = {
-    "instant": (
-        "Instant",
-        "Measures the noise and uses the bundled network. Seconds, for a look and for large "
-        "stacks.",
-    ),
-    "quick": ("Quick", "A little training, for a good result in a short time."),
-    "balanced": ("Balanced", "More training for finer detail. Right for most images."),
-    "paper": ("As published", "The published method to the letter. Days without a graphics card."),
+    "instant": "Measures the noise and uses the bundled network, for a look and for large stacks.",
+    "quick": "A little training, for a good result in a short time.",
+    "balanced": "More training for finer detail. Right for most images.",
+    "paper": "The published method to the letter. Days without a graphics card.",
 }
-LOOK_TIP = "See at once what is in view, denoised by the bundled network without training"
+LOOK_TIP = "See at once what is in view, denoised by the bundled network without training."
+_MEASURING = f"Time: {MEASURING}..."
 _UNKNOWN = f"Time: {MEASURING}, with the first job on this computer."
 _HINT = "A live preview of what you look at appears with the first estimate."
 
@@ -49,7 +51,9 @@ class TrainCard(StepCard):
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.TRAIN, "train", theme)
         self._settings = Settings()
-        self._title = _title(self._settings)
+        self._title = title_of(self._settings)
+        self._told_time = ""
+        self.match = ModelMatch(theme)
         self.presets = PresetChoice()
         self.presets.chosen.connect(self._on_preset)
         self.estimate = paragraph()
@@ -64,7 +68,7 @@ class TrainCard(StepCard):
         self._at_rest: tuple[QWidget, ...] = (self.presets, self.estimate, self.advanced)
         self._has_preview = False
         rest = (self.presets, self.estimate, self.look, self.advanced)
-        for widget in (self.interrupted, *rest, self.stepper, self.hint):
+        for widget in (self.interrupted, self.match, *rest, self.stepper, self.hint):
             self.body.addWidget(widget)
         self.presets.show_choice(self._settings.preset)
 
@@ -73,20 +77,32 @@ class TrainCard(StepCard):
         if settings == self._settings:
             return
         self._settings = settings
-        self._title = _title(settings)
+        self._title = title_of(settings)
         self.presets.show_choice(settings.preset)
         self.advanced.show_settings(settings)
 
-    def show_estimate(self, expected: Span | None, device: str) -> None:
-        """Say how long training is expected to take, on what; None while nobody knows."""
+    def show_estimate(self, expected: ExpectedTime | None, device: str) -> None:
+        """Say how long training is expected to take, on what; None while that is found out."""
         where = f" on this computer ({device})" if device else ""
-        if expected is None:
-            self.estimate.setText(_UNKNOWN)
-            self.show_summary(self._title)
+        self.presets.show_times(expected.presets if expected is not None else {})
+        self._told_time = ""
+        if expected is None or expected.now is None:
+            self.estimate.setText(_UNKNOWN if expected is not None else _MEASURING)
             return
-        told = between(expected.least, expected.most, duration_text)
+        told = between(expected.now.least, expected.now.most, duration_text)
         self.estimate.setText(f"{told[0].upper()}{told[1:]}{where}.")
-        self.show_summary(f"{self._title}, {told.removeprefix('about ')}")
+        self._told_time = f", {told.removeprefix('about ')}"
+
+    def show_made(self, result: StackResult | None, model: str) -> None:
+        """Say in the header what has made the result, or what would make one."""
+        if result is not None and result.model_name:
+            self.show_summary(f"{result.model_name} was used, without training")
+        elif result is not None:
+            self.show_summary(f"Trained: {title_of(result.denoiser.settings)}")
+        elif model:
+            self.show_summary(f"Use {model}, or train")
+        else:
+            self.show_summary(f"{self._title}{self._told_time}")
 
     def show_running(self, running: bool) -> None:
         """Show the stages instead of the settings, or the other way round."""
@@ -116,7 +132,11 @@ class TrainCard(StepCard):
 
     @Slot(str)
     def _on_preset(self, name: str) -> None:
-        kept = {"seed": self._settings.seed, "device": self._settings.device}
+        now = self._settings
+        kept = {"seed": now.seed, "device": now.device}
+        # The published rule is a part of its preset; what the user chose for another is kept.
+        if "paper" not in (name, now.preset):
+            kept["patches"] = now.patches
         self.settings_changed.emit(preset(name, **kept))
 
     @Slot(object)
@@ -151,15 +171,8 @@ class InterruptedNotice(QFrame):
         self.setVisible(known is not None)
         if known is not None:
             when = f"{known.when.day} {known.when:%B at %H:%M}"
-            what = f"{_title(known.settings)}, after {duration_text(known.seconds)}"
+            what = f"{title_of(known.settings)}, after {duration_text(known.seconds)}"
             self.words.setText(f"A training of this stack was interrupted on {when} ({what}).")
-
-
-def _title(now: Settings) -> str:
-    """Name the preset, and whether anything in it was changed."""
-    title = _PRESETS[now.preset][0]
-    plain = preset(now.preset, seed=now.seed, device=now.device, patches=now.patches)
-    return title if now == plain else f"{title}, adjusted"
 
 
 class PresetChoice(QWidget):
@@ -174,8 +187,8 @@ class PresetChoice(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        for name, (title, sentence) in _PRESETS.items():
-            self.buttons[name] = button = QRadioButton(title)
+        for name, sentence in _PRESETS.items():
+            self.buttons[name] = button = QRadioButton(PRESET_TITLES[name])
             button.setAccessibleDescription(sentence)
             self._group.addButton(button)
             explanation = paragraph(sentence, muted=True)
@@ -183,6 +196,13 @@ class PresetChoice(QWidget):
             column.addWidget(button)
             column.addWidget(explanation)
         self._group.buttonClicked.connect(self._on_clicked)
+
+    def show_times(self, times: Mapping[str, Span | None]) -> None:
+        """Say beside each preset how long it takes, where that is known."""
+        for name, button in self.buttons.items():
+            span = times.get(name)
+            told = f"   {between(span.least, span.most, duration_text)}" if span is not None else ""
+            button.setText(f"{PRESET_TITLES[name]}{told}")
 
     def show_choice(self, name: str) -> None:
         """Check one preset."""

@@ -61,7 +61,8 @@ class ErrorDialog(QDialog):
 
     def __init__(self, failure: Failure, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle(f"{failure.step.value} did not work")
+        what = failure.step.value if failure.step is not None else "Something"
+        self.setWindowTitle(f"{what} did not work")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._details = failure.details or failure.sentence
         self.sentence = ToneLabel(theme)

@@ -8,26 +8,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
-from training_core.costs import remembered
-from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.stack import as_float32, cast_like, tell_flaws
+from g2g_desktop.model.states import ExpectedTime
+from training_core.costs import in_order, remembered
+from training_core.patches.purity import judged_patches
+from training_core.settings import PRESETS, preset
+from training_core.stack import as_float32, cast_like, check_trainable, tell_flaws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from g2g_desktop.model.result import Story
     from training_core.costs import Span
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import Look
     from training_core.io.previews import ImagePreview
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.place import PatchLocation
+    from training_core.reporting.likeness import Likeness
     from training_core.run import Run
     from training_core.settings import PatchSettings, Settings
     from training_core.stack import Pixels, Stack
+
+
+LIST_PX = 80  # of the side of a picture in the list of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,75 @@ def read_or_ask(paths: Sequence[Path], run: Run, series: int | None = None) -> S
     return ImageChoice(paths[0], image_previews(paths[0], run=run))
 
 
+def read_with_result(
+    paths: Sequence[Path], output: Path | None, run: Run, series: int | None = None
+) -> tuple[Stack, Stack | None] | ImageChoice:
+    """Read a stack, and its result where that is on disk and still fits, as `read_or_ask` does."""
+    from training_core.errors import CoreError
+    from training_core.io.readers import open_stack
+
+    stack = read_or_ask(paths, run, series)
+    if isinstance(stack, ImageChoice):
+        return stack
+    if output is None or not output.is_file():
+        return stack, None
+    try:
+        result = open_stack(output, run=run)
+    except CoreError as error:
+        run.note(f"The result {output.name} cannot be shown: {error}", warning=True)
+        return stack, None
+    same = (result.shape, result.axes) == (stack.shape, stack.axes)
+    return stack, result if same else None
+
+
+def find_stacks(paths: Sequence[Path], run: Run) -> list[tuple[Path, ...]]:
+    """Name the stacks among files and folders that were chosen together.
+
+    Raises
+    ------
+    InputError
+        If there are none.
+    """
+    from training_core.batch.stacks import stacks_among
+    from training_core.errors import InputError
+
+    run.check()
+    found = stacks_among(paths)
+    if not found:
+        raise InputError(f"{paths[0].name} holds no images that can be opened.")
+    return found
+
+
+def picture_of(paths: Sequence[Path], run: Run) -> tuple[QImage | None, int]:
+    """Draw a stack for the list of files; give that, or None, and the size on disk in bytes."""
+    files = [one for path in paths for one in (path.rglob("*") if path.is_dir() else (path,))]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    from training_core.errors import CoreError
+
+    try:
+        stack = read_stack(paths, run)
+    except CoreError:
+        return None, size
+    grey = shades(stack.raw_frame(stack.frame_count // 2))
+    side = min(grey.shape)
+    top, left = ((length - side) // 2 for length in grey.shape)
+    step = max(side // LIST_PX, 1)
+    square = np.ascontiguousarray(grey[top : top + side : step, left : left + side : step])
+    height, width = square.shape
+    kind = QImage.Format.Format_Grayscale8
+    return QImage(square.tobytes(), width, height, width, kind).copy(), size
+
+
 def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:
-    """Find the smooth patches of the whole stack."""
-    return find_smooth_patches(stack, settings, run=run)
+    """Find the smooth patches of the whole stack, and judge what they hold.
+
+    Raises
+    ------
+    InputError
+        If nothing can be learned from the stack.
+    """
+    check_trainable(stack)
+    return judged_patches(stack, settings, run=run)
 
 
 def start_engine(run: Run) -> str:
@@ -85,15 +159,22 @@ def start_engine(run: Run) -> str:
     return describe_device(choose_device("auto", run=run))
 
 
-def expected_time(stack: Stack, settings: Settings, run: Run) -> Span | None:
+def expected_time(stack: Stack, settings: Settings, run: Run) -> ExpectedTime:
     """Tell how long training and denoising will take, by what earlier jobs took here, if any."""
     from training_core import pipeline
     from training_core.compute import device
 
-    run.check()
     device.limit_threads()
+    kept = {"seed": settings.seed, "device": settings.device, "patches": settings.patches}
+    times: dict[str, Span | None] = {}
     with remembered(run.costs):
-        return pipeline.expected_time(stack, settings, run.costs)
+        for name in PRESETS:
+            run.check()
+            times[name] = pipeline.expected_time(stack, preset(name, **kept), run.costs)
+        ordered = dict(zip(times, in_order(list(times.values())), strict=True))
+        if settings == preset(settings.preset, **kept):
+            return ExpectedTime(ordered[settings.preset], ordered)
+        return ExpectedTime(pipeline.expected_time(stack, settings, run.costs), ordered)
 
 
 def first_look(
@@ -138,6 +219,21 @@ def denoise(stack: Stack, denoiser: Denoiser, run: Run) -> Stack:
     return denoised
 
 
+def compare_model(denoiser: Denoiser, stack: Stack, run: Run) -> Likeness:
+    """Tell how a model suits a stack."""
+    from training_core.reporting.likeness import likeness
+
+    return likeness(denoiser, stack, run=run)
+
+
+def apply_model(
+    stack: Stack, denoiser: Denoiser, alike: Likeness | None, run: Run
+) -> tuple[Stack, Likeness]:
+    """Denoise the stack with a model, and say how that suits it, where nobody has asked yet."""
+    alike = alike or compare_model(denoiser, stack, run)
+    return denoise(stack, denoiser, run), alike
+
+
 def load_model(path: Path, run: Run) -> Denoiser:
     """Open a model file."""
     from training_core.denoise.model_file import load_denoiser
@@ -155,10 +251,10 @@ def save_model(denoiser: Denoiser, path: Path, run: Run) -> Path:
 
 
 def export(
-    noisy: Stack, denoised: Stack, denoiser: Denoiser, choice: ExportChoice, run: Run
+    noisy: Stack, denoised: Stack, denoiser: Denoiser | Story, choice: ExportChoice, run: Run
 ) -> Path:
     """Write the result with the story of its making inside, in the data type that was chosen."""
-    from training_core.cli.outputs import check_outputs
+    from training_core.batch.outputs import check_outputs
     from training_core.denoise.model_card import without_names
     from training_core.export.writers import write_stack
 

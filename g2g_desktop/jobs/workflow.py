@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-import logging
 import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
-from g2g_desktop.model.session import Activity, Failure, Session, State, Step
+from g2g_desktop.model.result import Results, StackResult, Story
+from g2g_desktop.model.session import Activity, Failure, Session, Step
 from training_core.run import Note
 
 from . import tasks
 from .job import Job
 from .latest_job import LatestJob
+from .questions import Questions
 from .recovery import Recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from training_core.denoise.denoiser import Denoiser
     from training_core.run import Event, Run, ShownRegion
+    from training_core.settings import Settings
     from training_core.stack import Stack
 
-_LOG = logging.getLogger(__name__)
-_SETTLE_MS = 250  # a slider that moves asks for the whole stack once, when it has come to rest
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What a stack had when it was shown last: its results, or the file of one.
+
+    `tag` is whatever the caller knows it by; `card` and `model` tell how the file was made;
+    `series` is the number of the image, of a file that holds several.
+    """
+
+    tag: object = None
+    results: Results = field(default_factory=Results)
+    settings: Settings | None = None
+    output: Path | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    series: int | None = None
+
+    def results_for(self, stack: Stack, written: Stack | None, settings: Settings) -> Results:
+        """Give the results that still fit, or the one that was `written`, of these settings."""
+        results = self.results.of_shape(stack.shape)
+        if results.every or written is None:
+            return results
+        story = Story(self.card, self.settings or settings)
+        return results.and_then(StackResult(written, story, self.model, exported=self.output))
 
 
 class Workflow(QObject):
@@ -36,24 +61,28 @@ class Workflow(QObject):
     -------
     happened
         Each event of the job that has the stage.
-    failed
-        A `Failure` to tell the user about, once the session has left the stage.
     device_known
         What the engine will compute on, in words.
     reference_read
         The stack to measure the result against.
     choice_needed
-        An `ImageChoice`: the file holds several images.
+        An `ImageChoice`, for the file holds several images, and the tag of what was to be opened.
     finished
         A result has arrived: a denoised stack, or a file.
+    stacks_found
+        The files of each stack that `find` has found.
+    opened, not_opened
+        The tag of what was to be opened; and why it could not be.
     """
 
     happened = Signal(object)
-    failed = Signal(object)
     device_known = Signal(str)
     reference_read = Signal(object)
-    choice_needed = Signal(object)
+    choice_needed = Signal(object, object)
     finished = Signal(str)
+    stacks_found = Signal(object)
+    opened = Signal(object)
+    not_opened = Signal(object, str)
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -62,17 +91,14 @@ class Workflow(QObject):
         self.recovery = Recovery(session)
         self._on_result: Callable[[Any], None] = _ignore
         self._region: ShownRegion | None = None
+        self._before = Before()
         self._warnings: list[str] = []
         self._started = 0.0
         self._closing = False
-        self._engine = LatestJob(self.device_known.emit, self._on_engine_or_model_failed)
-        self._patches = LatestJob(self._on_patches, self._on_patches_failed)
-        self._expected = LatestJob(self._on_expected, _log_failure)
-        self._reference = LatestJob(self.reference_read.emit, self._on_reference_failed)
-        self._model = LatestJob(self._on_model_loaded, self._on_engine_or_model_failed)
-        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
-        self._settle.timeout.connect(self._refresh)
-        session.changed.connect(self._settle.start)
+        self._engine = LatestJob(self.device_known.emit, self._on_failed_beside)
+        self.questions = Questions(session)
+        self._reference = LatestJob(self.reference_read.emit, self._on_failed_beside)
+        self._model = LatestJob(self._on_model_loaded, self._on_failed_beside)
 
     @property
     def is_busy(self) -> bool:
@@ -92,28 +118,35 @@ class Workflow(QObject):
         """Load torch behind the user's back, so that the first training starts at once."""
         self._engine.start(tasks.start_engine)
 
-    def open(self, paths: Sequence[Path], series: int | None = None) -> None:
-        """Open files or a folder as the new stack; of a file with several images ask for one."""
-        work = partial(tasks.read_or_ask, tuple(paths), series=series)
-        self._stage(work, self._on_stack, Activity.LOADING, Step.DATA)
+    def find(self, paths: Sequence[Path]) -> None:
+        """Name the stacks among files and folders; `stacks_found` tells."""
+        work, self._before = partial(tasks.find_stacks, tuple(paths)), Before()
+        self._stage(work, self._on_found, Activity.LOADING, Step.DATA)
+
+    def open(self, paths: Sequence[Path], before: Before = Before()) -> None:
+        """Open a stack, with what it had when shown last; of several images ask for one."""
+        work = partial(tasks.read_with_result, tuple(paths), before.output, series=before.series)
+        self._before = before
+        self._stage(work, partial(self._on_stack, before), Activity.LOADING, Step.DATA)
 
     def train(self) -> None:
         """Learn a denoiser from the stack, then denoise it."""
-        self._expected.cancel()
+        self.questions.expected.cancel()
         folder = self.recovery.begin()
         work = partial(tasks.train, self._stack(), self.session.settings, folder)
         self._stage(work, self._on_trained, Activity.TRAINING, Step.TRAIN)
 
     def denoise(self) -> None:
         """Denoise the stack with the model that is there."""
-        work = partial(tasks.denoise, self._stack(), self._denoiser())
-        self._stage(work, self._on_denoised, Activity.DENOISING, Step.TRAIN)
+        self.questions.alike.cancel()
+        work = partial(tasks.apply_model, self._stack(), self._denoiser(), self.session.alike)
+        self._stage(work, self._on_applied, Activity.DENOISING, Step.TRAIN)
 
     def export(self, choice: tasks.ExportChoice) -> None:
         """Write the denoised stack."""
-        denoised = self.session.denoised
-        assert denoised is not None  # the action is allowed only then
-        work = partial(tasks.export, self._stack(), denoised, self._denoiser(), choice)
+        result = self.session.result
+        assert result is not None  # the action is allowed only then
+        work = partial(tasks.export, self._stack(), result.denoised, result.denoiser, choice)
         done = partial(self._on_exported, choice.dtype)
         self._stage(work, done, Activity.EXPORTING, Step.EXPORT, on_disk=True)
 
@@ -122,9 +155,14 @@ class Workflow(QObject):
         work = partial(tasks.save_model, self._denoiser(), path)
         self._stage(work, self._on_model_saved, Activity.EXPORTING, on_disk=True)
 
+    def close_stack(self) -> None:
+        """Let the stack go, with its results."""
+        self.recovery.discard()
+        self.session.set_stack(None)
+
     def open_model(self, path: Path) -> None:
-        """Open a model, and denoise the stack with it when there is one."""
-        self._model.start(partial(tasks.load_model, path), path.name)
+        """Open a model; what to do with it on the stack that is there, the user is asked."""
+        self._model.start(partial(tasks.load_model, path), path)
 
     def open_reference(self, path: Path) -> None:
         """Open a clean image of the same field, to measure the result against."""
@@ -151,7 +189,7 @@ class Workflow(QObject):
     def close(self) -> None:
         """Cancel everything and wait until it has ended."""
         self._closing = True
-        self._settle.stop()
+        self.questions.close()
         Job.end_all()
         self.recovery.discard()
 
@@ -202,24 +240,38 @@ class Workflow(QObject):
         self._job = None
         if self._is_training:
             self.recovery.after_failure(error)
-        failure = Failure.of(self.session.step, error)
+        opening = self.session.activity is Activity.LOADING  # which the stack there has no part in
+        failure = Failure.of(None if opening else self.session.step, error)
         self.session.end(failure)
-        self.failed.emit(failure)
+        if opening:
+            self.not_opened.emit(self._before.tag, failure.sentence)
 
-    def _on_stack(self, stack: Any) -> None:
-        if isinstance(stack, tasks.ImageChoice):
+    def _on_found(self, stacks: Any) -> None:
+        self.session.end()
+        self.stacks_found.emit(stacks)
+
+    def _on_stack(self, before: Before, answer: Any) -> None:
+        if isinstance(answer, tasks.ImageChoice):
             self.session.end()
-            self.choice_needed.emit(stack)
+            self.choice_needed.emit(answer, before.tag)
             return
+        stack, written = answer
         self.recovery.discard()
-        self.session.set_stack(stack)
+        self.opened.emit(before.tag)
+        results = before.results_for(stack, written, self.session.settings)
+        self.session.set_stack(stack, results, before.settings)
         self.recovery.look_for_interrupted()
-        if self.session.model_name and not self.session.denoised:
-            self.denoise()
 
     def _on_trained(self, denoiser: Any) -> None:
         self.session.set_denoiser(denoiser)
-        self.denoise()
+        work = partial(tasks.denoise, self._stack(), denoiser)
+        self._stage(work, self._on_denoised, Activity.DENOISING, Step.TRAIN)
+
+    def _on_applied(self, answer: Any) -> None:
+        denoised, alike = answer
+        if not alike.own:
+            self.session.set_alike(alike)
+        self._on_denoised(denoised)
 
     def _on_denoised(self, denoised: Any) -> None:
         self.session.set_denoised(denoised, tuple(self._warnings))
@@ -232,45 +284,17 @@ class Workflow(QObject):
 
     def _on_model_saved(self, path: Any) -> None:
         self.recovery.discard()
-        self.session.set_model_saved()
+        self.session.set_model_saved(path)
         self.finished.emit(f"Saved the model as {path.name}.")
 
     def _on_model_loaded(self, denoiser: Any) -> None:
         if self.is_busy:
             return
-        self.session.set_denoiser(denoiser, self._model.label)
-        if self.session.stack is not None:
-            self.denoise()
+        path = self._model.label
+        self.session.set_denoiser(denoiser, path.name, path)
 
-    def _on_reference_failed(self, error: Exception) -> None:
-        self.failed.emit(Failure.of(Step.COMPARE, error))
-
-    def _on_patches_failed(self, error: Exception) -> None:
-        self.failed.emit(Failure.of(Step.PATCHES, error))
-
-    def _on_engine_or_model_failed(self, error: Exception) -> None:
-        self.failed.emit(Failure.of(Step.TRAIN, error))
-
-    @Slot()
-    def _refresh(self) -> None:
-        """Find out, at rest, what the session does not know yet of its stack."""
-        session = self.session
-        if session.stack is None or session.state not in (State.READY, State.DONE):
-            return
-        if session.patches is None:
-            search = partial(tasks.find_patches, session.stack, session.settings.patches)
-            self._patches.start(search, _patches_label(self.session))
-        if not session.expected_known:
-            ask = partial(tasks.expected_time, session.stack, session.settings)
-            self._expected.start(ask, _expected_label(self.session))
-
-    def _on_patches(self, patches: Any) -> None:
-        if self._patches.label == _patches_label(self.session):
-            self.session.set_patches(patches)
-
-    def _on_expected(self, expected: Any) -> None:
-        if self._expected.label == _expected_label(self.session):
-            self.session.set_expected_time(expected)
+    def _on_failed_beside(self, error: Exception) -> None:
+        self.session.tell(Failure.of(None, error))
 
     def _stack(self) -> Stack:
         assert self.session.stack is not None  # the actions that need one are allowed only then
@@ -279,19 +303,6 @@ class Workflow(QObject):
     def _denoiser(self) -> Denoiser:
         assert self.session.denoiser is not None  # likewise
         return self.session.denoiser
-
-
-def _patches_label(session: Session) -> tuple[object, ...]:
-    return id(session.stack), session.settings.patches
-
-
-def _expected_label(session: Session) -> tuple[object, ...]:
-    settings = session.settings
-    return id(session.stack), settings.noise_model, settings.denoiser, settings.device
-
-
-def _log_failure(error: Exception) -> None:
-    _LOG.warning("A background question failed: %s", error)
 
 
 def _ignore(result: Any) -> None:

@@ -41,7 +41,7 @@ class ActionSpec:
 
     def allowed(self, session: Session) -> bool:
         """Whether the session, as it is now, lets the user ask for this."""
-        met = not self.needs or getattr(session, self.needs) not in (None, False)
+        met = not self.needs or getattr(session, self.needs) not in (None, False, "")
         return session.state in self.states and met
 
 
@@ -51,12 +51,33 @@ ACTIONS = (
     ActionSpec("open_model", "Open &model...", "&File", ("Ctrl+Shift+M",), AT_REST, "model"),
     ActionSpec("save_model", "&Save model...", "&File", ("Ctrl+S",), AT_REST, "model", "denoiser"),
     ActionSpec("export", "&Export...", "&File", ("Ctrl+E",), DONE, "export"),
+    ActionSpec("close", "&Close file", "&File", ("Ctrl+W",), WITH_STACK_AT_REST),
     ActionSpec("report", "&Report...", "&File", ("Ctrl+Shift+P",), DONE),
     ActionSpec("copy_command", "Cop&y as command", "&File", (), DONE),
     ActionSpec("copy_methods", "Copy &methods paragraph", "&File", (), DONE),
     ActionSpec("programs", "&Where Fiji and napari are...", "&File", (), ANY),
     ActionSpec("quit", "&Quit", "&File", ("Ctrl+Q",), ANY),
-    ActionSpec("train", "&Train and denoise", "&Run", ("Ctrl+R",), WITH_STACK_AT_REST, "train"),
+    ActionSpec("undo", "&Undo change of settings", "&Edit", ("Ctrl+Z",), AT_REST, needs="can_undo"),
+    ActionSpec(
+        "redo", "&Redo change of settings", "&Edit", ("Ctrl+Shift+Z",), AT_REST, needs="can_redo"
+    ),
+    ActionSpec(
+        "apply_remedy",
+        "Use the &advised patches",
+        "&Edit",
+        (),
+        WITH_STACK_AT_REST,
+        needs="has_remedy",
+    ),
+    ActionSpec(
+        "train",
+        "&Train and denoise",
+        "&Run",
+        ("Ctrl+R",),
+        WITH_STACK_AT_REST,
+        "train",
+        "can_train",
+    ),
     ActionSpec(
         "resume",
         "Continue the i&nterrupted training",
@@ -90,6 +111,7 @@ ACTIONS = (
         "model",
         "denoiser",
     ),
+    ActionSpec("batch", "Denoise &many files...", "&Run", ("Ctrl+Shift+E",), ANY, group="batch"),
     ActionSpec("stop_and_keep", "&Stop and keep", "&Run", ("Ctrl+.",), TRAINING, "stop"),
     ActionSpec("cancel", "&Cancel", "&Run", ("Esc",), CANCELLABLE, "cross"),
     ActionSpec(
@@ -101,6 +123,9 @@ ACTIONS = (
     ActionSpec(
         "show_patches", "Show smooth &patches", "&View", ("G",), WITH_STACK, group="patches"
     ),
+    ActionSpec("show_files", "Show &list of files", "&View", ("Ctrl+L",), ANY, group="files"),
+    ActionSpec("next_result", "&Next result", "&View", ("N",), DONE, needs="several"),
+    ActionSpec("previous_result", "Pre&vious result", "&View", ("Shift+N",), DONE, needs="several"),
     ActionSpec("split", "&Split", "&View", ("1",), DONE, "compare", group="compare"),
     ActionSpec("side", "Side &by side", "&View", ("2",), DONE, group="compare"),
     ActionSpec("blink", "Blin&k", "&View", ("3",), DONE, group="compare"),

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from training_core.reporting.findings import Level
 from training_core.wording import between
 
 from .actions import allowed_actions
+from .concerns import concerns, worst_of
 from .session import State, Step
 
 if TYPE_CHECKING:
+    from training_core.settings import PatchSettings
+
     from .session import Session
 
 
@@ -40,7 +44,9 @@ class Badge(StrEnum):
 class ViewState:
     """One picture of the whole window; equal pictures need no repainting.
 
-    `next_action` is the one obvious button, `other_action` the quieter one beside it ("" for none).
+    `next_action` is the one obvious button, `other_action` the quieter one beside it ("" for none);
+    `headline` says where things stand, and `level` how serious that is. `texts` are what buttons
+    are called where it depends.
     """
 
     state: State
@@ -50,7 +56,9 @@ class ViewState:
     allowed: frozenset[str]
     next_action: str
     other_action: str
+    level: Level
     headline: str
+    texts: dict[str, str]
     busy: bool
     first_look: bool
 
@@ -86,6 +94,7 @@ def view_state(session: Session) -> ViewState:
     """Derive what to show from the session, which is not changed."""
     state = session.state
     next_action, other_action = _buttons(session)
+    level, headline = _headline(session)
     return ViewState(
         state=state,
         page=_page(session),
@@ -94,7 +103,9 @@ def view_state(session: Session) -> ViewState:
         allowed=allowed_actions(session),
         next_action=next_action,
         other_action=other_action,
-        headline=_headline(session),
+        level=level,
+        headline=headline,
+        texts=_texts(session),
         busy=state in _BUSY,
         first_look=bool(session.first_look) and state is State.READY,
     )
@@ -124,10 +135,14 @@ def _page(session: Session) -> Page:
 
 
 def _badge(step: Step, session: Session) -> Badge:
-    if session.failure is not None and session.failure.step is step:
-        return Badge.FAILED
+    """Give how far a step is; what speaks against it comes before that."""
     if session.state in _BUSY and _STEP_OF[session.state] is step:
         return Badge.RUNNING
+    level = worst_of(session, step)
+    if level is Level.RED:
+        return Badge.FAILED
+    if level is Level.AMBER:
+        return Badge.ATTENTION
     return {
         Step.DATA: _data_badge,
         Step.PATCHES: _patches_badge,
@@ -138,29 +153,22 @@ def _badge(step: Step, session: Session) -> Badge:
 
 
 def _data_badge(session: Session) -> Badge:
-    if session.stack is None:
-        return Badge.NEXT
-    return Badge.ATTENTION if session.stack.warnings else Badge.DONE
+    return Badge.NEXT if session.stack is None else Badge.DONE
 
 
 def _patches_badge(session: Session) -> Badge:
-    if session.patches is None:
-        return Badge.WAITING
-    return Badge.DONE if session.patches.verdict.level == "green" else Badge.ATTENTION
+    return Badge.WAITING if session.patches is None else Badge.DONE
 
 
 def _train_badge(session: Session) -> Badge:
-    if session.is_stale:
-        return Badge.ATTENTION
     if session.denoised is not None:
         return Badge.DONE
-    return Badge.WAITING if session.stack is None else Badge.NEXT
+    return Badge.NEXT if session.can_train else Badge.WAITING
 
 
 def _compare_badge(session: Session) -> Badge:
-    if session.denoised is None:
-        return Badge.WAITING
-    return Badge.ATTENTION if session.quality_warns else Badge.DONE
+    judged = session.result is not None and session.result.judgement is not None
+    return Badge.DONE if judged else Badge.WAITING
 
 
 def _export_badge(session: Session) -> Badge:
@@ -172,34 +180,88 @@ def _export_badge(session: Session) -> Badge:
 def _buttons(session: Session) -> tuple[str, str]:
     state = session.state
     if state is State.READY:
-        return ("train", "denoise" if session.denoiser is not None else "first_look")
+        return _buttons_before(session)
     if state is State.DONE:
+        if session.model_waits:
+            return ("denoise", "train")
         if session.step in (Step.PATCHES, Step.TRAIN) and session.is_stale:
             return ("train", "export")
-        return ("open" if session.exported else "export", "save_model")
+        return ("open" if session.exported else "export", "train")
     return _BUTTONS[state]
 
 
-def _headline(session: Session) -> str:
+def _buttons_before(session: Session) -> tuple[str, str]:
+    """Give the buttons while there is no result: the remedy first where something is wrong."""
+    if session.problem:
+        return ("open", "")
+    if session.has_remedy and worst_of(session, Step.PATCHES) is Level.RED:
+        return ("apply_remedy", "train" if session.can_train else "")
+    if session.model_waits:
+        suits = session.alike is not None and session.alike.level is Level.GREEN
+        return ("denoise", "train") if suits else ("train", "denoise")
+    return ("train", "first_look")
+
+
+def _texts(session: Session) -> dict[str, str]:
+    """Give what buttons are called now, where that is not always the same."""
+    texts = {"train": "Train again"} if session.results.every else {}
+    advised = session.patches.verdict.remedy if session.patches is not None else None
+    if advised is not None:
+        texts["apply_remedy"] = remedy_text(session.settings.patches, advised)
+    return texts
+
+
+def remedy_text(now: PatchSettings, advised: PatchSettings) -> str:
+    """Say what a remedy changes: "Use 24 px, stride 4"."""
+    if advised.strictness is None and now.strictness is not None:
+        return "Choose automatically"
+    if advised.strictness != now.strictness:
+        return f"Use tolerance {advised.strictness:g}"
+    return f"Use {advised.patch_size_px} px, stride {advised.stride_px}"
+
+
+def _headline(session: Session) -> tuple[Level, str]:
+    """Give the sentence of the bar, and how serious it is."""
     if session.activity:
-        return f"{session.activity}..."
-    if session.failure is not None:
-        return session.failure.sentence
-    if session.state is State.DONE:
-        return _done_headline(session)
+        return Level.NEUTRAL, f"{session.activity}..."
     if session.state is State.EMPTY:
         waits = f"{session.model_name} is open. " if session.model_name else ""
-        return f"{waits}Open a noisy stack to begin."
-    expected = session.expected_time
-    if expected is None:
-        return "Ready to train."
-    told = between(expected.least, expected.most, duration_text)
-    return f"Ready to train.\nTraining takes {told} here."
+        return Level.NEUTRAL, f"{waits}Open a noisy stack to begin."
+    after = _after(session)
+    against = concerns(session)
+    if not against:
+        return Level.NEUTRAL, after
+    worst = against[0]
+    said = worst.short or worst.sentence
+    # What is red is not softened by what could be done all the same.
+    return worst.level, said if worst.level is Level.RED else f"{said}\n{after}"
 
 
-def _done_headline(session: Session) -> str:
-    if session.is_stale:
-        return "The settings changed since this result was made."
-    if session.exported is not None:
-        return f"Exported as {session.exported.name}."
-    return "Denoised. Compare, then export."
+def _after(session: Session) -> str:
+    """Say what can be done next."""
+    if session.state is State.DONE:
+        if session.exported is not None:
+            return f"Exported as {session.exported.name}."
+        return "Denoised. Compare, then export."
+    if session.model_waits:
+        return f"Use {model_title(session)}, or train on this stack?"
+    if session.patches is None:
+        return "Looking for smooth patches..."
+    return f"Ready to train.\n{_time(session)}"
+
+
+def model_title(session: Session) -> str:
+    """Name the model that is open: its file, or what it was trained on."""
+    if session.model_name or session.denoiser is None:
+        return session.model_name or "the model"
+    names = session.denoiser.card.get("trained_on")
+    return f"the model of {names[0]}" if isinstance(names, list) and names else "the model"
+
+
+def _time(session: Session) -> str:
+    if session.expected is None:
+        return "Time: measuring..."
+    now = session.expected.now
+    if now is None:
+        return "How long it takes is measured with the first job on this computer."
+    return f"Training takes {between(now.least, now.most, duration_text)} here."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from training_core.wording import length
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -39,8 +41,8 @@ def pixel_size_text(stack: Stack) -> str:
     if not size.x_um:
         return ""
     same = size.y_um is None or abs(size.x_um - size.y_um) < 1e-6 * size.x_um
-    plane = _length(size.x_um) if same else f"{_length(size.x_um)} x {_length(size.y_um or 0.0)}"
-    return f"{plane} · Z {_length(size.z_um)}" if size.z_um and "Z" in stack.axes else plane
+    plane = length(size.x_um) if same else f"{length(size.x_um)} x {length(size.y_um or 0.0)}"
+    return f"{plane} · Z {length(size.z_um)}" if size.z_um and "Z" in stack.axes else plane
 
 
 def file_text(stack: Stack, dtype: np.dtype[Any]) -> str:
@@ -56,10 +58,11 @@ def bytes_text(count: float) -> str:
     """Write a size in memory or on disk, such as "12.4 MB"."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:
-            return f"{count:.3g} {unit}"
+            return f"{_three(count)} {unit}"
         count /= 1000
-    return f"{count:.3g} GB"
+    return f"{_three(count)} GB"
 
 
-def _length(um: float) -> str:
-    return f"{um / 1000:.4g} mm" if um >= 100 else f"{um:.4g} µm"
+def _three(count: float) -> str:
+    """Write three digits, and never an exponent."""
+    return f"{count:.3g}" if count < 999.5 else f"{count:.0f}"

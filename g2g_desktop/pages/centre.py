@@ -13,6 +13,7 @@ from g2g_desktop.viewer.first_look import FirstLook
 from g2g_desktop.viewer.patch_overlay import PatchPreview
 from g2g_desktop.viewer.preview_view import PreviewView
 from g2g_desktop.viewer.stack_view import StackView
+from g2g_desktop.widgets.fold import Fold
 from g2g_desktop.widgets.labels import GAP
 from training_core.run import PreviewReady, StageStarted, StepsDone
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from g2g_desktop.model.view_state import ViewState
     from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event, ShownRegion
+
+
+_PLOT_PX = 210
 
 
 class Centre(QStackedWidget):
@@ -90,17 +94,14 @@ class ViewerPage(QWidget):
         pictures.addWidget(self.preview)
         pictures.setStretchFactor(0, 2)
         pictures.setStretchFactor(1, 3)
-        everything = QSplitter(Qt.Orientation.Vertical)
-        everything.addWidget(pictures)
-        everything.addWidget(self.plot)
-        everything.setStretchFactor(0, 3)
-        everything.setStretchFactor(1, 1)
-        for splitter in (pictures, everything):
-            splitter.setChildrenCollapsible(False)
-            splitter.setHandleWidth(GAP)
+        pictures.setChildrenCollapsible(False)
+        pictures.setHandleWidth(GAP)
+        self.plot.setFixedHeight(_PLOT_PX)
+        self.details = Fold("Details: the curves of the training", self.plot, theme)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(everything)
+        column.addWidget(pictures, 1)
+        column.addWidget(self.details)
 
     def show_session(self, session: Session, view: ViewState) -> None:
         """Show the stack of the session."""
@@ -113,7 +114,7 @@ class ViewerPage(QWidget):
         self.patches.set_settings(session.settings.patches)
         self._training = training = view.page is Page.TRAINING
         self.preview.setVisible(training and self._has_preview)
-        self.plot.setVisible(training)
+        self.details.setVisible(training)
 
     def region(self) -> ShownRegion | None:
         """Give the part of the frame that is in view; None while there is no stack."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 
 from g2g_desktop.model.actions import ACTIONS, ActionSpec
@@ -38,6 +38,11 @@ class Menus(QObject):
         """Enable what may be asked now."""
         for name, action in self.actions.items():
             action.setEnabled(name in allowed)
+
+    @Slot(str)
+    def check(self, name: str) -> None:
+        """Show that something is on."""
+        self.actions[name].setChecked(True)
 
     def _made(self, spec: ActionSpec) -> QAction:
         action = QAction(spec.text, self)

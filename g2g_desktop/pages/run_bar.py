@@ -8,9 +8,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
 from g2g_desktop.cards.train_card import LOOK_TIP
-from g2g_desktop.model.view_state import Badge
 from g2g_desktop.widgets.labels import GAP, ToneLabel
 from g2g_desktop.widgets.theme import Tone
+from training_core.reporting.findings import Level
 
 from .progress_panel import ProgressPanel
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TEXT = {
     "open": "Open another stack...",
     "train": "Train and denoise",
+    "apply_remedy": "Use the advised patches",
     "denoise": "Use the model",
     "first_look": "Preview",
     "stop_and_keep": "Stop and keep",
@@ -30,7 +31,23 @@ _TEXT = {
     "export": "Export...",
     "save_model": "Save model...",
 }
-_TIP = {"first_look": LOOK_TIP}
+_TIP = {
+    "open": "Choose another noisy stack to open.",
+    "train": "Learn the noise of this stack from the stack itself, then denoise it.",
+    "denoise": "Denoise this stack with the model that is open, without training.",
+    "first_look": LOOK_TIP,
+    "apply_remedy": "Take the patch settings that the verdict advises; Ctrl+Z takes them back.",
+    "stop_and_keep": "End the training soon, and keep and use what it has learned.",
+    "cancel": "End what is going on, and discard what it has done.",
+    "export": "Write the denoised stack into a TIFF with the axes and pixel size of the input.",
+    "save_model": "Keep the model in a file, to denoise other stacks with it.",
+}
+_TONES = {
+    Level.GREEN: Tone.GREEN,
+    Level.AMBER: Tone.AMBER,
+    Level.RED: Tone.RED,
+    Level.NEUTRAL: Tone.TEXT,
+}
 _ENDINGS = ("stop_and_keep", "cancel")  # ways out are offered, not urged
 
 
@@ -62,8 +79,7 @@ class RunBar(QFrame):
 
     def show_view(self, view: ViewState) -> None:
         """Show the buttons and the sentence of a view state."""
-        failed = Badge.FAILED in view.badges.values()
-        self.headline.say(Tone.RED if failed else Tone.TEXT, view.headline)
+        self.headline.say(_TONES[view.level], view.headline)
         self.progress.setVisible(view.busy)
         self._urge(view.next_action not in _ENDINGS)
         self._show_button(self.next_button, view.next_action, view)
@@ -75,10 +91,11 @@ class RunBar(QFrame):
             return
         closes = action == "first_look" and view.first_look
         button.setObjectName(action)
-        button.setText("Close preview" if closes else _TEXT[action])
+        text = view.texts.get(action, _TEXT[action])
+        button.setText("Close preview" if closes else text)
         button.setEnabled(action in view.allowed)
         keys = self._actions[action].shortcut().toString()
-        button.setToolTip(f"{_TIP.get(action, _TEXT[action])} ({keys})")
+        button.setToolTip(f"{_TIP[action]}{f' ({keys})' if keys else ''}")
 
     def _urge(self, primary: bool) -> None:
         """Make the first button the obvious one, or one of two alike."""

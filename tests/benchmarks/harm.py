@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from results import machine, read_results, with_section, write_results
 
-from g2g_desktop.cards.findings import Level, blind_findings, card_findings
 from training_core.errors import CoreError
 from training_core.io.readers import open_stack
 from training_core.pipeline import denoise_stack
 from training_core.quality.measures import assess
+from training_core.reporting.findings import Level, blind_findings, card_findings
 from training_core.settings import Settings, preset
 from training_core.stack import Stack, cast_like
 

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from results import machine, read_results, with_section, write_results
 
-from training_core.cli.outputs import Existing
+from training_core.batch.outputs import Existing
 from training_core.cli.terminal import Terminal
 from training_core.compute.device import describe_device
 from training_core.denoise.model_file import save_denoiser

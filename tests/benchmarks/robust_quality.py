@@ -30,7 +30,7 @@ from results import machine, read_results, write_results
 from robust_rows import OURS, PROTOCOL, brightness_psnr, kept_rows, means, with_ours, write
 from robust_tables import HEADS, Outcome, updated
 
-from training_core.cli.outputs import Existing
+from training_core.batch.outputs import Existing
 from training_core.cli.terminal import Terminal
 from training_core.evaluation.benchmark import Request, evaluate, settings_for
 from training_core.evaluation.datasets import load_table

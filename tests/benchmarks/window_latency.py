@@ -71,7 +71,7 @@ def measure(window, seconds: float) -> list[float]:
     session = window.session
     window.workflow.start_engine()
     window.commands.open_paths([resource("samples/fluorescence_noisy.tif")])
-    assert until(lambda: session.expected_known, 300)
+    assert until(lambda: session.expected is not None, 300)
     window.commands.do("train")
     assert until(lambda: window.centre.viewer.plot.tabs.count() > 0, 300)
     metronome = Metronome()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from training_core.cli.batch import Batch
+from training_core.batch.stacks import Batch
 from training_core.errors import InputError
 from training_core.export.writers import write_stack
 from training_core.io.readers import list_inputs, open_stack

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from tests.support.made_up import kept_model
-from training_core.cli.batch import target_paths
+from training_core.batch.targets import target_paths
 from training_core.cli.main import main
 from training_core.errors import OutputError
 

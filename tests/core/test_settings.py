@@ -70,7 +70,7 @@ def test_every_limit_holds(part, name):
             "Patch size is 8 px; choose a value from 16 to 256 px.",
         ),
         (PatchSettings, {"most": None}, "Most patches is None; a whole number is needed."),
-        (PatchSettings, {"strictness": "high"}, "Strictness is 'high'; a number is needed."),
+        (PatchSettings, {"strictness": "high"}, "Tolerance is 'high'; a number is needed."),
         (DenoiserSettings, {"steps": 2.5}, "Steps per round is 2.5; a whole number is needed."),
         (DenoiserSettings, {"rounds": True}, "Rounds is True; a whole number is needed."),
         (DenoiserSettings, {"collaborate": 1}, "Collaborative pass is 1; true or false is needed."),

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
@@ -17,6 +18,8 @@ from g2g_desktop.main_window import MainWindow
 from g2g_desktop.model.session import State, Step
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.widgets.theme import Theme
+from tests.support.stand_ins import FakeDenoiser
+from training_core.stack import Stack
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -246,7 +249,11 @@ def test_an_exported_file_goes_to_the_program_or_its_folder_is_shown(
     monkeypatch.setattr(commands, "found_programs", lambda _: there)
     monkeypatch.setattr(commands, "hand_over", lambda p, f: not done.append((p.name, f)))
     monkeypatch.setattr(commands, "reveal", lambda file: done.append(("folder", file)))
-    window.session.exported = Path("out.ome.tif")
+    session = window.session
+    session.set_stack(Stack(np.zeros((8, 8), np.uint8), "YX"))
+    session.set_denoiser(FakeDenoiser(session.settings))
+    session.set_denoised(session.stack)
+    session.set_exported(Path("out.ome.tif"))
     window.commands.look_for_programs()
 
     window.side.export.program_asked.emit("Fiji")

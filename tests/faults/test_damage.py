@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.made_up import block, blurred_noise, denoiser, noise_model, stack
-from training_core.cli.outputs import Existing
+from training_core.batch.outputs import Existing
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise import tiled
 from training_core.denoise.model_file import load_denoiser, save_denoiser

@@ -11,6 +11,7 @@ import numpy as np
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.covariance import uncorrelated
 from training_core.noise.strength_curve import NoiseCurve
+from training_core.reporting.likeness import Likeness
 from training_core.run import PreviewReady, Run, ShownRegion, Stage
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class FakeCore:
         self.places: list[PatchLocation] = []
         self.kept: list[list[Look]] = []
         self.card: dict[str, Any] = {"patches": 12}
+        self.alike = Likeness()
 
     def train(self, stack: Stack, settings: Settings, folder: Path, run: Run) -> FakeDenoiser:
         self.trained.append(settings)
@@ -110,6 +112,9 @@ class FakeCore:
         self._wait(run)
         run.finish(Stage.DENOISE)
         return stack.with_pixels(stack.pixels // 2)
+
+    def compare_model(self, denoiser: FakeDenoiser, stack: Stack, run: Run) -> Likeness:
+        return self.alike
 
     def _wait(self, run: Run) -> None:
         while not (self.may_end.wait(0.005) or run.finish_early):

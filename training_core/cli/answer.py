@@ -1,45 +1,25 @@
-"""What a command says in the end: a JSON object, lines for a person, or a failure as a sentence.
-
-Of a fault of the program the details are kept for who mends it.
-"""
+"""What a command says in the end: a JSON object, or lines for a person."""
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import re
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training_core.compute.memory import out_of_memory
-from training_core.errors import CoreError, OutputError, printable
-from training_core.formats.source_file import shown
-from training_core.resources import program
+from training_core.batch.stacks import Result
+from training_core.errors import OutputError, printable
 
 from .terminal import showable, silence
 
-REFUSALS = ("EACCES", "EPERM", "ENAMETOOLONG", "ENOTDIR", "ELOOP")  # of a path that was given
-SHORTAGES = ("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "EROFS", "EIO")
 DONE, INTERNAL_ERROR, SOME_FAILED = 0, 1, 3
 ONE_BY_ONE = ("outputs", "failed", "trainings")  # told in one line for each stack
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one input; `output` is None where `error` says why."""
-
-    input: str
-    output: str | None
-    seconds: float
-    error: str | None
 
 
 def answer(
@@ -94,36 +74,3 @@ def _readable(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return "unknown" if value is None else str(value)
-
-
-def sentence(error: Exception) -> str:
-    """Say what went wrong; of what nobody foresaw the details go into a log file."""
-    return foreseen(error) or _fault(error)
-
-
-def foreseen(error: Exception) -> str:
-    """Say what of files, settings or the system is the reason; "" where it is the program."""
-    if isinstance(error, CoreError):
-        return str(error)
-    if isinstance(error, OSError):
-        kind = errno.errorcode.get(error.errno or 0)
-        if kind in REFUSALS:
-            path = shown(error.filename or "A file")
-            return f"{path} cannot be used ({error.strerror}); choose another."
-        if kind in SHORTAGES:
-            return f"The system has no more of what is needed: {error.strerror}."
-    if out_of_memory(error):
-        return "There is not enough memory for this stack; try a smaller part of it."
-    return ""
-
-
-def _fault(error: Exception) -> str:
-    fault = f"This is a fault of the program ({type(error).__name__}), not of your files."
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="g2g-fault-", suffix=".log", delete=False, encoding="utf-8"
-        ) as log:
-            log.write(f"{program()}\n{''.join(traceback.format_exception(error))}")
-    except OSError:  # not even that can be written
-        return f"{fault} Please report it."
-    return f"{fault} Please report it with {log.name}."

@@ -11,6 +11,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training_core.batch.outputs import Existing, check_outputs, reserved
+from training_core.batch.stacks import EVERY, Batch, open_noted
+from training_core.batch.work import use_model
 from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
 from training_core.formats.file_image import FileImage
 from training_core.io.readers import list_images
@@ -20,14 +23,11 @@ from training_core.settings import PatchSettings, Settings, preset
 from training_core.stack import Stack, check_trainable
 
 from .answer import DONE, INTERNAL_ERROR, answer
-from .batch import EVERY, Batch, open_noted
-from .outputs import Existing, check_outputs, reserved
 
 if TYPE_CHECKING:
+    from training_core.batch.stacks import Work
     from training_core.compute.checkpoint import Checkpoint
     from training_core.denoise.denoiser import Denoiser
-
-    from .batch import Work
 
 CHOSEN = (
     "doubted",
@@ -106,12 +106,12 @@ def _use(stack: Stack) -> str:
 
 def patches(arguments: argparse.Namespace, run: Run) -> int:
     """Find the smooth patches of a stack."""
-    from training_core.patches.smooth_patches import find_smooth_patches
+    from training_core.patches.purity import judged_patches
 
     settings = _patch_settings(arguments)
     check_outputs([arguments.figure], [arguments.stack])
     stack = open_noted(arguments.stack, run, _one_series(arguments), arguments.axes)
-    found = find_smooth_patches(stack, settings, run=run)
+    found = judged_patches(stack, settings, run=run)
     if arguments.figure:
         from training_core.reporting.figures import patches_figure
 
@@ -244,10 +244,7 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
     """Denoise stacks with a trained model."""
     batch = Batch.of(arguments.stacks, arguments.series, arguments.axes)
 
-    from training_core.compute.checkpoint import describe_denoising
     from training_core.denoise.model_file import load_denoiser
-    from training_core.denoise.suited import suited_to
-    from training_core.denoise.tiled import denoise as apply
 
     if arguments.model == Path("dncnn-b") and not arguments.model.exists():
         raise ModelError(
@@ -255,13 +252,7 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
             "g2g run --preset instant."
         )
     trained = load_denoiser(arguments.model, device=arguments.device)
-
-    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-        denoiser = suited_to(trained, stack, run)
-        checkpoint.claim(describe_denoising(stack, arguments.model))
-        return apply(stack, denoiser, run=run, checkpoint=checkpoint), denoiser.card
-
-    return _batch(arguments, batch, work, run, {})
+    return _batch(arguments, batch, use_model(trained, arguments.model, run), run, {})
 
 
 def evaluate(arguments: argparse.Namespace, run: Run) -> int:

@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from training_core.batch.outputs import Existing
+from training_core.batch.stacks import Result
 from training_core.errors import CoreError, InputError, UsageError
 from training_core.evaluation.benchmark import Request, evaluate, settings_for, usual_methods
 from training_core.evaluation.contenders import METHODS
@@ -22,8 +24,7 @@ from training_core.evaluation.report import (
 from training_core.evaluation.scores import Report, Row
 from training_core.run import Run
 
-from .answer import Result, answer
-from .outputs import Existing
+from .answer import answer
 
 DATA = Path("shared", "data")  # beside the checkout
 REPORTS = Path("evaluation")

@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         silence(sys.stdout)
         return BAD_INPUT
     except Exception as error:  # noqa: BLE001 - the last catch: a sentence instead of a traceback
-        from .answer import INTERNAL_ERROR, foreseen, sentence
+        from training_core.batch.reasons import foreseen, sentence
+
+        from .answer import INTERNAL_ERROR
 
         terminal.close()
         terminal.say(f"g2g: {sentence(error)}")

@@ -28,6 +28,7 @@ from .tiff_file import files_of_set
 
 DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
 MOST_ON_A_DISC = 100_000
+MOST_NAMED = 8  # of the files that are left out
 PLANES_LOOKED_AT = 8
 
 
@@ -106,7 +107,7 @@ def list_inputs(path: str | PathLike[str]) -> list[Path]:
         if not folder.is_dir() or is_zarr(folder) or _series_files(folder):
             return [folder]
         inputs = _inside(folder)
-        return [folder] if _are_planes(inputs) else inputs
+        return [folder] if are_planes(inputs) else inputs
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -132,7 +133,7 @@ def _once_a_set(paths: list[Path]) -> list[Path]:
     return kept
 
 
-def _are_planes(paths: list[Path]) -> bool:
+def are_planes(paths: list[Path]) -> bool:
     """Whether files are numbered planes of one stack: by their names, or by what they show."""
     try:
         numbered = numbered_files([p for p in paths if p.is_file() and not foreign(p)])
@@ -228,7 +229,10 @@ def _join(
         raise InputError(f"{first.name} is a stack itself; open one such file at a time.")
     notes = _shared_notes(stacks)
     if left_out:
-        notes.insert(0, f"{len(left_out)} files are left out: {left_out[0]}")
+        more = len(left_out) - MOST_NAMED
+        rest = f" And {more} more." if more > 0 else ""
+        told = " ".join(left_out[:MOST_NAMED])
+        notes.insert(0, f"{len(left_out)} files are left out: {told}{rest}")
     if len(stacks) == 1:
         return replace(first, source=folder, warnings=tuple(notes))
     axes = numbered.axes_before(first.axes) if numbered else ""

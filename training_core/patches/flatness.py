@@ -51,15 +51,32 @@ def flatness_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
     noise, some constant for other pure noise, larger where there is structure, infinite where a
     window has no high-pass energy at all.
     """
+    blocks, whole, fine = window_energies(frame, patch_size_px, stride_px)
+    scores = np.full(fine.shape, np.inf)
+    np.divide(blocks * whole**2, fine**3, out=scores, where=fine > 0)
+    return scores
+
+
+def window_energies(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
+    """Give the variances of block means, of all pixels and of the finest detail of every window.
+
+    Their slow trend is gone. Of a frame, (height, width), any float dtype, they are (3, rows, cols)
+    float64, each 1 for unit white noise.
+    """
     shape = tuple(window_count(n, patch_size_px, stride_px) for n in frame.shape)
-    scores = np.full(shape, np.inf)
+    found = np.empty((3, *shape))
     basis = _basis(patch_size_px)
     for rows, slab in slabs(frame, patch_size_px, stride_px, SLAB_WINDOWS, 1):
         energies = _energies(slab, basis, patch_size_px, stride_px)
         detail = _detail(slab, patch_size_px, stride_px)
-        blocks, whole, fine = (part[: len(scores[rows])] for part in (*energies, detail))
-        np.divide(blocks * whole**2, fine**3, out=scores[rows], where=fine > 0)
-    return scores
+        for into, part in zip(found, (*energies, detail), strict=True):
+            into[rows] = part[: len(into[rows])]
+    return found
+
+
+def block_freedom(patch_size_px: int) -> int:
+    """Give of how many independent block means a window has its slow energy."""
+    return int((_basis(patch_size_px).shape[1] - TREND) ** 2 - TREND * (TREND + 1) // 2)
 
 
 def _basis(size: int) -> Map:

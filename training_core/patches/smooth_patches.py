@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from training_core.costs import SEARCH, SEARCH_IN_CT
 from training_core.errors import TooFewPatchesError
 from training_core.run import SILENT, Run, Stage
-from training_core.settings import PatchSettings
+from training_core.settings import PatchSettings, limits_of
 from training_core.stack import Image, Stack, float_of, is_blank, spread
 
 from .flatness import NoiseFloor
@@ -42,10 +42,14 @@ MORE = 4  # times as many frames are searched where these hold too few patches
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether there are enough smooth patches, and what to do if not."""
+    """Whether there are enough smooth patches, and what to do if not.
+
+    `remedy` are the settings that the sentence advises, None where it advises none.
+    """
 
     level: Literal["green", "amber", "red"]
     sentence: str
+    remedy: PatchSettings | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,19 +250,30 @@ def _verdict(
         found += f" in {searched} of the {_spaced(stack.frame_count)} frames"
     if count >= target:
         return Verdict("green", f"{found}: as many as it takes.")
-    remedy = _remedy(settings, target, seen)
+    advice, remedy = _remedy(settings, target, seen)
     if settings.strictness is not None and count >= NEEDED:
-        return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {remedy}")
+        return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {advice}", remedy)
     level: Literal["amber", "red"] = "amber" if count >= NEEDED // 3 else "red"
-    return Verdict(level, f"{found}; at least {NEEDED} are needed. {remedy}")
+    return Verdict(level, f"{found}; at least {NEEDED} are needed. {advice}", remedy)
 
 
-def _remedy(settings: PatchSettings, target: int, seen: NDArray[np.int64]) -> str:
+def _remedy(
+    settings: PatchSettings, target: int, seen: NDArray[np.int64]
+) -> tuple[str, PatchSettings | None]:
     """Say what would give enough patches, by trying every strictness on what was seen."""
     enough = int(np.searchsorted(np.cumsum(seen), target)) / 100
     if settings.strictness is not None and settings.strictness < enough <= 1:
-        return f"Raise the strictness value to {enough:g} or choose a smaller patch."
-    return "Choose a smaller patch or a smaller stride, or add frames."
+        raised = replace(settings, strictness=enough)
+        return f"Raise the tolerance (strictness) to {enough:g} or choose a smaller patch.", raised
+    return "Choose a smaller patch or a smaller stride, or add frames.", finer(settings)
+
+
+def finer(settings: PatchSettings) -> PatchSettings | None:
+    """Give settings with smaller patches, closer together; None where there are none."""
+    least = round(limits_of(PatchSettings, "patch_size_px").minimum or 0)
+    size = max(settings.patch_size_px * 3 // 8 * 2, least)
+    changed = replace(settings, patch_size_px=size, stride_px=max(settings.stride_px // 2, 1))
+    return changed if changed != settings else None
 
 
 def _spaced(count: int) -> str:

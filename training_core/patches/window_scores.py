@@ -143,14 +143,19 @@ def automatic_flatness(frame: Frame, size: int, stride: int, unit: str) -> Map:
 def _flatness(frame: Frame, size: int, stride: int, *, ct: bool) -> tuple[Map, Map, Mask]:
     """Give flatness and brightness of all windows, and which of them are usable."""
     brightness = window_moments(frame, size, stride)[0]
+    even, usable = even_and_usable(frame, size, stride, ct=ct)
+    return flatness_map(even, size, stride), brightness, usable
+
+
+def even_and_usable(frame: Frame, size: int, stride: int, *, ct: bool) -> tuple[Frame, Mask]:
+    """Give what flatness is measured on, in CT with even noise, and the windows to choose from."""
     usable = usable_windows(frame, size, stride)
     if not ct:
-        return flatness_map(frame, size, stride), brightness, usable
+        return frame, usable
     from .local_strength import AIR_HU, evened_frame
 
-    tissue = usable & (brightness > AIR_HU)
-    even = flatness_map(evened_frame(frame), size, stride)
-    return even, brightness, tissue if np.count_nonzero(tissue) >= FEWEST else usable
+    tissue = usable & (window_moments(frame, size, stride)[0] > AIR_HU)
+    return evened_frame(frame), tissue if np.count_nonzero(tissue) >= FEWEST else usable
 
 
 def fitting_size(shape: tuple[int, ...], size: int) -> int:

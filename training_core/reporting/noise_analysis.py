@@ -23,7 +23,7 @@ from training_core.run import SILENT, Run
 from training_core.settings import NoiseModelSettings, PatchSettings
 from training_core.stack import Image, Stack, centre, sampled_frames
 from training_core.unmeasured import measured_frame
-from training_core.wording import figure
+from training_core.wording import figure, percent
 
 SAME = 1.2  # variance in the bright over that in the dark: nothing worth saying
 HARDLY = 1.6  # a quarter more std
@@ -185,13 +185,13 @@ def _warnings(found: NoiseAnalysis) -> Iterator[str]:
     values, noise = found.values, found.noise
     if values.saturated_share >= SATURATED:
         yield (
-            f"{_percent(values.saturated_share)} of the pixels are saturated at "
+            f"{percent(values.saturated_share)} of the pixels are saturated at "
             f"{figure(values.highest)}: they hold no noise, and none is learned around them."
         )
     if values.lowest_share >= CUT_OFF:
         dark = "air" if found.unit else "no photon"
         yield (
-            f"{_percent(values.lowest_share)} of the pixels hold the lowest value, "
+            f"{percent(values.lowest_share)} of the pixels hold the lowest value, "
             f"{figure(values.lowest)}: padding, {dark}, or noise that was cut off. "
             "No noise is learned around them."
         )
@@ -227,10 +227,6 @@ def _warnings(found: NoiseAnalysis) -> Iterator[str]:
             f"Whole {noise.striped} shift together (line noise); only its part within 15 px "
             "is learned."
         )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %"
 
 
 def analyse_noise(stack: Stack, *, run: Run = SILENT) -> list[NoiseAnalysis]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from training_core.settings import PRESETS, preset
 from training_core.wording import (
     LAST_PASS,
     STAND_INS,
@@ -97,9 +98,24 @@ def origin(card: Card) -> str:
             return f"Not trained. The noise was measured in {what} in {took}."
         if repeats := card.get("repeats"):
             how = f"Chosen by comparison with {' and '.join(map(_short, repeats))}."
-        return f"{how} Trained on {what} in {duration(card['seconds'])}, preset {card['preset']}."
+        took = duration(card["seconds"])
+        return f"{how} Trained on {what} in {took}, preset {_preset(card)}."
     except STRANGE:  # `tell_card` says so
         return ""
+
+
+def _preset(card: Card) -> str:
+    """Name the preset, and say where anything but seed, device and patches was changed in it."""
+    name, told = str(card["preset"]), card.get("settings")
+    if not isinstance(told, dict) or name not in PRESETS:
+        return name
+    usual = preset(name).to_dict()
+    changed = any(told[key] != usual[key] for key in ("precision",) if key in told) or any(
+        value != usual[part].get(key, value)
+        for part in ("noise_model", "denoiser")
+        for key, value in told.get(part, {}).items()
+    )
+    return f"{name}, adjusted" if changed else name
 
 
 def _asked_for(card: Card, part: str, name: str) -> bool:

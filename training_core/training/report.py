@@ -84,6 +84,7 @@ def card_of(
         "repeats": [repeat.name for repeat in repeats],
         "dtype": str(stack.dtype),
         "axes": stack.axes,
+        "value_unit": stack.value_unit,
         "pixel_size_um": [stack.pixel_size.x_um, stack.pixel_size.y_um, stack.pixel_size.z_um],
         "patches": sum(channel.noise.patches for channel in denoiser.channels),
         "noise": [channel.noise.statistics() for channel in denoiser.channels],

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 
 from tests.support.made_up import kept_model
-from training_core.cli import batch
-from training_core.cli.answer import foreseen, sentence
+from training_core.batch import stacks as batch
+from training_core.batch.reasons import foreseen, sentence
 from training_core.cli.main import main
 from training_core.cli.terminal import Terminal
 from training_core.errors import InputError

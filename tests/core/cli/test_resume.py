@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.support.made_up import QUICKEST, block, blurred_noise, denoiser, noise_model, stack
-from training_core.cli.outputs import Existing
+from training_core.batch.outputs import Existing
 from training_core.compute import checkpoint
 from training_core.compute.checkpoint import Checkpoint
 from training_core.denoise import tiled

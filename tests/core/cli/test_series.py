@@ -10,7 +10,8 @@ import pytest
 import tifffile
 
 from tests.support import vendor_files as vendor
-from training_core.cli.batch import Batch, target_paths
+from training_core.batch.stacks import Batch
+from training_core.batch.targets import target_paths
 from training_core.cli.main import main
 from training_core.io.readers import open_stack
 from training_core.run import Run

@@ -242,7 +242,7 @@ def test_verdict_names_the_strictness_that_would_do():
     assert found.verdict.level == "red"
     assert found.verdict.sentence == (
         f"Found {found.count} smooth patches; at least 60 are needed. "
-        f"Raise the strictness value to {enough:g} or choose a smaller patch."
+        f"Raise the tolerance (strictness) to {enough:g} or choose a smaller patch."
     )
     again = find_smooth_patches(stack, PatchSettings(strictness=float(enough), stride_px=16))
     assert again.verdict.level == "green"

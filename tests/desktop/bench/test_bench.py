@@ -279,8 +279,9 @@ def test_a_trust_map_is_made_shown_and_hatched(qtbot, done: MainWindow, monkeypa
 
 def test_where_texture_is_like_noise_the_map_says_so(qtbot, done: MainWindow, monkeypatch) -> None:
     monkeypatch.setattr(bench_tasks, "trust_map", fake_map)
-    channels = (replace(done.session.denoiser.channels[0], doubted=True),)
-    done.session.denoiser = replace(done.session.denoiser, channels=channels)
+    channels = (replace(done.session.made_by.channels[0], doubted=True),)
+    doubted = replace(done.session.made_by, channels=channels)
+    done.session.results = done.session.results.changed(denoiser=doubted)
     trust = done.centre.bench.panel.trust
     click(qtbot, done.centre.bench.panel.buttons["Trust"])
     click(qtbot, trust.map_button)

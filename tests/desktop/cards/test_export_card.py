@@ -10,6 +10,7 @@ from g2g_desktop.cards.export_card import ExportCard
 from g2g_desktop.model.actions import allowed_actions
 from g2g_desktop.model.session import Session
 from g2g_desktop.widgets.theme import Theme
+from tests.support.stand_ins import FakeDenoiser
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -33,6 +34,7 @@ def test_an_exported_file_can_be_opened_where_the_program_is(
 ) -> None:
     session = Session()
     session.set_stack(small_stack)
+    session.set_denoiser(FakeDenoiser(session.settings))
     session.set_denoised(small_stack)
     show(card, session)
     card.show_programs(("Fiji",))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from g2g_desktop.cards.train_card import TrainCard
+from g2g_desktop.model.session import ExpectedTime
 from training_core.costs import Span
 from training_core.run import (
     PreviewReady,
@@ -13,7 +14,7 @@ from training_core.run import (
     Stage,
     StageStarted,
 )
-from training_core.settings import PRESETS, Settings, preset
+from training_core.settings import PRESETS, PatchSettings, Settings, preset
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -21,17 +22,25 @@ if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
 
 
+def expected(least: float, most: float) -> ExpectedTime:
+    return ExpectedTime(Span(least, most), {"quick": Span(least, most)})
+
+
 def test_the_train_card_says_how_long_on_what(theme: Theme, qtbot: QtBot) -> None:
     card = TrainCard(theme)
     qtbot.addWidget(card)
     card.show_settings(preset("quick"))
-    card.show_estimate(Span(350.0, 350.0), "processor, 2 threads")
+    card.show_estimate(expected(350.0, 350.0), "processor, 2 threads")
     assert card.estimate.text() == "About 6 min on this computer (processor, 2 threads)."
     assert card.presets.buttons["quick"].isChecked()
     card.show_estimate(None, "")
+    assert card.estimate.text() == "Time: measuring..."
+    card.show_estimate(ExpectedTime(None, {}), "")
     assert card.estimate.text() == "Time: measuring, with the first job on this computer."
-    card.show_estimate(Span(60.0, 130.0), "")
+    card.show_estimate(expected(60.0, 130.0), "")
     assert card.estimate.text() == "1 to 2 min."
+    assert card.presets.buttons["quick"].text() == "Quick   1 to 2 min"
+    card.show_made(None, "")
     assert card.header.summary.full_text() == "Quick, 1 to 2 min"
 
 
@@ -51,6 +60,16 @@ def test_a_preset_keeps_seed_and_device(theme: Theme, qtbot: QtBot) -> None:
     with qtbot.waitSignal(card.settings_changed) as heard:
         card.presets.buttons["paper"].click()
     assert heard.args == [preset("paper", seed=7, device="cpu")]
+
+
+def test_a_preset_keeps_the_patches_that_the_user_chose(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    mine = PatchSettings(strictness=0.3, patch_size_px=24)
+    card.show_settings(Settings(patches=mine))
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        card.presets.buttons["quick"].click()
+    assert heard.args == [preset("quick", patches=mine)]
 
 
 def test_half_of_two_settings_that_belong_together_is_said(qtbot: QtBot, theme: Theme) -> None:
@@ -113,9 +132,36 @@ def test_an_adjusted_preset_is_called_so(theme: Theme, qtbot: QtBot) -> None:
     card = TrainCard(theme)
     qtbot.addWidget(card)
     card.show_settings(preset("quick", seed=3))
-    card.show_estimate(Span(350.0, 350.0), "")
+    card.show_estimate(expected(350.0, 350.0), "")
+    card.show_made(None, "")
     assert card.header.summary.full_text() == "Quick, 6 min"
     more = preset("quick")
     card.show_settings(replace(more, denoiser=replace(more.denoiser, rounds=5)))
-    card.show_estimate(Span(350.0, 350.0), "")
+    card.show_estimate(expected(350.0, 350.0), "")
+    card.show_made(None, "")
     assert card.header.summary.full_text() == "Quick, adjusted, 6 min"
+
+
+def test_advanced_settings_are_found_marked_and_reset(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show()
+    advanced = card.advanced
+    advanced.fold.click()
+    usual = preset("balanced")
+    card.show_settings(replace(usual, denoiser=replace(usual.denoiser, rounds=5)))
+    assert advanced.reset.text() == "Reset 1 changed setting"
+    advanced.search.setText("hot pix")
+    editors = advanced.forms["denoiser"].editors
+    assert editors["repair_hot_pixels"].isVisible()
+    assert not editors["rounds"].isVisible()
+    assert not advanced.forms["noise_model"].isVisible()
+    advanced.search.setText("xyz")
+    assert advanced.nothing.isVisible()
+    advanced.search.clear()
+    assert editors["rounds"].isVisible()
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        advanced.reset.click()
+    assert heard.args == [usual]
+    card.show_settings(usual)
+    assert not advanced.reset.isVisible()

@@ -72,6 +72,34 @@ def test_the_window_opens_the_chosen_image(
     np.testing.assert_array_equal(window.session.stack.pixels, LARGE)
 
 
+def test_each_image_that_was_chosen_is_on_the_list_by_itself(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [2, 1, 2]
+    monkeypatch.setattr(image_picker, "pick_image", lambda *_: wanted.pop(0))
+    file = two_images(tmp_path)
+
+    def series() -> str:
+        return window.session.stack.series if window.session.stack is not None else ""
+
+    window.commands.open_paths([file])
+    qtbot.waitUntil(lambda: series() == "large", timeout=20_000)
+    window.commands.open_paths([file])
+    qtbot.waitUntil(lambda: series() == "small", timeout=20_000)
+    first, second = window.files.items
+    assert [first.name, second.name] == ["two.lif, image 2", "two.lif, image 1"]
+    assert window.files.current is second
+
+    window.commands.files.open_item(first)  # which is known, and not asked again
+    qtbot.waitUntil(lambda: series() == "large", timeout=20_000)
+    assert window.files.current is first
+    window.commands.open_paths([file])
+    qtbot.waitUntil(lambda: not wanted, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.workflow.is_busy, timeout=20_000)
+    assert window.files.items == [first, second]
+    assert series() == "large"
+
+
 def test_nothing_is_opened_where_no_image_is_chosen(
     window: MainWindow, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from g2g_desktop.cards.findings import Level, verdict
+from PySide6.QtGui import QGuiApplication
+
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.tasks import ExportChoice
 from g2g_desktop.model.session import Failure, State, Step
 from g2g_desktop.model.view_state import Page
 from training_core.errors import InputError
+from training_core.reporting.findings import Finding, Level, verdict
+from training_core.reporting.likeness import Likeness
 from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize
 
@@ -64,12 +67,14 @@ def test_the_compare_card_sums_up_the_checks(loaded: MainWindow, qtbot: QtBot) -
     trained(loaded, qtbot)
     findings = loaded.side.compare.quality.blind
     qtbot.waitUntil(lambda: bool(findings.findings), timeout=30_000)
-    assert summary.full_text() == verdict(findings.findings)
-    assert summary.full_text().endswith("checks good")
     assert any(f.level is Level.RED for f in findings.findings)  # halving is not denoising
-    assert loaded.side.compare.header.toolTip() == "Compare: needs attention"
+    assert summary.full_text() == loaded.side.compare.verdict.text() == "Do not use"
+    assert loaded.side.compare.checks.button.text().endswith("checks good")
+    assert not loaded.side.compare.quality.isVisible()  # until they are asked for
+    assert loaded.side.compare.header.toolTip() == "Compare: failed"
+    assert loaded.run_bar.headline.text().startswith("Do not use. ")
     loaded.session.show(Step.TRAIN)
-    assert summary.full_text() == verdict(findings.findings)
+    assert summary.full_text() == "Do not use"
 
 
 def test_stop_and_keep_gives_a_model_and_a_result(
@@ -141,10 +146,12 @@ def test_a_failure_is_one_sentence_and_the_window_goes_on(
     core.error = InputError("The stack is too small. Take one of 64 x 64 pixels.")
     loaded.commands.do("train")
     qtbot.waitUntil(lambda: loaded.session.failure is not None)
-    dialog = loaded.findChild(dialogs.ErrorDialog)
-    assert dialog.sentence.text() == "The stack is too small. Take one of 64 x 64 pixels."
-    dialog.close()
-    assert loaded.run_bar.headline.text() == dialog.sentence.text()
+    assert loaded.findChild(dialogs.ErrorDialog) is None
+    assert loaded.banner.isVisible()
+    assert loaded.banner.words.text() == "The stack is too small. Take one of 64 x 64 pixels."
+    assert loaded.run_bar.headline.text() == "Train did not work; the reason is above."
+    loaded.banner.copy.click()
+    assert "InputError" in QGuiApplication.clipboard().text()
     core.error = None
     trained(loaded, qtbot)
     assert loaded.session.failure is None
@@ -159,9 +166,12 @@ def test_a_bad_file_leaves_the_former_stack(
     loaded.commands.open_paths([bad])
     qtbot.waitUntil(lambda: loaded.session.state is State.READY)
     assert loaded.session.stack is stack
-    dialog = loaded.findChild(dialogs.ErrorDialog)
-    assert "bad.tif" in dialog.sentence.text()
-    dialog.close()
+    assert loaded.findChild(dialogs.ErrorDialog) is None
+    assert "bad.tif" in loaded.banner.words.text()
+    assert loaded.side.data.header.toolTip() == "Data: done"
+    assert "Ready to train" in loaded.run_bar.headline.text()
+    loaded.banner.close_button.click()
+    assert not loaded.banner.isVisible()
 
 
 def test_patch_settings_ask_the_whole_stack_again(loaded: MainWindow, qtbot: QtBot) -> None:
@@ -177,7 +187,7 @@ def test_the_preset_is_a_set_of_settings(loaded: MainWindow, qtbot: QtBot) -> No
     loaded.side.train.presets.buttons["paper"].click()
     assert loaded.session.settings == preset("paper")
     assert loaded.side.patches.form.settings == preset("paper").patches
-    qtbot.waitUntil(lambda: loaded.session.expected_time is not None)
+    qtbot.waitUntil(lambda: loaded.session.expected is not None)
 
 
 def test_the_preview_watches_what_is_looked_at(loaded: MainWindow, core: FakeCore) -> None:
@@ -208,6 +218,8 @@ def test_while_training_the_page_and_card_follow(
     loaded.commands.do("train")
     qtbot.waitUntil(lambda: loaded.run_bar.progress.bar.toolTip() == "5 of 10")
     assert loaded._view.page is Page.TRAINING
+    assert not loaded.centre.viewer.plot.isVisible()  # until it is asked for
+    loaded.centre.viewer.details.button.click()
     assert loaded.centre.viewer.plot.isVisible()
     assert not loaded.centre.viewer.preview.isVisible()  # until there is one
     assert loaded.side.train.stepper.isVisible()
@@ -260,7 +272,7 @@ def test_an_export_that_fails_is_told_and_can_be_repeated(
     qtbot.waitUntil(lambda: loaded.session.failure is not None)
     assert loaded.session.state is State.DONE
     assert loaded.session.exported is None
-    loaded.findChild(dialogs.ErrorDialog).close()
+    assert loaded.banner.isVisible()
     loaded.workflow.export(ExportChoice(tmp_path / "out.tif"))
     qtbot.waitUntil(lambda: loaded.session.exported is not None)
 
@@ -304,13 +316,14 @@ def test_after_training_the_window_tells_what_was_learned_and_chosen(
     loaded: MainWindow, core: FakeCore, qtbot: QtBot
 ) -> None:
     quality = loaded.side.compare.quality
+    loaded.side.compare.checks.button.click()
     assert not quality.learned.isVisible()
     core.card = CARD
     trained(loaded, qtbot)
     assert quality.learned.isVisible()
     assert told(loaded) == TOLD
     qtbot.waitUntil(lambda: bool(quality.blind.findings), timeout=30_000)
-    assert loaded.side.compare.header.summary.full_text() == verdict(quality.findings)
+    assert verdict(quality.findings) in loaded.side.compare.checks.button.text()
     assert verdict(quality.findings).split()[2] == str(
         1 + int(verdict(quality.blind.findings).split()[2])
     )  # the match counts as a check
@@ -328,7 +341,12 @@ def test_a_model_file_tells_what_was_learned_and_chosen(
         tasks, "load_model", lambda _path, _run: FakeDenoiser(preset("quick"), card)
     )
     loaded.workflow.open_model(Path("other.g2g"))
+    qtbot.waitUntil(lambda: loaded.session.alike is not None)
+    assert loaded.session.state is State.READY  # it is asked first
+    assert loaded.run_bar.next_button.text() == "Use the model"
+    loaded.run_bar.next_button.click()
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    loaded.side.compare.checks.button.click()
     assert told(loaded) == TOLD
     learned = loaded.side.compare.quality.learned
     assert learned.note.text().startswith("From the model other.g2g. ")
@@ -353,13 +371,112 @@ def test_a_model_dropped_first_waits_for_its_stack(
     qtbot.waitUntil(lambda: window.session.denoiser is not None)
     assert window.session.state is State.EMPTY
     window.commands.open_paths([stack_file])
+    qtbot.waitUntil(lambda: window.session.alike is not None)
+    assert window.session.state is State.READY
+    assert window.side.train.match.isVisible()
+    assert window.side.train.match.title.text() == "Use cells.g2g, or train on this stack?"
+    window.commands.do("denoise")
     qtbot.waitUntil(lambda: window.session.state is State.DONE)
     assert core.trained == []
+    assert window.side.train.header.summary.full_text() == "cells.g2g was used, without training"
+
+
+def test_a_model_that_does_not_suit_says_so_until_the_export(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support.stand_ins import FakeDenoiser
+
+    other = Finding("Kind of image", "intensities → CT (HU)", Level.RED, "Nothing in common.")
+    core.alike = Likeness((other,))
+    monkeypatch.setattr(tasks, "load_model", lambda _path, _run: FakeDenoiser(preset("quick")))
+    loaded.workflow.open_model(Path("other.g2g"))
+    qtbot.waitUntil(lambda: loaded.session.alike is not None)
+    assert loaded.run_bar.next_button.text() == "Train and denoise"
+    loaded.run_bar.other_button.click()
+    qtbot.waitUntil(lambda: loaded.session.result is not None)
+    qtbot.waitUntil(lambda: loaded.session.result.judgement is not None, timeout=30_000)
+    unlike = "The model was trained on another kind of stack (kind of image); train on this one."
+    assert loaded.side.compare.verdict.text() == "Do not use"
+    assert loaded.side.compare.reason.text() == unlike
+    loaded.session.show(Step.EXPORT)
+    assert loaded.side.export.warnings.text() == unlike
+    assert loaded.session.result.warnings == (unlike,)
+    monkeypatch.setattr(dialogs, "confirm", lambda *_: True)
+
+
+def test_a_model_that_was_trained_here_is_asked_about_on_the_next_stack(
+    loaded: MainWindow, core: FakeCore, stack_file: Path, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    other = stack_file.with_name("other.tif")
+    other.write_bytes(stack_file.read_bytes())
+    loaded.commands.open_paths([other])
+    qtbot.waitUntil(lambda: loaded.session.alike is not None)
+    assert loaded.session.state is State.READY
+    assert "or train on this stack?" in loaded.run_bar.headline.text()
+
+
+def test_a_stack_that_nothing_can_be_learned_from_is_never_ready(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    import numpy as np
+    import tifffile
+
+    for name, pixels, said in (
+        ("one.tif", np.ones((1, 1), np.uint16), "at least 16 x 16 are needed"),
+        ("constant.tif", np.full((64, 64), 7, np.uint16), "there is no noise to learn from"),
+    ):
+        tifffile.imwrite(tmp_path / name, pixels)
+        window.commands.open_paths([tmp_path / name])
+        qtbot.waitUntil(lambda said=said: said in window.run_bar.headline.text())
+        assert window.run_bar.next_button.text() == "Open another stack..."
+        assert not window.menus.actions["train"].isEnabled()
+        assert not window.banner.isVisible()
+        assert window.side.data.header.toolTip() == "Data: failed"
+
+
+def test_the_advice_on_patches_is_a_button(loaded: MainWindow, qtbot: QtBot) -> None:
+    loaded.session.set_patch_settings(PatchSettings(strictness=0.02, patch_size_px=32))
+    qtbot.waitUntil(lambda: loaded.session.patches is not None)
+    advised = loaded.session.patches.verdict.remedy
+    assert advised is not None
+    loaded.session.show(Step.PATCHES)
+    assert loaded.side.patches.remedy.isVisible()
+    assert loaded.side.patches.remedy.text() == loaded.run_bar.next_button.text()
+    loaded.side.patches.remedy.click()
+    assert loaded.session.settings.patches == advised
+    loaded.menus.actions["undo"].trigger()
+    assert loaded.session.settings.patches.strictness == 0.02
+
+
+def test_a_file_is_closed(loaded: MainWindow, qtbot: QtBot) -> None:
+    loaded.menus.actions["close"].trigger()
+    assert loaded.session.state is State.EMPTY
+    assert loaded.centre.start.isVisible()
+    assert loaded.windowTitle() == "g2g desktop"
+
+
+def test_train_again_is_one_button_and_results_are_kept(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    assert not loaded.side.compare.results.isVisible()
+    assert loaded.run_bar.other_button.text() == "Train again"
+    loaded.run_bar.other_button.click()
+    qtbot.waitUntil(lambda: loaded.session.several)
+    results = loaded.session.results
+    assert len(core.trained) == 2
+    assert loaded.side.compare.results.count() == 2
+    loaded.menus.actions["next_result"].trigger()
+    assert loaded.session.denoised is results.every[0].denoised
+    assert loaded.side.compare.results.currentIndex() == 0
+    loaded.side.compare.results.activated.emit(1)
+    assert loaded.session.denoised is results.every[1].denoised
 
 
 def test_an_answer_to_an_old_question_is_dropped(loaded: MainWindow) -> None:
     loaded.session.set_patch_settings(PatchSettings(strictness=0.5))
-    loaded.workflow._on_patches("found with other settings")
+    loaded.workflow.questions.take_patches("found with other settings")
     assert loaded.session.patches is None
 
 
@@ -375,8 +492,8 @@ def test_unexpected_errors_become_a_sentence_with_details() -> None:
     )
 
 
-def test_another_stack_is_opened_over_a_result_only_after_a_question(
-    loaded: MainWindow, stack_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+def test_a_result_is_closed_only_after_a_question(
+    loaded: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained(loaded, qtbot)
     questions: list[str] = []
@@ -387,12 +504,11 @@ def test_another_stack_is_opened_over_a_result_only_after_a_question(
         return next(answers)
 
     monkeypatch.setattr(dialogs, "confirm", answer)
-    loaded.commands.open_paths([stack_file])
+    loaded.commands.do("close")
     assert loaded.session.state is State.DONE
-    loaded.commands.open_paths([stack_file])
-    qtbot.waitUntil(lambda: loaded.session.state is State.READY)
+    loaded.commands.do("close")
+    assert loaded.session.state is State.EMPTY
     assert questions == ["The denoised stack has not been exported and would be lost."] * 2
-    assert loaded.run_bar.other_button.text() == "Use the model"
 
 
 def test_a_reference_is_measured_against(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training_core.stack import Stack
 
 ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "guide", "shortcuts", "show_log"}
-ALWAYS |= {"diagnostics", "about", "programs"}
+ALWAYS |= {"diagnostics", "about", "programs", "batch", "show_files"}
 OPEN = {"open", "open_folder", "open_model"}
 LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
 MODEL = {"save_model", "model_info"}
@@ -27,12 +27,12 @@ RESULT = {
 ALLOWED = {
     State.EMPTY: ALWAYS | OPEN,
     State.LOADING: ALWAYS | {"cancel"},
-    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size"},
+    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size", "close"},
     State.TRAINING: ALWAYS | LOOK | {"stop_and_keep", "cancel"},
     State.STOPPING: ALWAYS | LOOK | {"cancel"},
     State.CANCELLING: ALWAYS | LOOK,
     State.DENOISING: ALWAYS | LOOK | {"cancel"},
-    State.DONE: ALWAYS | OPEN | LOOK | MODEL | RESULT | {"train", "denoise", "pixel_size"},
+    State.DONE: ALWAYS | OPEN | LOOK | MODEL | RESULT | {"train", "denoise", "pixel_size", "close"},
     State.EXPORTING: ALWAYS | LOOK | {"cancel"},
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ from g2g_desktop.model.session import Activity, Failure, Session, State, Step
 from g2g_desktop.model.view_state import Badge, Page, duration_text, view_state
 from tests.support.stand_ins import FakeDenoiser
 from training_core.patches.smooth_patches import SmoothPatches, Verdict
-from training_core.settings import preset
+from training_core.reporting.findings import Finding, Judgement, Level, Trust
+from training_core.reporting.likeness import Likeness
+from training_core.settings import PatchSettings, preset
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -46,6 +49,7 @@ def test_each_activity_has_its_page_and_buttons(
     assert (view.page, (view.next_action, view.other_action)) == (page, buttons)
     assert view.busy
     assert view.headline == f"{activity}..."
+    assert view.level is Level.NEUTRAL
 
 
 def test_at_rest_there_is_always_one_allowed_next_button(small_stack: Stack) -> None:
@@ -78,7 +82,7 @@ def test_new_settings_after_a_result_offer_to_train_again(small_stack: Stack) ->
 
 @pytest.mark.parametrize(
     ("level", "badge"),
-    [("green", Badge.DONE), ("amber", Badge.ATTENTION), ("red", Badge.ATTENTION)],
+    [("green", Badge.DONE), ("amber", Badge.ATTENTION), ("red", Badge.FAILED)],
 )
 def test_the_patches_badge_is_the_verdict(
     level: Literal["green", "amber", "red"], badge: Badge, small_stack: Stack
@@ -94,12 +98,16 @@ def test_the_compare_badge_warns_where_a_check_does(small_stack: Stack) -> None:
     session = Session()
     session.set_stack(small_stack)
     assert view_state(session).badges[Step.COMPARE] is Badge.WAITING
+    session.set_denoiser(FakeDenoiser(session.settings))
     session.set_denoised(small_stack)
-    assert view_state(session).badges[Step.COMPARE] is Badge.DONE
-    session.set_quality(True)
-    assert view_state(session).badges[Step.COMPARE] is Badge.ATTENTION
+    assert view_state(session).badges[Step.COMPARE] is Badge.WAITING  # it is being measured
+    for trust, badge in zip(Trust, (Badge.DONE, Badge.ATTENTION, Badge.FAILED), strict=True):
+        session.set_judgement(Judgement(trust, "Some reason."))
+        view = view_state(session)
+        assert view.badges[Step.COMPARE] is badge
+        assert (trust.value in view.headline) is (badge is not Badge.DONE)
     session.set_denoised(small_stack)  # another result is judged anew
-    assert view_state(session).badges[Step.COMPARE] is Badge.DONE
+    assert view_state(session).badges[Step.COMPARE] is Badge.WAITING
 
 
 def test_the_preview_is_the_quiet_button_until_there_is_a_model(small_stack: Stack) -> None:
@@ -111,8 +119,17 @@ def test_the_preview_is_the_quiet_button_until_there_is_a_model(small_stack: Sta
     assert (view.next_action, view.other_action) == ("train", "first_look")
     assert (view.page, view.step, view.first_look) == (Page.STACK, Step.PATCHES, True)
     session.set_denoiser(FakeDenoiser(session.settings), "cells.g2g")
-    assert view_state(session).other_action == "denoise"
+    view = view_state(session)
+    assert (view.next_action, view.other_action) == ("train", "denoise")  # until it is compared
+    assert "Use cells.g2g, or train on this stack?" in view_state(session).headline
     assert "first_look" in view_state(session).allowed
+    session.set_alike(Likeness())
+    assert view_state(session).next_action == "denoise"
+    other = Finding("Kind of image", "CT", Level.RED, "Another kind.")
+    session.set_alike(Likeness((other,)))
+    view = view_state(session)
+    assert (view.next_action, view.badges[Step.TRAIN]) == ("train", Badge.FAILED)
+    assert view.level is Level.RED
     session.set_denoised(small_stack)
     assert not view_state(session).first_look  # a result is what the window shows
 
@@ -123,7 +140,7 @@ def test_a_failure_marks_its_step_and_is_the_headline(small_stack: Stack) -> Non
     session.end(Failure(Step.TRAIN, "The disk is full."))
     view = view_state(session)
     assert view.badges[Step.TRAIN] is Badge.FAILED
-    assert view.headline == "The disk is full."
+    assert view.headline == "Train did not work; the reason is above."
     assert view.next_action == "train"
 
 
@@ -172,3 +189,34 @@ def test_the_view_state_leaves_the_session_alone(small_stack: Stack) -> None:
 )
 def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+def test_nothing_is_ready_where_nothing_can_be_learned(small_stack: Stack) -> None:
+    session = Session()
+    session.set_stack(small_stack)
+    session.set_problem("Every pixel has the value 7; there is no noise to learn from.")
+    view = view_state(session)
+    assert (view.level, view.headline) == (Level.RED, session.problem)
+    assert (view.next_action, view.badges[Step.DATA]) == ("open", Badge.FAILED)
+    assert not {"train", "denoise"} & view.allowed
+
+
+def test_the_remedy_of_a_red_verdict_is_the_next_button(small_stack: Stack) -> None:
+    session = Session()
+    session.set_stack(small_stack)
+    advised = PatchSettings(patch_size_px=24, stride_px=4)
+    found = patches("red")
+    session.set_patches(replace(found, verdict=replace(found.verdict, remedy=advised)))
+    view = view_state(session)
+    assert (view.next_action, view.other_action) == ("apply_remedy", "")
+    assert view.texts["apply_remedy"] == "Use 24 px, stride 4"
+    assert "train" not in view.allowed  # it could only fail
+
+
+def test_a_file_that_could_not_be_opened_is_no_fault_of_the_stack(small_stack: Stack) -> None:
+    session = Session()
+    session.set_stack(small_stack)
+    session.set_patches(patches("green"))
+    before = view_state(session)
+    session.end(Failure(None, "bad.tif is damaged."))
+    assert view_state(session) == before

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from training_core.batch.outputs import check_outputs, reserved
 from training_core.cli.main import main
-from training_core.cli.outputs import check_outputs, reserved
 from training_core.errors import OutputError
 
 
@@ -154,7 +154,7 @@ def test_a_fault_of_the_program_is_one_sentence_and_a_log(stacks, monkeypatch, c
 HOLDER = """
 import sys
 from pathlib import Path
-from training_core.cli.outputs import reserved
+from training_core.batch.outputs import reserved
 with reserved(Path(sys.argv[1])):
     print("holding", flush=True)
     sys.stdin.read()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from training_core.cli.batch import Batch, target_paths
-from training_core.cli.outputs import Existing
+from training_core.batch.outputs import Existing
+from training_core.batch.stacks import Batch
+from training_core.batch.targets import target_paths
 from training_core.errors import InputError, OutputError, TooFewPatchesError, UsageError
 from training_core.io.readers import open_stack
 from training_core.run import Cancelled, Note, Run

@@ -1,4 +1,4 @@
-"""What the quality figures mean, in words: value, verdict and one plain sentence each."""
+"""What the quality figures mean, in words, and the one verdict on a result that follows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from training_core.reporting.words import tell_card
+from .words import tell_card
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +36,44 @@ class Finding:
     level: Level
     meaning: str
     tip: str = ""  # how it is measured, and from where on it warns
+
+
+class Trust(StrEnum):
+    """What a result may be used for; the value is what the user reads."""
+
+    SAFE = "Safe to measure"
+    LOOK = "Look only"
+    NO = "Do not use"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The one verdict on a result, and the one reason for it, a sentence."""
+
+    trust: Trust
+    reason: str
+
+
+def judge(findings: Sequence[Finding], alike: Finding | None = None) -> Judgement:
+    """Give the one verdict on a result: that of its worst finding.
+
+    Parameters
+    ----------
+    findings
+        All that is known of it; what is not known is no reason to trust it.
+    alike
+        How the model suits the stack, where it was trained on another one.
+    """
+    for trust, level in ((Trust.NO, Level.RED), (Trust.LOOK, Level.AMBER)):
+        if alike is not None and alike.level is level:
+            return Judgement(trust, alike.meaning)
+        for finding in findings:
+            if finding.level is level:
+                return Judgement(trust, f"{finding.name}: {finding.value}. {finding.meaning}")
+    unknown = next((one for one in findings if one.value == UNKNOWN), None)
+    if unknown is not None:
+        return Judgement(Trust.LOOK, f"{unknown.name}: {UNKNOWN}. {unknown.meaning}")
+    return Judgement(Trust.SAFE, "No check found a reason against it.")
 
 
 def verdict(findings: Sequence[Finding]) -> str:
@@ -67,12 +105,17 @@ def card_findings(card: Mapping[str, Any]) -> list[Finding]:
 
 
 def blind_findings(
-    quality: BlindQuality, unit: str = "", card: Mapping[str, Any] | None = None
+    quality: BlindQuality,
+    unit: str = "",
+    card: Mapping[str, Any] | None = None,
+    *,
+    foreign: bool = False,
 ) -> list[Finding]:
     """Put into words what can be said without a reference.
 
     `unit` is that of the pixel values, `card` that of the denoiser: noise that is known to be
     correlated leaves a pattern, and where texture is like noise nobody knows what was removed.
+    `foreign` says that the denoiser was trained on another stack.
     """
     card = card or {}
     doubted = bool(card.get("doubted"))
@@ -80,7 +123,7 @@ def blind_findings(
     found = max(quality.residual_autocorrelation, key=abs)
     unlike = found if not learned else found - min(learned, key=lambda each: abs(found - each))
     return [
-        _noise(quality.noise_sigma_before, quality.noise_sigma_after, unit, doubted=doubted),
+        _noise(quality, unit, doubted=doubted, foreign=foreign),
         _structure(quality.residual_unevenness, doubted=doubted),
         _pattern_in_residual(found, unlike, known=bool(learned)),
         _brightness(quality.mean_shift_percent),
@@ -97,8 +140,8 @@ def _learned_correlations(card: Mapping[str, Any]) -> list[float]:
         return []
 
 
-def _noise(before: float | None, after: float | None, unit: str, *, doubted: bool) -> Finding:
-    name = "Noise"
+def _noise(quality: BlindQuality, unit: str, *, doubted: bool, foreign: bool) -> Finding:
+    name, before, after = "Noise", quality.noise_sigma_before, quality.noise_sigma_after
     if doubted:
         meaning = "Texture and noise are alike here, so nobody can tell how much of it is left."
         return Finding(name, UNKNOWN, Level.NEUTRAL, meaning)
@@ -116,7 +159,8 @@ def _noise(before: float | None, after: float | None, unit: str, *, doubted: boo
         meaning = "Calm places vary far less than before."
         return Finding(name, value, Level.GREEN, meaning, tip)
     if ratio <= 0.85:
-        return Finding(name, value, Level.AMBER, "Some noise is left; train longer.", tip)
+        remedy = "train on this stack" if foreign else "train longer"
+        return Finding(name, value, Level.AMBER, f"Some noise is left; {remedy}.", tip)
     return Finding(name, value, Level.RED, "Hardly any noise was removed.", tip)
 
 
@@ -165,10 +209,10 @@ def _pattern_in_residual(correlation: float, unlike: float, *, known: bool) -> F
 
 def _brightness(shift_percent: float) -> Finding:
     name, value = "Mean brightness", f"{_signed(shift_percent, 2)} %"
-    tip = "Mean of the whole stack. Warns above 0.5 %; poor above 2 %."
+    tip = "Mean of the whole stack. Warns above 0.5 %; poor above 1 %."
     if abs(shift_percent) <= 0.5:
         return Finding(name, value, Level.GREEN, "Overall brightness is unchanged.", tip)
-    level = Level.AMBER if abs(shift_percent) <= 2 else Level.RED
+    level = Level.AMBER if abs(shift_percent) <= 1 else Level.RED
     meaning = "The mean moved; do not compare intensities across stacks."
     return Finding(name, value, level, meaning, tip)
 

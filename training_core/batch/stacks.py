@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unicodedata import normalize
 
 from training_core.errors import CoreError, OutputError
 from training_core.export.writers import (
-    MANY_FILES,
     cannot_keep,
     check_room,
     check_target,
     planned,
     room_for,
-    suffix_of,
     write_stack,
 )
-from training_core.io.readers import list_images, list_inputs, open_stack
+from training_core.io.readers import are_planes, list_images, list_inputs, open_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_flaws
 
-from .answer import Result, sentence
 from .outputs import Existing, check_outputs
+from .reasons import sentence
+from .targets import target_paths
 
 EVERY = "all"  # images of a file
-LONGEST_IMAGE = 60  # characters of its name in that of a result
 
 if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
 
     # Gives the denoised stack and how it was made.
     Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one input; `output` is None where `error` says why."""
+
+    input: str
+    output: str | None
+    seconds: float
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,15 @@ class Input:
     def told(self) -> str:
         """Where it lies, and which image it is."""
         return f"{self.path}, {self.image}" if self.image else str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How results are written; see `Batch.denoise`."""
+
+    as_float: bool = False
+    compression: str = "none"
+    names: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +159,7 @@ class Batch:
         beside
             What else the command reads or writes, and no result may replace.
         """
-        form = _Form(as_float, compression, names)
+        form = Form(as_float, compression, names)
         images = [each.image for each in self.inputs]
         named = target_paths(self.paths, output, images)
         targets = dict(zip(self.inputs, named, strict=True))
@@ -154,17 +168,21 @@ class Batch:
         for number, (each, target) in enumerate(targets.items(), 1):
             if not self.alone:
                 run.note(f"Stack {number} of {len(targets)}: {each.name}")
-            started = time.monotonic()
-            try:
-                self._denoise_one(each, target, work, run, existing, form)
-            except Exception as error:  # whatever it is, the other stacks go on
-                if self.alone or isinstance(error, Cancelled):
-                    raise
-                results.append(_failure(each, error, time.monotonic() - started, run))
-            else:
-                seconds = time.monotonic() - started
-                results.append(Result(each.told, str(target), seconds, None))
+            results.append(self._denoised(each, target, work, run, existing, form))
         return results
+
+    def _denoised(
+        self, each: Input, target: Path, work: Work, run: Run, existing: Existing, form: Form
+    ) -> Result:
+        """Denoise one stack, and say what became of it; the failure of a lone one is raised."""
+        started = time.monotonic()
+        try:
+            denoise_one(each, target, work, run=run, existing=existing, form=form, axes=self.axes)
+        except Exception as error:  # whatever it is, the other stacks go on
+            if self.alone or isinstance(error, Cancelled):
+                raise
+            return _failure(each, error, time.monotonic() - started, run)
+        return Result(each.told, str(target), time.monotonic() - started, None)
 
     def _leave_out_unwritable(self, targets: dict[Input, Path], run: Run) -> list[Result]:
         """Take out those whose result cannot be written, such as for its long name; if not all."""
@@ -179,42 +197,53 @@ class Batch:
             raise next(iter(errors.values()))
         return [_failure(each, error, 0.0, run) for each, error in errors.items()]
 
-    def _denoise_one(
-        self,
-        each: Input,
-        target: Path,
-        work: Work,
-        run: Run,
-        existing: Existing,
-        form: _Form,
-    ) -> None:
-        if existing.is_finished(target):
-            run.note(f"{target.name} is finished already and kept.")
-            return
-        with existing.checkpoint(target, run) as checkpoint:
-            stack = open_noted(each.path, run, each.series, self.axes)
-            overwrite = existing.overwrite or checkpoint.exists
-            meant = planned(stack, as_float=form.as_float)
-            if target.parent.exists():  # before the long part
-                check_target(meant, target, overwrite=overwrite, compression=form.compression)
-                room = room_for(stack, as_float=form.as_float)
-                check_room(target, room - checkpoint.pixel_bytes)
-            lost = cannot_keep(meant, target)
-            if lost:
-                run.note(lost)
-            denoised, made = work(stack, checkpoint)
-            tell_flaws(denoised, stack, run, as_float=form.as_float)
-            denoised = as_float32(denoised) if form.as_float else cast_like(denoised, stack)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_stack(
-                denoised,
-                target,
-                overwrite=overwrite,
-                description=made,
-                compression=form.compression,
-                names=form.names,
-                run=run,
-            )
+
+def denoise_one(
+    each: Input,
+    target: Path,
+    work: Work,
+    *,
+    run: Run,
+    existing: Existing,
+    form: Form,
+    axes: str | None = None,
+) -> None:
+    """Open, denoise and write a stack; `axes` are those of the file, None for what it says.
+
+    Raises
+    ------
+    CoreError
+        If the stack cannot be opened, denoised or written.
+    Cancelled
+        If the run was cancelled; what was done so far is kept beside the output.
+    """
+    if existing.is_finished(target):
+        run.note(f"{target.name} is finished already and kept.")
+        return
+    with existing.checkpoint(target, run) as checkpoint:
+        stack = open_noted(each.path, run, each.series, axes)
+        overwrite = existing.overwrite or checkpoint.exists
+        meant = planned(stack, as_float=form.as_float)
+        if target.parent.exists():  # before the long part
+            check_target(meant, target, overwrite=overwrite, compression=form.compression)
+            room = room_for(stack, as_float=form.as_float)
+            check_room(target, room - checkpoint.pixel_bytes)
+        lost = cannot_keep(meant, target)
+        if lost:
+            run.note(lost)
+        denoised, made = work(stack, checkpoint)
+        tell_flaws(denoised, stack, run, as_float=form.as_float)
+        denoised = as_float32(denoised) if form.as_float else cast_like(denoised, stack)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_stack(
+            denoised,
+            target,
+            overwrite=overwrite,
+            description=made,
+            compression=form.compression,
+            names=form.names,
+            run=run,
+        )
 
 
 def _inputs(path: Path, series: str | None) -> list[Input]:
@@ -232,15 +261,6 @@ def _inputs(path: Path, series: str | None) -> list[Input]:
     return [Input(path, series)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """How results are written; see `Batch.denoise`."""
-
-    as_float: bool
-    compression: str
-    names: bool
-
-
 def open_noted(path: Path, run: Run, series: str | None = None, axes: str | None = None) -> Stack:
     """Open a stack and pass its warnings on."""
     stack = open_stack(path, series=series, axes=axes, run=run)
@@ -249,44 +269,35 @@ def open_noted(path: Path, run: Run, series: str | None = None, axes: str | None
     return stack
 
 
-def target_paths(
-    paths: Sequence[Path], output: Path, images: Sequence[str] | None = None
-) -> list[Path]:
-    """Name the outputs: `output` itself for one stack, else NAME_denoised.tif in that folder.
+def stacks_below(given: Sequence[Path]) -> Iterator[Path]:
+    """Name the stacks at some paths, of folders also those in the folders below.
 
-    `images` are added to the names of files of which several images are denoised. Raises
-    `OutputError` when there is one file name for several stacks, or two results would have one
-    name.
+    Files that are the planes of one volume are one stack: their folder. Of a folder in which there
+    is nothing, nothing is named.
     """
-    # A series of slices is a folder with the name of a file.
-    is_file = bool(output.suffix) and (not output.is_dir() or suffix_of(output) in MANY_FILES)
-    if len(paths) == 1 and is_file:
-        return [output]
-    if output.is_file() or (is_file and suffix_of(output)):
-        raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
-    # a.tif and a.png, or one/a.tif and two/a.tif: a longer name tells them apart.
-    whole = [Path(os.path.abspath(path)) for path in paths]  # a link keeps its name
-    for length in range(1 + max((len(path.parts) for path in whole), default=1)):
-        names = [_name(path, length) for path in whole]
-        added = [f"_{_plain(image)}" if image else "" for image in images or [""] * len(names)]
-        names = [name + image for name, image in zip(names, added, strict=True)]
-        # Many systems take A and a for one name, and letters with their accents apart.
-        if len({normalize("NFC", name).casefold() for name in names}) == len(names):
-            return [output / f"{name}_denoised.tif" for name in names]
-    raise OutputError("Two of the stacks have the same name in the same folder; give each once.")
+    for path in given:
+        if not path.is_dir():
+            yield path
+            continue
+        try:
+            inside = list_inputs(path)
+        except CoreError:
+            inside = []
+        yield from inside
+        if path not in inside:
+            folders = sorted(one for one in path.iterdir() if one.is_dir() and one not in inside)
+            yield from stacks_below([one for one in folders if not one.name.startswith(".")])
 
 
-def _name(path: Path, length: int) -> str:
-    """Name a result: 0 without the suffix, 1 with it, more with folders before that."""
-    if not length:
-        return path.name if path.is_dir() else re.sub(r"(?i)\.ome$", "", path.stem)
-    folders = path.parent.parts[1:]
-    return "_".join((*folders[max(len(folders) + 1 - length, 0) :], path.name.replace(".", "_")))
+def stacks_among(given: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Name the stacks among paths that were chosen together, each by its files.
 
-
-def _plain(image: str) -> str:
-    """Make the name of an image fit for that of a file, on every system."""
-    return re.sub(r"[^\w.+-]+", "-", image).strip("-.")[:LONGEST_IMAGE]
+    Several files that are numbered planes of one stack are one; all others stand for themselves.
+    """
+    files = [path for path in given if path.is_file()]
+    if len(files) == len(given) > 1 and are_planes(files):
+        return [tuple(files)]
+    return [(path,) for path in dict.fromkeys(stacks_below(given))]
 
 
 def _failure(each: Input, error: Exception, seconds: float, run: Run) -> Result:

@@ -1,0 +1,1 @@
+"""Many files: the list at the left, and the queue that denoises them one after another."""

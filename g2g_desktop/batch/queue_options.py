@@ -1,0 +1,118 @@
+"""How the files of a queue are denoised, and where their results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
+
+from g2g_desktop.widgets.labels import GAP
+from training_core.batch.targets import SUFFIX, Pattern
+
+from .queue_tasks import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from training_core.settings import Settings
+
+    from .queue import Queue
+
+EACH, ONE, OPEN = "each", "one", "open"
+
+
+class QueueOptions(QWidget):
+    """What the user chooses before the queue begins."""
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self.queue = queue
+        self._settings: Settings | None = None
+        self._model: Path | None = None
+        self.how = QComboBox()
+        self.how.setAccessibleName("How the files are denoised")
+        self.how.setToolTip("Files that were taken alike can share one model, which is faster.")
+        self.folder = QLineEdit()
+        self.folder.setPlaceholderText("Beside each file")
+        self.folder.setAccessibleName("Folder for the results")
+        self.folder.setToolTip("Where the results are written; empty puts each beside its file.")
+        self.browse = QPushButton("Browse...")
+        self.browse.setToolTip("Choose the folder for the results.")
+        self.suffix = QLineEdit(SUFFIX)
+        self.suffix.setAccessibleName("Ending of the names of results")
+        self.suffix.setToolTip("What is put behind the name of a file to name its result.")
+        self.mirrored = QCheckBox("Keep sub-folders")
+        self.mirrored.setToolTip("Results lie in the same sub-folders as the files.")
+        self.overwrite = QCheckBox("Replace results that are there")
+        self.overwrite.setToolTip("Without this, results that are there already are kept.")
+        self.browse.clicked.connect(self._on_browse)
+        self._lay_out()
+        self.show_models(None, None)
+
+    def _lay_out(self) -> None:
+        where = QHBoxLayout()
+        where.addWidget(self.folder, 1)
+        where.addWidget(self.browse)
+        more = QHBoxLayout()
+        more.setSpacing(2 * GAP)
+        self.suffix.setMaximumWidth(160)
+        more.addWidget(self.suffix)
+        more.addWidget(self.mirrored)
+        more.addWidget(self.overwrite)
+        more.addStretch(1)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.setVerticalSpacing(GAP)
+        form.addRow("Model", self.how)
+        form.addRow("Results into", where)
+        form.addRow("Name ends in", more)
+
+    def show_models(self, settings: Settings | None, model: Path | None) -> None:
+        """Offer the ways there are: the settings in force, and the model that is open as a file."""
+        self._settings, self._model = settings, model
+        chosen = self.how.currentData()
+        self.how.clear()
+        self.how.addItem("Train on each file by itself: best, and slowest", EACH)
+        self.how.addItem("Train on the selected files (else the first), and use that for all", ONE)
+        if model is not None:
+            self.how.addItem(f"Use {model.name} for all, without training", OPEN)
+        place = self.how.findData(chosen)
+        self.how.setCurrentIndex(max(place, 0))
+
+    def plan(self, rows: Sequence[int]) -> Plan:
+        """Give what the user has chosen; `rows` are those of the selected files."""
+        text = self.folder.text().strip()
+        folder = Path(text).expanduser() if text else None
+        pattern = Pattern(folder, self.suffix.text().strip(), self.mirrored.isChecked())
+        base = Plan(pattern=pattern, overwrite=self.overwrite.isChecked())
+        settings = self._settings or base.settings
+        how = self.how.currentData()
+        if how == OPEN:
+            return Plan(settings, self._model, (), pattern, base.overwrite)
+        if how == ONE and self.queue.files.items:
+            chosen = [self.queue.files.items[row] for row in rows or (0,)]
+            place = folder or chosen[0].path.parent
+            model = place / f"{chosen[0].path.stem}.g2g"
+            return Plan(settings, model, tuple(i.path for i in chosen), pattern, base.overwrite)
+        return Plan(settings, None, (), pattern, base.overwrite)
+
+    def show_editable(self, editable: bool) -> None:
+        """Let the options be changed, or show what is in force."""
+        parts: tuple[QWidget, ...] = (self.how, self.folder, self.browse, self.suffix)
+        for part in (*parts, self.mirrored, self.overwrite):
+            part.setEnabled(editable)
+
+    def _on_browse(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Folder for the results", self.folder.text())
+        if name:
+            self.folder.setText(name)
