@@ -68,7 +68,7 @@ def _check(limits: Limits, value: Any, kind: Any) -> None:
         raise SettingsError(f"{told}; a {'whole ' * (kind is int)}number is needed.")
     if not low <= value <= high:
         unit = f" {limits.unit}" if limits.unit else ""
-        given = f"{value:g}" if abs(value) < LARGEST else "larger than any number"
+        given = "larger than any number" if abs(value) >= LARGEST else f"{value:g}"
         raise SettingsError(
             f"{limits.label} is {given}{unit}; choose a value from {low:g} to {high:g}{unit}."
         )
