@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 IMPORT_ALL = """
 import importlib, pkgutil, {package} as package
 for module in pkgutil.walk_packages(package.__path__, "{package}."):
-    if not module.name.endswith(".__main__"):
+    # The widget is loaded by napari alone, which may not be there.
+    if not module.name.endswith((".__main__", ".napari_widget")):
         importlib.import_module(module.name)
 """
 

@@ -114,7 +114,10 @@ def train_robustly(
     stacks: Sequence[Stack], repeats: Sequence[Stack], task: Task
 ) -> tuple[Learned, TrainingReport]:
     """Learn a denoiser as this program does by default (METHOD 5), stage by stage."""
-    settings, run, checkpoint = task.settings, task.run, task.checkpoint
+    final, run, checkpoint = task.settings, task.run, task.checkpoint
+    # Orientations are averaged in the result alone: which round is best shows in one of them.
+    settings = final.in_one_orientation
+    task = replace(task, settings=settings)
     known = with_known_noise(stacks, repeats, task)
     denoiser, material, noisy = known.denoiser, known.material, known.noisy
     frames = material.sequences(denoiser.channels, most_neighbours(settings), run)
@@ -127,7 +130,8 @@ def train_robustly(
     first, method = make_first_estimates(wanted)
     preview = Preview(material, frames[0])
     trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
-    denoiser = calibrated(trained.denoiser, trained.noisy, material, task)
+    denoiser = replace(trained.denoiser, settings=final)
+    denoiser = calibrated(denoiser, trained.noisy, material, task)
     learned = Learned(denoiser, trained.history, method.estimator, wanted.channels)
     return learned, TrainingReport(
         trained.results,

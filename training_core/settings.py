@@ -68,7 +68,7 @@ def _check(limits: Limits, value: Any, kind: Any) -> None:
         raise SettingsError(f"{told}; a {'whole ' * (kind is int)}number is needed.")
     if not low <= value <= high:
         unit = f" {limits.unit}" if limits.unit else ""
-        given = f"{value:g}" if abs(value) < LARGEST else "larger than any number"
+        given = "larger than any number" if abs(value) >= LARGEST else f"{value:g}"
         raise SettingsError(
             f"{limits.label} is {given}{unit}; choose a value from {low:g} to {high:g}{unit}."
         )
@@ -348,6 +348,11 @@ class Settings(Checked):
     def is_published(self) -> bool:
         """Whether the method is that of the paper, on which the pipeline parts."""
         return self.noise_model.generator == "g1"
+
+    @property
+    def in_one_orientation(self) -> Settings:
+        """The same without averaging over orientations, which costs up to eight times as much."""
+        return replace(self, denoiser=replace(self.denoiser, every_orientation=False))
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested plain values, for JSON."""

@@ -14,7 +14,6 @@ from PySide6.QtGui import QImage
 from g2g_desktop.model.contrast import shades
 from g2g_desktop.model.states import ExpectedTime
 from training_core.costs import in_order, remembered
-from training_core.patches.purity import judged_patches
 from training_core.settings import PRESETS, preset
 from training_core.stack import as_float32, cast_like, check_trainable, tell_flaws
 
@@ -148,6 +147,8 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
         If nothing can be learned from the stack.
     """
     check_trainable(stack)
+    from training_core.patches.purity import judged_patches
+
     return judged_patches(stack, settings, run=run)
 
 

@@ -39,8 +39,6 @@ WITHOUT_TRAINING = {
         "denoise/denoiser",
         "denoise/tiled",
         "pretrained.safetensors",
-        "pretrained_white.safetensors",
-        "pretrained_heavy_tails.safetensors",
     ),
 }
 

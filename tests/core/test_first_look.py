@@ -87,7 +87,7 @@ def test_noise_is_taken_off_and_brightness_stays():
     clean, noisy = noisy_scene()
     made = whole(Look(noisy, "cpu"))
     assert squared_error(made, clean) < squared_error(noisy.pixels, clean) / 10
-    assert made.mean() == pytest.approx(noisy.pixels.mean(), abs=0.25)
+    assert made.mean() == pytest.approx(noisy.pixels.mean(), rel=0.004)
 
 
 def test_brightness_stays_where_half_of_the_noise_lies_below_zero():

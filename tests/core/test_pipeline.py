@@ -17,8 +17,6 @@ from training_core.denoise.channel import Channel
 from training_core.denoise.tiled import denoise
 from training_core.errors import InputError, TooFewPatchesError
 from training_core.networks.pretrained import (
-    HEAVY_TAILS,
-    WHITE,
     PretrainedDenoiser,
     load_pretrained,
 )
@@ -127,11 +125,10 @@ def test_several_stacks_train_one_denoiser():
 
 
 @pytest.mark.parametrize(
-    ("spikes", "bright", "weights"),
-    [(0.05, False, HEAVY_TAILS), (0.0, False, WHITE), (0.05, True, WHITE)],
+    ("spikes", "bright", "tailed"), [(0.05, False, True), (0.0, False, False), (0.05, True, False)]
 )
-def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it(
-    spikes, bright, weights
+def test_where_a_few_pixels_hold_the_noise_it_is_learned_again_from_what_the_network_takes(
+    spikes, bright, tailed
 ):
     settings = replace(QUICKEST, denoiser=replace(QUICKEST.denoiser, network="pretrained", steps=1))
     rng, clean = np.random.default_rng(0), block(192, 192, 200.0, 800.0)
@@ -140,12 +137,12 @@ def test_where_a_few_pixels_hold_the_noise_the_network_starts_from_what_knows_it
     noise = np.where(few, 60.0 * (np.abs(drawn) if bright else drawn), 4.0 * drawn)
     learned = train([stack((clean + noise).astype(np.float32))], settings)
     chosen = learned.denoiser
-    assert chosen.card.get("heavy_tails", []) == [1] * (weights == HEAVY_TAILS)
+    assert chosen.card.get("heavy_tails", []) == [1] * tailed
     generator = chosen.channels[0].noise.generator
     again = isinstance(generator, ResampledNoise) and generator.patches.shape[1:] == (1, 1)
-    assert again == (weights == HEAVY_TAILS)
+    assert again == tailed
     bundled = PretrainedDenoiser()
-    load_pretrained(bundled, weights)
+    load_pretrained(bundled)
     before = learned.history[0].state_dict()
     assert all(torch.equal(before[name], w) for name, w in bundled.state_dict().items())
 

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import sys
 import tempfile
 from dataclasses import replace
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = Path(__file__).with_name("golden.json")
 PACKAGES = ("torch", "numpy", "scipy")
-Digests = dict[str, str]
+# Of each thing that a job makes: its digest, and a sketch, which survives other rounding.
+Marks = dict[str, dict[str, Any]]
+SKETCHED = 8
 
 
 def environment() -> dict[str, str]:
@@ -146,12 +149,12 @@ def ct() -> tuple[Stack, Settings]:
 
 
 def neighbours() -> tuple[Stack, Settings]:
-    """A still scene five times."""
+    """A still scene five times, in whole numbers: the last bits differ between processors."""
     from training_core.stack import Stack
 
     noise = 15.0 * np.random.default_rng(5).standard_normal((5, 72, 72))
     noisy = block(72, 72, 200, 500) + noise
-    return Stack(noisy.astype(np.float32), "TYX"), tiny()
+    return Stack(np.rint(noisy).astype(np.uint16), "TYX"), tiny()
 
 
 def two_channels() -> tuple[Stack, Settings]:
@@ -196,8 +199,29 @@ def digest(*arrays: np.ndarray) -> str:
     return sha.hexdigest()[:16]
 
 
-def work(name: str) -> Digests:
-    """Run a job; give the digests of what it learned and made."""
+def sketch(*arrays: np.ndarray) -> list[float]:
+    """Give the root mean square of all values, and eight sums of them with random weights."""
+    values = np.concatenate([array.ravel() for array in arrays]).astype(np.float64)
+    draw, count = np.random.default_rng(0), np.sqrt(max(values.size, 1))
+    sums = [float(draw.standard_normal(values.size) @ values / count) for _ in range(SKETCHED)]
+    return [float(np.linalg.norm(values) / count), *sums]
+
+
+def marks(*arrays: np.ndarray) -> dict[str, Any]:
+    """Give what arrays are known again by."""
+    return {"digest": digest(*arrays), "sketch": sketch(*arrays)}
+
+
+def processor() -> str:
+    """Name the maker of the processor: on that of another libraries round apart."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    told = next((line for line in lines if line.startswith("vendor_id")), platform.processor())
+    return told.split(":")[-1].strip()
+
+
+def work(name: str) -> Marks:
+    """Run a job; give the marks of what it learned and made."""
     from training_core.pipeline import denoise_stack
     from training_core.stack import cast_like
 
@@ -205,12 +229,12 @@ def work(name: str) -> Digests:
     outcome = denoise_stack(stack, settings)
     weights = [v.detach().numpy() for v in outcome.denoiser.network.state_dict().values()]
     return {
-        "weights": digest(*weights),
-        "pixels": digest(np.asarray(cast_like(outcome.denoised, stack).pixels)),
+        "weights": marks(*weights),
+        "pixels": marks(np.asarray(cast_like(outcome.denoised, stack).pixels)),
     }
 
 
-def commands() -> Digests:
+def commands() -> Marks:
     """Run `g2g run` and, with the model that `g2g train` kept, `g2g denoise`."""
     import tifffile
 
@@ -235,8 +259,8 @@ def commands() -> Digests:
             ):
                 if code := main([str(word) for word in argv]):
                     raise SystemExit(f"g2g {argv[0]} ended with {code}")
-        found["run"] = digest(tifffile.imread(run))
-        found["denoise"] = digest(tifffile.imread(made))
+        found["run"] = marks(tifffile.imread(run))
+        found["denoise"] = marks(tifffile.imread(made))
     return found
 
 
@@ -256,7 +280,7 @@ SHORT = {
 
 
 def main(names: list[str]) -> int:
-    """Run jobs and print their digests; with `--keep`, keep them."""
+    """Run jobs and print their marks; with `--keep`, keep them."""
     import torch
 
     torch.backends.mkldnn.enabled = False  # it blocks by the size of caches, and so rounds apart
@@ -265,7 +289,8 @@ def main(names: list[str]) -> int:
     found = {name: commands() if name == "commands" else work(name) for name in chosen}
     if keep:
         jobs = (json.loads(KEPT.read_text())["jobs"] if KEPT.exists() else {}) | found
-        KEPT.write_text(json.dumps({"releases": releases(), "jobs": jobs}, indent=1) + "\n")
+        told = {"releases": releases(), "processor": processor(), "jobs": jobs}
+        KEPT.write_text(json.dumps(told, indent=1) + "\n")
     sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0
 

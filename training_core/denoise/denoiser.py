@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, of_network
-from training_core.networks.published import takes_estimate
+from training_core.networks.published import takes_estimate, takes_sigma
 from training_core.noise.local_strength import EvenNoise
 from training_core.noise.model import NoiseModel
 from training_core.place import turn, turn_back
@@ -19,7 +19,7 @@ from training_core.run import SILENT, Run
 from training_core.settings import Settings
 
 from .channel import Channel
-from .dct_filter import ShrinkageFilter
+from .dct_filter import ShrinkageFilter, local_sigma
 from .neighbours import NeighbourAverage, averaged
 from .nl_bayes import CollaborativeFilter
 
@@ -70,11 +70,15 @@ class Denoiser:
 
         `strength` (height, width) is the share of the noise's std in each pixel; None for 1.
         """
-        seen = noisy
-        if takes_estimate(self.network):
-            share = None if strength is None else strength[None, None]
-            seen = torch.cat([noisy, first_look(channel.noise)(noisy, share)], dim=1)
-        return channel.normalised(seen)
+        if not takes_estimate(self.network):
+            return channel.normalised(noisy)
+        share = None if strength is None else strength[None, None]
+        estimate = first_look(channel.noise)(noisy, share)
+        seen = channel.normalised(torch.cat([noisy, estimate], dim=1))
+        if not takes_sigma(self.network):
+            return seen
+        sigma = local_sigma(channel.noise.curve, estimate) * (1.0 if share is None else share)
+        return torch.cat([seen, sigma / channel.spread], dim=1)
 
     @torch.no_grad()
     def network_pass(

@@ -16,8 +16,6 @@ from training_core.resources import resource
 
 NAME = "pretrained"
 WEIGHTS = "pretrained.safetensors"
-WHITE = "pretrained_white.safetensors"
-HEAVY_TAILS = "pretrained_heavy_tails.safetensors"  # for noise whose power is in a few pixels
 WIDTH, BLOCKS = 64, 5
 CONTEXT = 0.1  # the estimate may be a hundred times the noise, what is to be corrected is not
 
@@ -44,13 +42,13 @@ class _Block(nn.Module):
 class PretrainedDenoiser(nn.Module):
     """Corrects a filter's estimate on 2 x 2 pixel blocks; without weights it changes nothing.
 
-    Input channels: the noisy image and the filter's estimate of it, in units of the noise's std.
-    What the filter took away and what it left are given apart, since bfloat16 would round the
-    noise off on top of a bright image.
+    Input channels: the noisy image, the filter's estimate of it and the std that the noise has in
+    each pixel, in units of the noise's usual std. What the filter took away and what it left are
+    given apart, since bfloat16 would round the noise off on top of a bright image.
     """
 
     multiple_px = 2
-    channels = 2
+    channels = 3
     halo_px = 2 * (2 * BLOCKS + 2) + 2
 
     def __init__(self) -> None:
@@ -64,25 +62,25 @@ class PretrainedDenoiser(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (batch, 2, height, width) to (batch, 1, height, width); any size."""
+        """Map (batch, 3, height, width) to (batch, 1, height, width); any size."""
         height, width = images.shape[-2:]
-        estimate = images[:, 1:]
-        seen = torch.cat([images[:, :1] - estimate, CONTEXT * estimate], dim=1)
+        noisy, estimate, sigma = images[:, :1], images[:, 1:2], images[:, 2:]
+        seen = torch.cat([noisy - estimate, CONTEXT * estimate, sigma - 1], dim=1)
         padded = functional.pad(seen, (0, width % 2, 0, height % 2), mode="replicate")
         features = self.body(self.head(functional.pixel_unshuffle(padded, 2)))
         correction = functional.pixel_shuffle(self.tail(features), 2)
         return estimate + correction[..., :height, :width]
 
 
-def load_pretrained(network: PretrainedDenoiser, weights: str = WEIGHTS) -> None:
-    """Give a network the bundled weights of this name.
+def load_pretrained(network: PretrainedDenoiser) -> None:
+    """Give a network the bundled weights.
 
     Raises
     ------
     ModelError
         If they are missing or damaged.
     """
-    fill_with_bundled(network, weights)
+    fill_with_bundled(network, WEIGHTS)
 
 
 def save_pretrained(network: PretrainedDenoiser, path: Path) -> None:

@@ -194,4 +194,9 @@ def fold_batch_norm(network: Network) -> Network:
 
 def takes_estimate(network: nn.Module) -> bool:
     """Whether a network wants the shrinkage filter's estimate as a second channel."""
-    return getattr(network, "channels", 1) == 2
+    return int(getattr(network, "channels", 1)) > 1
+
+
+def takes_sigma(network: nn.Module) -> bool:
+    """Whether a network wants the std of the noise in each pixel as a third channel."""
+    return int(getattr(network, "channels", 1)) > 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -166,13 +167,23 @@ class NoiseGame:
         self.trend = torch.from_numpy(trend_basis(self.size)).float().to(device)
         self.strength = (1 - trend_share(covariance, noise.shape[1])) ** -0.5
         self.kept, self.critic = deepcopy(self.made), LocalCritic().to(device)
+        self.losses: list[Tensor] = []
+
+    # An optimiser pulls in torch._dynamo, a second that a game without steps does not need.
+
+    @cached_property
+    def forge(self) -> torch.optim.Optimizer:
+        """What trains the generator."""
         speeds = [
             {"params": self.made.linear.parameters(), "lr": SPECTRUM_RATE},
             {"params": self.made.bend.parameters(), "lr": SHAPE_RATE},
         ]
-        self.forge = torch.optim.Adam(speeds, betas=(0.0, 0.9))
-        self.judge = torch.optim.Adam(self.critic.parameters(), CRITIC_RATE, betas=(0.0, 0.9))
-        self.losses: list[Tensor] = []
+        return torch.optim.Adam(speeds, betas=(0.0, 0.9))
+
+    @cached_property
+    def judge(self) -> torch.optim.Optimizer:
+        """What trains the critic."""
+        return torch.optim.Adam(self.critic.parameters(), CRITIC_RATE, betas=(0.0, 0.9))
 
     def step(self) -> None:
         """Update the critic, as often as the settings say, then the generator."""

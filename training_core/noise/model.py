@@ -114,13 +114,6 @@ class NoiseModel:
         return self.correlation > CORRELATED
 
     @property
-    def is_white(self) -> bool:
-        """Whether each pixel has noise of its own, as far as can be measured."""
-        apart = np.abs(self.autocorrelation)
-        apart[LAGS, LAGS] = 0
-        return bool(apart.max() < WHITE)
-
-    @property
     def orientations(self) -> tuple[int, ...]:
         """The flips and rotations that leave the noise what it is."""
         return orientations(self.covariance)

@@ -117,6 +117,15 @@ class NoiseCurve:
         sigmas: Image = np.interp(mean, self.levels, self.sigmas).astype(np.float32)
         return sigmas
 
+    @property
+    def strongest(self) -> float:
+        """The highest std, which a network takes for 1.
+
+        Not the mean over the pixels: where hardly any photon comes there is hardly any noise, and
+        a frame may be dark in most places.
+        """
+        return float(self.sigmas.max())
+
 
 def fit_curve(frames: Sequence[Image], covariance: Values) -> NoiseCurve:
     """Measure what stabilisation left: the noise's std per brightness class.

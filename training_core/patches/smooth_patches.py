@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 NEEDED = 60  # patches of 32 px, which give the std of the noise within about 1 %
 RECOMMENDED = 10_000  # the authors' advice for the published rule
 SAMPLED_FRAMES = 16  # for what noise alone scores
-SEARCHED_FRAMES, SEARCHED_PX = 64, 2048 * 2048  # as many frames, or more of tiny ones
+SEARCHED_FRAMES = 64  # or more of tiny ones and fewer of huge ones, within these pixels of all
+FEWEST_SEARCHED_PX, MOST_SEARCHED_PX = 2048 * 2048, 16 * 2048 * 2048
 MORE = 4  # times as many frames are searched where these hold too few patches
 
 
@@ -82,8 +83,8 @@ def find_smooth_patches(
 ) -> SmoothPatches:
     """Choose the smooth patches of a stack: automatically, or by Eqn (4) with a strictness.
 
-    The automatic choice looks at 64 frames, spread over the stack, at more of tiny ones, and at
-    four times as many where these hold too few.
+    The automatic choice looks at 64 frames, spread over the stack, at more of tiny and fewer of
+    huge ones, and at four times as many where these hold too few.
     Too few of them, or none, is no error but a verdict that says what to do. An interrupted search
     is kept in `part` and gone on with.
     """
@@ -139,9 +140,9 @@ def searched_frames(stack: Stack, settings: PatchSettings) -> list[int]:
     """Give the frames that patches are first looked for in: all, or of long stacks some, spread."""
     if settings.strictness is not None:
         return list(range(stack.frame_count))
-    return spread(
-        stack.frame_count, max(SEARCHED_FRAMES, SEARCHED_PX // math.prod(stack.frame_shape))
-    )
+    each = math.prod(stack.frame_shape)
+    fewest, most = FEWEST_SEARCHED_PX // each, max(MOST_SEARCHED_PX // each, 1)
+    return spread(stack.frame_count, min(max(SEARCHED_FRAMES, fewest), most))
 
 
 def _more_frames(stack: Stack, before: int, run: Run) -> list[int]:

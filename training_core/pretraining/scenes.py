@@ -1,11 +1,10 @@
-"""Scenes whose noise is known: clean photographs, changed at random, under noise of many kinds."""
+"""Scenes whose noise is known: photographs and drawn specimens under noise of many kinds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,16 @@ from training_core.noise.synthetic import poisson_gaussian
 from training_core.stack import Image, Values
 
 SCALES = (1.0, 1.0, 0.85, 0.7)
-INVERTED, DARKENED, BLURRED = 0.25, 0.4, 0.5  # shares of the scenes
-PHOTONS = 0.3  # share of the scenes whose noise is that of photons
+# Shares of the scenes. A microscope's optics pass less detail than a photograph has, so some are
+# blurred far, and what stands out of a dark field is drawn: no photograph looks like that.
+SPECIMENS, SECTIONS = 0.25, 0.15
+INVERTED, DARKENED, BLURRED = 0.25, 0.4, 0.6
+BLURS_PX, WIDE_BLURS_PX, WIDELY = (0.4, 2.5), (2.5, 6.0), 0.2
+PHOTONS, FEW_HOLD_IT = 0.35, 0.45  # up to which share the noise is so; the rest is even
 WHITE, SMOOTHED = 0.45, 0.9  # up to which share of the even noise is so; the rest lacks slow waves
-SPANS = (2.5, 80.0)  # stds of the noise from black to white
-PEAKS = (2.0, 300.0)  # photons in white
-BACKGROUNDS = (0.0, 0.02, 0.1)  # photons in black, of those in white
+SPANS = (1.5, 80.0)  # stds of the noise from black to white
+PEAKS = (0.4, 300.0)  # photons in white: confocal frames come with fewer than one
+BACKGROUNDS = (0.0, 0.005, 0.02, 0.1, 0.3)  # photons in black, of those in white
 MOST_READ = 1.5  # photons: std of the read noise
 UNCERTAIN = 0.1  # by how much the std is off that even noise is thought to have
 KERNEL_PX = 15
@@ -33,14 +36,7 @@ FAR = (4.0, 300.0)  # how many times as strong their noise is as that of the oth
 CALMER = (0.03, 1.0)  # how strong the noise of the calmer ones among the others is
 TAIL_SPANS = (5.0, 150.0)  # stds of such noise from black to white
 LEVELS, SAMPLES = 48, 3000  # of brightness, at which the std of stabilised photons is counted out
-
-
-class Kind(StrEnum):
-    """What noise scenes have: that of which a few pixels hold most of the power is on its own."""
-
-    ANY = "any"
-    WHITE = "white"
-    HEAVY_TAILED = "heavy-tailed"
+DRAWN_PX = 180  # side of drawn scenes, that of the photographs
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,22 +59,25 @@ class NoisyScene:
     curve: NoiseCurve
 
 
-def draw_scene(
-    photographs: Sequence[Image], rng: np.random.Generator, kind: Kind = Kind.ANY
-) -> NoisyScene:
-    """Draw a scene; any noise is white, blurred or lacks slow waves, but no few pixels hold it.
+def draw_scene(photographs: Sequence[Image], rng: np.random.Generator) -> NoisyScene:
+    """Draw a scene: a photograph, a specimen that glows or a section, under one kind of noise.
 
     Parameters
     ----------
     photographs
         Clean images, (height, width) float32, any range of values.
     """
-    view = draw_view(photographs[int(rng.integers(len(photographs)))], rng)
-    if kind == Kind.HEAVY_TAILED:
-        return with_heavy_tails(view, rng)
-    if rng.random() < PHOTONS:
+    shown = rng.random()
+    if shown < SPECIMENS:
+        view = draw_specimen(rng)
+    elif shown < SPECIMENS + SECTIONS:
+        view = draw_section(rng)
+    else:
+        view = draw_view(photographs[int(rng.integers(len(photographs)))], rng)
+    kind = rng.random()
+    if kind < PHOTONS:
         return with_photons(view, rng)
-    return with_even_noise(view, rng, white=kind == Kind.WHITE)
+    return with_heavy_tails(view, rng) if kind < FEW_HOLD_IT else with_even_noise(view, rng)
 
 
 def draw_view(image: Image, rng: np.random.Generator) -> Values:
@@ -93,8 +92,69 @@ def draw_view(image: Image, rng: np.random.Generator) -> Values:
     if rng.random() < DARKENED:
         view = view ** rng.uniform(1, 4)
     if rng.random() < BLURRED:
-        view = ndimage.gaussian_filter(view, rng.uniform(0.4, 2.5))
+        blurs = WIDE_BLURS_PX if rng.random() < WIDELY else BLURS_PX
+        view = ndimage.gaussian_filter(view, rng.uniform(*blurs))
     return np.ascontiguousarray(np.rot90(_stretched(view), int(rng.integers(4))))
+
+
+def draw_specimen(rng: np.random.Generator) -> Values:
+    """Draw what glows on a dark field: bodies, filaments and spots, blurred by a microscope.
+
+    (180, 180) float64 from 0 to 1.
+    """
+    shapes = _cloud(rng.uniform(8, 30), rng) > rng.uniform(0, 1.5)
+    cells = ndimage.gaussian_filter(shapes.astype(np.float64), 1)
+    bodies = cells * np.clip(1 + rng.uniform(0, 0.7) * _cloud(rng.uniform(1.5, 6), rng), 0.1, None)
+    inside = cells if rng.random() < 0.5 else 1.0
+    view = _log_uniform((0.02, 1), rng) * bodies if rng.random() < 0.7 else np.zeros_like(cells)
+    for _ in range(int(rng.integers(4))):
+        view += _log_uniform((0.1, 1), rng) * inside * _filaments(rng)
+    if rng.random() < 0.6:
+        view += inside * _spots(rng)
+    view = ndimage.gaussian_filter(view, rng.uniform(0.7, 2.5))
+    view += rng.uniform(0, 0.5) * ndimage.gaussian_filter(view, rng.uniform(6, 15))
+    return _stretched(view)
+
+
+def draw_section(rng: np.random.Generator) -> Values:
+    """Draw a section: areas of even brightness with soft texture, some lined by membranes.
+
+    (180, 180) float64 from 0 to 1; like a slice of a CT, or a thin section in an electron
+    microscope.
+    """
+    view = np.zeros((DRAWN_PX, DRAWN_PX))
+    for _ in range(int(rng.integers(2, 7))):
+        area = _cloud(rng.uniform(5, 40), rng) > rng.uniform(-0.5, 1.5)
+        view = np.where(area, rng.uniform(0, 1), view)
+    view += rng.uniform(0, 0.1) * _cloud(rng.uniform(0.7, 3), rng)
+    if rng.random() < 0.5:
+        view -= rng.uniform(0.2, 0.8) * _filaments(rng)
+    return _stretched(ndimage.gaussian_filter(view, rng.uniform(0.4, 1.5)))
+
+
+def _cloud(scale_px: float, rng: np.random.Generator) -> Values:
+    """Give a smooth random field of mean 0 and std 1."""
+    drawn = rng.standard_normal((DRAWN_PX, DRAWN_PX))
+    field = ndimage.gaussian_filter(drawn, scale_px, mode="wrap", truncate=3)
+    unit: Values = (field - field.mean()) / field.std()
+    return unit
+
+
+def _filaments(rng: np.random.Generator) -> Values:
+    """Give thin lines, 1 on them: where a smooth field crosses a level."""
+    field = _cloud(rng.uniform(5, 25), rng) - rng.uniform(-1, 1)
+    slope = np.hypot(*np.gradient(field))
+    lines: Values = np.exp(-0.5 * (field / (slope * rng.uniform(0.4, 1.2) + 1e-6)) ** 2)
+    return lines
+
+
+def _spots(rng: np.random.Generator) -> Values:
+    """Give points of unlike brightness in random places, brightest about 10."""
+    points = np.zeros((DRAWN_PX, DRAWN_PX))
+    count = int(_log_uniform((5, 400), rng))
+    rows, columns = rng.integers(DRAWN_PX, size=(2, count))
+    points[rows, columns] = 10 * rng.random(count) ** rng.uniform(0.5, 4)
+    return points
 
 
 def _stretched(view: Values) -> Values:
@@ -102,10 +162,10 @@ def _stretched(view: Values) -> Values:
     return stretched
 
 
-def with_even_noise(view: Values, rng: np.random.Generator, *, white: bool = False) -> NoisyScene:
+def with_even_noise(view: Values, rng: np.random.Generator) -> NoisyScene:
     """Add Gaussian noise, white or of a random spectrum; its std is known but to a tenth."""
     clean = view * _log_uniform(SPANS, rng)
-    kernel = _impulse(KERNEL_PX) if white else draw_kernel(rng)
+    kernel = draw_kernel(rng)
     drawn = rng.standard_normal([n + KERNEL_PX - 1 for n in view.shape])
     noise = signal.oaconvolve(drawn, kernel, mode="valid")
     off = rng.uniform(1 - UNCERTAIN, 1 + UNCERTAIN)

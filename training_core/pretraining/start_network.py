@@ -21,15 +21,15 @@ from torch import Tensor, nn
 from training_core.compute.checkpoint import Checkpoint
 from training_core.compute.optimiser_step import TrainingStep
 from training_core.compute.state_file import State
-from training_core.denoise.dct_filter import ShrinkageFilter
+from training_core.denoise.dct_filter import ShrinkageFilter, local_sigma
 from training_core.errors import InputError
-from training_core.networks.pretrained import NAME, PretrainedDenoiser, load_pretrained
+from training_core.networks.pretrained import NAME, PretrainedDenoiser
 from training_core.noise.adversarial import follow
 from training_core.place import ALL, turn
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Image
 
-from .scenes import SCALES, Kind, draw_scene
+from .scenes import SCALES, draw_scene
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -189,8 +189,6 @@ class PretrainingSettings(TrainingSize):
     ----------
     scenes
         How many are at hand at a time; the oldest makes way for a new one.
-    noise
-        What noise the scenes have; all but any is learned on top of the bundled weights for any.
     """
 
     steps: int = 200_000
@@ -199,15 +197,10 @@ class PretrainingSettings(TrainingSize):
     learning_rate: float = 8e-4
     seed: int = 0
     scenes: int = 300
-    noise: Kind = Kind.ANY
 
 
 FULL = PretrainingSettings()
-SMALL = PretrainingSettings(steps=50_000, batch=8)
-ON_TOP = {
-    kind: PretrainingSettings(steps=60_000, batch=8, learning_rate=4e-4, noise=kind)
-    for kind in (Kind.WHITE, Kind.HEAVY_TAILED)
-}
+SMALL = PretrainingSettings(steps=100_000, batch=8)
 
 
 class ScenePool:
@@ -242,8 +235,9 @@ class ScenePool:
         Returns
         -------
         tuple of torch.Tensor
-            Noisy and estimate (batch, 2, crop, crop), clean (batch, 1, crop, crop), both in units
-            of the noise's std, and how much each counts, (batch, 1, 1, 1); float32.
+            Noisy, estimate and std of the noise (batch, 3, crop, crop), clean (batch, 1, crop,
+            crop), all in units of the noise's std, and how much each counts, (batch, 1, 1, 1);
+            float32.
         """
         rng = np.random.default_rng((self.settings.seed, TO_CUT, step))
         first = step * self.settings.batch // CROPS_PER_SCENE
@@ -253,14 +247,14 @@ class ScenePool:
         crops = torch.stack([self._crop(images, rng) for images, _ in chosen])
         counts = torch.tensor([count for _, count in chosen]).reshape(-1, 1, 1, 1)
         crops, counts = crops.to(self.device), counts.to(self.device)
-        return crops[:, :2], crops[:, 2:], counts
+        return crops[:, :-1], crops[:, -1:], counts
 
     def _scene(self, number: int) -> tuple[Tensor, float]:
         """Make a scene, and how much it counts: a dim one must not vanish beside a bright one."""
         self.run.check()
         seed = (self.settings.seed, TO_LEARN, number)
-        images = make_images(self.images, seed, self.device, self.settings.noise)
-        error = float((images[1] - images[2]).square().mean())
+        images = make_images(self.images, seed, self.device)
+        error = float((images[1] - images[3]).square().mean())
         return images.cpu(), (error + LEAST_ERROR) ** -0.5
 
     def _crop(self, images: Tensor, rng: np.random.Generator) -> Tensor:
@@ -271,24 +265,29 @@ class ScenePool:
 
 @torch.no_grad()
 def make_images(
-    photographs: Sequence[Image],
-    seed: tuple[int, ...],
-    device: torch.device,
-    kind: Kind = Kind.ANY,
+    photographs: Sequence[Image], seed: tuple[int, ...], device: torch.device
 ) -> Tensor:
-    """Draw a scene: noisy, the filter's estimate and clean, minus the mean, (3, h, w) float32."""
-    scene = draw_scene(photographs, np.random.default_rng(seed), kind)
+    """Draw a scene: what the network sees of it, and the clean image.
+
+    Returns
+    -------
+    torch.Tensor
+        Noisy, the filter's estimate, the std of the noise and clean, (4, height, width) float32;
+        the mean of the noisy image is taken off all but the std.
+    """
+    scene = draw_scene(photographs, np.random.default_rng(seed))
     noisy, clean = (torch.from_numpy(image).to(device) for image in (scene.noisy, scene.clean))
     estimate = ShrinkageFilter(scene.covariance, scene.curve)(noisy[None, None])[0, 0]
-    return torch.stack([noisy, estimate, clean]) - noisy.mean()
+    mean = noisy.mean()
+    sigma = local_sigma(scene.curve, estimate)
+    return torch.stack([noisy - mean, estimate - mean, sigma, clean - mean])
 
 
 class Pretraining(AveragedTraining[PretrainedDenoiser]):
     """The network in training."""
 
     def __init__(self, pool: ScenePool, run: Run = SILENT) -> None:
-        make = PretrainedDenoiser if pool.settings.noise == Kind.ANY else _bundled
-        super().__init__(make, pool.settings, pool.device, run, warm_up=WARM_UP)
+        super().__init__(PretrainedDenoiser, pool.settings, pool.device, run, warm_up=WARM_UP)
         self.pool = pool
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -298,12 +297,6 @@ class Pretraining(AveragedTraining[PretrainedDenoiser]):
     def settled(self) -> PretrainedDenoiser:
         """Give the averaged network."""
         return deepcopy(self.kept).eval()
-
-
-def _bundled() -> PretrainedDenoiser:
-    network = PretrainedDenoiser()
-    load_pretrained(network)
-    return network
 
 
 def train_pretrained(
@@ -343,7 +336,6 @@ def measure_gain(
     *,
     device: torch.device,
     scenes: int = MEASURED,
-    kind: Kind = Kind.ANY,
 ) -> float:
     """Give by how many dB the network lowers the error of the filter's estimate, on the mean.
 
@@ -356,8 +348,8 @@ def measure_gain(
     gains = []
     for number in range(scenes):
         seed = (0, TO_MEASURE, number)
-        images = make_images(photographs, seed, device, kind)
-        made = torch.cat([images[1:2], network(images[None, :2])[0]])
-        before, after = (made - images[2]).square().mean(dim=(1, 2)).tolist()
+        images = make_images(photographs, seed, device)
+        made = torch.cat([images[1:2], network(images[None, :-1])[0]])
+        before, after = (made - images[-1]).square().mean(dim=(1, 2)).tolist()
         gains.append(10 * math.log10(before / after))
     return float(np.mean(gains))

@@ -120,7 +120,7 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
     spread = float(stabilised.std())
     # The bundled network was trained on images in units of their noise.
     if settings.denoiser.network == PRETRAINED:
-        spread = float(curve(stabilised).mean())
+        spread = curve.strongest
     mean, doubted = float(stabilised.mean()), measured.doubted
     spread = spread if spread > 0 else 1.0
     channel = Channel(model, mean, spread, doubted=doubted, sure=measured.sure)

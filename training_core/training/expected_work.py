@@ -45,7 +45,9 @@ def expected_work(
     At least what is done where the measured noise is believed and training ends after its first
     round, at most what is done where each round gains and every pass is worth it.
     """
-    with torch.device("meta"):  # the networks are only counted: no memory, no random numbers
+    # The networks are only counted. On the device "meta" they would need no memory, but it pulls in
+    # torch._dynamo, which takes as long as a fifth of an instant job.
+    with torch.random.fork_rng(devices=[]):
         return _work(_Extent(stacks, settings), stacks, settings, device)
 
 
@@ -62,7 +64,7 @@ def _work(
         Stage.NOISE_MODEL: job.noise(),
         Stage.FIRST_ESTIMATE: job.first_estimate(),
         Stage.ROUNDS: job.rounds(),
-        Stage.DENOISE: total([job.passes(mpx, mpx), {costs.NEIGHBOURS: (0.0, near)}]),
+        Stage.DENOISE: total([job.passes(mpx, mpx, final=True), {costs.NEIGHBOURS: (0.0, near)}]),
     }
 
 
@@ -89,9 +91,14 @@ class _Extent:
         self.copies = self.area * copies_for(round(1e6 * self.area))
         self.crops = crops_mpx(self.chosen)
 
-    def passes(self, least: float, most: float, *, sure: bool = False) -> Amounts:
-        """Denoise; without the last pass where it does not pay, unless that is `sure`."""
-        ways = (4, 8) if self.chosen.every_orientation else (1, 1)
+    def passes(
+        self, least: float, most: float, *, sure: bool = False, final: bool = False
+    ) -> Amounts:
+        """Denoise; without the last pass where it does not pay, unless that is `sure`.
+
+        Only what is `final` is an average over orientations.
+        """
+        ways = (4, 8) if final and self.chosen.every_orientation else (1, 1)
         together = self.chosen.collaborate
         return {
             of_network(costs.PASS, self.network): (ways[0] * least, ways[1] * most),
@@ -152,4 +159,5 @@ class _Extent:
             costs.PAIRS: (sure * copies, len(steps) * copies),
         }
         judging = self.passes(PROBED[0] * judged[0], PROBED[1] * judged[1], sure=True)
-        return total([work, judging, self.passes(last, last + max(len(steps) - 1, 0) * self.area)])
+        estimates = self.passes(0.0, max(len(steps) - 1, 0) * self.area)
+        return total([work, judging, estimates, self.passes(last, last, final=True)])

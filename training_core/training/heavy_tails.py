@@ -97,9 +97,8 @@ def learn_tails(
     channels = dict.fromkeys(region.channel for region in noisy)
     if not channels:
         return {}
-    plain = replace(settings, denoiser=replace(settings.denoiser, every_orientation=False))
     try:
-        start = bundled_start(plain, channels, device)
+        start = bundled_start(settings, channels, device)
     except ModelError as error:
         run.note(f"{error} The noise stays as the smooth patches have it.", warning=True)
         return {}

@@ -1,4 +1,4 @@
-"""What the rounds begin with: the bundled network, with the weights that know such noise."""
+"""What the rounds begin with: the bundled network, or one that knows nothing."""
 
 from __future__ import annotations
 
@@ -10,25 +10,11 @@ import torch
 from training_core.denoise.channel import Channel
 from training_core.denoise.denoiser import Denoiser
 from training_core.networks.build import build_network
-from training_core.networks.pretrained import (
-    HEAVY_TAILS,
-    NAME,
-    WEIGHTS,
-    WHITE,
-    PretrainedDenoiser,
-    load_pretrained,
-)
+from training_core.networks.pretrained import NAME, PretrainedDenoiser, load_pretrained
 from training_core.noise.local_strength import EvenNoise
 from training_core.settings import Settings
 
 from .task import Task
-
-
-def weights_for(channels: Collection[Channel]) -> str:
-    """Name the bundled weights that know the noise of all these channels best."""
-    if all(channel.noise.is_heavy_tailed for channel in channels):
-        return HEAVY_TAILS
-    return WHITE if all(channel.noise.is_white for channel in channels) else WEIGHTS
 
 
 def bundled_start(
@@ -44,10 +30,10 @@ def bundled_start(
         If the weights are missing or damaged.
     """
     network = PretrainedDenoiser()
-    load_pretrained(network, weights_for(channels))
+    load_pretrained(network)
     given = tuple(replace(c, flat_areas=None) for c in channels)
     if settings.denoiser.network != NAME:
-        given = tuple(replace(c, spread=float(c.noise.curve.sigmas.mean())) for c in given)
+        given = tuple(replace(c, spread=c.noise.curve.strongest) for c in given)
     return Denoiser(network.to(device).eval(), given, settings, device, collaboration=0.0)
 
 
@@ -61,6 +47,6 @@ def untrained(channels: tuple[Channel, ...], even: EvenNoise | None, task: Task)
     """
     network = build_network(task.settings.denoiser)
     if isinstance(network, PretrainedDenoiser):
-        load_pretrained(network, weights_for(channels))
+        load_pretrained(network)
     network = network.to(task.device).eval()
     return Denoiser(network, channels, task.settings, task.device, even_noise=even)

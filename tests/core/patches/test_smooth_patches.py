@@ -15,6 +15,8 @@ from training_core.patches.smooth_patches import (
     cut_noise_patches,
     cut_patches,
     find_smooth_patches,
+    searched_frames,
+    searched_mpx,
 )
 from training_core.patches.window_moments import window_moments
 from training_core.patches.window_scores import coverage_map, homogeneity_map, score_windows
@@ -350,7 +352,7 @@ def test_clipped_black_is_no_photon_count():
 
 
 def test_a_long_stack_is_searched_in_frames_spread_over_it(monkeypatch):
-    monkeypatch.setattr(smooth_patches, "SEARCHED_PX", 0)
+    monkeypatch.setattr(smooth_patches, "FEWEST_SEARCHED_PX", 0)
     noise = np.random.default_rng(0).normal(100, 10, (130, 40, 40)).astype(np.float32)
     events = []
     found = find_smooth_patches(Stack(noise, "TYX"), run=Run(events.append))
@@ -364,14 +366,21 @@ def test_a_long_stack_is_searched_in_frames_spread_over_it(monkeypatch):
     assert len(set(every.locations[:, 0])) == 130
 
 
+@pytest.mark.parametrize(
+    ("side", "searched"), [(64, 1024), (256, 64), (1024, 64), (2048, 16), (8192, 1), (20_000, 1)]
+)
+def test_about_as_many_pixels_are_searched_whatever_the_size_of_a_frame(side, searched):
+    long = Stack(np.broadcast_to(np.zeros((), np.uint8), (5000, side, side)), "TYX")
+    assert len(searched_frames(long, PatchSettings())) == searched
+    assert searched_mpx([long], PatchSettings()) == pytest.approx(searched * side**2 / 1e6)
+
+
 def test_where_few_frames_hold_patches_others_are_searched(monkeypatch):
-    monkeypatch.setattr(smooth_patches, "SEARCHED_PX", 0)
+    monkeypatch.setattr(smooth_patches, "FEWEST_SEARCHED_PX", 0)
     pixels = np.zeros(
         (130, 40, 40), np.float32
     )  # dark but for frames between those looked at first
-    lit = sorted(
-        set(range(130)) - set(smooth_patches.searched_frames(Stack(pixels, "TYX"), PatchSettings()))
-    )
+    lit = sorted(set(range(130)) - set(searched_frames(Stack(pixels, "TYX"), PatchSettings())))
     pixels[lit] = np.random.default_rng(0).normal(100, 10, (len(lit), 40, 40))
     found = find_smooth_patches(Stack(pixels, "TYX"))
     assert found.verdict.level == "green"

@@ -105,7 +105,7 @@ def test_noise_that_would_be_twice_as_strong_is_not_believed():
 
 def test_without_the_weights_the_noise_stays_as_it_is(monkeypatch):
     def missing(*_):
-        raise ModelError("pretrained_heavy_tails.safetensors is missing.")
+        raise ModelError("pretrained.safetensors is missing.")
 
     monkeypatch.setattr("training_core.training.start.load_pretrained", missing)
     told = []
