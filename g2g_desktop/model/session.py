@@ -78,12 +78,14 @@ class Session(Known):
         """Take another stack, with the results and settings it had before, or none.
 
         A model stays, for it may serve this one as well. Settings do not: what suits one stack may
-        harm the next unseen; taking that back is one step of the history.
+        harm the next unseen; taking that back is one step of the history. Those that were made
+        before there was any stack are meant for the first.
         """
+        usual = self.settings if self.stack is None else preset("balanced")
         self.stack, self.results = stack, results
         self.problem, self.alike = "", None
         self.patches = self.expected = self.first_look = self.interrupted = None
-        self.history.start(settings or preset("balanced"))
+        self.history.start(settings or usual)
         self.step = Step.PATCHES if stack is not None else Step.DATA
         if results.every:
             self.step = Step.COMPARE
