@@ -2,11 +2,18 @@
 
 import unicodedata
 
+LONGEST = 120  # of what a file says in a sentence
+
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey or does not show, as may be in the name of a file."""
     spaces = {c for c in text if unicodedata.category(c) == "Zs"}
     return "".join(c if c.isprintable() or c in spaces else ascii(c)[1:-1] for c in text)
+
+
+def shown(text: object) -> str:
+    """Make a text from a file fit for a sentence: printable, one line, not too long."""
+    return "".join(c for c in str(text) if c.isprintable())[:LONGEST].rstrip(".")
 
 
 class CoreError(Exception):

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from training_core.compute.device import choose_device
 from training_core.compute.state_file import UNREADABLE, State, checksum
 from training_core.draft import draft
-from training_core.errors import InputError, ModelError, OutputError, SettingsError
-from training_core.formats.source_file import FileMark, shown
+from training_core.errors import InputError, ModelError, OutputError, SettingsError, shown
+from training_core.formats.source_file import FileMark
 from training_core.networks.build import build_network
+from training_core.networks.pretrained import PretrainedDenoiser, with_sigma_input
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.compound_poisson import Photons
@@ -152,8 +153,10 @@ def load_denoiser(path: str | PathLike[str], *, device: str = "auto") -> Denoise
                 "Train the denoiser again."
             )
         settings = Settings.from_dict(card["settings"])
-        weights = _under(tensors, "network")
-        network = _filled(build_network(settings.denoiser), weights, place, "network")
+        network, weights = build_network(settings.denoiser), _under(tensors, "network")
+        if isinstance(network, PretrainedDenoiser):
+            weights = with_sigma_input(weights)
+        network = _filled(network, weights, place, "network")
         sigma = card.get("even_noise")
         channels = tuple(
             channel_from({"card": part, "tensors": _under(tensors, f"channel{number}")}, place)

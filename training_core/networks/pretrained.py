@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from training_core.resources import resource
 NAME = "pretrained"
 WEIGHTS = "pretrained.safetensors"
 WIDTH, BLOCKS = 64, 5
+BEFORE = 8  # inputs of the first layer in models of before the std of the noise was one
 CONTEXT = 0.1  # the estimate may be a hundred times the noise, what is to be corrected is not
 
 
@@ -70,6 +72,15 @@ class PretrainedDenoiser(nn.Module):
         features = self.body(self.head(functional.pixel_unshuffle(padded, 2)))
         correction = functional.pixel_shuffle(self.tail(features), 2)
         return estimate + correction[..., :height, :width]
+
+
+def with_sigma_input(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give weights that were kept before the network saw the std of the noise: it has no say."""
+    head = weights.get("head.weight")
+    if head is None or head.shape[1:] != (BEFORE, 3, 3):
+        return dict(weights)
+    unseen = head.new_zeros(len(head), 4 * PretrainedDenoiser.channels - BEFORE, 3, 3)
+    return {**weights, "head.weight": torch.cat([head, unseen], dim=1)}
 
 
 def load_pretrained(network: PretrainedDenoiser) -> None:

@@ -101,6 +101,24 @@ def test_the_same_pixels_come_out(made, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_a_model_of_before_the_std_of_the_noise_was_an_input_denoises_as_it_did(tmp_path):
+    chosen = denoiser(noise_model(), network="pretrained", collaborate=False)
+    with torch.no_grad():
+        chosen.network.tail.weight.normal_(generator=torch.Generator().manual_seed(0))
+        chosen.network.head.weight[:, 8:] = 0
+    path = save_denoiser(chosen, tmp_path / "new.g2g")
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        card = file.metadata()["g2g"]
+    tensors["network.head.weight"] = tensors["network.head.weight"][:, :8].contiguous()
+    old = tmp_path / "old.g2g"
+    save_file(tensors, old, metadata={"g2g": card})
+    assert load_file(old)["network.head.weight"].shape == (64, 8, 3, 3)
+    np.testing.assert_array_equal(
+        denoise(NOISY, load_denoiser(old)).pixels, denoise(NOISY, chosen).pixels
+    )
+
+
 def test_others_may_read_a_model_as_any_new_file(tmp_path):
     usual = tmp_path / "usual"
     usual.touch()
