@@ -269,3 +269,20 @@ class _Timetable:
 
 
 SILENT = Run()
+
+
+class PartOfRun(Run):
+    """A part of another run, which alone is cancelled and finished early; silent by itself."""
+
+    def __init__(self, whole: Run, on_event: Callable[[Event], None] = SILENT.emit) -> None:
+        super().__init__(on_event)
+        self._whole = whole
+
+    @property
+    def finish_early(self) -> bool:
+        """Whether the whole run is to finish early."""
+        return self._whole.finish_early
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the whole run is cancelled."""
+        self._whole.check()

@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from g2g_desktop.widgets.theme import DARK, LIGHT, Tone
+from g2g_desktop.widgets.theme import DARK, LIGHT, paint_plot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,11 +80,7 @@ class CurvePlot(QWidget):
         """Take the colours of the light or the dark theme."""
         self._dark = dark
         colours = DARK if dark else LIGHT
-        self.plot.setBackground(colours.card)
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(colours.border)
-            axis.setTextPen(colours.tones[Tone.MUTED])
+        paint_plot(self.plot, colours, on=colours.card)
         self._draw()
 
     def _draw(self) -> None:

@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 
-from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Tone
+from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Tone, paint_plot
 from training_core.run import Stage
 
 if TYPE_CHECKING:
@@ -156,11 +156,7 @@ class TrainingPlot(QWidget):
         """Take the colours of the light or the dark theme."""
         self._dark = dark
         colours: Colours = DARK if dark else LIGHT
-        self.plot.setBackground(colours.field)
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(colours.border)
-            axis.setTextPen(colours.tones[Tone.MUTED])
+        paint_plot(self.plot, colours, on=colours.field)
         self.redraw()
 
     def _ask_redraw(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QObject, QRectF, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QPainter, QPalette, QPixmap
@@ -11,6 +12,9 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.paths import resource
+
+if TYPE_CHECKING:
+    from pyqtgraph import PlotWidget
 
 
 class Tone(StrEnum):
@@ -145,6 +149,15 @@ class Theme(QObject):
     def _on_system_change(self) -> None:
         if self._choice == "system":
             self.apply()
+
+
+def paint_plot(plot: PlotWidget, colours: Colours, *, on: str) -> None:
+    """Bring the background and the axes of a plot to a scheme."""
+    plot.setBackground(on)
+    for side in ("left", "bottom"):
+        axis = plot.getAxis(side)
+        axis.setPen(colours.border)
+        axis.setTextPen(colours.tones[Tone.MUTED])
 
 
 def _drawn(name: str, colour: QColor, size: int = 20) -> QPixmap:

@@ -6,17 +6,24 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from training_core.draft import draft, folder_draft, hold, remove_leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks are those of POSIX")
 
 WRITER = """
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from training_core.draft import draft
 with draft(Path(sys.argv[1])) as temporary:
@@ -54,15 +61,22 @@ def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
     assert target.read_text() == "new"
 
 
-def test_what_a_killed_process_left_goes_and_what_one_at_work_has_stays(tmp_path: Path) -> None:
+@contextmanager
+def writing(code: str, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a process that is in the middle of writing a path."""
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(tmp_path / "a.tif")],
+        [sys.executable, "-c", code, str(path)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"writing\n"
+        yield writer
+
+
+def test_what_a_killed_process_left_goes_and_what_one_at_work_has_stays(tmp_path: Path) -> None:
+    with writing(WRITER, tmp_path / "a.tif") as writer:
         (held,) = names(tmp_path)
         remove_leftovers(tmp_path)
         assert names(tmp_path) == [held]
@@ -120,14 +134,7 @@ def test_a_folder_replaces_nothing(tmp_path: Path) -> None:
 
 
 def test_the_folder_of_a_killed_process_goes(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", FOLDER_WRITER, str(tmp_path / "a.zarr")],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == b"writing\n"
+    with writing(FOLDER_WRITER, tmp_path / "a.zarr") as writer:
         remove_leftovers(tmp_path)
         assert len(names(tmp_path)) == 2  # its lock and its folder
         writer.kill()

@@ -17,7 +17,7 @@ from training_core.compute.device import choose_device, describe_device
 from training_core.costs import Amounts, total
 from training_core.errors import CheckpointError, CoreError
 from training_core.pipeline import train
-from training_core.run import SILENT, Event, Run, Stage
+from training_core.run import SILENT, PartOfRun, Run, Stage
 from training_core.settings import Settings, preset
 from training_core.stack import Values
 from training_core.wording import MEASURING, between
@@ -161,23 +161,6 @@ def _contenders(
             card = {**learned.denoiser.card, **told}
             contenders += g2g_contenders(learned)
     return [c for c in contenders if c.method in request.methods], card
-
-
-class PartOfRun(Run):
-    """A part of another run, which alone is cancelled and finished early; silent by itself."""
-
-    def __init__(self, whole: Run, on_event: Callable[[Event], None] = SILENT.emit) -> None:
-        super().__init__(on_event)
-        self._whole = whole
-
-    @property
-    def finish_early(self) -> bool:
-        """Whether the whole run is to finish early."""
-        return self._whole.finish_early
-
-    def check(self) -> None:
-        """Raise `Cancelled` if the whole run is cancelled."""
-        self._whole.check()
 
 
 class _Job(PartOfRun):

@@ -15,7 +15,7 @@ from training_core.denoise.tiled import denoise, kept_share
 from training_core.noise.anscombe import STABILISED_FLOOR, Stabiliser
 from training_core.noise.model import RecordedNoise
 from training_core.place import PatchLocation
-from training_core.run import SILENT, Run, Stage
+from training_core.run import SILENT, PartOfRun, Run, Stage
 from training_core.stack import Image, Pixels, Stack, Values
 
 OWN_STREAM = 0x5EE4  # added to the seed: noise that the training has not seen
@@ -82,7 +82,7 @@ class Scene:
         settings = self.denoiser.settings
         nothing = replace(settings, denoiser=replace(settings.denoiser, kept_noise=0.0))
         plain = replace(self.denoiser, settings=nothing)
-        made = denoise(replace(self.stack, pixels=frames), plain, run=_Quiet(run))
+        made = denoise(replace(self.stack, pixels=frames), plain, run=PartOfRun(run))
         return np.asarray(made.pixels[:], np.float64)
 
     def renoised(self, clean: Values, count: int, seed: int, run: Run = SILENT) -> Iterator[Pixels]:
@@ -139,18 +139,6 @@ def _row(numbers: np.ndarray, index: int) -> list[int]:
         numbers.reshape(-1, numbers.shape[-1]) if numbers.shape[-1] > 1 else numbers.reshape(1, -1)
     )
     return next(row.tolist() for row in rows if index in row)
-
-
-class _Quiet(Run):
-    """Hears requests as another run does, and tells nothing: one part of a longer work."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self._asked = run
-
-    def check(self) -> None:
-        """Ask the other run."""
-        self._asked.check()
 
 
 @dataclass(frozen=True, eq=False)
