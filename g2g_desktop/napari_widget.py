@@ -10,7 +10,7 @@ from napari.layers import Image
 from napari.qt.threading import create_worker
 
 from training_core.errors import CoreError, InputError
-from training_core.io.pictures import GUESSED_AXES
+from training_core.formats.axes import GUESSED_AXES
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack
 

@@ -58,6 +58,7 @@ def test_no_module_of_the_window_loads_torch() -> None:
     loaded = loaded_after(start + IMPORT_ALL.format(package="g2g_desktop"))
     assert {"PySide6", "pyqtgraph", "training_core"} <= loaded
     assert not loaded & {"torch", "scipy"}  # each takes a second to load
+    assert not loaded & {"pydicom", "tifffile", "imagecodecs"}  # nothing is read before it is there
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from g2g_desktop.paths import user_data_dir
-from training_core.batch.stacks import Input
-from training_core.batch.targets import Pattern
+from training_core.batch.targets import Input, Pattern
 from training_core.draft import draft, hold, release
 from training_core.errors import SettingsError
 from training_core.settings import Settings

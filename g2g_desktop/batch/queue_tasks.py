@@ -1,4 +1,7 @@
-"""What the queue asks of the core, as functions for a `Job`."""
+"""What the queue asks of the core, as functions for a `Job`.
+
+Readers and writers are imported in them, so that the window is there before they are.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from training_core.batch.outputs import Existing, check_outputs
-from training_core.batch.stacks import Form, Input, denoise_one
-from training_core.batch.targets import Pattern
+from training_core.batch.targets import Input, Pattern
 from training_core.batch.work import train_on_each, train_one_model, use_model
 from training_core.costs import remembered
 from training_core.errors import InputError
-from training_core.io.readers import list_inputs
 from training_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def denoise_file(
     CoreError
         If the file cannot be opened, denoised or written.
     """
+    from training_core.batch.stacks import Form, denoise_one
     from training_core.compute.device import limit_threads
 
     limit_threads()
@@ -117,6 +119,8 @@ def input_of(path: Path, image: int | None) -> Input:
 def _one_path(paths: Sequence[Path]) -> Path:
     if len(paths) == 1:
         return paths[0]
+    from training_core.io.readers import list_inputs
+
     folder = paths[0].parent
     if list_inputs(folder) == [folder]:
         return folder

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from g2g_desktop.jobs.latest_job import LatestJob
-from training_core.batch.stacks import stacks_below
 from training_core.errors import CoreError
-from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +84,8 @@ def whole_files(
 
     One that is being written changes from one look to the next, or cannot be opened yet.
     """
+    from training_core.batch.stacks import stacks_below
+
     seen: Seen = {}
     whole: list[Path] = []
     for path in stacks_below([folder]):
@@ -106,6 +106,8 @@ def _as_it_is(path: Path) -> tuple[int, int]:
 
 
 def _opens(path: Path, run: Run) -> bool:
+    from training_core.io.readers import open_stack
+
     try:
         open_stack(path, run=run)
     except CoreError:

@@ -7,8 +7,7 @@ import tempfile
 import traceback
 
 from training_core.compute.memory import out_of_memory
-from training_core.errors import CoreError
-from training_core.formats.source_file import shown
+from training_core.errors import CoreError, shown
 from training_core.resources import program
 
 REFUSALS = ("EACCES", "EPERM", "ENAMETOOLONG", "ENOTDIR", "ELOOP")  # of a path that was given

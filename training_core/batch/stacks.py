@@ -23,7 +23,7 @@ from training_core.stack import Stack, as_float32, cast_like, check_trainable, t
 
 from .outputs import Existing, check_outputs
 from .reasons import sentence
-from .targets import target_paths
+from .targets import Input, target_paths
 
 EVERY = "all"  # images of a file
 
@@ -42,25 +42,6 @@ class Result:
     output: str | None
     seconds: float
     error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One stack of a command: a file or folder, and which of its images, by number or name."""
-
-    path: Path
-    series: str | None = None
-    image: str = ""  # added to the name of its result
-
-    @property
-    def name(self) -> str:
-        """What the user calls it."""
-        return f"{self.path.name}, {self.image}" if self.image else self.path.name
-
-    @property
-    def told(self) -> str:
-        """Where it lies, and which image it is."""
-        return f"{self.path}, {self.image}" if self.image else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)

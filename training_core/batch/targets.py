@@ -1,4 +1,4 @@
-"""Where the results of a batch go: beside the stacks or into a folder, no two with one name."""
+"""The stacks of a batch and where their results go: beside them or into a folder, no two alike."""
 
 from __future__ import annotations
 
@@ -11,10 +11,28 @@ from pathlib import Path
 from unicodedata import normalize
 
 from training_core.errors import OutputError
-from training_core.export.writers import MANY_FILES, suffix_of
 
 SUFFIX = "_denoised"
 LONGEST_IMAGE = 60  # characters of its name in that of a result
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One stack of a command: a file or folder, and which of its images, by number or name."""
+
+    path: Path
+    series: str | None = None
+    image: str = ""  # added to the name of its result
+
+    @property
+    def name(self) -> str:
+        """What the user calls it."""
+        return f"{self.path.name}, {self.image}" if self.image else self.path.name
+
+    @property
+    def told(self) -> str:
+        """Where it lies, and which image it is."""
+        return f"{self.path}, {self.image}" if self.image else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +94,8 @@ def target_paths(
     `OutputError` when there is one file name for several stacks, or two results would have one
     name.
     """
+    from training_core.export.writers import MANY_FILES, suffix_of  # loads decoders
+
     # A series of slices is a folder with the name of a file.
     is_file = bool(output.suffix) and (not output.is_dir() or suffix_of(output) in MANY_FILES)
     if len(paths) == 1 and is_file:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from training_core.compute.checkpoint import Checkpoint
     from training_core.denoise.denoiser import Denoiser
 
-    from .stacks import Input, Work
+    from .stacks import Work
+    from .targets import Input
 
 
 def train_on_each(settings: Settings, run: Run) -> Work:

@@ -10,6 +10,8 @@ import numpy as np
 from training_core.frames import HELD_BYTES, Pixels
 
 COLOUR_NAMES = {"RGB": ("Red", "Green", "Blue"), "CIELAB": ("L*", "a*", "b*")}
+# Of arrays that do not say what their axes are.
+GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 
 
 @dataclass

@@ -9,12 +9,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from training_core.errors import InputError
+from training_core.errors import InputError, shown
 from training_core.run import Run
 from training_core.stack import Pixels, PixelSize, Stack
 
 from .axes import arrange
-from .source_file import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from training_core.errors import InputError
+from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
+from .axes import GUESSED_AXES
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
-from .source_file import shown
 from .units import UNITS_UM, micrometres, plain
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MATLAB = b"MATLAB 7.3 MAT-file"
-GUESSED = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 LETTERS = {"time": "T", "channel": "C"} | {letter.lower(): letter for letter in "TZCYX"}
 SMALLEST = 2  # pixels a side: what is less is a list of numbers
 IMARIS = "DataSetInfo"
@@ -59,7 +58,7 @@ def _is_image(part: Any, h5py: Any) -> bool:
     return (
         isinstance(part, h5py.Dataset)
         and part.dtype.kind in "uif"
-        and part.ndim in GUESSED
+        and part.ndim in GUESSED_AXES
         and min(part.shape) > 0
         and min(part.shape[-2:]) >= SMALLEST
     )
@@ -95,7 +94,7 @@ def _axes(part: Any) -> tuple[str, bool]:
         names = [dim.label.lower() for dim in part.dims]
     letters = "".join(LETTERS.get(name, "I") for name in names)
     usable = letters.endswith("YX") and len(set(letters)) == part.ndim
-    return (letters, False) if usable else (GUESSED[part.ndim], True)
+    return (letters, False) if usable else (GUESSED_AXES[part.ndim], True)
 
 
 def _element_size(part: Any) -> list[float | None]:

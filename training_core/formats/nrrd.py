@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from training_core.errors import InputError
+from training_core.errors import InputError, shown
 
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import library, quiet
-from .source_file import check_size, damage, planes_in_file, shown
+from .source_file import check_size, damage, planes_in_file
 from .units import micrometres, seconds
 
 SIGNATURE = b"NRRD000"

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from training_core.errors import InputError
+from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
-from .source_file import shown
 from .units import micrometres, seconds
 
 PLANE = re.compile(r"^s_((?:[A-Z]\d+)+)\.tif$", re.IGNORECASE)  # not the previews and maps beside

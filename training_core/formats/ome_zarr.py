@@ -14,13 +14,13 @@ from training_core.errors import InputError
 from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
 
+from .axes import GUESSED_AXES
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import DAMAGE
 from .units import micrometres, seconds
 
 MARKS = (".zgroup", ".zarray", "zarr.json")
-GUESSED = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 MOST_CHUNKS = 20_000  # looked for, to tell which are not there
 PYRAMID, PLATE, WELL = "multiscales", "plate", "well"
 
@@ -66,7 +66,7 @@ def _said(group: Any) -> Mapping[str, Any]:
 
 def _images(file: LibraryFile, group: Any, zarr: Any) -> Iterator[FileImage]:
     if isinstance(group, zarr.Array):
-        if group.ndim in GUESSED:
+        if group.ndim in GUESSED_AXES:
             yield FileImage.of(_bare(file, group))
         return
     said = _said(group)
@@ -151,7 +151,7 @@ def _shift(
 
 
 def _bare(file: LibraryFile, array: Any) -> Stack:
-    axes = GUESSED[array.ndim]
+    axes = GUESSED_AXES[array.ndim]
     notes = [f"Its axes are taken to be {axes}."] if array.ndim > 3 else []
     notes += _empty(array)
     return lazy_stack(file.path, _planes(file, array), axes, warnings=notes, kind="zarr")

@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from training_core.compute.memory import free_memory
-from training_core.errors import InputError, ShortageError
+from training_core.errors import InputError, ShortageError, shown
 from training_core.frames import Pixels, PixelsOnRequest
 
 # Readers and decoders do not agree on a base class.
@@ -43,7 +43,6 @@ DAMAGE = (
     BytesLengthException,
     InvalidDicomError,
 )
-LONGEST = 120  # of what a file says in a sentence
 SMALL_BYTES = 2**29  # with working copies; no danger, whatever a header says
 # Images with noise shrink to half or a tenth, a constant to a thousandth and less.
 MOST_EXPANSION = 200
@@ -84,11 +83,6 @@ def damage(told: str, errors: tuple[type[Exception], ...] = ()) -> Iterator[None
         yield
     except kinds as error:
         raise InputError(f"{told} ({brief(error)}).") from error
-
-
-def shown(text: object) -> str:
-    """Make a text from a file fit for a sentence: printable, one line, not too long."""
-    return "".join(c for c in str(text) if c.isprintable())[:LONGEST].rstrip(".")
 
 
 def check_size(name: str, shape: Sequence[int], dtype: DTypeLike, stored: int | None) -> None:

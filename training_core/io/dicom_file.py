@@ -18,8 +18,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.utils import pixel_array
 
-from training_core.errors import InputError
-from training_core.formats.source_file import check_size, damage, shown
+from training_core.errors import InputError, shown
+from training_core.formats.source_file import check_size, damage
 from training_core.stack import Pixels, PixelSize
 
 from .inner_size import IN_DICOM, inflated_bytes, refuse_larger

@@ -11,11 +11,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from training_core.errors import InputError
-from training_core.formats.axes import arrange
+from training_core.formats.axes import GUESSED_AXES, arrange
 from training_core.formats.source_file import FilePixels, check_size, damage
 from training_core.stack import Pixels, Stack
 
-GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 LUMINANCE = (0.299, 0.587, 0.114)
 PNG = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {"I": np.int32, "F": np.float32, "I;16": np.uint16, "I;16B": np.uint16}

@@ -7,7 +7,8 @@ import zlib
 import pytest
 import tifffile
 
-from training_core.formats.source_file import DAMAGE, brief, shown
+from training_core.errors import shown
+from training_core.formats.source_file import DAMAGE, brief
 
 
 @pytest.mark.parametrize(

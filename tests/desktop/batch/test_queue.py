@@ -19,7 +19,7 @@ from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
 from g2g_desktop.paths import queue_log
 from tests.support import vendor_files as vendor
-from training_core.batch.stacks import Input
+from training_core.batch.targets import Input
 from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:
