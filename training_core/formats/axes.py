@@ -14,6 +14,11 @@ COLOUR_NAMES = {"RGB": ("Red", "Green", "Blue"), "CIELAB": ("L*", "a*", "b*")}
 GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 
 
+def guess_told(count: int) -> str:
+    """Say how so many axes were guessed; "" where that says no more than what is there."""
+    return f"Its axes are taken to be {GUESSED_AXES[count]}." if count > 3 else ""
+
+
 @dataclass
 class Arranged:
     """Pixels on their way into a stack, and what was changed on it."""

@@ -72,6 +72,7 @@ def lazy_stack(
     colours: str = "",
     channels: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    guess: str = "",
     kind: str = "array",
     **meaning: Any,
 ) -> Stack:
@@ -89,6 +90,8 @@ def lazy_stack(
         What the samples of a pixel are, such as "RGB".
     channels
         Names, one for each index of C; left out where their number is another.
+    guess
+        How the axes were guessed; "" where the file says them.
     meaning
         `pixel_size`, `time_step_s`, `value_unit`, `metadata` of the stack.
 
@@ -113,7 +116,8 @@ def lazy_stack(
         channels=names,
         kind=kind,
         source=path,
-        warnings=(*warnings, *arranged.warnings),
+        warnings=(*filter(None, [guess]), *warnings, *arranged.warnings),
+        guess=guess,
         **meaning,
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
-from .axes import GUESSED_AXES
+from .axes import GUESSED_AXES, guess_told
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .units import UNITS_UM, micrometres, plain
@@ -75,12 +75,11 @@ def _dataset(file: LibraryFile, part: Any, matlab: bool) -> Any:
         return plane.T if matlab else plane
 
     shape = (*lead, *((width, height) if matlab else (height, width)))
-    notes = [f"Its axes are taken to be {axes}."] if guessed and part.ndim > 3 else []
     return lazy_stack(
         file.path,
         file.planes(read, shape, part.dtype),
         axes,
-        warnings=notes,
+        guess=guess_told(part.ndim) if guessed else "",
         kind="hdf5",
         pixel_size=pixel_size(*_element_size(part)),
     )

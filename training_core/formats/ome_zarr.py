@@ -14,7 +14,7 @@ from training_core.errors import InputError
 from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
 
-from .axes import GUESSED_AXES
+from .axes import GUESSED_AXES, guess_told
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import DAMAGE
@@ -152,9 +152,14 @@ def _shift(
 
 def _bare(file: LibraryFile, array: Any) -> Stack:
     axes = GUESSED_AXES[array.ndim]
-    notes = [f"Its axes are taken to be {axes}."] if array.ndim > 3 else []
-    notes += _empty(array)
-    return lazy_stack(file.path, _planes(file, array), axes, warnings=notes, kind="zarr")
+    return lazy_stack(
+        file.path,
+        _planes(file, array),
+        axes,
+        warnings=_empty(array),
+        guess=guess_told(array.ndim),
+        kind="zarr",
+    )
 
 
 def _empty(array: Any) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from training_core.errors import InputError
-from training_core.formats.axes import GUESSED_AXES, arrange
+from training_core.formats.axes import GUESSED_AXES, arrange, guess_told
 from training_core.formats.source_file import FilePixels, check_size, damage
 from training_core.stack import Pixels, Stack
 
@@ -132,6 +132,8 @@ def read_array(path: Path) -> Stack:
     check_size(path.name, mapped.shape[-2:], mapped.dtype, None)
     pixels = FilePixels.like(path, mapped)
     arranged = arrange(pixels, GUESSED_AXES[pixels.ndim])
-    guessed = pixels.ndim > 3
-    notes = (f"Its axes are taken to be {GUESSED_AXES[pixels.ndim]}.",) if guessed else ()
-    return Stack(arranged.pixels, arranged.axes, kind="array", source=path, warnings=notes)
+    guess = guess_told(pixels.ndim)
+    notes = (guess,) if guess else ()
+    return Stack(
+        arranged.pixels, arranged.axes, kind="array", source=path, warnings=notes, guess=guess
+    )
