@@ -13,7 +13,7 @@ import numpy as np
 import tifffile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 CZI_TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
@@ -280,3 +280,62 @@ def deltavision(
     put(f"{order}2h", head, 180, counts["T"], sequence)
     put(f"{order}6h", head, 196, counts["C"], 525, 632, 0, 0, 0)
     return bytes(head) + bytes(128) + pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+
+
+def gatan(
+    pixels: np.ndarray,
+    kind: int,
+    steps: Sequence[tuple[float, str]],
+    *,
+    version: int = 3,
+    order: str = "<",
+    thumbnail: bool = True,
+) -> bytes:
+    """Give a DM3 or DM4 file; `kind` is Gatan's number of a type, `steps` those of X, Y, ..."""
+    count = ">i" if version == 3 else ">q"
+
+    def number(value: int) -> bytes:
+        return struct.pack(count, value)
+
+    def array(values: np.ndarray, code: int) -> bytes:
+        stored = values.astype(values.dtype.newbyteorder(order)).tobytes()
+        return b"%%%%" + b"".join(map(number, (3, 20, code, values.size))) + stored
+
+    def leaf(value: Any) -> bytes:
+        if isinstance(value, np.ndarray):
+            return array(value.ravel(), {1: 10, 2: 4, 4: 6}[value.dtype.itemsize])
+        if isinstance(value, str):
+            return array(np.frombuffer(value.encode("utf-16-le"), "<u2"), 4)
+        code, form = (6, "f") if isinstance(value, float) else (5, "I")
+        return b"%%%%" + number(1) + number(code) + struct.pack(order + form, value)
+
+    def folder(tags: Mapping[str, Any] | list[Any]) -> bytes:
+        named = tags.items() if isinstance(tags, dict) else (("", tag) for tag in tags)
+        told = b"\1\0" + number(len(tags))
+        for name, tag in named:
+            inner = isinstance(tag, dict | list)
+            content = folder(tag) if inner else leaf(tag)
+            told += struct.pack(">BH", 20 if inner else 21, len(name)) + name.encode()
+            told += (number(len(content)) if version == 4 else b"") + content
+        return told
+
+    rectangle = b"%%%%" + b"".join(map(number, (7, 15, 0, 2, 0, 3, 0, 3))) + bytes(8)
+    shape = pixels.shape[:-1] if kind == 23 else pixels.shape
+    calibration = [{"Origin": 0.0, "Scale": s, "Units": unit} for s, unit in steps]
+    image = {
+        "Calibrations": {"Dimension": calibration},
+        "Data": pixels,
+        "DataType": kind,
+        "Dimensions": [*shape[::-1]],
+    }
+    preview = {"Data": np.zeros((4, 4, 4), np.uint8), "DataType": 23, "Dimensions": [4, 4]}
+    every: list[Any] = [{"ImageData": preview}] if thumbnail else []
+    every.append({"ImageData": image, "Name": "field 7"})
+    tree = {"ImageList": every, "Thumbnails": [{"ImageIndex": 0}] if thumbnail else []}
+    # A structure, as those that say where a window was, is passed over.
+    root = folder(tree)
+    head = b"\1\0" + number(3) + struct.pack(">BH", 21, 6) + b"Bounds"
+    head += (number(len(rectangle)) if version == 4 else b"") + rectangle
+    content = head + root[2 + struct.calcsize(count) :]
+    ends = struct.pack(">i", version) + number(len(content)) + struct.pack(">i", order == "<")
+    return ends + content + bytes(8)

@@ -9,11 +9,11 @@ from pathlib import Path
 from training_core.errors import InputError
 from training_core.formats.czi import SIGNATURE as CZI
 from training_core.formats.czi import read_czi
-from training_core.formats.deltavision import is_deltavision, read_deltavision
 from training_core.formats.file_image import FileImage
+from training_core.formats.gatan import is_gatan, read_gatan
 from training_core.formats.hdf5 import is_hdf5, read_hdf5
 from training_core.formats.lif import is_lif, read_lif
-from training_core.formats.mrc import is_mrc, read_mrc
+from training_core.formats.mrc import is_deltavision, is_mrc, read_deltavision, read_mrc
 from training_core.formats.nd2 import is_nd2, read_nd2
 from training_core.formats.nifti import is_nifti, read_nifti
 from training_core.formats.nrrd import SIGNATURE as NRRD
@@ -85,6 +85,7 @@ FORMATS = (
     Format((".h5", ".hdf5", ".ims", ".mat"), lambda _, head: is_hdf5(head), _several(read_hdf5)),
     Format((".nrrd", ".nhdr"), _begins(NRRD), _several(read_nrrd)),
     Format((".nii", ".nii.gz"), is_nifti, _several(read_nifti)),
+    Format((".dm3", ".dm4"), lambda _, head: is_gatan(head), _several(read_gatan)),
     # Known by two bytes only, so after the others.
     Format((".dv", ".r3d"), lambda _, head: is_deltavision(head), _several(read_deltavision)),
     Format(
@@ -100,8 +101,6 @@ SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
 FOREIGN = {
     ".oir": ("Olympus OIR", "FluoView or Fiji"),
     ".vsi": ("Olympus VSI", "cellSens or QuPath"),
-    ".dm3": ("Gatan DM3", "DigitalMicrograph or Fiji"),
-    ".dm4": ("Gatan DM4", "DigitalMicrograph or Fiji"),
     ".ser": ("FEI TIA", "TIA or Fiji"),
     ".fits": ("FITS", "Fiji"),
     ".spe": ("Princeton Instruments SPE", "LightField or Fiji"),

@@ -467,6 +467,7 @@ def test_18_a_cine_with_its_frame_time(tmp_path: Path):
         "nd2/cluster.nd2",
         "deltavision/toxo.dv",
         "mrc/EMD-3001.map",
+        "dm/test_STEM_image.dm3",
     ],
 )
 def test_19_formats_of_microscopes(shared_data: Path, tmp_path: Path, name: str):
