@@ -93,8 +93,8 @@ class Stack:
     value_unit
         "HU" for CT in Hounsfield units, else "".
     kind
-        The file family: "ome", "imagej", "tiff", "png", "dicom", "array", or the name of the module
-        of `formats` that read it.
+        The file family: "ome", "imagej", "tiff", "png", "dicom", "array", or the one that a reader
+        of `formats` names, such as "czi".
     source
         The file or folder; None for an array.
     warnings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
@@ -30,8 +31,12 @@ def czi(
     compression: int = 0,
     tiles: int = 1,
     left_out: int | None = None,
+    payload: bytes | None = None,
 ) -> bytes:
-    """Give a CZI file; `axes` end in YX (or YXS for colours), planes are cut in `tiles` along X."""
+    """Give a CZI file; `axes` end in YX (or YXS for colours), planes are cut in `tiles` along X.
+
+    `payload` stands in each block where its pixels would.
+    """
     colour = axes.endswith("S")
     lead = axes[: -3 if colour else -2]
     height, width = pixels.shape[len(lead) : len(lead) + 2]
@@ -48,7 +53,8 @@ def czi(
             dimensions += [("M", tile, 1)] if tiles > 1 else []
             kind = BGR if colour else CZI_TYPES[pixels.dtype.name]
             data = part[..., ::-1] if colour else part
-            blocks.append((_entry(dimensions, kind, compression), packed(data, compression)))
+            content = packed(data, compression) if payload is None else payload
+            blocks.append((_entry(dimensions, kind, compression), content))
     return _czi_file(blocks, xml.encode())
 
 
@@ -178,8 +184,10 @@ def write_oif(path: Path, pixels: np.ndarray, channels: list[str]) -> Path:
     return path
 
 
-def oib(pixels: np.ndarray, channels: list[str]) -> bytes:
+def oib(pixels: np.ndarray, channels: list[str], picture: bytes | None = None) -> bytes:
+    """Give an OIB file; `picture` stands where the TIFF of each plane would."""
     text, planes = oif_parts(pixels, channels)
+    planes = planes if picture is None else dict.fromkeys(planes, picture)
     filled = "\r\n" * SMALL
     info = ["[OibSaveInfo]", 'MainFileName="Stream00000"', "Stream00000=a.oif"]
     streams = {"Stream00000": (text + filled).encode("utf-16")}
@@ -339,3 +347,47 @@ def gatan(
     content = head + root[2 + struct.calcsize(count) :]
     ends = struct.pack(">i", version) + number(len(content)) + struct.pack(">i", order == "<")
     return ends + content + bytes(8)
+
+
+def nd2(frames: list[bytes], shape: tuple[int, int], *, padding: int = 0) -> bytes:
+    """Give an ND2 file of packed frames of uint16; metadata become `padding` bytes longer."""
+    magic, level, packed = 0x0ABECEDA, 11, 76
+
+    def entry(kind: int, name: str, value: bytes) -> bytes:
+        return struct.pack("BB", kind, len(name) + 1) + f"{name}\0".encode("utf-16-le") + value
+
+    def group(name: str, parts: list[bytes]) -> bytes:
+        content = b"".join(parts)
+        length = 2 + 2 * len(name) + 2 + 12 + len(content)
+        told = struct.pack("<IQ", len(parts), length) + content
+        return entry(level, name, told) + bytes(8 * len(parts))
+
+    height, width = shape
+    numbers = {"uiWidth": width, "uiWidthBytes": 2 * width, "uiHeight": height, "uiComp": 1}
+    numbers |= {"uiBpcInMemory": 16, "uiBpcSignificant": 12, "eCompression": 0}
+    numbers["uiSequenceCount"] = len(frames)
+    attributes = [entry(3, name, struct.pack("<I", number)) for name, number in numbers.items()]
+    size = [entry(1, "bCalibrated", b"\1"), entry(6, "dCalibration", struct.pack("<d", 0.25))]
+    one = struct.pack("<I", 1)
+    probe = group("pFluorescentProbe", [entry(3, "m_uiColor", one)])
+    planes = group("sPlaneNew", [group("a0", [entry(3, "uiCompCount", one), probe])])
+    planes = group("sPicturePlanes", [entry(3, "uiCount", one), planes])
+    picture = group("SLxPictureMetadata", [*size, planes])
+    packer = zlib.compressobj()
+    text = packer.compress(picture) + packer.compress(bytes(padding)) + packer.flush()
+    chunks = {
+        "ImageAttributesLV!": group("SLxImageAttributes", attributes),
+        "ImageMetadataSeqLV|0!": struct.pack("BB", packed, 0) + bytes(10) + text,
+    }
+    chunks |= {f"ImageDataSeq|{n}!": bytes(8) + frame for n, frame in enumerate(frames)}
+    content = struct.pack("<IIQ", magic, 32, 64) + b"ND2 FILE SIGNATURE CHUNK NAME01!"
+    content += b"Ver3.0".ljust(64, b"\0")
+    listed = b""
+    for name, data in chunks.items():
+        listed += name.encode() + struct.pack("<QQ", len(content), len(data))
+        padded = name.encode().ljust(64, b"\0")
+        content += struct.pack("<IIQ", magic, len(padded), len(data)) + padded + data
+    place, end = len(content), b"ND2 CHUNK MAP SIGNATURE 0000001!"
+    listed += end + struct.pack("<Q", place)
+    head = struct.pack("<IIQ", magic, 32, len(listed)) + b"ND2 FILEMAP SIGNATURE NAME 0001!"
+    return content + head + listed

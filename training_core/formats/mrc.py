@@ -20,6 +20,7 @@ UM_PER_ANGSTROM = 1e-4
 IMOD, SIGNED = 1146047817, 1  # IMOD's stamp, and its flag for bytes with a sign
 SUFFIXES = (".mrc", ".mrcs", ".map", ".ccp4", ".rec", ".st", ".ali")
 STAMP, FLAGS = 152, 156
+PACKED = (b"\x1f\x8b", b"BZh")
 MARK, MARK_AT = -16224, 96  # of DeltaVision
 MODES = {0: "u1", 1: "i2", 2: "f4", 6: "u2", 7: "i4"}
 ORDERS = {0: "CTZ", 1: "TZC", 2: "TCZ"}  # slowest first; the file names the fastest first
@@ -39,6 +40,9 @@ def read_mrc(path: Path) -> Sequence[FileImage]:
     InputError
         When the header is damaged, or the file holds no whole plane.
     """
+    with path.open("rb") as packed:
+        if packed.read(3).startswith(PACKED):
+            raise InputError(f"{path.name} is packed; unpack it (gunzip, bunzip2) and open that.")
     mrcfile = library("mrcfile", "MRC")
     file = LibraryFile(path, lambda p: mrcfile.open(p, header_only=True, permissive=True))
     with file.reading() as opened:

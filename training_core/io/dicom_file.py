@@ -19,10 +19,9 @@ from pydicom.filereader import read_dataset, read_preamble
 from pydicom.pixels.utils import pixel_array
 
 from training_core.errors import InputError, shown
+from training_core.formats.inner_size import IN_DICOM, inflated_bytes, refuse_larger
 from training_core.formats.source_file import check_size, damage
 from training_core.stack import Pixels, PixelSize
-
-from .inner_size import IN_DICOM, inflated_bytes, refuse_larger
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training_core.errors import InputError
+from training_core.formats.compound import CONTAINER, is_oif, read_oif, read_txrm
 from training_core.formats.czi import SIGNATURE as CZI
 from training_core.formats.czi import read_czi
 from training_core.formats.file_image import FileImage
@@ -18,11 +19,8 @@ from training_core.formats.nd2 import is_nd2, read_nd2
 from training_core.formats.nifti import is_nifti, read_nifti
 from training_core.formats.nrrd import SIGNATURE as NRRD
 from training_core.formats.nrrd import read_nrrd
-from training_core.formats.oif import is_oif, read_oif
 from training_core.formats.ome_zarr import is_zarr, read_zarr
 from training_core.formats.source_file import unchanged
-from training_core.formats.txrm import SIGNATURE as COMPOUND
-from training_core.formats.txrm import read_txrm
 from training_core.run import Run
 from training_core.stack import Stack
 
@@ -80,7 +78,7 @@ FORMATS = (
     Format((".czi",), _begins(CZI), _several(read_czi)),
     Format((".lif", ".lof"), lambda _, head: is_lif(head), _several(read_lif)),
     Format((".oif", ".oib"), is_oif, _several(read_oif)),
-    Format((".txrm", ".txm", ".xrm"), _begins(COMPOUND), _several(read_txrm)),
+    Format((".txrm", ".txm", ".xrm"), _begins(CONTAINER), _several(read_txrm)),
     Format((".nd2",), is_nd2, _several(read_nd2)),
     Format((".h5", ".hdf5", ".ims", ".mat"), lambda _, head: is_hdf5(head), _several(read_hdf5)),
     Format((".nrrd", ".nhdr"), _begins(NRRD), _several(read_nrrd)),

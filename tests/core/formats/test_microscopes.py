@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -217,6 +218,17 @@ def test_gatan_files_that_cannot_be_read(tmp_path: Path, kind: int, cut: int | N
 
     with pytest.raises(InputError, match=told):
         open_stack(saved(tmp_path / "a.dm3", content[:cut]))
+
+
+def test_nd2_of_packed_frames(tmp_path: Path):
+    pytest.importorskip("nd2", reason="needs the extra `formats`")
+    frame = STACK[0, 0, 0]
+    path = saved(tmp_path / "a.nd2", vendor.nd2([zlib.compress(frame.tobytes())], (20, 24)))
+
+    stack = open_stack(path)
+
+    assert (stack.axes, stack.pixel_size.x_um) == ("YX", 0.25)
+    np.testing.assert_array_equal(stack.pixels, frame)
 
 
 def test_a_missing_package_is_told_with_the_command_that_installs_it(
