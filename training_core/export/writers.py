@@ -166,7 +166,8 @@ WRITERS = (
         (".dcm",),
         why_not_dicom,
         frozenset({"patient, geometry and frame of reference", "unit of the values"})
-        | {"pixel size", "frame interval"},
+        | {"pixel size", "frame interval"}
+        | _COLOURS,
         write_dicom,
         read_again,
         compressions=(),
