@@ -102,12 +102,15 @@ def lazy_stack(
     """
     if not all(pixels.shape) or not {"Y", "X"} <= set(axes):
         raise InputError(f"{path.name} holds no image: its pixels are {pixels.shape} ({axes}).")
-    arranged = arrange(pixels, axes, colours)
+    opacity = int(colours == "RGB" and pixels.shape[axes.index("S")] == len("RGBA"))
+    arranged = arrange(pixels, axes, colours, opacity)
     count = arranged.pixels.shape[arranged.axes.index("C")] if "C" in arranged.axes else 1
     names = tuple(shown(name) for name in channels)
     names = names if len(names) == count and any(names) else arranged.channels
     if colours:  # so that it is written as a picture in colour again
         meaning["metadata"] = {**meaning.get("metadata", {}), "colours": colours}
+    if arranged.opacity is not None:
+        meaning["metadata"] |= {"opacity": arranged.opacity}
     if not set("TI") & set(arranged.axes):
         meaning.pop("time_step_s", None)
     return Stack(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -49,6 +50,9 @@ def read_picture(path: Path) -> Stack:
         notes.append(
             "JPEG compression has changed its noise; use the original file if there is one."
         )
+    kept: dict[str, Any] = {"colours": colours} if arranged.channels else {}
+    if arranged.opacity is not None:
+        kept["opacity"] = arranged.opacity
     return Stack(
         arranged.pixels,
         arranged.axes,
@@ -56,7 +60,7 @@ def read_picture(path: Path) -> Stack:
         kind="png",
         source=path,
         warnings=(*notes, *arranged.warnings),
-        metadata={"colours": colours} if arranged.channels else {},
+        metadata=kept,
     )
 
 
