@@ -229,7 +229,10 @@ class _Reader:
 
     def _explain_ome(self) -> None:
         """Say where OME metadata do not fit the pages of the file, or name not all of them."""
-        if self.series.kind in ("generic", "uniform") and "<Pixels" in self.tif.pages[0].description:
+        if (
+            self.series.kind in ("generic", "uniform")
+            and "<Pixels" in self.tif.pages[0].description
+        ):
             self.warnings.append(
                 "Its OME metadata do not fit what is in the file; its axes may be others than "
                 f"{self.series.axes}."
