@@ -259,6 +259,8 @@ def stacks_below(given: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
+        if path == path.parent:
+            list_inputs(path)  # which refuses a whole disk
         try:
             inside = list_inputs(path)
         except CoreError:

@@ -115,11 +115,21 @@ class _Reader:
             self.left_out = [s for s in self.left_out if all(s is not i for i in images)]
         self.page = self.series.keyframe
         self.page_axes, self.page_shape = self.page.axes, tuple(self.page.shape)
+        if tuple(self.series.shape[-len(self.page_shape) :]) != self.page_shape:
+            self._describe_page()
         plain = tif.is_imagej and self.series.kind in ("imagej", "generic", "uniform")
         self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if plain else {}
         # Bio-Formats counts the samples of a colour page as images.
         alone = self.page.samplesperpixel == 1
         self.imagej_count = int(self.imagej.get("images", 1)) if alone else 1
+
+    def _describe_page(self) -> None:
+        """Give a page the last axes of its series: of tiny frames one page may hold several."""
+        size, shape = math.prod(self.page_shape), tuple(self.series.shape)
+        for first in range(len(shape) - 2, -1, -1):
+            if math.prod(shape[first:]) == size:
+                self.page_axes, self.page_shape = self.series.axes[first:], shape[first:]
+                return
 
     def read(self, run: Run) -> Stack:
         in_one_piece = self.series.dataoffset is not None
