@@ -43,6 +43,8 @@ from .tiff_file import (
 PADDING_BYTES = 16  # writers align what follows the pixels
 # Written again as they are; the first is that of a plain file alone.
 KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
+# Of Zeiss, FEI twice and TESCAN: a text, each letter a byte.
+NOTES_OF_MICROSCOPES, MOST_NOTED = (34118, 34680, 34682, 50431), 2**20
 # Up to here planes are decoded at once, so that damaged ones are found and told; of more than
 # that each is decoded when it is asked for.
 DECODED_BYTES, DECODED_PAGES = 2**26, 2000
@@ -181,8 +183,17 @@ class _Reader:
             kept["colormap"] = self.page.colormap
         if self.page.samplesperpixel > 1 and self._colours():
             kept["colours"] = self._colours()
-        tags = self._said()
-        return kept | ({"tags": tags} if tags else {})
+        found = {"tags": self._said(), "microscope": self._microscope()}
+        return kept | {name: said for name, said in found.items() if said}
+
+    def _microscope(self) -> dict[int, bytes]:
+        """Give what an electron microscope noted of itself and the image, by numbers of tags."""
+        file, noted = self.page.parent.filehandle, {}
+        for tag in (self.page.tags.get(number) for number in NOTES_OF_MICROSCOPES):
+            if tag is not None and 0 < tag.count <= MOST_NOTED:
+                file.seek(tag.valueoffset)
+                noted[int(tag.code)] = bytes(file.read(tag.count))
+        return noted
 
     def _opaque(self, opacity: Pixels | None) -> dict[str, Any]:
         """Give how transparent pixels are, and by which number of TIFF."""
