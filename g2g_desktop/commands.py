@@ -18,7 +18,7 @@ from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
 from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
 from g2g_desktop.model.actions import BY_ID
 from g2g_desktop.model.diagnostics import diagnostics
-from g2g_desktop.model.session import State
+from g2g_desktop.model.session import Device, State
 
 from .other_programs import found_programs, hand_over
 from .paths import guide, home, log_file, resource
@@ -45,7 +45,7 @@ class Help(QObject):
 
     def __init__(self, parent: QWidget, session: Session, workflow: Workflow) -> None:
         super().__init__(parent)
-        self._parent, self._session, self._device = parent, session, ""
+        self._parent, self._session, self._device = parent, session, Device("")
         workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
             "guide": lambda: GuideWindow(guide(), parent).show(),
@@ -59,11 +59,11 @@ class Help(QObject):
         """Show what a report of a fault would hold; only from there it can be saved."""
         path = log_file()
         log = path.read_text("utf-8", errors="replace") if path.exists() else ""
-        report = diagnostics(self._device, self._session.settings, log)
+        report = diagnostics(self._device.name, self._session.settings, log)
         DiagnosticsDialog(report, str(home()), self._parent).open()
 
-    @Slot(str)
-    def _on_device_known(self, device: str) -> None:
+    @Slot(object)
+    def _on_device_known(self, device: Device) -> None:
         self._device = device
 
 
@@ -75,7 +75,7 @@ class Commands(QObject):
     Signals
     -------
     recent_changed
-        The paths opened last, the latest first.
+        The preferences, with the paths opened last.
     theme_chosen
         The theme that the user wants from now on.
     batch_asked, files_toggled
@@ -105,6 +105,7 @@ class Commands(QObject):
         self.files = files
         self.preferences = preferences
         workflow.choice_needed.connect(files.choose_image)
+        session.changed.connect(self.remember_model)
         self.by_id = self._verbs()
 
     def _verbs(self) -> dict[str, Callable[[], object]]:
@@ -200,6 +201,13 @@ class Commands(QObject):
         """Put a stack on the list of recent ones; the bundled samples have their own place."""
         if not path.is_relative_to(resource("samples")):
             self._remember(self.preferences.with_recent(path))
+
+    @Slot()
+    def remember_model(self) -> None:
+        """Put a model that was opened or saved on the list of recent ones."""
+        path = self._session.model_path
+        if path is not None and self.preferences.models[:1] != (str(path),):
+            self._remember(self.preferences.with_model(path))
 
     def train(self) -> None:
         """Start the training of what is in view."""
@@ -312,7 +320,7 @@ class Commands(QObject):
     def _remember(self, preferences: Preferences) -> None:
         self.preferences = preferences
         save_preferences(preferences)
-        self.recent_changed.emit(preferences.recent)
+        self.recent_changed.emit(preferences)
 
     def _folder(self) -> str:
         recent = self.preferences.recent

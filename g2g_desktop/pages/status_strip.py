@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel
 
+from g2g_desktop.model.session import Device, ExpectedTime
+from g2g_desktop.model.view_state import duration_text
 from g2g_desktop.model.wording import axes_help, axes_text, pixel_size_text, pixels_text
 from g2g_desktop.widgets.labels import GAP, ElidedLabel
+from training_core.wording import between
 
 if TYPE_CHECKING:
     from training_core.stack import Stack
@@ -34,7 +37,7 @@ class StatusStrip(QFrame):
         row.addWidget(self.message, 1)
         row.addWidget(self.device)
         self.show_stack(None)
-        self.show_device("")
+        self.show_device(Device(""), None)
 
     def show_stack(self, stack: Stack | None) -> None:
         """Show how the stack was read."""
@@ -43,14 +46,20 @@ class StatusStrip(QFrame):
         if stack is None:
             return
         known = pixel_size_text(stack)
-        _say(self.axes, axes_text(stack), f"Axes: {axes_help(stack)}")
-        _say(self.bits, pixels_text(stack), f"Data type {stack.dtype}; the export keeps it")
-        _say(self.scale, known or "Pixel size unknown", "Size of a pixel; the export keeps it")
+        _say(self.axes, axes_text(stack), f"The axes of the stack are {axes_help(stack)}.")
+        kept = "which the export keeps"
+        _say(self.bits, pixels_text(stack), f"The data type is {stack.dtype}, {kept}.")
+        size = f"The pixel size is {known}, {kept}." if known else "The file has no pixel size."
+        _say(self.scale, known or "Pixel size unknown", size)
 
-    def show_device(self, device: str) -> None:
-        """Show what computes; "" while that is being found out."""
-        self.device.setVisible(bool(device))
-        _say(self.device, device, f"Training runs on {device}, tested with a real calculation")
+    def show_device(self, device: Device, expected: ExpectedTime | None) -> None:
+        """Show what computes, why no faster device does, and what that costs of time."""
+        self.device.setVisible(bool(device.name))
+        name = f"{device.name[:1].upper()}{device.name[1:]}"
+        because = f", because {device.reason}" if device.reason else ""
+        told = [f"Training runs on: {device.name}{because}.", _time(expected)]
+        text = f"{name} · {device.reason}" if device.reason else name
+        _say(self.device, text, " ".join(filter(None, told)))
 
     def show_message(self, text: str) -> None:
         """Show a sentence for a while."""
@@ -59,6 +68,13 @@ class StatusStrip(QFrame):
 
     def _forget(self) -> None:
         self.message.set_text("")
+
+
+def _time(expected: ExpectedTime | None) -> str:
+    if expected is None or expected.now is None:
+        return ""
+    took = between(expected.now.least, expected.now.most, duration_text)
+    return f"With the settings in force it takes {took}."
 
 
 def _chip() -> QLabel:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from g2g_desktop import commands
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.main_window import MainWindow
-from g2g_desktop.model.session import State, Step
+from g2g_desktop.model.session import Device, State, Step
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.widgets.theme import Theme
 from tests.support.stand_ins import FakeDenoiser
@@ -196,7 +196,30 @@ def test_opened_files_are_remembered(loaded: MainWindow, stack_file: Path) -> No
     from g2g_desktop.preferences import load_preferences
 
     assert load_preferences().recent == (str(stack_file),)
-    assert [b.toolTip() for b in loaded.centre.start.recent.buttons] == [str(stack_file)]
+    assert [b.toolTip() for b in loaded.centre.start.recent.buttons] == [f"Open {stack_file}."]
+
+
+def test_models_that_were_opened_or_saved_are_remembered(
+    loaded: MainWindow, tmp_path: Path
+) -> None:
+    from g2g_desktop.preferences import load_preferences
+
+    session = loaded.session
+    session.set_denoiser(FakeDenoiser(session.settings), "opened.g2g", tmp_path / "opened.g2g")
+    session.set_model_saved(tmp_path / "saved.g2g")
+    assert load_preferences().models == (str(tmp_path / "saved.g2g"), str(tmp_path / "opened.g2g"))
+
+
+def test_the_strip_says_what_computes_why_and_how_long_it_takes(loaded: MainWindow) -> None:
+    loaded.workflow.device_known.emit(Device("processor, 2 threads", "no NVIDIA driver was found"))
+    chip = loaded.strip.device
+    assert chip.text() == "Processor, 2 threads · no NVIDIA driver was found"
+    assert chip.toolTip() == (
+        "Training runs on: processor, 2 threads, because no NVIDIA driver was found. "
+        "With the settings in force it takes about 6 min."
+    )
+    loaded.workflow.device_known.emit(Device("NVIDIA H100, 79 GB"))
+    assert chip.text() == "NVIDIA H100, 79 GB"
 
 
 def test_the_theme_is_remembered_and_reaches_every_part(loaded: MainWindow) -> None:
