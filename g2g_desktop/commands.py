@@ -105,7 +105,6 @@ class Commands(QObject):
         self.files = files
         self.preferences = preferences
         workflow.choice_needed.connect(files.choose_image)
-        session.changed.connect(self.remember_model)
         self.by_id = self._verbs()
 
     def _verbs(self) -> dict[str, Callable[[], object]]:
@@ -193,21 +192,15 @@ class Commands(QObject):
 
     def apply_remedy(self) -> None:
         """Take the patch settings that the verdict on the patches advises."""
-        found = self._session.patches
-        if found is not None and found.verdict.remedy is not None:
+        if (found := self._session.patches) and found.verdict.remedy is not None:
             self._session.set_patch_settings(found.verdict.remedy, apart=True)
 
     def remember_opened(self, path: Path) -> None:
-        """Put a stack on the list of recent ones; the bundled samples have their own place."""
-        if not path.is_relative_to(resource("samples")):
-            self._remember(self.preferences.with_recent(path))
-
-    @Slot()
-    def remember_model(self) -> None:
-        """Put a model that was opened or saved on the list of recent ones."""
-        path = self._session.model_path
-        if path is not None and self.preferences.models[:1] != (str(path),):
+        """Put a stack or a model on the list of recent ones; samples have their own place."""
+        if path.suffix.lower() == MODEL_SUFFIX:
             self._remember(self.preferences.with_model(path))
+        elif not path.is_relative_to(resource("samples")):
+            self._remember(self.preferences.with_recent(path))
 
     def train(self) -> None:
         """Start the training of what is in view."""
@@ -235,8 +228,7 @@ class Commands(QObject):
 
     def export(self) -> None:
         """Ask where to, and export."""
-        stack = self._session.stack
-        result = self._session.result
+        stack, result = self._session.stack, self._session.result
         if stack is None or result is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)
@@ -249,8 +241,7 @@ class Commands(QObject):
     @Slot()
     def open_reference(self) -> None:
         """Ask for a clean image of the same field."""
-        paths = dialogs.ask_files(self._parent, self._folder())
-        if paths:
+        if paths := dialogs.ask_files(self._parent, self._folder()):
             self._workflow.open_reference(paths[0])
 
     def save_model(self) -> None:
@@ -290,9 +281,8 @@ class Commands(QObject):
 
     def reveal_export(self) -> None:
         """Show the exported file in its folder."""
-        exported = self._session.exported
-        if exported is not None:
-            reveal(exported)
+        if self._session.exported is not None:
+            reveal(self._session.exported)
 
     @Slot(str)
     def open_exported(self, program: str) -> None:

@@ -82,6 +82,7 @@ class MainWindow(QMainWindow):
         self.commands = Commands(self, self.session, self.workflow, self.centre, verbs, preferences)
         self._device = Device("")
         self._stack: object = None
+        self._model: Path | None = None
         self._view: ViewState | None = None
         self._lay_out()
         self._connect()
@@ -122,8 +123,8 @@ class MainWindow(QMainWindow):
         self.menus.asked.connect(self.commands.do)
         self.run_bar.asked.connect(self.commands.do)
         self.commands.recent_changed.connect(start.show_recent)
-        workflow.runs_found.connect(start.show_runs)
-        workflow.resume_asked.connect(self.commands.resume)
+        workflow.recovery.runs_found.connect(start.show_runs)
+        workflow.recovery.resume_asked.connect(self.commands.resume)
         start.run_chosen.connect(self.commands.files.open_run)
         self.commands.theme_chosen.connect(self.theme.choose)
         start.open_asked.connect(self.commands.open_files)
@@ -189,6 +190,10 @@ class MainWindow(QMainWindow):
         session, view = self.session, view_state(self.session)
         if session.stack is not self._stack:
             self._on_new_stack()
+        if session.model_path != self._model:
+            self._model = session.model_path
+            if self._model is not None:
+                self.commands.remember_opened(self._model)
         failure = session.failure
         self.banner.say(*((failure.sentence, failure.details) if failure else ("",)))
         self.right.setVisible(view.page is not Page.START)

@@ -14,7 +14,6 @@ from g2g_desktop.model.session import Activity, Failure, Session, Step
 from training_core.run import Note
 
 from . import tasks
-from .interrupted import kept_runs
 from .job import Job
 from .latest_job import LatestJob
 from .questions import Questions
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from training_core.run import Event, Run, ShownRegion
     from training_core.settings import Settings
     from training_core.stack import Stack
-
-
-CHANGED = "The images have changed since this training, so it cannot go on with them."
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +65,6 @@ class Workflow(QObject):
         Each event of the job that has the stage.
     device_known
         The `Device` that the engine will compute on.
-    runs_found
-        The interrupted trainings of all stacks, a `KeptRun` each.
-    resume_asked
-        The run that was chosen to go on with is that of the stack that is open now.
     reference_read
         The stack to measure the result against.
     choice_needed
@@ -87,8 +79,6 @@ class Workflow(QObject):
 
     happened = Signal(object)
     device_known = Signal(object)
-    runs_found = Signal(object)
-    resume_asked = Signal()
     reference_read = Signal(object)
     choice_needed = Signal(object, object)
     finished = Signal(str)
@@ -100,16 +90,13 @@ class Workflow(QObject):
         super().__init__()
         self.session = session
         self._job: Job | None = None
-        self.recovery = Recovery(session, self._on_interrupted)
+        self.recovery = Recovery(session)
         self._on_result: Callable[[Any], None] = _ignore
         self._region: ShownRegion | None = None
         self._before = Before()
-        self._origin: tuple[Sequence[Path], int | None] = ((), None)  # files, and the image
-        self._wanted: Path | None = None  # the interrupted training that is to go on
         self._warnings: list[str] = []
         self._started, self._closing = 0.0, False
         self._engine = LatestJob(self.device_known.emit, self._on_failed_beside)
-        self._runs = LatestJob(self.runs_found.emit, self._on_failed_beside)
         self.questions = Questions(session)
         self._reference = LatestJob(self.reference_read.emit, self._on_failed_beside)
         self._model = LatestJob(self._on_model_loaded, self._on_failed_beside)
@@ -132,10 +119,6 @@ class Workflow(QObject):
         """Load torch behind the user's back, so that the first training starts at once."""
         self._engine.start(tasks.start_engine)
 
-    def look_for_runs(self) -> None:
-        """Find the interrupted trainings; `runs_found` tells."""
-        self._runs.start(kept_runs)
-
     def find(self, paths: Sequence[Path]) -> None:
         """Name the stacks among files and folders; `stacks_found` tells."""
         work, self._before = partial(tasks.find_stacks, tuple(paths)), Before()
@@ -145,13 +128,12 @@ class Workflow(QObject):
         """Open a stack, with what it had when shown last; of several images ask for one."""
         work = partial(tasks.read_with_result, tuple(paths), before.output, series=before.series)
         self._before = before
-        done = partial(self._on_stack, (paths, before.series))
-        self._stage(work, done, Activity.LOADING, Step.DATA)
+        self._stage(work, partial(self._on_stack, paths), Activity.LOADING, Step.DATA)
 
     def train(self) -> None:
         """Learn a denoiser from the stack, then denoise it."""
         self.questions.expected.cancel()
-        folder = self.recovery.begin(*self._origin)
+        folder = self.recovery.begin()
         work = partial(tasks.train, self._stack(), self.session.settings, folder)
         self._stage(work, self._on_trained, Activity.TRAINING, Step.TRAIN)
 
@@ -178,7 +160,7 @@ class Workflow(QObject):
         """Let the stack go, with its results."""
         self.recovery.discard()
         self.session.set_stack(None)
-        self.look_for_runs()
+        self.recovery.look_for_runs()
 
     def open_model(self, path: Path) -> None:
         """Open a model; what to do with it on the stack that is there, the user is asked."""
@@ -270,7 +252,7 @@ class Workflow(QObject):
         self.session.end()
         self.stacks_found.emit(stacks)
 
-    def _on_stack(self, origin: tuple[Sequence[Path], int | None], answer: Any) -> None:
+    def _on_stack(self, files: Sequence[Path], answer: Any) -> None:
         before = self._before
         if isinstance(answer, tasks.ImageChoice):
             self.session.end()
@@ -281,16 +263,7 @@ class Workflow(QObject):
         self.opened.emit(before.tag)
         results = before.results_for(stack, written, self.session.settings)
         self.session.set_stack(stack, results, before.settings)
-        self._origin, self._wanted = origin, before.run
-        self.recovery.look_for_interrupted(before.run)
-
-    def _on_interrupted(self, found: Any) -> None:
-        wanted, self._wanted = self._wanted, None
-        self.session.set_interrupted(found)
-        if wanted is not None and (found is None or found.folder != wanted):
-            self.session.tell(Failure(None, CHANGED))
-        elif wanted is not None:
-            self.resume_asked.emit()
+        self.recovery.take_stack(files, before.series, before.run)
 
     def _on_trained(self, denoiser: Any) -> None:
         self.session.set_denoiser(denoiser)

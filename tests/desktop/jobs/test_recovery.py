@@ -277,7 +277,7 @@ def left(
         folder = interrupt(small_stack, name, settings, days_ago=days)
         tell_about(folder, [stack_file], None, settings.preset)
         os.utime(folder / "about.json", (time.time() - days * DAY,) * 2)
-    window.workflow.look_for_runs()
+    window.workflow.recovery.look_for_runs()
     qtbot.waitUntil(lambda: len(window.centre.start.runs.buttons) == 2)
     return window
 
