@@ -51,7 +51,6 @@ _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %
 _USUAL = (1280, 800)
 _Layout = TypeVar("_Layout", bound=QBoxLayout)
-_WIDE_SCREEN, _MORE_PX = 1700, 100  # from which on the cards may be wider, by how much
 _FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
@@ -198,6 +197,7 @@ class MainWindow(QMainWindow):
         self.banner.say(*((failure.sentence, failure.details) if failure else ("",)))
         self.right.setVisible(view.page is not Page.START)
         self.centre.show_session(session, view)
+        self._fit_panel()
         self.side.show_session(session, view, self._device.name)
         self.strip.show_device(self._device, session.expected if session.stack else None)
         self.files.show_made(session)
@@ -228,8 +228,11 @@ class MainWindow(QMainWindow):
         """Make room for the picture in a narrow window."""
         super().resizeEvent(event)
         self.desk.show_list(self.width())
-        wide = self.width() >= _WIDE_SCREEN
-        self.right.setFixedWidth(SidePanel.WIDTH + wide * _MORE_PX)
+        self._fit_panel()
+
+    def _fit_panel(self) -> None:
+        has_result = bool(self.session.results.every)
+        self.right.setFixedWidth(self.side.fit_to(self.width(), has_result=has_result))
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:

@@ -283,3 +283,27 @@ def test_an_exported_file_goes_to_the_program_or_its_folder_is_shown(
     window.side.export.program_asked.emit("napari")
 
     assert done == [("fiji", Path("out.ome.tif")), ("folder", Path("out.ome.tif"))]
+
+
+@pytest.mark.parametrize(
+    ("width", "panel", "columns"), [(1366, 360, 1), (1920, 460, 1), (2560, 820, 2), (3840, 820, 2)]
+)
+def test_a_wide_window_shows_how_it_was_made_beside_what_came_of_it(
+    width: int, panel: int, columns: int, loaded: MainWindow, qtbot: QtBot
+) -> None:
+    loaded.resize(width, 1200)
+    QApplication.processEvents()
+    assert not loaded.side.is_double  # there is nothing to put beside it yet
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    QApplication.processEvents()
+    lefts = {card.x() for card in loaded.side.cards}
+    open_cards = [card.step for card in loaded.side.cards if card.is_open]
+    assert (loaded.right.width(), len(lefts)) == (panel, columns)
+    assert open_cards == ([Step.TRAIN, Step.COMPARE] if columns == 2 else [Step.COMPARE])
+    loaded.session.show(Step.DATA)
+    assert loaded.side.data.is_open
+    assert loaded.side.compare.is_open is (columns == 2)
+    loaded.resize(1366, 768)
+    QApplication.processEvents()
+    assert len({card.x() for card in loaded.side.cards}) == 1
