@@ -55,13 +55,13 @@ class SidePanel(QScrollArea):
             self.export,
         )
         inner = QWidget()
-        row = QHBoxLayout(inner)
+        self._row = row = QHBoxLayout(inner)
         row.setContentsMargins(GAP, GAP, 2 * GAP, GAP)
         row.setSpacing(GAP)
         self._columns = QVBoxLayout(), QVBoxLayout()
         for column in self._columns:
             column.setSpacing(GAP)
-            row.addLayout(column, 1)
+            row.addLayout(column)
         for card in self.cards:
             card.asked.connect(self.step_asked)
         self.is_double = True
@@ -96,8 +96,10 @@ class SidePanel(QScrollArea):
                 column.takeAt(0)
         for card in self.cards:
             self._columns[double and card.step not in _MAKING].addWidget(card)
-        self._columns[0].addStretch(1)
-        self._columns[1].addStretch(int(double))
+        for number, column in enumerate(self._columns):
+            column.addStretch(1)
+            self._row.setStretch(number, int(double or number == 0))
+        self._row.setSpacing(GAP if double else 0)
 
     def show_session(self, session: Session, view: ViewState, device: str) -> None:
         """Fill the cards from the session."""

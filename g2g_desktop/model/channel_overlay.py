@@ -30,8 +30,7 @@ COLOURS: dict[str, Colour] = {
 }
 # The first two are told apart by colour-blind people, and are white where they lie together.
 USUAL = ("Magenta", "Green", "Cyan", "Yellow", "Blue", "Orange", "Red", "Grey")
-_BITS = 21  # of each colour in a sum of 64: more channels than any stack has
-_MASK = np.uint64(2**_BITS - 1)
+_RAMP = np.arange(256)
 _LEVELS = 65_536  # up to which every value has an entry of its own in a table
 
 
@@ -86,23 +85,18 @@ def laid_over(layers: Iterable[tuple[Pixels, Window, Colour]]) -> NDArray[np.uin
     (height, width) uint32
         Opacity, red, green and blue, a byte each, as the screen takes them.
     """
-    total: Any = np.uint64(0)
+    sums: dict[int, NDArray[np.uint16]] = {}
     for image, window, colour in layers:
-        total = total + _packed(colour)[_shares(image, window)]
-    whole = np.uint32(0xFF000000)
-    for place in range(3):
-        part = np.minimum((total >> np.uint64(_BITS * place)) & _MASK, np.uint64(255))
-        whole = whole | (part.astype(np.uint32) << np.uint32(8 * place))
-    return np.asarray(whole)
-
-
-def _packed(colour: Colour) -> NDArray[np.uint64]:
-    """Give what each of 256 shares of a colour adds to the sum, blue in the lowest bits."""
-    ramp = np.arange(256, dtype=np.uint64)
-    packed = np.zeros(256, np.uint64)
-    for place, value in enumerate(reversed(colour)):
-        packed |= (ramp * np.uint64(value) // np.uint64(255)) << np.uint64(_BITS * place)
-    return packed
+        shares = _shares(image, window)
+        for place, most in enumerate(reversed(colour)):
+            if most:
+                part = shares if most == 255 else (_RAMP * most // 255).astype(np.uint8)[shares]
+                sums[place] = sums[place] + part if place in sums else part.astype(np.uint16)
+    made = np.zeros((*shares.shape, 4), np.uint8)
+    made[..., 3] = 255
+    for place, total in sums.items():
+        made[..., place] = np.minimum(total, 255)
+    return np.asarray(made.view("<u4")[..., 0])
 
 
 def _shares(image: Pixels, window: Window) -> NDArray[np.uint8]:
@@ -111,13 +105,17 @@ def _shares(image: Pixels, window: Window) -> NDArray[np.uint8]:
     if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
         values = np.arange(min(np.iinfo(image.dtype).max + 1, _LEVELS), dtype=np.float32)
         return _scaled(values, low, high)[image]
-    values = np.nan_to_num(image.astype(np.float32), nan=low, posinf=high, neginf=low)
+    values = image.astype(np.float32)
+    if not np.isfinite(values).all():
+        values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     return _scaled(values, low, high)
 
 
 def _scaled(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
-    scaled = np.clip((values - low) * (255 / (high - low)), 0, 255)
-    shares: NDArray[np.uint8] = scaled.astype(np.uint8)
+    """Bring values of its own to bytes; they are overwritten."""
+    values -= low
+    values *= 255 / (high - low)
+    shares: NDArray[np.uint8] = np.clip(values, 0, 255, out=values).astype(np.uint8)
     return shares
 
 

@@ -298,6 +298,8 @@ def test_a_wide_window_shows_how_it_was_made_beside_what_came_of_it(
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
     QApplication.processEvents()
     lefts = {card.x() for card in loaded.side.cards}
+    free = loaded.side.viewport().width() - 3 * 8 - 8 * (columns - 1)
+    assert {card.width() for card in loaded.side.cards} == {free // columns}
     open_cards = [card.step for card in loaded.side.cards if card.is_open]
     assert (loaded.right.width(), len(lefts)) == (panel, columns)
     assert open_cards == ([Step.TRAIN, Step.COMPARE] if columns == 2 else [Step.COMPARE])
@@ -306,4 +308,6 @@ def test_a_wide_window_shows_how_it_was_made_beside_what_came_of_it(
     assert loaded.side.compare.is_open is (columns == 2)
     loaded.resize(1366, 768)
     QApplication.processEvents()
-    assert len({card.x() for card in loaded.side.cards}) == 1
+    assert {card.x() for card in loaded.side.cards} == {8}
+    free = loaded.side.viewport().width() - 3 * 8
+    assert {card.width() for card in loaded.side.cards} == {free}
