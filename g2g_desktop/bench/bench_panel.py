@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 NAMES = ("Strength", "Measure", "Trust", "Noise", "Slices")
 TIPS = {
-    "Strength": "How much is denoised, what each round made, and what is made of noise alone",
-    "Measure": "Profiles, regions and histograms (L, R, Y)",
-    "Trust": "Where the result can be believed, and how faint a spot may be",
-    "Noise": "The learned noise beside the real noise",
-    "Slices": "XZ and YZ through the volume",
+    "Strength": "Choose how much is denoised, and see what each round and noise alone became.",
+    "Measure": "Measure along lines and in regions, and see histograms (L, R, Y).",
+    "Trust": "See where the result can be believed, and how faint a spot may be.",
+    "Noise": "Compare the learned noise with the real noise.",
+    "Slices": "Cut through the volume along XZ and YZ.",
 }
 HEIGHT, LOW = 250, 126
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 Mode = Literal["split", "side", "blink", "residual", "changed"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 TOOLS = {
-    "split": ("Split", "One picture with a divider to drag (1)"),
-    "side": ("Side by side", "Two to four pictures that move together (2)"),
-    "blink": ("Blink", "One picture in turn with the other, each for a second (3)"),
-    "residual": ("Residual", "What was removed, in its own standard deviations (4)"),
-    "changed": ("Changed", "Which pixels changed by more than noise explains (5)"),
+    "split": ("Split", "Show one picture with a divider to drag (1)."),
+    "side": ("Side by side", "Show two to four pictures that move together (2)."),
+    "blink": ("Blink", "Show one picture in turn with the other, each for a second (3)."),
+    "residual": ("Residual", "Show what was removed, in its own standard deviations (4)."),
+    "changed": ("Changed", "Show which pixels changed by more than noise explains (5)."),
 }
 NOISY, DENOISED = "Noisy", "Denoised"
 BLINK_MS = 1000
@@ -79,7 +79,7 @@ class CompareView(PairViewer):
         self._box_actions: list[QAction] = []
         self.first_box, self.second_box = self._box("Left picture"), self._box("Right picture")
         self.add_original_tool()
-        self.loupe_tool = self.add_tool("Loupe", "Enlarge what is under the cursor (O)")
+        self.loupe_tool = self.add_tool("Loupe", "Enlarge what is under the cursor (O).")
         self.loupe_tool.setCheckable(True)
         self.loupe_tool.toggled.connect(self.loupe.hide)
         self._modes = QActionGroup(self)
@@ -93,7 +93,7 @@ class CompareView(PairViewer):
     def _box(self, name: str) -> QComboBox:
         box = QComboBox(self)
         box.setAccessibleName(name)
-        box.setToolTip(f"{name} of the split and of the blink")
+        box.setToolTip(f"Choose the {name.lower()} of the split and of the blink.")
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         box.activated.connect(self._on_chosen)

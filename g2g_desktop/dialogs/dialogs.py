@@ -203,7 +203,8 @@ def show_text(parent: QWidget, title: str, text: str) -> None:
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setWindowTitle(title)
-    field = QPlainTextEdit(text, readOnly=True)
+    field = QPlainTextEdit(text, readOnly=True, tabChangesFocus=True)
+    field.setAccessibleName(title)
     field.setMinimumSize(460, 320)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
@@ -228,6 +229,9 @@ def show_shortcuts(parent: QWidget) -> QDialog:
     column.setSizeConstraint(QVBoxLayout.SizeConstraint.SetFixedSize)
     column.addWidget(heading("Keyboard shortcuts", 3))
     column.addLayout(_key_grid([*rows, *_VIEWER_KEYS]))
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+    buttons.rejected.connect(dialog.reject)
+    column.addWidget(buttons)
     dialog.open()
     return dialog
 

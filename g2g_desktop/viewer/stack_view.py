@@ -51,7 +51,7 @@ class StackView(PairViewer):
         super().__init__((self.pane,), parent)
         self._original_tool = self.add_original_tool()
         self._original_tool.setVisible(False)
-        self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G)")
+        self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G).")
         self.patches_tool.setCheckable(True)
         self.patches_tool.setChecked(True)
         self.patches_tool.toggled.connect(self._on_overlay_toggled)
