@@ -21,6 +21,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel
 
+from training_core.wording import pixel_value
+
 from .look_up_tables import PATCH_GREEN, coverage_table
 from .picture import Picture, drawable
 from .scale_bar import paint_scale_bar
@@ -300,7 +302,5 @@ def position_text(stack: Stack, row: int, column: int) -> str:
 
 
 def value_text(value: float, unit: str = "") -> str:
-    """Write one pixel value, whole from 1000 on, else with four digits."""
-    whole = abs(value) >= 1000 or float(value).is_integer()
-    text = f"{value:.0f}" if whole else f"{value:.4g}"
-    return f"{text} {unit}" if unit else text
+    """Write one pixel value with its unit."""
+    return f"{pixel_value(value)} {unit}" if unit else pixel_value(value)
