@@ -334,14 +334,15 @@ def without_trend(patches):
 
 @pytest.mark.parametrize("most", [1.5, 8.0, 21.0])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_photon_counts_are_noise_and_no_damage(most, dtype):
+@pytest.mark.parametrize(("offset", "step"), [(0, 1), (40, 4)])
+def test_photon_counts_are_noise_and_no_damage(most, dtype, offset, step):
     rows, columns = np.mgrid[:256, :256]
     mean = 0.3 + most * np.exp(-((rows - 90) ** 2 + (columns - 150) ** 2) / 3000)
-    counts = np.random.default_rng(0).poisson(mean).astype(dtype)
+    counts = (offset + step * np.random.default_rng(0).poisson(mean)).astype(dtype)
     found = find_smooth_patches(Stack(counts, "YX"), PatchSettings())
     assert found.count >= 60
     padded = counts.copy()
-    padded[:, :128] = 0
+    padded[:, :128] = offset
     scores = score_windows(padded, PatchSettings())
     assert not scores.usable[:, : (128 - 32) // 8].any()  # nothing is all there is
 
