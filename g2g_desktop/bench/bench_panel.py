@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QPushButton,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -58,9 +57,12 @@ class BenchPanel(QWidget):
         ):
             self.buttons[name] = self._button(name)
             self.pages.addWidget(page)
-        self.report_button = QPushButton("Report...")
+        self.report_button = QToolButton()
+        self.report_button.setText("Report...")
+        self.report_button.setAutoRaise(True)
         self.report_button.setToolTip("Write a page with pictures, figures and methods.")
         row = QHBoxLayout()
+        row.setSpacing(0)
         for button in self.buttons.values():
             row.addWidget(button)
         row.addStretch(1)

@@ -14,9 +14,12 @@ from g2g_desktop.widgets.labels import GAP, ElidedLabel
 from training_core.wording import between
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
     from training_core.stack import Stack
 
 _MESSAGE_MS = 8000
+_WIDE = 1000
 
 
 class StatusStrip(QFrame):
@@ -26,6 +29,7 @@ class StatusStrip(QFrame):
         super().__init__()
         self.setProperty("surface", "strip")
         self.axes, self.bits, self.scale, self.device = (_chip() for _ in range(4))
+        self._long = self._short = ""
         self.message = ElidedLabel()
         self._fade = QTimer(self, singleShot=True, interval=_MESSAGE_MS)
         self._fade.timeout.connect(self._forget)
@@ -58,8 +62,18 @@ class StatusStrip(QFrame):
         name = f"{device.name[:1].upper()}{device.name[1:]}"
         because = f", because {device.reason}" if device.reason else ""
         told = [f"Training runs on: {device.name}{because}.", _time(expected)]
-        text = f"{name} · {device.reason}" if device.reason else name
-        _say(self.device, text, " ".join(filter(None, told)))
+        self._long = f"{name} · {device.reason}" if device.reason else name
+        self._short = name
+        _say(self.device, name, " ".join(filter(None, told)))
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Say why no faster device computes where there is room for it."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.device.setText(self._long if self.width() >= _WIDE else self._short)
 
     def show_message(self, text: str) -> None:
         """Show a sentence for a while."""

@@ -269,7 +269,7 @@ class FrameViewer(QWidget):
             self._linking = True
             for pane in self.panes:
                 if isinstance(source, ImagePane) and pane is not source and pane.isVisible():
-                    pane.set_view_rect(source.view_rect)
+                    pane.follow(source)
             self._linking = False
         self._show_zoom()
 

@@ -178,9 +178,13 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.box.scaleBy([self.scale_factor / scale] * 2, center=self.view_rect.center())
 
     def set_view_rect(self, rect: QRectF) -> None:
-        """Look at the same part as another pane."""
+        """Look at a part of the image."""
         self._fitted = False
         self.box.setRange(rect, padding=0)
+
+    def follow(self, other: ImagePane) -> None:
+        """Look at the same part as another pane, at the whole where that does."""
+        self.fit() if other.is_fitted else self.set_view_rect(other.view_rect)
 
     def position_at(self, point: QPointF) -> tuple[int, int] | None:
         """Give (row, column) of the image pixel at a point of the widget, None outside."""
@@ -199,7 +203,9 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
 
     @Slot()
     def _on_moved_by_hand(self) -> None:
-        self._fitted = False
+        if self._fitted:  # said only after the range has changed, so those that follow look again
+            self._fitted = False
+            self.range_changed.emit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep a fitted image fitted."""
