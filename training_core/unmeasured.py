@@ -1,4 +1,4 @@
-"""Pixels that are no measurement: padding, what is not finite, hot pixels. They teach nothing.
+"""Pixels that are no measurement: padding, not finite, hot, dead. They teach nothing.
 
 Padding and what is not finite stay as they are; a hot pixel gets what is under it.
 """
@@ -164,8 +164,8 @@ def tell_hot(hot: Mapping[int, int], stack: Stack, run: Run) -> None:
     """Say how many hot pixels were repaired in a stack, if any were."""
     if count := sum(hot.values()):
         run.note(
-            f"{count} hot pixels of {stack.name}, far brighter than noise gets and each alone, "
-            "were repaired. To keep them, turn off the setting Repair hot pixels."
+            f"{count} hot or dead pixels of {stack.name}, farther off than noise gets and each "
+            "alone, were repaired. To keep them, turn off the setting Repair hot pixels."
         )
 
 

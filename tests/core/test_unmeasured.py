@@ -129,7 +129,7 @@ def test_hot_pixels_are_repaired_and_told_unless_they_are_to_stay(repair):
     clean = scene(SIDE, SIDE)
     left = np.abs(made - clean).flat[places].mean()
     assert (left < 100) == repair
-    assert any("hot pixels" in note for note in notes) == repair
+    assert any("hot or dead" in note for note in notes) == repair
 
 
 def test_a_part_of_a_stack_knows_its_own_lost_pixels():

@@ -352,6 +352,14 @@ def test_clipped_black_is_no_photon_count():
     assert not score_windows(noisy.astype(np.float32), PatchSettings()).usable.any()
 
 
+def test_too_few_patches_are_explained_by_black_that_was_cut_off():
+    noisy = np.random.default_rng(0).normal(-4, 6, (256, 256))
+    noisy[:60, :60] += 60
+    found = find_smooth_patches(Stack(noisy.clip(0, 255).round().astype(np.uint8), "YX"))
+    assert found.verdict.level == "red"
+    assert "of the frame is saturated, cut off at black or constant" in found.verdict.sentence
+
+
 def test_a_long_stack_is_searched_in_frames_spread_over_it(monkeypatch):
     monkeypatch.setattr(smooth_patches, "FEWEST_SEARCHED_PX", 0)
     noise = np.random.default_rng(0).normal(100, 10, (130, 40, 40)).astype(np.float32)
