@@ -61,6 +61,7 @@ class SidePanel(QScrollArea):
         self._columns = QVBoxLayout(), QVBoxLayout()
         for column in self._columns:
             column.setSpacing(GAP)
+            column.addStretch(1)
             row.addLayout(column)
         for card in self.cards:
             card.asked.connect(self.step_asked)
@@ -91,14 +92,13 @@ class SidePanel(QScrollArea):
         if double is self.is_double:
             return
         self.is_double = double
-        for column in self._columns:
-            while column.count():
-                column.takeAt(0)
         for card in self.cards:
-            self._columns[double and card.step not in _MAKING].addWidget(card)
-        for number, column in enumerate(self._columns):
-            column.addStretch(1)
-            self._row.setStretch(number, int(double or number == 0))
+            for column in self._columns:
+                column.removeWidget(card)
+            column = self._columns[double and card.step not in _MAKING]
+            column.insertWidget(column.count() - 1, card)
+        self._row.setStretch(0, 1)
+        self._row.setStretch(1, int(double))
         self._row.setSpacing(GAP if double else 0)
 
     def show_session(self, session: Session, view: ViewState, device: str) -> None:

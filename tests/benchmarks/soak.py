@@ -65,7 +65,7 @@ def turn(window: Any, sample: str, folder: Path) -> None:
     reach(lambda: session.patches is not None, "patches again")
     session.undo()
     reach(lambda: session.patches is not None, "patches as before")
-    session.set_settings(short(session.settings))
+    session.set_settings(short(rounds=int(sample == SAMPLES[0])))
     window.workflow.train()
     reach(lambda: session.state is State.DONE or session.failure is not None, "result")
     reach(lambda: session.failure is not None or session.result.judgement is not None, "verdict")
@@ -91,12 +91,14 @@ def reach(reached: Any, what: str) -> None:
         raise TimeoutError(f"no {what} after {PATIENCE_S:.0f} s")
 
 
-def short(settings: Any) -> Any:
-    """Give settings for a training of seconds."""
+def short(rounds: int) -> Any:
+    """Give settings for a training of seconds, with a round or without."""
+    from training_core.settings import preset
+
+    settings = preset("quick" if rounds else "instant")
     noise = replace(settings.noise_model, steps=30)
-    return replace(
-        settings, noise_model=noise, denoiser=replace(settings.denoiser, steps=10, rounds=1)
-    )
+    denoiser = replace(settings.denoiser, steps=10, rounds=rounds)
+    return replace(settings, noise_model=noise, denoiser=denoiser)
 
 
 def soak(window: Any, minutes: float) -> list[Measured]:

@@ -78,5 +78,6 @@ def loaded(window: MainWindow, stack_file: Path, qtbot: QtBot) -> MainWindow:
     """Give the window with the small stack open, and everything about it known."""
     window.commands.open_paths([stack_file])
     session = window.session
-    qtbot.waitUntil(lambda: session.patches is not None and session.expected is not None)
+    qtbot.waitUntil(lambda: session.patches is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: session.expected is not None, timeout=60_000)
     return window

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from g2g_desktop import commands
 from g2g_desktop.dialogs import dialogs
@@ -303,6 +303,9 @@ def test_a_wide_window_shows_how_it_was_made_beside_what_came_of_it(
     open_cards = [card.step for card in loaded.side.cards if card.is_open]
     assert (loaded.right.width(), len(lefts)) == (panel, columns)
     assert open_cards == ([Step.TRAIN, Step.COMPARE] if columns == 2 else [Step.COMPARE])
+    for words in loaded.side.findChildren(QLabel):
+        if words.isVisible() and words.wordWrap():  # nothing is squeezed
+            assert words.height() >= words.heightForWidth(words.width())
     loaded.session.show(Step.DATA)
     assert loaded.side.data.is_open
     assert loaded.side.compare.is_open is (columns == 2)
