@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +35,7 @@ COLOURS = 224  # of a picture, so that the whole gallery stays small
 MODEL = "fluorescence.g2g"
 
 
-@dataclass(frozen=True)
-class Screen:
+class Screen(NamedTuple):
     """A screen of so many pixels, whose scale the user has set."""
 
     name: str
@@ -62,7 +61,6 @@ SCREENS = (
 # The states whose pictures the guide shows, and what they are called there.
 IN_GUIDE = {
     "02_patches": "task_train",
-    "13_export_dialog": "task_export",
     "15_queue": "task_folder",
     "08_reference": "task_reference",
     "16_bad_file": "task_why",

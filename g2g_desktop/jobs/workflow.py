@@ -233,7 +233,7 @@ class Workflow(QObject):
     @Slot()
     def _on_cancelled(self) -> None:
         self._job = None
-        if self._is_training:
+        if self._is_training and not self._closing:  # which says what becomes of it
             self.recovery.discard()
         self.session.end()
 
