@@ -16,6 +16,14 @@ def figure(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
 
 
+def pixel_value(value: float) -> str:
+    """Write a grey value: whole from 1000 on, else with four digits."""
+    if not math.isfinite(value):
+        return "\N{INFINITY}" if value > 0 else str(value)
+    whole = abs(value) >= 1000 or float(value).is_integer()
+    return f"{value:.0f}" if whole else f"{value:.4g}"
+
+
 def duration(seconds: float) -> str:
     """Say how long something takes: "8 s", "3 min", "2 h 10 min", "12 days"."""
     if seconds < 90:
@@ -109,4 +117,6 @@ def length(um: float) -> str:
 
 def percent(share: float) -> str:
     """Write a share with two digits and never an exponent: "0.12 %", "34 %", "100 %"."""
+    if 0 < share < 1e-5:
+        return "less than 0.001 %"
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"
