@@ -1,4 +1,4 @@
-"""NaN, infinite and impossible pixels: out of the way while stacks are worked on, and kept for the result."""
+"""NaN, infinite and impossible pixels: out of the way of all work, and kept for the result."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from training_core.denoise.suited import suited_to
 from training_core.denoise.tiled import denoise
 from training_core.noise.anscombe import Stabiliser
 from training_core.run import Note, Run
-from training_core.stack import Stack
 
 OFFSET, READ = 100.0, 5.0
 CAMERA = Stabiliser(1.0, READ**2 - OFFSET)
@@ -71,7 +70,7 @@ def test_without_that_values_would_be_lifted():
     assert lifted.mean() > 1.05 * small.pixels.mean()
 
 
-def loud(where: float) -> Stack:
+def loud(where: float):
     """Give a recording with 60 more of noise, stronger in some places by a share of that."""
     noisy, _ = recording(2000.0)
     rows, columns = np.mgrid[:160, :160]
