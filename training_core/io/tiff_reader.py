@@ -145,6 +145,7 @@ class _Reader:
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
         named = len(calibration.channels) == count
         signed, unit, told = calibrated(self.imagej, arranged.pixels.dtype.newbyteorder("="))
+        notes = (*calibration.warnings, *arranged.warnings, *filter(None, [told]))
         return Stack(
             _with_signs(arranged.pixels) if signed else arranged.pixels,
             axes,
@@ -154,12 +155,7 @@ class _Reader:
             value_unit=value_unit_of(self.tif) or unit,
             kind=kind,
             source=self.path,
-            warnings=(
-                *self.warnings,
-                *calibration.warnings,
-                *arranged.warnings,
-                *filter(None, [told]),
-            ),
+            warnings=(*self.warnings, *notes),
             metadata=calibration.extra | self._display() | self._opaque(arranged.opacity),
         )
 
