@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 CHOSEN = (
     "doubted",
     "noise",
-    "noise_again",
     "heavy_tails",
     "first_estimate",
     "neighbours",

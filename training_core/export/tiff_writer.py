@@ -251,8 +251,9 @@ def _imagej_options(stack: Stack, note: str) -> Options:
     size = stack.pixel_size
     if size.x_um is None or size.y_um is None:
         return options
+    for name in ("spacing", "yunit", "zunit"):
+        metadata.pop(name, None)
     metadata["unit"] = "um"
-    metadata.pop("spacing", None)
     if size.z_um is not None:
         metadata["spacing"] = size.z_um
     return options | {"resolution": (1 / size.x_um, 1 / size.y_um), "resolutionunit": "NONE"}
