@@ -108,17 +108,6 @@ def _in_channels(told: str, numbers: Sequence[int], channels: int) -> str:
     return told[0].upper() + told[1:]
 
 
-def again(told: Mapping[str, float]) -> str:
-    """Say how the noise that was learned again differs from that of the smooth patches."""
-    percent = round(100 * told["stronger"])
-    how = f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
-    how = how if percent else "as strong as"
-    return (
-        f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
-        f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."
-    )
-
-
 def length(um: float) -> str:
     """Write a length in the unit that suits it: "65 nm", "0.108 µm", "1.4 mm"."""
     if um < 0.1:
