@@ -208,6 +208,7 @@ def test_a_damaged_slice_is_named(tmp_path: Path):
 
     assert_images(stack, [0, 1, 3])
     assert "1 files are left out: rec_2.tif is empty (0 bytes)." in stack.warnings
+    assert list_inputs(folder) == [folder]  # one job as before, and not one for each slice
 
 
 def test_fields_of_view_that_have_nothing_in_common_stay_apart(tmp_path: Path):

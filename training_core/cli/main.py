@@ -71,6 +71,11 @@ def _check_process() -> None:
     """Refuse to begin what could only end in an abort or without an answer."""
     if sys.stdout is None:
         raise UsageError("Standard output is closed, so there is nowhere to answer; leave it open.")
+    try:
+        os.getcwd()
+    except OSError:
+        told = "The folder in which this command was started is not there any more; choose another."
+        raise UsageError(told) from None
     if sys.platform == "linux":
         allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
         if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:

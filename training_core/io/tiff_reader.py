@@ -240,29 +240,13 @@ class _Reader:
             self.warnings.append("Some of its TIFF tags are damaged and are not used.")
         if self.page.colormap is not None and not self.imagej:
             self.warnings.append("Its colours are a lookup table; the index is read as intensity.")
-        self._explain_ome()
+        self.warnings += _of_ome(self.tif, self.series)
         if self.left_out:
             sizes = dict.fromkeys(_pages_of(series) for series in self.left_out)
             self.warnings.append(
                 f"It holds {len(self.left_out) + 1} images of different sizes or types; only the "
                 f"largest, {_pages_of(self.series)}, is read. Left out: {', '.join(sizes)}."
             )
-
-    def _explain_ome(self) -> None:
-        """Say where OME metadata do not fit the pages of the file, or name not all of them."""
-        if self.series.kind in ("generic", "uniform") and "<Pixels" in self.tif.pages[0].description:
-            self.warnings.append(
-                "Its OME metadata do not fit what is in the file; its axes may be others than "
-                f"{self.series.axes}."
-            )
-        if self.series.kind == "ome":
-            pages = (page for each in self.tif.series for page in each.pages if page is not None)
-            named = len({page.index for page in pages if page.parent is self.tif})
-            if len(self.tif.pages) > named:
-                self.warnings.append(
-                    f"Its OME metadata name {named} of its {len(self.tif.pages)} pages; the others "
-                    "are left out."
-                )
 
     def _in_file(self) -> Planes:
         """Find the planes of uncompressed data that lies in one piece."""
@@ -373,6 +357,19 @@ class _Reader:
             f"file is cut off or damaged: in its {self.path.stat().st_size:,} bytes no plane is "
             "whole."
         )
+
+
+def _of_ome(tif: Any, series: Any) -> list[str]:
+    """Say where OME metadata do not fit the pages of a file, or do not name all of them."""
+    if series.kind in ("generic", "uniform") and "<Pixels" in tif.pages[0].description:
+        told = "Its OME metadata do not fit what is in the file; its axes may be others than"
+        return [f"{told} {series.axes}."]
+    if series.kind != "ome":
+        return []
+    pages = (page for each in tif.series for page in each.pages if page is not None)
+    named, there = len({page.index for page in pages if page.parent is tif}), len(tif.pages)
+    told = f"Its OME metadata name {named} of its {there} pages; the others are left out."
+    return [told] if named < there else []
 
 
 def _with_signs(pixels: Pixels) -> Pixels:

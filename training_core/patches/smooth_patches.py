@@ -242,8 +242,9 @@ def _verdict(
     if not seen.any():
         return Verdict(
             "red",
-            "Every part of the stack holds saturated, zero or constant pixels. Use images that "
-            "were not clipped or masked, or choose a smaller patch.",
+            "Every part of the stack holds saturated, zero or constant pixels, or values rounded "
+            "more coarsely than their noise. Use images that were not clipped, masked or reduced "
+            "to few grey levels, or choose a smaller patch.",
         )
     found = f"Found {_spaced(count)} smooth patches"
     if searched < stack.frame_count:
@@ -256,8 +257,11 @@ def _verdict(
         window_count(n, size, settings.stride_px) for n in (height, width)
     )
     if seen.sum() < windows / 2:
-        lost = f"{min(100 - 100 * int(seen.sum()) // windows, 99)} % of the frame"
-        advice = f"{lost} is saturated, cut off at black or constant and shows no noise. {advice}"
+        lost = f"{min(100 - 100 * int(seen.sum()) // windows, 99)} % of the frame is"
+        advice = (
+            f"{lost} saturated, cut off at black, constant or more coarsely rounded than its noise "
+            f"and shows none. {advice}"
+        )
     if settings.strictness is not None and count >= NEEDED:
         return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {advice}", remedy)
     level: Literal["amber", "red"] = "amber" if count >= NEEDED // 3 else "red"
