@@ -44,6 +44,7 @@ class Known(QObject):
         self.first_look: bool | None = None  # not before the smooth patches are found
         self.interrupted: Interrupted | None = None
         self.results = Results()
+        self.queue_works = False  # on files of the list, with all of the computer
 
     @property
     def settings(self) -> Settings:

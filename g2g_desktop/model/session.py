@@ -64,6 +64,12 @@ class Session(Known):
         self.step = step
         self.changed.emit()
 
+    def set_queue_works(self, works: bool) -> None:
+        """Take whether the queue is at work, beside which nothing else is trained."""
+        if works != self.queue_works:
+            self.queue_works = works
+            self.changed.emit()
+
     def set_first_look(self, shown: bool) -> None:
         """Show what is in view as the bundled network denoises it, or no longer for this stack."""
         self.first_look = shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from training_core.reporting.findings import Level
 from training_core.wording import between
 
-from .actions import allowed_actions
+from .actions import allowed_actions, blocked_actions
 from .concerns import concerns, worst_of
 from .session import State, Step
 
@@ -46,7 +46,7 @@ class ViewState:
 
     `next_action` is the one obvious button, `other_action` the quieter one beside it ("" for none);
     `headline` says where things stand, and `level` how serious that is. `texts` are what buttons
-    are called where it depends.
+    are called where it depends, `blocked` why they cannot be used just now.
     """
 
     state: State
@@ -54,6 +54,7 @@ class ViewState:
     step: Step
     badges: dict[Step, Badge]
     allowed: frozenset[str]
+    blocked: dict[str, str]
     next_action: str
     other_action: str
     level: Level
@@ -101,6 +102,7 @@ def view_state(session: Session) -> ViewState:
         step=session.step,
         badges={step: _badge(step, session) for step in Step},
         allowed=allowed_actions(session),
+        blocked=blocked_actions(session),
         next_action=next_action,
         other_action=other_action,
         level=level,

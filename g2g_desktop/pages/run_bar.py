@@ -95,7 +95,8 @@ class RunBar(QFrame):
         button.setText("Close preview" if closes else text)
         button.setEnabled(action in view.allowed)
         keys = self._actions[action].shortcut().toString()
-        button.setToolTip(f"{_TIP[action]}{f' ({keys})' if keys else ''}")
+        tip = f"{_TIP[action]}{f' ({keys})' if keys else ''}"
+        button.setToolTip(view.blocked.get(action, tip))
 
     def _urge(self, primary: bool) -> None:
         """Make the first button the obvious one, or one of two alike."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from g2g_desktop.model.actions import ACTIONS, allowed_actions
+from g2g_desktop.model.actions import ACTIONS, QUEUE_WORKS, allowed_actions, blocked_actions
 from g2g_desktop.model.session import Activity, Session, State
 from g2g_desktop.paths import resource
 from tests.support.stand_ins import FakeDenoiser
@@ -54,6 +54,18 @@ def session_in(state: State, stack: Stack) -> Session:
 @pytest.mark.parametrize("state", State)
 def test_each_state_allows_these_actions_and_no_others(state: State, small_stack: Stack) -> None:
     assert allowed_actions(session_in(state, small_stack)) == ALLOWED[state]
+
+
+@pytest.mark.parametrize("state", State)
+def test_nothing_is_trained_beside_the_queue(state: State, small_stack: Stack) -> None:
+    session = session_in(state, small_stack)
+    session.set_queue_works(True)
+    alone = {"train", "resume", "denoise"}
+    assert allowed_actions(session) == ALLOWED[state] - alone
+    assert blocked_actions(session) == dict.fromkeys(alone, QUEUE_WORKS)
+    session.set_queue_works(False)
+    assert allowed_actions(session) == ALLOWED[state]
+    assert not blocked_actions(session)
 
 
 @pytest.mark.parametrize("state", [State.EMPTY, State.READY])
