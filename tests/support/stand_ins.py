@@ -81,7 +81,9 @@ class FakeCore:
         self.saw_finish_early = run.finish_early
         region = run.region or ShownRegion(0, 0, 0, 8, 8)
         patch = np.zeros((region.height, region.width), np.float32)
-        run.emit(PreviewReady(Stage.ROUNDS, region, patch, patch))
+        run.emit(PreviewReady(Stage.FIRST_ESTIMATE, region, patch, patch))
+        run.start(Stage.ROUNDS, 10, "round 1 of 1")
+        run.emit(PreviewReady(Stage.ROUNDS, region, patch, patch + 1))
         run.finish(Stage.NOISE_MODEL)
         if self.error is not None:
             raise self.error

@@ -164,7 +164,7 @@ def train_round(
         if training.over or run.finish_early or run.tick_due():
             losses = {"denoiser": training.mean_loss()}
             run.progress(Stage.ROUNDS, before + training.steps, total, losses)
-            _show(denoiser, run, preview)
+            show(denoiser, run, preview)
         if run.finish_early:
             break
     part.save(training.state())  # judging takes a while, too
@@ -172,14 +172,17 @@ def train_round(
     return training.steps
 
 
-def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:
+def show(
+    denoiser: Denoiser, run: Run, preview: Preview | None, stage: Stage = Stage.ROUNDS
+) -> None:
+    """Show what the denoiser now makes of the watched region, where somebody watches."""
     region = run.region
     if preview is None or region is None or not run.preview_due():
         return
     denoiser.network.eval()
     picture = preview(denoiser, region)
     if picture is not None:
-        run.emit(picture)
+        run.emit(replace(picture, stage=stage))
 
 
 PREVIEW_PX = 256

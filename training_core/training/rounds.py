@@ -33,7 +33,7 @@ from training_core.wording import harm
 
 from .pairs import PreparedPairs, estimate_all, recorded_pairs, synthetic_pairs
 from .remeasure import is_too_weak, relearn
-from .round import Plan, Preview, train_round
+from .round import Plan, Preview, show, train_round
 from .task import Task
 
 # Confocal_FISH_1 has 32.81 dB after half of the steps and 32.85 after all.
@@ -116,8 +116,10 @@ def train_rounds(
         for noise that cannot be made, of which the blind score knows too little to choose.
     """
     training = _Rounds(denoiser, noisy, risk, task, recorded=recorded)
-    if takes_estimate(denoiser.network) and not recorded and not training.take(0):
-        training.judge(0)  # before training it passes the filter's estimate on
+    if takes_estimate(denoiser.network) and not recorded:
+        show(denoiser, task.run, preview, Stage.FIRST_ESTIMATE)
+        if not training.take(0):
+            training.judge(0)  # before training it passes the filter's estimate on
     for number in range(1, len(training.plan) + 1):
         if not training.take(number):
             training.train(number, first, preview)

@@ -208,12 +208,25 @@ def test_the_pictures_of_a_training_can_be_gone_through(qtbot, done: MainWindow)
     click(qtbot, done.centre.bench.panel.buttons["Strength"])
     result.rounds.setFocus()
     qtbot.keyClick(result.rounds, Qt.Key.Key_Home)
-    assert result.round_name.text() == "Where the training began"
+    assert result.round_name.text() == "First look, before training"
     assert view.first_box.currentText() == "In training"
     assert view.left.image.max() == 0  # as the stand-in made it
+    qtbot.keyClick(result.rounds, Qt.Key.Key_Right)
+    assert result.round_name.text() == "Round 1 of 1"
+    assert view.left.image.max() == 1
     qtbot.keyClick(result.rounds, Qt.Key.Key_End)
     assert (view.first_box.currentText(), view.second_box.currentText()) == (NOISY, DENOISED)
     assert "In training" not in view.sources
+
+
+def test_pictures_of_another_stack_are_forgotten(
+    qtbot, done: MainWindow, small_stack: Stack
+) -> None:
+    result = done.centre.bench.panel.result
+    assert result.rounds.isEnabled()
+    done.session.set_stack(small_stack)
+    done.session.set_denoised(small_stack)
+    assert not result.rounds.isEnabled()
 
 
 def test_a_reference_is_shown_and_kept_with_another_strength(qtbot, done: MainWindow) -> None:
