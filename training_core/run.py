@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .costs import OWN, Amounts, Costs, Span, total
 from .errors import printable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # so that `g2g --version` does without numpy
 
 TICK_SECONDS = 0.1  # 46 000 signals a second made the window stand still for .1 to .8 s
 PREVIEW_SECONDS = 1.0
+NOISE_SECONDS = 0.5
+SHOWING = 0.1  # of the time at most goes to what is shown
 
 
 class Cancelled(Exception):  # an outcome, not an error
@@ -89,6 +91,18 @@ class PreviewReady:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseReady:
+    """What the generator of a channel makes after so many steps of its game.
+
+    `likeness` is a `NoiseLikeness` of its samples and of real noise that it was never shown.
+    """
+
+    channel: int
+    step: int
+    likeness: Any
+
+
+@dataclass(frozen=True, slots=True)
 class StageFinished:
     """A stage is over, after `seconds` of wall time."""
 
@@ -104,7 +118,7 @@ class Note:
     warning: bool = False
 
 
-Event = StageStarted | StepsDone | PreviewReady | StageFinished | Note
+Event = StageStarted | StepsDone | PreviewReady | NoiseReady | StageFinished | Note
 
 
 class Run:
@@ -122,7 +136,7 @@ class Run:
         self._finish_early = threading.Event()
         self._region: ShownRegion | None = None
         self._next_tick = 0.0
-        self._next_preview = 0.0
+        self._next_shown: dict[float, float] = {}
         self.costs = Costs()
         self._times = _Timetable(self.costs, {})
 
@@ -161,13 +175,19 @@ class Run:
         self._next_tick = now + TICK_SECONDS
         return True
 
-    def preview_due(self) -> bool:
-        """Whether somebody watches a region and has seen no preview for a second."""
-        now = time.monotonic()
-        if self._region is None or now < self._next_preview:
-            return False
-        self._next_preview = now + PREVIEW_SECONDS
-        return True
+    def show(self, make: Callable[[], Event | None], seconds: float) -> None:
+        """Emit what `make` gives, if somebody watches who saw nothing of it for so many seconds.
+
+        What takes long to make is shown less often.
+        """
+        began = time.monotonic()
+        if self._region is None or began < self._next_shown.get(seconds, 0.0):
+            return
+        event = make()
+        took = time.monotonic() - began
+        self._next_shown[seconds] = began + max(seconds, took / SHOWING)
+        if event is not None:
+            self.emit(event)
 
     def plan(self, machine: str, work: Mapping[Stage, Amounts]) -> None:
         """State how much work the coming stages are, and on what it is done, for the time left."""

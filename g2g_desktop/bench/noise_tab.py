@@ -14,7 +14,7 @@ from g2g_desktop.widgets.labels import GAP, heading, paragraph
 from .curves import Curve, CurvePlot
 
 if TYPE_CHECKING:
-    from training_core.trust.noise_likeness import NoiseLikeness
+    from training_core.noise.likeness import NoiseLikeness
 
 LOOKING = "Comparing real and made noise..."
 NOTHING = "Train first; then the learned noise is compared with the real one here."

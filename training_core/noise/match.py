@@ -109,15 +109,19 @@ def compare_noise(made: Image, real: Image, strengths: Values | None = None) -> 
     `strengths` are the std of each held-out patch, detrended, over what the noise model gives
     there, (count,).
     """
-    shape = NoiseShape(detrended(real))
-    mean = shape.table.mean(axis=0)
-    apart = NoiseShape(detrended(made)).table.mean(axis=0) - mean
-    errors = np.quantile(_distances(shape.scatter(), mean), CERTAINTY, axis=0)
     ratio = 1.0
     if strengths is not None:
         ratio = _rms(residual_sigmas(made)) / max(_rms(strengths), 1e-12)
+    return match_of(NoiseShape(detrended(made)), NoiseShape(detrended(real)), ratio)
+
+
+def match_of(made: NoiseShape, real: NoiseShape, std_ratio: float = 1.0) -> NoiseMatch:
+    """Compare the shape of made noise with that of real noise."""
+    mean = real.table.mean(axis=0)
+    apart = made.table.mean(axis=0) - mean
+    errors = np.quantile(_distances(real.scatter(), mean), CERTAINTY, axis=0)
     found = _distances(apart[None], mean)[0]
-    return NoiseMatch(ratio, *found.tolist(), *errors.tolist())
+    return NoiseMatch(std_ratio, *found.tolist(), *errors.tolist())
 
 
 def _distances(apart: Values, real: Values) -> Values:

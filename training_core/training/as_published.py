@@ -18,6 +18,8 @@ from training_core.denoise.model_file import channel_from, channel_state
 from training_core.denoise.region import Region
 from training_core.networks.build import build_network
 from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import detrended
+from training_core.noise.likeness import RealNoise
 from training_core.noise.measurement import measure_noise
 from training_core.noise.model import PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
@@ -87,16 +89,18 @@ def _play(number: int, material: Material, patches: Image, task: Task, game: Par
     frames = [r.values for r in material.of_channel(number)]
     measured = measure_noise(frames[:MEASURED_REGIONS], patches, settings.noise_model, linear=True)
     task.run.did(NOISE, measured_mpx(frame.size for frame in frames[:MEASURED_REGIONS]))
+    noise = unit.forward(patches)
+    curve = NoiseCurve(np.zeros(1), np.array([float(noise.std(axis=(1, 2)).mean())]))
     gan = train_paper_gan(
-        unit.forward(patches),
+        noise,
         [unit.forward(frame) for frame in frames],
         settings,
         device=task.device,
         run=task.run,
         part=game,
+        real=RealNoise(detrended(noise), patches, unit, curve),
+        channel=number,
     )
-    sigma = float(unit.forward(patches).std(axis=(1, 2)).mean())
-    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
     model = PublishedNoise(unit, curve, measured.covariance, gan.g1, None, len(patches))
     return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
 

@@ -20,7 +20,7 @@ from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import follow
 from training_core.paper.pairs import PublishedPairs
 from training_core.place import PatchLocation
-from training_core.run import PreviewReady, Run, ShownRegion, Stage
+from training_core.run import PREVIEW_SECONDS, PreviewReady, Run, ShownRegion, Stage
 from training_core.settings import DenoiserSettings
 
 from .material import Material
@@ -176,13 +176,16 @@ def show(
     denoiser: Denoiser, run: Run, preview: Preview | None, stage: Stage = Stage.ROUNDS
 ) -> None:
     """Show what the denoiser now makes of the watched region, where somebody watches."""
-    region = run.region
-    if preview is None or region is None or not run.preview_due():
-        return
-    denoiser.network.eval()
-    picture = preview(denoiser, region)
-    if picture is not None:
-        run.emit(replace(picture, stage=stage))
+
+    def picture() -> PreviewReady | None:
+        region = run.region
+        if preview is None or region is None:
+            return None
+        denoiser.network.eval()
+        made = preview(denoiser, region)
+        return None if made is None else replace(made, stage=stage)
+
+    run.show(picture, PREVIEW_SECONDS)
 
 
 PREVIEW_PX = 256

@@ -15,11 +15,11 @@ from g2g_desktop.bench import bench_tasks
 from g2g_desktop.bench.compare_view import DENOISED, NOISY
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
+from training_core.noise.likeness import NoiseLikeness
 from training_core.noise.match import NoiseMatch
 from training_core.run import Stage
 from training_core.selection.faint_spots import FaintSpots
 from training_core.stack import PixelSize, Stack
-from training_core.trust.noise_likeness import NoiseLikeness
 from training_core.trust.planted import PlantedDot
 from training_core.trust.pure_noise import PureNoise
 from training_core.trust.trust_map import TrustMap
