@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from g2g_desktop.jobs.workflow import Workflow
     from g2g_desktop.model.session import Session
     from g2g_desktop.pages.centre import Centre
+    from training_core.run import ShownRegion
 
     from .preferences import Preferences
 
@@ -105,6 +106,7 @@ class Commands(QObject):
         self.files = files
         self.preferences = preferences
         workflow.choice_needed.connect(files.choose_image)
+        centre.training.region_chosen.connect(self.watch)
         self.by_id = self._verbs()
 
     def _verbs(self) -> dict[str, Callable[[], object]]:
@@ -128,6 +130,7 @@ class Commands(QObject):
             "discard_interrupted": workflow.recovery.discard_interrupted,
             "first_look": lambda: session.set_first_look(not session.first_look),
             "denoise": workflow.denoise,
+            "pause": workflow.pause,
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
             "model_info": self.model_info,
@@ -203,9 +206,15 @@ class Commands(QObject):
 
     def train(self) -> None:
         """Start the training of what is in view."""
-        self._viewer.clear_training()
-        self._workflow.watch(self._viewer.region())
+        self._centre.training.clear()
+        self.watch(self._viewer.region())
         self._workflow.train()
+
+    @Slot(object)
+    def watch(self, region: ShownRegion | None) -> None:
+        """Show a part of the stack while it is trained on."""
+        self._workflow.watch(region)
+        self._centre.training.watch(self._session, region)
 
     def resume(self) -> None:
         """Go on with the training that a crash interrupted, with the settings it had."""
@@ -218,7 +227,7 @@ class Commands(QObject):
         """Cancel the job; ask first where that throws minutes of training away."""
         answer = dialogs.Running.CANCEL
         long = self._workflow.seconds > _ASK_AFTER_SECONDS
-        if self._session.state is State.TRAINING and long:
+        if self._session.state in (State.TRAINING, State.PAUSED) and long:
             answer = dialogs.ask_cancelling(self._parent)
         if answer is dialogs.Running.STOP_AND_KEEP:
             self.do("stop_and_keep")

@@ -29,7 +29,6 @@ from g2g_desktop.pages.menus import Menus
 from g2g_desktop.pages.run_bar import RunBar
 from g2g_desktop.pages.status_strip import StatusStrip
 from g2g_desktop.widgets.banner import Banner
-from training_core.run import StageStarted
 
 from .commands import Commands
 
@@ -55,6 +54,9 @@ _WIDE_SCREEN, _MORE_PX = 1700, 100  # from which on the cards may be wider, by h
 _FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
+    (State.TRAINING, State.PAUSED),
+    (State.PAUSED, State.TRAINING),
+    (State.PAUSED, State.STOPPING),
     (State.TRAINING, State.STOPPING),
     (State.TRAINING, State.DENOISING),
     (State.STOPPING, State.DENOISING),
@@ -140,7 +142,6 @@ class MainWindow(QMainWindow):
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
-        viewer.stack_view.region_changed.connect(self._on_region_changed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
         bench = self.centre.bench
         workflow.reference_read.connect(bench.take_reference)
@@ -224,16 +225,10 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, StageStarted) and self.session.state is State.TRAINING:
-            self._on_region_changed()
         self.run_bar.progress.take(event)
         self.side.train.take(event)
-        self.centre.viewer.take(event)
+        self.centre.training.take(event)
         self.centre.bench.take(event)
-
-    @Slot()
-    def _on_region_changed(self) -> None:
-        self.workflow.watch(self.centre.viewer.region())
 
     @Slot()
     def _on_banner_closed(self) -> None:
@@ -297,7 +292,7 @@ class MainWindow(QMainWindow):
 
     def _may_close(self) -> bool:
         if self.workflow.is_busy and self.session.state is not State.CANCELLING:
-            training = self.session.state is State.TRAINING
+            training = self.session.state in (State.TRAINING, State.PAUSED)
             answer = dialogs.ask_closing(self, training=training)
             if answer is dialogs.Running.STOP_AND_KEEP:
                 self.workflow.stop_and_keep()

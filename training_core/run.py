@@ -103,6 +103,18 @@ class NoiseReady:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundJudged:
+    """How good a round of the denoiser is, told blind; 0 is the network before training.
+
+    `decibels` is the estimated reduction of the noise, None where nothing is left to tell. A round
+    may be judged again, once more is known of the noise.
+    """
+
+    round: int
+    decibels: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class StageFinished:
     """A stage is over, after `seconds` of wall time."""
 
@@ -118,22 +130,24 @@ class Note:
     warning: bool = False
 
 
-Event = StageStarted | StepsDone | PreviewReady | NoiseReady | StageFinished | Note
+Event = StageStarted | StepsDone | PreviewReady | NoiseReady | RoundJudged | StageFinished | Note
 
 
 class Run:
     """One job as seen by the core: it emits events here and asks whether to go on.
 
     Whatever takes a run asks `check` once per step, tile and frame, and so raises `Cancelled`.
-    `on_event` is called with each event, in the thread of the computation; `cancel`,
-    `stop_and_keep` and `watch` may be called from any thread. `costs` is what work costs here, as
-    far as is known.
+    `on_event` is called with each event, in the thread of the computation; `pause`, `go_on`,
+    `cancel`, `stop_and_keep` and `watch` may be called from any thread. `costs` is what work costs
+    here, as far as is known.
     """
 
     def __init__(self, on_event: Callable[[Event], None] = lambda _: None) -> None:
         self._on_event = on_event
         self._cancelled = threading.Event()
         self._finish_early = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
         self._region: ShownRegion | None = None
         self._next_tick = 0.0
         self._next_shown: dict[float, float] = {}
@@ -153,17 +167,31 @@ class Run:
     def cancel(self) -> None:
         """Ask the computation to stop and discard; `check` raises from now on."""
         self._cancelled.set()
+        self.go_on()
 
     def stop_and_keep(self) -> None:
         """Ask the computation to finish with what it has learned so far."""
         self._finish_early.set()
+        self.go_on()
+
+    def pause(self) -> None:
+        """Let the computation wait, in its next `check`."""
+        self._going.clear()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._going.set()
 
     def watch(self, region: ShownRegion | None) -> None:
         """Choose the region that previews show; None for no previews."""
         self._region = region
 
     def check(self) -> None:
-        """Raise `Cancelled` if asked to; called once per step, tile and frame."""
+        """Raise `Cancelled` if asked to, after a pause; called once per step, tile and frame."""
+        if not self._going.is_set():
+            began = time.monotonic()
+            self._going.wait()
+            self.costs.skip(time.monotonic() - began)
         if self._cancelled.is_set():
             raise Cancelled
 

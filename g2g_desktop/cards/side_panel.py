@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
     from .step_card import StepCard
 
-_TRAINING = {State.TRAINING, State.STOPPING, State.CANCELLING, State.DENOISING}
+_TRAINING = {
+    State.TRAINING,
+    State.PAUSED,
+    State.STOPPING,
+    State.CANCELLING,
+    State.DENOISING,
+}
 _AT_REST = {State.READY, State.DONE}
 _BUSY = set(State) - _AT_REST - {State.EMPTY}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from g2g_desktop.model.result import Results, StackResult, Story
-from g2g_desktop.model.session import Activity, Failure, Session, Step
+from g2g_desktop.model.session import Activity, Failure, Session, State, Step
 from training_core.run import Note
 
 from . import tasks
@@ -167,6 +167,17 @@ class Workflow(QObject):
     def open_reference(self, path: Path) -> None:
         """Open a clean image of the same field, to measure the result against."""
         self._reference.start(partial(tasks.read_stack, (path,)))
+
+    def pause(self) -> None:
+        """Let the training wait, or go on with it."""
+        if self._job is None:
+            return
+        if self.session.state is State.PAUSED:
+            self._job.run.go_on()
+            self.session.begin(Activity.TRAINING)
+        else:
+            self._job.run.pause()
+            self.session.begin(Activity.PAUSED)
 
     def stop_and_keep(self) -> None:
         """Ask the training to stop soon and keep what it has learned."""

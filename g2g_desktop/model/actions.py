@@ -15,10 +15,17 @@ AT_REST = frozenset({State.EMPTY, State.READY, State.DONE})
 WITH_STACK = ANY - {State.EMPTY, State.LOADING}
 WITH_STACK_AT_REST = frozenset({State.READY, State.DONE})
 DONE = frozenset({State.DONE})
-TRAINING = frozenset({State.TRAINING})
+TRAINING = frozenset({State.TRAINING, State.PAUSED})
 QUEUE_WORKS = "The queue is working on files. Pause it, or wait until it is done."
 CANCELLABLE = frozenset(
-    {State.LOADING, State.TRAINING, State.STOPPING, State.DENOISING, State.EXPORTING}
+    {
+        State.LOADING,
+        State.TRAINING,
+        State.PAUSED,
+        State.STOPPING,
+        State.DENOISING,
+        State.EXPORTING,
+    }
 )
 
 
@@ -117,6 +124,7 @@ ACTIONS = (
         alone=True,
     ),
     ActionSpec("batch", "Denoise &many files...", "&Run", ("Ctrl+Shift+E",), ANY, group="batch"),
+    ActionSpec("pause", "Pa&use", "&Run", ("Ctrl+Shift+.",), TRAINING, group="pause"),
     ActionSpec("stop_and_keep", "&Stop and keep", "&Run", ("Ctrl+.",), TRAINING, "stop"),
     ActionSpec("cancel", "&Cancel", "&Run", ("Esc",), CANCELLABLE, "cross"),
     ActionSpec(
@@ -126,7 +134,7 @@ ACTIONS = (
     ActionSpec("actual_size", "&Actual pixels", "&View", ("Z",), WITH_STACK),
     ActionSpec("auto_contrast", "Auto &contrast", "&View", ("A",), WITH_STACK),
     ActionSpec(
-        "show_patches", "Show smooth &patches", "&View", ("G",), WITH_STACK, group="patches"
+        "show_patches", "Show smooth &patches", "&View", ("G",), WITH_STACK_AT_REST, group="patches"
     ),
     ActionSpec("show_files", "Show &list of files", "&View", ("Ctrl+L",), ANY, group="files"),
     ActionSpec("next_result", "&Next result", "&View", ("N",), DONE, needs="several"),

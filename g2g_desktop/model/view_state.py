@@ -45,6 +45,7 @@ class ViewState:
     """One picture of the whole window; equal pictures need no repainting.
 
     `next_action` is the one obvious button, `other_action` the quieter one beside it ("" for none);
+    `first_action` stands before both;
     `headline` says where things stand, and `level` how serious that is. `texts` are what buttons
     are called where it depends, `blocked` why they cannot be used just now.
     """
@@ -57,6 +58,7 @@ class ViewState:
     blocked: dict[str, str]
     next_action: str
     other_action: str
+    first_action: str
     level: Level
     headline: str
     texts: dict[str, str]
@@ -67,6 +69,7 @@ class ViewState:
 _BUSY = {
     State.LOADING,
     State.TRAINING,
+    State.PAUSED,
     State.STOPPING,
     State.CANCELLING,
     State.DENOISING,
@@ -75,6 +78,7 @@ _BUSY = {
 _STEP_OF = {
     State.LOADING: Step.DATA,
     State.TRAINING: Step.TRAIN,
+    State.PAUSED: Step.TRAIN,
     State.STOPPING: Step.TRAIN,
     State.CANCELLING: Step.TRAIN,
     State.DENOISING: Step.TRAIN,
@@ -84,6 +88,7 @@ _BUTTONS = {
     State.EMPTY: ("open", ""),
     State.LOADING: ("cancel", ""),
     State.TRAINING: ("stop_and_keep", "cancel"),
+    State.PAUSED: ("stop_and_keep", "cancel"),
     State.STOPPING: ("stop_and_keep", "cancel"),
     State.CANCELLING: ("cancel", ""),
     State.DENOISING: ("cancel", ""),
@@ -105,6 +110,7 @@ def view_state(session: Session) -> ViewState:
         blocked=blocked_actions(session),
         next_action=next_action,
         other_action=other_action,
+        first_action="pause" if state in (State.TRAINING, State.PAUSED) else "",
         level=level,
         headline=headline,
         texts=_texts(session),
@@ -207,6 +213,8 @@ def _buttons_before(session: Session) -> tuple[str, str]:
 def _texts(session: Session) -> dict[str, str]:
     """Give what buttons are called now, where that is not always the same."""
     texts = {"train": "Train again"} if session.results.every else {}
+    if session.state is State.PAUSED:
+        texts["pause"] = "Go on"
     advised = session.patches.verdict.remedy if session.patches is not None else None
     if advised is not None:
         texts["apply_remedy"] = remedy_text(session.settings.patches, advised)

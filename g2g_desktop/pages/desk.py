@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
 
 _WORKS = {QueueState.RUNNING, QueueState.PAUSING}
-_TRAINS = {State.TRAINING, State.STOPPING, State.CANCELLING, State.DENOISING}
+_TRAINS = {State.TRAINING, State.PAUSED, State.STOPPING, State.CANCELLING, State.DENOISING}
 _WIDE = 1100  # from which on the list of files leaves room for the picture
 
 

@@ -29,6 +29,7 @@ from training_core.run import (
     Cancelled,
     Note,
     PreviewReady,
+    RoundJudged,
     Run,
     ShownRegion,
     Stage,
@@ -270,6 +271,9 @@ def test_the_watched_region_is_shown():
     assert shown[0].denoised.dtype == np.float32
     assert squared_error(shown[0].denoised, clean[place]) < 0.5 * 400
     assert [one.stage for one in shown] == [Stage.FIRST_ESTIMATE, Stage.ROUNDS][: len(shown)]
+    judged = [event for event in events if isinstance(event, RoundJudged)]
+    assert [one.round for one in judged] == [0, 1]
+    assert all(one.decibels > 3 for one in judged)
 
 
 def test_without_training_the_first_look_is_shown():

@@ -98,6 +98,39 @@ def test_pictures_are_made_for_somebody_and_not_too_often(clock):
     assert len(made) == 4
 
 
+def test_a_pause_waits_in_the_next_check_and_is_not_counted_as_work():
+    run = Run()
+    run.costs.begin("here")
+    run.pause()
+    ended = []
+
+    def work():
+        run.check()
+        run.did("pass", 1.0)
+        ended.append(run.costs.measured["here"]["pass"][1])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(0.2)
+    assert not ended
+    run.go_on()
+    thread.join(5)
+    assert ended[0] < 0.1
+
+
+@pytest.mark.parametrize("ask", ["cancel", "stop_and_keep"])
+def test_what_is_paused_can_be_ended(ask):
+    run = Run()
+    run.pause()
+    getattr(run, ask)()
+    if ask == "cancel":
+        with pytest.raises(Cancelled):
+            run.check()
+    else:
+        run.check()
+        assert run.finish_early
+
+
 def test_a_new_stage_reports_at_once(clock):
     run = Run()
     assert run.tick_due()

@@ -26,7 +26,7 @@ from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper.gan import first_network, train_paper_gan
 from training_core.paper.pairs import PublishedPairs
 from training_core.patches.smooth_patches import cut_noise_patches
-from training_core.run import SILENT, Run, Stage
+from training_core.run import SILENT, RoundJudged, Run, Stage
 from training_core.selection.choice import Judged, choose_share
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.settings import Settings, preset
@@ -145,6 +145,7 @@ def _rounds(
         taken = state["steps_taken"]
         judged = Judged(Risk(state["parts"]), share=state["share"], errors=state["errors"])
         rounds.append(Round(number, state["network"], judged))
+        task.run.emit(RoundJudged(number, rounds[-1].result.score))
         if task.run.finish_early:
             break
     task.run.finish(Stage.ROUNDS)

@@ -188,7 +188,7 @@ def show(
     run.show(picture, PREVIEW_SECONDS)
 
 
-PREVIEW_PX = 256
+PREVIEW_PX = 512
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region, on_channels
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.networks.published import takes_estimate
-from training_core.run import Run, Stage
+from training_core.run import RoundJudged, Run, Stage
 from training_core.selection.choice import (
     GAIN_DB,
     SHARES,
@@ -225,6 +225,7 @@ class _Rounds:
         weights = deepcopy(self.denoiser.network.state_dict())
         self.denoiser = replace(self.denoiser, collaboration=judged.share)
         self.rounds.append(Round(number, weights, judged, doubt, cut_short=cut_short))
+        self.run.emit(RoundJudged(number, self.rounds[-1].result.score))
 
     def know_noise_better(self) -> None:
         """Learn the noise again if the last round shows that it is too weak; judge all rounds anew.

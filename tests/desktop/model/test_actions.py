@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "guide", "shortcuts", "show_log"}
 ALWAYS |= {"diagnostics", "about", "programs", "batch", "show_files"}
 OPEN = {"open", "open_folder", "open_model"}
-LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
+LOOK = {"fit", "actual_size", "auto_contrast", "invert"}
+REST = LOOK | {"show_patches", "pixel_size", "close", "train"}
 MODEL = {"save_model", "model_info"}
 RESULT = {
     "export", "report", "copy_command", "copy_methods", "split", "side", "blink", "residual",
@@ -27,12 +28,13 @@ RESULT = {
 ALLOWED = {
     State.EMPTY: ALWAYS | OPEN,
     State.LOADING: ALWAYS | {"cancel"},
-    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size", "close"},
-    State.TRAINING: ALWAYS | LOOK | {"stop_and_keep", "cancel"},
+    State.READY: ALWAYS | OPEN | REST | {"first_look"},
+    State.TRAINING: ALWAYS | LOOK | {"pause", "stop_and_keep", "cancel"},
+    State.PAUSED: ALWAYS | LOOK | {"pause", "stop_and_keep", "cancel"},
     State.STOPPING: ALWAYS | LOOK | {"cancel"},
     State.CANCELLING: ALWAYS | LOOK,
     State.DENOISING: ALWAYS | LOOK | {"cancel"},
-    State.DONE: ALWAYS | OPEN | LOOK | MODEL | RESULT | {"train", "denoise", "pixel_size", "close"},
+    State.DONE: ALWAYS | OPEN | REST | MODEL | RESULT | {"denoise"},
     State.EXPORTING: ALWAYS | LOOK | {"cancel"},
 }
 
