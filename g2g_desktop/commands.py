@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from g2g_desktop.jobs.workflow import Workflow
     from g2g_desktop.model.session import Session
     from g2g_desktop.pages.centre import Centre
-    from training_core.run import ShownRegion
 
     from .preferences import Preferences
 
@@ -106,7 +105,7 @@ class Commands(QObject):
         self.files = files
         self.preferences = preferences
         workflow.choice_needed.connect(files.choose_image)
-        centre.training.region_chosen.connect(self.watch)
+        centre.training.region_chosen.connect(workflow.watch)
         self.by_id = self._verbs()
 
     def _verbs(self) -> dict[str, Callable[[], object]]:
@@ -206,15 +205,8 @@ class Commands(QObject):
 
     def train(self) -> None:
         """Start the training of what is in view."""
-        self._centre.training.clear()
-        self.watch(self._viewer.region())
+        self._centre.training.begin(self._session, self._viewer.region())
         self._workflow.train()
-
-    @Slot(object)
-    def watch(self, region: ShownRegion | None) -> None:
-        """Show a part of the stack while it is trained on."""
-        self._workflow.watch(region)
-        self._centre.training.watch(self._session, region)
 
     def resume(self) -> None:
         """Go on with the training that a crash interrupted, with the settings it had."""
@@ -236,8 +228,7 @@ class Commands(QObject):
 
     def export(self) -> None:
         """Ask where to, and export."""
-        stack = self._session.stack
-        result = self._session.result
+        stack, result = self._session.stack, self._session.result
         if stack is None or result is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)

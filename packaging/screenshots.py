@@ -85,7 +85,7 @@ def take_all(window: MainWindow, folder: Path) -> None:
     both(window, folder, "3_train_card")
     session.set_settings(short(session.settings))
     window.commands.do("train")
-    until(lambda: window.centre.viewer.preview.denoised.image is not None)
+    until(lambda: window.centre.training.split.is_split)
     settle(10 * SETTLE_MS)
     both(window, folder, "4_training")
     until(lambda: session.state is State.DONE)

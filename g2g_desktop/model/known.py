@@ -77,6 +77,18 @@ class Known(QObject):
         return len(self.results.every) > 1
 
     @property
+    def needed_stack(self) -> Stack:
+        """The stack, for what is allowed only where there is one."""
+        assert self.stack is not None
+        return self.stack
+
+    @property
+    def needed_model(self) -> Denoiser:
+        """The model, likewise."""
+        assert self.denoiser is not None
+        return self.denoiser
+
+    @property
     def state(self) -> State:
         """The activity, or what there is while nothing is going on."""
         if self.activity is not Activity.IDLE:

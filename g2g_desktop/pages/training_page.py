@@ -82,7 +82,7 @@ class TrainingPage(QWidget):
         self._state = State.EMPTY
         self._stack: object = None
         self._lay_out()
-        self.picker.chosen.connect(self.region_chosen)
+        self.picker.chosen.connect(self._watch)
         self.setFocusProxy(self.split)
         self.clear()
 
@@ -93,7 +93,7 @@ class TrainingPage(QWidget):
         noise = QWidget()
         pair = QHBoxLayout()
         pair.setSpacing(2)
-        for pane, name in ((self.real, "Real noise"), (self.made, "Imitated noise")):
+        for pane, name in ((self.real, "Real noise"), (self.made, "Made noise")):
             pane.set_caption(name)
             pane.setAccessibleName(name)
             pair.addWidget(pane)
@@ -125,14 +125,13 @@ class TrainingPage(QWidget):
         self.main.setCurrentIndex(0)
         self.details.clear()
 
-    def watch(self, session: Session, region: ShownRegion | None) -> None:
+    def begin(self, session: Session, region: ShownRegion | None) -> None:
         """Begin with a part of the stack, which is shown noisy until there is more."""
-        stack = session.stack
-        if stack is None or region is None:
-            return
-        self.picker.show_region(stack, region)
-        self.split.set_pixel_size(stack.pixel_size.x_um)
-        self._show_noisy(region)
+        self.clear()
+        if session.stack is not None and region is not None:
+            self.picker.show_region(session.stack, region)
+            self.split.set_pixel_size(session.stack.pixel_size.x_um)
+            self._watch(region)
 
     @property
     def region(self) -> ShownRegion:
@@ -210,8 +209,10 @@ class TrainingPage(QWidget):
         elif isinstance(event, PreviewReady):
             self._show_preview(event)
 
-    def _show_noisy(self, region: ShownRegion) -> None:
+    @Slot(object)
+    def _watch(self, region: ShownRegion) -> None:
         """Show what is watched before the denoiser has seen it."""
+        self.region_chosen.emit(region)
         self._region = None
         image = self.picker.pane.image
         assert image is not None  # the picker shows the frame

@@ -185,7 +185,7 @@ class TrainingPlot(QWidget):
         self.tabs.setVisible(self.tabs.count() > 1)
         self.plot.clear()
         name = self.tabs.tabText(self.tabs.currentIndex())
-        if name == QUALITY:
+        if name == QUALITY and self._gains:
             self._draw_quality()
             return
         page = self._pages.get(name)

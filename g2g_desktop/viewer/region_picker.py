@@ -130,6 +130,9 @@ class RegionPicker(QWidget):
         if stack is not self._stack:
             self._stack, self._contrasts = stack, StackContrast(stack)
             self.sliders.set_stack(stack)
+            for axis in self.sliders.sliders:  # else nothing would be left of a slider
+                axis.number.hide()
+                axis.play.hide()
         self.region = region
         self.sliders.show_frame(region.frame)
         self._draw()

@@ -11,7 +11,7 @@ from training_core.stack import Image, Values, spread
 
 from .anscombe import Stabiliser, sigmas_at
 from .covariance import LAGS, autocovariance, detrended
-from .match import BANDS, NoiseMatch, NoiseShape, match_of
+from .match import BANDS, NoiseMatch, NoiseShape, band_shares, match_of
 from .strength_curve import NoiseCurve
 
 MOST_PATCHES = 512
@@ -34,7 +34,7 @@ class NoiseLikeness:
     along_x, along_y
         Autocorrelation over lags of 0 to 8 px, real and made, (2, 9).
     spectrum
-        Power of rings of equal width up to .5 cycles per pixel, (2, 16); white noise is even.
+        Power of rings of equal width up to .5 cycles per pixel, (2, 16); 1 is white noise.
     levels, sigmas
         Mean and std of real patches in stack units, (count,).
     curve
@@ -96,9 +96,11 @@ class _Look:
 
     @cached_property
     def spectrum(self) -> Values:
-        """The power in 16 rings."""
+        """The power in 16 rings, over that of white noise."""
         power: Values = self.shape.table[:, -1 - BANDS : -1].mean(axis=0)
-        return power
+        shares = band_shares(self.shape.patches.shape[-1])
+        bands, seen = np.arange(BANDS), shares > 0  # small patches have no wave in some of them
+        return np.interp(bands, bands[seen], power[seen] / shares[seen])
 
 
 class RealNoise:

@@ -15,8 +15,7 @@ from g2g_desktop.bench import bench_tasks
 from g2g_desktop.bench.compare_view import DENOISED, NOISY
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
-from training_core.noise.likeness import NoiseLikeness
-from training_core.noise.match import NoiseMatch
+from tests.support.stand_ins import some_likeness
 from training_core.run import Stage
 from training_core.selection.faint_spots import FaintSpots
 from training_core.stack import PixelSize, Stack
@@ -365,15 +364,7 @@ def test_noise_alone_stands_beside_the_result(qtbot, done: MainWindow, monkeypat
 
 
 def test_the_noise_tab_compares_when_it_is_opened(qtbot, done: MainWindow, monkeypatch) -> None:
-    def fake(stack, patches, denoiser, channel, run) -> NoiseLikeness:
-        picture, curve = np.zeros((50, 67), np.float32), np.ones((2, 9))
-        match = NoiseMatch(1.0, 0.01, 0.01, 0.01)
-        return NoiseLikeness(
-            picture, picture, np.arange(9.0), curve, curve, curve, np.ones((2, 16)),
-            np.arange(9.0), np.ones(9), curve, match,
-        )  # fmt: skip
-
-    monkeypatch.setattr(bench_tasks, "likeness", fake)
+    monkeypatch.setattr(bench_tasks, "likeness", lambda *_: some_likeness())
     noise = done.centre.bench.panel.noise
     click(qtbot, done.centre.bench.panel.buttons["Noise"])
     qtbot.waitUntil(lambda: "looks like the real noise: 99 % alike" in noise.words.text())
