@@ -141,6 +141,9 @@ class MainWindow(QMainWindow):
         self.commands.programs_found.connect(side.export.show_programs)
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
+        side.patch_chosen.connect(viewer.show_patch)
+        side.patches.paint_chosen.connect(viewer.stack_view.pane.paint_with)
+        viewer.stack_view.pane.painted.connect(self.session.paint)
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
         bench = self.centre.bench

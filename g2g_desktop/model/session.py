@@ -21,6 +21,7 @@ from .states import Step as Step
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from training_core.areas import Area
     from training_core.denoise.denoiser import Denoiser
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.reporting.findings import Judgement
@@ -149,6 +150,11 @@ class Session(Known):
     def set_patch_settings(self, patches: PatchSettings, *, apart: bool = False) -> None:
         """Take new patch settings."""
         self.set_settings(replace(self.settings, patches=patches), apart=apart)
+
+    def paint(self, area: Area) -> None:
+        """Take an area that was painted, as one change of the settings."""
+        patches = self.settings.patches
+        self.set_patch_settings(replace(patches, areas=(*patches.areas, area)), apart=True)
 
     def set_patches(self, patches: SmoothPatches) -> None:
         """Take the smooth patches found in the whole stack, which the first look waits for."""

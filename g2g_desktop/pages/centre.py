@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import QRectF, Slot
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from g2g_desktop.bench.bench_page import BenchPage
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Session
     from g2g_desktop.model.view_state import ViewState
     from g2g_desktop.widgets.theme import Theme
+    from training_core.patches.gallery import SeenPatch
     from training_core.run import ShownRegion
 
 
@@ -96,6 +97,17 @@ class ViewerPage(QWidget):
             self.patches.set_stack(session.stack)
         self.first_look.show(session.stack, session.settings, wanted=view.first_look)
         self.patches.set_settings(session.settings.patches)
+        self.stack_view.pane.show_areas(session.settings.patches.areas)
+
+    @Slot(object)
+    def show_patch(self, patch: SeenPatch) -> None:
+        """Go to a patch, with some of what is around it."""
+        stack = self.stack_view.stack
+        if stack is None:
+            return
+        self.stack_view.show_frame(patch.frame)
+        place = patch.place.grown(2 * patch.place.width, stack.frame_shape)
+        self.stack_view.pane.set_view_rect(QRectF(place.left, place.top, place.width, place.height))
 
     def region(self) -> ShownRegion | None:
         """Give the part of the frame that is in view; None while there is no stack."""

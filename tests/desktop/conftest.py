@@ -78,5 +78,6 @@ def loaded(window: MainWindow, stack_file: Path, qtbot: QtBot) -> MainWindow:
     """Give the window with the small stack open, and everything about it known."""
     window.commands.open_paths([stack_file])
     session = window.session
-    qtbot.waitUntil(lambda: session.patches is not None and session.expected is not None)
+    known = lambda: session.patches is not None and session.expected is not None  # noqa: E731
+    qtbot.waitUntil(known, timeout=30_000)  # the first time, the core is loaded for it
     return window

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -13,6 +13,7 @@ from training_core.place import PatchLocation
 from training_core.run import SILENT, Run
 from training_core.settings import PatchSettings
 from training_core.stack import Image, Mask, Stack, spread
+from training_core.wording import figure
 
 from .flatness import MOST, TYPICAL
 from .smooth_patches import SmoothPatches
@@ -54,7 +55,8 @@ class SeenPatch:
     mean, sigma
         Of its pixels, in stack units.
     unevenness
-        How many times as uneven it is as noise alone; for the published rule its Eqn (4).
+        How many times as uneven it is as noise alone; for the published rule its Eqn (4), of which
+        `tolerance` is allowed.
     picture
         Its pixels, (size, size) in stack units; None where only the figures are asked for.
     """
@@ -65,12 +67,24 @@ class SeenPatch:
     mean: float
     sigma: float
     unevenness: float
+    tolerance: float | None = None
     picture: Image | None = None
 
     @property
     def reason(self) -> str:
         """Why it was refused, in a few words; "" where it was taken."""
         return REASONS.get(self.choice, "")
+
+    @property
+    def sentence(self) -> str:
+        """What it is and why it was taken or not."""
+        said = f"Not taken: {self.reason[0].lower()}{self.reason[1:]}" if self.reason else "Taken"
+        uneven = f"{self.unevenness:.2g} times as uneven as noise alone"
+        if self.tolerance is not None:
+            uneven = f"unevenness {self.unevenness:.2g}, {self.tolerance:g} allowed"
+        figures = f"mean {figure(self.mean)}, std {figure(self.sigma)}"
+        judged = self.choice not in (Choice.CLIPPED, Choice.CONSTANT)
+        return f"{said}; {figures}{f', {uneven}' if judged else ''}"
 
 
 def choices_of(windows: WindowScores, chosen: Mask, settings: PatchSettings) -> NDArray[np.uint8]:
@@ -106,7 +120,34 @@ def seen_patch(
         float(windows.brightness[at]),
         float(windows.sigmas[at]),
         unevenness,
+        settings.strictness,
     )
+
+
+def window_at(
+    windows: WindowScores, choices: NDArray[np.uint8], row: int, column: int
+) -> tuple[int, int] | None:
+    """Give the window around a pixel: of those taken the one it is nearest to the middle of.
+
+    Where none was taken, of all; None where there is no window.
+    """
+    size, stride = windows.patch_size_px, windows.stride_px
+    spans = []
+    for place, count in zip((row, column), choices.shape, strict=True):
+        first, last = max(-(-(place - size + 1) // stride), 0), min(place // stride, count - 1)
+        spans.append(np.arange(first, last + 1))
+    if not (spans[0].size and spans[1].size):
+        return None
+    middle = (size - 1) / 2
+    down, across = (
+        np.abs(span * stride + middle - place)
+        for span, place in zip(spans, (row, column), strict=True)
+    )
+    apart = np.add.outer(down, across)
+    taken = choices[np.ix_(*spans)] == Choice.TAKEN
+    apart[taken] -= 4 * size  # before all others
+    at = np.unravel_index(apart.argmin(), apart.shape)
+    return int(spans[0][at[0]]), int(spans[1][at[1]])
 
 
 def patch_gallery(
@@ -150,7 +191,4 @@ def _of_frame(
         for number in spread(len(places), TAKEN if choice == Choice.TAKEN else REFUSED):
             at = int(places[number, 0]), int(places[number, 1])
             one = seen_patch(windows, choices, settings, index, at)
-            yield SeenPatch(
-                one.frame, one.place, one.choice, one.mean, one.sigma, one.unevenness,
-                frame[one.place.slices].copy(),
-            )  # fmt: skip
+            yield replace(one, picture=frame[one.place.slices].copy())
