@@ -42,6 +42,7 @@ class PatchGallery(QDialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Patches taken and refused")
+        self.resize(self.sizeHint())
         self.words = paragraph(LOOKING)
         self._known: tuple[Stack | None, SmoothPatches | None] = (None, None)
         self.buttons: list[tuple[SeenPatch, QToolButton]] = []
