@@ -104,8 +104,8 @@ class Commands(QObject):
         self._centre, self._viewer = centre, centre.viewer
         self.files = files
         self.preferences = preferences
-        workflow.choice_needed.connect(files.choose_image)
         centre.training.region_chosen.connect(workflow.watch)
+        files.axes_said.connect(lambda *told: self._remember(self.preferences.with_axes(*told)))
         self.by_id = self._verbs()
 
     def _verbs(self) -> dict[str, Callable[[], object]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from g2g_desktop.preferences import load_preferences
 from training_core.batch.outputs import Existing, check_outputs
 from training_core.batch.targets import Input, Pattern
 from training_core.batch.work import train_on_each, train_one_model, use_model
@@ -65,7 +66,9 @@ def train_model(plan: Plan, run: Run) -> Path:
             return plan.model
         check_outputs([plan.model], [each.path for each in plan.train_on])
         with existing.checkpoint(plan.model, run) as checkpoint:
-            return train_one_model(plan.train_on, plan.settings, plan.model, run, checkpoint)
+            known = load_preferences().axes_at
+            given = plan.train_on, plan.settings, plan.model
+            return train_one_model(*given, run, checkpoint, known)
 
 
 def denoise_file(
@@ -107,7 +110,15 @@ def denoise_file(
             return denoised, {"input": stack.name, **made}
 
         form = Form(as_float=plan.as_float)
-        denoise_one(input_of(path, image), target, telling, run=run, existing=existing, form=form)
+        denoise_one(
+            input_of(path, image),
+            target,
+            telling,
+            run=run,
+            existing=existing,
+            form=form,
+            axes=load_preferences().axes_at(path),
+        )
     return told
 
 

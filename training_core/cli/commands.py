@@ -291,9 +291,17 @@ COMMANDS = {
 def _batch(
     arguments: argparse.Namespace, batch: Batch, work: Work, run: Run, facts: dict[str, Any]
 ) -> int:
-    """Denoise a batch; `facts` are completed while it works."""
+    """Denoise a batch, and score it where there is a reference; `facts` are completed meanwhile."""
+    from training_core.quality.measures import compare_with_reference
+
+    if arguments.reference and not batch.alone:
+        raise UsageError("A reference is of one scene; give one stack with --reference.")
+    clean = open_noted(arguments.reference, run) if arguments.reference else None
 
     def told(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
+        if clean is not None:  # one of another size is refused before the long part
+            noisy = compare_with_reference(stack, clean, run=run)
+            facts.update(psnr_noisy=noisy.psnr, ssim_noisy=noisy.ssim)
         denoised, made = work(stack, checkpoint)
         return denoised, _story({"input": stack.name, **made}, arguments)
 
@@ -306,8 +314,15 @@ def _batch(
         as_float=arguments.dtype == "float32",
         compression=arguments.compression,
         names=not arguments.no_source_names,
-        beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
+        beside=[
+            path
+            for path in (arguments.model, arguments.reference, *getattr(arguments, "repeats", ()))
+            if path
+        ],
     )
+    if clean is not None and results[0].output is not None:
+        written = open_noted(Path(results[0].output), run)
+        facts |= asdict(compare_with_reference(written, clean, run=run))
     facts |= {"seconds": time.monotonic() - started, "outputs": results}
     return answer(facts, arguments.json, results)
 
