@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from g2g_desktop.widgets.theme import Theme
 
-_LABEL = 18
+_LABEL = 19
 _TOP = ""  # the part of those that stand in the settings themselves
 _GROUPS: dict[str, dict[str, tuple[str, ...]]] = {  # those that change a result most come first
     "The result": {

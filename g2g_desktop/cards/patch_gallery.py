@@ -59,7 +59,7 @@ class PatchGallery(QDialog):
 
     def sizeHint(self) -> QSize:
         """Room for a row of pictures and a few rows."""
-        return QSize(ACROSS * (SIDE_PX + GAP) + 8 * GAP, 640)
+        return QSize(ACROSS * (SIDE_PX + 2 * GAP) + 10 * GAP, 640)
 
     def show_session(self, session: Session) -> None:
         """Look at the patches that the session knows now."""

@@ -28,7 +28,13 @@ from training_core.settings import Limits, limits_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+_RESET_PX = 18
 _FIRST_GUESS = 0.15  # of the range: where a slider starts that was automatic so far
+_LEAST_LETTERS, _LEAST_SLIDER_PX, _LEAST_NUMBER_PX = (
+    6,
+    24,
+    64,
+)  # a narrow panel must not be pushed wider
 _MOST = 2**31 - 1  # what a spin box can hold
 
 
@@ -75,6 +81,7 @@ class SettingsForm(QWidget):
         self.resets[name] = button = QToolButton()
         button.setText("\N{ANTICLOCKWISE OPEN CIRCLE ARROW}")
         button.setAutoRaise(True)
+        button.setFixedWidth(_RESET_PX)
         button.clicked.connect(partial(self._on_reset, name))
         policy = button.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
@@ -172,6 +179,8 @@ class ChoiceEditor(QComboBox):
         super().__init__()
         for choice in limits.choices:
             self.addItem(str(choice), choice)
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(_LEAST_LETTERS)
         _describe(self, limits)
         self.activated.connect(self.edited)
 
@@ -214,6 +223,7 @@ class IntegerEditor(QSpinBox):
         self.setRange(round(limits.minimum or 0), round(min(limits.maximum or _MOST, _MOST)))
         self.setSingleStep(round(limits.step or 1))
         self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setMinimumWidth(_LEAST_NUMBER_PX)
         self.setKeyboardTracking(False)
         self.valueChanged.connect(self.edited)
 
@@ -245,6 +255,7 @@ class NumberEditor(QDoubleSpinBox):
             else QAbstractSpinBox.StepType.AdaptiveDecimalStepType
         )
         self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setMinimumWidth(_LEAST_NUMBER_PX)
         self.setKeyboardTracking(False)
         self.valueChanged.connect(self.edited)
 
@@ -271,6 +282,7 @@ class OptionalEditor(QWidget):
         self._step = float(limits.step or 1)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(*(round((v or 0) / self._step) for v in _ends(limits)))
+        self.slider.setMinimumWidth(_LEAST_SLIDER_PX)
         _describe(self.slider, limits)
         low, high = _ends(limits)
         self.number.show_value(low + _FIRST_GUESS * (high - low))  # type: ignore[arg-type]
