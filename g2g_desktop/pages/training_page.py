@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Session
     from g2g_desktop.widgets.theme import Theme
     from training_core.run import Event, ShownRegion
-    from training_core.stack import Pixels
+    from training_core.stack import Pixels, Stack
 
 REACH = (-3.0, 3.0)  # std of the noise, black and white
 SAYS = {
@@ -80,7 +80,7 @@ class TrainingPage(QWidget):
         self._saturates, self._inverted = 0, False
         self._says = ""
         self._state = State.EMPTY
-        self._stack: object = None
+        self._stack: Stack | None = None
         self._lay_out()
         self.picker.chosen.connect(self._watch)
         self.setFocusProxy(self.split)
@@ -204,7 +204,9 @@ class TrainingPage(QWidget):
         elif isinstance(event, NoiseReady) and self._region is None:
             self.real.set_image(event.likeness.real, REACH)
             self.made.set_image(event.likeness.made, REACH)
-            self.likeness.setText(event.likeness.sentence)
+            several = self._stack is not None and "C" in self._stack.axes
+            of = f"Channel {event.channel + 1}: " if several else ""
+            self.likeness.setText(f"{of}{event.likeness.sentence}")
             self.main.setCurrentIndex(1)
         elif isinstance(event, PreviewReady):
             self._show_preview(event)
