@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from training_core.patches.gallery import SeenPatch
     from training_core.stack import Pixels, Stack
 
-MOST_REGION_PX = 256  # of a preview each way, unless another part is chosen
+MOST_REGION_PX = 512  # of a preview each way, unless another part is chosen
 
 
 class StackView(PairViewer):
@@ -146,7 +146,7 @@ class StackView(PairViewer):
         return PatchLocation(top, left, height, width)
 
     def region(self) -> ShownRegion:
-        """Give the visible part of the frame, its middle 256 x 256 pixels if it is larger."""
+        """Give the visible part of the frame, its middle 512 x 512 pixels if it is larger."""
         seen = self.seen()
         top, height = _middle(seen.top, seen.height)
         left, width = _middle(seen.left, seen.width)
@@ -207,6 +207,6 @@ def _whole_pixels(low: float, high: float) -> tuple[int, int]:
 
 
 def _middle(start: int, length: int) -> tuple[int, int]:
-    """Give start and length of the middle of so many pixels, 256 of them at most."""
+    """Give start and length of the middle of so many pixels, 512 of them at most."""
     kept = min(length, MOST_REGION_PX)
     return (2 * start + length - kept) // 2, kept
