@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from training_core.stack import Stack
 
 
+_TURNS = ((Run.pause, Activity.PAUSED), (Run.go_on, Activity.TRAINING))  # of a training
+
+
 @dataclass(frozen=True, eq=False)
 class Before:
     """What a stack had when it was shown last: its results, or the file of one.
@@ -172,8 +175,7 @@ class Workflow(QObject):
 
     def pause(self) -> None:
         """Let the training wait, or go on with it."""
-        waits = self.session.state is State.PAUSED
-        self._tell(*((Run.go_on, Activity.TRAINING) if waits else (Run.pause, Activity.PAUSED)))
+        self._tell(*_TURNS[self.session.state is State.PAUSED])
 
     def stop_and_keep(self) -> None:
         """Ask the training to stop soon and keep what it has learned."""

@@ -12,13 +12,13 @@ from g2g_desktop.model.session import State
 from g2g_desktop.model.view_state import duration_text
 from g2g_desktop.viewer.image_pane import ImagePane
 from g2g_desktop.viewer.look_up_tables import look_up_table
-from g2g_desktop.viewer.region_picker import RegionPicker
 from g2g_desktop.viewer.split_pane import SplitPane
 from g2g_desktop.widgets.fold import Fold
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
 from training_core.run import NoiseReady, PreviewReady, Stage, StageStarted, StepsDone
 from training_core.wording import MEASURING, between
 
+from .region_picker import RegionPicker
 from .training_details import TrainingDetails
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from g2g_desktop.model.contrast import StackContrast
+from g2g_desktop.viewer.axis_slider import AxisSliders
+from g2g_desktop.viewer.image_pane import ImagePane
 from training_core.run import ShownRegion
-
-from .axis_slider import AxisSliders
-from .image_pane import ImagePane
 
 if TYPE_CHECKING:
     from training_core.stack import Stack
