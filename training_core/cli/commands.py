@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training_core.areas import Area
 from training_core.batch.outputs import Existing, check_outputs, reserved
 from training_core.batch.stacks import EVERY, Batch, open_noted
 from training_core.batch.work import use_model
@@ -153,6 +154,7 @@ def _patch_settings(arguments: argparse.Namespace) -> PatchSettings:
         strictness,
         size if arguments.size is None else arguments.size,
         stride if arguments.stride is None else arguments.stride,
+        areas=tuple(map(Area.of, arguments.area)),
     )
 
 
@@ -351,7 +353,9 @@ def _story(card: Mapping[str, Any], arguments: argparse.Namespace) -> Mapping[st
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     chosen = preset(arguments.preset, seed=arguments.seed, device=arguments.device)
-    return with_options(chosen, getattr(arguments, "set", []))
+    chosen = with_options(chosen, getattr(arguments, "set", []))
+    areas = tuple(map(Area.of, getattr(arguments, "area", [])))
+    return replace(chosen, patches=replace(chosen.patches, areas=areas))
 
 
 def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:

@@ -140,7 +140,19 @@ def _add_looking(commands: Any) -> None:
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
     parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
+    _add_area(parser)
     parser.add_argument("--figure", type=_path, help="draw them into a PNG file")
+
+
+def _add_area(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--area",
+        action="append",
+        default=[],
+        metavar="KIND:TOP,LEFT,HEIGHT,WIDTH",
+        help="in: take the patches in a rectangle of every frame, in pixels, whatever they hold; "
+        "out: take none that touches it; free: neither. Again for more, the later one counts",
+    )
 
 
 def _add_training(commands: Any) -> None:
@@ -172,6 +184,7 @@ def _add_training(commands: Any) -> None:
                 metavar="NAME=VALUE",
                 help="any other setting, such as denoiser.every_orientation=true; again for more",
             )
+            _add_area(parser)
             parser.add_argument(
                 "--repeats",
                 type=_path,
