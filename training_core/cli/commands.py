@@ -7,14 +7,15 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training_core.batch.outputs import Existing, check_outputs, reserved
-from training_core.batch.stacks import EVERY, Batch, open_noted
-from training_core.batch.work import use_model
-from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
+from training_core.batch.outputs import Existing, check_outputs, refuse_existing, reserved
+from training_core.batch.stacks import EVERY, Batch, Form, Result, open_noted
+from training_core.batch.work import keep_model, train_on_each, use_model
+from training_core.errors import InputError, ModelError, SettingsError, UsageError
 from training_core.formats.file_image import FileImage
 from training_core.io.readers import list_images
 from training_core.reporting.words import tell_card
@@ -25,9 +26,7 @@ from training_core.stack import Stack, check_trainable
 from .answer import DONE, INTERNAL_ERROR, answer
 
 if TYPE_CHECKING:
-    from training_core.batch.stacks import Work
-    from training_core.compute.checkpoint import Checkpoint
-    from training_core.denoise.denoiser import Denoiser
+    from training_core.batch.stacks import WorkFor
 
 CHOSEN = (
     "doubted",
@@ -178,7 +177,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
     with existing.checkpoint(arguments.model, run) as checkpoint:
         overwrite = existing.overwrite or checkpoint.exists
-        _refuse_existing(arguments.model, overwrite)
+        refuse_existing(arguments.model, overwrite=overwrite)
         stacks, failed = Batch.of(arguments.stacks, arguments.series, arguments.axes).open_all(run)
         if not stacks:
             raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
@@ -190,7 +189,8 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         denoiser = train_on(
             stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
         ).denoiser
-        _save(denoiser, arguments, overwrite)
+        names = not arguments.no_source_names
+        keep_model(denoiser, arguments.model, overwrite=overwrite, names=names)
     facts = _training_facts(denoiser.card, arguments) | {"failed": failed}
     return answer(facts, arguments.json, failed)
 
@@ -217,42 +217,38 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         raise UsageError("Repeats are exposures of one scene; give one stack with --repeats.")
     check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
 
-    from training_core.pipeline import denoise_stack
-
+    work_for = partial(
+        train_on_each,
+        settings,
+        repeats=[path.absolute() for path in arguments.repeats],
+        axes=arguments.axes,
+        model=arguments.model and arguments.model.absolute(),
+        overwrite=arguments.overwrite,
+        names=not arguments.no_source_names,
+    )
+    with reserved(arguments.model) if arguments.model else nullcontext():
+        results, seconds = _denoised(arguments, batch, work_for, run)
     # The training of each stack; the stable keys at the top are those of the last one.
     facts = _training_facts({"seed": settings.seed}, arguments) | {"trainings": []}
-
-    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-        check_trainable(stack)
-        overwrite = arguments.overwrite or checkpoint.exists
-        if arguments.model:
-            _refuse_existing(arguments.model, overwrite)
-        repeats = [open_noted(path, run, None, arguments.axes) for path in arguments.repeats]
-        outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
-        if arguments.model:
-            _save(outcome.denoiser, arguments, overwrite)
-        made = _training_facts(outcome.denoiser.card, arguments)
-        facts.update(made)
-        facts["trainings"].append({"input": stack.source} | made)
-        return outcome.denoised, outcome.denoiser.card
-
-    with reserved(arguments.model) if arguments.model else nullcontext():
-        return _batch(arguments, batch, work, run, facts)
+    for result in results:
+        if result.made:
+            made = _training_facts(result.made, arguments)
+            facts |= made
+            facts["trainings"].append({"input": result.input} | made)
+    return answer(facts | {"seconds": seconds, "outputs": results}, arguments.json, results)
 
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
     """Denoise stacks with a trained model."""
     batch = Batch.of(arguments.stacks, arguments.series, arguments.axes)
-
-    from training_core.denoise.model_file import load_denoiser
-
     if arguments.model == Path("dncnn-b") and not arguments.model.exists():
         raise ModelError(
             "DnCNN-B is no model of this program any more; without training use "
             "g2g run --preset instant."
         )
-    trained = load_denoiser(arguments.model, device=arguments.device)
-    return _batch(arguments, batch, use_model(trained, arguments.model, run), run, {})
+    work_for = partial(use_model, arguments.model.absolute(), arguments.device)
+    results, seconds = _denoised(arguments, batch, work_for, run)
+    return answer({"seconds": seconds, "outputs": results}, arguments.json, results)
 
 
 def evaluate(arguments: argparse.Namespace, run: Run) -> int:
@@ -286,42 +282,32 @@ COMMANDS = {
 }
 
 
-def _batch(
-    arguments: argparse.Namespace, batch: Batch, work: Work, run: Run, facts: dict[str, Any]
-) -> int:
-    """Denoise a batch; `facts` are completed while it works."""
-
-    def told(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-        denoised, made = work(stack, checkpoint)
-        return denoised, _story({"input": stack.name, **made}, arguments)
-
-    started = time.monotonic()
-    results = batch.denoise(
-        arguments.output,
-        told,
-        run=run,
-        existing=Existing(arguments.overwrite, arguments.resume),
-        as_float=arguments.dtype == "float32",
-        compression=arguments.compression,
-        names=not arguments.no_source_names,
-        beside=[path for path in (arguments.model, *getattr(arguments, "repeats", ())) if path],
-    )
-    facts |= {"seconds": time.monotonic() - started, "outputs": results}
-    return answer(facts, arguments.json, results)
-
-
-def _save(denoiser: Denoiser, arguments: argparse.Namespace, overwrite: bool) -> None:
-    from training_core.denoise.model_file import save_denoiser
-
-    if arguments.no_source_names:
-        denoiser = replace(denoiser, card=_story(denoiser.card, arguments))
-    save_denoiser(denoiser, arguments.model, overwrite=overwrite)
-
-
-def _story(card: Mapping[str, Any], arguments: argparse.Namespace) -> Mapping[str, Any]:
-    from training_core.denoise.model_card import without_names
-
-    return without_names(card) if arguments.no_source_names else card
+def _denoised(
+    arguments: argparse.Namespace, batch: Batch, work_for: WorkFor, run: Run
+) -> tuple[list[Result], float]:
+    """Denoise a batch, here or on the workers of a scheduler; also give the seconds it took."""
+    started, names = time.monotonic(), not arguments.no_source_names
+    how: dict[str, Any] = {
+        "run": run,
+        "existing": Existing(arguments.overwrite, arguments.resume),
+        "form": Form(arguments.dtype == "float32", arguments.compression, names),
+        "beside": [p for p in (arguments.model, *getattr(arguments, "repeats", ())) if p],
+    }
+    if arguments.scheduler is None:
+        results = batch.denoise(arguments.output, work_for(run), **how)
+    else:
+        try:
+            from training_core.cluster.stacks import denoise_elsewhere
+            from training_core.cluster.workers import connected
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f'--scheduler needs {error.name}: pip install "g2g-desktop[cluster]".'
+            ) from error
+        in_tiles = arguments.command == "denoise" and batch.alone
+        how["tiles_on"] = arguments.device if in_tiles else None
+        with connected(arguments.scheduler, run) as workers:
+            results = denoise_elsewhere(workers, batch, arguments.output, work_for, **how)
+    return results, time.monotonic() - started
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -339,12 +325,6 @@ def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> d
         told = (f"\n  {fact.name}: {fact.sentence}" for fact in tell_card(card))
         kept["learned and chosen"] = "".join(told)
     return {"model": arguments.model, "preset": arguments.preset} | kept
-
-
-# Said before the long part, not after it.
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
 
 
 def with_options(settings: Settings, options: Sequence[str]) -> Settings:

@@ -182,7 +182,7 @@ def _add_training(commands: Any) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    """Add what says where the results go, and as what."""
+    """Add what says where the results go, as what, and who makes them."""
     parser.add_argument(
         "--output",
         type=Path,
@@ -203,6 +203,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         choices=("none", "zlib", "zstd"),
         default="none",
         help="smaller files that take longer; Fiji reads none and zlib",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS|local:N",
+        help="let the workers of a dask scheduler do it, or N processes of this computer: each "
+        "takes a whole stack; a lone one that has a model is denoised by all of them",
     )
 
 
