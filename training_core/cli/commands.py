@@ -251,6 +251,19 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
     return answer({"seconds": seconds, "outputs": results}, arguments.json, results)
 
 
+def export_model(arguments: argparse.Namespace, run: Run) -> int:
+    """Write the network of a kept denoiser for other programs."""
+    from training_core.denoise.model_file import load_denoiser
+    from training_core.denoise.portable import LEFT_OUT
+    from training_core.reporting.bioimageio import export_bioimageio
+
+    check_outputs([arguments.bioimageio], [arguments.model, arguments.stack])
+    denoiser = load_denoiser(arguments.model, device="cpu")
+    stack = open_noted(arguments.stack, run, _one_series(arguments), arguments.axes)
+    export_bioimageio(denoiser, stack, arguments.bioimageio, overwrite=arguments.overwrite)
+    return answer({"package": arguments.bioimageio, "leaves_out": LEFT_OUT}, arguments.json)
+
+
 def evaluate(arguments: argparse.Namespace, run: Run) -> int:
     """Run published benchmarks again, with our figures beside the published ones."""
     from .evaluate import evaluate_tables, list_tables
@@ -276,6 +289,7 @@ COMMANDS = {
     "train": train,
     "run": run_all,
     "denoise": denoise,
+    "export-model": export_model,
     "compare": compare,
     "evaluate": evaluate,
     "self-test": self_test,
