@@ -34,6 +34,7 @@ PAGES = sorted(guide().glob("*.md"))
 TEXTS = {page.stem: page.read_text("utf-8") for page in PAGES}
 # What a page takes from another one.
 NEEDED = {
+    "neighbours": [["train", "cells.tif", "--model", "day1.g2g"]],
     "formats": [["train", "cells.tif", "--model", "day1.g2g"]],
     "judging": [["run", "cells.tif", "--output", "denoised.tif"]],
 }
@@ -81,6 +82,7 @@ def test_every_page_of_the_guide_is_reached_from_its_contents() -> None:
 def test_every_picture_is_there_and_made_by_the_script() -> None:
     shown = {name for text in TEXTS.values() for name in re.findall(r"\(pictures/(.+?)\)", text)}
     made = {f"{n}_{k}.png" for n in script("make_pictures").SAMPLES for k in ("patches", "instant")}
+    made |= {f"{name}.png" for name in script("make_method_pictures").NAMES}
     assert shown == made == {path.name for path in (guide() / "pictures").iterdir()}
 
 
@@ -110,7 +112,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a folder with the files that the pages name, each tiny."""
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
-    scene = 300 + 100 * (np.indices((96, 96)).sum(0) > 96)
+    scene = 300 + 100 * (np.indices((112, 112)).sum(0) > 112)
     for name in ("cells", "more", "scan", "section", "section_again"):
         noisy = draw.normal(scene, 20).astype(np.uint16)
         tifffile.imwrite(tmp_path / f"{name}.tif", noisy)

@@ -12,7 +12,7 @@ from training_core.batch.outputs import Existing
 from training_core.batch.stacks import Batch, Form, Result, denoise_one, failure
 from training_core.batch.targets import Input
 from training_core.costs import remembered
-from training_core.errors import BusyError, CoreError
+from training_core.errors import BusyError, ClusterError, CoreError
 from training_core.run import Cancelled, Event, Note, Run, Stage, StepsDone
 
 from .tiles import TilesElsewhere
@@ -120,7 +120,7 @@ def _spread(
                 if isinstance(made, CoreError):
                     raise made
             except Exception as error:  # whatever it is, the other stacks go on
-                if alone or isinstance(error, Cancelled):
+                if alone or isinstance(error, Cancelled | ClusterError):
                     raise
                 results[number] = failure(each, error, seconds, run)
             else:

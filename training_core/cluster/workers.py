@@ -7,8 +7,8 @@ import os
 import pickle
 import re
 import time
-from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any
@@ -19,7 +19,7 @@ from distributed import Client, Future, Nanny, Scheduler, SpecCluster, as_comple
 from distributed.core import Status
 from distributed.scheduler import KilledWorker
 
-from training_core.errors import ClusterError, UsageError
+from training_core.errors import ClusterError, ShortageError, UsageError
 from training_core.resources import program
 from training_core.run import Cancelled, Event, Run, StepsDone
 
@@ -81,13 +81,15 @@ class Workers:
 
         Raises
         ------
+        ShortageError
+            If all workers that tried were lost.
         ClusterError
-            If all workers that tried were lost, or the scheduler was.
+            If the scheduler was.
         """
         try:
             return future.result()
         except KilledWorker as error:
-            raise ClusterError(
+            raise ShortageError(
                 f"{error.allowed_failures + 1} workers were lost while they worked on it, perhaps "
                 "for want of memory; see their logs."
             ) from error
@@ -97,9 +99,11 @@ class Workers:
     def leave(self, futures: Iterable[Future[Any]]) -> None:
         """Call off what is not finished, and wait until the workers have saved what they did."""
         left = [future for future in futures if not future.done()]
+        if not left:
+            return
         self.client.cancel(left, force=True)
         end = time.monotonic() + LEAVE_S
-        while left and time.monotonic() < end:
+        while time.monotonic() < end:
             busy = self.client.run(_busy, self.topic, on_error="ignore")
             if not any(busy.values()):
                 break
@@ -150,6 +154,7 @@ def connected(scheduler: str, run: Run) -> Iterator[Workers]:
             f"--scheduler is {scheduler!r}; give an address such as tcp://10.0.0.1:8786, or "
             "local:4 for four workers on this computer."
         )
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # our sentences tell it
     with dask.config.set(QUIET):
         cluster = _started(int(here[1])) if here else None
         try:

@@ -204,6 +204,18 @@ def test_cancelling_reaches_the_workers(two: RealScheduler, tmp_path: Path, mode
     assert same(Path(again[0].output or ""), tmp_path / "here.tif")
 
 
+def test_a_lost_scheduler_ends_the_command_in_a_sentence(tmp_path: Path, model: Path) -> None:
+    scheduler = RealScheduler(tmp_path)
+    try:
+        scheduler.start(1)
+        run = at(1, scheduler.process.kill)
+        paths = [write(tmp_path / f"in/s{number}.tif", 200, number) for number in range(2)]
+        with pytest.raises(ClusterError, match="The scheduler was lost"):
+            elsewhere(scheduler.address, Batch.of(paths), tmp_path / "out", model, run)
+    finally:
+        scheduler.end()
+
+
 def test_the_command_starts_workers_of_its_own(tmp_path: Path, model: Path) -> None:
     noisy = write(tmp_path / "noisy.tif", 3, 1)
     command = [sys.executable, "-m", "training_core", "denoise", noisy, "--model", model]
