@@ -104,7 +104,7 @@ class Commands(QObject):
         self._centre, self._viewer = centre, centre.viewer
         self.files = files
         self.preferences = preferences
-        workflow.choice_needed.connect(files.choose_image)
+        files.axes_said.connect(lambda *told: self._remember(self.preferences.with_axes(*told)))
         self.by_id = self._verbs()
 
     def _verbs(self) -> dict[str, Callable[[], object]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
-_MOST_RECENT = 8
+_MOST_RECENT, _MOST_AXES = 8, 200
 _MOST_BYTES, _LONGEST = 2**20, 2**14  # of the file, and of one text in it
 
 
@@ -27,7 +27,8 @@ class Preferences:
 
     `geometry` is what `QWidget.saveGeometry` gave, in hexadecimal; `theme` is "system", "light" or
     "dark"; `recent` are paths, the latest first; `fiji` and `napari` are where these programs are,
-    "" where they are searched for.
+    "" where they are searched for; `axes` are folders, the axes that are read of a file in them,
+    and what the user said that these are, the latest first.
     """
 
     recent: tuple[str, ...] = ()
@@ -36,12 +37,24 @@ class Preferences:
     export_folder: str = ""
     fiji: str = ""
     napari: str = ""
+    axes: tuple[tuple[str, str, str], ...] = ()
 
     def with_recent(self, path: Path) -> Preferences:
         """Put `path` first among the recent ones."""
         name = str(path)
         rest = tuple(item for item in self.recent if item != name)
         return replace(self, recent=(name, *rest)[:_MOST_RECENT])
+
+    def with_axes(self, path: Path, read: str, meant: str) -> Preferences:
+        """Remember what axes that are `read` in the folder of `path` are meant to be."""
+        folder = _folder_of(path)
+        rest = tuple(entry for entry in self.axes if entry[:2] != (folder, read))
+        return replace(self, axes=((folder, read, meant), *rest)[:_MOST_AXES])
+
+    def axes_at(self, path: Path) -> dict[str, str]:
+        """Give what is remembered of the axes in the folder of `path`, by those that are read."""
+        folder = _folder_of(path)
+        return {read: meant for at, read, meant in self.axes if at == folder}
 
 
 def load_preferences() -> Preferences:
@@ -67,6 +80,10 @@ def save_preferences(preferences: Preferences) -> None:
         _LOG.warning("The preferences could not be saved: %s", error)
 
 
+def _folder_of(path: Path) -> str:
+    return str((path if path.is_dir() else path.parent).absolute())
+
+
 def _file() -> Path:
     return user_data_dir() / "preferences.json"
 
@@ -77,13 +94,24 @@ def _valid(stored: dict[str, Any]) -> Preferences:
         value = stored.get(item.name)
         if item.name == "recent" and isinstance(value, list):
             kept["recent"] = tuple(entry for entry in value if _is_text(entry))[:_MOST_RECENT]
-        elif item.name != "recent" and _is_text(value):
+        elif item.name == "axes" and isinstance(value, list):
+            kept["axes"] = tuple(tuple(entry) for entry in value if _are_axes(entry))[:_MOST_AXES]
+        elif item.name not in ("recent", "axes") and _is_text(value):
             kept[item.name] = value
     if kept.get("theme") not in (None, "system", "light", "dark"):
         del kept["theme"]
     if not re.fullmatch("([0-9a-f]{2})*", kept.get("geometry", "")):
         del kept["geometry"]
     return Preferences(**kept)
+
+
+def _are_axes(entry: Any) -> bool:
+    """Whether an entry is a folder with two ways to name as many axes, as a stack takes them."""
+    if not isinstance(entry, list) or len(entry) != 3 or not all(map(_is_text, entry)):
+        return False
+    read, meant = entry[1:]
+    named = re.fullmatch("[TZCI]{0,4}YX", meant) and len(set(meant)) == len(meant)
+    return bool(named) and len(read) == len(meant)
 
 
 def _is_text(value: Any) -> bool:

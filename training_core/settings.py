@@ -266,8 +266,8 @@ class DenoiserSettings(Checked):
     repair_hot_pixels: bool = setting(
         True,
         "Repair hot pixels",
-        "Pixels that are far brighter than noise gets, and each alone, are taken for faults of the "
-        "camera: nothing is learned from them, and they get what is around.",
+        "Pixels that are far brighter or darker than noise gets, and each alone, are taken for "
+        "faults of the camera: nothing is learned from them, and they get what is around.",
     )
     kept_noise: float | None = setting(
         None,

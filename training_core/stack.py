@@ -93,8 +93,8 @@ class Stack:
     value_unit
         "HU" for CT in Hounsfield units, else "".
     kind
-        The file family: "ome", "imagej", "tiff", "png", "dicom", "array", or the name of the module
-        of `formats` that read it.
+        The file family: "ome", "imagej", "tiff", "png", "dicom", "array", or the one that a reader
+        of `formats` names, such as "czi".
     source
         The file or folder; None for an array.
     warnings
@@ -108,6 +108,10 @@ class Stack:
     not_finite
         For each frame with NaN or infinite pixels, by its number, where they are (flat) and what
         they were; `pixels` has the median of the frame there, files have them as they were.
+    guess
+        The one of the warnings that tells how the axes were guessed; "" where the file says them.
+    read_as
+        The axes as they were read, where somebody has said since what they are; else "".
     """
 
     pixels: Pixels
@@ -125,6 +129,13 @@ class Stack:
     not_finite: Mapping[int, tuple[NDArray[np.intp], Pixels]] = field(
         default_factory=dict, compare=False, repr=False
     )
+    guess: str = ""
+    read_as: str = ""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether nobody has said what its axes are: they were guessed, or one has no name."""
+        return bool(self.guess or "I" in self.axes) and not self.read_as
 
     @property
     def name(self) -> str:
@@ -241,6 +252,9 @@ class Stack:
             axes=axes,
             channels=self.channels if len(self.channels) == count else (),
             time_step_s=self.time_step_s if set("TI") & set(axes) else None,
+            warnings=tuple(warning for warning in self.warnings if warning != self.guess),
+            guess="",
+            read_as=self.read_as or self.axes,
         )
 
     def with_pixels(self, pixels: Pixels) -> Stack:

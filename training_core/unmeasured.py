@@ -1,4 +1,4 @@
-"""Pixels that are no measurement: padding, what is not finite, hot pixels. They teach nothing.
+"""Pixels that are no measurement: padding, not finite, hot, dead. They teach nothing.
 
 Padding and what is not finite stay as they are; a hot pixel gets what is under it.
 """
@@ -20,7 +20,7 @@ SOLID_PX = 5  # side of what is all of that value somewhere
 EQUAL = 0.02  # of the pixels equal a neighbour: below, there is no padding
 MOST_VALUES = 3  # such as a border, a mask and the bar of a scan
 NEARLY_ALL = 0.9  # of the pixels of one value lie in large pieces: then it is padding's alone
-MOSTLY = 0.5  # of the pixels of a row of a bar have its colour, which writing leaves
+MOSTLY = 0.5  # of the pixels of a line of a bar have its colour, which writing leaves
 WRITTEN = 0.25  # of the pixels of writing have one value, where noise has many
 PASSES = 8  # each mirrors as far as the pixels that are known reach
 ALONE = 0.1  # of its own excess: what the eight pixels around a hot one have, where a spot has .3
@@ -28,7 +28,6 @@ SURPRISING = 3.0  # times what one pixel in a hundred has above its surroundings
 BRIGHTNESSES, FEWEST_ALIKE = 16, 2000  # noise is as strong in pixels of one brightness
 SAMPLED_PX = 1024 * 1024
 FEWEST_HOT, MOST_HOT = 5, 0.01  # in a frame: a few may be what was seen; share of the pixels
-BOTH_WAYS = 1 / 3  # as many dark ones: then it is noise of few far values
 
 
 def unmeasured(stack: Stack, index: int) -> Mask | None:
@@ -47,8 +46,9 @@ def unmeasured(stack: Stack, index: int) -> Mask | None:
 def _padding(frame: Pixels) -> Mask | None:
     """Find large pieces of one exact value: borders, masks, what a scanner did not see.
 
-    Not those of the greatest value, which are saturated, unless they fill whole rows as the bar
-    below a scan does. Where photons are few, much is zero, but no large piece is all zero.
+    Not those of the greatest value, which are saturated, unless they fill whole lines as the bar
+    below a scan does, or nothing is nearly as bright. Where photons are few, much is zero, but no
+    large piece is all zero.
     """
     if min(frame.shape) <= SOLID_PX:
         return None
@@ -61,9 +61,8 @@ def _padding(frame: Pixels) -> Mask | None:
     found = np.zeros(frame.shape, bool)
     for value in values[np.argsort(-counts)][:MOST_VALUES]:
         alike = frame == value
-        if value == frame.max():
-            rows = alike.mean(axis=1, keepdims=True)
-            alike &= (rows > MOSTLY) & ((rows == 1).sum() >= SOLID_PX)
+        if value == frame.max() and not _stands_apart(frame[~alike], value):
+            alike &= _fills_lines(alike, axis=1) | _fills_lines(alike, axis=0)
         if alike.sum() < FEWEST_PX:
             continue
         solid = minimum_filter(alike, SOLID_PX, mode="nearest")
@@ -74,6 +73,24 @@ def _padding(frame: Pixels) -> Mask | None:
                 here = binary_propagation(here, np.ones((3, 3), bool), alike)
             found |= here
     return _with_writing(frame, found) if found.any() else None
+
+
+def _stands_apart(others: Pixels, value: float) -> bool:
+    """Tell whether a greatest value is far above all others, where saturation cuts off amid them.
+
+    A few others may be as bright, such as hot pixels.
+    """
+    if not others.size:
+        return False
+    low, high = np.quantile(others, (0.001, 0.999))
+    return bool(float(value) - high > high - low)
+
+
+def _fills_lines(alike: Mask, axis: int) -> Mask:
+    """Give the rows (axis 1) or columns (0) that are mostly alike, if enough are so as a whole."""
+    lines = alike.mean(axis=axis, keepdims=True)
+    found: Mask = (lines > MOSTLY) & ((lines == 1).sum() >= SOLID_PX)
+    return found
 
 
 def _with_writing(frame: Pixels, padding: Mask) -> Mask:
@@ -88,10 +105,10 @@ def _with_writing(frame: Pixels, padding: Mask) -> Mask:
 
 
 def hot_pixels(stack: Stack, index: int) -> Mask | None:
-    """Tell which pixels of a frame are hot, (height, width) bool; None for none, and for CT.
+    """Tell which pixels of a frame are hot or dead, (height, width) bool; None for none and for CT.
 
-    Each is far brighter than noise of its surroundings' brightness gets, and alone: what optics
-    show spreads over the pixels around. Noise of few far values has dark ones, too.
+    Each is far from what noise of its surroundings' brightness gets, and alone: what optics show
+    spreads over the pixels around. Where more are so, they are noise of few far values.
     """
     frame = stack.frame(index)
     if stack.value_unit == "HU" or min(frame.shape) <= SOLID_PX:
@@ -102,12 +119,11 @@ def hot_pixels(stack: Stack, index: int) -> Mask | None:
     nine, around = (uniform_filter(exact, side) * side**2 for side in (3, SOLID_PX))
     beside, around = (nine - exact) / 8, (around - nine) / (SOLID_PX**2 - 9)
     excess, beside = exact - around, beside - around
-    bright = _alone(excess, beside, around)
-    count = int(bright.sum())
-    if not FEWEST_HOT <= count <= MOST_HOT * frame.size:
+    faults = [_alone(way * excess, way * beside, way * around) for way in (1, -1)]
+    if max(each.sum() for each in faults) > MOST_HOT * frame.size:
         return None
-    dark = _alone(-excess, -beside, -around)
-    return None if dark.sum() >= BOTH_WAYS * count else bright
+    faults = [each for each in faults if each.sum() >= FEWEST_HOT]
+    return np.logical_or.reduce(faults) if faults else None
 
 
 def _alone(excess: Values, beside: Values, around: Values) -> Mask:
@@ -148,8 +164,8 @@ def tell_hot(hot: Mapping[int, int], stack: Stack, run: Run) -> None:
     """Say how many hot pixels were repaired in a stack, if any were."""
     if count := sum(hot.values()):
         run.note(
-            f"{count} hot pixels of {stack.name}, far brighter than noise gets and each alone, "
-            "were repaired. To keep them, turn off the setting Repair hot pixels."
+            f"{count} hot or dead pixels of {stack.name}, farther off than noise gets and each "
+            "alone, were repaired. To keep them, turn off the setting Repair hot pixels."
         )
 
 

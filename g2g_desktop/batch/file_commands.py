@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.jobs.workflow import Before
@@ -26,7 +26,12 @@ LOG_SHOWN = 100_000  # letters, from the end
 
 
 class FileCommands(QObject):
-    """The verbs of the list of files; questions are asked on top of `parent`."""
+    """The verbs of the list of files; questions are asked on top of `parent`.
+
+    `axes_said` carries the source of a stack, its axes as they were read, and what they are.
+    """
+
+    axes_said = Signal(object, str, str)
 
     def __init__(
         self, parent: QWidget, session: Session, workflow: Workflow, files: FileList
@@ -34,6 +39,7 @@ class FileCommands(QObject):
         super().__init__(parent)
         self._parent, self._session, self._workflow = parent, session, workflow
         self._files = files
+        workflow.choice_needed.connect(self.choose_image)
 
     @Slot(object)
     def add_stacks(self, stacks: list[tuple[Path, ...]]) -> None:
@@ -79,6 +85,21 @@ class FileCommands(QObject):
         elif item.image != number:
             item = self._files.add([item.paths], [number])[0]
         self._open(item)
+
+    @Slot(str)
+    def set_axes(self, axes: str) -> None:
+        """Take what the axes of the stack are, and of all that is read so in its folder."""
+        stack, recovery = self._session.stack, self._workflow.recovery
+        if stack is None or (
+            axes != stack.axes
+            and not self._may_lose_result("Read the axes otherwise?", "Change axes")
+        ):
+            return
+        recovery.discard()
+        self._session.set_axes(axes)
+        recovery.look_for_interrupted()
+        if stack.source is not None:
+            self.axes_said.emit(stack.source, stack.read_as or stack.axes, axes)
 
     @Slot(object)
     def join(self, paths: list[Path]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from g2g_desktop.preferences import load_preferences
 from training_core.batch.outputs import Existing, check_outputs
 from training_core.batch.targets import Input, Pattern
 from training_core.batch.work import train_on_each, train_one_model, use_model
@@ -63,7 +64,9 @@ def train_model(plan: Plan, run: Run) -> Path:
             return plan.model
         check_outputs([plan.model], [each.path for each in plan.train_on])
         with existing.checkpoint(plan.model, run) as checkpoint:
-            return train_one_model(plan.train_on, plan.settings, plan.model, run, checkpoint)
+            known = load_preferences().axes_at
+            given = plan.train_on, plan.settings, plan.model
+            return train_one_model(*given, run, checkpoint, known)
 
 
 def denoise_file(
@@ -98,8 +101,8 @@ def denoise_file(
             return None
         check_outputs([target], [path, *([plan.model] if plan.model else [])])
         work, form = _work(plan, run), Form(as_float=plan.as_float)
-        each = input_of(path, image)
-        return denoise_one(each, target, work, run=run, existing=existing, form=form)
+        each, axes = input_of(path, image), load_preferences().axes_at(path)
+        return denoise_one(each, target, work, run=run, existing=existing, form=form, axes=axes)
 
 
 def input_of(path: Path, image: int | None) -> Input:

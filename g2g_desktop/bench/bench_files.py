@@ -106,7 +106,8 @@ class BenchFiles(QObject):
 
         stack, denoiser, _ = self._result
         name = str(stack.source or stack.name)
-        return same_command(name, f"{_stem(name)}_denoised.tif", denoiser.settings)
+        output, axes = f"{_stem(name)}_denoised.tif", stack.axes if stack.read_as else ""
+        return same_command(name, output, denoiser.settings, axes)
 
     def methods(self) -> str:
         """Write the paragraph on methods."""
@@ -139,7 +140,10 @@ class BenchFiles(QObject):
             citation=CITATION,
             # Of a page that is passed on, folders are nobody's business.
             command=same_command(
-                stack.name, f"{_stem(stack.name)}_denoised.tif", denoiser.settings
+                stack.name,
+                f"{_stem(stack.name)}_denoised.tif",
+                denoiser.settings,
+                stack.axes if stack.read_as else "",
             ),
         )
 

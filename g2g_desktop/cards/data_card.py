@@ -9,10 +9,11 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from g2g_desktop.model.session import Step
-from g2g_desktop.model.wording import axes_text, bytes_text, pixel_size_text, pixels_text
+from g2g_desktop.model.wording import bytes_text, pixel_size_text, pixels_text
 from g2g_desktop.widgets.labels import GAP, ElidedLabel, ToneLabel, button_row, link_button
 from g2g_desktop.widgets.theme import Tone
 
+from .axis_chips import AxisChips
 from .noise_facts import NoiseFacts
 from .step_card import StepCard
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
     from training_core.stack import Stack
 
-_ROWS = ("File", "Axes", "Bit depth", "Pixel size", "Size")
+_ROWS = ("File", "Bit depth", "Pixel size", "Size")
 
 
 class DataCard(StepCard):
@@ -44,6 +45,7 @@ class DataCard(StepCard):
             caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             grid.addWidget(caption, row, 0)
             grid.addWidget(label, row, 1)
+        self.axes = AxisChips(theme)
         self.problem = ToneLabel(theme)
         self.warnings = ToneLabel(theme)
         self.noise = NoiseFacts(theme)
@@ -53,6 +55,7 @@ class DataCard(StepCard):
         )
         self.another.clicked.connect(self.open_asked)
         self.size_button.clicked.connect(self.pixel_size_asked)
+        self.body.addWidget(self.axes)
         self.body.addWidget(self.table)
         self.body.addWidget(self.problem)
         self.body.addWidget(self.warnings)
@@ -62,7 +65,7 @@ class DataCard(StepCard):
 
     def show_stack(self, stack: Stack | None) -> None:
         """Say how the stack was understood."""
-        for part in (self.table, self.ways):
+        for part in (self.axes, self.table, self.ways):
             part.setVisible(stack is not None)
         if stack is None:
             self.show_summary("No stack yet")
@@ -77,17 +80,20 @@ class DataCard(StepCard):
     def _fill(self, stack: Stack) -> None:
         values = (
             str(stack.source or stack.name),
-            axes_text(stack),
             pixels_text(stack),
             pixel_size_text(stack) or "not in the file",
             bytes_text(stack.pixels.nbytes),
         )
+        self.axes.show_stack(stack)
         for label, value in zip(self.facts.values(), values, strict=True):
             label.set_text(value)
-        self.warnings.say(Tone.AMBER, "\n".join(stack.warnings))
+        # How the axes were guessed is asked above.
+        told = (warning for warning in stack.warnings if warning != stack.guess)
+        self.warnings.say(Tone.AMBER, "\n".join(told))
         self.show_summary(stack.name)
 
     def show_allowed(self, allowed: frozenset[str]) -> None:
         """Enable what may be done now."""
         self.another.setEnabled("open" in allowed)
         self.size_button.setEnabled("pixel_size" in allowed)
+        self.axes.setEnabled("pixel_size" in allowed)

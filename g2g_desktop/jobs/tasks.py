@@ -13,9 +13,10 @@ from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
 from g2g_desktop.model.states import ExpectedTime
+from g2g_desktop.preferences import load_preferences
 from training_core.costs import in_order, remembered
 from training_core.settings import PRESETS, preset
-from training_core.stack import as_float32, cast_like, check_trainable, tell_flaws
+from training_core.stack import as_float32, cast_like, check_trainable, spread, tell_flaws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 LIST_PX = 80  # of the side of a picture in the list of files
+STRIP_PX, MOST_IN_STRIP = 56, 5  # pictures over the axes of a stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,12 @@ def read_stack(paths: Sequence[Path], run: Run, series: int | None = None) -> St
     """Open what was dropped: a file, an image of it, several files of one shape, or a folder."""
     from training_core.io.readers import open_stack
 
-    return open_stack(paths if len(paths) > 1 else paths[0], series=series, run=run)
+    return open_stack(
+        paths if len(paths) > 1 else paths[0],
+        series=series,
+        axes=load_preferences().axes_at(paths[0]),
+        run=run,
+    )
 
 
 def read_or_ask(paths: Sequence[Path], run: Run, series: int | None = None) -> Stack | ImageChoice:
@@ -82,7 +89,6 @@ def read_with_result(
 ) -> tuple[Stack, Stack | None] | ImageChoice:
     """Read a stack, and its result where that is on disk and still fits, as `read_or_ask` does."""
     from training_core.errors import CoreError
-    from training_core.io.readers import open_stack
 
     stack = read_or_ask(paths, run, series)
     if isinstance(stack, ImageChoice):
@@ -90,7 +96,7 @@ def read_with_result(
     if output is None or not output.is_file():
         return stack, None
     try:
-        result = open_stack(output, run=run)
+        result = read_stack([output], run)
     except CoreError as error:
         run.note(f"The result {output.name} cannot be shown: {error}", warning=True)
         return stack, None
@@ -128,14 +134,34 @@ def picture_of(
         stack = read_stack(paths, run, series)
     except CoreError:
         return None, size
-    grey = shades(stack.raw_frame(stack.frame_count // 2))
+    return _square(stack, stack.frame_count // 2, LIST_PX), size
+
+
+def strip_of(stack: Stack, run: Run) -> list[tuple[int, QImage]]:
+    """Draw some images along the longest axis but Y and X; give them with their numbers there."""
+    lead = stack.shape[:-2]
+    axis = int(np.argmax(lead))
+    drawn = []
+    for number in spread(lead[axis], MOST_IN_STRIP):
+        run.check()
+        place = [0] * len(lead)
+        place[axis] = number
+        frame = int(np.ravel_multi_index(place, lead))
+        image = _square(stack, frame, STRIP_PX)
+        drawn.append((number, image.scaled(STRIP_PX, STRIP_PX)))
+    return drawn
+
+
+def _square(stack: Stack, frame: int, side_px: int) -> QImage:
+    """Draw the middle of a frame, at least so many pixels a side where it has them."""
+    grey = shades(stack.raw_frame(frame))
     side = min(grey.shape)
     top, left = ((length - side) // 2 for length in grey.shape)
-    step = max(side // LIST_PX, 1)
+    step = max(side // side_px, 1)
     square = np.ascontiguousarray(grey[top : top + side : step, left : left + side : step])
     height, width = square.shape
     kind = QImage.Format.Format_Grayscale8
-    return QImage(square.tobytes(), width, height, width, kind).copy(), size
+    return QImage(square.tobytes(), width, height, width, kind).copy()
 
 
 def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatches:

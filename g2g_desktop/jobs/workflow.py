@@ -47,7 +47,7 @@ class Before:
 
     def results_for(self, stack: Stack, written: Stack | None, settings: Settings) -> Results:
         """Give the results that still fit, or the one that was `written`, of these settings."""
-        results = self.results.of_shape(stack.shape)
+        results = self.results.that_fit(stack)
         if results.every or written is None:
             return results
         story = Story(self.card, self.settings or settings)

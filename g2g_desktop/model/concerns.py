@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from training_core.reporting.findings import Level, Trust
 
 from .session import Session, Step
+from .wording import axes_question
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,9 @@ def _of_the_stack(session: Session) -> Iterator[Concern]:
         return
     if session.problem:
         yield Concern(Step.DATA, Level.RED, session.problem, "open")
+    elif stack.doubtful:
+        short = "Nothing says what the axes of this file are; see Data."
+        yield Concern(Step.DATA, Level.AMBER, axes_question(stack), short=short)
     elif stack.warnings:
         short = "Something about this file needs a look; see Data."
         yield Concern(Step.DATA, Level.AMBER, "\n".join(stack.warnings), short=short)

@@ -121,9 +121,10 @@ class Results:
             every[self.chosen] = replace(every[self.chosen], **values)
         return replace(self, every=tuple(every))
 
-    def of_shape(self, shape: tuple[int, ...]) -> Results:
-        """Give those of a stack of this shape; a file may be another one than before."""
-        fits = tuple(one for one in self.every if one.denoised.shape == shape)
+    def that_fit(self, stack: Stack) -> Results:
+        """Give those of such a stack; a file may be another one than before, or read otherwise."""
+        form = stack.shape, stack.axes
+        fits = tuple(e for e in self.every if (e.denoised.shape, e.denoised.axes) == form)
         return self if len(fits) == len(self.every) else Results(fits, max(len(fits) - 1, 0))
 
     def with_pixel_size(self, size: PixelSize) -> Results:

@@ -86,12 +86,25 @@ class Session(Known):
         self.problem, self.alike = "", None
         self.patches = self.expected = self.first_look = self.interrupted = None
         self.history.start(settings or usual)
-        self.step = Step.PATCHES if stack is not None else Step.DATA
+        self.step = Step.DATA if stack is None or stack.doubtful else Step.PATCHES
         if results.every:
             self.step = Step.COMPARE
-        elif stack is not None and self.denoiser is not None:
+        elif stack is not None and not stack.doubtful and self.denoiser is not None:
             self.step = Step.TRAIN  # where the question is what to do with the model
         self.end()
+
+    def set_axes(self, axes: str) -> None:
+        """Take what the axes of the stack are; where they were read so, every result stays."""
+        if self.stack is None:
+            return
+        stack, same = self.stack.with_axes(axes), axes == self.stack.axes
+        if not same:
+            self.set_stack(stack, settings=self.settings)
+            return
+        self.stack = stack
+        if not self.results.every:
+            self.step = Step.PATCHES
+        self.changed.emit()
 
     def set_problem(self, sentence: str) -> None:
         """Take why nothing can be learned from the stack."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from training_core.stack import Stack
 
-_AXIS_NAMES = {"T": "time", "Z": "depth", "C": "channels", "I": "images"}
+AXIS_NAMES = {"Z": "depth", "T": "time", "C": "channels", "I": "images"}
 
 
 def axes_text(stack: Stack) -> str:
@@ -21,10 +21,19 @@ def axes_text(stack: Stack) -> str:
 
 def axes_help(stack: Stack) -> str:
     """Write what the letters of the axes mean."""
-    named = [f"{_AXIS_NAMES[a]} {n}" for a, n in zip(stack.axes, stack.shape, strict=True)
-             if a in _AXIS_NAMES]  # fmt: skip
+    named = [f"{AXIS_NAMES[a]} {n}" for a, n in zip(stack.axes, stack.shape, strict=True)
+             if a in AXIS_NAMES]  # fmt: skip
     height, width = stack.frame_shape
     return ", ".join([*named, f"{width} pixels wide, {height} high"])
+
+
+def axes_question(stack: Stack) -> str:
+    """Ask what nobody has said of the axes."""
+    if stack.axes[1:] == "YX":
+        told = stack.guess or f"Nothing says what its {stack.shape[0]} images are."
+        return f"{told} What are they?"
+    lead = " · ".join(f"{a} {n}" for a, n in zip(stack.axes[:-2], stack.shape, strict=False))
+    return f"Nothing says which axis is which. Are they {lead}?"
 
 
 def pixels_text(stack: Stack, dtype: np.dtype[Any] | None = None) -> str:

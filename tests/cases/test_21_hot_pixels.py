@@ -39,6 +39,6 @@ def test_info_tells_how_many_there_are():
     given, _, hot = camera()
     found = analyse_noise(given)[0]
     assert found.hot == pytest.approx(FRAMES * hot.sum(), rel=0.1)
-    assert f"{found.hot} hot pixels" in tell(found)
+    assert f"{found.hot} hot or dead pixels" in tell(found)
     assert found.to_dict()["hot_pixels"] == found.hot
     assert found.noise.gain == pytest.approx(1, rel=0.25)

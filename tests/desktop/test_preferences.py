@@ -13,7 +13,7 @@ from g2g_desktop.preferences import Preferences, load_preferences, save_preferen
 
 
 def test_what_was_saved_is_read_again() -> None:
-    saved = Preferences(("a.tif", "b.tif"), "dark", "00ff", "out")
+    saved = Preferences(("a.tif", "b.tif"), "dark", "00ff", "out", axes=(("in", "IYX", "ZYX"),))
     save_preferences(saved)
     assert load_preferences() == saved
 
@@ -40,6 +40,8 @@ def test_without_a_file_every_value_has_its_default() -> None:
         b'{"recent": ["a\\u0000b", "\\ud800", null, ["a"], {}], "geometry": "zz"}',
         b'{"geometry": "\\ud800", "theme": "\\ud800", "export_folder": "\\ud800"}',
         b'{"recent": [' + b'"' + b"x" * 20_000 + b'"]}',
+        b'{"axes": {"in": "ZYX"}}',
+        b'{"axes": [["in", "IYX"], ["in", "IYX", "ZZYX"], ["in", "YX", "ZYX"], ["in", 1, "ZYX"]]}',
     ],
 )
 def test_a_damaged_file_costs_only_comfort(damage: bytes) -> None:

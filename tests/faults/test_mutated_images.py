@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +109,10 @@ def of_microscopes() -> Iterator[tuple[str, bytes]]:
     yield "two.lif", vendor.lif({"one": (NOISY, "ZYX"), "two": (planes, "TZYX")})
     yield "a.oib", vendor.oib(planes, ["A", "B"])
     yield "a.txrm", vendor.txrm(np.repeat(NOISY, 2, axis=2), 0.1)
+    steps = [(0.5, "nm"), (0.5, "nm"), (0.1, "s")]
+    yield "a.dm3", vendor.gatan(NOISY, 10, steps)
+    yield "a.dm4", vendor.gatan(NOISY, 10, steps, version=4)
+    yield "packed.nd2", vendor.nd2([zlib.compress(NOISY[0].tobytes())], (48, 40))
     yield "a.dv", vendor.deltavision(planes.reshape(-1, 48, 40), 0, {"T": 1, "C": 2})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
@@ -13,7 +14,7 @@ import numpy as np
 import tifffile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 CZI_TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
@@ -30,8 +31,12 @@ def czi(
     compression: int = 0,
     tiles: int = 1,
     left_out: int | None = None,
+    payload: bytes | None = None,
 ) -> bytes:
-    """Give a CZI file; `axes` end in YX (or YXS for colours), planes are cut in `tiles` along X."""
+    """Give a CZI file; `axes` end in YX (or YXS for colours), planes are cut in `tiles` along X.
+
+    `payload` stands in each block where its pixels would.
+    """
     colour = axes.endswith("S")
     lead = axes[: -3 if colour else -2]
     height, width = pixels.shape[len(lead) : len(lead) + 2]
@@ -48,7 +53,8 @@ def czi(
             dimensions += [("M", tile, 1)] if tiles > 1 else []
             kind = BGR if colour else CZI_TYPES[pixels.dtype.name]
             data = part[..., ::-1] if colour else part
-            blocks.append((_entry(dimensions, kind, compression), packed(data, compression)))
+            content = packed(data, compression) if payload is None else payload
+            blocks.append((_entry(dimensions, kind, compression), content))
     return _czi_file(blocks, xml.encode())
 
 
@@ -178,8 +184,10 @@ def write_oif(path: Path, pixels: np.ndarray, channels: list[str]) -> Path:
     return path
 
 
-def oib(pixels: np.ndarray, channels: list[str]) -> bytes:
+def oib(pixels: np.ndarray, channels: list[str], picture: bytes | None = None) -> bytes:
+    """Give an OIB file; `picture` stands where the TIFF of each plane would."""
     text, planes = oif_parts(pixels, channels)
+    planes = planes if picture is None else dict.fromkeys(planes, picture)
     filled = "\r\n" * SMALL
     info = ["[OibSaveInfo]", 'MainFileName="Stream00000"', "Stream00000=a.oif"]
     streams = {"Stream00000": (text + filled).encode("utf-16")}
@@ -280,3 +288,106 @@ def deltavision(
     put(f"{order}2h", head, 180, counts["T"], sequence)
     put(f"{order}6h", head, 196, counts["C"], 525, 632, 0, 0, 0)
     return bytes(head) + bytes(128) + pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+
+
+def gatan(
+    pixels: np.ndarray,
+    kind: int,
+    steps: Sequence[tuple[float, str]],
+    *,
+    version: int = 3,
+    order: str = "<",
+    thumbnail: bool = True,
+) -> bytes:
+    """Give a DM3 or DM4 file; `kind` is Gatan's number of a type, `steps` those of X, Y, ..."""
+    count = ">i" if version == 3 else ">q"
+
+    def number(value: int) -> bytes:
+        return struct.pack(count, value)
+
+    def array(values: np.ndarray, code: int) -> bytes:
+        stored = values.astype(values.dtype.newbyteorder(order)).tobytes()
+        return b"%%%%" + b"".join(map(number, (3, 20, code, values.size))) + stored
+
+    def leaf(value: Any) -> bytes:
+        if isinstance(value, np.ndarray):
+            return array(value.ravel(), {1: 10, 2: 4, 4: 6}[value.dtype.itemsize])
+        if isinstance(value, str):
+            return array(np.frombuffer(value.encode("utf-16-le"), "<u2"), 4)
+        code, form = (6, "f") if isinstance(value, float) else (5, "I")
+        return b"%%%%" + number(1) + number(code) + struct.pack(order + form, value)
+
+    def folder(tags: Mapping[str, Any] | list[Any]) -> bytes:
+        named = tags.items() if isinstance(tags, dict) else (("", tag) for tag in tags)
+        told = b"\1\0" + number(len(tags))
+        for name, tag in named:
+            inner = isinstance(tag, dict | list)
+            content = folder(tag) if inner else leaf(tag)
+            told += struct.pack(">BH", 20 if inner else 21, len(name)) + name.encode()
+            told += (number(len(content)) if version == 4 else b"") + content
+        return told
+
+    rectangle = b"%%%%" + b"".join(map(number, (7, 15, 0, 2, 0, 3, 0, 3))) + bytes(8)
+    shape = pixels.shape[:-1] if kind == 23 else pixels.shape
+    calibration = [{"Origin": 0.0, "Scale": s, "Units": unit} for s, unit in steps]
+    image = {
+        "Calibrations": {"Dimension": calibration},
+        "Data": pixels,
+        "DataType": kind,
+        "Dimensions": [*shape[::-1]],
+    }
+    preview = {"Data": np.zeros((4, 4, 4), np.uint8), "DataType": 23, "Dimensions": [4, 4]}
+    every: list[Any] = [{"ImageData": preview}] if thumbnail else []
+    every.append({"ImageData": image, "Name": "field 7"})
+    tree = {"ImageList": every, "Thumbnails": [{"ImageIndex": 0}] if thumbnail else []}
+    # A structure, as those that say where a window was, is passed over.
+    root = folder(tree)
+    head = b"\1\0" + number(3) + struct.pack(">BH", 21, 6) + b"Bounds"
+    head += (number(len(rectangle)) if version == 4 else b"") + rectangle
+    content = head + root[2 + struct.calcsize(count) :]
+    ends = struct.pack(">i", version) + number(len(content)) + struct.pack(">i", order == "<")
+    return ends + content + bytes(8)
+
+
+def nd2(frames: list[bytes], shape: tuple[int, int], *, padding: int = 0) -> bytes:
+    """Give an ND2 file of packed frames of uint16; metadata become `padding` bytes longer."""
+    magic, level, packed = 0x0ABECEDA, 11, 76
+
+    def entry(kind: int, name: str, value: bytes) -> bytes:
+        return struct.pack("BB", kind, len(name) + 1) + f"{name}\0".encode("utf-16-le") + value
+
+    def group(name: str, parts: list[bytes]) -> bytes:
+        content = b"".join(parts)
+        length = 2 + 2 * len(name) + 2 + 12 + len(content)
+        told = struct.pack("<IQ", len(parts), length) + content
+        return entry(level, name, told) + bytes(8 * len(parts))
+
+    height, width = shape
+    numbers = {"uiWidth": width, "uiWidthBytes": 2 * width, "uiHeight": height, "uiComp": 1}
+    numbers |= {"uiBpcInMemory": 16, "uiBpcSignificant": 12, "eCompression": 0}
+    numbers["uiSequenceCount"] = len(frames)
+    attributes = [entry(3, name, struct.pack("<I", number)) for name, number in numbers.items()]
+    size = [entry(1, "bCalibrated", b"\1"), entry(6, "dCalibration", struct.pack("<d", 0.25))]
+    one = struct.pack("<I", 1)
+    probe = group("pFluorescentProbe", [entry(3, "m_uiColor", one)])
+    planes = group("sPlaneNew", [group("a0", [entry(3, "uiCompCount", one), probe])])
+    planes = group("sPicturePlanes", [entry(3, "uiCount", one), planes])
+    picture = group("SLxPictureMetadata", [*size, planes])
+    packer = zlib.compressobj()
+    text = packer.compress(picture) + packer.compress(bytes(padding)) + packer.flush()
+    chunks = {
+        "ImageAttributesLV!": group("SLxImageAttributes", attributes),
+        "ImageMetadataSeqLV|0!": struct.pack("BB", packed, 0) + bytes(10) + text,
+    }
+    chunks |= {f"ImageDataSeq|{n}!": bytes(8) + frame for n, frame in enumerate(frames)}
+    content = struct.pack("<IIQ", magic, 32, 64) + b"ND2 FILE SIGNATURE CHUNK NAME01!"
+    content += b"Ver3.0".ljust(64, b"\0")
+    listed = b""
+    for name, data in chunks.items():
+        listed += name.encode() + struct.pack("<QQ", len(content), len(data))
+        padded = name.encode().ljust(64, b"\0")
+        content += struct.pack("<IIQ", magic, len(padded), len(data)) + padded + data
+    place, end = len(content), b"ND2 CHUNK MAP SIGNATURE 0000001!"
+    listed += end + struct.pack("<Q", place)
+    head = struct.pack("<IIQ", magic, 32, len(listed)) + b"ND2 FILEMAP SIGNATURE NAME 0001!"
+    return content + head + listed

@@ -194,9 +194,9 @@ def denoise_one(
     run: Run,
     existing: Existing,
     form: Form,
-    axes: str | None = None,
+    axes: str | Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
-    """Open, denoise and write a stack; `axes` are those of the file, None for what it says.
+    """Open, denoise and write a stack; `axes` as `open_stack` takes them.
 
     Given is how it was made; nothing where the result was there already.
 
@@ -255,7 +255,12 @@ def _inputs(path: Path, series: str | None) -> list[Input]:
     return [Input(path, series)]
 
 
-def open_noted(path: Path, run: Run, series: str | None = None, axes: str | None = None) -> Stack:
+def open_noted(
+    path: Path,
+    run: Run,
+    series: str | None = None,
+    axes: str | Mapping[str, str] | None = None,
+) -> Stack:
     """Open a stack and pass its warnings on."""
     stack = open_stack(path, series=series, axes=axes, run=run)
     for warning in stack.warnings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,9 +89,16 @@ def use_model(model: Path, device: str, run: Run, maker: TileMaker | None = None
 
 
 def train_one_model(
-    inputs: Sequence[Input], settings: Settings, model: Path, run: Run, checkpoint: Checkpoint
+    inputs: Sequence[Input],
+    settings: Settings,
+    model: Path,
+    run: Run,
+    checkpoint: Checkpoint,
+    axes_at: Callable[[Path], Mapping[str, str] | None] = lambda _: None,
 ) -> Path:
     """Learn one model from stacks that were taken alike, and write it.
+
+    `axes_at` says of a path what is known of the axes there, as `open_stack` takes it.
 
     Raises
     ------
@@ -103,7 +110,7 @@ def train_one_model(
 
     from .stacks import open_noted
 
-    stacks = [open_noted(each.path, run, each.series) for each in inputs]
+    stacks = [open_noted(each.path, run, each.series, axes_at(each.path)) for each in inputs]
     for stack in stacks:
         check_trainable(stack)
     learned = train(stacks, settings, run=run, checkpoint=checkpoint)

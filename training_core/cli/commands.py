@@ -17,7 +17,7 @@ from training_core.batch.stacks import EVERY, Batch, Form, Result, open_noted
 from training_core.batch.work import keep_model, train_on_each, use_model
 from training_core.errors import InputError, ModelError, SettingsError, UsageError
 from training_core.formats.file_image import FileImage
-from training_core.io.readers import list_images
+from training_core.io.readers import list_images, open_stack
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
@@ -227,7 +227,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         names=not arguments.no_source_names,
     )
     with reserved(arguments.model) if arguments.model else nullcontext():
-        results, seconds = _denoised(arguments, batch, work_for, run)
+        results, told = _denoised(arguments, batch, work_for, run)
     # The training of each stack; the stable keys at the top are those of the last one.
     facts = _training_facts({"seed": settings.seed}, arguments) | {"trainings": []}
     for result in results:
@@ -235,7 +235,7 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
             made = _training_facts(result.made, arguments)
             facts |= made
             facts["trainings"].append({"input": result.input} | made)
-    return answer(facts | {"seconds": seconds, "outputs": results}, arguments.json, results)
+    return answer(facts | told, arguments.json, results)
 
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
@@ -247,8 +247,8 @@ def denoise(arguments: argparse.Namespace, run: Run) -> int:
             "g2g run --preset instant."
         )
     work_for = partial(use_model, arguments.model.absolute(), arguments.device)
-    results, seconds = _denoised(arguments, batch, work_for, run)
-    return answer({"seconds": seconds, "outputs": results}, arguments.json, results)
+    results, told = _denoised(arguments, batch, work_for, run)
+    return answer(told, arguments.json, results)
 
 
 def export_model(arguments: argparse.Namespace, run: Run) -> int:
@@ -298,30 +298,54 @@ COMMANDS = {
 
 def _denoised(
     arguments: argparse.Namespace, batch: Batch, work_for: WorkFor, run: Run
-) -> tuple[list[Result], float]:
-    """Denoise a batch, here or on the workers of a scheduler; also give the seconds it took."""
-    started, names = time.monotonic(), not arguments.no_source_names
+) -> tuple[list[Result], dict[str, Any]]:
+    """Denoise a batch, here or elsewhere, and score it where there is a reference.
+
+    Also give what there is to tell of that.
+    """
+    from training_core.quality.measures import compare_with_reference
+
+    if arguments.reference and not batch.alone:
+        raise UsageError("A reference is of one scene; give one stack with --reference.")
+    started, facts = time.monotonic(), dict[str, Any]()
+    clean = open_noted(arguments.reference, run) if arguments.reference else None
+    if clean is not None:  # one of another size is refused before the long part
+        (each,) = batch.inputs
+        stack = open_stack(each.path, series=each.series, axes=batch.axes, run=run)
+        noisy = compare_with_reference(stack, clean, run=run)
+        facts |= {"psnr_noisy": noisy.psnr, "ssim_noisy": noisy.ssim}
+    results = _batch(arguments, batch, work_for, run)
+    if clean is not None and results[0].output is not None:
+        written = open_noted(Path(results[0].output), run)
+        facts |= asdict(compare_with_reference(written, clean, run=run))
+    return results, facts | {"seconds": time.monotonic() - started, "outputs": results}
+
+
+def _batch(
+    arguments: argparse.Namespace, batch: Batch, work_for: WorkFor, run: Run
+) -> list[Result]:
+    """Denoise a batch, here or on the workers of a scheduler."""
+    beside = arguments.model, arguments.reference, *getattr(arguments, "repeats", ())
+    names = not arguments.no_source_names
     how: dict[str, Any] = {
         "run": run,
         "existing": Existing(arguments.overwrite, arguments.resume),
         "form": Form(arguments.dtype == "float32", arguments.compression, names),
-        "beside": [p for p in (arguments.model, *getattr(arguments, "repeats", ())) if p],
+        "beside": [path for path in beside if path],
     }
     if arguments.scheduler is None:
-        results = batch.denoise(arguments.output, work_for(run), **how)
-    else:
-        try:
-            from training_core.cluster.stacks import denoise_elsewhere
-            from training_core.cluster.workers import connected
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f'--scheduler needs {error.name}: pip install "g2g-desktop[cluster]".'
-            ) from error
-        in_tiles = arguments.command == "denoise" and batch.alone
-        how["tiles_on"] = arguments.device if in_tiles else None
-        with connected(arguments.scheduler, run) as workers:
-            results = denoise_elsewhere(workers, batch, arguments.output, work_for, **how)
-    return results, time.monotonic() - started
+        return batch.denoise(arguments.output, work_for(run), **how)
+    try:
+        from training_core.cluster.stacks import denoise_elsewhere
+        from training_core.cluster.workers import connected
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f'--scheduler needs {error.name}: pip install "g2g-desktop[cluster]".'
+        ) from error
+    in_tiles = arguments.command == "denoise" and batch.alone
+    how["tiles_on"] = arguments.device if in_tiles else None
+    with connected(arguments.scheduler, run) as workers:
+        return denoise_elsewhere(workers, batch, arguments.output, work_for, **how)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -180,6 +180,13 @@ def _add_training(commands: Any) -> None:
             )
         if name != "train":
             _add_output(parser)
+            parser.add_argument(
+                "--reference",
+                type=Path,
+                metavar="CLEAN",
+                help="a clean stack of the same field: stack and result are scored against it, and "
+                "nothing is learned from it",
+            )
 
 
 def _add_export(commands: Any) -> None:

@@ -45,9 +45,12 @@ class Frames:
 
     def planes(self, samples: int = 1) -> Iterator[Pixels]:
         """Give frame after frame; of a picture so many together, (height, width, samples)."""
-        for first in range(0, self.stack.frame_count, samples):
-            together = [self[first + each] for each in range(samples)]
-            yield np.stack(together, axis=-1) if samples > 1 else together[0]
+        for number in range(self.stack.frame_count // samples):
+            yield self.picture(number, samples) if samples > 1 else self[number]
+
+    def picture(self, number: int, samples: int) -> Pixels:
+        """Give so many frames as the colours of a picture, (height, width, samples)."""
+        return np.stack([self[number * samples + each] for each in range(samples)], axis=-1)
 
     def differences(self, again: Stack, keeps: Collection[str]) -> list[str]:
         """Name what differs in a stack that was read again from the file; [] where nothing does.

@@ -23,12 +23,13 @@ from pydicom.sr.codedict import codes
 from training_core.errors import OutputError
 from training_core.frames import made_frames
 from training_core.io.dicom import dicom_images
-from training_core.io.dicom_file import number, open_dicom
+from training_core.io.dicom_file import is_coloured, number, open_dicom
 from training_core.resources import program
 from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
 
 from .checked import Frames
+from .facts import colours_of
 
 DERIVED = "DERIVED"
 AS_STORED = ("uint8", "int8", "uint16", "int16")
@@ -79,7 +80,7 @@ def is_dicom_folder(stack: Stack) -> bool:
 
 def as_dicom_holds(stack: Stack) -> Stack:
     """Give the stack with values that its files can hold: in steps of the slope of each frame."""
-    if stack.dtype.name in AS_STORED:
+    if stack.dtype.name in AS_STORED or colours_of(stack):
         return stack
     slices = stack.metadata["dicom"]["slices"]
 
@@ -166,6 +167,7 @@ def _write_file(
         _describe(data, note, series)
         _tell_frames(data, [frame for frame, _ in places if frame is not None])
         _tell_pixels(data, dtype, frames.stack.dtype.name in AS_STORED)
+        _tell_colours(data, len(colours_of(frames.stack)) or 1)
         data.add_new("PixelData", "OW" if dtype.itemsize > 1 else "OB", pixels)
         pixels.seek(0)
         pydicom.dcmwrite(target, data, enforce_file_format=True)
@@ -183,9 +185,10 @@ def _write_pixels(
 ) -> np.dtype[Any]:
     """Write the numbers that stand for the values, frame after frame; give their type."""
     stack, written, dtype = frames.stack, 0, frames.stack.dtype
+    samples = len(colours_of(stack)) or 1
     for _, index in places:
-        values = frames[index]
-        if stack.dtype.name not in AS_STORED:
+        values = frames[index] if samples == 1 else frames.picture(index, samples)
+        if stack.dtype.name not in AS_STORED and samples == 1:
             values = _scale_of(*stack.metadata["dicom"]["slices"][index]).stored(values)
         dtype = values.dtype
         written += file.write(values.astype(dtype.newbyteorder("<")).tobytes())
@@ -274,6 +277,19 @@ def _tell_frames(data: Any, frames: list[int]) -> None:
     data.NumberOfFrames = len(frames)
 
 
+def _tell_colours(data: Any, samples: int) -> None:
+    """Say that the numbers are red, green and blue, or the gray of a picture in equal colours."""
+    data.SamplesPerPixel = samples
+    if not is_coloured(data):
+        return
+    data.PhotometricInterpretation = "RGB" if samples > 1 else "MONOCHROME2"
+    for element in list(data):
+        if "PaletteColorLookupTable" in element.keyword or element.keyword == "PlanarConfiguration":
+            del data[element.tag]
+    if samples > 1:
+        data.PlanarConfiguration = 0
+
+
 def _tell_pixels(data: Any, dtype: np.dtype[Any], as_values: bool) -> None:
     """Say how the numbers are stored; as values they need neither slope nor intercept."""
     bits, signed = 8 * dtype.itemsize, int(dtype.kind == "i")
@@ -289,7 +305,6 @@ def _tell_pixels(data: Any, dtype: np.dtype[Any], as_values: bool) -> None:
             del data.PixelPaddingValue
     data.BitsAllocated = data.BitsStored = bits
     data.HighBit, data.PixelRepresentation = bits - 1, signed
-    data.SamplesPerPixel = 1
     if not as_values:
         return
     told = [g.get("PixelValueTransformationSequence") for g in _groups(data)]

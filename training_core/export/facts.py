@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+import zlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -82,6 +83,21 @@ def colours_of(stack: Stack) -> str:
     return colours if whole else ""
 
 
+def opacity_of(stack: Stack) -> Pixels | None:
+    """Give how transparent the pixels of a picture are, a plane for each; None where not known."""
+    opacity: Pixels | None = stack.metadata.get("opacity")
+    pictures = stack.shape[:-3] if colours_of(stack) else stack.shape[:-2]
+    fits = opacity is not None and opacity.shape == (*pictures, *stack.frame_shape)
+    return opacity if fits else None
+
+
+def _opacity(stack: Stack) -> list[int]:
+    """Give the checksum of each plane of opacity; the type of its numbers may be another."""
+    opacity = opacity_of(stack)
+    planes = () if opacity is None else opacity.reshape(-1, *stack.frame_shape)
+    return [zlib.crc32(np.asarray(planes[n], np.float64).tobytes()) for n in range(len(planes))]
+
+
 def palette_of(stack: Stack) -> Pixels | None:
     """Give the colours of a plain picture's values, (3, values) uint16; None without."""
     table = stack.metadata.get("colormap")
@@ -124,6 +140,7 @@ FACTS: dict[str, Fact] = {
     "colours of its picture": lambda stack: colours_of(stack) == "RGB",
     "printing colours of its picture": lambda s: colours_of(s) not in ("", "RGB"),
     "palette": _palette,
+    "opacity of its pixels": _opacity,
     "channel colours": channel_colours,
     "wavelengths of its channels": _wavelengths,
     "display windows": lambda stack: [c.get("window") for c in omero_channels(stack)],

@@ -6,12 +6,13 @@ import zlib
 from pathlib import Path
 
 import imagecodecs
+import numpy as np
 
 from training_core.resources import program
 from training_core.stack import Stack
 
 from .checked import Frames
-from .facts import colours_of
+from .facts import colours_of, opacity_of
 
 HEADER_BYTES = 33  # the signature and the first chunk, IHDR
 METRES_PER_UM = 1e-6
@@ -29,6 +30,9 @@ def why_not_png(stack: Stack) -> str:
 def write_png(frames: Frames, path: Path, note: str, compression: str) -> None:
     """Write the plane; the size of its pixels and the note are in chunks of their own."""
     (plane,) = frames.planes(len(colours_of(frames.stack)) or 1)
+    opacity = opacity_of(frames.stack)
+    if opacity is not None:
+        plane = np.dstack([plane, np.asarray(opacity, plane.dtype)])
     packed = bytes(imagecodecs.png_encode(plane))
     # Keywords and Latin-1, as the specification of PNG has them; a note is JSON in ASCII.
     texts = (f"Software\0{program()}", f"Description\0{note}")

@@ -22,7 +22,7 @@ from training_core.resources import program
 from training_core.stack import Pixels, PixelSize, Stack
 
 from .checked import Frames
-from .facts import channel_colours, channel_names, colours_of, palette_of
+from .facts import channel_colours, channel_names, colours_of, opacity_of, palette_of
 from .ome_xml import DESCRIPTION, ome_xml
 from .pyramid import halved, level_shapes
 
@@ -33,6 +33,7 @@ CLASSIC_BYTES = 2**32 - 2**25
 COUNTED_BY_SHAPE = ("images", "channels", "slices", "frames", "hyperstack", "order", "axes")
 TILE = (512, 512)
 PHOTOMETRIC = {"RGB": "rgb", "CMYK": "separated", "CIELAB": "cielab"}
+UNASSOCIATED = 2  # the kind of opacity that has not changed the colours
 REDUCED = 1  # the bit of NewSubfileType for a smaller copy
 ASCII = 2  # the type of a tag's text
 
@@ -106,7 +107,8 @@ def write_plain(frames: Frames, path: Path, note: str, compression: str) -> None
     palette = palette_of(stack)
     if palette is not None:
         options |= {"colormap": palette, "photometric": "palette"}
-    _write(frames, path, compression, options, samples=len(colours_of(stack)) or 1)
+    samples = len(colours_of(stack)) or 1
+    _write(frames, path, compression, options, samples=samples, opacity=opacity_of(stack))
 
 
 def write_shaped(frames: Frames, path: Path, note: str, compression: str) -> None:
@@ -157,8 +159,9 @@ def _write(
     *,
     samples: int = 1,
     levels: Sequence[tuple[int, int]] = (),
+    opacity: Pixels | None = None,
 ) -> None:
-    """Write all planes, and after them their smaller copies."""
+    """Write all planes, with their opacity where there is one, and after them smaller copies."""
     stack, imagej = frames.stack, options.pop("imagej", False)
     packed: Options = {"software": program(), "dtype": stack.dtype}
     packed["photometric"] = options.pop("photometric", _photometric(stack, samples))
@@ -174,6 +177,10 @@ def _write(
     shape, big = _stored_shape(stack, samples), written_bytes(stack) > CLASSIC_BYTES
     with tifffile.TiffWriter(path, bigtiff=big, imagej=imagej, ome=False) as file:
         pixels = _tiles(frames, samples, 0) if levels else frames.planes(samples)
+        if opacity is not None:
+            pixels, shape = _with_opacity(pixels, opacity), (*opacity.shape, samples + 1)
+            packed["planarconfig"] = "contig"
+            packed["extrasamples"] = (stack.metadata.get("extrasample", UNASSOCIATED),)
         file.write(pixels, shape=shape, subifds=len(levels), **packed, **options)
         for number, (height, width) in enumerate(levels, 1):
             file.write(
@@ -184,6 +191,13 @@ def _write(
                 metadata=None,
                 **packed,
             )
+
+
+def _with_opacity(planes: Iterator[Pixels], opacity: Pixels) -> Iterator[Pixels]:
+    """Give each plane with how transparent its pixels are as one sample more."""
+    every = opacity.reshape(-1, *opacity.shape[-2:])
+    for number, plane in enumerate(planes):
+        yield np.dstack([plane, np.asarray(every[number], plane.dtype)])
 
 
 def _tiles(frames: Frames, samples: int, level: int) -> Iterator[Pixels]:

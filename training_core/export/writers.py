@@ -61,6 +61,7 @@ _IMAGEJ_ONLY = {
 }
 _TAGS = {"description", "artist, camera and date", "unit of the values", "pixel size"}
 _COLOURS = {"colours of its picture"}
+_OPACITY = {"opacity of its pixels"}
 _OME = {
     "frame interval",
     "channel names",
@@ -126,7 +127,7 @@ WRITERS = (
         "A plain picture or pages, as the input, with its description and date.",
         TIFF,
         why_not_plain,
-        frozenset({*_COLOURS, "printing colours of its picture", "palette"} | _TAGS),
+        frozenset({"printing colours of its picture", "palette"} | _COLOURS | _OPACITY | _TAGS),
         write_plain,
         read_tiff,
     ),
@@ -144,7 +145,7 @@ WRITERS = (
         "A picture for documents and web pages; one plane of 8 or 16 bit.",
         (".png",),
         why_not_png,
-        frozenset(_COLOURS),
+        frozenset(_COLOURS | _OPACITY),
         write_png,
         read_picture,
         compressions=(),
@@ -166,7 +167,8 @@ WRITERS = (
         (".dcm",),
         why_not_dicom,
         frozenset({"patient, geometry and frame of reference", "unit of the values"})
-        | {"pixel size", "frame interval"},
+        | {"pixel size", "frame interval"}
+        | _COLOURS,
         write_dicom,
         read_again,
         compressions=(),

@@ -14,6 +14,11 @@ COLOUR_NAMES = {"RGB": ("Red", "Green", "Blue"), "CIELAB": ("L*", "a*", "b*")}
 GUESSED_AXES = {2: "YX", 3: "IYX", 4: "TZYX", 5: "TZCYX"}
 
 
+def guess_told(count: int) -> str:
+    """Say how so many axes were guessed; "" where that says no more than what is there."""
+    return f"Its axes are taken to be {GUESSED_AXES[count]}." if count > 3 else ""
+
+
 @dataclass
 class Arranged:
     """Pixels on their way into a stack, and what was changed on it."""
@@ -22,6 +27,7 @@ class Arranged:
     axes: str
     channels: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
+    opacity: Pixels | None = None  # a plane for each picture, in its order
 
 
 def arrange(pixels: Pixels, axes: str, colours: str = "", opacity: int = 0) -> Arranged:
@@ -36,11 +42,13 @@ def arrange(pixels: Pixels, axes: str, colours: str = "", opacity: int = 0) -> A
     colours
         Meaning of the samples, such as "RGB"; "" for independent samples.
     opacity
-        How many of the last samples say how transparent a pixel is.
+        How many of the last samples say how transparent a pixel is; one is kept apart.
     """
     work = Arranged(pixels, axes)
     if "S" in axes:
         _samples_to_channels(work, colours, opacity)
+    if work.opacity is not None:
+        work.opacity = arrange(work.opacity, axes.replace("S", "", 1)).pixels
     names = ""
     for letter in work.axes:
         names += letter if letter in "TZCYX" and letter not in names else "I"
@@ -58,7 +66,7 @@ def arrange(pixels: Pixels, axes: str, colours: str = "", opacity: int = 0) -> A
 
 
 def _samples_to_channels(work: Arranged, colours: str, opacity: int) -> None:
-    """Drop opacity, read equal colours as gray, make channels of the others."""
+    """Take opacity out, read equal colours as gray, make channels of the others."""
     place, rest = work.axes.index("S"), work.axes.replace("S", "", 1)
     before = rest.index("Y")
     order = [i for i in range(len(work.axes)) if i != place]
@@ -67,8 +75,11 @@ def _samples_to_channels(work: Arranged, colours: str, opacity: int) -> None:
     ahead: tuple[Any, ...] = (slice(None),) * before
     work.axes = rest
     if 0 < opacity < pixels.shape[before]:
+        if opacity == 1:
+            work.opacity = pixels[(*ahead, -1)]
         pixels = pixels[(*ahead, slice(None, -opacity))]
-        work.warnings.append("The opacity (alpha) of its pixels is left out.")
+        fate = "stays as it is" if opacity == 1 else "is left out"
+        work.warnings.append(f"The opacity (alpha) of its pixels {fate}.")
     count = pixels.shape[before]
     if count == 1 or (colours == "RGB" and _is_gray(pixels, before)):
         work.pixels = pixels[(*ahead, 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from training_core.errors import InputError
 from training_core.stack import Pixels, Stack
 
 from .file_image import FileImage, lazy_stack, pixel_size
+from .inner_size import IN_TIFF, of_jpeg, refuse_larger
 from .library_file import LibraryFile, library
 from .units import seconds
 
@@ -131,9 +133,9 @@ def _stack(file: LibraryFile, scene: _Pieces, told: ElementTree.Element) -> Stac
         for piece in planes[plane]:
             entry = czi.subblock_directory[piece]
             y, x, tall, wide = _span(entry)
-            tile = _decoded(entry).reshape(*_stored(entry), -1)[..., sample]
-            if tile.shape != (tall, wide):
-                raise ValueError(f"a piece is {tile.shape} pixels and not {(tall, wide)}")
+            if _stored(entry) != (tall, wide):
+                raise ValueError(f"a piece is {_stored(entry)} pixels and not {(tall, wide)}")
+            tile = _decoded(entry).reshape(tall, wide, -1)[..., sample]
             canvas[y - top : y - top + tall, x - left : x - left + wide] = tile
         return canvas
 
@@ -168,10 +170,13 @@ def _distance_um(told: ElementTree.Element, axis: str) -> float | None:
 def _decoded(entry: Any) -> Pixels:
     """Decode a piece: its samples one after the other, colours as RGB."""
     segment, dtype = entry.data_segment(), np.dtype(entry.dtype)
-    data, samples = segment.data(raw=True), (dtype.shape or (1,))[0]
+    samples, count = (dtype.shape or (1,))[0], math.prod(_stored(entry))
     if entry.compression not in DECODERS:
         raise ValueError(f"its compression {entry.compression} is not known")
-    data = DECODERS[entry.compression](data, dtype.base.itemsize)
+    packed = segment.data(raw=True)
+    if entry.compression in HELD:
+        refuse_larger(HELD[entry.compression], packed, count * samples)
+    data = DECODERS[entry.compression](packed, dtype.base.itemsize, count * dtype.itemsize)
     if entry.compression == JPEG_XR:
         return np.asarray(data)
     pixels = data if isinstance(data, np.ndarray) else np.frombuffer(data, dtype.base)
@@ -181,23 +186,24 @@ def _decoded(entry: Any) -> Pixels:
     return np.asarray(colours[:, ::-1])
 
 
-def _with_header(data: bytes, itemsize: int) -> bytes:
+def _with_header(data: bytes, itemsize: int, most: int) -> bytes:
     """Unpack ZSTD behind Zeiss's header, which tells whether bytes were sorted."""
     size = data[0]
     sorted_bytes = size >= 3 and data[1] == HALVES and data[2] & 1
-    unpacked = bytes(imagecodecs.zstd_decode(data[size:]))
+    unpacked = bytes(imagecodecs.zstd_decode(data[size:], out=most))
     if not sorted_bytes:
         return unpacked
     halves = np.frombuffer(unpacked, np.uint8).reshape(itemsize, -1)
     return halves.T.tobytes()
 
 
-# What Zeiss's numbers of compressions mean; each is given the bytes of a sample, too.
-DECODERS: dict[int, Callable[[bytes, int], Any]] = {
-    0: lambda data, _: data,
-    1: lambda data, _: imagecodecs.jpeg8_decode(data),
-    2: lambda data, _: imagecodecs.lzw_decode(data),
-    JPEG_XR: lambda data, _: imagecodecs.jpegxr_decode(data),
-    5: lambda data, _: imagecodecs.zstd_decode(data),
+# What Zeiss's numbers of compressions mean; each is given the bytes of a sample and of all, too.
+DECODERS: dict[int, Callable[[bytes, int, int], Any]] = {
+    0: lambda data, *_: data,
+    1: lambda data, *_: imagecodecs.jpeg8_decode(data),
+    2: lambda data, _, most: imagecodecs.lzw_decode(data, out=most),
+    JPEG_XR: lambda data, *_: imagecodecs.jpegxr_decode(data),
+    5: lambda data, _, most: imagecodecs.zstd_decode(data, out=most),
     6: _with_header,
 }
+HELD = {1: of_jpeg, JPEG_XR: IN_TIFF[34934]}  # which hold pictures with headers of their own

@@ -72,6 +72,7 @@ def lazy_stack(
     colours: str = "",
     channels: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    guess: str = "",
     kind: str = "array",
     **meaning: Any,
 ) -> Stack:
@@ -89,6 +90,8 @@ def lazy_stack(
         What the samples of a pixel are, such as "RGB".
     channels
         Names, one for each index of C; left out where their number is another.
+    guess
+        How the axes were guessed; "" where the file says them.
     meaning
         `pixel_size`, `time_step_s`, `value_unit`, `metadata` of the stack.
 
@@ -99,12 +102,15 @@ def lazy_stack(
     """
     if not all(pixels.shape) or not {"Y", "X"} <= set(axes):
         raise InputError(f"{path.name} holds no image: its pixels are {pixels.shape} ({axes}).")
-    arranged = arrange(pixels, axes, colours)
+    opacity = int(colours == "RGB" and pixels.shape[axes.index("S")] == len("RGBA"))
+    arranged = arrange(pixels, axes, colours, opacity)
     count = arranged.pixels.shape[arranged.axes.index("C")] if "C" in arranged.axes else 1
     names = tuple(shown(name) for name in channels)
     names = names if len(names) == count and any(names) else arranged.channels
     if colours:  # so that it is written as a picture in colour again
         meaning["metadata"] = {**meaning.get("metadata", {}), "colours": colours}
+    if arranged.opacity is not None:
+        meaning["metadata"] |= {"opacity": arranged.opacity}
     if not set("TI") & set(arranged.axes):
         meaning.pop("time_step_s", None)
     return Stack(
@@ -113,7 +119,8 @@ def lazy_stack(
         channels=names,
         kind=kind,
         source=path,
-        warnings=(*warnings, *arranged.warnings),
+        warnings=(*filter(None, [guess]), *warnings, *arranged.warnings),
+        guess=guess,
         **meaning,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
-from .axes import GUESSED_AXES
+from .axes import GUESSED_AXES, guess_told
 from .file_image import FileImage, lazy_stack, pixel_size
+from .inner_size import DEFLATED, SMALL_BYTES, refuse_unpacking
 from .library_file import LibraryFile, library
+from .source_file import check_size
 from .units import UNITS_UM, micrometres, plain
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -22,6 +25,7 @@ MATLAB = b"MATLAB 7.3 MAT-file"
 LETTERS = {"time": "T", "channel": "C"} | {letter.lower(): letter for letter in "TZCYX"}
 SMALLEST = 2  # pixels a side: what is less is a list of numbers
 IMARIS = "DataSetInfo"
+PACKINGS = {1: "zlib", 4: "szip"}  # the filters that expand; by their numbers
 
 
 def is_hdf5(head: bytes) -> bool:
@@ -70,20 +74,47 @@ def _dataset(file: LibraryFile, part: Any, matlab: bool) -> Any:
     lead, name = part.shape[:-2], part.name
     height, width = part.shape[-2:]
 
+    _refuse_large_blocks(file.path.name, part)
+
     def read(opened: Any, number: int) -> Pixels:
-        plane = np.asarray(opened[name][np.unravel_index(number, lead) if lead else ()])
+        place = tuple(map(int, np.unravel_index(number, lead))) if lead else ()
+        _refuse_bombs(opened[name], place)
+        plane = np.asarray(opened[name][place])
         return plane.T if matlab else plane
 
     shape = (*lead, *((width, height) if matlab else (height, width)))
-    notes = [f"Its axes are taken to be {axes}."] if guessed and part.ndim > 3 else []
     return lazy_stack(
         file.path,
         file.planes(read, shape, part.dtype),
         axes,
-        warnings=notes,
+        guess=guess_told(part.ndim) if guessed else "",
         kind="hdf5",
         pixel_size=pixel_size(*_element_size(part)),
     )
+
+
+def _refuse_large_blocks(name: str, part: Any) -> None:
+    """Refuse blocks that are larger than memory, or than what is stored can become."""
+    if part.chunks is not None:
+        check_size(name, part.chunks, part.dtype, part.id.get_storage_size())
+
+
+def _refuse_bombs(part: Any, place: tuple[int, ...]) -> None:
+    """Raise ValueError where a block of a plane becomes far more than it declares."""
+    plan = part.id.get_create_plist()
+    filters = [plan.get_filter(n)[0] for n in range(plan.get_nfilters())]
+    packings = [PACKINGS[number] for number in filters if number in PACKINGS]
+    if part.chunks is None or not packings:
+        return
+    if len(packings) > 1:
+        raise ValueError("its blocks are packed more than once")
+    declared = math.prod(part.chunks) * part.dtype.itemsize
+    starts = [range(at - at % n, at + 1, n) for at, n in zip(place, part.chunks, strict=False)]
+    rest = zip(part.shape[len(place) :], part.chunks[len(place) :], strict=True)
+    for corner in product(*starts, *(range(0, length, n) for length, n in rest)):
+        stored = part.id.get_chunk_info_by_coord(corner).size
+        if stored * DEFLATED > SMALL_BYTES:
+            refuse_unpacking(packings[0], part.id.read_direct_chunk(corner)[1], declared)
 
 
 def _axes(part: Any) -> tuple[str, bool]:
@@ -121,7 +152,10 @@ def _imaris(file: LibraryFile, opened: Any) -> Any:
         part, z = divmod(number, depth)
         if parts[part] not in there:
             return np.zeros((height, width), first_dtype)
-        return np.asarray(opened[parts[part]]["Data"][z, :height, :width])
+        data = opened[parts[part]]["Data"]
+        _refuse_large_blocks(file.path.name, data)
+        _refuse_bombs(data, (z,))
+        return np.asarray(data[z, :height, :width])
 
     first_dtype = first["Data"].dtype
     about = opened[IMARIS]

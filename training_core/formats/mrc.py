@@ -1,7 +1,8 @@
-"""MRC and CCP4 maps by mrcfile: volumes and image stacks, their pixels where they lie."""
+"""MRC and CCP4 maps by mrcfile; DeltaVision, whose header grew out of theirs, by our own parser."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ UM_PER_ANGSTROM = 1e-4
 IMOD, SIGNED = 1146047817, 1  # IMOD's stamp, and its flag for bytes with a sign
 SUFFIXES = (".mrc", ".mrcs", ".map", ".ccp4", ".rec", ".st", ".ali")
 STAMP, FLAGS = 152, 156
+PACKED = (b"\x1f\x8b", b"BZh")
+MARK, MARK_AT = -16224, 96  # of DeltaVision
+MODES = {0: "u1", 1: "i2", 2: "f4", 6: "u2", 7: "i4"}
+ORDERS = {0: "CTZ", 1: "TZC", 2: "TCZ"}  # slowest first; the file names the fastest first
+WAVES = 5
 
 
 def is_mrc(path: Path, head: bytes) -> bool:
@@ -34,6 +40,9 @@ def read_mrc(path: Path) -> Sequence[FileImage]:
     InputError
         When the header is damaged, or the file holds no whole plane.
     """
+    with path.open("rb") as packed:
+        if packed.read(3).startswith(PACKED):
+            raise InputError(f"{path.name} is packed; unpack it (gunzip, bunzip2) and open that.")
     mrcfile = library("mrcfile", "MRC")
     file = LibraryFile(path, lambda p: mrcfile.open(p, header_only=True, permissive=True))
     with file.reading() as opened:
@@ -74,3 +83,61 @@ def _has_signed_bytes(path: Path, dtype: Any) -> bool:
     with path.open("rb") as file:
         words = np.frombuffer(file.read(HEADER_BYTES), dtype=np.dtype("<i4"))
     return words[STAMP // 4] != IMOD or bool(words[FLAGS // 4] & SIGNED)
+
+
+def is_deltavision(head: bytes) -> bool:
+    """Whether a file begins as one of DeltaVision does."""
+    return len(head) >= MARK_AT + 2 and _order(head) is not None
+
+
+def _order(head: bytes) -> str | None:
+    """Give the byte order, "<" or ">"; None for other files."""
+    for order in "<>":
+        if struct.unpack_from(f"{order}h", head, MARK_AT)[0] == MARK:
+            return order
+    return None
+
+
+def read_deltavision(path: Path) -> Sequence[FileImage]:
+    """Give the image of a .dv or .r3d file.
+
+    Raises
+    ------
+    InputError
+        When the header is damaged, or the file holds no whole plane.
+    """
+    with path.open("rb") as file:
+        head = file.read(HEADER_BYTES)
+    order = _order(head) if len(head) == HEADER_BYTES else None
+    if order is None:
+        raise InputError(f"{path.name} is no DeltaVision file, or it ends in its header.")
+    width, height, sections, mode = struct.unpack_from(f"{order}4i", head, 0)
+    size = struct.unpack_from(f"{order}3f", head, 40)
+    extended = struct.unpack_from(f"{order}i", head, 92)[0]
+    times, sequence = struct.unpack_from(f"{order}2h", head, 180)
+    waves, *nanometres = struct.unpack_from(f"{order}{1 + WAVES}h", head, 196)
+    counts = {"T": max(times, 1), "C": max(waves, 1)}
+    counts["Z"] = sections // (counts["T"] * counts["C"])
+    if mode not in MODES or sequence not in ORDERS or counts["T"] * counts["C"] > sections:
+        raise InputError(f"{path.name} is damaged: its header declares pixels of no known kind.")
+    axes, notes = ORDERS[sequence], []
+    shape = tuple(counts[axis] for axis in axes)
+    if np.prod(shape) != sections:
+        notes.append(
+            f"Its {sections} planes do not fill {counts['T']} times and {counts['C']} channels; "
+            "their axis is unnamed."
+        )
+        axes, shape = "I", (sections,)
+    dtype = np.dtype(f"{order}{MODES[mode]}")
+    offset = HEADER_BYTES + max(extended, 0)
+    pixels, lost = planes_in_file(path, dtype, offset, (*shape, height, width))
+    stack = lazy_stack(
+        path,
+        pixels,
+        f"{axes}YX",
+        channels=[f"{n} nm" if n > 0 else "" for n in nanometres[: counts["C"]]],
+        warnings=[*notes, *lost],
+        kind="deltavision",
+        pixel_size=pixel_size(size[0], size[1], size[2] if counts["Z"] > 1 else None),
+    )
+    return [FileImage.of(stack)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +16,13 @@ from training_core.errors import InputError
 from training_core.stack import Pixels
 
 from .file_image import FileImage, lazy_stack, pixel_size
+from .inner_size import of_jpeg_2000, refuse_larger, refuse_unpacking
 from .library_file import LibraryFile, library
 
 MODERN, LEGACY = b"\xda\xce\xbe\x0a", b"\0\0\0\x0cjP  "
 IN_FRAME = "CYXS"
+NAMED = 8  # bytes of a frame before its pixels
+MOST_METADATA = 2**27
 
 
 def is_nd2(path: Path, head: bytes) -> bool:
@@ -32,7 +39,9 @@ def read_nd2(path: Path) -> Sequence[FileImage]:
         When the file is damaged, or the package nd2 is not installed.
     """
     nd2 = library("nd2", "Nikon ND2")
-    file = LibraryFile(path, nd2.ND2File)
+    _keep_metadata_small()
+    # A plane without a dye makes the library use a name that it has not set.
+    file = LibraryFile(path, nd2.ND2File, (NameError,))
     with file.reading() as opened:
         sizes = dict(opened.sizes)
         lead = {axis: n for axis, n in sizes.items() if axis not in IN_FRAME}
@@ -64,9 +73,11 @@ def _stack(
 ) -> Any:
     samples, channels = sizes.get("S", 1), sizes.get("C", 1)
     parts, order = channels * samples, frames.ravel()
+    declared = parts * sizes["Y"] * sizes["X"]
 
     def read(opened: Any, number: int) -> Pixels:
         frame, part = divmod(number, parts)
+        _refuse_bomb(opened, int(order[frame]), declared * np.dtype(dtype).itemsize)
         pixels = np.asarray(opened.read_frame(int(order[frame])))
         pixels = pixels.reshape(channels, sizes["Y"], sizes["X"], samples)
         return pixels[part // samples, ..., part % samples]
@@ -81,6 +92,35 @@ def _stack(
         kind="nd2",
         **meaning,
     )
+
+
+def _refuse_bomb(opened: Any, frame: int, declared: int) -> None:
+    """Refuse a frame that becomes far more than it declares; where it lies no public way tells."""
+    chunk = getattr(getattr(opened, "_rdr", None), "_load_chunk", None)
+    if chunk is None:
+        return
+    if opened.is_legacy:
+        count = opened.attributes.channelCount or 1
+        for part in range(count):
+            refuse_larger(of_jpeg_2000, chunk(b"LUNK", frame * count + part), declared)
+    elif opened.attributes.compressionType == "lossless":
+        packed = chunk(f"ImageDataSeq|{frame}!".encode())[NAMED:]
+        refuse_unpacking("zlib", packed, declared)
+
+
+def _keep_metadata_small() -> None:
+    """Let the library unpack metadata up to a limit; it has no place for one."""
+
+    def decompress(data: bytes) -> bytes:
+        unpack = zlib.decompressobj()
+        text = unpack.decompress(data, MOST_METADATA)
+        if not unpack.eof:
+            raise ValueError("its metadata are damaged, or far too long")
+        return text
+
+    with suppress(ImportError):
+        inside = importlib.import_module("nd2._parse._clx_lite")
+        inside.zlib = SimpleNamespace(decompress=decompress)  # type: ignore[attr-defined]
 
 
 def _meaning(opened: Any) -> dict[str, Any]:

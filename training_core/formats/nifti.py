@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from .units import micrometres, seconds
 
 AXES = "XYZTIIII"  # of the header, the first one fastest; further ones have no letter
 RGB, SAMPLES = "RGB", 3
+HEADERS = (348, 540)  # bytes, which are also its first number
+MOST_HEADER = 2**26
 
 
 def is_nifti(path: Path, head: bytes) -> bool:
@@ -42,6 +46,8 @@ def read_nifti(path: Path) -> Sequence[FileImage]:
         nibabel.wrapstruct.WrapStructError,
     )
     with quiet(), damage(f"{path.name} is damaged or cut off", errors):
+        if path.suffix.lower() == ".gz":
+            _refuse_long_header(path)
         image = nibabel.load(path)
         header, data = image.header, image.dataobj
         shape = tuple(int(n) for n in header.get_data_shape())
@@ -63,6 +69,16 @@ def read_nifti(path: Path) -> Sequence[FileImage]:
         time_step_s=seconds(zooms[3], time) if len(zooms) > 3 else None,
     )
     return [FileImage.of(stack)]
+
+
+def _refuse_long_header(path: Path) -> None:
+    """Refuse a packed file whose pixels begin far behind its header: all between is unpacked."""
+    with gzip.open(path) as file:
+        head = file.read(max(HEADERS))
+    order = "<" if head[:4] in (struct.pack("<i", size) for size in HEADERS) else ">"
+    place, form = (108, "f") if head[344:348] == b"n+1\0" else (168, "q")
+    if not 0 <= struct.unpack_from(order + form, head, place)[0] <= MOST_HEADER:
+        raise ValueError("its pixels begin too far behind its header")
 
 
 def _pixels(path: Path, data: Any, shape: tuple[int, ...]) -> tuple[Pixels, list[str]]:

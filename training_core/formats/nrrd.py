@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from training_core.errors import InputError, shown
+from training_core.stack import Pixels
 
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import library, quiet
@@ -22,6 +26,11 @@ KINDS = {"time": "T", "RGB-color": "S", "RGBA-color": "S", "3-color": "S", "4-co
 LETTERS = "XYZ"
 MILLIMETRES = ("left-posterior-superior", "lps", "right-anterior-superior", "ras", "scanner-xyz")
 RAW = ("raw",)
+PACKED: Mapping[str, Any] = {
+    **dict.fromkeys(("gzip", "gz"), gzip.open),
+    **dict.fromkeys(("bzip2", "bz2"), bz2.open),
+}
+MOST_LINE = 2**20
 # As the format's definition spells them, without "int" and "_t" at their ends.
 TYPES = {
     **dict.fromkeys(("signed char", "int8"), "i1"),
@@ -58,9 +67,14 @@ def read_nrrd(path: Path) -> Sequence[FileImage]:
         if plain and not any(int(header.get(f"{what} skip", 0)) for what in ("line", "byte")):
             pixels, notes = planes_in_file(path, dtype, offset, shape)
         else:
-            _refuse_elsewhere(header, path)
-            check_size(path.name, shape, dtype, None)
-            pixels = nrrd.read_data(header, file, str(path), index_order="C")
+            beside = _beside(header, path)
+            check_size(path.name, shape, dtype, beside.stat().st_size)
+            if header["encoding"] in PACKED:
+                with beside.open("rb") as packed:
+                    packed.seek(offset if beside == path else 0)
+                    pixels = _unpacked(header, packed, dtype, shape)
+            else:
+                pixels = nrrd.read_data(header, file, str(path), index_order="C")
             notes = []
     axes, places = _axes(header, len(shape))
     sizes, step = _sizes(header, places)
@@ -84,11 +98,26 @@ def _dtype(header: Mapping[str, Any]) -> np.dtype[Any]:
     return np.dtype(f"{'>' if header.get('endian') == 'big' else '<'}{TYPES[kind]}")
 
 
-def _refuse_elsewhere(header: Mapping[str, Any], path: Path) -> None:
-    """Refuse a header that names pixels in another folder: nothing of it is followed."""
+def _unpacked(
+    header: Mapping[str, Any], file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> Pixels:
+    """Unpack as many bytes as the pixels are, whatever the rest of the file would become."""
+    for _ in range(int(header.get("line skip", 0))):
+        file.readline(MOST_LINE)
+    skip = int(header.get("byte skip", 0))
+    with PACKED[header["encoding"]](file) as stream:
+        while skip > 0 and (passed := len(stream.read(min(skip, MOST_LINE)))):
+            skip -= passed
+        data = stream.read(math.prod(shape) * dtype.itemsize)
+    return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _beside(header: Mapping[str, Any], path: Path) -> Path:
+    """Give the file with the pixels; of one in another folder nothing is followed."""
     name = str(header.get("data file", header.get("datafile", path.name)))
     if Path(name).name != name or not (path.parent / name).is_file():
         raise InputError(f"{path.name} names its pixels {name}, which is no file beside it.")
+    return path.parent / name
 
 
 def _axes(header: Mapping[str, Any], count: int) -> tuple[str, dict[str, int]]:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training_core.errors import InputError
+from training_core.errors import InputError, shown
 from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
 
-from .axes import GUESSED_AXES
+from .axes import GUESSED_AXES, guess_told
 from .file_image import FileImage, lazy_stack, pixel_size
+from .inner_size import UNPACKED, refuse_unpacking
 from .library_file import LibraryFile, library
-from .source_file import DAMAGE
+from .source_file import DAMAGE, check_size
 from .units import micrometres, seconds
 
 MARKS = (".zgroup", ".zarray", "zarr.json")
 MOST_CHUNKS = 20_000  # looked for, to tell which are not there
 PYRAMID, PLATE, WELL = "multiscales", "plate", "well"
+SHARDS, CHECKSUM, NOWHERE = "sharding_indexed", 4, 2**64 - 1
+# Codecs that give no more than they get; numbers and their order only.
+PLAIN = ("bytes", "endian", "transpose", "crc32c", "crc32", "adler32", "delta", "shuffle", "astype")
 
 
 class _Store:
@@ -152,9 +158,14 @@ def _shift(
 
 def _bare(file: LibraryFile, array: Any) -> Stack:
     axes = GUESSED_AXES[array.ndim]
-    notes = [f"Its axes are taken to be {axes}."] if array.ndim > 3 else []
-    notes += _empty(array)
-    return lazy_stack(file.path, _planes(file, array), axes, warnings=notes, kind="zarr")
+    return lazy_stack(
+        file.path,
+        _planes(file, array),
+        axes,
+        warnings=_empty(array),
+        guess=guess_told(array.ndim),
+        kind="zarr",
+    )
 
 
 def _empty(array: Any) -> list[str]:
@@ -170,10 +181,71 @@ def _empty(array: Any) -> list[str]:
 
 def _planes(file: LibraryFile, array: Any) -> Pixels:
     name, lead = array.path, array.shape[:-2]
+    packing, listed = _packing(array)
+    for block in (array.chunks, array.shards or ()):
+        check_size(file.path.name, block, array.dtype, None)
+    folder = file.path / name
 
     def read(store: _Store, number: int) -> Pixels:
         found = store.group[name] if name else store.group
-        return np.asarray(found[np.unravel_index(number, lead) if lead else ()])
+        place = tuple(map(int, np.unravel_index(number, lead))) if lead else ()
+        if packing:
+            _refuse_bombs(folder, found, place, packing, listed)
+        return np.asarray(found[place])
 
     pixels: Pixels = file.planes(read, array.shape, array.dtype)
     return pixels
+
+
+def _packing(array: Any) -> tuple[str, str]:
+    """Give by what the blocks are packed, "" for nothing, and where shards list them, "" for none.
+
+    Raises
+    ------
+    InputError
+        When they are packed in no known way, or more than once.
+    """
+    about = array.metadata
+    if about.zarr_format == 2:
+        codecs = [{"name": c.codec_id} for c in (*(about.filters or ()), about.compressor) if c]
+    else:
+        codecs = [codec.to_dict() for codec in about.codecs]
+    shards: Mapping[str, Any] = next(
+        (codec["configuration"] for codec in codecs if codec["name"] == SHARDS), {}
+    )
+    codecs = list(shards.get("codecs", codecs))
+    names = [str(codec["name"]).removeprefix("numcodecs.") for codec in codecs]
+    packings = [name for name in names if name not in PLAIN]
+    if len(packings) > 1 or not set(packings) <= set(UNPACKED):
+        told = " and ".join(map(shown, packings))
+        raise InputError(f"Its blocks are packed by {told}; write it with zstd, blosc or gzip.")
+    return (packings[0] if packings else ""), str(shards.get("index_location", ""))
+
+
+def _refuse_bombs(
+    folder: Path, array: Any, place: tuple[int, ...], packing: str, listed: str
+) -> None:
+    """Raise ValueError where a block of a plane becomes far more than it declares."""
+    declared = math.prod(array.chunks) * array.dtype.itemsize
+    files = array.shards or array.chunks
+    first = [at // n for at, n in zip(place, files, strict=False)]
+    rest = zip(array.shape[-2:], files[-2:], strict=True)
+    for corner in product(*([n] for n in first), *(range(-(-length // n)) for length, n in rest)):
+        block = folder / array.metadata.encode_chunk_key(corner)
+        if not block.is_file():
+            continue  # which is empty
+        data = block.read_bytes()
+        for part in _in_shard(data, math.prod(files) // math.prod(array.chunks), listed):
+            refuse_unpacking(packing, part, declared)
+
+
+def _in_shard(data: bytes, count: int, listed: str) -> Iterator[bytes]:
+    """Give the blocks of a shard, whose places and lengths stand at its end or its start."""
+    if not listed:
+        yield data
+        return
+    size = 16 * count
+    index = data[:size] if listed == "start" else data[-size - CHECKSUM : -CHECKSUM]
+    for start, length in np.frombuffer(index, "<u8").reshape(count, 2).tolist():
+        if start != NOWHERE:
+            yield data[start : start + length]

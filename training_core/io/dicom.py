@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from training_core.errors import InputError
+from training_core.formats.axes import arrange
 from training_core.formats.file_image import FileImage
 from training_core.formats.source_file import check_size, damage, unchanged
 from training_core.run import SILENT, Run, Stage
@@ -25,11 +26,13 @@ from .dicom_file import (
     CLOCKS,
     MEASUREMENTS,
     PHASES,
+    SAMPLES,
     UM_PER_MM,
     Slice,
     decode,
     group_key,
     in_units,
+    is_coloured,
     is_hounsfield,
     list_slices,
     number,
@@ -68,11 +71,12 @@ def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> l
     Stored values become `value * RescaleSlope + RescaleIntercept`, Hounsfield units for CT:
     int16 where both are whole numbers and the result fits, else int32 or float32. Padding is kept
     as the scanner wrote it. Values of MONOCHROME1 are kept too; only their display is inverted.
+    Colours, of a palette too, are channels: red, green and blue.
 
     Raises
     ------
     InputError
-        When no file holds a whole grayscale image; when one is opened, too.
+        When no file holds a whole image; when one is opened, too.
     """
     with _quiet_pydicom(), damage(f"{source.name} is damaged DICOM"):
         found = _found(paths, run)
@@ -80,7 +84,7 @@ def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> l
     return [
         FileImage(
             "" if each.number is None else f"Series {each.number}",
-            "IYX",
+            "IYXC"[: len(each.shape)],
             each.shape,
             None,
             partial(_open, each, list(paths), source),
@@ -106,9 +110,10 @@ class _Found:
     unread: list[str]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """How many images, their height and width."""
-        return len(self.slices), int(self.header.Rows), int(self.header.Columns)
+    def shape(self) -> tuple[int, ...]:
+        """How many images, their height and width, and the colours of a pixel."""
+        plane = int(self.header.Rows), int(self.header.Columns)
+        return (len(self.slices), *plane, *(SAMPLES,) * is_coloured(self.header))
 
     @property
     def number(self) -> Any:
@@ -214,10 +219,20 @@ class _Series:
                 "the one before, and the volume is not straightened."
             )
         z_um = None if order.z_mm is None else order.z_mm * UM_PER_MM
-        return Stack(
+        coloured = pixels.ndim > 3
+        arranged = arrange(
             pixels.reshape(*order.shape, *pixels.shape[1:]) if lead else pixels[0],
-            f"{lead}YX",
+            f"{lead}YX{'S' if coloured else ''}",
+            "RGB" if coloured else "",
+        )
+        self.warnings += arranged.warnings
+        if arranged.channels:
+            extra["colours"] = "RGB"
+        return Stack(
+            arranged.pixels,
+            arranged.axes,
             pixel_size(header, z_um),
+            arranged.channels,
             time_step_s=order.step_s,
             value_unit="HU" if is_hounsfield(header) else "",
             kind="dicom",

@@ -1,4 +1,4 @@
-"""One DICOM file: what lies where and when in it, and its pixels in their units."""
+"""One DICOM file: what lies where and when in it, its pixels in their units, colours as RGB."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pydicom import uid
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_preamble
+from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from pydicom.pixels.utils import pixel_array
 
 from training_core.errors import InputError, shown
+from training_core.formats.inner_size import IN_DICOM, inflated_bytes, refuse_larger
 from training_core.formats.source_file import check_size, damage
 from training_core.stack import Pixels, PixelSize
-
-from .inner_size import IN_DICOM, inflated_bytes, refuse_larger
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too
@@ -48,6 +48,9 @@ PHASES = (
 )
 CLOCKS = ("FrameAcquisitionDateTime", "AcquisitionDateTime", "AcquisitionTime", "ContentTime")
 
+PALETTE, SAMPLES = "PALETTE COLOR", 3
+STORED_COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+LOSSLESS_JPEG = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 # pydicom decodes what is not compressed, and RLE; these give one frame of the others.
 DECODERS: tuple[tuple[list[uid.UID], Callable[[bytes], Pixels]], ...] = (
     (uid.JPEGTransferSyntaxes, imagecodecs.jpeg_decode),
@@ -69,7 +72,7 @@ class Slice:
 
 
 def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
-    """Read a file, also one without the preamble; refuse what holds no grayscale image."""
+    """Read a file, also one without the preamble; refuse what holds no gray or coloured image."""
     _refuse_inflated(path)
     try:
         data = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
@@ -83,11 +86,17 @@ def open_dicom(path: Path, *, stop_before_pixels: bool) -> Any:
         kind = f" ({shown(data.Modality)})" if data.get("Modality") else ""
         raise InputError(f"{path.name} is a DICOM file{kind} without an image, or it is damaged.")
     colours = shown(data.get("PhotometricInterpretation", "MONOCHROME2"))
-    if not colours.startswith("MONOCHROME"):
+    if not (colours.startswith("MONOCHROME") or is_coloured(data)):
         raise InputError(
-            f"{path.name} is a colour DICOM image ({colours}); only grayscale ones can be read."
+            f"{path.name} is a DICOM image in the colours {colours}, which cannot be read; export "
+            "it as RGB from the archive or the viewer."
         )
     return data
+
+
+def is_coloured(header: Any) -> bool:
+    """Whether the pixels become red, green and blue."""
+    return str(header.get("PhotometricInterpretation")) in (*STORED_COLOURS, PALETTE)
 
 
 def _refuse_inflated(path: Path) -> None:
@@ -107,7 +116,7 @@ def group_key(header: Any, path: Path) -> tuple[Any, ...]:
     # A localiser may share the series but not the orientation; rounding forgives the last digit.
     rounded = None if direction is None else tuple(np.round(direction, 3))
     series = header.get("SeriesInstanceUID") or path.parent
-    return str(series), int(header.Rows), int(header.Columns), rounded
+    return str(series), int(header.Rows), int(header.Columns), rounded, is_coloured(header)
 
 
 def _direction(part: Any) -> tuple[float, ...] | None:
@@ -177,12 +186,19 @@ def _position(plane: Any, orientation: Any) -> float | None:
 
 
 def decode(path: Path) -> tuple[Any, Pixels]:
-    """Read a file and decode its pixels, (height, width) or (frames, height, width)."""
+    """Read a file and decode its pixels, (height, width) or (frames, height, width).
+
+    Of a picture in colour the last axis is red, green and blue.
+    """
     with damage(f"{path.name} is damaged or cut off"):
         data = open_dicom(path, stop_before_pixels=False)
         shape = (int(data.get("NumberOfFrames") or 1), int(data.Rows), int(data.Columns))
-        check_size(path.name, shape, np.int32, len(data.get("PixelData", b"")) or None)
+        samples = (SAMPLES,) * is_coloured(data)
+        packed = len(data.get("PixelData", b"")) or None
+        check_size(path.name, (*shape, *samples), np.int32, packed)
         try:
+            if samples:
+                return data, _coloured(data, shape)
             return data, _in_stored_bits(data, _unpacked(data, shape))
         except NotImplementedError as error:  # what pydicom raises where it knows no decoder
             syntax = shown(data.file_meta.TransferSyntaxUID.name)
@@ -192,7 +208,7 @@ def decode(path: Path) -> tuple[Any, Pixels]:
             ) from error
 
 
-def _unpacked(data: Any, shape: tuple[int, ...]) -> Pixels:
+def _unpacked(data: Any, shape: tuple[int, ...], samples: tuple[int, ...] = ()) -> Pixels:
     """Give the samples as they are stored, with whatever their unused bits hold."""
     syntax = data.file_meta.TransferSyntaxUID
     decoder = next((decode for known, decode in DECODERS if syntax in known), None)
@@ -201,11 +217,29 @@ def _unpacked(data: Any, shape: tuple[int, ...]) -> Pixels:
         return pixel_array(data, raw=True, correct_unused_bits=False)
     packed = list(generate_frames(data.PixelData, number_of_frames=shape[0]))
     for frame in packed:
-        refuse_larger(IN_DICOM[syntax], frame, math.prod(shape[1:]))
+        refuse_larger(IN_DICOM[syntax], frame, math.prod((*shape[1:], *samples)))
     pixels = np.stack([decoder(frame) for frame in packed])
-    if pixels.shape != shape:
+    if pixels.shape != (*shape, *samples):
         raise ValueError(f"its pixels are {pixels.shape}, its header says {shape}")
     return pixels[0] if shape[0] == 1 else pixels
+
+
+def _coloured(data: Any, shape: tuple[int, ...]) -> Pixels:
+    """Give red, green and blue, whichever way they are stored."""
+    syntax, kind = data.file_meta.TransferSyntaxUID, str(data.PhotometricInterpretation)
+    if kind == PALETTE:
+        return np.asarray(apply_color_lut(_unpacked(data, shape), data))[..., :SAMPLES]
+    if syntax in IN_DICOM:
+        for frame in generate_frames(data.PixelData, number_of_frames=shape[0]):
+            refuse_larger(IN_DICOM[syntax], frame, SAMPLES * math.prod(shape[1:]))
+    if syntax in (*uid.JPEGLSTransferSyntaxes, *uid.JPEG2000TransferSyntaxes, *LOSSLESS_JPEG):
+        pixels = _unpacked(data, shape, (SAMPLES,))
+        whole = kind == "YBR_FULL"
+        return convert_color_space(pixels, kind, "RGB", True) if whole else pixels
+    pixels = pixel_array(data)  # which gives RGB
+    if pixels.shape != (*shape[shape[0] == 1 :], SAMPLES):
+        raise ValueError(f"its pixels are {pixels.shape}, its header says {shape}")
+    return np.asarray(pixels)
 
 
 def _in_stored_bits(data: Any, pixels: Pixels) -> Pixels:
@@ -230,6 +264,8 @@ def _in_stored_bits(data: Any, pixels: Pixels) -> Pixels:
 def in_units(data: Any, stored: Pixels, frame: int | None) -> Pixels:
     """Apply the rescale of a frame; whole numbers stay whole, so that HU have no rounding."""
     raw = stored if frame is None else stored[frame]
+    if is_coloured(data):
+        return raw.astype(raw.dtype.newbyteorder("="))
     own = {} if frame is None else _frame_group(data, frame, "PixelValueTransformationSequence")
     slope = number(own or data, "RescaleSlope") or 1.0  # empty or 0, it says nothing
     intercept = number(own or data, "RescaleIntercept") or 0.0

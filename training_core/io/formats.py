@@ -7,22 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training_core.errors import InputError
+from training_core.formats.compound import CONTAINER, is_oif, read_oif, read_txrm
 from training_core.formats.czi import SIGNATURE as CZI
 from training_core.formats.czi import read_czi
-from training_core.formats.deltavision import is_deltavision, read_deltavision
 from training_core.formats.file_image import FileImage
+from training_core.formats.gatan import is_gatan, read_gatan
 from training_core.formats.hdf5 import is_hdf5, read_hdf5
 from training_core.formats.lif import is_lif, read_lif
-from training_core.formats.mrc import is_mrc, read_mrc
+from training_core.formats.mrc import is_deltavision, is_mrc, read_deltavision, read_mrc
 from training_core.formats.nd2 import is_nd2, read_nd2
 from training_core.formats.nifti import is_nifti, read_nifti
 from training_core.formats.nrrd import SIGNATURE as NRRD
 from training_core.formats.nrrd import read_nrrd
-from training_core.formats.oif import is_oif, read_oif
 from training_core.formats.ome_zarr import is_zarr, read_zarr
 from training_core.formats.source_file import unchanged
-from training_core.formats.txrm import SIGNATURE as COMPOUND
-from training_core.formats.txrm import read_txrm
 from training_core.run import Run
 from training_core.stack import Stack
 
@@ -80,11 +78,12 @@ FORMATS = (
     Format((".czi",), _begins(CZI), _several(read_czi)),
     Format((".lif", ".lof"), lambda _, head: is_lif(head), _several(read_lif)),
     Format((".oif", ".oib"), is_oif, _several(read_oif)),
-    Format((".txrm", ".txm", ".xrm"), _begins(COMPOUND), _several(read_txrm)),
+    Format((".txrm", ".txm", ".xrm"), _begins(CONTAINER), _several(read_txrm)),
     Format((".nd2",), is_nd2, _several(read_nd2)),
     Format((".h5", ".hdf5", ".ims", ".mat"), lambda _, head: is_hdf5(head), _several(read_hdf5)),
     Format((".nrrd", ".nhdr"), _begins(NRRD), _several(read_nrrd)),
     Format((".nii", ".nii.gz"), is_nifti, _several(read_nifti)),
+    Format((".dm3", ".dm4"), lambda _, head: is_gatan(head), _several(read_gatan)),
     # Known by two bytes only, so after the others.
     Format((".dv", ".r3d"), lambda _, head: is_deltavision(head), _several(read_deltavision)),
     Format(
@@ -100,8 +99,6 @@ SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
 FOREIGN = {
     ".oir": ("Olympus OIR", "FluoView or Fiji"),
     ".vsi": ("Olympus VSI", "cellSens or QuPath"),
-    ".dm3": ("Gatan DM3", "DigitalMicrograph or Fiji"),
-    ".dm4": ("Gatan DM4", "DigitalMicrograph or Fiji"),
     ".ser": ("FEI TIA", "TIA or Fiji"),
     ".fits": ("FITS", "Fiji"),
     ".spe": ("Princeton Instruments SPE", "LightField or Fiji"),

@@ -59,14 +59,16 @@ class NumberedFiles:
     gap: str
 
     @property
-    def note(self) -> str:
-        """What the user should know of how the files are read."""
+    def read_as(self) -> str:
+        """How the files are read."""
         read_as = " and ".join(READ_AS[axis] for axis in self.axes)
-        note = f"{len(self.paths)} numbered files are read as {read_as}."
-        if self.others:
-            others = _listed((p.name for p in self.others), len(self.others))
-            note += f" Left out beside them: {others}."
-        return f"{note} {self.gap}".rstrip()
+        return f"{len(self.paths)} numbered files are read as {read_as}."
+
+    @property
+    def note(self) -> str:
+        """Which files are not read, and which numbers lack; "" where there is nothing to say."""
+        others = _listed((p.name for p in self.others), len(self.others))
+        return f"{f'Left out beside them: {others}. ' if others else ''}{self.gap}".rstrip()
 
     def axes_before(self, inner: str) -> str:
         """Give the letters of the axes where each file has the axes `inner`; "" where none fit."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from training_core.errors import InputError
-from training_core.formats.axes import GUESSED_AXES, arrange
+from training_core.formats.axes import GUESSED_AXES, arrange, guess_told
 from training_core.formats.source_file import FilePixels, check_size, damage
 from training_core.stack import Pixels, Stack
 
@@ -49,6 +50,9 @@ def read_picture(path: Path) -> Stack:
         notes.append(
             "JPEG compression has changed its noise; use the original file if there is one."
         )
+    kept: dict[str, Any] = {"colours": colours} if arranged.channels else {}
+    if arranged.opacity is not None:
+        kept["opacity"] = arranged.opacity
     return Stack(
         arranged.pixels,
         arranged.axes,
@@ -56,7 +60,7 @@ def read_picture(path: Path) -> Stack:
         kind="png",
         source=path,
         warnings=(*notes, *arranged.warnings),
-        metadata={"colours": colours} if arranged.channels else {},
+        metadata=kept,
     )
 
 
@@ -132,6 +136,8 @@ def read_array(path: Path) -> Stack:
     check_size(path.name, mapped.shape[-2:], mapped.dtype, None)
     pixels = FilePixels.like(path, mapped)
     arranged = arrange(pixels, GUESSED_AXES[pixels.ndim])
-    guessed = pixels.ndim > 3
-    notes = (f"Its axes are taken to be {GUESSED_AXES[pixels.ndim]}.",) if guessed else ()
-    return Stack(arranged.pixels, arranged.axes, kind="array", source=path, warnings=notes)
+    guess = guess_told(pixels.ndim)
+    notes = (guess,) if guess else ()
+    return Stack(
+        arranged.pixels, arranged.axes, kind="array", source=path, warnings=notes, guess=guess
+    )

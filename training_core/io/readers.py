@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -36,7 +36,7 @@ def open_stack(
     source: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     series: int | str | None = None,
-    axes: str | None = None,
+    axes: str | Mapping[str, str] | None = None,
     run: Run = SILENT,
 ) -> Stack:
     """Open a stack.
@@ -52,7 +52,8 @@ def open_stack(
         Of a file that holds several images the number, from 1 on, or the name of one (see
         `list_images`); the largest if None.
     axes
-        What the axes are where the file or the names of files say it wrongly, such as "TZYX".
+        What the axes are where the file or the names of files say it wrongly, such as "TZYX"; or,
+        of a folder where that is known, what those that are read are: {"IYX": "ZYX"}.
     run
         Hears how far reading is, and may stop it.
 
@@ -76,7 +77,8 @@ def open_stack(
     with _readable(*paths):
         stack = _usable(_open(paths, run, series), run)
     run.finish(Stage.READ)
-    return stack.with_axes(axes.upper()) if axes else stack
+    meant = axes.upper() if isinstance(axes, str) else (axes or {}).get(stack.axes)
+    return stack.with_axes(meant) if meant else stack
 
 
 def list_images(path: str | PathLike[str], *, run: Run = SILENT) -> Sequence[FileImage]:
@@ -237,8 +239,10 @@ def _join(
         return replace(first, source=folder, warnings=tuple(notes))
     axes = numbered.axes_before(first.axes) if numbered else ""
     shape: tuple[int, ...] = (len(stacks),)
+    guess = ""
     if numbered and axes:
-        notes.insert(0, numbered.note)
+        notes[:0] = filter(None, (numbered.read_as, numbered.note))
+        guess = "" if numbered.named else numbered.read_as
         if len(axes) > 1 and left_out:
             raise InputError(f"Its numbered files have {len(axes)} axes, and {left_out[0]}")
         shape = numbered.shape if len(axes) > 1 else shape
@@ -248,6 +252,7 @@ def _join(
         axes=f"{axes or 'I'}{first.axes}",
         source=folder,
         warnings=tuple(notes),
+        guess=guess,
     )
 
 

@@ -16,10 +16,9 @@ import numpy as np
 import tifffile
 
 from training_core.errors import InputError
+from training_core.formats.inner_size import IN_TIFF, refuse_larger
 from training_core.formats.source_file import DAMAGE, FileMark, damage
 from training_core.stack import Pixels
-
-from .inner_size import IN_TIFF, refuse_larger
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COMPANION = ".companion.ome"

@@ -148,7 +148,7 @@ class _Reader:
                 *arranged.warnings,
                 *filter(None, [told]),
             ),
-            metadata=calibration.extra | self._display(),
+            metadata=calibration.extra | self._display() | self._opaque(arranged.opacity),
         )
 
     def _colours(self) -> str:
@@ -173,6 +173,12 @@ class _Reader:
             kept["colours"] = self._colours()
         tags = self._said()
         return kept | ({"tags": tags} if tags else {})
+
+    def _opaque(self, opacity: Pixels | None) -> dict[str, Any]:
+        """Give how transparent pixels are, and by which number of TIFF."""
+        if opacity is None:
+            return {}
+        return {"opacity": opacity, "extrasample": int(self.page.extrasamples[-1])}
 
     def _said(self) -> dict[str, str]:
         """Give what plain tags say of image, camera and photographer."""

@@ -202,11 +202,13 @@ def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
 
 
-CORRELATED = 0.15  # of neighbouring pixels: with less there is nothing to be mistaken
+CORRELATED = 0.15  # of neighbouring pixels: with less a scene hardly changes what is learned
+SLIGHTLY = 0.09  # with less there is nothing to be mistaken
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
-WAVES_PX = (1.0, 2.0)  # between these Gaussians
+NOTHING_ELSE = 1.17  # texture alone has .90 to 1.10, real frames and their quarters 1.24 to 6
+WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians
 SMALL_PX = 16  # side of the windows that are compared
-QUIET = (0.03, 1 / 3)  # of the windows: the calmest, and all that are calm
+QUIET, STRONG = (0.03, 1 / 3), 0.99  # of the windows: the calmest, all that are calm; nearly all
 MADE_PX = 512
 CURVED = np.array([1.0, -2.0, 1.0]) / 6**0.5  # leaves white noise its std
 SAFE = 0.05  # of the windows: those that hold least of the finest waves
@@ -215,25 +217,44 @@ EVEN = 1.1  # up to which the strength is learned within 7 %, beyond it up to th
 
 
 def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
-    """Tell whether calm windows differ more in strength than noise with this spectrum does.
+    """Tell whether correlation that was learned may be that of texture, which noise never tells.
+
+    Calm windows differ more in strength than noise with this spectrum does, or the frames hold
+    nothing but such noise: then there is no scene that would be told from it.
 
     Frames of one channel, (height, width) float32, have noise of one std everywhere, whose
     autocovariance, (31, 31), was learned.
     """
     unit = covariance / covariance[LAGS, LAGS]
-    if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
+    correlated = max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS]))
+    if correlated < SLIGHTLY:
         return False
-    white = np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX))
-    return _unevenness(stabilised) > UNEVEN * _unevenness([coloured(white, unit)])
+    made = [coloured(np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX)), unit)]
+    if _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made):
+        return True
+    return correlated >= CORRELATED and _unevenness(stabilised) > UNEVEN * _unevenness(made)
 
 
 def _unevenness(images: Sequence[Image]) -> float:
-    """Give how much stronger slow waves are in a calm window than in the calmest ones."""
-    bands = (gaussian_filter(i, WAVES_PX[0]) - gaussian_filter(i, WAVES_PX[1]) for i in images)
+    """Give how much stronger waves are in a calm window than in the calmest ones."""
+    power = _power_between(images, *WAVES_PX)
+    calmest_of_all, calm = np.quantile(power, QUIET)
+    return float(calm / calmest_of_all)
+
+
+def _outstanding(images: Sequence[Image]) -> float:
+    """Give how much stronger slower waves are in the strongest windows than in calm ones."""
+    calm, strong = np.quantile(_power_between(images, *SLOWER_PX), (QUIET[1], STRONG))
+    return float(strong / calm)
+
+
+def _power_between(images: Sequence[Image], fine: float, slow: float) -> Values:
+    """Give the power of the waves between two Gaussians in windows that hold any, (count,)."""
+    bands = (gaussian_filter(i, fine) - gaussian_filter(i, slow) for i in images)
     windows = (cut_windows(band, SMALL_PX, STRIDE_PX) for band in bands)
     power = np.concatenate([each.var(axis=(1, 2)) for each in windows])
-    calmest_of_all, calm = np.quantile(power[power > 0], QUIET)
-    return float(calm / calmest_of_all)
+    some: Values = power[power > 0]
+    return some
 
 
 def is_surely_noise(frames: Sequence[Image]) -> bool:

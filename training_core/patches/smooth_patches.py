@@ -18,7 +18,7 @@ from training_core.settings import PatchSettings, limits_of
 from training_core.stack import Image, Stack, float_of, is_blank, spread
 
 from .flatness import NoiseFloor
-from .window_moments import Map
+from .window_moments import Map, window_count
 from .window_scores import (
     PER_BIN,
     WindowScores,
@@ -251,6 +251,13 @@ def _verdict(
     if count >= target:
         return Verdict("green", f"{found}: as many as it takes.")
     advice, remedy = _remedy(settings, target, seen)
+    size = fitting_size(stack.frame_shape, settings.patch_size_px)
+    windows = searched * math.prod(
+        window_count(n, size, settings.stride_px) for n in (height, width)
+    )
+    if seen.sum() < windows / 2:
+        lost = f"{min(100 - 100 * int(seen.sum()) // windows, 99)} % of the frame"
+        advice = f"{lost} is saturated, cut off at black or constant and shows no noise. {advice}"
     if settings.strictness is not None and count >= NEEDED:
         return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {advice}", remedy)
     level: Literal["amber", "red"] = "amber" if count >= NEEDED // 3 else "red"

@@ -179,17 +179,18 @@ def usable_windows(frame: Frame, size: int, stride: int) -> Mask:
 
 
 def counts_photons(frame: Frame, size: int, stride: int) -> bool:
-    """Tell whether pixels hold few photons each, counted from 0: then many equal their neighbours.
+    """Tell whether pixels hold few photons each: then many equal their neighbours.
 
-    A Poisson number has a variance as large as its mean, and with structure a larger one.
+    A Poisson number has a variance as large as its mean, and with structure a larger one. Cameras
+    add an offset and count in steps; the lowest value is then that of no photon.
     """
-    if frame.min() != 0 or np.unique(frame[::SPARSE_PX, ::SPARSE_PX]).size > MOST_COUNTS:
+    if np.unique(frame[::SPARSE_PX, ::SPARSE_PX]).size > MOST_COUNTS:
         return False  # the usual case, told fast
     values = np.unique(frame)
     if not 1 < values.size <= MOST_COUNTS:
         return False
     step = float(np.diff(values).min())
-    mean, variance = window_moments(frame / step, size, stride)
+    mean, variance = window_moments((frame - values[0]) / step, size, stride)
     ratio = variance[mean > 0] / mean[mean > 0]
     return bool(ratio.size and ALIKE[0] < np.quantile(ratio, 0.25) < ALIKE[1])
 

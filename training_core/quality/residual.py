@@ -20,6 +20,7 @@ BRIGHTNESSES = 6
 CALMEST = 0.25  # of the windows of one brightness
 NEARLY_ALL = 0.9  # of the noise is left: then what was removed tells nothing of it
 SMALLEST_PX = 4
+FAR, TO_SIGMA = 5.0, 1.4826  # std of a window; what makes one of the median of normal values
 MADE_PX = 512
 
 
@@ -53,7 +54,7 @@ class Residual:
         group = np.concatenate([_by_brightness(w) + n * BRIGHTNESSES for n, w in enumerate(each)])
         before = np.concatenate(each)
         after = np.concatenate([_windows(frame) for frame in denoised])
-        removed = before - after
+        removed = _without_far(before - after)
         power = removed.var(axis=(1, 2))
         fine = finest_power(before)
         calm = _calmest(fine, group)
@@ -70,6 +71,16 @@ class Residual:
 def _windows(frame: Image) -> Values:
     """Cut the windows out of a frame, (windows, 16, 16) float64; of large frames not all."""
     return cut_windows(frame, SIDE_PX, [max(STRIDE_PX, n // MOST_ACROSS) for n in frame.shape])
+
+
+def _without_far(removed: Values) -> Values:
+    """Cut off single far values, such as cosmic rays: they are no structure, and outweigh all else.
+
+    Lost structure is many pixels of a window, or far less than this in each of a few.
+    """
+    removed = removed - np.median(removed, axis=(1, 2), keepdims=True)
+    far = FAR * TO_SIGMA * np.median(np.abs(removed), axis=(1, 2), keepdims=True)
+    return np.where(far > 0, np.clip(removed, -far, far), removed)
 
 
 def _by_brightness(windows: Values) -> NDArray[np.intp]:

@@ -58,9 +58,10 @@ def _mappings(value: object) -> list[Mapping[str, Any]]:
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
-def same_command(stack: str, output: str, settings: Settings) -> str:
-    """Write the command that trains and denoises with the same settings."""
-    words = ["g2g", "run", stack, "--output", output, *changed_options(settings)]
+def same_command(stack: str, output: str, settings: Settings, axes: str = "") -> str:
+    """Write the command that trains and denoises with the same settings; `axes` if corrected."""
+    corrected = ["--axes", axes] if axes else []
+    words = ["g2g", "run", stack, "--output", output, *corrected, *changed_options(settings)]
     return shlex.join(words)
 
 

@@ -197,7 +197,7 @@ def _warnings(found: NoiseAnalysis) -> Iterator[str]:
         )
     if found.hot:
         yield (
-            f"{found.hot} hot pixels, far brighter than noise gets and each alone: they are "
+            f"{found.hot} hot or dead pixels, farther off than noise gets and each alone: they are "
             "repaired unless the setting Repair hot pixels is turned off."
         )
     if values.blocky:

@@ -20,10 +20,13 @@ from training_core.cli import commands
 from training_core.cli.main import main
 from training_core.export.writers import write_stack
 from training_core.io.readers import open_stack
+from training_core.quality.measures import compare_with_reference
 from training_core.run import Run, Stage
 from training_core.training.material import check_repeats
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from training_core.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -491,3 +494,39 @@ def test_a_closed_terminal_cancels_unless_it_was_to_be_ignored(
         assert call(capsys, "info", noisy)[0] == (0 if ignored else 130)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.shared_data
+@pytest.mark.trains
+def test_one_command_opens_a_czi_denoises_it_and_scores_it(
+    shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = shared_data / "fmd" / "Confocal_BPAE_B"
+    czi = shared_data / "formats" / "czi" / "FOV7_HV110_P0500510000.czi"
+    reference = ["--reference", str(fields / "gt" / "7" / "avg50.png")]
+    output = ["--output", str(tmp_path / "out.tif"), "--preset", "instant"]
+
+    assert main(["run", str(czi), *output, *reference, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+
+    assert told["psnr"] > told["psnr_noisy"] + 3
+    assert told["ssim"] > told["ssim_noisy"]
+    assert told["data_range"] == 255
+    made, clean = open_stack(tmp_path / "out.tif"), open_stack(reference[1])
+    assert told["psnr"] == pytest.approx(compare_with_reference(made, clean).psnr)
+
+
+def test_a_reference_of_another_size_is_refused_before_any_work(
+    tmp_path: Path, write_small_stack: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy, clean = write_small_stack(tmp_path / "a.tif"), tmp_path / "clean.tif"
+    tifffile.imwrite(clean, np.zeros((40, 40), np.uint16))
+    command = ["run", str(noisy), "--output", str(tmp_path / "out.tif"), "--reference"]
+
+    assert main([*command, str(clean)]) == 2
+    assert "clean.tif" in capsys.readouterr().err
+    write_small_stack(tmp_path / "b.tif")
+    several = ["run", str(noisy), str(tmp_path / "b.tif"), *command[2:]]
+    assert main([*several, str(noisy)]) == 2
+    assert "A reference is of one scene" in capsys.readouterr().err
+    assert not (tmp_path / "out.tif").exists()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -15,9 +17,7 @@ from training_core.export.writers import cannot_keep, write_stack
 from training_core.io.readers import open_stack
 from training_core.stack import Stack, as_float32
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+FILES_OF_PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"
 PATIENT, NUMBER = "Haze^Dolores", "4711"
 STEP_MM = 2.5
 
@@ -196,3 +196,35 @@ def test_real_files_come_back(shared_data: Path, tmp_path: Path, name: str):
     )
     assert (again.pixel_size, again.time_step_s) == (stack.pixel_size, stack.time_step_s)
     np.testing.assert_array_equal(again.pixels, stack.pixels)
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [
+        ("SC_rgb_small_odd_big_endian.dcm", None),
+        ("examples_palette.dcm", None),
+        ("SC_rgb_rle_2frame.dcm", 2),
+        ("SC_rgb_jpeg_dcmtk.dcm", None),
+    ],
+)
+def test_pictures_in_colour_go_back_as_red_green_and_blue(
+    tmp_path: Path, name: str, frames: int | None
+):
+    source = FILES_OF_PYDICOM / name
+    stack = open_stack(source)
+    changed = stack.with_pixels(np.asarray(stack.pixels) // 2)
+    assert "colours" not in cannot_keep(changed, tmp_path / "out.dcm")
+
+    with warnings.catch_warnings(action="ignore"):
+        made = pydicom.dcmread(write_stack(changed, tmp_path / "out.dcm"))
+
+    assert (made.PhotometricInterpretation, made.SamplesPerPixel) == ("RGB", 3)
+    assert made.PlanarConfiguration == 0
+    assert made.get("NumberOfFrames") in (None, 1, frames)
+    assert not any("Palette" in element.keyword for element in made)
+    expected = np.moveaxis(np.asarray(changed.pixels), -3, -1)
+    np.testing.assert_array_equal(made.pixel_array, expected)
+    assert made.SOPInstanceUID != pydicom.dcmread(source).SOPInstanceUID
+    picture = tmp_path / "out.tif"
+    write_stack(changed, picture)
+    np.testing.assert_array_equal(open_stack(picture).pixels, changed.pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -15,7 +16,7 @@ from PIL import Image
 from tests.core.export.test_dicom_writer import slice_of_series
 from training_core.export.writers import cannot_keep, write_stack, writers_of
 from training_core.io.readers import open_stack
-from training_core.stack import PixelSize, Stack
+from training_core.stack import PixelSize, Stack, as_float32
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -331,11 +332,57 @@ def test_13_pictures_in_colour(tmp_path: Path, mode: str):
     Image.fromarray(pixels, mode).save(path) if mode != "CMYK" else Image.frombytes(
         mode, (30, 20), pixels.tobytes()
     ).save(path)
-    colours = mode.removesuffix("A")
+    expected = pixels - 1
+    if mode == "RGBA":
+        expected[..., 3] = pixels[..., 3]
 
     with Image.open(exported(path, tmp_path)) as image:
-        assert image.mode == colours
-        np.testing.assert_array_equal(np.asarray(image), pixels[..., : len(colours)] - 1)
+        assert image.mode == mode
+        np.testing.assert_array_equal(np.asarray(image), expected)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+@pytest.mark.parametrize("samples", [2, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_13_opacity_comes_back_unchanged(tmp_path: Path, suffix: str, samples: int, dtype: str):
+    pixels = RNG.integers(0, 255, (40, 50, samples)).astype(dtype)
+    path = tmp_path / f"in{suffix}"
+    if suffix == ".png":
+        path.write_bytes(imagecodecs.png_encode(pixels))
+    else:
+        kind = "rgb" if samples == 4 else "minisblack"
+        options = {"photometric": kind, "extrasamples": ["assocalpha"], "planarconfig": "contig"}
+        tifffile.imwrite(path, pixels, metadata=None, **options)
+    stack = open_stack(path)
+    assert stack.warnings[0] == "The opacity (alpha) of its pixels stays as it is."
+    changed = stack.with_pixels(np.asarray(stack.pixels) // 2)
+
+    result = write_stack(changed, tmp_path / f"out{suffix}")
+
+    expected = np.dstack([pixels[..., :-1] // 2, pixels[..., -1]])
+    if suffix == ".png":
+        made = imagecodecs.png_decode(result.read_bytes())
+    else:
+        with tifffile.TiffFile(result) as tif:
+            made = tif.asarray()
+            assert [int(kind) for kind in tif.pages[0].extrasamples] == [1]
+    np.testing.assert_array_equal(made, expected)
+    assert cannot_keep(changed, tmp_path / f"out{suffix}") == ""
+    assert "opacity of its pixels" in cannot_keep(changed, tmp_path / "out.ome.tif")
+    assert "opacity of its pixels" in cannot_keep(changed, tmp_path / "out.ome.zarr")
+    write_stack(changed, tmp_path / "out.ome.tif")  # which says so and writes the colours
+
+
+def test_13_opacity_of_pages_stays_with_its_page(tmp_path: Path):
+    pixels = RNG.integers(0, 255, (3, 40, 50, 4)).astype(np.uint8)
+    options = {"photometric": "rgb", "extrasamples": ["unassalpha"], "compression": "zlib"}
+    tifffile.imwrite(tmp_path / "in.tif", pixels, metadata=None, **options)
+
+    stack = open_stack(tmp_path / "in.tif")
+    again = open_stack(write_stack(as_float32(stack), tmp_path / "out.tif"))
+
+    np.testing.assert_array_equal(again.metadata["opacity"], pixels[..., 3])
+    np.testing.assert_array_equal(again.pixels, np.moveaxis(pixels[..., :3], -1, 1))
 
 
 def test_13_colours_of_imagej_and_of_a_stack(tmp_path: Path):
@@ -467,6 +514,7 @@ def test_18_a_cine_with_its_frame_time(tmp_path: Path):
         "nd2/cluster.nd2",
         "deltavision/toxo.dv",
         "mrc/EMD-3001.map",
+        "dm/test_STEM_image.dm3",
     ],
 )
 def test_19_formats_of_microscopes(shared_data: Path, tmp_path: Path, name: str):

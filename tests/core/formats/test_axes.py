@@ -62,14 +62,24 @@ def test_colours_become_named_channels_with_a_warning():
     assert arranged.warnings == ["It is a colour image (RGB); its 3 colours are read as channels."]
 
 
-def test_opacity_is_left_out():
+def test_opacity_is_kept_apart():
     pixels = np.stack([np.full((2, 2), 9), np.full((2, 2), 255)], axis=0)
 
     arranged = arrange(pixels, "SYX", opacity=1)
 
     assert arranged.axes == "YX"
     np.testing.assert_array_equal(arranged.pixels, np.full((2, 2), 9))
-    assert "opacity" in arranged.warnings[0]
+    assert arranged.warnings == ["The opacity (alpha) of its pixels stays as it is."]
+    np.testing.assert_array_equal(arranged.opacity, np.full((2, 2), 255))
+
+
+def test_opacity_is_in_the_order_of_the_pictures():
+    pixels = np.arange(2 * 3 * 4 * 5 * 4).reshape(2, 3, 4, 5, 4)
+
+    arranged = arrange(pixels, "TZYXS", "RGB", opacity=1)
+
+    assert (arranged.axes, arranged.opacity.shape) == ("TZCYX", (2, 3, 4, 5))
+    np.testing.assert_array_equal(arranged.opacity, pixels[..., 3])
 
 
 def test_samples_without_a_colour_are_channels_without_a_warning():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -168,6 +169,66 @@ def test_a_deltavision_file_that_is_cut_off_counts_what_is_missing(tmp_path: Pat
         "It declares 4 planes but only 3 of them are whole; 1 are missing or left out.",
     )
     np.testing.assert_array_equal(stack.pixels, STACK[0, 0, :3])
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("order", "<>")
+def test_gatan_volumes_films_and_pictures(tmp_path: Path, version: int, order: str):
+    steps = [(0.5, "nm"), (0.4, "nm"), (2.0, "nm")]
+    content = vendor.gatan(STACK[0, 0], 10, steps, version=version, order=order)
+
+    stack = open_stack(saved(tmp_path / "a.dm3", content))
+
+    assert (stack.axes, stack.kind, stack.warnings) == ("ZYX", "gatan", ())
+    np.testing.assert_array_equal(stack.pixels, STACK[0, 0])
+    size = stack.pixel_size
+    assert (size.x_um, size.y_um, size.z_um) == pytest.approx((0.0005, 0.0004, 0.002))
+    steps[2] = (0.1, "s")
+    film = STACK[0, 0].astype(np.float32)
+    stack = open_stack(saved(tmp_path / "a.dm4", vendor.gatan(film, 2, steps, version=version)))
+    assert (stack.axes, stack.time_step_s) == ("TYX", pytest.approx(0.1))
+    np.testing.assert_array_equal(stack.pixels, film)
+
+
+def test_gatan_colours_energies_and_several_images(tmp_path: Path):
+    stored = np.dstack([COLOURED[..., ::-1], np.full((20, 24), 255, np.uint8)])
+    coloured = vendor.gatan(stored, 23, [(1.0, ""), (1.0, "")], thumbnail=False)
+
+    stack = open_stack(saved(tmp_path / "a.dm3", coloured))
+
+    assert (stack.axes, stack.channels) == ("CYX", ("Red", "Green", "Blue"))
+    np.testing.assert_array_equal(stack.pixels, COLOURED.transpose(2, 0, 1))
+    assert stack.pixel_size.x_um is None  # "1 pixel" is no length
+    spectrum = vendor.gatan(STACK[0, 0], 10, [(1.0, "nm"), (1.0, "nm"), (0.3, "eV")])
+    assert open_stack(saved(tmp_path / "b.dm3", spectrum)).axes == "IYX"
+    assert [i.told for i in list_images(tmp_path / "b.dm3")] == ["field 7 (IYX 4 x 20 x 24 uint16)"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cut", "told"),
+    [
+        (5, None, "holds an image of 3 axes and type 5, which is not known"),
+        (3, None, "is damaged: it declares more pixels than it holds"),
+        (10, -3000, "is damaged or cut off"),
+        (10, 60, "is damaged or cut off"),
+    ],
+)
+def test_gatan_files_that_cannot_be_read(tmp_path: Path, kind: int, cut: int | None, told: str):
+    content = vendor.gatan(STACK[0, 0], kind, [(1.0, "nm")] * 3)
+
+    with pytest.raises(InputError, match=told):
+        open_stack(saved(tmp_path / "a.dm3", content[:cut]))
+
+
+def test_nd2_of_packed_frames(tmp_path: Path):
+    pytest.importorskip("nd2", reason="needs the extra `formats`")
+    frame = STACK[0, 0, 0]
+    path = saved(tmp_path / "a.nd2", vendor.nd2([zlib.compress(frame.tobytes())], (20, 24)))
+
+    stack = open_stack(path)
+
+    assert (stack.axes, stack.pixel_size.x_um) == ("YX", 0.25)
+    np.testing.assert_array_equal(stack.pixels, frame)
 
 
 def test_a_missing_package_is_told_with_the_command_that_installs_it(

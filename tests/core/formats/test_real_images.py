@@ -19,8 +19,6 @@ EXPECTED: dict[str, Any] = json.loads((ORACLES / "expected_images.json").read_te
 PRINTED_UM = 25.4  # and above: resolutions meant for print, which Bio-Formats takes as sizes
 
 REFUSED = {
-    "formats/dicom_other/US_ybr_color_30f.dcm": "only grayscale ones can be read",
-    "formats/dm/test_STEM_image.dm3": "is in Gatan DM3 format",
     "formats/fits/simple.fits": "is in FITS format",
     "formats/spe/spestack_test.spe": "is in Princeton Instruments SPE format",
     "formats/tia/20_TEM_search_128.ser": "is in FEI TIA format",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +18,6 @@ from training_core.run import Cancelled, Run
 from training_core.stack import PixelSize
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydicom.dataset import Dataset
 
 
@@ -195,10 +195,10 @@ def test_images_at_one_position_are_unnamed_images(tmp_path: Path):
     assert stack.pixels[:, 0, 0].tolist() == [10 - 1024, 20 - 1024]
 
 
-def test_a_colour_image_is_refused(tmp_path: Path):
-    save(tmp_path, a=slice_at(0.0, 1, PhotometricInterpretation="YBR_FULL", SamplesPerPixel=3))
+def test_colours_that_are_not_known_are_refused(tmp_path: Path):
+    save(tmp_path, a=slice_at(0.0, 1, PhotometricInterpretation="HSV", SamplesPerPixel=3))
 
-    with pytest.raises(InputError, match="is a colour DICOM image"):
+    with pytest.raises(InputError, match="is a DICOM image in the colours HSV"):
         open_stack(tmp_path / "a.dcm")
 
 
@@ -275,3 +275,64 @@ def test_a_gantry_tilt_is_taken_into_account(shared_data: Path):
 
     assert stack.pixel_size.z_um == pytest.approx(4220 * 0.9483237, rel=1e-5)
     assert stack.pixels.min() == -1500
+
+
+FILES_OF_PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SC_rgb_small_odd.dcm",
+        "SC_rgb_small_odd_big_endian.dcm",
+        "SC_ybr_full_422_uncompressed.dcm",
+        "SC_rgb_jpeg_dcmtk.dcm",
+        "SC_rgb_jpeg_app14_dcmd.dcm",
+        "SC_rgb_gdcm_KY.dcm",
+        "SC_rgb_rle_2frame.dcm",
+        "SC_rgb_rle_16bit.dcm",
+        "examples_ybr_color.dcm",
+    ],
+)
+def test_colours_are_red_green_and_blue_as_pydicom_gives_them(name: str):
+    with warnings.catch_warnings(action="ignore"):
+        expected = pydicom.dcmread(FILES_OF_PYDICOM / name).pixel_array
+
+    stack = open_stack(FILES_OF_PYDICOM / name)
+
+    assert stack.axes.endswith("CYX")
+    assert stack.channels == ("Red", "Green", "Blue")
+    assert stack.metadata["colours"] == "RGB"
+    np.testing.assert_array_equal(np.moveaxis(np.asarray(stack.pixels), -3, -1), expected)
+
+
+def test_colours_that_pydicom_cannot_unpack_are_those_of_the_plain_file():
+    plain = open_stack(FILES_OF_PYDICOM / "SC_rgb_jpeg_gdcm.dcm")  # lossless JPEG
+    lossy = open_stack(FILES_OF_PYDICOM / "SC_rgb_jls_lossy_line.dcm")
+
+    assert plain.shape == lossy.shape == (3, 100, 100)
+    assert np.abs(plain.pixels.astype(int) - lossy.pixels).max() <= 10
+
+
+def test_a_palette_gives_its_colours():
+    data = pydicom.dcmread(FILES_OF_PYDICOM / "examples_palette.dcm")
+    red = np.frombuffer(data.RedPaletteColorLookupTableData, "<u2")
+
+    stack = open_stack(FILES_OF_PYDICOM / "examples_palette.dcm")
+
+    assert (stack.axes, stack.dtype) == ("CYX", np.uint16)
+    np.testing.assert_array_equal(stack.pixels[0], red[data.pixel_array])
+
+
+def test_equal_colours_are_gray_and_colours_are_apart_from_gray(tmp_path: Path):
+    gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    equal = {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "PlanarConfiguration": 0}
+    equal |= {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7, "Rows": 8, "Columns": 8}
+    save(tmp_path, a=slice_at(0.0, 1, **equal, PixelData=np.dstack([gray] * 3).tobytes()))
+
+    stack = open_stack(tmp_path / "a.dcm")
+
+    assert (stack.axes, stack.metadata.get("colours")) == ("YX", None)
+    np.testing.assert_array_equal(stack.pixels, gray)
+    save(tmp_path, b=slice_at(1.0, 2))
+    assert len(list_images(tmp_path)) == 2

@@ -212,8 +212,10 @@ def test_the_same_image_agrees_across_formats(shared_data: Path):
     name = "HV110_P0500510000"
     ome = open_stack(shared_data / f"formats/ome_tiff/FOV7_{name}.ome.tiff")
     png = open_stack(shared_data / f"fmd/Confocal_BPAE_B/raw/7/{name}.png")
+    czi = open_stack(shared_data / f"formats/czi/FOV7_{name}.czi")
 
     np.testing.assert_array_equal(ome.pixels, png.pixels)
+    np.testing.assert_array_equal(czi.pixels, png.pixels)
 
 
 @pytest.mark.shared_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
@@ -18,6 +19,7 @@ import tifffile
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 
+from tests.support import vendor_files as vendor
 from training_core.errors import InputError
 from training_core.formats import source_file
 from training_core.formats.source_file import check_size
@@ -124,7 +126,66 @@ def npy(shape: str) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + bytes(1000)
 
 
+PLANE = np.zeros((48, 40), np.uint16)
+PLANES = np.zeros((2, 3, 48, 40), np.uint16)
+
+
+def nrrd(side: int, packed: bytes) -> bytes:
+    head = f"NRRD0004\ntype: uint16\ndimension: 2\nsizes: {side} {side}\n"
+    return head.encode() + b"endian: little\nencoding: gzip\n\n" + packed
+
+
+def deflated(megabytes: int, wbits: int = zlib.MAX_WBITS) -> bytes:
+    """Give packed zeros that become so large."""
+    packer = zlib.compressobj(wbits=wbits)
+    head = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    piece = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return head + piece * megabytes
+
+
+def hdf5(chunks: tuple[int, ...], packed: bytes, filters: dict[str, object]) -> bytes:
+    """Give an HDF5 file of one stored block."""
+    h5py = pytest.importorskip("h5py")
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        shape = tuple(max(n, m) for n, m in zip(chunks, (1, 48, 40), strict=True))
+        part = opened.create_dataset("data", shape, np.uint16, chunks=chunks, **filters)
+        part.id.write_direct_chunk((0, 0, 0), packed)
+    return file.getvalue()
+
+
+def nifti(offset: float) -> bytes:
+    """Give a packed NIfTI file whose pixels begin at `offset`, after an extension."""
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, 2, 40, 48, 1, 1, 1, 1, 1)
+    struct.pack_into("<2h", head, 70, 4, 16)
+    struct.pack_into("<f", head, 108, offset)
+    head[344:352] = b"n+1\0\1\0\0\0"
+    extension = struct.pack("<2i", 2**31 - 16, 6)
+    return gzip.compress(bytes(head) + extension) + deflated(2300, zlib.MAX_WBITS | 16)
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
+    "zstd.czi": lambda: vendor.czi(
+        PLANE, "YX", compression=5, payload=imagecodecs.zstd_encode(BLOCK) * 200
+    ),
+    "zstd_with_header.czi": lambda: vendor.czi(
+        PLANE, "YX", compression=6, payload=b"\1" + imagecodecs.zstd_encode(BLOCK) * 200
+    ),
+    "jpeg.czi": lambda: vendor.czi(PLANE, "YX", compression=1, payload=jpeg(65_000, 0xC2)),
+    "jpeg_xr.czi": lambda: vendor.czi(
+        PLANE, "YX", compression=4, payload=imagecodecs.jpegxr_encode(LARGE)
+    ),
+    "gzip.h5": lambda: hdf5((1, 48, 40), deflated(2300), {"compression": "gzip"}),
+    "block.h5": lambda: hdf5((200, 2048, 2048), deflated(1), {"compression": "gzip"}),
+    "frame.nd2": lambda: vendor.nd2([deflated(2300)], (48, 40)),
+    "metadata.nd2": lambda: vendor.nd2([deflated(1)], (48, 40), padding=300 * 2**20),
+    "declared.nrrd": lambda: nrrd(60_000, deflated(1, zlib.MAX_WBITS | 16)),
+    "extension.nii.gz": lambda: nifti(2.0**31),
+    "gzip.mrc": lambda: deflated(2300, zlib.MAX_WBITS | 16),
+    "plane.oib": lambda: vendor.oib(PLANES, ["A", "B"], tiff(34712, JPEG2000, 1, 64)),
+    "strip.oib": lambda: vendor.oib(PLANES, ["A", "B"], tiff(8, deflated(1), 1, 2**19)),
     "zstd.tif": lambda: tiff(50000, imagecodecs.zstd_encode(BLOCK)),
     "deflate.tif": lambda: tiff(8, imagecodecs.zlib_encode(BLOCK)),
     "lzma.tif": lambda: tiff(34925, imagecodecs.lzma_encode(BLOCK)),
@@ -157,7 +218,9 @@ from training_core.errors import CoreError
 from training_core.io.readers import open_stack
 for path in json.load(sys.stdin):
     try:
-        told = str(open_stack(path).shape)
+        stack = open_stack(path)
+        stack.frame(0)
+        told = str(stack.shape)
     except CoreError as error:
         told = str(error)
     lines = open("/proc/self/status").read().splitlines()
@@ -186,6 +249,41 @@ def test_bombs_are_refused_in_a_sentence_and_without_memory(tmp_path: Path):
         if memory > MOST_MB or name not in told or not told.endswith(".")
     }
     assert wrong == {}
+
+
+def test_what_follows_the_pixels_of_a_packed_file_is_not_unpacked(tmp_path: Path):
+    path = tmp_path / "a.nrrd"
+    path.write_bytes(nrrd(48, deflated(5, zlib.MAX_WBITS | 16)))
+
+    np.testing.assert_array_equal(open_stack(path).pixels, np.zeros((48, 48)))
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zstd", "blosc"])
+@pytest.mark.parametrize("shards", [None, (2, 64, 64)])
+def test_a_block_of_a_zarr_that_becomes_too_large(
+    tmp_path: Path, packing: str, shards: tuple[int, ...] | None
+):
+    zarr = pytest.importorskip("zarr", reason="needs the extra `formats`")
+    codec = {"gzip": "GzipCodec", "zstd": "ZstdCodec", "blosc": "BloscCodec"}[packing]
+    path, pixels = tmp_path / "a.zarr", np.arange(2 * 64 * 64, dtype="u2").reshape(2, 64, 64)
+    options = {"shape": pixels.shape, "chunks": (1, 64, 64), "shards": shards, "dtype": "u2"}
+    array = zarr.create_array(path, compressors=[getattr(zarr.codecs, codec)()], **options)
+    array[:] = pixels
+    np.testing.assert_array_equal(open_stack(path).pixels, pixels)
+    block = path / "c" / "0" / "0" / "0"
+    bomb = {
+        "gzip": deflated(100, zlib.MAX_WBITS | 16),
+        "zstd": b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", 2**31) + bytes(64),
+        "blosc": b"\2\1\1\2" + struct.pack("<3I", 2**31 - 2**20, 2**16, 80) + bytes(64),
+    }[packing]
+    index = np.array([[0, len(bomb)], [2**64 - 1] * 2], "<u8").tobytes()
+    block.write_bytes(bomb + (index + bytes(4) if shards else b""))
+
+    with pytest.raises(InputError, match="holds far more pixels than it declares"):
+        open_stack(path).frame(0)
+    if not shards:
+        block.unlink()
+        assert not open_stack(path).frame(0).any()
 
 
 LARGE = np.zeros((3000, 3000), np.uint8)

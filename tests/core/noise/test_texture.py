@@ -49,6 +49,13 @@ def test_texture_is_doubted_and_the_safe_strength_taken(seed):
     assert np.abs(found.covariance).sum() == 1  # each pixel for itself
 
 
+@pytest.mark.parametrize("blur", [0.6, 0.8, 1.0])
+def test_texture_that_is_alike_everywhere_is_doubted_where_nothing_else_is_seen(blur):
+    noise = 5.0 * np.random.default_rng(3).standard_normal((SIDE, SIDE))
+    image = 100 + 12 * blurred_noise((SIDE, SIDE), blur, 9) + noise
+    assert measured(image.astype(np.float32)).doubted
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("blur", [0.6, 0.8])
 def test_correlated_noise_on_a_scene_with_flat_areas_is_believed(blur, seed):

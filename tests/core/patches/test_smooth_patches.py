@@ -334,14 +334,15 @@ def without_trend(patches):
 
 @pytest.mark.parametrize("most", [1.5, 8.0, 21.0])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_photon_counts_are_noise_and_no_damage(most, dtype):
+@pytest.mark.parametrize(("offset", "step"), [(0, 1), (40, 4)])
+def test_photon_counts_are_noise_and_no_damage(most, dtype, offset, step):
     rows, columns = np.mgrid[:256, :256]
     mean = 0.3 + most * np.exp(-((rows - 90) ** 2 + (columns - 150) ** 2) / 3000)
-    counts = np.random.default_rng(0).poisson(mean).astype(dtype)
+    counts = (offset + step * np.random.default_rng(0).poisson(mean)).astype(dtype)
     found = find_smooth_patches(Stack(counts, "YX"), PatchSettings())
     assert found.count >= 60
     padded = counts.copy()
-    padded[:, :128] = 0
+    padded[:, :128] = offset
     scores = score_windows(padded, PatchSettings())
     assert not scores.usable[:, : (128 - 32) // 8].any()  # nothing is all there is
 
@@ -349,6 +350,14 @@ def test_photon_counts_are_noise_and_no_damage(most, dtype):
 def test_clipped_black_is_no_photon_count():
     noisy = np.random.default_rng(0).normal(-4, 6, (256, 256)).clip(0, 40).round()
     assert not score_windows(noisy.astype(np.float32), PatchSettings()).usable.any()
+
+
+def test_too_few_patches_are_explained_by_black_that_was_cut_off():
+    noisy = np.random.default_rng(0).normal(-4, 6, (256, 256))
+    noisy[:60, :60] += 60
+    found = find_smooth_patches(Stack(noisy.clip(0, 255).round().astype(np.uint8), "YX"))
+    assert found.verdict.level == "red"
+    assert "of the frame is saturated, cut off at black or constant" in found.verdict.sentence
 
 
 def test_a_long_stack_is_searched_in_frames_spread_over_it(monkeypatch):

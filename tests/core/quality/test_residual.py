@@ -43,6 +43,13 @@ def test_texture_everywhere_is_not_taken_for_noise():
     assert found.uneven == pytest.approx(0.0, abs=0.06)
 
 
+def test_single_far_values_that_were_removed_are_no_structure():
+    far = np.zeros((SIZE, SIZE))
+    far.flat[np.random.default_rng(6).choice(SIZE**2, SIZE**2 // 500, replace=False)] = 200
+    noise = 5 * blurred_noise((SIZE, SIZE), 0.0, 7)
+    assert Residual.of([CLEAN + noise + far], [CLEAN]).uneven < 0.15
+
+
 def test_structure_that_was_removed_is_uneven():
     bars = np.where(np.indices((SIZE, SIZE))[0] // 4 % 2, 15.0, -15.0)
     bars[:, : SIZE // 2] = 0

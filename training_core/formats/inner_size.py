@@ -1,11 +1,14 @@
 """How much compressed data hold by their own account, before a decoder takes memory for it.
 
 A strip of a TIFF file or a frame of a DICOM file may be a picture with a header of its own, and a
-few bytes of it can declare or expand to gigabytes, whatever the file around it says.
+few bytes of it or of a packed block can declare or expand to gigabytes, whatever the file around it
+says.
 """
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import math
 import re
 import struct
@@ -21,6 +24,8 @@ from pydicom import uid
 SHAPE = re.compile(r", shape=\(([\d, ]+)\)$")
 TYPES = ("u1", "u2", "f4", "f2", "i1", "i2", "i4", "u4", "f8")
 PIECE_BYTES = 2**20
+SMALL_BYTES = 2**26  # of one block; likewise
+DEFLATED = 1032  # how much deflating can shrink at most
 SMALL_VALUES = 2**22  # of one picture; no danger, whatever is around it
 START_OF_DATA, CODESTREAM, BOXES = 0xDA, b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n"
 # The markers after which JPEG tells its size: all of its processes, and that of JPEG-LS.
@@ -115,6 +120,64 @@ IN_TIFF: Mapping[int, Held] = {
 IN_DICOM: Mapping[str, Held] = {
     **dict.fromkeys((*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes), of_jpeg),
     **dict.fromkeys(uid.JPEG2000TransferSyntaxes, of_jpeg_2000),
+}
+
+
+def refuse_unpacking(packing: str, data: bytes, declared: int) -> None:
+    """Raise ValueError where a block becomes far more bytes than what is around it declares.
+
+    `packing` is one of `UNPACKED`.
+    """
+    most = max(4 * declared, SMALL_BYTES)
+    if packing in ("zlib", "gzip") and len(data) * DEFLATED <= most:
+        return
+    if UNPACKED[packing](data, most) > most:
+        raise ValueError("a part of it holds far more pixels than it declares")
+
+
+def _counted(unpacker: Callable[[], Any], data: bytes, most: int) -> int:
+    """Count what one or several streams become, until that is more than `most`."""
+    count = 0
+    while data and count <= most:
+        unpack, rest = unpacker(), data
+        while not unpack.eof and count <= most:
+            piece = unpack.decompress(rest, 16 * PIECE_BYTES)
+            count, rest = count + len(piece), getattr(unpack, "unconsumed_tail", b"")
+            if not (piece or rest):
+                return count  # it is cut off, which the decoder tells
+        data = unpack.unused_data
+    return count
+
+
+def _of_zstd(data: bytes, most: int) -> int:
+    """Give what a block says in its header; where it does not, decode it as far as allowed."""
+    flags = data[4] if data.startswith(b"\x28\xb5\x2f\xfd") and len(data) > 4 else 0
+    alone, size = flags >> 5 & 1, (flags >> 5 & 1, 2, 4, 8)[flags >> 6]
+    place = 6 - alone + (0, 1, 2, 4)[flags & 3]
+    if size and place + size <= len(data):
+        return int.from_bytes(data[place : place + size], "little") + 256 * (size == 2)
+    try:
+        return len(imagecodecs.zstd_decode(data, out=most))
+    except RuntimeError:  # the place is too small, or it is damaged, which the decoder tells
+        return most + 1
+
+
+def _said(place: int) -> Callable[[bytes, int], int]:
+    """Give what four bytes of a header say, which the decoder believes."""
+    return lambda data, _: int.from_bytes(data[place : place + 4], "little")
+
+
+# What a packed block becomes, looked at no further than a limit.
+UNPACKED: Mapping[str, Callable[[bytes, int], int]] = {
+    **dict.fromkeys(
+        ("zlib", "gzip"), partial(_counted, lambda: zlib.decompressobj(zlib.MAX_WBITS | 32))
+    ),
+    "bz2": partial(_counted, bz2.BZ2Decompressor),
+    "lzma": partial(_counted, lzma.LZMADecompressor),
+    "zstd": _of_zstd,
+    "blosc": _said(4),
+    "lz4": _said(0),
+    "szip": _said(0),
 }
 
 

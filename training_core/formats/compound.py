@@ -1,4 +1,4 @@
-"""Olympus OIF and OIB by oiffile: the planes are TIFF files in a folder or a container."""
+"""Compound files by olefile: Olympus OIB, as a folder OIF, and Zeiss X-ray microscopes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from training_core.stack import Pixels
 
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
+from .source_file import check_size
 from .units import micrometres, seconds
 
 PLANE = re.compile(r"^s_((?:[A-Z]\d+)+)\.tif$", re.IGNORECASE)  # not the previews and maps beside
 AXIS = re.compile(r"([A-Z])(\d+)")
 CONTAINER = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+DTYPES = {3: "<u1", 5: "<u2", 10: "<f4"}  # of Zeiss
+A_FOLDER = 100  # images in each ImageData1, ImageData2, ...
 UNKNOWN = (None, "")
+PLAIN = (1, 5, 8, 32946)  # compressions of TIFF that fill what is declared and no more
 UNNAMED = {"L": "C", "P": "I", "A": "I", "S": "I"}  # the others are ours
 
 
@@ -39,6 +43,7 @@ class _Oif:
 
     def __init__(self, path: Path) -> None:
         oiffile = library("oiffile", "Olympus OIF and OIB")
+        self.name = path.name
         self.container: Any = None
         if path.suffix.lower() == ".oif":
             folder = path.with_name(f"{path.name}.files")
@@ -65,7 +70,13 @@ class _Oif:
         """Decode the TIFF file of a plane."""
         place = self.places[name]
         data = place.read_bytes() if self.container is None else self._stream(place)
-        return np.asarray(tifffile.imread(io.BytesIO(data)))
+        with tifffile.TiffFile(io.BytesIO(data)) as tif:
+            page = tif.pages.first
+            if int(page.compression) not in PLAIN or page.dtype is None:
+                raise ValueError(f"a plane is packed by the method {int(page.compression)}")
+            for shape in (page.shape, page.chunks):
+                check_size(self.name, shape, page.dtype, len(data))
+            return np.asarray(page.asarray())
 
     def close(self) -> None:
         """Close the container."""
@@ -152,3 +163,58 @@ def _step(said: Mapping[str, Any], axis: str) -> tuple[float | None, str]:
 def _names(said: Mapping[str, Any], count: int) -> list[str]:
     parts = (said.get(f"Channel {n + 1} Parameters", {}) for n in range(count))
     return [shown(part.get("DyeName") or part.get("CH Name") or "") for part in parts]
+
+
+def read_txrm(path: Path) -> Sequence[FileImage]:
+    """Give the image of a file: Z of a reconstruction (.txm), else projections, an unnamed axis.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or is a compound file of another program.
+    """
+    olefile = library("olefile", "Zeiss TXRM")
+    file = LibraryFile(path, olefile.OleFileIO)
+    with file.reading() as opened:
+        if not opened.exists("ImageInfo/ImageWidth"):
+            raise InputError(f"{path.name} is not the file of an X-ray microscope.")
+        width, height, kind = (
+            int(_value(opened, name, "<i4")) for name in ("ImageWidth", "ImageHeight", "DataType")
+        )
+        if kind not in DTYPES or min(width, height) < 1:
+            raise InputError(
+                f"{path.name} declares {width} x {height} pixels of type {kind}, which are not "
+                "known."
+            )
+        taken = "ImagesTaken" if opened.exists("ImageInfo/ImagesTaken") else "NoOfImages"
+        declared = max(int(_value(opened, taken, "<i4")), 0)
+        dtype = np.dtype(DTYPES[kind])
+        needed = width * height * dtype.itemsize
+        names = [f"ImageData{n // A_FOLDER + 1}/Image{n + 1}" for n in range(min(declared, 10**6))]
+        there = [name for name in names if opened.exists(name) and opened.get_size(name) == needed]
+        exact = opened.exists("ImageInfo/PixelSize")
+        size_um = float(_value(opened, "PixelSize", "<f4")) if exact else None
+    if not there:
+        raise InputError(f"{path.name} declares {declared} images, and none of them is whole.")
+    lost = declared - len(there)
+    notes = [f"{lost} of its {declared} images are missing or not whole."] if lost else []
+
+    def read(opened: Any, number: int) -> Pixels:
+        data = opened.openstream(there[number]).read()
+        return np.frombuffer(data, dtype).reshape(height, width)
+
+    volume = path.suffix.lower() == ".txm"
+    stack = lazy_stack(
+        path,
+        file.planes(read, (len(there), height, width), dtype.newbyteorder("=")),
+        "ZYX" if volume else "IYX",
+        warnings=notes,
+        kind="txrm",
+        pixel_size=pixel_size(size_um, size_um, size_um if volume else None),
+    )
+    return [FileImage.of(stack)]
+
+
+def _value(opened: Any, name: str, dtype: str) -> Any:
+    """Give the first number of a stream."""
+    return np.frombuffer(opened.openstream(f"ImageInfo/{name}").read(), dtype)[0]
