@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
 import re
@@ -66,8 +67,13 @@ class Workers:
             If the run was cancelled.
         """
         left = as_completed(futures, loop=self.client.loop)
+        look = time.monotonic() + WAIT_S
         while not left.is_empty():
             self.run.check()
+            if time.monotonic() > look:
+                look = math.inf if not self.count else time.monotonic() + WAIT_S
+                if look == math.inf:
+                    self.run.note("All workers are lost; new ones are waited for.", warning=True)
             while not self._heard.empty():
                 number, event = self._heard.get_nowait()
                 heard(number, pickle.loads(event))

@@ -135,13 +135,9 @@ def _description(portable: PortableDenoiser, files: Mapping[str, bytes]) -> dict
     names = [f"channel{number}" for number in range(1, len(portable.channels) + 1)]
     kept = [{"type": "batch"}, {"type": "channel", "channel_names": names}]
     across = [{"type": "space", "id": axis, "size": size} for axis in "yx"]
+    halo = {"halo": portable.halo_px}
     after = [
-        {
-            "type": "space",
-            "id": axis,
-            "size": {"tensor_id": "noisy", "axis_id": axis},
-            "halo": portable.halo_px,
-        }
+        {"type": "space", "id": axis, "size": {"tensor_id": "noisy", "axis_id": axis}} | halo
         for axis in "yx"
     ]
     return {

@@ -185,7 +185,7 @@ def test_twenty_stacks_with_a_broken_one_and_a_worker_lost(
 
 def test_cancelling_reaches_the_workers(two: RealScheduler, tmp_path: Path, model: Path) -> None:
     for number in range(4):
-        write(tmp_path / f"in/s{number}.tif", 400, number)
+        write(tmp_path / f"in/s{number}.tif", 80, number)
     run = at(1, lambda: run.cancel())
 
     with pytest.raises(Cancelled):
@@ -209,7 +209,7 @@ def test_a_lost_scheduler_ends_the_command_in_a_sentence(tmp_path: Path, model: 
     try:
         scheduler.start(1)
         run = at(1, scheduler.process.kill)
-        paths = [write(tmp_path / f"in/s{number}.tif", 200, number) for number in range(2)]
+        paths = [write(tmp_path / f"in/s{number}.tif", 80, number) for number in range(2)]
         with pytest.raises(ClusterError, match="The scheduler was lost"):
             elsewhere(scheduler.address, Batch.of(paths), tmp_path / "out", model, run)
     finally:
