@@ -270,7 +270,7 @@ class _Reader:
         """Whether all pages of the file are planes, one after the other."""
         count = len(self.tif.pages)
         last = self.series.dataoffset + (count - 1) * plane_bytes
-        return self.tif.pages[count - 1].dataoffsets == (last,)
+        return bool(self.tif.pages[count - 1].dataoffsets == (last,))
 
     def _count_up_to_lost_page(self, plane_bytes: int) -> int:
         """Count the planes before the second page of a cut file, which lies behind all pixels."""
