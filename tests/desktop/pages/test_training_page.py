@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtWidgets import QApplication
 
-from g2g_desktop.model.session import Session
+from g2g_desktop.model.session import Activity, Session
 from g2g_desktop.pages.training_page import TrainingPage
 from training_core.costs import Span
 from training_core.run import PreviewReady, ShownRegion, Stage, StageStarted, StepsDone
@@ -71,7 +71,7 @@ def test_another_stack_is_not_shown_as_the_last_one(qtbot, theme, small_stack: S
     page.show_session(session)
     assert page.split.image is None
     assert not page.sentence.text()
-    session.begin(session.activity.DENOISING)
+    session.begin(Activity.DENOISING)
     page.show_session(session)
     assert np.array_equal(page.split.image, small_stack.raw_frame(0))
     assert not page.split.is_split
@@ -80,7 +80,7 @@ def test_another_stack_is_not_shown_as_the_last_one(qtbot, theme, small_stack: S
 def test_a_narrow_page_leaves_the_room_to_the_split(qtbot, theme, small_stack: Stack) -> None:
     session = Session()
     session.set_stack(small_stack)
-    session.begin(session.activity.TRAINING)
+    session.begin(Activity.TRAINING)
     page = TrainingPage(theme)
     qtbot.addWidget(page)
     page.resize(800, 600)
