@@ -143,6 +143,9 @@ class TrainingPage(QWidget):
         if session.stack is not self._stack:
             self._stack = session.stack
             self.picker.clear()
+            self.clear()  # that was another one
+        if session.state is State.DENOISING and self._stack is not None:
+            self._show_frame(self._stack)
         self._state = session.state
         self.picker.setEnabled(self._state in _CHOOSES)
         self._show_picker()
@@ -210,6 +213,15 @@ class TrainingPage(QWidget):
             self.main.setCurrentIndex(1)
         elif isinstance(event, PreviewReady):
             self._show_preview(event)
+
+    def _show_frame(self, stack: Stack) -> None:
+        """Show what is denoised where no training has shown a part of it."""
+        if self.split.image is None:
+            frame = stack.raw_frame(0)
+            self._levels = self._window(frame)
+            self.split.set_pair(frame, None, self._levels)
+            self.split.set_split(False)
+            self.split.captions = {Qt.AlignmentFlag.AlignLeft: "Noisy"}
 
     @Slot(object)
     def _watch(self, region: ShownRegion) -> None:

@@ -131,6 +131,13 @@ def test_the_gallery_shows_patches_and_goes_to_them(painted: MainWindow, qtbot: 
     gallery.close()
 
 
+def test_other_files_of_the_queue_are_not_painted(painted: MainWindow) -> None:
+    painted.desk.show_queue()
+    plan = painted.desk.queue_page.options.plan([])
+    assert plan.settings.patches.areas == ()
+    assert len(painted.session.settings.patches.areas) == 1
+
+
 def test_the_areas_are_those_of_the_command_line(painted: MainWindow) -> None:
     (area,) = painted.session.settings.patches.areas
     assert Area.of(str(area)) == area

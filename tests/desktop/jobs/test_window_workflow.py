@@ -73,7 +73,7 @@ def test_the_compare_card_sums_up_the_checks(loaded: MainWindow, qtbot: QtBot) -
     assert summary.full_text() == loaded.side.compare.verdict.text() == "Do not use"
     assert loaded.side.compare.checks.button.text().endswith("checks good")
     assert not loaded.side.compare.quality.isVisible()  # until they are asked for
-    assert loaded.side.compare.header.toolTip() == "Compare: failed"
+    assert loaded.side.compare.header.toolTip() == "Show the step Compare, which has failed."
     assert loaded.run_bar.headline.text().startswith("Do not use. ")
     loaded.session.show(Step.TRAIN)
     assert summary.full_text() == "Do not use"
@@ -170,7 +170,7 @@ def test_a_bad_file_leaves_the_former_stack(
     assert loaded.session.stack is stack
     assert loaded.findChild(dialogs.ErrorDialog) is None
     assert "bad.tif" in loaded.banner.words.text()
-    assert loaded.side.data.header.toolTip() == "Data: done"
+    assert loaded.side.data.header.toolTip() == "Show the step Data, which is done."
     assert "Ready to train" in loaded.run_bar.headline.text()
     loaded.banner.close_button.click()
     assert not loaded.banner.isVisible()
@@ -504,7 +504,7 @@ def test_a_stack_that_nothing_can_be_learned_from_is_never_ready(
         assert window.run_bar.next_button.text() == "Open another stack..."
         assert not window.menus.actions["train"].isEnabled()
         assert not window.banner.isVisible()
-        assert window.side.data.header.toolTip() == "Data: failed"
+        assert window.side.data.header.toolTip() == "Show the step Data, which has failed."
 
 
 def test_the_advice_on_patches_is_a_button(loaded: MainWindow, qtbot: QtBot) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PySide6.QtWidgets import QApplication
 
-from g2g_desktop.model.session import Session
+from g2g_desktop.model.session import Activity, Session
 from g2g_desktop.pages.training_page import TrainingPage
 from training_core.costs import Span
 from training_core.run import PreviewReady, ShownRegion, Stage, StageStarted, StepsDone
@@ -61,10 +61,26 @@ def test_the_time_left_and_the_sentence_are_plain(qtbot, theme) -> None:
     assert " free" in page.details.costs.text()
 
 
+def test_another_stack_is_not_shown_as_the_last_one(qtbot, theme, small_stack: Stack) -> None:
+    session = Session()
+    page = TrainingPage(theme)
+    qtbot.addWidget(page)
+    page.take(preview(0, 100.0))
+    page.take(StageStarted(Stage.ROUNDS, 10, "round 2 of 3"))
+    session.set_stack(small_stack)
+    page.show_session(session)
+    assert page.split.image is None
+    assert not page.sentence.text()
+    session.begin(Activity.DENOISING)
+    page.show_session(session)
+    assert np.array_equal(page.split.image, small_stack.raw_frame(0))
+    assert not page.split.is_split
+
+
 def test_a_narrow_page_leaves_the_room_to_the_split(qtbot, theme, small_stack: Stack) -> None:
     session = Session()
     session.set_stack(small_stack)
-    session.begin(session.activity.TRAINING)
+    session.begin(Activity.TRAINING)
     page = TrainingPage(theme)
     qtbot.addWidget(page)
     page.resize(800, 600)
