@@ -145,6 +145,7 @@ class _Reader:
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
         named = len(calibration.channels) == count
         signed, unit, told = calibrated(self.imagej, arranged.pixels.dtype.newbyteorder("="))
+        notes = (*calibration.warnings, *arranged.warnings, *filter(None, [told]))
         return Stack(
             _with_signs(arranged.pixels) if signed else arranged.pixels,
             axes,
@@ -154,12 +155,7 @@ class _Reader:
             value_unit=value_unit_of(self.tif) or unit,
             kind=kind,
             source=self.path,
-            warnings=(
-                *self.warnings,
-                *calibration.warnings,
-                *arranged.warnings,
-                *filter(None, [told]),
-            ),
+            warnings=(*self.warnings, *notes),
             metadata=calibration.extra | self._display() | self._opaque(arranged.opacity),
         )
 
@@ -259,18 +255,12 @@ class _Reader:
         declared = math.prod(self.series.shape) // math.prod(shape)
         if len(self.tif.pages) == 1:  # behind several pages there is no image data
             declared = max(declared, self.imagej_count, self._count_up_to_lost_page(plane_bytes))
-        elif self.imagej and self._are_in_a_row(plane_bytes):
+        elif self.imagej and _are_in_a_row(self.tif.pages, offset, plane_bytes):
             declared = len(self.tif.pages)  # whatever its text counts
         whole = min(declared, there)
         check_size(self.path.name, shape, dtype, None)  # a frame; it is read in pieces no smaller
         pixels = FilePixels.of(self.path, dtype, offset, (whole, *shape))
         return pixels, declared, list(range(whole))
-
-    def _are_in_a_row(self, plane_bytes: int) -> bool:
-        """Whether all pages of the file are planes, one after the other."""
-        count = len(self.tif.pages)
-        last = self.series.dataoffset + (count - 1) * plane_bytes
-        return bool(self.tif.pages[count - 1].dataoffsets == (last,))
 
     def _count_up_to_lost_page(self, plane_bytes: int) -> int:
         """Count the planes before the second page of a cut file, which lies behind all pixels."""
@@ -357,6 +347,12 @@ class _Reader:
             f"file is cut off or damaged: in its {self.path.stat().st_size:,} bytes no plane is "
             "whole."
         )
+
+
+def _are_in_a_row(pages: Any, offset: int, plane_bytes: int) -> bool:
+    """Whether the pages of a file are planes that lie in it one after the other."""
+    count = len(pages)
+    return bool(pages[count - 1].dataoffsets == (offset + (count - 1) * plane_bytes,))
 
 
 def _of_ome(tif: Any, series: Any) -> list[str]:
