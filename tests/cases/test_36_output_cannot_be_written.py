@@ -80,7 +80,11 @@ def test_in_a_batch_the_others_go_on(image, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("output", "told"),
-    [("-", "cannot go to standard output"), ("plain", "without an ending"), ("/dev/stdout", "file")],
+    [
+        ("-", "cannot go to standard output"),
+        ("plain", "without an ending"),
+        ("/dev/stdout", "file"),
+    ],
 )
 def test_what_is_no_name_of_a_result_is_refused(output, told, image, capsys, monkeypatch):
     monkeypatch.chdir(image.parent)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from training_core.errors import InputError
 from training_core.formats.axes import arrange
@@ -39,12 +38,9 @@ from .tiff_file import (
     pixels_of,
     tiff_log,
 )
+from .tiff_tags import colours_of_page, kept_of_page
 
 PADDING_BYTES = 16  # writers align what follows the pixels
-# Written again as they are; the first is that of a plain file alone.
-KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
-# Of Zeiss, FEI twice and TESCAN: a text, each letter a byte.
-NOTES_OF_MICROSCOPES, MOST_NOTED = (34118, 34680, 34682, 50431), 2**20
 # Up to here planes are decoded at once, so that damaged ones are found and told; of more than
 # that each is decoded when it is asked for.
 DECODED_BYTES, DECODED_PAGES = 2**26, 2000
@@ -139,11 +135,15 @@ class _Reader:
         self._explain()
         kind, calibration = calibration_of(self.tif, self.series)
         opacity = sum(int(extra) in (1, 2) for extra in self.page.extrasamples)
-        arranged = arrange(pixels, axes, self._colours(), opacity)
+        arranged = arrange(pixels, axes, colours_of_page(self.page), opacity)
         # A Z-stack saved by ImageJ often has a frame interval that means nothing.
         axes, timed = arranged.axes, set("TI") & set(arranged.axes)
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
         named = len(calibration.channels) == count
+        own = self.tif.is_ome or self.tif.is_shaped or bool(self.imagej)
+        opaque: dict[str, Any] = {}
+        if arranged.opacity is not None:
+            opaque = {"opacity": arranged.opacity, "extrasample": self.page.extrasamples[-1]}
         signed, unit, told = calibrated(self.imagej, arranged.pixels.dtype.newbyteorder("="))
         return Stack(
             _with_signs(arranged.pixels) if signed else arranged.pixels,
@@ -160,53 +160,8 @@ class _Reader:
                 *arranged.warnings,
                 *filter(None, [told]),
             ),
-            metadata=calibration.extra | self._display() | self._opaque(arranged.opacity),
+            metadata=calibration.extra | kept_of_page(self.page, own) | opaque,
         )
-
-    def _colours(self) -> str:
-        """Name what the samples of a pixel are; "" where they are no colours."""
-        photometric = getattr(self.page.photometric, "name", "")
-        if photometric in ("MINISBLACK", "MINISWHITE", "PALETTE"):
-            return ""
-        # tifffile gives RGB for the YCbCr of JPEG.
-        return {"YCBCR": "RGB", "SEPARATED": "CMYK"}.get(photometric, photometric)
-
-    def _display(self) -> dict[str, Any]:
-        """Give what is needed to show and print the result as the file was."""
-        kept: dict[str, Any] = {
-            "resolution": tuple(self.page.resolution),
-            "resolutionunit": int(self.page.resolutionunit),
-        }
-        if int(self.page.photometric) == 0:
-            kept["photometric"] = "miniswhite"
-        if self.page.colormap is not None:
-            kept["colormap"] = self.page.colormap
-        if self.page.samplesperpixel > 1 and self._colours():
-            kept["colours"] = self._colours()
-        found = {"tags": self._said(), "microscope": self._microscope()}
-        return kept | {name: said for name, said in found.items() if said}
-
-    def _microscope(self) -> dict[int, bytes]:
-        """Give what an electron microscope noted of itself and the image, by numbers of tags."""
-        file, noted = self.page.parent.filehandle, {}
-        for tag in (self.page.tags.get(number) for number in NOTES_OF_MICROSCOPES):
-            if tag is not None and 0 < tag.count <= MOST_NOTED:
-                file.seek(tag.valueoffset)
-                noted[int(tag.code)] = bytes(file.read(tag.count))
-        return noted
-
-    def _opaque(self, opacity: Pixels | None) -> dict[str, Any]:
-        """Give how transparent pixels are, and by which number of TIFF."""
-        if opacity is None:
-            return {}
-        return {"opacity": opacity, "extrasample": int(self.page.extrasamples[-1])}
-
-    def _said(self) -> dict[str, str]:
-        """Give what plain tags say of image, camera and photographer."""
-        tags, own = self.page.tags, self.tif.is_ome or self.tif.is_shaped or bool(self.imagej)
-        names = KEPT_TAGS[1:] if own or "<OME" in self.page.description else KEPT_TAGS
-        said = {name: str(tags.valueof(tifffile.TIFF.TAGS[name], "")) for name in names}
-        return {name: text for name, text in said.items() if text.strip()}
 
     def _assemble(self, pixels: Pixels, declared: int, whole: list[int]) -> tuple[Pixels, str]:
         """Give the planes their axes again, as far as all are there."""
@@ -250,7 +205,8 @@ class _Reader:
 
     def _explain_ome(self) -> None:
         """Say where OME metadata do not fit the pages of the file, or name not all of them."""
-        if self.series.kind in ("generic", "uniform") and "<Pixels" in self.tif.pages[0].description:
+        about = self.tif.pages[0].description
+        if self.series.kind in ("generic", "uniform") and "<Pixels" in about:
             self.warnings.append(
                 "Its OME metadata do not fit what is in the file; its axes may be others than "
                 f"{self.series.axes}."
@@ -286,7 +242,7 @@ class _Reader:
         """Whether all pages of the file are planes, one after the other."""
         count = len(self.tif.pages)
         last = self.series.dataoffset + (count - 1) * plane_bytes
-        return self.tif.pages[count - 1].dataoffsets == (last,)
+        return bool(self.tif.pages[count - 1].dataoffsets == (last,))
 
     def _count_up_to_lost_page(self, plane_bytes: int) -> int:
         """Count the planes before the second page of a cut file, which lies behind all pixels."""
