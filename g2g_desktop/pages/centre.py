@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from g2g_desktop.bench.bench_page import BenchPage
 from g2g_desktop.model.view_state import Page
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _PLOT_PX = 210
+_LEAST_PX = 310  # else a page out of sight would push the cards out of a narrow window
 
 
 class Centre(QStackedWidget):
@@ -37,6 +38,8 @@ class Centre(QStackedWidget):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self._theme = theme
+        self.setMinimumWidth(_LEAST_PX)
         self.start = StartPage(theme)
         self.loading = LoadingPage()
         self.viewer = ViewerPage(theme)
@@ -73,6 +76,8 @@ class Centre(QStackedWidget):
         """Pass the theme on to what paints itself."""
         for part in (self.viewer.stack_view, self.bench, self.viewer.plot):
             part.set_theme(dark)
+        for more in self.findChildren(QToolButton, "qt_toolbar_ext_button"):
+            more.setIcon(self._theme.icon("right"))  # that of Qt is black, on dark as well
 
 
 class ViewerPage(QWidget):
