@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Slot
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from g2g_desktop.bench.bench_page import BenchPage
 from g2g_desktop.model.view_state import Page
@@ -27,11 +27,16 @@ if TYPE_CHECKING:
     from training_core.run import ShownRegion
 
 
+_LEAST_PX = 310  # else a page out of sight would push the cards out of a narrow window
+
+
 class Centre(QStackedWidget):
     """One page at a time; each page keeps what it shows until the session has something else."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self._theme = theme
+        self.setMinimumWidth(_LEAST_PX)
         self.start = StartPage(theme)
         self.loading = LoadingPage()
         self.viewer = ViewerPage(theme)
@@ -72,6 +77,8 @@ class Centre(QStackedWidget):
         """Pass the theme on to what paints itself."""
         for part in (self.viewer.stack_view, self.training, self.bench):
             part.set_theme(dark)
+        for more in self.findChildren(QToolButton, "qt_toolbar_ext_button"):
+            more.setIcon(self._theme.icon("right"))  # that of Qt is black, on dark as well
 
 
 class ViewerPage(QWidget):
