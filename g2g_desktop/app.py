@@ -61,6 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     window.show()
     QTimer.singleShot(0, window.workflow.start_engine)
     QTimer.singleShot(0, window.centre.start.load_thumbnails)
+    QTimer.singleShot(0, window.workflow.recovery.look_for_runs)
     if options.stack:
         window.commands.open_paths([Path(name) for name in options.stack])
     check = WindowCheck(window, options.check) if options.check else None

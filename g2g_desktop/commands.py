@@ -18,7 +18,7 @@ from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
 from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
 from g2g_desktop.model.actions import BY_ID
 from g2g_desktop.model.diagnostics import diagnostics
-from g2g_desktop.model.session import State
+from g2g_desktop.model.session import Device, State
 
 from .other_programs import found_programs, hand_over
 from .paths import guide, home, log_file, resource
@@ -45,7 +45,7 @@ class Help(QObject):
 
     def __init__(self, parent: QWidget, session: Session, workflow: Workflow) -> None:
         super().__init__(parent)
-        self._parent, self._session, self._device = parent, session, ""
+        self._parent, self._session, self._device = parent, session, Device("")
         workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
             "guide": lambda: GuideWindow(guide(), parent).show(),
@@ -59,11 +59,11 @@ class Help(QObject):
         """Show what a report of a fault would hold; only from there it can be saved."""
         path = log_file()
         log = path.read_text("utf-8", errors="replace") if path.exists() else ""
-        report = diagnostics(self._device, self._session.settings, log)
+        report = diagnostics(self._device.name, self._session.settings, log)
         DiagnosticsDialog(report, str(home()), self._parent).open()
 
-    @Slot(str)
-    def _on_device_known(self, device: str) -> None:
+    @Slot(object)
+    def _on_device_known(self, device: Device) -> None:
         self._device = device
 
 
@@ -75,7 +75,7 @@ class Commands(QObject):
     Signals
     -------
     recent_changed
-        The paths opened last, the latest first.
+        The preferences, with the paths opened last.
     theme_chosen
         The theme that the user wants from now on.
     batch_asked, files_toggled
@@ -192,13 +192,14 @@ class Commands(QObject):
 
     def apply_remedy(self) -> None:
         """Take the patch settings that the verdict on the patches advises."""
-        found = self._session.patches
-        if found is not None and found.verdict.remedy is not None:
+        if (found := self._session.patches) and found.verdict.remedy is not None:
             self._session.set_patch_settings(found.verdict.remedy, apart=True)
 
     def remember_opened(self, path: Path) -> None:
-        """Put a stack on the list of recent ones; the bundled samples have their own place."""
-        if not path.is_relative_to(resource("samples")):
+        """Put a stack or a model on the list of recent ones; samples have their own place."""
+        if path.suffix.lower() == MODEL_SUFFIX:
+            self._remember(self.preferences.with_model(path))
+        elif not path.is_relative_to(resource("samples")):
             self._remember(self.preferences.with_recent(path))
 
     def train(self) -> None:
@@ -227,8 +228,7 @@ class Commands(QObject):
 
     def export(self) -> None:
         """Ask where to, and export."""
-        stack = self._session.stack
-        result = self._session.result
+        stack, result = self._session.stack, self._session.result
         if stack is None or result is None:
             return
         target = suggested_target(stack, self.preferences.export_folder)
@@ -241,8 +241,7 @@ class Commands(QObject):
     @Slot()
     def open_reference(self) -> None:
         """Ask for a clean image of the same field."""
-        paths = dialogs.ask_files(self._parent, self._folder())
-        if paths:
+        if paths := dialogs.ask_files(self._parent, self._folder()):
             self._workflow.open_reference(paths[0])
 
     def save_model(self) -> None:
@@ -282,9 +281,8 @@ class Commands(QObject):
 
     def reveal_export(self) -> None:
         """Show the exported file in its folder."""
-        exported = self._session.exported
-        if exported is not None:
-            reveal(exported)
+        if self._session.exported is not None:
+            reveal(self._session.exported)
 
     @Slot(str)
     def open_exported(self, program: str) -> None:
@@ -312,7 +310,7 @@ class Commands(QObject):
     def _remember(self, preferences: Preferences) -> None:
         self.preferences = preferences
         save_preferences(preferences)
-        self.recent_changed.emit(preferences.recent)
+        self.recent_changed.emit(preferences)
 
     def _folder(self) -> str:
         recent = self.preferences.recent

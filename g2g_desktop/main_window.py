@@ -21,7 +21,7 @@ from g2g_desktop.batch.queue import Queue
 from g2g_desktop.cards.side_panel import SidePanel
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.jobs.workflow import Workflow
-from g2g_desktop.model.session import Session, State
+from g2g_desktop.model.session import Device, Session, State
 from g2g_desktop.model.view_state import Page, ViewState, view_state
 from g2g_desktop.pages.centre import Centre
 from g2g_desktop.pages.desk import Desk
@@ -51,7 +51,6 @@ _TITLE = "g2g desktop"
 _SMALLEST = (640, 360)  # a screen of 1366 x 768 at 200 %
 _USUAL = (1280, 800)
 _Layout = TypeVar("_Layout", bound=QBoxLayout)
-_WIDE_SCREEN, _MORE_PX = 1700, 100  # from which on the cards may be wider, by how much
 _FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
@@ -80,8 +79,9 @@ class MainWindow(QMainWindow):
         self.desk = Desk(self.session, self.queue, self.menus.actions, theme)
         verbs = FileCommands(self, self.session, self.workflow, self.files)
         self.commands = Commands(self, self.session, self.workflow, self.centre, verbs, preferences)
-        self._device = ""
+        self._device = Device("")
         self._stack: object = None
+        self._model: Path | None = None
         self._view: ViewState | None = None
         self._lay_out()
         self._connect()
@@ -120,6 +120,9 @@ class MainWindow(QMainWindow):
         self.menus.asked.connect(self.commands.do)
         self.run_bar.asked.connect(self.commands.do)
         self.commands.recent_changed.connect(start.show_recent)
+        workflow.recovery.runs_found.connect(start.show_runs)
+        workflow.recovery.resume_asked.connect(self.commands.resume)
+        start.run_chosen.connect(self.commands.files.open_run)
         self.commands.theme_chosen.connect(self.theme.choose)
         start.open_asked.connect(self.commands.open_files)
         start.folder_asked.connect(self.commands.open_folder)
@@ -173,7 +176,7 @@ class MainWindow(QMainWindow):
         self.resize(QSize(*_USUAL).boundedTo(free))
         if preferences.geometry:
             self.restoreGeometry(QByteArray.fromHex(preferences.geometry.encode()))
-        self.centre.start.show_recent(preferences.recent)
+        self.centre.start.show_recent(preferences)
         for name in (f"theme_{preferences.theme}", "show_patches", "split", "show_files"):
             self.menus.check(name)
         if self.queue.restore():
@@ -185,11 +188,17 @@ class MainWindow(QMainWindow):
         session, view = self.session, view_state(self.session)
         if session.stack is not self._stack:
             self._on_new_stack()
+        if session.model_path != self._model:
+            self._model = session.model_path
+            if self._model is not None:
+                self.commands.remember_opened(self._model)
         failure = session.failure
         self.banner.say(*((failure.sentence, failure.details) if failure else ("",)))
         self.right.setVisible(view.page is not Page.START)
         self.centre.show_session(session, view)
-        self.side.show_session(session, view, self._device)
+        self._fit_panel()
+        self.side.show_session(session, view, self._device.name)
+        self.strip.show_device(self._device, session.expected if session.stack else None)
         self.files.show_made(session)
         if view != self._view:
             self._show_view(view)
@@ -218,8 +227,11 @@ class MainWindow(QMainWindow):
         """Make room for the picture in a narrow window."""
         super().resizeEvent(event)
         self.desk.show_list(self.width())
-        wide = self.width() >= _WIDE_SCREEN
-        self.right.setFixedWidth(SidePanel.WIDTH + wide * _MORE_PX)
+        self._fit_panel()
+
+    def _fit_panel(self) -> None:
+        has_result = bool(self.session.results.every)
+        self.right.setFixedWidth(self.side.fit_to(self.width(), has_result=has_result))
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:
@@ -245,10 +257,9 @@ class MainWindow(QMainWindow):
             self.commands.look_for_programs()
         QApplication.alert(self)
 
-    @Slot(str)
-    def _on_device_known(self, device: str) -> None:
+    @Slot(object)
+    def _on_device_known(self, device: Device) -> None:
         self._device = device
-        self.strip.show_device(device)
         self.refresh()
 
     @Slot()
@@ -281,7 +292,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close, unless a job or an unsaved result is a reason to stay."""
-        if not self._may_close():
+        answer = self.commands.files.ask_closing(self.queue)
+        if answer is dialogs.Running.KEEP_RUNNING:
             event.ignore()
             return
         self.commands.remember_geometry(bytes(self.saveGeometry().toHex().data()).decode())
@@ -290,26 +302,9 @@ class MainWindow(QMainWindow):
         self.centre.viewer.first_look.close()
         self.queue.close()
         self.desk.queue_page.watch.stop()
-        self.workflow.close()
+        self.workflow.close(keep_training=answer is dialogs.Running.LATER)
         self.centre.viewer.patches.close()
         event.accept()
-
-    def _may_close(self) -> bool:
-        if self.workflow.is_busy and self.session.state is not State.CANCELLING:
-            training = self.session.state is State.TRAINING
-            answer = dialogs.ask_closing(self, training=training)
-            if answer is dialogs.Running.STOP_AND_KEEP:
-                self.workflow.stop_and_keep()
-            return answer is dialogs.Running.CANCEL
-        if self.queue.is_busy:
-            told = "The file at work and those that wait are gone on with at the next start."
-            if not dialogs.confirm(self, "Close while the queue works?", told, "Close"):
-                return False
-        unsaved = self.session.unsaved
-        if others := self.files.unsaved:
-            files = "another file has" if others == 1 else f"{others} other files have"
-            unsaved = f"{unsaved} Also {files} a result that was not exported.".strip()
-        return not unsaved or dialogs.confirm(self, "Close without saving?", unsaved, "Close")
 
 
 def _tight(layout: _Layout) -> _Layout:

@@ -1,4 +1,4 @@
-"""What the window remembers between two starts: recent files, theme and geometry, as JSON."""
+"""What the window remembers between two starts: recent files and models, theme, geometry."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _MOST_RECENT, _MOST_AXES = 8, 200
+_LISTS = ("recent", "models")
 _MOST_BYTES, _LONGEST = 2**20, 2**14  # of the file, and of one text in it
 
 
@@ -26,9 +27,9 @@ class Preferences:
     """The remembered values; every one has a default, so a lost file only costs comfort.
 
     `geometry` is what `QWidget.saveGeometry` gave, in hexadecimal; `theme` is "system", "light" or
-    "dark"; `recent` are paths, the latest first; `fiji` and `napari` are where these programs are,
-    "" where they are searched for; `axes` are folders, the axes that are read of a file in them,
-    and what the user said that these are, the latest first.
+    "dark"; `recent` and `models` are paths, the latest first; `fiji` and `napari` are where these
+    programs are, "" where they are searched for; `axes` are folders, the axes that are read of a
+    file in them, and what the user said that these are, the latest first.
     """
 
     recent: tuple[str, ...] = ()
@@ -37,13 +38,16 @@ class Preferences:
     export_folder: str = ""
     fiji: str = ""
     napari: str = ""
+    models: tuple[str, ...] = ()
     axes: tuple[tuple[str, str, str], ...] = ()
 
     def with_recent(self, path: Path) -> Preferences:
-        """Put `path` first among the recent ones."""
-        name = str(path)
-        rest = tuple(item for item in self.recent if item != name)
-        return replace(self, recent=(name, *rest)[:_MOST_RECENT])
+        """Put `path` first among the recent stacks."""
+        return replace(self, recent=_first(str(path), self.recent))
+
+    def with_model(self, path: Path) -> Preferences:
+        """Put `path` first among the recent models."""
+        return replace(self, models=_first(str(path), self.models))
 
     def with_axes(self, path: Path, read: str, meant: str) -> Preferences:
         """Remember what axes that are `read` in the folder of `path` are meant to be."""
@@ -88,15 +92,19 @@ def _file() -> Path:
     return user_data_dir() / "preferences.json"
 
 
+def _first(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    return (name, *(item for item in known if item != name))[:_MOST_RECENT]
+
+
 def _valid(stored: dict[str, Any]) -> Preferences:
     kept: dict[str, Any] = {}
     for item in fields(Preferences):
         value = stored.get(item.name)
-        if item.name == "recent" and isinstance(value, list):
-            kept["recent"] = tuple(entry for entry in value if _is_text(entry))[:_MOST_RECENT]
+        if item.name in _LISTS and isinstance(value, list):
+            kept[item.name] = tuple(entry for entry in value if _is_text(entry))[:_MOST_RECENT]
         elif item.name == "axes" and isinstance(value, list):
             kept["axes"] = tuple(tuple(entry) for entry in value if _are_axes(entry))[:_MOST_AXES]
-        elif item.name not in ("recent", "axes") and _is_text(value):
+        elif item.name not in (*_LISTS, "axes") and _is_text(value):
             kept[item.name] = value
     if kept.get("theme") not in (None, "system", "light", "dark"):
         del kept["theme"]

@@ -83,6 +83,7 @@ def test_every_picture_is_there_and_made_by_the_script() -> None:
     shown = {name for text in TEXTS.values() for name in re.findall(r"\(pictures/(.+?)\)", text)}
     made = {f"{n}_{k}.png" for n in script("make_pictures").SAMPLES for k in ("patches", "instant")}
     made |= {f"{name}.png" for name in script("make_method_pictures").NAMES}
+    made |= {f"{name}.png" for name in script("screenshots").IN_GUIDE.values()}
     assert shown == made == {path.name for path in (guide() / "pictures").iterdir()}
 
 

@@ -131,7 +131,7 @@ def train_robustly(
     preview = Preview(material, frames[0])
     trained = train_rounds(denoiser, noisy, first, risk, task, preview=preview, recorded=recorded)
     denoiser = replace(trained.denoiser, settings=final)
-    denoiser = calibrated(denoiser, trained.noisy, material, task)
+    denoiser = calibrated(denoiser, noisy, material, task)
     learned = Learned(denoiser, trained.history, method.estimator, wanted.channels)
     return learned, TrainingReport(
         trained.results,
@@ -140,7 +140,6 @@ def train_robustly(
         recorded_pairs=NOISE_TURNS if recorded else "",
         turning=known.turning and not recorded,
         first_estimate=method,
-        noise_again=trained.noise_again,
         last_pass=trained.share,
-        faint_spots=faint_spots_left(denoiser, trained.noisy, material, task),
+        faint_spots=faint_spots_left(denoiser, noisy, material, task),
     )

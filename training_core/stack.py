@@ -22,6 +22,8 @@ Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 SMALLEST_PX = 16  # the smallest patch size
 NEARLY_NOTHING = 1e-9  # of the full range
+LEVELS = 64  # that float64 must tell apart in what values differ by
+HEADROOM = 1e4  # how far values must be from the largest number, for sums and differences
 
 
 @dataclass(frozen=True)
@@ -409,6 +411,8 @@ def check_trainable(stack: Stack) -> None:
             f"{stack.name} has frames of {width} x {height} pixels; at least "
             f"{SMALLEST_PX} x {SMALLEST_PX} are needed to learn from."
         )
+    if told := unfit(stack):
+        raise InputError(told)
     frames = (stack.raw_frame(index) for index in range(stack.frame_count))
     if all(is_blank(frame) for frame in frames):
         values = {stack.raw_frame(index).flat[0] for index in range(stack.frame_count)}
@@ -419,6 +423,28 @@ def check_trainable(stack: Stack) -> None:
             else f"Every frame of {stack.name} has one value throughout; there is no noise to "
             "learn from."
         )
+
+
+def unfit(stack: Stack) -> str:
+    """Say why values are too large to calculate with; "" where they are not."""
+    frame = stack.raw_frame(stack.frame_count // 2)
+    if stack.dtype.kind == "f":
+        high = float(np.abs(frame, where=np.isfinite(frame), out=np.zeros_like(frame)).max())
+        if high < np.finfo(float_of(stack.dtype)).max / HEADROOM:
+            return ""
+        return (
+            f"The values of {stack.name} reach {high:.3g}, near the largest that {stack.dtype} "
+            "holds, so that they cannot be calculated with; divide them by a number and open that."
+        )
+    low, high_int = int(frame.min()), int(frame.max())
+    finest = np.spacing(float(max(abs(low), abs(high_int))))
+    if stack.dtype.itemsize < 8 or low == high_int or high_int - low > LEVELS * finest:
+        return ""
+    return (
+        f"The values of {stack.name} are about {high_int:.3g} and differ by {high_int - low} only, "
+        "which is lost in calculations with numbers of that size; subtract an offset, save 16 or "
+        "32 bit, and open that."
+    )
 
 
 def is_blank(frame: Pixels) -> bool:

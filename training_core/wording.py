@@ -16,6 +16,14 @@ def figure(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
 
 
+def pixel_value(value: float) -> str:
+    """Write a grey value: whole from 1000 on, else with four digits."""
+    if not math.isfinite(value):
+        return "\N{INFINITY}" if value > 0 else str(value)
+    whole = abs(value) >= 1000 or float(value).is_integer()
+    return f"{value:.0f}" if whole else f"{value:.4g}"
+
+
 def duration(seconds: float) -> str:
     """Say how long something takes: "8 s", "3 min", "2 h 10 min", "12 days"."""
     if seconds < 90:
@@ -100,17 +108,6 @@ def _in_channels(told: str, numbers: Sequence[int], channels: int) -> str:
     return told[0].upper() + told[1:]
 
 
-def again(told: Mapping[str, float]) -> str:
-    """Say how the noise that was learned again differs from that of the smooth patches."""
-    percent = round(100 * told["stronger"])
-    how = f"{abs(percent)} % {'stronger' if percent > 0 else 'weaker'} than"
-    how = how if percent else "as strong as"
-    return (
-        f"The network found the noise {how} in the smooth patches (correlation of neighbouring "
-        f"pixels {told['now']:.2f} instead of {told['patches']:.2f})."
-    )
-
-
 def length(um: float) -> str:
     """Write a length in the unit that suits it: "65 nm", "0.108 µm", "1.4 mm"."""
     if um < 0.1:
@@ -120,4 +117,6 @@ def length(um: float) -> str:
 
 def percent(share: float) -> str:
     """Write a share with two digits and never an exponent: "0.12 %", "34 %", "100 %"."""
+    if 0 < share < 1e-5:
+        return "less than 0.001 %"
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"

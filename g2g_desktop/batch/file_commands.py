@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from g2g_desktop.dialogs import dialogs, image_picker
 from g2g_desktop.jobs.workflow import Before
 from g2g_desktop.model.actions import BY_ID
+from g2g_desktop.model.session import State
 from g2g_desktop.paths import queue_log
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
     from g2g_desktop.jobs.tasks import ImageChoice
     from g2g_desktop.jobs.workflow import Workflow
-    from g2g_desktop.model.session import Session
+    from g2g_desktop.model.session import KeptRun, Session
 
     from .file_list import FileItem, FileList
+    from .queue import Queue
 
 LOG_SHOWN = 100_000  # letters, from the end
 
@@ -58,7 +60,13 @@ class FileCommands(QObject):
             return
         self._open(item)
 
-    def _open(self, item: FileItem, *, ask: bool = False) -> None:
+    @Slot(object)
+    def open_run(self, run: KeptRun) -> None:
+        """Open the stack of an interrupted training, to go on with that."""
+        if BY_ID["open"].allowed(self._session):
+            self._open(self._files.add([run.files], [run.series])[0], run=run.folder)
+
+    def _open(self, item: FileItem, *, ask: bool = False, run: Path | None = None) -> None:
         self._files.keep(self._session)
         before = Before(
             item,
@@ -68,6 +76,7 @@ class FileCommands(QObject):
             item.card,
             item.model_shown,
             None if ask else item.image,
+            run,
         )
         self._workflow.open(item.paths, before)
 
@@ -134,6 +143,31 @@ class FileCommands(QObject):
             "Remove",
         ):
             self._files.remove(item)
+
+    def ask_closing(self, queue: Queue) -> dialogs.Running:
+        """Ask what of a job or of an unsaved result is to become of the window that closes.
+
+        Gives whether it is to stay (`KEEP_RUNNING`), or how a training is to end.
+        """
+        stay, session = dialogs.Running.KEEP_RUNNING, self._session
+        if self._workflow.is_busy and session.state is not State.CANCELLING:
+            training = session.state is State.TRAINING
+            answer = dialogs.ask_closing(self._parent, training=training)
+            if answer is dialogs.Running.STOP_AND_KEEP:
+                self._workflow.stop_and_keep()
+                return stay
+            return answer
+        if queue.is_busy:
+            told = "The file at work and those that wait are gone on with at the next start."
+            if not dialogs.confirm(self._parent, "Close while the queue works?", told, "Close"):
+                return stay
+        unsaved = session.unsaved
+        if others := self._files.unsaved:
+            files = "another file has" if others == 1 else f"{others} other files have"
+            unsaved = f"{unsaved} Also {files} a result that was not exported.".strip()
+        title = "Close without saving?"
+        may = not unsaved or dialogs.confirm(self._parent, title, unsaved, "Close")
+        return dialogs.Running.CANCEL if may else stay
 
     def _may_lose_result(self, question: str, yes: str) -> bool:
         denoised, unsaved = self._session.denoised, self._session.unsaved

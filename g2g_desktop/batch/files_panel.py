@@ -75,6 +75,7 @@ class FilesPanel(QFrame):
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.setAccessibleName("Files")
         self.view.setFrameShape(QFrame.Shape.NoFrame)
+        self.view.setProperty("surface", "list")
         self.view.setUniformItemSizes(True)
         self.view.clicked.connect(self._on_chosen)
         self.view.activated.connect(self._on_chosen)

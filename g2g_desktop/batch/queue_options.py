@@ -61,6 +61,7 @@ class QueueOptions(QWidget):
 
     def _lay_out(self) -> None:
         where = QHBoxLayout()
+        where.setSpacing(GAP)
         where.addWidget(self.folder, 1)
         where.addWidget(self.browse)
         more = QHBoxLayout()

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from g2g_desktop.viewer.look_up_tables import diverging_table, look_up_table
 from g2g_desktop.viewer.picture import Picture, drawable
 from training_core.errors import CoreError, OutputError
+from training_core.wording import figure, pixel_value
 
 from .compare_view import DENOISED, NOISY
 from .report import ReportPicture, ResultPage, write_report
@@ -131,7 +132,8 @@ class BenchFiles(QObject):
             verdict=" ".join(warnings),
             pictures=self._pictures(),
             caption=(
-                f"The part in view, all with one contrast: black at {low:.4g}, white at {high:.4g}"
+                "The part in view, all with one contrast: "
+                f"black at {pixel_value(low)}, white at {pixel_value(high)}"
                 f"{' ' + stack.value_unit if stack.value_unit else ''}."
             ),
             figures=[*findings, *self._regions()],
@@ -179,8 +181,8 @@ class BenchFiles(QObject):
         told = []
         for number, one in enumerate(measured.regions if measured else (), start=1):
             if not isinstance(one, str):
-                value = f"{one.raw_mean:.4g} ± {one.mean_error:.2g}"
-                more = f"Mean of {one.pixels} raw pixels; denoised {one.mean:.4g}."
+                value = f"{pixel_value(one.raw_mean)} ± {figure(one.mean_error)}"
+                more = f"Mean of {one.pixels} raw pixels; denoised {pixel_value(one.mean)}."
                 told.append((f"Region {number}", value, more))
         return told
 

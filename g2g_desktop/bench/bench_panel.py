@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QPushButton,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
 
 NAMES = ("Strength", "Measure", "Trust", "Noise", "Slices")
 TIPS = {
-    "Strength": "How much is denoised, what each round made, and what is made of noise alone",
-    "Measure": "Profiles, regions and histograms (L, R, Y)",
-    "Trust": "Where the result can be believed, and how faint a spot may be",
-    "Noise": "The learned noise beside the real noise",
-    "Slices": "XZ and YZ through the volume",
+    "Strength": "Choose how much is denoised, and see what each round and noise alone became.",
+    "Measure": "Measure along lines and in regions, and see histograms (L, R, Y).",
+    "Trust": "See where the result can be believed, and how faint a spot may be.",
+    "Noise": "Compare the learned noise with the real noise.",
+    "Slices": "Cut through the volume along XZ and YZ.",
 }
 HEIGHT, LOW = 250, 126
 
@@ -58,9 +57,12 @@ class BenchPanel(QWidget):
         ):
             self.buttons[name] = self._button(name)
             self.pages.addWidget(page)
-        self.report_button = QPushButton("Report...")
+        self.report_button = QToolButton()
+        self.report_button.setText("Report...")
+        self.report_button.setAutoRaise(True)
         self.report_button.setToolTip("Write a page with pictures, figures and methods.")
         row = QHBoxLayout()
+        row.setSpacing(0)
         for button in self.buttons.values():
             row.addWidget(button)
         row.addStretch(1)

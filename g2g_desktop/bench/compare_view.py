@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
+    from g2g_desktop.viewer.pair_viewer import Layer
     from g2g_desktop.viewer.picture import Picture
     from training_core.stack import Pixels, Stack
 
 Mode = Literal["split", "side", "blink", "residual", "changed"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 TOOLS = {
-    "split": ("Split", "One picture with a divider to drag (1)"),
-    "side": ("Side by side", "Two to four pictures that move together (2)"),
-    "blink": ("Blink", "One picture in turn with the other, each for a second (3)"),
-    "residual": ("Residual", "What was removed, in its own standard deviations (4)"),
-    "changed": ("Changed", "Which pixels changed by more than noise explains (5)"),
+    "split": ("Split", "Show one picture with a divider to drag (1)."),
+    "side": ("Side by side", "Show two to four pictures that move together (2)."),
+    "blink": ("Blink", "Show one picture in turn with the other, each for a second (3)."),
+    "residual": ("Residual", "Show what was removed, in its own standard deviations (4)."),
+    "changed": ("Changed", "Show which pixels changed by more than noise explains (5)."),
 }
 NOISY, DENOISED = "Noisy", "Denoised"
 BLINK_MS = 1000
@@ -58,6 +59,7 @@ class CompareView(PairViewer):
         self._denoised: Stack | None = None
         self._others: dict[str, Stack] = {}
         self._pair = [NOISY, DENOISED]  # what the split and the blink show
+        self._first = NOISY  # which of them the left picture is
         self._mode: Mode = "split"
         self._holding = self._second_turn = False
         self.removed = RemovedLayer(self.left)
@@ -77,9 +79,9 @@ class CompareView(PairViewer):
         self._box_actions: list[QAction] = []
         self.first_box, self.second_box = self._box("Left picture"), self._box("Right picture")
         self.add_original_tool()
-        self.loupe_tool = self.add_tool("Loupe", "Enlarge what is under the cursor (O)")
+        self.loupe_tool = self.add_tool("Loupe", "Enlarge what is under the cursor (O).")
         self.loupe_tool.setCheckable(True)
-        self.loupe_tool.toggled.connect(self._on_loupe)
+        self.loupe_tool.toggled.connect(self.loupe.hide)
         self._modes = QActionGroup(self)
         for mode, action in self.mode_tools.items():
             action.setCheckable(True)
@@ -91,7 +93,7 @@ class CompareView(PairViewer):
     def _box(self, name: str) -> QComboBox:
         box = QComboBox(self)
         box.setAccessibleName(name)
-        box.setToolTip(f"{name} of the split and of the blink")
+        box.setToolTip(f"Choose the {name.lower()} of the split and of the blink.")
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         box.activated.connect(self._on_chosen)
@@ -183,8 +185,21 @@ class CompareView(PairViewer):
         for pane, name in zip(self.panes[1:], self._side_names[1:], strict=False):
             shown = NOISY if self._holding else name
             pane.set_image(self._frame_of(shown), self.levels)
+        self._first = first
         self._show_captions(first)
         self._draw_removed()
+        self.lay_over()
+
+    def layers(self) -> list[Layer]:
+        """Give the pictures in sight with their stacks; what was removed is of one channel."""
+        names = {self.left.picture: self._first, self.left.second: self._pair[1]}
+        if self._mode in ("residual", "changed") and not self._holding:
+            names = dict.fromkeys(names, "")
+        for pane, name in zip(self.panes[1:], self._side_names[1:], strict=False):
+            names[pane.picture] = NOISY if self._holding else name
+        shape = self.stack.shape if self.stack is not None else ()
+        stacks = ((picture, self.sources.get(name)) for picture, name in names.items())
+        return [(p, s if s is not None and s.shape == shape else None, None) for p, s in stacks]
 
     def _frame_of(self, name: str) -> Pixels | None:
         stack = self.sources.get(name)
@@ -196,14 +211,11 @@ class CompareView(PairViewer):
         """Lay what was removed over the picture, where that is asked for."""
         wanted = self._mode if self._mode in ("residual", "changed") else None
         if wanted is None or self._holding or self.stack is None or self._denoised is None:
-            self._hide_removed()
+            if self.removed.kind is not None:
+                self.removed.hide()
+                self._recolour()
         else:
             self.removed.show(wanted, self.stack, self._denoised, self.frame_index)
-
-    def _hide_removed(self) -> None:
-        if self.removed.kind is not None:
-            self.removed.hide()
-            self._recolour()
 
     def _apply_levels(self) -> None:
         super()._apply_levels()
@@ -245,11 +257,6 @@ class CompareView(PairViewer):
         if self.isVisible():
             self._second_turn = not self._second_turn
             self.draw_frame()
-
-    @Slot(bool)
-    def _on_loupe(self, on: bool) -> None:
-        if not on:
-            self.loupe.hide()
 
     def _enlarge(self, pane: ImagePane, position: tuple[int, int] | None) -> None:
         if position is None or not self.loupe_tool.isChecked():

@@ -111,12 +111,12 @@ class MeasureTab(QWidget):
         return table
 
     def _lay_out(self) -> None:
-        self.line_button = _button("Line", "Put a line into the picture (L)")
-        self.rectangle_button = _button("Rectangle", "Put a rectangle into the picture (R)")
-        self.polygon_button = _button("Polygon", "Put a polygon into the picture (Y)")
-        self.clear_button = _button("Clear", "Take line and regions away")
-        self.copy_button = _button("Copy", "Copy the figures and the profile as a table")
-        self.save_button = _button("Save CSV...", "Write the figures and the profile into a file")
+        self.line_button = _button("Line", "Put a line into the picture (L).")
+        self.rectangle_button = _button("Rectangle", "Put a rectangle into the picture (R).")
+        self.polygon_button = _button("Polygon", "Put a polygon into the picture (Y).")
+        self.clear_button = _button("Clear", "Take line and regions away.")
+        self.copy_button = _button("Copy", "Copy the figures and the profile as a table.")
+        self.save_button = _button("Save CSV...", "Write the figures and the profile into a file.")
         for kind, button in (
             ("line", self.line_button),
             ("rectangle", self.rectangle_button),

@@ -14,6 +14,7 @@ from g2g_desktop.viewer.colour_key import ColourKey
 from g2g_desktop.viewer.image_pane import patch_pen
 from g2g_desktop.viewer.look_up_tables import changed_table, diverging_table
 from g2g_desktop.viewer.pair_viewer import LEFT
+from training_core.wording import figure, percent
 
 if TYPE_CHECKING:
     from g2g_desktop.viewer.split_pane import SplitPane
@@ -76,11 +77,11 @@ class RemovedLayer(QObject):
             return self._failure or LOOKING
         if self._kind == "changed":
             share = float((self.found.beyond != 0).mean())
-            told = f"Changed by more than 3 σ: {_percent(share)} of the pixels"
-            return f"{told} (noise alone: {_percent(BY_CHANCE)})"
-        sigma = f"{self.found.sigma:.3g} {self._of[0].value_unit}".rstrip()
+            told = f"Changed by more than 3 σ: {percent(share)} of the pixels"
+            return f"{told} (noise alone: {percent(BY_CHANCE)})"
+        sigma = f"{figure(self.found.sigma)} {self._of[0].value_unit}".rstrip()
         marked = self.found.structure_share
-        found = f"structure in {_percent(marked)} of the frame" if marked else "no structure found"
+        found = f"structure in {percent(marked)} of the frame" if marked else "no structure found"
         return f"Noisy − denoised, σ = {sigma} · {found}"
 
     def _draw(self) -> None:
@@ -113,11 +114,6 @@ class RemovedLayer(QObject):
     def _redraw(self) -> None:
         if self._kind is not None:
             self._draw()
-
-
-def _percent(share: float) -> str:
-    percent = 100 * share
-    return f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %"
 
 
 def _look(noisy: Stack, denoised: Stack, index: int, run: Run) -> Removed:

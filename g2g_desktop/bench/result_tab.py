@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
+from training_core.wording import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,8 +171,7 @@ class ResultTab(QWidget):
 
 def sentence_of(left: float) -> str:
     """Say how much of noise alone is left."""
-    percent = f"{100 * left:.2g}" if left < 0.1 else f"{100 * left:.0f}"
-    told = f"Of noise alone {percent} % of its std is left"
+    told = f"Of noise alone {percent(left)} of its std is left"
     if left < 0.15:
         return f"{told}: hardly anything is made up."
     if left < 0.4:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from g2g_desktop.viewer.image_pane import ImagePane
 from g2g_desktop.viewer.look_up_tables import diverging_table, look_up_table
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
+from training_core.wording import figure
 
 if TYPE_CHECKING:
     from g2g_desktop.model.contrast import Window
@@ -89,21 +90,17 @@ class TrustTab(QWidget):
         self.clear()
 
     def _lay_out(self) -> None:
-        asking = QHBoxLayout()
-        asking.addWidget(self.map_button)
-        asking.addWidget(self.copies)
         first = QVBoxLayout()
         first.addWidget(heading("Trust map", 0))
-        first.addLayout(asking)
+        first.addWidget(self.map_button)
+        first.addWidget(self.copies)
         first.addWidget(self.progress)
         first.addWidget(self.words)
         first.addStretch(1)
-        planting = QHBoxLayout()
-        planting.addWidget(self.plant_button)
-        planting.addWidget(self.dot_size)
         second = QVBoxLayout()
         second.addWidget(heading("Faint spots", 0))
-        second.addLayout(planting)
+        second.addWidget(self.plant_button)
+        second.addWidget(self.dot_size)
         second.addWidget(self.dot_words)
         pictures = QHBoxLayout()
         pictures.setSpacing(3)
@@ -166,13 +163,13 @@ class TrustTab(QWidget):
             pane.set_table(colours)
             name = pane.accessibleName()
             sign = "±" if pane is self.bias else "\N{LESS-THAN OR EQUAL TO} "
-            pane.set_caption(f"{name} {sign}{levels[1]:.2g}")
+            pane.set_caption(f"{name} {sign}{figure(levels[1])}")
             pane.setVisible(True)
             pane.fit()
         unit = unit or "grey values"
         share = 100 * found.unsupported_share
         told = (
-            f"90 % of the true values lie within ±{found.half_width:.3g} {unit} of the result "
+            f"90 % of the true values lie within ±{figure(found.half_width)} {unit} of the result "
             f"(median). "
         )
         if share < 0.5:
@@ -214,7 +211,7 @@ def sentence_of(dot: PlantedDot, unit: str) -> str:
     height = spots.half * spots.sigma
     return (
         f"Such a dot keeps half of its height here from {spots.half:.1f} times the noise on, "
-        f"{height:.3g} {unit}. Shown: 0.5, 1, 2, 4 and 8 times the noise, noisy above denoised."
+        f"{figure(height)} {unit}. Shown: 0.5, 1, 2, 4 and 8 times the noise, noisy above denoised."
     )
 
 

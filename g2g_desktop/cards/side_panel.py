@@ -1,13 +1,13 @@
-"""The cards of the steps, one above the other, in a scroll area."""
+"""The cards of the steps, in one column or two, in a scroll area."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from g2g_desktop.model.session import State
+from g2g_desktop.model.session import State, Step
 from g2g_desktop.model.view_state import model_title
 from g2g_desktop.widgets.labels import GAP
 
@@ -18,13 +18,16 @@ from .patches_card import PatchesCard
 from .train_card import TrainCard
 
 if TYPE_CHECKING:
-    from g2g_desktop.model.session import Session, Step
+    from g2g_desktop.model.session import Session
     from g2g_desktop.model.view_state import ViewState
     from g2g_desktop.widgets.theme import Theme
 
     from .step_card import StepCard
 
 _TRAINING = {State.TRAINING, State.STOPPING, State.CANCELLING, State.DENOISING}
+_MAKING = {Step.DATA, Step.PATCHES, Step.TRAIN}  # the rest is of the result
+_WIDE_SCREEN, _MORE_PX = 1700, 100  # from which on the cards may be wider, by how much
+_TWO_COLUMNS = 2300  # from which on a result has a column of its own
 _AT_REST = {State.READY, State.DONE}
 _BUSY = set(State) - _AT_REST - {State.EMPTY}
 
@@ -52,13 +55,19 @@ class SidePanel(QScrollArea):
             self.export,
         )
         inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(GAP, GAP, 2 * GAP, GAP)
-        column.setSpacing(GAP)
+        self._row = row = QHBoxLayout(inner)
+        row.setContentsMargins(GAP, GAP, 2 * GAP, GAP)
+        row.setSpacing(GAP)
+        self._columns = QVBoxLayout(), QVBoxLayout()
+        for column in self._columns:
+            column.setSpacing(GAP)
+            column.addStretch(1)
+            row.addLayout(column)
         for card in self.cards:
             card.asked.connect(self.step_asked)
-            column.addWidget(card)
-        column.addStretch(1)
+        self.is_double = True
+        self._shown = {True: Step.TRAIN, False: Step.COMPARE}  # of each half, the card opened last
+        self._arrange(double=False)
         self.setWidget(inner)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -70,6 +79,27 @@ class SidePanel(QScrollArea):
         self.export.save_model_asked.connect(self._ask_save_model)
         self._state = State.EMPTY
         self._step: Step | None = None
+
+    def fit_to(self, window_px: int, *, has_result: bool) -> int:
+        """Arrange the cards for a window so wide; give how wide the panel is to be."""
+        self._arrange(double=has_result and window_px >= _TWO_COLUMNS)
+        if self.is_double:
+            return 2 * (self.WIDTH + _MORE_PX // 2)
+        return self.WIDTH + (window_px >= _WIDE_SCREEN) * _MORE_PX
+
+    def _arrange(self, *, double: bool) -> None:
+        """Put the cards into one column, or those of the result into a second one."""
+        if double is self.is_double:
+            return
+        self.is_double = double
+        for card in self.cards:
+            for column in self._columns:
+                column.removeWidget(card)
+            column = self._columns[double and card.step not in _MAKING]
+            column.insertWidget(column.count() - 1, card)
+        self._row.setStretch(0, 1)
+        self._row.setStretch(1, int(double))
+        self._row.setSpacing(GAP if double else 0)
 
     def show_session(self, session: Session, view: ViewState, device: str) -> None:
         """Fill the cards from the session."""
@@ -101,15 +131,17 @@ class SidePanel(QScrollArea):
         self._show_open(view)
 
     def _show_open(self, view: ViewState) -> None:
+        self._shown[view.step in _MAKING] = view.step
+        shown = set(self._shown.values()) if self.is_double else {view.step}
         for card in self.cards:
-            card.show_badge(view.badges[card.step], is_open=card.step is view.step)
+            card.show_badge(view.badges[card.step], is_open=card.step in shown)
         if view.step is not self._step:
             self._step = view.step
             QTimer.singleShot(0, self._scroll_to_open)
 
     def _scroll_to_open(self) -> None:
         for card in self.cards:
-            if card.is_open:
+            if card.step is self._step:
                 self.verticalScrollBar().setValue(card.y() - GAP)
 
     def _ask_open(self) -> None:

@@ -30,6 +30,15 @@ _ICON = {
     Badge.FAILED: ("cross", Tone.RED),
 }
 
+_SAID = {
+    Badge.WAITING: "waits for those before it",
+    Badge.NEXT: "is next",
+    Badge.RUNNING: "is in progress",
+    Badge.DONE: "is done",
+    Badge.ATTENTION: "needs attention",
+    Badge.FAILED: "has failed",
+}
+
 
 class StepCard(QFrame):
     """One step; children put their widgets into `body`.
@@ -115,7 +124,7 @@ class _Header(QToolButton):
             return
         self._badge, self._open = badge, is_open
         self.setAccessibleName(f"{self._step.value}: {badge.value}")
-        self.setToolTip(f"{self._step.value}: {badge.value}")
+        self.setToolTip(f"Show the step {self._step.value}, which {_SAID[badge]}.")
         self._repaint_symbols()
 
     def _repaint_symbols(self) -> None:

@@ -192,9 +192,10 @@ class PresetChoice(QWidget):
             button.setAccessibleDescription(sentence)
             self._group.addButton(button)
             explanation = paragraph(sentence, muted=True)
-            explanation.setContentsMargins(3 * GAP, 0, 0, GAP)
+            explanation.setIndent(3 * GAP)  # margins are lost where a style sheet comes again
             column.addWidget(button)
             column.addWidget(explanation)
+            column.addSpacing(GAP)
         self._group.buttonClicked.connect(self._on_clicked)
 
     def show_times(self, times: Mapping[str, Span | None]) -> None:

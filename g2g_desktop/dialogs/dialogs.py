@@ -53,6 +53,7 @@ class Running(StrEnum):
 
     KEEP_RUNNING = "Keep running"
     STOP_AND_KEEP = "Stop and keep"
+    LATER = "Continue later"
     CANCEL = "Discard"
 
 
@@ -116,24 +117,26 @@ def ask_model_target(parent: QWidget, suggestion: Path) -> Path | None:
 
 def ask_closing(parent: QWidget, *, training: bool) -> Running:
     """Ask what to do with the job that runs when the window is closed."""
+    kept = {Running.STOP_AND_KEEP, Running.LATER} if training else set()
     text = "Closing the window would end it, and discard what it has done."
-    return _ask_running(parent, "Close while a job is running?", text, training=training)
+    if training:
+        text = "It can go on later: what it has learned is kept, and named on the first page."
+    return _ask_running(parent, "Close while a job is running?", text, kept)
 
 
 def ask_cancelling(parent: QWidget) -> Running:
     """Ask whether a training that has run for a while is to be thrown away."""
     text = "What it has learned so far would be lost."
-    return _ask_running(parent, "Discard the training?", text, training=True)
+    return _ask_running(parent, "Discard the training?", text, {Running.STOP_AND_KEEP})
 
 
-def _ask_running(parent: QWidget, title: str, text: str, *, training: bool) -> Running:
+def _ask_running(parent: QWidget, title: str, text: str, kept: set[Running]) -> Running:
+    """Ask whether to go on, to discard, or to keep what there is in one of the ways of `kept`."""
     roles = {
         Running.KEEP_RUNNING: QMessageBox.ButtonRole.RejectRole,
-        Running.STOP_AND_KEEP: QMessageBox.ButtonRole.AcceptRole,
+        **{way: QMessageBox.ButtonRole.AcceptRole for way in Running if way in kept},
         Running.CANCEL: QMessageBox.ButtonRole.DestructiveRole,
     }
-    if not training:
-        del roles[Running.STOP_AND_KEEP]
     box = _question(parent, title, text)
     buttons = {answer: box.addButton(answer.value, role) for answer, role in roles.items()}
     box.setDefaultButton(buttons[Running.KEEP_RUNNING])
@@ -200,7 +203,8 @@ def show_text(parent: QWidget, title: str, text: str) -> None:
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.setWindowTitle(title)
-    field = QPlainTextEdit(text, readOnly=True)
+    field = QPlainTextEdit(text, readOnly=True, tabChangesFocus=True)
+    field.setAccessibleName(title)
     field.setMinimumSize(460, 320)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
@@ -225,6 +229,9 @@ def show_shortcuts(parent: QWidget) -> QDialog:
     column.setSizeConstraint(QVBoxLayout.SizeConstraint.SetFixedSize)
     column.addWidget(heading("Keyboard shortcuts", 3))
     column.addLayout(_key_grid([*rows, *_VIEWER_KEYS]))
+    buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+    buttons.rejected.connect(dialog.reject)
+    column.addWidget(buttons)
     dialog.open()
     return dialog
 

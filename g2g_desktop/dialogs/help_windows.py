@@ -61,7 +61,8 @@ class DiagnosticsDialog(QDialog):
             "This and nothing else is saved: no pixels, no names of files. Nothing is sent.",
             muted=True,
         )
-        self.field = QPlainTextEdit(report, readOnly=True)
+        self.field = QPlainTextEdit(report, readOnly=True, tabChangesFocus=True)
+        self.field.setAccessibleName("The report")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         save = buttons.addButton("Save...", QDialogButtonBox.ButtonRole.ActionRole)

@@ -33,6 +33,7 @@ class ImagePicker(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Choose an image")
         self.list = QListWidget()
+        self.list.setAccessibleName("Images of the file")
         self.list.setIconSize(QSize(_PICTURE_PX, _PICTURE_PX))
         for preview in previews:
             item = QListWidgetItem(f"{preview.number}: {preview.told}")

@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtGui import QImage
 
 from g2g_desktop.model.contrast import shades
-from g2g_desktop.model.states import ExpectedTime
+from g2g_desktop.model.states import Device, ExpectedTime
 from g2g_desktop.preferences import load_preferences
 from training_core.costs import in_order, remembered
 from training_core.settings import PRESETS, preset
@@ -178,14 +178,16 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
     return judged_patches(stack, settings, run=run)
 
 
-def start_engine(run: Run) -> str:
+def start_engine(run: Run) -> Device:
     """Import torch ahead of its use, and name the device; clear up after windows that crashed."""
-    from training_core.compute.device import choose_device, describe_device, limit_threads
+    from training_core.compute import device
     from training_core.frames import remove_left_frames
 
-    limit_threads()
+    device.limit_threads()
     remove_left_frames()
-    return describe_device(choose_device("auto", run=run))
+    chosen = device.choose_device("auto", run=run)
+    why = device.why_no_gpu() if chosen.type == "cpu" else ""
+    return Device(device.describe_device(chosen), why)
 
 
 def expected_time(stack: Stack, settings: Settings, run: Run) -> ExpectedTime:

@@ -34,7 +34,8 @@ class Before:
     """What a stack had when it was shown last: its results, or the file of one.
 
     `tag` is whatever the caller knows it by; `card` and `model` tell how the file was made;
-    `series` is the number of the image, of a file that holds several.
+    `series` is the number of the image, of a file that holds several; `run` the folder of the
+    interrupted training of it that is to go on.
     """
 
     tag: object = None
@@ -44,6 +45,7 @@ class Before:
     card: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
     series: int | None = None
+    run: Path | None = None
 
     def results_for(self, stack: Stack, written: Stack | None, settings: Settings) -> Results:
         """Give the results that still fit, or the one that was `written`, of these settings."""
@@ -62,7 +64,7 @@ class Workflow(QObject):
     happened
         Each event of the job that has the stage.
     device_known
-        What the engine will compute on, in words.
+        The `Device` that the engine will compute on.
     reference_read
         The stack to measure the result against.
     choice_needed
@@ -76,7 +78,7 @@ class Workflow(QObject):
     """
 
     happened = Signal(object)
-    device_known = Signal(str)
+    device_known = Signal(object)
     reference_read = Signal(object)
     choice_needed = Signal(object, object)
     finished = Signal(str)
@@ -93,8 +95,7 @@ class Workflow(QObject):
         self._region: ShownRegion | None = None
         self._before = Before()
         self._warnings: list[str] = []
-        self._started = 0.0
-        self._closing = False
+        self._started, self._closing = 0.0, False
         self._engine = LatestJob(self.device_known.emit, self._on_failed_beside)
         self.questions = Questions(session)
         self._reference = LatestJob(self.reference_read.emit, self._on_failed_beside)
@@ -127,7 +128,7 @@ class Workflow(QObject):
         """Open a stack, with what it had when shown last; of several images ask for one."""
         work = partial(tasks.read_with_result, tuple(paths), before.output, series=before.series)
         self._before = before
-        self._stage(work, partial(self._on_stack, before), Activity.LOADING, Step.DATA)
+        self._stage(work, partial(self._on_stack, paths), Activity.LOADING, Step.DATA)
 
     def train(self) -> None:
         """Learn a denoiser from the stack, then denoise it."""
@@ -159,6 +160,7 @@ class Workflow(QObject):
         """Let the stack go, with its results."""
         self.recovery.discard()
         self.session.set_stack(None)
+        self.recovery.look_for_runs()
 
     def open_model(self, path: Path) -> None:
         """Open a model; what to do with it on the stack that is there, the user is asked."""
@@ -186,12 +188,12 @@ class Workflow(QObject):
         if self._job is not None:
             self._job.run.watch(region)
 
-    def close(self) -> None:
-        """Cancel everything and wait until it has ended."""
+    def close(self, *, keep_training: bool = False) -> None:
+        """Cancel everything and wait until it has ended; a training can be left for later."""
         self._closing = True
         self.questions.close()
         Job.end_all()
-        self.recovery.discard()
+        self.recovery.leave() if keep_training else self.recovery.discard()
 
     def _stage(
         self,
@@ -231,7 +233,7 @@ class Workflow(QObject):
     @Slot()
     def _on_cancelled(self) -> None:
         self._job = None
-        if self._is_training:
+        if self._is_training and not self._closing:  # which says what becomes of it
             self.recovery.discard()
         self.session.end()
 
@@ -250,7 +252,8 @@ class Workflow(QObject):
         self.session.end()
         self.stacks_found.emit(stacks)
 
-    def _on_stack(self, before: Before, answer: Any) -> None:
+    def _on_stack(self, files: Sequence[Path], answer: Any) -> None:
+        before = self._before
         if isinstance(answer, tasks.ImageChoice):
             self.session.end()
             self.choice_needed.emit(answer, before.tag)
@@ -260,7 +263,7 @@ class Workflow(QObject):
         self.opened.emit(before.tag)
         results = before.results_for(stack, written, self.session.settings)
         self.session.set_stack(stack, results, before.settings)
-        self.recovery.look_for_interrupted()
+        self.recovery.take_stack(files, before.series, before.run)
 
     def _on_trained(self, denoiser: Any) -> None:
         self.session.set_denoiser(denoiser)

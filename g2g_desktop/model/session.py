@@ -12,9 +12,11 @@ from training_core.settings import Settings, preset
 from .known import Known
 from .result import Results, StackResult
 from .states import Activity as Activity
+from .states import Device as Device
 from .states import ExpectedTime as ExpectedTime
 from .states import Failure as Failure
 from .states import Interrupted as Interrupted
+from .states import KeptRun as KeptRun
 from .states import State as State
 from .states import Step as Step
 

@@ -93,6 +93,28 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptRun:
+    """An interrupted training of whatever stack: its `files`, and which image of one it was of.
+
+    `title` names its settings; `when` it was last written down.
+    """
+
+    folder: Path
+    files: tuple[Path, ...]
+    series: int | None
+    title: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What computes: its name, and where it is the processor why (a clause, "" where unknown)."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectedTime:
     """How long training and denoising take, with the settings in force and with each preset.
 

@@ -1,4 +1,4 @@
-"""What the window shows without a stack: a place to drop one, samples, and recent files."""
+"""What the window shows without a stack: a place to drop one, samples, and what was used last."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ from g2g_desktop.widgets.labels import GAP, ElidedLabel, heading
 from g2g_desktop.widgets.theme import Tone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PySide6.QtGui import QPaintEvent
 
+    from g2g_desktop.model.session import KeptRun
+    from g2g_desktop.preferences import Preferences
     from g2g_desktop.widgets.theme import Theme
 
 _MOST_RECENT = 4
@@ -57,14 +61,17 @@ SAMPLES = (
 
 
 class StartPage(QScrollArea):
-    """The empty state; `paths_chosen` carries what to open."""
+    """The empty state; `paths_chosen` carries what to open, `run_chosen` what to go on with."""
 
     open_asked = Signal()
     folder_asked = Signal()
     paths_chosen = Signal(object)
+    run_chosen = Signal(object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
+        self.runs = _RunList()
+        self.runs.chosen.connect(self.run_chosen)
         self.drop = _DropTarget(theme)
         self.drop.open_button.clicked.connect(self.open_asked)
         self.drop.folder_button.clicked.connect(self.folder_asked)
@@ -74,18 +81,23 @@ class StartPage(QScrollArea):
         for card in self.samples:
             card.clicked.connect(self._on_sample)
             cards.addWidget(card)
-        self.recent = _RecentList()
-        self.recent.chosen.connect(self.paths_chosen)
+        self.recent, self.models = _RecentList("Recent stacks"), _RecentList("Recent models")
+        recent = QHBoxLayout()
+        recent.setSpacing(3 * GAP)
+        for part in (self.recent, self.models):
+            part.chosen.connect(self.paths_chosen)
+            recent.addWidget(part, 1, Qt.AlignmentFlag.AlignTop)
         inner = QWidget()
         inner.setMaximumWidth(_PAGE_WIDTH)
         column = QVBoxLayout(inner)
         column.setContentsMargins(3 * GAP, 3 * GAP, 3 * GAP, 3 * GAP)
         column.setSpacing(2 * GAP)
         column.addStretch(1)
+        column.addWidget(self.runs)
         column.addWidget(self.drop, 4)
         column.addWidget(heading("Or try a sample", 1))
         column.addLayout(cards)
-        column.addWidget(self.recent)
+        column.addLayout(recent)
         column.addStretch(1)
         self._centre(inner)
 
@@ -103,9 +115,15 @@ class StartPage(QScrollArea):
         for card in self.samples:
             card.load()
 
-    def show_recent(self, paths: tuple[str, ...]) -> None:
-        """List the files opened last."""
-        self.recent.show_paths(paths)
+    def show_recent(self, preferences: Preferences) -> None:
+        """List the stacks and the models that were used last."""
+        self.recent.show_paths(preferences.recent)
+        self.models.show_paths(preferences.models)
+
+    @Slot(object)
+    def show_runs(self, runs: Sequence[KeptRun]) -> None:
+        """List the trainings that can go on."""
+        self.runs.show_runs(runs)
 
     def show_hot(self, hot: bool) -> None:
         """Light up while something is dragged over the window."""
@@ -131,7 +149,8 @@ class _DropTarget(QFrame):
         self.open_button = QPushButton("Open files...")
         self.open_button.setProperty("primary", True)
         self.folder_button = QPushButton("Open folder...")
-        self.folder_button.setToolTip("A folder of TIFF or PNG images, or of DICOM slices")
+        self.folder_button.setToolTip("Open a folder of TIFF or PNG images, or of DICOM slices.")
+        self.open_button.setToolTip("Open one stack or several (Ctrl+O).")
         title = heading("Drop a noisy stack here", 6)
         about = QLabel("TIFF or PNG, several files of one size, or a folder of DICOM slices")
         about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
@@ -179,7 +198,7 @@ class SampleCard(QPushButton):
             column.addWidget(widget)
         for part in (self.picture, title, about):
             part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setToolTip(sample.about)
+        self.setToolTip(f"Open this sample: {sample.about[:1].lower()}{sample.about[1:]}.")
 
     def sizeHint(self) -> QSize:
         """As large as what it holds; a push button would only measure its text."""
@@ -224,16 +243,16 @@ class _Picture(QWidget):
 
 
 class _RecentList(QWidget):
-    """The files opened last, one quiet button each."""
+    """The files used last, one quiet button each."""
 
     chosen = Signal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
-        self._column.addWidget(heading("Recent", 1))
+        self._column.addWidget(heading(title, 1))
         self.buttons: list[QPushButton] = []
         self.show_paths(())
 
@@ -248,7 +267,8 @@ class _RecentList(QWidget):
         button = QPushButton(f"{path.name}   \N{EN DASH}   {path.parent}")
         button.setProperty("flat-link", True)
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        button.setToolTip(str(path))
+        button.setToolTip(f"Open {path}.")
+        button.setProperty("path", str(path))
         button.clicked.connect(self._on_clicked)
         self._column.addWidget(button)
         return button
@@ -257,4 +277,56 @@ class _RecentList(QWidget):
     def _on_clicked(self) -> None:
         button = self.sender()
         if isinstance(button, QPushButton):
-            self.chosen.emit([Path(button.toolTip())])
+            self.chosen.emit([Path(button.property("path"))])
+
+
+class _RunList(QWidget):
+    """The trainings that were interrupted, with a button each to go on."""
+
+    chosen = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(GAP)
+        self._column.addWidget(heading("Go on where it stopped", 1))
+        self.buttons: list[QPushButton] = []
+        self._rows: list[QFrame] = []
+        self.show_runs(())
+
+    def show_runs(self, runs: Sequence[KeptRun]) -> None:
+        """List these."""
+        for row in self._rows:
+            row.deleteLater()
+        self._runs, self._rows, self.buttons = runs, [], []
+        for run in runs:
+            self._add(run)
+        self.setVisible(bool(runs))
+
+    def _add(self, run: KeptRun) -> None:
+        row = QFrame()
+        row.setProperty("surface", "card")
+        more = f" and {len(run.files) - 1} more" if len(run.files) > 1 else ""
+        when = f"{run.when.day} {run.when:%B at %H:%M}"
+        about = ElidedLabel(f"{run.title}, kept on {when}   \N{EN DASH}   {run.files[0].parent}")
+        about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        words = QVBoxLayout()
+        words.setSpacing(1)
+        words.addWidget(heading(f"{run.files[0].name}{more}", 0))
+        words.addWidget(about)
+        button = QPushButton("Continue training")
+        button.setToolTip(f"Open {run.files[0]} and go on with its training.")
+        button.setAccessibleDescription(f"{run.files[0].name}, {run.title}")
+        button.clicked.connect(self._on_clicked)
+        self.buttons.append(button)
+        self._rows.append(row)
+        column = QHBoxLayout(row)
+        column.setContentsMargins(2 * GAP, GAP, GAP, GAP)
+        column.addLayout(words, 1)
+        column.addWidget(button)
+        self._column.addWidget(row)
+
+    @Slot()
+    def _on_clicked(self) -> None:
+        self.chosen.emit(self._runs[self.buttons.index(self.sender())])  # type: ignore[arg-type]

@@ -85,7 +85,7 @@ class AxisSlider(QWidget):
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         name = NAMES.get(self.axis, self.axis)
         button.setAccessibleName(f"Play {name}")
-        button.setToolTip(f"Show one after the other, {PER_SECOND} a second, over and over")
+        button.setToolTip(f"Show one after the other, {PER_SECOND} a second, over and over.")
         button.toggled.connect(self._on_play)
         return button
 

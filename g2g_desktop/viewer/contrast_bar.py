@@ -188,7 +188,9 @@ class ContrastBar(QWidget):
         box.setKeyboardTracking(False)
         box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         box.setAccessibleName(name)
-        box.setToolTip(f"{name} this value. {DISPLAY_ONLY}")
+        box.setToolTip(
+            f"{name} this value. Two that are the wrong way round are exchanged. {DISPLAY_ONLY}"
+        )
         box.setFixedWidth(box.fontMetrics().horizontalAdvance("-000000") + 14)
         box.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         return box
@@ -218,5 +220,8 @@ class ContrastBar(QWidget):
     @Slot(float)
     def _on_number(self, _value: float) -> None:
         low, high = self.low.value(), self.high.value()
-        if low < high:
-            self.levels_chosen.emit(low, high)
+        if low > high:  # typed the wrong way round
+            low, high = high, low
+        elif low == high:  # what is asked for is an edge, and the next number makes one
+            high = low + max(self.high.singleStep(), 1e-9 * abs(low))
+        self.levels_chosen.emit(low, high)

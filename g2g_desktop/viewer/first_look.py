@@ -48,7 +48,7 @@ class LookStrip(QFrame):
         self.cross = QToolButton()
         self.cross.setAutoRaise(True)
         self.cross.setAccessibleName("Close the preview")
-        self.cross.setToolTip("Close the preview (Esc)")
+        self.cross.setToolTip("Close the preview (Esc).")
         self.cross.clicked.connect(self.close_asked)
         # Only while the strip is in sight; then "cancel", which has the same key, is not allowed.
         QShortcut(QKeySequence(Qt.Key.Key_Escape), self).activated.connect(self.close_asked)

@@ -94,14 +94,14 @@ class FrameViewer(QWidget):
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._first_common = self.tools.addWidget(space)
         self.tools.addWidget(self.zoom_text)
-        self.fit_tool = self.add_tool("Fit", "Show the whole image (F, or double click)", last=True)
-        self.full_tool = self.add_tool("100 %", "One image pixel per screen pixel (Z)", last=True)
+        self.fit_tool = self.add_tool("Fit", "Show the whole image (F, double click).", last=True)
+        self.full_tool = self.add_tool("100 %", "Show each pixel as one on screen (Z).", last=True)
         self.colours = QComboBox(self)
         self.colours.addItems(NAMES)
-        self.colours.setToolTip("Colours. HiLo shows black pixels blue and saturated ones red.")
+        self.colours.setToolTip("Choose the colours. HiLo shows black blue and saturated red.")
         self.colours.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.tools.addWidget(self.colours)
-        self.invert_tool = self.add_tool("Invert", "Exchange black and white (I)", last=True)
+        self.invert_tool = self.add_tool("Invert", "Exchange black and white (I).", last=True)
         self.invert_tool.setCheckable(True)
 
     def add_tool(self, text: str, tip: str, *, last: bool = False) -> QAction:
@@ -269,7 +269,7 @@ class FrameViewer(QWidget):
             self._linking = True
             for pane in self.panes:
                 if isinstance(source, ImagePane) and pane is not source and pane.isVisible():
-                    pane.set_view_rect(source.view_rect)
+                    pane.follow(source)
             self._linking = False
         self._show_zoom()
 

@@ -21,6 +21,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel
 
+from training_core.wording import pixel_value
+
 from .look_up_tables import PATCH_GREEN, coverage_table
 from .picture import Picture, drawable
 from .scale_bar import paint_scale_bar
@@ -176,9 +178,13 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.box.scaleBy([self.scale_factor / scale] * 2, center=self.view_rect.center())
 
     def set_view_rect(self, rect: QRectF) -> None:
-        """Look at the same part as another pane."""
+        """Look at a part of the image."""
         self._fitted = False
         self.box.setRange(rect, padding=0)
+
+    def follow(self, other: ImagePane) -> None:
+        """Look at the same part as another pane, at the whole where that does."""
+        self.fit() if other.is_fitted else self.set_view_rect(other.view_rect)
 
     def position_at(self, point: QPointF) -> tuple[int, int] | None:
         """Give (row, column) of the image pixel at a point of the widget, None outside."""
@@ -197,7 +203,9 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
 
     @Slot()
     def _on_moved_by_hand(self) -> None:
-        self._fitted = False
+        if self._fitted:  # said only after the range has changed, so those that follow look again
+            self._fitted = False
+            self.range_changed.emit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep a fitted image fitted."""
@@ -300,7 +308,5 @@ def position_text(stack: Stack, row: int, column: int) -> str:
 
 
 def value_text(value: float, unit: str = "") -> str:
-    """Write one pixel value, whole from 1000 on, else with four digits."""
-    whole = abs(value) >= 1000 or float(value).is_integer()
-    text = f"{value:.0f}" if whole else f"{value:.4g}"
-    return f"{text} {unit}" if unit else text
+    """Write one pixel value with its unit."""
+    return f"{pixel_value(value)} {unit}" if unit else pixel_value(value)

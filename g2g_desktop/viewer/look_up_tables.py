@@ -10,7 +10,14 @@ import pyqtgraph as pg
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NAMES = ("Grey", "Inferno", "Viridis", "Magma", "HiLo")
+NAMES = ("Grey", "Inferno", "Viridis", "Magma", "Fire", "HiLo")
+# That of ImageJ: red, green and blue at 32 places of the way from black to white.
+_NO_BLUE = (*[0] * 11, 35, 98, 160, 223, 255)
+FIRE = (
+    (0, 0, 1, 25, 49, 73, 98, 122, 146, 162, 173, 184, 195, 207, 217, 229, 240, 252, *[255] * 14),
+    (*[0] * 13, 14, 35, 57, 79, 101, 117, 133, 147, 161, 175, 190, 205, 219, 234, 248, *[255] * 4),
+    (0, 61, 96, 130, 165, 192, 220, 227, 210, 181, 151, 122, 93, 64, 35, 5, *_NO_BLUE),
+)
 PATCH_GREEN = (74, 222, 128)
 DARKER, BRIGHTER = (64, 156, 255), (255, 150, 50)  # told apart by colour-blind people too
 
@@ -22,7 +29,10 @@ def look_up_table(name: str, inverted: bool = False) -> NDArray[np.uint8]:
     what is outside the window.
     """
     grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    if name not in ("Grey", "HiLo"):
+    if name == "Fire":
+        knots, places = np.arange(32), np.arange(256) / 8
+        grey = np.stack([np.interp(places, knots, part) for part in FIRE], 1).astype(np.uint8)
+    elif name not in ("Grey", "HiLo"):
         grey = np.asarray(pg.colormap.get(name.lower()).getLookupTable(nPts=256, mode="byte"))[
             :, :3
         ]

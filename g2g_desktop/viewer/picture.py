@@ -9,6 +9,8 @@ import pyqtgraph as pg
 from PySide6.QtGui import QImage, QPainter, QPixmapCache
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from training_core.stack import Pixels
 
 # Two panes on a large screen; what does not fit is scaled anew with every repaint.
@@ -21,8 +23,26 @@ class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
     def __init__(self) -> None:
         super().__init__(axisOrder="row-major")
         # Scaling a large image takes most of a repaint; while only the overlay changes it is kept.
+        self._blend: NDArray[np.uint32] | None = None
         self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
         QPixmapCache.setCacheLimit(max(QPixmapCache.cacheLimit(), CACHE_KILOBYTES))
+
+    def set_blend(self, blend: NDArray[np.uint32] | None) -> None:
+        """Show these colours, (height, width) of the screen, in the place of grey values."""
+        if blend is not None or self._blend is not None:
+            self._blend = blend
+            self._renderRequired = True
+            self.update()
+
+    def render(self) -> None:
+        """Make what is painted."""
+        if self._blend is None:
+            super().render()
+            return
+        height, width = self._blend.shape
+        data = np.ascontiguousarray(self._blend).tobytes()
+        self.qimage = QImage(data, width, height, QImage.Format.Format_RGB32).copy()
+        self._renderRequired = self._unrenderable = False
 
     def paint(self, painter: QPainter, *args: object) -> None:
         """Paint with the hint that suits the zoom: enlarged pixels stay squares."""

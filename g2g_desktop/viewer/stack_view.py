@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from training_core.stack import Pixels, Stack
 
+    from .pair_viewer import Layer
+
 MOST_REGION_PX = 512
 
 
@@ -49,7 +51,7 @@ class StackView(PairViewer):
         super().__init__((self.pane,), parent)
         self._original_tool = self.add_original_tool()
         self._original_tool.setVisible(False)
-        self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G)")
+        self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G).")
         self.patches_tool.setCheckable(True)
         self.patches_tool.setChecked(True)
         self.patches_tool.toggled.connect(self._on_overlay_toggled)
@@ -67,6 +69,12 @@ class StackView(PairViewer):
         """Put the current frame into the pane."""
         frame = None if self.stack is None else self.stack.raw_frame(self.frame_index)
         self.pane.set_pair(frame, self._looked, self.levels)
+        self.lay_over()
+
+    def layers(self) -> list[Layer]:
+        """Give the stack, and beside it the channel that was looked at among the others."""
+        looked = None if self._looked is None else self.stack
+        return [(self.pane.picture, self.stack, None), (self.pane.second, looked, self._looked)]
 
     @property
     def _looked(self) -> Pixels | None:

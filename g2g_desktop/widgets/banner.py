@@ -26,7 +26,7 @@ class Banner(QFrame):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme, self._details = theme, ""
-        self.setProperty("surface", "notice")
+        self.setProperty("surface", "banner")
         self.words = ToneLabel(theme)
         self.words.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.copy = QPushButton("Copy details")
@@ -40,9 +40,9 @@ class Banner(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(12, GAP, GAP, GAP)
         row.setSpacing(GAP)
-        row.addWidget(self.words, 1)
-        row.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignTop)
-        row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.words, 1, Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self.copy, 0, Qt.AlignmentFlag.AlignVCenter)
+        row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignVCenter)
         theme.changed.connect(self._draw)
         self._draw()
         self.hide()

@@ -31,13 +31,17 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """One scheme; every text colour has a contrast of at least 4.5 on its surfaces."""
+    """One scheme: text has a contrast of 4.5 on its surfaces, what has to be seen otherwise 3.
+
+    `outline` is around what can be worked, `border` and `faint` only part surfaces.
+    """
 
     window: str
     card: str
     field: str
     inset: str
     button: str
+    outline: str
     border: str
     faint: str
     highlight: str
@@ -50,6 +54,7 @@ LIGHT = Colours(
     field="#ffffff",
     inset="#ffffff",
     button="#f6f7f9",
+    outline="#828a96",
     border="#ccd1d9",
     faint="#e6e9ee",
     highlight="#2463d6",
@@ -69,6 +74,7 @@ DARK = Colours(
     field="#1f2226",
     inset="#353b43",  # lighter than its card: Fusion draws no outline that shows on dark
     button="#2f3339",
+    outline="#7a828e",
     border="#434952",
     faint="#31353c",
     highlight="#2f6fe4",
@@ -156,7 +162,7 @@ def paint_plot(plot: PlotWidget, colours: Colours, *, on: str) -> None:
     plot.setBackground(on)
     for side in ("left", "bottom"):
         axis = plot.getAxis(side)
-        axis.setPen(colours.border)
+        axis.setPen(colours.outline)
         axis.setTextPen(colours.tones[Tone.MUTED])
 
 
@@ -186,7 +192,7 @@ def _palette(colours: Colours) -> QPalette:
         role.AlternateBase: colours.card,
         role.Button: colours.button,
         role.ToolTipBase: colours.card,
-        role.Mid: colours.border,
+        role.Mid: colours.outline,
         role.Midlight: colours.faint,
         role.Light: colours.card,
         role.Dark: colours.border,

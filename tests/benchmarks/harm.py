@@ -1,11 +1,12 @@
 """Images on which denoising can do harm, each with its truth: what became of them, what was told.
 
-Run: python tests/benchmarks/harm.py [--short] [--only NAME,...] [--keep]
+Run: python tests/benchmarks/harm.py [--short] [--others] [--only NAME,...] [--keep]
 
 Prints a line for each image; --keep writes the table into docs/results.md. --short takes a tenth of
-the steps and one round. The images are made by ../shared/cases/harm/make.py; 1 if one of them ends
-more than .1 dB below its input without being told so in red, or more than 1 dB below it at all, or
-if what is told is untrue: no red on a loss of more than .3 dB, or red on a gain of more than 2 dB.
+the steps and one round. The images are made by ../shared/cases/harm/make.py, with --others by
+harm_others.py: others of the same kinds. 1 if one of them ends more than .1 dB below its input
+without being told so in red, or more than 1 dB below it at all, or if what is told is untrue: no
+red on a loss of more than .3 dB, or red on a gain of more than 2 dB.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
+MAKE, OTHERS = SHARED / "cases/harm/make.py", Path(__file__).with_name("harm_others.py")
 SECTION = "Harm"
 TOLD_DB, MOST_DB = 0.1, 1.0
 GAINED_DB = 2.0  # of which nobody may say that it is poor
@@ -84,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--others", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--keep", action="store_true")
     chosen = parser.parse_args(arguments)
@@ -91,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     say(HEAD)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, peak in made(Path(folder), SHARED):
+        for name, peak in made(Path(folder), OTHERS if chosen.others else MAKE):
             if chosen.only and name not in chosen.only.split(","):
                 continue
             rows.append(row(name, peak, Path(folder), settings))
@@ -99,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.keep:
         how = "quick, short" if chosen.short else "quick"
         text = f"{machine()}; preset {how}, seed 0.\n\n{HEAD}\n" + "\n".join(r.line() for r in rows)
-        write_results(with_section(read_results(), SECTION, text))
+        section = f"{SECTION}, others of the kinds" if chosen.others else SECTION
+        write_results(with_section(read_results(), section, text))
     return int(any(each.harmed or each.untrue for each in rows))
 
 
@@ -119,10 +123,9 @@ def short() -> Settings:
     )
 
 
-def made(folder: Path, shared: Path) -> Iterator[tuple[str, float]]:
+def made(folder: Path, script: Path) -> Iterator[tuple[str, float]]:
     """Make the images; give their names and peaks."""
-    script = shared / "cases" / "harm" / "make.py"
-    command = [sys.executable, str(script), str(folder), str(shared / "data")]
+    command = [sys.executable, str(script), str(folder), str(SHARED / "data")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     told: Mapping[str, Mapping[str, Any]] = json.loads((folder / "meta.json").read_text())
     for name, values in told.items():

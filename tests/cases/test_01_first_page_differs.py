@@ -52,3 +52,42 @@ def test_a_preview_is_not_the_image(tmp_path: Path, marked: int, first: bool):
         told += f", and number {1 + first} is read: IYX 12 x 48 x 64 uint16"
     assert len(stack.warnings) == 1
     assert stack.warnings[0].startswith(told)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_all_pages_are_read_where_the_text_of_imagej_counts_fewer(tmp_path: Path, compression):
+    path = tmp_path / "movie.tif"
+    text = "ImageJ=1.53t\nimages=2\nframes=2\nunit=micron\n"
+    tifffile.imwrite(path, MOVIE, metadata=None, description=text, compression=compression)
+
+    stack = open_stack(path)
+
+    assert stack.axes == "TYX"
+    np.testing.assert_array_equal(stack.pixels, MOVIE)
+
+
+@pytest.mark.parametrize(
+    ("said", "axes", "count", "told"),
+    [
+        ({"SizeZ": 5}, "ZYX", 5, "name 5 of its 12 pages; the others are left out"),
+        ({"SizeX": 32}, "IYX", 12, "do not fit what is in the file"),
+        ({"SizeT": 0, "SizeZ": 12}, "IYX", 12, "do not fit what is in the file"),
+    ],
+)
+def test_ome_metadata_that_do_not_fit_are_told(tmp_path: Path, said, axes, count, told):
+    path = tmp_path / "movie.ome.tif"
+    sizes = {"SizeX": 64, "SizeY": 48, "SizeZ": 1, "SizeC": 1, "SizeT": 1} | said
+    attributes = " ".join(f'{name}="{value}"' for name, value in sizes.items())
+    text = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        f'<Pixels ID="Pixels:0" Type="uint16" DimensionOrder="XYCZT" {attributes}><TiffData/>'
+        "</Pixels></Image></OME>"
+    )
+    tifffile.imwrite(path, MOVIE, metadata=None, description=text)
+
+    stack = open_stack(path)
+
+    assert stack.axes == axes
+    np.testing.assert_array_equal(stack.pixels, MOVIE[:count])
+    assert len(stack.warnings) == 1
+    assert told in stack.warnings[0]

@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from pydicom import uid
+from pydicom.dataset import Dataset
 
 from tests.support.ct_slices import ct_slice, save_slices
 from training_core.errors import InputError
@@ -188,3 +189,26 @@ def test_one_frame_with_its_time_alone_opens(tmp_path: Path):
     data = ct_slice(tissue(24, 32), FrameTimeVector=[40], ImagePositionPatient=None)
 
     assert open_stack(save_slices(tmp_path, [data])).axes == "YX"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ""),
+        ({"RescaleSlope": None}, ""),
+        ({"RescaleSlope": None, "RescaleIntercept": None}, "there is no rescale"),
+        (
+            {"RescaleSlope": None, "RescaleIntercept": None, "ModalityLUTSequence": [Dataset()]},
+            "Modality LUT",
+        ),
+    ],
+)
+def test_values_are_hounsfield_units_only_where_the_header_says_how(tmp_path, changes, told):
+    stored = np.random.default_rng(3).normal(1064, 10, (40, 48)).round().astype(np.uint16)
+
+    stack = open_stack(save_slices(tmp_path, [ct_slice(stored, **changes)]))
+
+    assert stack.value_unit == ("" if told else "HU")
+    np.testing.assert_array_equal(stack.pixels, stored if told else stored.astype(int) - 1024)
+    assert len(stack.warnings) == bool(told)
+    assert all(told in warning for warning in stack.warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import tifffile
 
 from training_core.export.writers import write_stack
 from training_core.io.readers import open_stack
+from training_core.stack import PixelSize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +108,42 @@ def test_the_speed_of_an_animation_is_no_interval(tmp_path: Path):
     assert stack.time_step_s is None
     with tifffile.TiffFile(write_stack(stack, tmp_path / "b.tif")) as tif:
         assert (tif.imagej_metadata or {})["fps"] == 20.0
+
+
+@pytest.mark.parametrize(
+    ("said", "size_um"),
+    [
+        ({"unit": "nanometers", "spacing": 500.0}, (2e-4, 2e-4, 0.5)),
+        ({"unit": "millimetres", "spacing": 2.0}, (200.0, 200.0, 2000.0)),
+        ({"unit": "\\u03BCm", "spacing": 2.0}, (0.2, 0.2, 2.0)),
+        ({"unit": "\\u00C5", "spacing": 2.0}, (2e-5, 2e-5, 2e-4)),
+        ({"unit": "\\u00B5m", "yunit": "nm", "zunit": "mm", "spacing": 2.0}, (0.2, 2e-4, 2000.0)),
+        ({"unit": "\\u00B5m", "zunit": "section", "spacing": 2.0}, (0.2, 0.2, None)),
+        ({"unit": "parsec", "spacing": 2.0}, (None, None, None)),
+    ],
+)
+def test_each_axis_has_its_unit_however_it_is_spelt(tmp_path: Path, said, size_um):
+    path = tmp_path / "a.tif"
+    metadata = {"axes": "ZYX", **said}
+    tifffile.imwrite(path, MOVIE, imagej=True, resolution=(5, 5), metadata=metadata)
+
+    stack = open_stack(path)
+
+    size = stack.pixel_size
+    assert (size.x_um, size.y_um, size.z_um) == pytest.approx(size_um)
+    again = open_stack(write_stack(stack, tmp_path / "b.tif")).pixel_size
+    assert (again.x_um, again.y_um, again.z_um) == pytest.approx(size_um)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+        kept = tif.imagej_metadata or {}
+    assert {name: kept[name] for name in said} == said
+
+
+def test_a_corrected_size_leaves_no_other_unit_behind(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    metadata = {"axes": "ZYX", "unit": "um", "yunit": "nm", "zunit": "mm", "spacing": 2.0}
+    tifffile.imwrite(path, MOVIE, imagej=True, resolution=(5, 5), metadata=metadata)
+    corrected = replace(open_stack(path), pixel_size=PixelSize(0.1, 0.2, 0.3))
+
+    assert open_stack(write_stack(corrected, tmp_path / "b.tif")).pixel_size == PixelSize(
+        pytest.approx(0.1), pytest.approx(0.2), pytest.approx(0.3)
+    )

@@ -76,3 +76,28 @@ def test_in_a_batch_the_others_go_on(image, tmp_path, capsys):
     assert main([*command, "--output", str(output)]) == 3
     assert [path.name for path in output.iterdir()] == ["small_denoised.tif"]
     assert "bytes too long" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("-", "cannot go to standard output"),
+        ("plain", "without an ending"),
+        ("/dev/stdout", "file"),
+    ],
+)
+def test_what_is_no_name_of_a_result_is_refused(output, told, image, capsys, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    (image.parent / "plain").touch()
+    assert main(["run", str(image), "--output", output]) == 2
+    assert told in capsys.readouterr().err
+    assert sorted(path.name for path in image.parent.iterdir()) == ["plain", "small.tif"]
+
+
+def test_a_link_in_a_circle_is_replaced_by_the_result(image, tmp_path):
+    link = tmp_path / "loop.tif"
+    link.symlink_to(link)
+    model = str(kept_model(tmp_path))
+    command = ["denoise", str(image), "--model", model, "--device", "cpu"]
+    assert main([*command, "--output", str(link)]) == 0
+    assert tifffile.imread(link).shape == (96, 96)

@@ -10,7 +10,7 @@ from g2g_desktop.dialogs import dialogs
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.job import Job
 from g2g_desktop.main_window import MainWindow
-from g2g_desktop.model.session import ExpectedTime
+from g2g_desktop.model.session import Device, ExpectedTime
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.widgets.theme import Theme
 from tests.support.stand_ins import FakeCore
@@ -41,7 +41,7 @@ def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     monkeypatch.setattr(tasks, "first_look", fake.first_look)
     monkeypatch.setattr(tasks, "expected_time", lambda *_: EXPECTED)
     monkeypatch.setattr(tasks, "compare_model", fake.compare_model)
-    monkeypatch.setattr(tasks, "start_engine", lambda _run: "processor, 2 threads")
+    monkeypatch.setattr(tasks, "start_engine", lambda _run: Device("processor, 2 threads"))
     return fake
 
 
@@ -78,5 +78,6 @@ def loaded(window: MainWindow, stack_file: Path, qtbot: QtBot) -> MainWindow:
     """Give the window with the small stack open, and everything about it known."""
     window.commands.open_paths([stack_file])
     session = window.session
-    qtbot.waitUntil(lambda: session.patches is not None and session.expected is not None)
+    qtbot.waitUntil(lambda: session.patches is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: session.expected is not None, timeout=60_000)
     return window

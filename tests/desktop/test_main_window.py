@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from g2g_desktop import commands
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.main_window import MainWindow
-from g2g_desktop.model.session import State, Step
+from g2g_desktop.model.session import Device, State, Step
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.widgets.theme import Theme
 from tests.support.stand_ins import FakeDenoiser
@@ -196,7 +196,30 @@ def test_opened_files_are_remembered(loaded: MainWindow, stack_file: Path) -> No
     from g2g_desktop.preferences import load_preferences
 
     assert load_preferences().recent == (str(stack_file),)
-    assert [b.toolTip() for b in loaded.centre.start.recent.buttons] == [str(stack_file)]
+    assert [b.toolTip() for b in loaded.centre.start.recent.buttons] == [f"Open {stack_file}."]
+
+
+def test_models_that_were_opened_or_saved_are_remembered(
+    loaded: MainWindow, tmp_path: Path
+) -> None:
+    from g2g_desktop.preferences import load_preferences
+
+    session = loaded.session
+    session.set_denoiser(FakeDenoiser(session.settings), "opened.g2g", tmp_path / "opened.g2g")
+    session.set_model_saved(tmp_path / "saved.g2g")
+    assert load_preferences().models == (str(tmp_path / "saved.g2g"), str(tmp_path / "opened.g2g"))
+
+
+def test_the_strip_says_what_computes_why_and_how_long_it_takes(loaded: MainWindow) -> None:
+    loaded.workflow.device_known.emit(Device("processor, 2 threads", "no NVIDIA driver was found"))
+    chip = loaded.strip.device
+    assert chip.text() == "Processor, 2 threads · no NVIDIA driver was found"
+    assert chip.toolTip() == (
+        "Training runs on: processor, 2 threads, because no NVIDIA driver was found. "
+        "With the settings in force it takes about 6 min."
+    )
+    loaded.workflow.device_known.emit(Device("NVIDIA H100, 79 GB"))
+    assert chip.text() == "NVIDIA H100, 79 GB"
 
 
 def test_the_theme_is_remembered_and_reaches_every_part(loaded: MainWindow) -> None:
@@ -260,3 +283,34 @@ def test_an_exported_file_goes_to_the_program_or_its_folder_is_shown(
     window.side.export.program_asked.emit("napari")
 
     assert done == [("fiji", Path("out.ome.tif")), ("folder", Path("out.ome.tif"))]
+
+
+@pytest.mark.parametrize(
+    ("width", "panel", "columns"), [(1366, 360, 1), (1920, 460, 1), (2560, 820, 2), (3840, 820, 2)]
+)
+def test_a_wide_window_shows_how_it_was_made_beside_what_came_of_it(
+    width: int, panel: int, columns: int, loaded: MainWindow, qtbot: QtBot
+) -> None:
+    loaded.resize(width, 1200)
+    QApplication.processEvents()
+    assert not loaded.side.is_double  # there is nothing to put beside it yet
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    QApplication.processEvents()
+    lefts = {card.x() for card in loaded.side.cards}
+    free = loaded.side.viewport().width() - 3 * 8 - 8 * (columns - 1)
+    assert {card.width() for card in loaded.side.cards} == {free // columns}
+    open_cards = [card.step for card in loaded.side.cards if card.is_open]
+    assert (loaded.right.width(), len(lefts)) == (panel, columns)
+    assert open_cards == ([Step.TRAIN, Step.COMPARE] if columns == 2 else [Step.COMPARE])
+    for words in loaded.side.findChildren(QLabel):
+        if words.isVisible() and words.wordWrap():  # nothing is squeezed
+            assert words.height() >= words.heightForWidth(words.width())
+    loaded.session.show(Step.DATA)
+    assert loaded.side.data.is_open
+    assert loaded.side.compare.is_open is (columns == 2)
+    loaded.resize(1366, 768)
+    QApplication.processEvents()
+    assert {card.x() for card in loaded.side.cards} == {8}
+    free = loaded.side.viewport().width() - 3 * 8
+    assert {card.width() for card in loaded.side.cards} == {free}

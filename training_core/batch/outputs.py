@@ -46,7 +46,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
     for output in wanted:
         try:
             _check(output, read)
-            place = output.resolve()
+            place = Path(os.path.realpath(output))  # of links in a circle, too
         except OSError as error:
             raise _unwritable(output, error) from error
         if place in places:

@@ -9,14 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training_core.errors import CoreError, OutputError
-from training_core.export.writers import (
-    cannot_keep,
-    check_room,
-    check_target,
-    planned,
-    room_for,
-    write_stack,
-)
 from training_core.io.readers import are_planes, list_images, list_inputs, open_stack
 from training_core.run import Cancelled, Run
 from training_core.stack import Stack, as_float32, cast_like, check_trainable, tell_flaws
@@ -207,6 +199,8 @@ def denoise_one(
     Cancelled
         If the run was cancelled; what was done so far is kept beside the output.
     """
+    from training_core.export import writers  # loads slowly
+
     if existing.is_finished(target):
         run.note(f"{target.name} is finished already and kept.")
         return {}
@@ -215,12 +209,12 @@ def denoise_one(
     with existing.checkpoint(target, run) as checkpoint:
         stack = open_noted(each.path, run, each.series, axes)
         overwrite = existing.overwrite or checkpoint.exists
-        meant = planned(stack, as_float=form.as_float)
+        meant = writers.planned(stack, as_float=form.as_float)
         if target.parent.exists():  # before the long part
-            check_target(meant, target, overwrite=overwrite, compression=form.compression)
-            room = room_for(stack, as_float=form.as_float)
-            check_room(target, room - checkpoint.pixel_bytes)
-        lost = cannot_keep(meant, target)
+            writers.check_target(meant, target, overwrite=overwrite, compression=form.compression)
+            room = writers.room_for(stack, as_float=form.as_float)
+            writers.check_room(target, room - checkpoint.pixel_bytes)
+        lost = writers.cannot_keep(meant, target)
         if lost:
             run.note(lost)
         denoised, made = work(stack, checkpoint)
@@ -228,7 +222,7 @@ def denoise_one(
         denoised = as_float32(denoised) if form.as_float else cast_like(denoised, stack)
         told = {"input": stack.name, **made}
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_stack(
+        writers.write_stack(
             denoised,
             target,
             overwrite=overwrite,
@@ -278,6 +272,8 @@ def stacks_below(given: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
+        if path == path.parent:
+            list_inputs(path)  # which refuses a whole disk
         try:
             inside = list_inputs(path)
         except CoreError:

@@ -96,10 +96,14 @@ def target_paths(
     """
     from training_core.export.writers import MANY_FILES, suffix_of  # loads decoders
 
+    if output == Path("-"):
+        raise OutputError("A result is a file and cannot go to standard output; give it a name.")
     # A series of slices is a folder with the name of a file.
     is_file = bool(output.suffix) and (not output.is_dir() or suffix_of(output) in MANY_FILES)
     if len(paths) == 1 and is_file:
         return [output]
+    if len(paths) == 1 and output.exists() and not output.is_dir():
+        raise OutputError(f"{output.name} is a file without an ending, such as .tif; add one.")
     if output.is_file() or (is_file and suffix_of(output)):
         raise OutputError(f"{output.name} is one file for {len(paths)} stacks; name a folder.")
     return [output / name for name in _distinct_names(paths, SUFFIX, images)]

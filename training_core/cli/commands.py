@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 CHOSEN = (
     "doubted",
     "noise",
-    "noise_again",
     "heavy_tails",
     "first_estimate",
     "neighbours",
@@ -67,9 +66,20 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
         "would_be_used": _use(stack),
         "series": stack.series,
         "images": _listed(images, arguments.json),
-        "warnings": stack.warnings,
+        "warnings": (*stack.warnings, *_doubt(stack)),
     }
     return answer(facts, arguments.json)
+
+
+def _doubt(stack: Stack) -> list[str]:
+    """Say how to name axes that nobody has named."""
+    if not stack.doubtful:
+        return []
+    named = [stack.axes.replace("I", letter) for letter in "ZTC" if letter not in stack.axes]
+    ways = " or ".join(dict.fromkeys(named)) or stack.axes
+    return [
+        f"Nothing says what its axes {stack.axes} are; the option --axes tells, such as {ways}."
+    ]
 
 
 def _one_series(arguments: argparse.Namespace) -> str | None:

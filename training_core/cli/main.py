@@ -127,16 +127,16 @@ def _add(commands: Any, name: str, about: str) -> argparse.ArgumentParser:
 
 def _add_looking(commands: Any) -> None:
     parser = _add(commands, "info", "say what a stack holds")
-    parser.add_argument("stack", type=Path, help=_STACK)
+    parser.add_argument("stack", type=_path, help=_STACK)
     _add_which(parser)
 
     parser = _add(commands, "patches", "find the smooth patches of a stack")
-    parser.add_argument("stack", type=Path, help=_STACK)
+    parser.add_argument("stack", type=_path, help=_STACK)
     _add_which(parser)
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
     parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
-    parser.add_argument("--figure", type=Path, help="draw them into a PNG file")
+    parser.add_argument("--figure", type=_path, help="draw them into a PNG file")
 
 
 def _add_training(commands: Any) -> None:
@@ -146,9 +146,9 @@ def _add_training(commands: Any) -> None:
         ("run", "train on each stack and denoise it: the main job"),
     ):
         parser = _add(commands, name, about)
-        parser.add_argument("stacks", type=Path, nargs="+", metavar="STACK", help=_STACK)
+        parser.add_argument("stacks", type=_path, nargs="+", metavar="STACK", help=_STACK)
         _add_which(parser)
-        parser.add_argument("--model", type=Path, required=name != "run", help="a .g2g file")
+        parser.add_argument("--model", type=_path, required=name != "run", help="a .g2g file")
         parser.add_argument(
             "--resume", action="store_true", help="go on where the same command was interrupted"
         )
@@ -170,7 +170,7 @@ def _add_training(commands: Any) -> None:
             )
             parser.add_argument(
                 "--repeats",
-                type=Path,
+                type=_path,
                 nargs="+",
                 default=[],
                 metavar="STACK",
@@ -182,7 +182,7 @@ def _add_training(commands: Any) -> None:
             _add_output(parser)
             parser.add_argument(
                 "--reference",
-                type=Path,
+                type=_path,
                 metavar="CLEAN",
                 help="a clean stack of the same field: stack and result are scored against it, and "
                 "nothing is learned from it",
@@ -208,7 +208,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     """Add what says where the results go, as what, and who makes them."""
     parser.add_argument(
         "--output",
-        type=Path,
+        type=_path,
         required=True,
         metavar="FILE_OR_FOLDER",
         help="the ending of a file chooses its format: .tif (that of the input where it is "
@@ -250,10 +250,10 @@ def _add_which(parser: argparse.ArgumentParser) -> None:
 
 def _add_comparison(commands: Any) -> None:
     parser = _add(commands, "compare", "measure what a denoiser did")
-    parser.add_argument("noisy", type=Path, help="the stack as it was recorded")
-    parser.add_argument("denoised", type=Path, help="what was made of it")
-    parser.add_argument("--reference", type=Path, help="a clean stack of the same field")
-    parser.add_argument("--figure", type=Path, help="draw before and after into a PNG file")
+    parser.add_argument("noisy", type=_path, help="the stack as it was recorded")
+    parser.add_argument("denoised", type=_path, help="what was made of it")
+    parser.add_argument("--reference", type=_path, help="a clean stack of the same field")
+    parser.add_argument("--figure", type=_path, help="draw before and after into a PNG file")
     parser.add_argument(
         "--window",
         type=float,
@@ -267,7 +267,7 @@ def _add_evaluation(commands: Any) -> None:
     parser = _add(commands, "evaluate", "run published benchmarks again")
     parser.add_argument("tables", nargs="*", metavar="TABLE", help="such as bsd68-gaussian25")
     parser.add_argument("--list", action="store_true", help="name the tables")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="the benchmark sets")
+    parser.add_argument("--data", type=_path, metavar="FOLDER", help="the benchmark sets")
     parser.add_argument(
         "--protocol",
         choices=("published", "sane", "both"),
@@ -276,7 +276,7 @@ def _add_evaluation(commands: Any) -> None:
     )
     parser.add_argument("--methods", metavar="LIST", help="with commas, such as bm3d,g2g,oracle")
     parser.add_argument("--limit", type=_positive, metavar="N", help="only N test images")
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the report")
+    parser.add_argument("--output", type=_path, metavar="FOLDER", help="of the report")
     parser.add_argument(
         "--resume", action="store_true", help="go on with a training that was interrupted"
     )
@@ -285,6 +285,13 @@ def _add_evaluation(commands: Any) -> None:
 
 
 MOST_DIGITS = 18
+
+
+def _path(text: str) -> Path:
+    """Read the name of a file or folder; an empty one would be the folder that one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name was given; name a file or a folder")
+    return Path(text)
 
 
 def _positive(text: str) -> int:

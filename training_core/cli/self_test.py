@@ -60,9 +60,11 @@ def _libraries() -> str:
 
 
 def _device(run: Run) -> str:
-    from training_core.compute.device import choose_device, describe_device
+    from training_core.compute.device import choose_device, describe_device, why_no_gpu
 
-    return f"a convolution and its gradient are right on: {describe_device(choose_device(run=run))}"
+    device = choose_device(run=run)
+    why = f" ({why_no_gpu()})" if device.type == "cpu" else ""
+    return f"a convolution and its gradient are right on: {describe_device(device)}{why}"
 
 
 def _noisy_stack() -> Stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import platform
@@ -32,6 +33,11 @@ TRIED = {"auto": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",), "cpu": ()}
 SMALLEST_TILE_PX = 32  # smaller ones are nearly all halo
 TURN_S = 0.05  # after so long, who waits for another thread asks whether it is still wanted
 NAMES = {"cuda": "NVIDIA GPU (cuda)", "mps": "Apple GPU (mps)"}
+NO_APPLE = "no Apple GPU was found"
+NO_DRIVER = "no NVIDIA driver was found"
+NO_CARD = "the NVIDIA driver shows no card"
+NO_BUILD = "the CUDA build of PyTorch is not installed"
+_ABSENT = (NO_APPLE, NO_DRIVER, NO_CARD, NO_BUILD)  # told only where that device was asked for
 
 
 def choose_device(name: str = "auto", *, run: Run = SILENT) -> torch.device:
@@ -41,10 +47,10 @@ def choose_device(name: str = "auto", *, run: Run = SILENT) -> torch.device:
     but fails.
     """
     for candidate in TRIED[name]:
-        reason = _missing(candidate) or _failure(torch.device(candidate))
+        reason = _reason(candidate)
         if not reason:
             return torch.device(candidate)
-        if name != "auto" or reason != "there is none":
+        if name != "auto" or reason not in _ABSENT:
             run.note(
                 f"The {NAMES[candidate]} cannot be used: {reason}. Computing on the processor.",
                 warning=True,
@@ -53,15 +59,37 @@ def choose_device(name: str = "auto", *, run: Run = SILENT) -> torch.device:
     return torch.device("cpu")
 
 
+def why_no_gpu() -> str:
+    """Say as a clause why nothing but the processor computes here; empty if a GPU does."""
+    return _reason("mps" if platform.system() == "Darwin" else "cuda")
+
+
+def _reason(name: str) -> str:
+    return _missing(name) or _failure(torch.device(name))
+
+
 def _missing(name: str) -> str:
     """Say why PyTorch does not offer a device; empty if it does."""
     if name == "mps":
-        return "" if torch.backends.mps.is_available() else "there is none"
+        return "" if torch.backends.mps.is_available() else NO_APPLE
     with warnings.catch_warnings(record=True) as caught:  # a driver too old is only a warning
         warnings.simplefilter("always")
         if torch.cuda.is_available():
             return ""
-    return str(caught[0].message).split("\n")[0].rstrip(".") if caught else "there is none"
+    if caught:
+        return str(caught[0].message).split("\n")[0].rstrip(".")
+    if not _has_driver():
+        return NO_DRIVER
+    return NO_CARD if torch.version.cuda else NO_BUILD
+
+
+def _has_driver() -> bool:
+    """Whether the library is there that PyTorch itself would load to reach the card."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _failure(device: torch.device) -> str:

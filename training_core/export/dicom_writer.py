@@ -18,7 +18,6 @@ import pydicom
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.sr.codedict import codes
 
 from training_core.errors import OutputError
 from training_core.frames import made_frames
@@ -230,6 +229,8 @@ def _values(data: Any) -> int:
 
 
 def _reference(sop_class: str, instance: str) -> Dataset:
+    from pydicom.sr.codedict import codes  # loads slowly
+
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, instance
     purpose = codes.DCM.SourceImageForImageProcessingOperation
@@ -246,6 +247,8 @@ def _coded(code: Any) -> Dataset:
 
 def _tell_derived(data: Any) -> None:
     """Say of an enhanced image what is said of its frames: derived, and from what."""
+    from pydicom.sr.codedict import codes  # loads slowly
+
     derivation = Dataset()
     derivation.DerivationDescription = data.DerivationDescription
     derivation.DerivationCodeSequence = DicomSequence([_coded(codes.DCM.Smoothing)])

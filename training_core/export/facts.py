@@ -155,6 +155,7 @@ FACTS: dict[str, Fact] = {
     "properties and notes": _imagej("Properties", "Info", "xorigin", "yorigin", "zorigin"),
     "description": lambda stack: description_of(stack.metadata),
     "artist, camera and date": _credits,
+    "notes of its microscope": lambda stack: stack.metadata.get("microscope"),
     "patient, geometry and frame of reference": _dicom,
 }
 

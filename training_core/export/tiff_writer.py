@@ -35,7 +35,7 @@ TILE = (512, 512)
 PHOTOMETRIC = {"RGB": "rgb", "CMYK": "separated", "CIELAB": "cielab"}
 UNASSOCIATED = 2  # the kind of opacity that has not changed the colours
 REDUCED = 1  # the bit of NewSubfileType for a smaller copy
-ASCII = 2  # the type of a tag's text
+BYTE, ASCII = 1, 2  # types of a tag
 
 Options = dict[str, Any]
 
@@ -224,13 +224,14 @@ def _photometric(stack: Stack, samples: int) -> str:
 
 
 def _tags(stack: Stack) -> list[tuple[int, int, int | None, bytes, bool]]:
-    """Give what the input said of artist, copyright, camera and date, for the first page."""
-    said = stack.metadata.get("tags", {})
-    return [
+    """Give what the input said of artist, date and microscope, for the first page."""
+    said, noted = stack.metadata.get("tags", {}), stack.metadata.get("microscope", {})
+    texts = [
         (tifffile.TIFF.TAGS[name], ASCII, None, str(text).encode(), True)
         for name, text in said.items()
         if name != DESCRIPTION
     ]
+    return texts + [(number, BYTE, len(text), text, True) for number, text in noted.items()]
 
 
 def _imagej_options(stack: Stack, note: str) -> Options:
@@ -250,8 +251,9 @@ def _imagej_options(stack: Stack, note: str) -> Options:
     size = stack.pixel_size
     if size.x_um is None or size.y_um is None:
         return options
+    for name in ("spacing", "yunit", "zunit"):
+        metadata.pop(name, None)
     metadata["unit"] = "um"
-    metadata.pop("spacing", None)
     if size.z_um is not None:
         metadata["spacing"] = size.z_um
     return options | {"resolution": (1 / size.x_um, 1 / size.y_um), "resolutionunit": "NONE"}

@@ -60,6 +60,7 @@ _IMAGEJ_ONLY = {
     "properties and notes",
 }
 _TAGS = {"description", "artist, camera and date", "unit of the values", "pixel size"}
+_TAGS |= {"notes of its microscope"}
 _COLOURS = {"colours of its picture"}
 _OPACITY = {"opacity of its pixels"}
 _OME = {
@@ -345,6 +346,7 @@ def without_names(stack: Stack) -> Stack:
     kept = dict(stack.metadata)
     if "imagej" in kept:
         kept["imagej"] = {k: v for k, v in kept["imagej"].items() if k != "Labels"}
+    kept.pop("microscope", None)  # which may name files and users anywhere
     if "tags" in kept:
         kept["tags"] = {k: v for k, v in kept["tags"].items() if k != "DocumentName"}
     if "ome_xml" in kept:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+_METRES = {"": 1e6, "centi": 1e4, "milli": 1e3, "micro": 1.0, "nano": 1e-3, "pico": 1e-6}
 # Micrometres per unit.
 UNITS_UM = {
     # The micro sign and the Greek mu.
-    **dict.fromkeys(("µm", "μm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
-    **dict.fromkeys(("å", "angstrom", "ångström"), 1e-4),
-    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
-    **dict.fromkeys(("m", "meter", "metre"), 1e6),
-    **dict.fromkeys(("inch", "in"), 25_400.0),
-    "pm": 1e-6,
+    **dict.fromkeys(("µm", "μm", "um", "micron", "microns"), 1.0),
+    **dict.fromkeys(("å", "angstrom", "ångström", "angstroms"), 1e-4),
+    **dict.fromkeys(("inch", "in", "inches"), 25_400.0),
+    **{"m": 1e6, "cm": 1e4, "mm": 1e3, "nm": 1e-3, "pm": 1e-6},
+    **{
+        f"{prefix}{word}": um
+        for prefix, um in _METRES.items()
+        for word in ("meter", "metre", "meters", "metres")
+    },
 }
 # Seconds per unit; what is not here is not known.
 SECONDS = {
@@ -39,8 +42,8 @@ def seconds(value: Any, unit: Any) -> float | None:
 
 
 def plain(unit: Any) -> str:
-    """Undo the escape that ImageJ writes for the micro sign."""
-    return str(unit).replace("\\u00B5", "µ").strip().lower()
+    """Undo what ImageJ writes for signs that are not ASCII, such as the micro sign."""
+    return re.sub(r"\\u([\dA-Fa-f]{4})", lambda at: chr(int(at[1], 16)), str(unit)).strip().lower()
 
 
 def positive(value: Any, factor: float | None) -> float | None:

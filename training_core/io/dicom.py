@@ -35,6 +35,7 @@ from .dicom_file import (
     is_coloured,
     is_hounsfield,
     list_slices,
+    not_rescaled,
     number,
     open_dicom,
     pixel_size,
@@ -208,7 +209,7 @@ class _Series:
     def _stack(self, header: Any, pixels: Pixels, order: Order) -> Stack:
         lead = order.axes if len(pixels) > 1 else ""
         extra: dict[str, Any] = {}
-        self.warnings += order.notes
+        self.warnings += [*order.notes, *filter(None, [not_rescaled(header)])]
         if header.get("PhotometricInterpretation") == "MONOCHROME1":
             extra["photometric"] = "miniswhite"
             self.warnings.append("Its display is inverted (MONOCHROME1); the values are kept.")

@@ -303,4 +303,23 @@ def is_hounsfield(header: Any) -> bool:
     """Whether rescaled values are Hounsfield units; 8-bit CT is a picture of a CT."""
     kind = header.get("RescaleType")
     plain = kind is None and int(header.get("BitsStored", 8)) > 8
-    return header.get("Modality") == "CT" and (kind == "HU" or plain)
+    return header.get("Modality") == "CT" and (kind == "HU" or plain) and _is_rescaled(header)
+
+
+def _is_rescaled(header: Any) -> bool:
+    own = _frame_group(header, 0, "PixelValueTransformationSequence") or header
+    return number(own, "RescaleIntercept") is not None
+
+
+def not_rescaled(header: Any) -> str:
+    """Say why values are as they are stored, where they mean something else; "" where not."""
+    if header.get("ModalityLUTSequence"):
+        return (
+            "What its values mean is in a table (Modality LUT); they are kept as they are stored."
+        )
+    if header.get("Modality") == "CT" and not _is_rescaled(header) and not is_coloured(header):
+        return (
+            "Its header does not say how to get Hounsfield units (there is no rescale); its values "
+            "are kept as they are stored."
+        )
+    return ""

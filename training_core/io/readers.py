@@ -28,6 +28,7 @@ from .tiff_file import files_of_set
 
 DISC_LIST = "DICOMDIR"  # on a disc from a hospital, what is on it
 MOST_ON_A_DISC = 100_000
+MOST_OF_OTHERS = 5000  # files that are looked at before a folder is taken to hold no DICOM
 MOST_NAMED = 8  # of the files that are left out
 PLANES_LOOKED_AT = 8
 
@@ -295,6 +296,8 @@ def _readable(*paths: Path) -> Iterator[None]:
         for path in paths:
             if not path.exists():
                 raise InputError(f"There is no file or folder {path}.")
+            if path.is_dir() and path.resolve().parent == path.resolve():
+                raise InputError(f"{path} is a whole disk; open the folder that the images are in.")
             if not path.is_file() and not path.is_dir():  # a pipe would be waited for
                 raise InputError(f"{path} is neither a file nor a folder.")
         yield
@@ -315,8 +318,14 @@ def _series_files(folder: Path) -> list[Path]:
 
 def _dicom_below(folder: Path) -> list[Path]:
     """List the DICOM files anywhere below a folder, as far as a disc reaches."""
+    found = []
     files = islice((p for p in folder.rglob("*") if p.is_file()), MOST_ON_A_DISC)
-    return sorted(p for p in files if p.name.upper() != DISC_LIST and is_dicom(p))
+    for number, path in enumerate(files):
+        if path.name.upper() != DISC_LIST and is_dicom(path):
+            found.append(path)
+        if not found and number > MOST_OF_OTHERS:
+            break
+    return sorted(found)
 
 
 def _natural(path: Path) -> list[str | int]:

@@ -139,12 +139,16 @@ def plain_calibration(resolution: tuple[float, float], unit: int) -> Calibration
 
 
 def imagej_calibration(metadata: Mapping[str, Any], resolution: tuple[float, float]) -> Calibration:
-    """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution."""
-    factor = UNITS_UM.get(plain(metadata.get("unit", "")))
-    x_um, y_um = (factor / r if factor and r > 0 else None for r in resolution)
+    """Read the calibration of an ImageJ file: `unit`, `spacing`, `finterval` and the resolution.
+
+    `yunit` and `zunit` are written where they are not that of x.
+    """
+    unit = metadata.get("unit", "")
+    x, y, z = (UNITS_UM.get(plain(metadata.get(f"{a}unit", unit))) for a in ("", "y", "z"))
+    x_um, y_um = (f / r if f and r > 0 else None for f, r in zip((x, y), resolution, strict=True))
     # Without a calibration `spacing` counts pixels, whatever the unit says.
     believed = x_um is not None and x_um < LARGEST_BELIEVED_UM
-    z_um = positive(metadata.get("spacing"), factor) if believed else None
+    z_um = positive(metadata.get("spacing"), z) if believed else None
     size = PixelSize(x_um, y_um, z_um) if believed else PixelSize()
     step_s = seconds(metadata.get("finterval"), metadata.get("tunit", "sec"))
     return Calibration(size, step_s, extra={"imagej": dict(metadata)})

@@ -43,6 +43,8 @@ from .tiff_file import (
 PADDING_BYTES = 16  # writers align what follows the pixels
 # Written again as they are; the first is that of a plain file alone.
 KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
+# Of Zeiss, FEI twice and TESCAN: a text, each letter a byte.
+NOTES_OF_MICROSCOPES, MOST_NOTED = (34118, 34680, 34682, 50431), 2**20
 # Up to here planes are decoded at once, so that damaged ones are found and told; of more than
 # that each is decoded when it is asked for.
 DECODED_BYTES, DECODED_PAGES = 2**26, 2000
@@ -115,11 +117,21 @@ class _Reader:
             self.left_out = [s for s in self.left_out if all(s is not i for i in images)]
         self.page = self.series.keyframe
         self.page_axes, self.page_shape = self.page.axes, tuple(self.page.shape)
+        if tuple(self.series.shape[-len(self.page_shape) :]) != self.page_shape:
+            self._describe_page()
         plain = tif.is_imagej and self.series.kind in ("imagej", "generic", "uniform")
         self.imagej: Mapping[str, Any] = (tif.imagej_metadata or {}) if plain else {}
         # Bio-Formats counts the samples of a colour page as images.
         alone = self.page.samplesperpixel == 1
         self.imagej_count = int(self.imagej.get("images", 1)) if alone else 1
+
+    def _describe_page(self) -> None:
+        """Give a page the last axes of its series: of tiny frames one page may hold several."""
+        size, shape = math.prod(self.page_shape), tuple(self.series.shape)
+        for first in range(len(shape) - 2, -1, -1):
+            if math.prod(shape[first:]) == size:
+                self.page_axes, self.page_shape = self.series.axes[first:], shape[first:]
+                return
 
     def read(self, run: Run) -> Stack:
         in_one_piece = self.series.dataoffset is not None
@@ -171,8 +183,17 @@ class _Reader:
             kept["colormap"] = self.page.colormap
         if self.page.samplesperpixel > 1 and self._colours():
             kept["colours"] = self._colours()
-        tags = self._said()
-        return kept | ({"tags": tags} if tags else {})
+        found = {"tags": self._said(), "microscope": self._microscope()}
+        return kept | {name: said for name, said in found.items() if said}
+
+    def _microscope(self) -> dict[int, bytes]:
+        """Give what an electron microscope noted of itself and the image, by numbers of tags."""
+        file, noted = self.page.parent.filehandle, {}
+        for tag in (self.page.tags.get(number) for number in NOTES_OF_MICROSCOPES):
+            if tag is not None and 0 < tag.count <= MOST_NOTED:
+                file.seek(tag.valueoffset)
+                noted[int(tag.code)] = bytes(file.read(tag.count))
+        return noted
 
     def _opaque(self, opacity: Pixels | None) -> dict[str, Any]:
         """Give how transparent pixels are, and by which number of TIFF."""
@@ -219,12 +240,32 @@ class _Reader:
             self.warnings.append("Some of its TIFF tags are damaged and are not used.")
         if self.page.colormap is not None and not self.imagej:
             self.warnings.append("Its colours are a lookup table; the index is read as intensity.")
+        self._explain_ome()
         if self.left_out:
             sizes = dict.fromkeys(_pages_of(series) for series in self.left_out)
             self.warnings.append(
                 f"It holds {len(self.left_out) + 1} images of different sizes or types; only the "
                 f"largest, {_pages_of(self.series)}, is read. Left out: {', '.join(sizes)}."
             )
+
+    def _explain_ome(self) -> None:
+        """Say where OME metadata do not fit the pages of the file, or name not all of them."""
+        if (
+            self.series.kind in ("generic", "uniform")
+            and "<Pixels" in self.tif.pages[0].description
+        ):
+            self.warnings.append(
+                "Its OME metadata do not fit what is in the file; its axes may be others than "
+                f"{self.series.axes}."
+            )
+        if self.series.kind == "ome":
+            pages = (page for each in self.tif.series for page in each.pages if page is not None)
+            named = len({page.index for page in pages if page.parent is self.tif})
+            if len(self.tif.pages) > named:
+                self.warnings.append(
+                    f"Its OME metadata name {named} of its {len(self.tif.pages)} pages; the others "
+                    "are left out."
+                )
 
     def _in_file(self) -> Planes:
         """Find the planes of uncompressed data that lies in one piece."""
@@ -237,10 +278,18 @@ class _Reader:
         declared = math.prod(self.series.shape) // math.prod(shape)
         if len(self.tif.pages) == 1:  # behind several pages there is no image data
             declared = max(declared, self.imagej_count, self._count_up_to_lost_page(plane_bytes))
+        elif self.imagej and self._are_in_a_row(plane_bytes):
+            declared = len(self.tif.pages)  # whatever its text counts
         whole = min(declared, there)
         check_size(self.path.name, shape, dtype, None)  # a frame; it is read in pieces no smaller
         pixels = FilePixels.of(self.path, dtype, offset, (whole, *shape))
         return pixels, declared, list(range(whole))
+
+    def _are_in_a_row(self, plane_bytes: int) -> bool:
+        """Whether all pages of the file are planes, one after the other."""
+        count = len(self.tif.pages)
+        last = self.series.dataoffset + (count - 1) * plane_bytes
+        return self.tif.pages[count - 1].dataoffsets == (last,)
 
     def _count_up_to_lost_page(self, plane_bytes: int) -> int:
         """Count the planes before the second page of a cut file, which lies behind all pixels."""

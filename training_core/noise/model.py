@@ -47,7 +47,7 @@ class NoiseModel:
     generator
         A `StationaryGenerator`, real patches in its place, or the published g1, in eval mode.
     match
-        How the generator was judged, before its noise was learned again if it was; None for the
+        How the generator was judged, before noise with heavy tails was learned again; None for the
         published one, which nobody judges.
     patches
         How many smooth patches it was learned from.

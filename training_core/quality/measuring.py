@@ -227,9 +227,11 @@ class Histograms:
         low = float(min(np.quantile(v, TAILS[0], method="lower") for v in values))
         high = float(max(np.quantile(v, TAILS[1], method="higher") for v in values))
         high = high if high > low else low + 1.0
-        if images[0].dtype.kind in "iu" and high - low >= bins:
+        if any(image.dtype.kind in "iu" for image in images):
             # Bins of whole numbers, else some hold one value more than others: a comb.
-            high = low + bins * np.ceil((high - low) / bins)
+            low, width = np.floor(low), max(np.ceil((high - low) / bins), 1.0)
+            bins = min(bins, int(np.ceil((high + 1 - low) / width)))
+            high = low + bins * width
         counts = [np.histogram(v, bins, (low, high))[0] for v in values]
         return cls(np.linspace(low, high, bins + 1), np.stack(counts))
 

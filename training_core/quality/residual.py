@@ -20,7 +20,7 @@ BRIGHTNESSES = 6
 CALMEST = 0.25  # of the windows of one brightness
 NEARLY_ALL = 0.9  # of the noise is left: then what was removed tells nothing of it
 SMALLEST_PX = 4
-FAR, TO_SIGMA = 5.0, 1.4826  # std of a window; what makes one of the median of normal values
+FAR, TO_SIGMA = 6.0, 1.2533  # std of a window; what makes one of the mean size of normal values
 MADE_PX = 512
 
 
@@ -78,9 +78,9 @@ def _without_far(removed: Values) -> Values:
 
     Lost structure is many pixels of a window, or far less than this in each of a few.
     """
-    removed = removed - np.median(removed, axis=(1, 2), keepdims=True)
-    far = FAR * TO_SIGMA * np.median(np.abs(removed), axis=(1, 2), keepdims=True)
-    return np.where(far > 0, np.clip(removed, -far, far), removed)
+    removed = removed - removed.mean(axis=(1, 2), keepdims=True)
+    far = FAR * TO_SIGMA * np.abs(removed).mean(axis=(1, 2), keepdims=True)
+    return np.clip(removed, -far, far)
 
 
 def _by_brightness(windows: Values) -> NDArray[np.intp]:

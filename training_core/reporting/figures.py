@@ -23,6 +23,7 @@ from training_core.quality.measures import (
     compare_with_reference,
 )
 from training_core.stack import Pixels, Stack
+from training_core.wording import pixel_value
 
 Place = tuple[int, int, int]
 Grey = NDArray[np.uint8]
@@ -67,7 +68,7 @@ def comparison_figure(
     place = detail_place(greys[-1])
     tiles = [_pair_of_tiles(grey, place, noisy.pixel_size.x_um) for grey in greys]
     headings = list(zip(("Noisy", "Denoised", "Reference"), details, strict=True))
-    low, high = (f"{v:.4g}{' HU' * (noisy.value_unit == 'HU')}" for v in window)
+    low, high = (f"{pixel_value(v)}{' HU' * (noisy.value_unit == 'HU')}" for v in window)
     shared = f"Same contrast in all views, {low} to {high}; orange: the part enlarged below."
     caption = [f"{_caption(noisy, index)}. {shared}", *notes]
     return save_png(sheet(headings[: len(tiles)], tiles, caption), path)

@@ -21,7 +21,7 @@ from training_core.patches.smooth_patches import (
 )
 from training_core.run import SILENT, Run
 from training_core.settings import NoiseModelSettings, PatchSettings
-from training_core.stack import Image, Stack, centre, sampled_frames
+from training_core.stack import Image, Stack, centre, sampled_frames, unfit
 from training_core.unmeasured import measured_frame
 from training_core.wording import figure, percent
 
@@ -241,8 +241,8 @@ def analyse_noise(stack: Stack, *, run: Run = SILENT) -> list[NoiseAnalysis]:
         known = number < len(names) and names[number]
         name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
         found.append(_analyse(channel, name, run))
-        if number in blank:
-            found[-1] = replace(found[-1], noise=None, refusal=BLANK)
+        if told := BLANK if number in blank else unfit(channel):
+            found[-1] = replace(found[-1], noise=None, refusal=told)
     return found
 
 

@@ -13,7 +13,6 @@ from training_core.wording import (
     STAND_INS,
     TAKEN,
     TURNING,
-    again,
     duration,
     figure,
     harm,
@@ -141,7 +140,7 @@ def _noise(card: Card) -> Fact:
         return Fact("Learned noise", "an average of all places", AVERAGED, good=False)
     if not any(matches):
         return Fact("Learned noise", "not judged", "This training did not compare it.")
-    details = tuple(_matches(channels, matches, card.get("noise_again", {})))
+    details = tuple(_matches(channels, matches))
     tailed: Sequence[int] = card.get("heavy_tails", ())
     pairs = enumerate(zip(channels, matches, strict=True), start=1)
     usual = [pair for number, pair in pairs if number not in tailed]
@@ -151,8 +150,6 @@ def _noise(card: Card) -> Fact:
     value = f"{math.floor(min(match.score for _, match in usual if match))} % match"
     learned = _asked_for(card, "noise_model", "steps")
     meaning, good = _alike(usual, len(channels), learned=learned)
-    if card.get("noise_again"):
-        meaning += " It was learned again later, from what the network takes away."
     return Fact("Learned noise", value, f"{meaning} {few}".rstrip(), details, good)
 
 
@@ -176,18 +173,12 @@ def _alike(
     ), False
 
 
-def _matches(
-    channels: Sequence[Mapping[str, Any]],
-    matches: Sequence[Any],
-    later: Mapping[str, Mapping[str, float]],
-) -> Iterator[str]:
+def _matches(channels: Sequence[Mapping[str, Any]], matches: Sequence[Any]) -> Iterator[str]:
     for number, (channel, match) in enumerate(zip(channels, matches, strict=True), start=1):
         named = _named(number, channels)
         if match is not None:
             yield f"{named}{match.score:.0f} % match; {match.sentence}."
         yield f"{named}Learned from {channel['patches']} smooth patches."
-        if (told := later.get(str(number - 1))) is not None:
-            yield f"{named}{again(told)}"
 
 
 def _first_estimate(card: Card) -> Fact:

@@ -16,7 +16,7 @@ from training_core.run import Run
 from training_core.wording import LAST_PASS, TAKEN
 
 from .sure import Risk, RiskEstimator, estimates_of
-from .warnings import TOO_WEAK, calm_residual, find_warnings
+from .warnings import find_warnings
 
 GAIN_DB = 0.02  # less than this over the rounds before is no gain
 DOUBT_DB = 0.25  # claimed of correlated noise; see docs/method/09-rounds.md
@@ -51,16 +51,14 @@ class RoundResult:
         }
 
 
-def doubt_of(risk: RiskEstimator, residual: float) -> float:
+def doubt_of(risk: RiskEstimator) -> float:
     """Give by how many dB a judge may be misled by its noise model.
 
     An error of the learned correlation is shared by what is trained with it and by the score. Noise
-    without correlation leaves no room for it, and another exposure knows the truth. Where a
-    network takes more than the learned noise from calm places (`residual`, see `calm_residual`),
-    that is too weak, and then the score claims too little and not too much.
+    without correlation leaves no room for it, and another exposure knows the truth.
     """
     misled = any(t.noisy.channel.noise.is_correlated and not t.others for t in risk.trials)
-    return DOUBT_DB if misled and residual < TOO_WEAK else 0.0
+    return DOUBT_DB if misled else 0.0
 
 
 def best_round(results: Sequence[RoundResult]) -> int:
@@ -98,15 +96,13 @@ PASS_GAIN_DB = 0.05  # less is not worth the time that the pass takes on every f
 class Judged:
     """How good a denoiser is with the best share of the pass.
 
-    `errors` are those of all shares, by their names; none where there is no choice. `residual` is
-    that of the least share in calm places, over the learned noise; see `calm_residual`.
+    `errors` are those of all shares, by their names; none where there is no choice.
     """
 
     score: Risk
     warnings: tuple[str, ...] = ()
     share: float = 1.0
     errors: Mapping[str, float] = field(default_factory=dict)
-    residual: float = 1.0
 
     @property
     def error(self) -> float:
@@ -118,29 +114,29 @@ def judge_shares(
     denoiser: Denoiser, risk: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
 ) -> Judged:
     """Choose a share as `choose_share` does, and say what speaks against its result."""
-    judged, made, alone = choose_share(denoiser, risk, run, shares)
+    judged, made = choose_share(denoiser, risk, run, shares)
     corrected = denoiser.settings.denoiser.keep_brightness
     warnings = find_warnings(risk.trials, made, judged.error, corrected=corrected)
-    return replace(judged, warnings=warnings, residual=calm_residual(risk.trials, alone))
+    return replace(judged, warnings=warnings)
 
 
 def choose_share(
     denoiser: Denoiser, risk: RiskEstimator, run: Run, shares: Sequence[float] = SHARES
-) -> tuple[Judged, list[Tensor], list[Tensor]]:
+) -> tuple[Judged, list[Tensor]]:
     """Judge a denoiser with each share of the pass; nothing is chosen where settings do without it.
 
-    Give the best by the blind score, what it made of the trials, and what the least share made.
+    Give the best by the blind score, and what it made of the trials.
     """
     if not denoiser.settings.denoiser.collaborate:
         score, made = risk.judge(estimates_of(denoiser, run), run)
-        return Judged(score), made, made
+        return Judged(score), made
     results, each = _Results(denoiser, run), []
     for share in shares:
         score, made = risk.judge(results.with_share(share), run)
         each.append((Judged(score, share=share), made))
     best, of_best = min(each, key=lambda one: _with_effort(one[0]))
     errors = {str(one.share): one.error for one, _ in each} if len(each) > 1 else {}
-    return replace(best, errors=errors), of_best, each[-1][1]
+    return replace(best, errors=errors), of_best
 
 
 def _with_effort(judged: Judged) -> float:

@@ -59,11 +59,6 @@ class Risk:
         range_db = decibel * _range(other.parts - self.parts)
         return 10 * math.log10(other.error / self.error), range_db
 
-    def beats(self, other: Risk) -> bool:
-        """Tell whether this is better than a score of the same judge by more than chance."""
-        gained = other.parts - self.parts
-        return float(gained.mean()) > _range(gained)
-
 
 def _range(parts: Values) -> float:
     return float(2 * parts.std() / math.sqrt(parts.size))

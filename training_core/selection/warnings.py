@@ -1,7 +1,4 @@
-"""Warnings: signs that a denoiser did harm, told and kept whatever its score (METHOD 6).
-
-One sign is not told: that it takes more from calm places than the noise that is known.
-"""
+"""Warnings: signs that a denoiser did harm, told and kept whatever its score (METHOD 6)."""
 
 from __future__ import annotations
 
@@ -14,11 +11,10 @@ from torch import Tensor
 
 from training_core.denoise.brightness import shift_by_brightness
 from training_core.denoise.channel import Channel
-from training_core.noise.white_covariance import SIDE_PX, window_spectra
-from training_core.patches.window_moments import block_means, cut_windows
-from training_core.stack import Mask, Values
+from training_core.patches.window_moments import block_means
+from training_core.stack import Values
 
-from .sure import BLOCK_PX, Trial
+from .sure import Trial
 
 LEAST_POWER, MOST_POWER = 0.7, 1.2  # of the residual, over that of the learned noise
 MOST_SHIFT = 0.01  # of a region's mean intensity
@@ -155,56 +151,3 @@ def _regions(fine: Values) -> list[Values]:
     size = REGION_PX // FINE_PX
     rows, columns = (max(n // size, 1) for n in fine.shape)
     return [part for row in np.array_split(fine, rows) for part in np.array_split(row, columns, 1)]
-
-
-TOO_WEAK = 1.02  # times the learned noise: what a network takes from calm places
-STRIDE_PX = SIDE_PX // 2
-CALM = 1 / 3  # of the windows
-SLOW = 0.07  # cycles per pixel: what contrast is measured in
-WAVES = (0.08, 0.18)  # cycles per pixel: shorter ones are known well, longer ones left in part
-
-
-def calm_residual(trials: Sequence[Trial], estimates: Sequence[Tensor]) -> float:
-    """Give the power of the residuals in calm windows over that of the learned noise there.
-
-    Where the image is calm nothing but noise can be taken from it, so more than 1 says that the
-    learned noise is too weak. Which windows are calm a first look tells, not the estimates, since
-    one that wiped structure out would be calm itself. In waves of 6 to 12 px; of several channels
-    the least, and 1 where all crops are under 32 px.
-    """
-    channels: dict[Channel, list[Values]] = {}
-    for trial, made in zip(trials, estimates, strict=True):
-        if min(made.shape) >= SIDE_PX:
-            channels.setdefault(trial.noisy.channel, []).append(_looked_at(trial, made))
-    return min((_ratio(np.concatenate(each)) for each in channels.values()), default=1.0)
-
-
-def _looked_at(trial: Trial, made: Tensor) -> Values:
-    """Give contrast, power of the residual and of the noise of the windows that count, (n, 3)."""
-    across = np.fft.fftfreq(SIDE_PX)
-    distance = np.hypot(across[:, None], across)
-    band = (distance >= WAVES[0]) & (distance < WAVES[1])
-    images = (trial.guess, trial.noisy.image - made, trial.probe)
-    guess, residual, noise = (window_spectra(i.cpu().numpy(), STRIDE_PX)[1] for i in images)
-    slow = guess[:, distance < SLOW].mean(axis=1)  # in it, the noise tells nothing of the band
-    found = np.stack([slow, *(p[:, band].mean(axis=1) for p in (residual, noise))], axis=1)
-    return found if trial.counted is None else found[_counts(trial.counted, made.shape)]
-
-
-def _counts(counted: Mask, shape: Sequence[int]) -> Mask:
-    """Tell which windows of a crop lie in blocks that count, (windows,)."""
-    height, width = shape
-    inner = counted.reshape(height // BLOCK_PX, -1).repeat(BLOCK_PX, 0).repeat(BLOCK_PX, 1)
-    counts = np.zeros((height, width), bool)
-    counts[: inner.shape[0], : inner.shape[1]] = inner
-    inside: Mask = cut_windows(counts, SIDE_PX, STRIDE_PX).min(axis=(1, 2)) > 0
-    return inside
-
-
-def _ratio(windows: Values) -> float:
-    if not len(windows):
-        return 1.0
-    contrast, residual, noise = windows.T
-    calm = contrast <= np.quantile(contrast, CALM)
-    known = float(noise[calm].mean())
-    return float(residual[calm].mean()) / known if known > 0 else 1.0

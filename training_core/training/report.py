@@ -37,8 +37,6 @@ class TrainingReport:
     turning: bool = False
     # Which method made the first estimates; None where g2 did
     first_estimate: FirstEstimate | None = None
-    # For each channel by its number, how the noise that was learned again differs
-    noise_again: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     # How much of the last pass is taken, and what was judged for that; empty without a choice
     last_pass: Mapping[str, Any] = field(default_factory=dict)
     # How faint a spot is left, for each channel; empty where that was not measured
@@ -53,7 +51,6 @@ class TrainingReport:
             "recorded_pairs": self.recorded_pairs,
             "turning": self.turning,
             "first_estimate": first,
-            "noise_again": {number: dict(one) for number, one in self.noise_again.items()},
             "last_pass": dict(self.last_pass),
             "faint_spots": [one.to_dict() for one in self.faint_spots],
         }

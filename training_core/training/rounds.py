@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.region import Region, on_channels
+from training_core.denoise.region import Region
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.networks.published import takes_estimate
 from training_core.run import Run, Stage
@@ -32,13 +32,12 @@ from training_core.settings import DenoiserSettings
 from training_core.wording import harm
 
 from .pairs import PreparedPairs, estimate_all, recorded_pairs, synthetic_pairs
-from .remeasure import is_too_weak, relearn
 from .round import Plan, Preview, train_round
 from .task import Task
 
 # Confocal_FISH_1 has 32.81 dB after half of the steps and 32.85 after all.
 SHORT = 2  # times as many steps have the rounds after the first one
-KEPT = ("warnings", "share", "errors", "residual")  # of what was judged, beside its score
+KEPT = ("warnings", "share", "errors")  # of what was judged, beside its score
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +75,9 @@ class Trained:
     """What came of the rounds."""
 
     denoiser: Denoiser  # that of the best round, chosen blind
-    noisy: Sequence[Region]  # the noisy regions, with the noise as it is known in the end
     # One per finished round; round 0 is the network before training, where that is an estimate
     results: tuple[RoundResult, ...]
     history: Mapping[int, nn.Module]  # the network after each round
-    # For each channel by its number, how the noise that was learned again differs
-    noise_again: Mapping[str, Mapping[str, float]]
     # How much of the last pass is taken, and what was judged for that; empty without a choice
     share: Mapping[str, Any]
 
@@ -98,8 +94,7 @@ def train_rounds(
 ) -> Trained:
     """Train the denoiser's network in rounds; it ends as that of the best round, chosen blind.
 
-    Rounds end when the last one gained nothing; with `run.finish_early` it may be unfinished. Where
-    a round shows that the learned noise is too weak, the rest learns from stronger noise, once.
+    Rounds end when the last one gained nothing; with `run.finish_early` it may be unfinished.
 
     Parameters
     ----------
@@ -108,7 +103,7 @@ def train_rounds(
     noisy, first
         The noisy regions, stabilised, and their first estimates.
     risk
-        Chooses; once the noise is learned again another one does, which knows that.
+        Chooses among the rounds.
     preview
         Makes the picture of a watched region; asked at most once a second.
     recorded
@@ -121,7 +116,6 @@ def train_rounds(
     for number in range(1, len(training.plan) + 1):
         if not training.take(number):
             training.train(number, first, preview)
-        training.know_noise_better()
         if task.run.finish_early or training.settled():
             break
     return training.best()
@@ -157,8 +151,6 @@ class _Rounds:
         self.plan = plan_of(task.settings.denoiser, recorded=recorded)
         self.draw = torch.Generator().manual_seed(task.settings.seed)
         self.rounds: list[Round] = []
-        self.relearned = 0  # the round that showed that the learned noise was too weak
-        self.noise_again: dict[str, dict[str, float]] = {}
         self.steps_taken = 0
 
     def take(self, number: int) -> bool:
@@ -218,43 +210,16 @@ class _Rounds:
         return judge_shares(self.denoiser, self.risk, self.run)
 
     def _keep(self, number: int, judged: Judged, *, cut_short: bool = False) -> None:
-        sure = number == 0 or self.relearned
-        doubt = 0.0 if sure else doubt_of(self.risk, judged.residual)
+        doubt = doubt_of(self.risk) if number else 0.0
         weights = deepcopy(self.denoiser.network.state_dict())
         self.denoiser = replace(self.denoiser, collaboration=judged.share)
         self.rounds.append(Round(number, weights, judged, doubt, cut_short=cut_short))
 
-    def know_noise_better(self) -> None:
-        """Learn the noise again if the last round shows that it is too weak; judge all rounds anew.
-
-        A checkpoint keeps nothing of this: from the same weights it comes out the same.
-        """
-        last, rounds = self.rounds[-1], self.rounds
-        if self.relearned or self.recorded or self.run.finish_early or last.judged.warnings:
-            return  # what it takes away may be structure
-        if not is_too_weak(self.risk, last.judged.residual):
-            return
-        changed, self.noise_again = relearn(self.denoiser, self.risk, self.run)
-        channels = tuple(changed[channel] for channel in self.denoiser.channels)
-        self.denoiser = replace(self.denoiser, channels=channels)
-        self.noisy = on_channels(self.noisy, changed)
-        self.relearned, self.rounds = last.number, []
-        self.risk = RiskEstimator(self.noisy, self.task.settings.seed, self.task.device)
-        for one in rounds:
-            self.denoiser.network.load_state_dict(one.weights)
-            self._keep(one.number, self._judged(), cut_short=one.cut_short)
-
     def settled(self) -> bool:
-        """Whether the last round gained nothing over those before it.
-
-        Noise that was learned again leaves so little by the score that gains cannot be told in dB:
-        then only a round that learned from it and is clearly worse ends them.
-        """
-        if len(self.rounds) < 2 or self.rounds[-1].number == self.relearned:
+        """Whether the last round gained nothing over those before it."""
+        if len(self.rounds) < 2:
             return False
         best, last = self._last_two()
-        if self.relearned:
-            return best.beats(last)
         gain, by_chance = last.gain_over(best)
         return gain < max(GAIN_DB, by_chance)
 
@@ -266,15 +231,11 @@ class _Rounds:
     def _compared(self) -> list[Round]:
         """Mark the rounds that are as good as the best, where the later of such is the better one.
 
-        That is so where the noise was learned again, which earlier rounds did not know, and where
-        photons are few, whose noise the network did not meet before these rounds.
+        That is so where photons are few, whose noise the network did not meet before these rounds.
         """
-        best = best_of(self.rounds).judged.score
-        alike = alike_in_db([one.result for one in self.rounds])
-        if self.relearned:
-            alike = {o.number for o in self.rounds if not best.beats(o.judged.score)}
-        elif all(trial.photons is None for trial in self.risk.trials):
+        if all(trial.photons is None for trial in self.risk.trials):
             return self.rounds
+        alike = alike_in_db([one.result for one in self.rounds])
         alike -= {one.number for one in self.rounds if one.cut_short}
         return [replace(one, as_good=one.number in alike) for one in self.rounds]
 
@@ -284,16 +245,14 @@ class _Rounds:
         results = tuple(one.result for one in rounds)
         self._finish(results)
         denoiser, history, share = settled_on_best(self.denoiser, rounds, self.run)
-        return Trained(denoiser, self.noisy, results, history, self.noise_again, share)
+        return Trained(denoiser, results, history, share)
 
     def _finish(self, results: Sequence[RoundResult]) -> None:
         last, run = results[-1].round, self.run
         planned, total = len(self.plan), sum(self.plan)
         if last < planned and self.settled() and not run.finish_early:
-            why = "it was clearly worse than the best one"
-            if not self.relearned:
-                best, score = self._last_two()
-                why = "it gained {:+.2f} dB, give or take {:.2f}".format(*score.gain_over(best))
+            best, score = self._last_two()
+            why = "it gained {:+.2f} dB, give or take {:.2f}".format(*score.gain_over(best))
             run.note(f"Training ended after round {last} of {planned}: by the blind score {why}.")
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)

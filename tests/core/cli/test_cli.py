@@ -371,6 +371,8 @@ def test_ctrl_c_leaves_nothing_behind(
         ([], "The following arguments are required: COMMAND; see g2g --help."),
         (["nonsense"], "invalid choice: 'nonsense'"),
         (["info"], "The following arguments are required: stack; see g2g info --help."),
+        (["info", ""], "an empty name was given; name a file or a folder"),
+        (["info", os.sep], f"{os.sep} is a whole disk; open the folder that the images are in."),
         (["info", "nothing.tif"], "There is no file or folder nothing.tif."),
         (["patches", "x.tif", "--strictness", "much"], "give auto or a number such as 0.05."),
         (["patches", "x.tif", "--strictness", "7"], "choose a value from 0.01 to 1."),

@@ -94,4 +94,20 @@ def test_axes_can_be_named_by_who_knows_better(
     assert main(["info", str(path), "--axes", "TZYX"]) == 2
     assert "3 letters are needed" in capsys.readouterr().err
     assert open_stack(path, axes="CYX").axes == "CYX"
+
+
+def test_axes_that_nobody_has_named_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "pages.tif"
+    tifffile.imwrite(path, RNG.poisson(300, (6, 64, 64)).astype(np.uint16), metadata=None)
+
+    def warnings(*more: str) -> list[str]:
+        assert main(["info", str(path), *more, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["warnings"]
+
+    told = "Nothing says what its axes IYX are; the option --axes tells, such as ZYX or TYX or CYX."
+    assert warnings() == [told]
+    assert warnings("--axes", "TYX") == []
+    assert warnings("--axes", "IYX") == []
     assert Batch.of([path], axes="ZYX").open_all(Run())[0][0].axes == "ZYX"

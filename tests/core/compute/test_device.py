@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 import numpy as np
@@ -17,6 +18,7 @@ from training_core.compute.device import (
     free_bytes,
     limit_threads,
     tile_size,
+    why_no_gpu,
 )
 from training_core.errors import OutputError
 from training_core.run import Cancelled, Note, Run
@@ -33,7 +35,8 @@ def chosen_with_notes(name):
 def pretend_gpu(monkeypatch, convolve):
     """Let cuda look present and compute with `convolve`."""
     real = devices._convolve
-    monkeypatch.setattr(devices, "_missing", lambda name: "" if name == "cuda" else "there is none")
+    absent = {"cuda": "", "mps": devices.NO_APPLE}
+    monkeypatch.setattr(devices, "_missing", absent.__getitem__)
     monkeypatch.setattr(
         devices, "_convolve", lambda where: convolve() if where.type == "cuda" else real(where)
     )
@@ -47,9 +50,42 @@ def test_processor_needs_no_trial():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_absent_gpu_is_told_only_when_asked_for(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(devices, "_has_driver", lambda: False)
     assert chosen_with_notes("auto") == (CPU, [])
-    text = "The NVIDIA GPU (cuda) cannot be used: there is none. Computing on the processor."
+    why = "no NVIDIA driver was found"
+    text = f"The NVIDIA GPU (cuda) cannot be used: {why}. Computing on the processor."
     assert chosen_with_notes("cuda") == (CPU, [Note(text, warning=True)])
+
+
+@pytest.mark.parametrize(
+    ("driver", "build", "why"),
+    [
+        (False, None, "no NVIDIA driver was found"),
+        (False, "12.8", "no NVIDIA driver was found"),
+        (True, None, "the CUDA build of PyTorch is not installed"),
+        (True, "12.8", "the NVIDIA driver shows no card"),
+    ],
+)
+def test_why_there_is_no_gpu_names_what_is_missing(driver, build, why, monkeypatch):
+    monkeypatch.setattr(devices.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", build)
+    library = ctypes.CDLL
+
+    def load(name, *args, **kwargs):
+        if name == "libcuda.so.1" and not driver:
+            raise OSError("cannot open shared object file")
+        return library(None if name == "libcuda.so.1" else name, *args, **kwargs)
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    assert why_no_gpu() == why
+    assert chosen_with_notes("auto") == (CPU, [])
+
+
+def test_a_gpu_that_computes_has_no_reason(monkeypatch):
+    monkeypatch.setattr(devices.platform, "system", lambda: "Linux")
+    real = pretend_gpu(monkeypatch, lambda: real(CPU))
+    assert why_no_gpu() == ""
 
 
 def test_working_gpu_is_taken(monkeypatch):

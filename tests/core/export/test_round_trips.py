@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -14,6 +15,7 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from tests.core.export.test_dicom_writer import slice_of_series
+from tests.support import vendor_files as vendor
 from training_core.export.writers import cannot_keep, write_stack, writers_of
 from training_core.io.readers import open_stack
 from training_core.stack import PixelSize, Stack, as_float32
@@ -464,6 +466,36 @@ def test_16_the_makers_pixel_size(shared_data: Path, tmp_path: Path, name: str, 
         np.testing.assert_array_equal(tif.asarray(), np.asarray(stack.pixels))
 
 
+NOTED = {
+    34682: "[User]\r\nUser=lab\r\n\r\n[Scan]\r\nPixelWidth=3.37e-009\r\nPixelHeight=3.37e-009\r\n",
+    34118: "\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 3.37 nm\r\nAP_MAG\r\nMag = 5.00 K X\r\n",
+}
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
+@pytest.mark.parametrize("number", NOTED)
+def test_16_what_an_electron_microscope_noted(tmp_path: Path, number: int, suffix: str):
+    path = tmp_path / "in.tif"
+    tags = [(number, 2, 0, NOTED[number], True)]
+    tifffile.imwrite(path, noise(20, 30, dtype="uint8"), metadata=None, extratags=tags)
+    stack = open_stack(path)
+    assert stack.pixel_size.x_um == pytest.approx(0.00337)
+
+    result = write_stack(stack, tmp_path / f"out{suffix}")
+
+    assert cannot_keep(stack, result) == ""
+    with tifffile.TiffFile(path) as given, tifffile.TiffFile(result) as made:
+        told = "fei_metadata" if number == 34682 else "sem_metadata"
+        assert getattr(made, told) == getattr(given, told)
+        np.testing.assert_array_equal(made.asarray(), given.asarray())
+    assert ome_of(result).images[0].pixels.physical_size_x == pytest.approx(0.00337)
+    corrected = replace(stack, pixel_size=PixelSize(0.5, 0.5))
+    again = open_stack(write_stack(corrected, tmp_path / f"corrected{suffix}"))
+    assert again.pixel_size.x_um == pytest.approx(0.5)
+    anonymous = write_stack(stack, tmp_path / f"anonymous{suffix}", names=False)
+    assert b"User=lab" not in anonymous.read_bytes()
+
+
 # Kinds 17 to 20: DICOM, and the formats of microscopes.
 
 
@@ -502,6 +534,28 @@ def test_18_a_cine_with_its_frame_time(tmp_path: Path):
     assert (int(made.NumberOfFrames), float(made.FrameTime)) == (4, 40.0)
     np.testing.assert_array_equal(made.pixel_array, frames.astype(int) - 1024)
     assert (pixels.time_increment, pixels.size_t) == (0.04, 4)
+
+
+@pytest.mark.parametrize("kind", ["oib", "oif"])
+def test_19_files_of_olympus(tmp_path: Path, kind: str):
+    pixels = noise(2, 3, 20, 30)
+    path = tmp_path / "in.oib"
+    if kind == "oib":
+        path.write_bytes(vendor.oib(pixels, ["Alexa Fluor 488", "DAPI"]))
+    else:
+        path = vendor.write_oif(tmp_path / "in.oif", pixels, ["Alexa Fluor 488", "DAPI"])
+    stack = open_stack(path)
+
+    result = write_stack(stack, tmp_path / "out.ome.tif")
+
+    made, known = ome_of(result).images[0].pixels, stack.pixel_size
+    assert [channel.name for channel in made.channels] == ["Alexa Fluor 488", "DAPI"]
+    assert (made.size_c, made.size_z, made.size_y, made.size_x) == pixels.shape
+    sizes = (made.physical_size_x, made.physical_size_y, made.physical_size_z)
+    assert sizes == pytest.approx((known.x_um, known.y_um, known.z_um))
+    assert known.z_um is not None
+    with tifffile.TiffFile(result) as tif:
+        np.testing.assert_array_equal(tif.asarray(), pixels)
 
 
 @pytest.mark.shared_data

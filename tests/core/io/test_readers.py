@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
+from training_core.batch.stacks import stacks_among
 from training_core.errors import InputError
 from training_core.export.writers import write_stack
+from training_core.io import readers
 from training_core.io.readers import list_inputs, open_stack
+from training_core.reporting.noise_analysis import analyse_noise
 from training_core.run import Cancelled, Run, Stage, StageFinished, StageStarted
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from training_core.stack import check_trainable
 
 GRAY = np.arange(240, dtype=np.uint8).reshape(12, 20)
 
@@ -223,3 +224,75 @@ def test_a_folder_of_many_real_files(shared_data: Path):
     stack = open_stack(shared_data / "stacks/cbmi_er_lowsnr")
 
     assert (stack.axes, stack.shape, stack.dtype) == ("IYX", (12, 256, 256), np.uint16)
+
+
+def test_a_whole_disk_is_refused_at_once(monkeypatch: pytest.MonkeyPatch):
+    def walked(*_: object) -> None:
+        raise AssertionError("the disk was looked through")
+
+    monkeypatch.setattr(Path, "iterdir", walked)
+    monkeypatch.setattr(Path, "rglob", walked)
+    root = Path(Path.cwd().anchor)
+    for look in (open_stack, list_inputs, stacks_among):
+        with pytest.raises(InputError, match="is a whole disk; open the folder"):
+            look([root] if look is stacks_among else root)
+
+
+def test_a_folder_of_other_files_is_not_looked_through_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for number in range(40):
+        (tmp_path / "a" / "b" / f"{number}.txt").write_text("no image")
+    asked: list[Path] = []
+    monkeypatch.setattr(readers, "MOST_OF_OTHERS", 10)
+    monkeypatch.setattr(readers, "is_dicom", asked.append)
+
+    with pytest.raises(InputError, match="holds no images"):
+        list_inputs(tmp_path)
+    assert len(asked) < 20
+
+
+@pytest.mark.parametrize("axes", ["TYX", "TZYX", "ZCYX"])
+@pytest.mark.parametrize("frame", [(1, 1), (1, 8), (8, 1)])
+def test_frames_of_one_pixel_keep_their_axes(tmp_path: Path, axes: str, frame: tuple[int, int]):
+    lead = (6,) if len(axes) == 3 else (2, 3)
+    pixels = np.arange(6 * frame[0] * frame[1], dtype=np.uint16).reshape(*lead, *frame)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, pixels, metadata={"axes": axes}, photometric="minisblack")
+
+    stack = open_stack(path)
+
+    assert stack.axes == axes
+    np.testing.assert_array_equal(stack.pixels, pixels)
+
+
+@pytest.mark.parametrize("spread", [200, 10**7])
+def test_large_whole_numbers_are_refused_where_they_are_too_fine(tmp_path: Path, spread: int):
+    noise = np.random.default_rng(0).integers(0, spread, (64, 64))
+    tifffile.imwrite(tmp_path / "a.tif", np.uint64(2**63) + noise.astype(np.uint64), metadata=None)
+
+    stack = open_stack(tmp_path / "a.tif")
+
+    if spread > 1000:
+        check_trainable(stack)
+        return
+    with pytest.raises(InputError, match=r"about 9\.22e\+18 and differ by 199 only"):
+        check_trainable(stack)
+    (analysis,) = analyse_noise(stack)
+    assert analysis.noise is None
+    assert "subtract an offset" in analysis.refusal
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("f4", 1e37), ("f8", 1e307)])
+def test_values_near_the_largest_number_are_refused(tmp_path: Path, dtype: str, scale: float):
+    noise = np.random.default_rng(0).normal(8, 1, (64, 64))
+    noise[0, 0] = np.nan  # which is looked past
+    for factor in (scale, scale / 1e6):
+        tifffile.imwrite(tmp_path / "a.tif", (noise * factor).astype(dtype), metadata=None)
+        stack = open_stack(tmp_path / "a.tif")
+        if factor < scale:
+            check_trainable(stack)
+            continue
+        with pytest.raises(InputError, match=r"near the largest that float.* divide them"):
+            check_trainable(stack)

@@ -94,20 +94,6 @@ def test_the_figures_are_in_the_details():
     )
 
 
-def test_noise_that_was_learned_again_is_told_with_its_channel():
-    told = {"stronger": 0.046, "patches": 0.61, "now": 0.65}
-    noise = [channel(MATCH), channel(MATCH)]
-    (fact,) = tell_card({"noise": noise, "noise_again": {"1": told}})
-    assert fact.meaning.endswith("It was learned again later, from what the network takes away.")
-    assert fact.details[-1] == (
-        "Channel 2: The network found the noise 5 % stronger than in the smooth patches "
-        "(correlation of neighbouring pixels 0.65 instead of 0.61)."
-    )
-    for strength, words in ((-0.03, "3 % weaker than in"), (0.004, "as strong as in")):
-        card = {"noise": noise[:1], "noise_again": {"0": {**told, "stronger": strength}}}
-        assert words in tell_card(card)[0].details[-1]
-
-
 def test_the_fall_back_to_real_patches_is_said():
     told = facts(noise=[channel(MATCH), channel(FAR, "ResampledNoise")])["Learned noise"]
     assert (told.value, told.good) == ("85 % match", False)

@@ -258,7 +258,7 @@ def test_a_trust_map_is_made_shown_and_hatched(qtbot, done: MainWindow, monkeypa
     trust.copies.setCurrentIndex(2)
     click(qtbot, trust.map_button)
     qtbot.waitUntil(lambda: trust.band.isVisible())
-    assert "±3 grey values" in trust.words.text()
+    assert "±3.0 grey values" in trust.words.text()
     assert "Hatched" in trust.words.text()
     assert hatch.isVisible()
     assert hatch.image[10:30, 10:30].any()
@@ -331,7 +331,7 @@ def test_a_click_plants_a_dot(qtbot, done: MainWindow, monkeypatch) -> None:
     qtbot.waitUntil(lambda: bool(asked))
     assert asked[0] == ((60, 30), pytest.approx(3.1 / 2.355))
     qtbot.waitUntil(lambda: trust.thumbs[4][1].isVisible())
-    assert "from 1.4 times the noise on, 7.07 grey values" in trust.dot_words.text()
+    assert "from 1.4 times the noise on, 7.1 grey values" in trust.dot_words.text()
 
 
 def test_noise_alone_stands_beside_the_result(qtbot, done: MainWindow, monkeypatch) -> None:

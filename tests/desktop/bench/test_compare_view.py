@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPoint, QRectF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.bench.compare_view import CompareView
@@ -425,3 +426,30 @@ def test_what_is_looked_at_stays_in_view_in_every_mode(qtbot, view: CompareView)
     qtbot.keyClick(view.left, Qt.Key.Key_2)
     QApplication.processEvents()
     assert view.right.visible_rect == view.right.frame_rect
+
+
+def test_the_whole_picture_stays_whole_through_all_modes(view: CompareView) -> None:
+    view.set_mode("split")
+    view.fit()
+    before = view.left.scale_factor
+    for mode in ("side", "split", "side", "residual", "side", "split"):
+        view.set_mode(mode)
+        QApplication.processEvents()
+    assert all(pane.is_fitted for pane in view.panes[:2])
+    assert view.left.scale_factor == pytest.approx(before)
+
+
+def test_a_wheel_over_a_whole_picture_takes_the_others_along(view: CompareView, qtbot) -> None:
+    view.set_mode("side")
+    view.fit()
+    left, right = view.panes[:2]
+    middle = QPointF(left.rect().center())
+    turn = QWheelEvent(
+        middle, left.mapToGlobal(middle), QPoint(), QPoint(0, 240), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(left.viewport(), turn)
+    assert not left.is_fitted
+    assert not right.is_fitted
+    QApplication.processEvents()
+    assert right.scale_factor == pytest.approx(left.scale_factor, rel=0.05)

@@ -13,8 +13,15 @@ import pytest
 import torch
 from PySide6.QtCore import Qt
 
+from g2g_desktop.dialogs import dialogs
 from g2g_desktop.jobs import recovery
-from g2g_desktop.jobs.interrupted import MOST_KEPT, find_interrupted, lock_of
+from g2g_desktop.jobs.interrupted import (
+    MOST_KEPT,
+    find_interrupted,
+    kept_runs,
+    lock_of,
+    tell_about,
+)
 from g2g_desktop.jobs.tasks import ExportChoice
 from g2g_desktop.model.session import Interrupted, State, Step
 from g2g_desktop.paths import checkpoints_dir, user_data_dir
@@ -153,7 +160,7 @@ def interrupted(
     folder.mkdir()
     when = datetime(2026, 9, 2, 15, 32)
     known = Interrupted(folder, preset("quick", seed=3), when, 240.0)
-    monkeypatch.setattr(recovery, "find_interrupted", lambda _stack, _run: known)
+    monkeypatch.setattr(recovery, "find_interrupted", lambda _stack, _run, **_: known)
     window.commands.open_paths([stack_file])
     qtbot.waitUntil(lambda: window.session.interrupted is known)
     return window
@@ -247,7 +254,7 @@ def test_discard_removes_it(interrupted: MainWindow, qtbot: QtBot) -> None:
 def test_another_stack_is_looked_at_anew(
     interrupted: MainWindow, stack_file: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "find_interrupted", lambda _stack, _run: None)
+    monkeypatch.setattr(recovery, "find_interrupted", lambda _stack, _run, **_: None)
     first = interrupted.session.stack
     interrupted.commands.open_paths([stack_file])
     qtbot.waitUntil(lambda: interrupted.session.stack is not first)
@@ -259,3 +266,74 @@ def test_pixels_that_differ_in_one_place_are_another_stack(small_stack: Stack) -
     other = np.array(small_stack.pixels)
     other[1, 50, 50] += 1
     assert find_interrupted(small_stack.with_pixels(other), SILENT) is None
+
+
+@pytest.fixture
+def left(
+    window: MainWindow, stack_file: Path, small_stack: Stack, core: FakeCore, qtbot: QtBot
+) -> MainWindow:
+    """Give the window with nothing open, beside two trainings of the small stack."""
+    for name, settings, days in (("older", preset("paper"), 2), ("latest", preset("quick"), 1)):
+        folder = interrupt(small_stack, name, settings, days_ago=days)
+        tell_about(folder, [stack_file], None, settings.preset)
+        os.utime(folder / "about.json", (time.time() - days * DAY,) * 2)
+    window.workflow.recovery.look_for_runs()
+    qtbot.waitUntil(lambda: len(window.centre.start.runs.buttons) == 2)
+    return window
+
+
+def test_the_first_page_goes_on_with_a_training_in_one_click(
+    left: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    older = left.centre.start.runs.buttons[1]
+    assert older.isVisible()
+    qtbot.mouseClick(older, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: left.session.state is State.DONE)
+    assert core.trained == [preset("paper")]
+    assert [folder.name for folder in core.kept_in] == ["older"]
+
+
+def test_a_training_of_images_that_have_changed_does_not_go_on(
+    left: MainWindow, core: FakeCore, stack_file: Path, small_stack: Stack, qtbot: QtBot
+) -> None:
+    import tifffile
+
+    tifffile.imwrite(stack_file, small_stack.pixels + 1, imagej=True, metadata={"axes": "TYX"})
+    left.centre.start.runs.buttons[0].click()
+    qtbot.waitUntil(lambda: left.session.failure is not None)
+    assert "have changed since this training" in left.banner.words.text()
+    assert left.session.state is State.READY
+    assert core.trained == []
+
+
+def test_a_training_without_its_file_says_so_in_the_window(
+    left: MainWindow, stack_file: Path, qtbot: QtBot
+) -> None:
+    stack_file.unlink()
+    left.centre.start.runs.buttons[0].click()
+    qtbot.waitUntil(lambda: left.banner.isVisible())
+    assert stack_file.name in left.banner.words.text()
+    assert kept() == ["latest", "older"]
+
+
+@pytest.mark.parametrize(
+    "told", [b"", b"[]", b"{}", b'{"files": [], "series": null, "title": ""}', b"\xff", b"[" * 9999]
+)
+def test_a_damaged_note_hides_only_its_training(
+    told: bytes, small_stack: Stack, stack_file: Path
+) -> None:
+    for name in ("damaged", "whole"):
+        tell_about(interrupt(small_stack, name, preset("quick")), [stack_file], None, "Quick")
+    (checkpoints_dir() / "damaged" / "about.json").write_bytes(told)
+    assert [run.folder.name for run in kept_runs(SILENT)] == ["whole"]
+
+
+def test_continue_later_keeps_the_training_for_the_next_start(
+    loaded: MainWindow, core: FakeCore, stack_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    monkeypatch.setattr(dialogs, "ask_closing", lambda *_, **__: dialogs.Running.LATER)
+    assert loaded.close()
+    (run,) = kept_runs(SILENT)
+    assert (run.files, run.series, run.title) == ((stack_file,), None, "Balanced")

@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 
 from g2g_desktop.jobs.job import Job
 from g2g_desktop.pages.start_page import SAMPLES, StartPage
+from g2g_desktop.preferences import Preferences
 from g2g_desktop.widgets.theme import Theme
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def test_the_samples_are_drawn_in_the_background(page: StartPage, qtbot: QtBot) 
 
 def test_recent_files_open_again(page: StartPage, tmp_path: Path, qtbot: QtBot) -> None:
     assert not page.recent.isVisible()
-    page.show_recent(tuple(str(tmp_path / f"{n}.tif") for n in range(9)))
+    page.show_recent(Preferences(tuple(str(tmp_path / f"{n}.tif") for n in range(9))))
     assert page.recent.isVisible()
     assert len(page.recent.buttons) == 4
     with qtbot.waitSignal(page.paths_chosen) as heard:
@@ -56,3 +57,11 @@ def test_the_drop_target_lights_up_while_something_hovers(page: StartPage) -> No
     assert page.drop.grab().toImage() != calm
     page.show_hot(False)
     assert page.drop.grab().toImage() == calm
+
+
+def test_recent_models_open_again(page: StartPage, tmp_path: Path, qtbot: QtBot) -> None:
+    page.show_recent(Preferences(models=(str(tmp_path / "cells.g2g"),)))
+    assert not page.recent.isVisible()
+    with qtbot.waitSignal(page.paths_chosen) as heard:
+        qtbot.mouseClick(page.models.buttons[0], Qt.MouseButton.LeftButton)
+    assert heard.args == [[tmp_path / "cells.g2g"]]

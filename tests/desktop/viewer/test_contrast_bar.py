@@ -59,3 +59,21 @@ def test_numbers_of_fractions_have_the_decimals_they_need(qtbot) -> None:
     )
     bar.set_levels(0.00123, 0.019, "Auto")
     assert bar.low.text() == "0.00123"
+
+
+def test_numbers_the_wrong_way_round_are_exchanged(qtbot) -> None:
+    bar = ContrastBar()
+    qtbot.addWidget(bar)
+    bar.set_sample(ramp(101), whole_numbers=True)
+    bar.set_levels(10.0, 60.0, "Auto")
+    bar.low.selectAll()
+    with qtbot.waitSignal(bar.levels_chosen) as chosen:
+        qtbot.keyClicks(bar.low, "80")
+        qtbot.keyClick(bar.low, Qt.Key.Key_Return)
+    assert chosen.args == [60.0, 80.0]
+    bar.set_levels(60.0, 80.0, "Auto")
+    bar.high.selectAll()
+    with qtbot.waitSignal(bar.levels_chosen) as chosen:
+        qtbot.keyClicks(bar.high, "60")
+        qtbot.keyClick(bar.high, Qt.Key.Key_Return)
+    assert chosen.args == [60.0, 61.0]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PySide6.QtGui import QColor, QPalette
 
+from g2g_desktop.viewer.image_pane import CAPTION_BACKING, CAPTION_INK
 from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Theme, Tone
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("tone", [t for t in Tone if t is not Tone.ON_ACCENT])
 def test_every_text_can_be_read_on_every_surface(colours: Colours, tone: Tone) -> None:
-    for surface in (colours.window, colours.card, colours.field):
+    for surface in (colours.window, colours.card, colours.field, colours.button):
         assert contrast(colours.tones[tone], surface) >= 4.5
 
 
@@ -35,6 +36,21 @@ def test_every_text_can_be_read_on_every_surface(colours: Colours, tone: Tone) -
 def test_what_is_typed_can_be_read(colours: Colours) -> None:
     for tone in (Tone.TEXT, Tone.MUTED):
         assert contrast(colours.tones[tone], colours.inset) >= 4.5
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_what_can_be_worked_and_where_the_keys_go_can_be_seen(colours: Colours) -> None:
+    for surface in (colours.window, colours.card):
+        assert contrast(colours.outline, surface) >= 3
+        assert contrast(colours.highlight, surface) >= 3
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_chips_and_captions_can_be_read(colours: Colours) -> None:
+    assert contrast(colours.tones[Tone.TEXT], colours.faint) >= 4.5
+    # On the dark canvas of both schemes, over the brightest picture that a caption can lie on.
+    behind = [round(255 * (1 - CAPTION_BACKING.alphaF()))] * 3
+    assert contrast(CAPTION_INK.name(), QColor(*behind).name()) >= 4.5
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
