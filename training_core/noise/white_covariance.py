@@ -202,8 +202,7 @@ def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
 
 
-CORRELATED = 0.15  # of neighbouring pixels: with less a scene hardly changes what is learned
-SLIGHTLY = 0.09  # with less there is nothing to be mistaken
+CORRELATED = 0.15  # of neighbouring pixels: with less there is nothing to be mistaken
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
 NOTHING_ELSE = 1.17  # texture alone has .90 to 1.10, real frames and their quarters 1.24 to 6
 WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians
@@ -226,13 +225,12 @@ def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
     autocovariance, (31, 31), was learned.
     """
     unit = covariance / covariance[LAGS, LAGS]
-    correlated = max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS]))
-    if correlated < SLIGHTLY:
+    if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
         return False
     made = [coloured(np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX)), unit)]
-    if _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made):
+    if _unevenness(stabilised) > UNEVEN * _unevenness(made):
         return True
-    return correlated >= CORRELATED and _unevenness(stabilised) > UNEVEN * _unevenness(made)
+    return _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made)
 
 
 def _unevenness(images: Sequence[Image]) -> float:
