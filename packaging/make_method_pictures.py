@@ -26,6 +26,7 @@ from training_core import (
     train,
 )
 from training_core.denoise.region import Region
+from training_core.noise.likeness import REACH
 from training_core.reporting.figures import (
     contrast_window,
     detail_place,
@@ -36,7 +37,6 @@ from training_core.reporting.figures import (
 )
 from training_core.resources import resource
 from training_core.training.pairs import synthetic_pairs
-from training_core.noise.likeness import REACH
 from training_core.trust.noise_likeness import noise_likeness
 
 if TYPE_CHECKING:
