@@ -114,8 +114,10 @@ def _calm(windows: _Windows) -> Values:
     Each window counts by its own finest detail.
     """
     smooth = uniform_filter(windows.power, (0, 3, 3), mode="wrap")
-    ratios = (smooth / windows.fine[:, None, None]).astype(np.float32)
-    return np.asarray(np.quantile(ratios, CALM, axis=0), np.float64)
+    flat = smooth.reshape(len(smooth), -1).T / windows.fine
+    ratios = flat.astype(np.float32, order="C")  # what is sorted lies in a row
+    found = np.quantile(ratios, CALM, axis=1, overwrite_input=True)
+    return np.asarray(found.reshape(smooth.shape[1:]), np.float64)
 
 
 @cache
@@ -160,9 +162,9 @@ def window_spectra(frame: Image, stride: int) -> tuple[Values, Values]:
     """
     windows = cut_windows(frame, SIDE_PX, stride)
     fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
-    left, faded = residuals(windows), np.outer(fade, fade)
-    few = range(0, len(left), AT_ONCE)  # at a time, which stay in the cache
-    power = np.concatenate([np.abs(np.fft.fft2(left[n : n + AT_ONCE] * faded)) ** 2 for n in few])
+    faded = np.outer(fade, fade)
+    few = (windows[n : n + AT_ONCE] for n in range(0, len(windows), AT_ONCE))  # stay in the cache
+    power = np.concatenate([np.abs(np.fft.fft2(residuals(part) * faded)) ** 2 for part in few])
     return windows.reshape(len(windows), -1).mean(axis=1), power
 
 
@@ -202,8 +204,7 @@ def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
 
 
-CORRELATED = 0.15  # of neighbouring pixels: with less a scene hardly changes what is learned
-SLIGHTLY = 0.09  # with less there is nothing to be mistaken
+CORRELATED = 0.15  # of neighbouring pixels: with less there is nothing to be mistaken
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
 NOTHING_ELSE = 1.17  # texture alone has .90 to 1.10, real frames and their quarters 1.24 to 6
 WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians
@@ -226,13 +227,12 @@ def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
     autocovariance, (31, 31), was learned.
     """
     unit = covariance / covariance[LAGS, LAGS]
-    correlated = max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS]))
-    if correlated < SLIGHTLY:
+    if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
         return False
     made = [coloured(np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX)), unit)]
-    if _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made):
+    if _unevenness(stabilised) > UNEVEN * _unevenness(made):
         return True
-    return correlated >= CORRELATED and _unevenness(stabilised) > UNEVEN * _unevenness(made)
+    return _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made)
 
 
 def _unevenness(images: Sequence[Image]) -> float:
