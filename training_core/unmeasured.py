@@ -92,7 +92,7 @@ def _edges(frame: Pixels) -> Mask | None:
         return None
     values = np.unique(frame[found])
     inside = np.isin(frame[~found], values).mean()
-    return found if len(values) <= MOST_VALUES and inside < EQUAL else None
+    return found if len(values) == 1 and inside < EQUAL else None
 
 
 def _stands_apart(others: Pixels, value: float) -> bool:
