@@ -290,9 +290,10 @@ def test_values_near_the_largest_number_are_refused(tmp_path: Path, dtype: str, 
     noise[0, 0] = np.nan  # which is looked past
     for factor in (scale, scale / 1e6):
         tifffile.imwrite(tmp_path / "a.tif", (noise * factor).astype(dtype), metadata=None)
-        stack = open_stack(tmp_path / "a.tif")
         if factor < scale:
-            check_trainable(stack)
+            check_trainable(open_stack(tmp_path / "a.tif"))
             continue
-        with pytest.raises(InputError, match=r"near the largest that float.* divide them"):
-            check_trainable(stack)
+        with pytest.raises(
+            InputError, match=r"near the largest that float.* divide them|too far off"
+        ):
+            check_trainable(open_stack(tmp_path / "a.tif"))
