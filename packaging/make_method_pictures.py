@@ -26,6 +26,7 @@ from training_core import (
     train,
 )
 from training_core.denoise.region import Region
+from training_core.noise.likeness import REACH
 from training_core.reporting.figures import (
     contrast_window,
     detail_place,
@@ -36,7 +37,7 @@ from training_core.reporting.figures import (
 )
 from training_core.resources import resource
 from training_core.training.pairs import synthetic_pairs
-from training_core.trust.noise_likeness import REACH, NoiseLikeness
+from training_core.trust.noise_likeness import noise_likeness
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -80,7 +81,7 @@ def draw(noisy: Stack, clean: Stack, learned: Learned) -> tuple[str, str, str]:
 def draw_noise(noisy: Stack, denoiser: Denoiser) -> str:
     """Lay noise of smooth patches beside noise that the model makes."""
     patches = find_smooth_patches(noisy, denoiser.settings.patches)
-    found = NoiseLikeness.of(noisy, patches, denoiser)
+    found = noise_likeness(noisy, patches, denoiser)
     tiles = [[_tile(to_grey(noise, (-REACH, REACH)))] for noise in (found.real, found.made)]
     headings = [("Real noise", "twelve smooth patches"), ("Made noise", "of the learned model")]
     caption = [f"Each patch without its trend and of the same strength. {found.sentence}"]

@@ -82,8 +82,8 @@ def test_every_page_of_the_guide_is_reached_from_its_contents() -> None:
 def test_every_picture_is_there_and_made_by_the_script() -> None:
     shown = {name for text in TEXTS.values() for name in re.findall(r"\(pictures/(.+?)\)", text)}
     made = {f"{n}_{k}.png" for n in script("make_pictures").SAMPLES for k in ("patches", "instant")}
-    made |= {f"{name}.png" for name in script("make_method_pictures").NAMES}
     made |= {f"{name}.png" for name in script("screenshots").IN_GUIDE.values()}
+    made |= {f"{name}.png" for name in script("make_method_pictures").NAMES}
     assert shown == made == {path.name for path in (guide() / "pictures").iterdir()}
 
 

@@ -299,7 +299,10 @@ class MeasureTab(QWidget):
 
 def _joined(cells: Sequence[object]) -> list[str]:
     """Write the cells of a row, errors beside the figures that they are of."""
-    written = [_figure(c) if isinstance(c, float) else str(c) for c in cells]
+    written = [
+        _figure(cell, 2 if place in ERRORS else 4) if isinstance(cell, float) else str(cell)
+        for place, cell in enumerate(cells)
+    ]
     for error in reversed(ERRORS):
         if error < len(written):
             written[error - 1] += f" ± {written.pop(error)}"
@@ -312,12 +315,12 @@ def _button(text: str, tip: str) -> QPushButton:
     return button
 
 
-def _figure(value: float) -> str:
-    """Write a figure with four digits, and never an exponent."""
+def _figure(value: float, digits: int) -> str:
+    """Write a figure with so many digits, and never an exponent."""
     if not np.isfinite(value):
         return "\N{INFINITY}"
     return (
         f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-        if abs(value) >= 1000
-        else f"{value:.4g}"
+        if abs(value) >= 10 ** (digits - 1)
+        else f"{value:.{digits}g}"
     )

@@ -68,10 +68,11 @@ class QualityCard(QFrame):
         row.setAccessibleDescription(finding.tip)
         value = QLabel(finding.value)
         value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        value.setAlignment(Qt.AlignmentFlag.AlignRight)
+        value.setWordWrap(True)  # else two long ones make the card wider than its panel
         head = QHBoxLayout()
-        head.addWidget(QLabel(finding.name))
-        head.addStretch(1)
-        head.addWidget(value)
+        head.addWidget(QLabel(finding.name), 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(value, 1)
         meaning = _muted(QLabel(finding.meaning))
         if finding.level is not Level.NEUTRAL:
             word = f'<span style="color:{colour.name()}">{finding.level.value}.</span>'

@@ -102,11 +102,11 @@ def short(rounds: int) -> Any:
 
 
 def soak(window: Any, minutes: float) -> list[Measured]:
-    """Do turn after turn for so long, at least two of each sample; give what each left."""
+    """Do turn after turn for so long, at least three of each sample; give what each left."""
     found: list[Measured] = []
     end = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory() as folder:
-        while time.monotonic() < end or len(found) < 2 * WARM_UP:
+        while time.monotonic() < end or len(found) < 3 * WARM_UP:
             sample = SAMPLES[len(found) % len(SAMPLES)]
             turn(window, sample, Path(folder))
             found.append(now := Measured.now())

@@ -101,3 +101,12 @@ def test_a_link_in_a_circle_is_replaced_by_the_result(image, tmp_path):
     command = ["denoise", str(image), "--model", model, "--device", "cpu"]
     assert main([*command, "--output", str(link)]) == 0
     assert tifffile.imread(link).shape == (96, 96)
+
+
+def test_a_folder_that_is_gone_is_the_reason_and_no_damage(image, tmp_path, capsys, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    assert main(["info", str(image)]) == 2
+    assert "is not there any more" in capsys.readouterr().err

@@ -86,6 +86,7 @@ def test_the_next_button_is_always_in_sight(size: tuple[int, int], loaded: MainW
         QApplication.processEvents()
         assert (loaded.width(), loaded.height()) == size
         assert loaded.run_bar.next_button.isVisible()
+        assert in_window(loaded.right, loaded).right() < size[0]
         assert loaded.rect().contains(in_window(loaded.run_bar.next_button, loaded))
 
 

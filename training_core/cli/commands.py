@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training_core.areas import Area
 from training_core.batch.outputs import Existing, check_outputs, refuse_existing, reserved
 from training_core.batch.stacks import EVERY, Batch, Form, Result, open_noted
 from training_core.batch.work import keep_model, train_on_each, use_model
@@ -152,6 +153,7 @@ def _patch_settings(arguments: argparse.Namespace) -> PatchSettings:
         strictness,
         size if arguments.size is None else arguments.size,
         stride if arguments.stride is None else arguments.stride,
+        areas=tuple(map(Area.of, arguments.area)),
     )
 
 
@@ -360,7 +362,9 @@ def _batch(
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     chosen = preset(arguments.preset, seed=arguments.seed, device=arguments.device)
-    return with_options(chosen, getattr(arguments, "set", []))
+    chosen = with_options(chosen, getattr(arguments, "set", []))
+    areas = tuple(map(Area.of, getattr(arguments, "area", [])))
+    return replace(chosen, patches=replace(chosen.patches, areas=areas))
 
 
 def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:

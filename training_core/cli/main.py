@@ -71,6 +71,11 @@ def _check_process() -> None:
     """Refuse to begin what could only end in an abort or without an answer."""
     if sys.stdout is None:
         raise UsageError("Standard output is closed, so there is nowhere to answer; leave it open.")
+    try:
+        os.getcwd()
+    except OSError:
+        told = "The folder in which this command was started is not there any more; choose another."
+        raise UsageError(told) from None
     if sys.platform == "linux":
         allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
         if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
@@ -136,7 +141,19 @@ def _add_looking(commands: Any) -> None:
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
     parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
+    _add_area(parser)
     parser.add_argument("--figure", type=_path, help="draw them into a PNG file")
+
+
+def _add_area(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--area",
+        action="append",
+        default=[],
+        metavar="KIND:TOP,LEFT,HEIGHT,WIDTH",
+        help="in: take the patches in a rectangle of every frame, in pixels, whatever they hold; "
+        "out: take none that touches it; free: neither. Again for more, the later one counts",
+    )
 
 
 def _add_training(commands: Any) -> None:
@@ -168,6 +185,7 @@ def _add_training(commands: Any) -> None:
                 metavar="NAME=VALUE",
                 help="any other setting, such as denoiser.every_orientation=true; again for more",
             )
+            _add_area(parser)
             parser.add_argument(
                 "--repeats",
                 type=_path,

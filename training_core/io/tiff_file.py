@@ -207,7 +207,9 @@ def main_series(every: Sequence[Any]) -> tuple[Any, list[Any]]:
     makes them images of their own for tifffile. A list of pages of one size and type is one image;
     else it is the one with most pixels, no reduced copy if there is another.
     """
-    whole = [s for s in every if s.shape and all(s.shape)]
+    whole = [s for s in every if len(s.keyframe.shape) > 1 and all(s.shape)]
+    if not whole:
+        raise ValueError("none of its pages has a width and a height")
     full = [s for s in whole if not int(s.keyframe.subfiletype) & REDUCED] or whole
     plain = all(len(s.shape) - len(s.keyframe.shape) <= 1 and not s.is_multifile for s in full)
     if len(full) > 1 and plain and len({(s.keyframe.shape, s.dtype) for s in full}) == 1:

@@ -9,7 +9,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
+from g2g_desktop.cards.quality_card import QualityCard
 from g2g_desktop.cards.quality_panel import MEASURING, QualityPanel
+from g2g_desktop.cards.side_panel import SidePanel
 from training_core.quality import measures as quality
 from training_core.quality.measures import BlindQuality, ReferenceQuality
 from training_core.reporting.findings import (
@@ -287,3 +289,12 @@ def test_where_texture_and_noise_are_alike_that_is_red_and_comes_first() -> None
     assert "at most a third of what is found is taken away" in found[0].meaning
     assert found[1].level is Level.NEUTRAL  # a match with texture would say nothing
     assert next(f.name for f in card_findings(CARD | {"doubted": []})) == "Learned noise"
+
+
+def test_long_figures_do_not_make_a_card_wider_than_its_panel(qtbot) -> None:
+    card = QualityCard("Without a reference")
+    qtbot.addWidget(card)
+    found = blind_findings(GOOD)
+    card.say([replace(one, value=f"{one.value} of a great many grey values") for one in found], "")
+    card.show()
+    assert card.minimumSizeHint().width() <= SidePanel.WIDTH - 80
