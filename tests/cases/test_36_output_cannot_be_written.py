@@ -55,6 +55,11 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "run {image} --output {image.parent}/{long}/x.tif",
         "info {image.parent}/{long}.tif",
         "run {image} --output {image}/x.tif",
+        "run {image} --output {image}.new.tif --model {image}.new.tif",
+        "train {image} --model .",
+        "train {image} --model ..",
+        "compare {image} {image} --reference {image} --window 5 5",
+        "compare {image} {image} --reference {image} --window nan inf",
     ],
 )
 def test_one_sentence_and_nothing_done(command, image, closed, capsys):

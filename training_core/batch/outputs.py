@@ -74,6 +74,8 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _check(output: Path, read: Mapping[tuple[int, int], Path]) -> None:
+    if output.name in ("", ".."):
+        raise OutputError(f"{output} is a folder; add the name of a file.")
     if output.exists():
         same = read.get(_identity(output))
         if same is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -163,6 +165,8 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
 
     if arguments.window and not arguments.reference:
         raise UsageError("--window is for the comparison with a clean stack; add --reference.")
+    if arguments.window and not -math.inf < arguments.window[0] < arguments.window[1] < math.inf:
+        raise UsageError("--window takes two numbers, the first below the second.")
     read = (arguments.noisy, arguments.denoised, arguments.reference)
     check_outputs([arguments.figure], filter(None, read))
     noisy, denoised = open_noted(arguments.noisy, run), open_noted(arguments.denoised, run)
@@ -227,6 +231,8 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         raise UsageError("With several stacks each has its own model; leave --model out.")
     if arguments.repeats and not batch.alone:
         raise UsageError("Repeats are exposures of one scene; give one stack with --repeats.")
+    if arguments.model and os.path.abspath(arguments.model) == os.path.abspath(arguments.output):
+        raise UsageError("Model and result need two names; change --model or --output.")
     check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
 
     work_for = partial(

@@ -79,10 +79,19 @@ def _open(path: Path) -> Any:
         if _misleads(tif, path.parent):
             tif.close()
             tif = tifffile.TiffFile(path, is_ome=False)
+        _drop_bad_counts(tif)
     except BaseException:
         tif.close()
         raise
     return tif
+
+
+def _drop_bad_counts(tif: Any) -> None:
+    """Take out of ImageJ's text what should count planes and is no whole number."""
+    said = (tif.imagej_metadata if tif.is_imagej else None) or {}
+    for name in ("images", "frames", "slices", "channels"):
+        if not isinstance(said.get(name, 1), int):
+            del said[name]
 
 
 def _companion_of(tif: Any, folder: Path) -> Path | None:
