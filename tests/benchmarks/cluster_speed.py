@@ -31,7 +31,7 @@ from training_core.pipeline import train
 from training_core.run import Run
 from training_core.settings import preset
 
-STACKS, FRAMES, SIDE_PX = 8, 1, 256
+STACKS, FRAMES, SIDE_PX = 8, 2, 256
 TURNS = 3
 GOAL = 1.8
 

@@ -26,7 +26,8 @@ from training_core.run import Cancelled, Event, Run, StepsDone
 
 WAIT_S = 30.0  # for the first worker
 LEAVE_S = 60.0  # for workers that save what they have done
-LOOK_S = 0.05  # how often it is asked whether all is still wanted
+LOOK_S = 0.01  # how often it is asked whether all is still wanted, and something is finished
+ASK_S = 0.2  # how often workers are asked whether they have ended
 TELL_S = 1.0  # how often a worker says how far it is
 RETRIES = 2  # after what may pass, such as a disk that does not answer
 LOST = "The scheduler was lost, and with it the workers; start the command again, with --resume"
@@ -113,7 +114,7 @@ class Workers:
             busy = self.client.run(_busy, self.topic, on_error="ignore")
             if not any(busy.values()):
                 break
-            time.sleep(LOOK_S)
+            time.sleep(ASK_S)
 
 
 def _busy(topic: str, dask_worker: Any = None) -> bool:
