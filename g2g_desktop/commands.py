@@ -104,6 +104,7 @@ class Commands(QObject):
         self._centre, self._viewer = centre, centre.viewer
         self.files = files
         self.preferences = preferences
+        centre.training.region_chosen.connect(workflow.watch)
         files.axes_said.connect(lambda *told: self._remember(self.preferences.with_axes(*told)))
         self.by_id = self._verbs()
 
@@ -128,6 +129,7 @@ class Commands(QObject):
             "discard_interrupted": workflow.recovery.discard_interrupted,
             "first_look": lambda: session.set_first_look(not session.first_look),
             "denoise": workflow.denoise,
+            "pause": workflow.pause,
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
             "model_info": self.model_info,
@@ -204,8 +206,7 @@ class Commands(QObject):
 
     def train(self) -> None:
         """Start the training of what is in view."""
-        self._viewer.clear_training()
-        self._workflow.watch(self._viewer.region())
+        self._centre.training.begin(self._session, self._viewer.region())
         self._workflow.train()
 
     def resume(self) -> None:
@@ -219,7 +220,7 @@ class Commands(QObject):
         """Cancel the job; ask first where that throws minutes of training away."""
         answer = dialogs.Running.CANCEL
         long = self._workflow.seconds > _ASK_AFTER_SECONDS
-        if self._session.state is State.TRAINING and long:
+        if self._session.state in (State.TRAINING, State.PAUSED) and long:
             answer = dialogs.ask_cancelling(self._parent)
         if answer is dialogs.Running.STOP_AND_KEEP:
             self.do("stop_and_keep")

@@ -29,7 +29,6 @@ from g2g_desktop.pages.menus import Menus
 from g2g_desktop.pages.run_bar import RunBar
 from g2g_desktop.pages.status_strip import StatusStrip
 from g2g_desktop.widgets.banner import Banner
-from training_core.run import StageStarted
 
 from .commands import Commands
 
@@ -54,6 +53,9 @@ _Layout = TypeVar("_Layout", bound=QBoxLayout)
 _FRAME = (8, 40)  # what a window manager puts around the window, roughly
 # To the user these are one job, with one bar.
 _SAME_JOB = {
+    (State.TRAINING, State.PAUSED),
+    (State.PAUSED, State.TRAINING),
+    (State.PAUSED, State.STOPPING),
     (State.TRAINING, State.STOPPING),
     (State.TRAINING, State.DENOISING),
     (State.STOPPING, State.DENOISING),
@@ -141,8 +143,10 @@ class MainWindow(QMainWindow):
         self.commands.programs_found.connect(side.export.show_programs)
         viewer = self.centre.viewer
         viewer.patches.ready.connect(side.patches.show_frame_count)
+        side.patch_chosen.connect(viewer.show_patch)
+        side.patches.paint_chosen.connect(viewer.stack_view.pane.paint_with)
+        viewer.stack_view.pane.painted.connect(self.session.paint)
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
-        viewer.stack_view.region_changed.connect(self._on_region_changed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
         bench = self.centre.bench
         workflow.reference_read.connect(bench.take_reference)
@@ -235,16 +239,10 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, StageStarted) and self.session.state is State.TRAINING:
-            self._on_region_changed()
         self.run_bar.progress.take(event)
         self.side.train.take(event)
-        self.centre.viewer.take(event)
+        self.centre.training.take(event)
         self.centre.bench.take(event)
-
-    @Slot()
-    def _on_region_changed(self) -> None:
-        self.workflow.watch(self.centre.viewer.region())
 
     @Slot()
     def _on_banner_closed(self) -> None:

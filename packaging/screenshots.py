@@ -159,7 +159,7 @@ def training(window: MainWindow, scratch: Path) -> Iterator[State]:
     session = window.session
     session.set_settings(short(session.settings))
     window.commands.do("train")
-    until(lambda: window.centre.viewer.preview.denoised.image is not None)
+    until(lambda: window.centre.training.split.is_split)
     settle(10 * SETTLE_MS)
     yield "05_training", BOTH, None
     until(lambda: session.state is At.DONE)

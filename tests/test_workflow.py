@@ -187,7 +187,7 @@ def test_stop_and_keep_gives_a_model_that_denoises_another_stack(
     opened(window, source, qtbot)
     window.session.set_settings(endless())
     next_button(window, "Train and denoise", qtbot)
-    qtbot.waitUntil(lambda: window.centre.viewer.plot.tabs.count() > 0, timeout=SLOW_MS)
+    qtbot.waitUntil(lambda: window.centre.training.details.plot.tabs.count() > 0, timeout=SLOW_MS)
     next_button(window, "Stop and keep", qtbot)
     reach(window, State.DONE, qtbot)
     model = tmp_path / "kept.g2g"

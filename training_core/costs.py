@@ -139,6 +139,10 @@ class Costs:
         mine[kind] = (before + amount, seconds + now - self._lap)
         self._lap = now
 
+    def skip(self, seconds: float) -> None:
+        """Count so many seconds since the last call as no work."""
+        self._lap += seconds
+
     def restart(self, kind: str) -> None:
         """Forget what was measured of a kind of work, which begins now."""
         self.measured.get(self.machine, {}).pop(kind, None)

@@ -42,6 +42,10 @@ class OutputError(CoreError):
     """A result that cannot be written where it was asked for."""
 
 
+class BusyError(OutputError):
+    """A result that somebody else makes at this moment."""
+
+
 class ModelError(CoreError):
     """A model file that is damaged or does not fit the stack."""
 
@@ -52,6 +56,10 @@ class CheckpointError(CoreError):
 
 class ShortageError(CoreError):
     """Too little memory, or too few files that may be open at once: no fault of a file."""
+
+
+class ClusterError(CoreError):
+    """A scheduler or workers that do not answer, are not alike, or were lost."""
 
 
 class TooFewPatchesError(InputError):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .costs import OWN, Amounts, Costs, Span, total
 from .errors import printable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # so that `g2g --version` does without numpy
 
 TICK_SECONDS = 0.1  # 46 000 signals a second made the window stand still for .1 to .8 s
 PREVIEW_SECONDS = 1.0
+NOISE_SECONDS = 0.5
+SHOWING = 0.1  # of the time at most goes to what is shown
 
 
 class Cancelled(Exception):  # an outcome, not an error
@@ -89,6 +91,30 @@ class PreviewReady:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseReady:
+    """What the generator of a channel makes after so many steps of its game.
+
+    `likeness` is a `NoiseLikeness` of its samples and of real noise that it was never shown.
+    """
+
+    channel: int
+    step: int
+    likeness: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RoundJudged:
+    """How good a round of the denoiser is, told blind; 0 is the network before training.
+
+    `decibels` is the estimated reduction of the noise, None where nothing is left to tell. A round
+    may be judged again, once more is known of the noise.
+    """
+
+    round: int
+    decibels: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class StageFinished:
     """A stage is over, after `seconds` of wall time."""
 
@@ -104,25 +130,27 @@ class Note:
     warning: bool = False
 
 
-Event = StageStarted | StepsDone | PreviewReady | StageFinished | Note
+Event = StageStarted | StepsDone | PreviewReady | NoiseReady | RoundJudged | StageFinished | Note
 
 
 class Run:
     """One job as seen by the core: it emits events here and asks whether to go on.
 
     Whatever takes a run asks `check` once per step, tile and frame, and so raises `Cancelled`.
-    `on_event` is called with each event, in the thread of the computation; `cancel`,
-    `stop_and_keep` and `watch` may be called from any thread. `costs` is what work costs here, as
-    far as is known.
+    `on_event` is called with each event, in the thread of the computation; `pause`, `go_on`,
+    `cancel`, `stop_and_keep` and `watch` may be called from any thread. `costs` is what work costs
+    here, as far as is known.
     """
 
     def __init__(self, on_event: Callable[[Event], None] = lambda _: None) -> None:
         self._on_event = on_event
         self._cancelled = threading.Event()
         self._finish_early = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
         self._region: ShownRegion | None = None
         self._next_tick = 0.0
-        self._next_preview = 0.0
+        self._next_shown: dict[float, float] = {}
         self.costs = Costs()
         self._times = _Timetable(self.costs, {})
 
@@ -139,17 +167,31 @@ class Run:
     def cancel(self) -> None:
         """Ask the computation to stop and discard; `check` raises from now on."""
         self._cancelled.set()
+        self.go_on()
 
     def stop_and_keep(self) -> None:
         """Ask the computation to finish with what it has learned so far."""
         self._finish_early.set()
+        self.go_on()
+
+    def pause(self) -> None:
+        """Let the computation wait, in its next `check`."""
+        self._going.clear()
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self._going.set()
 
     def watch(self, region: ShownRegion | None) -> None:
         """Choose the region that previews show; None for no previews."""
         self._region = region
 
     def check(self) -> None:
-        """Raise `Cancelled` if asked to; called once per step, tile and frame."""
+        """Raise `Cancelled` if asked to, after a pause; called once per step, tile and frame."""
+        if not self._going.is_set():
+            began = time.monotonic()
+            self._going.wait()
+            self.costs.skip(time.monotonic() - began)
         if self._cancelled.is_set():
             raise Cancelled
 
@@ -161,13 +203,19 @@ class Run:
         self._next_tick = now + TICK_SECONDS
         return True
 
-    def preview_due(self) -> bool:
-        """Whether somebody watches a region and has seen no preview for a second."""
-        now = time.monotonic()
-        if self._region is None or now < self._next_preview:
-            return False
-        self._next_preview = now + PREVIEW_SECONDS
-        return True
+    def show(self, make: Callable[[], Event | None], seconds: float) -> None:
+        """Emit what `make` gives, if somebody watches who saw nothing of it for so many seconds.
+
+        What takes long to make is shown less often.
+        """
+        began = time.monotonic()
+        if self._region is None or began < self._next_shown.get(seconds, 0.0):
+            return
+        event = make()
+        took = time.monotonic() - began
+        self._next_shown[seconds] = began + max(seconds, took / SHOWING)
+        if event is not None:
+            self.emit(event)
 
     def plan(self, machine: str, work: Mapping[Stage, Amounts]) -> None:
         """State how much work the coming stages are, and on what it is done, for the time left."""

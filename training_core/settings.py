@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self, get_type_hints
 
+from .areas import Area, areas_of
 from .errors import SettingsError
 
 
@@ -106,6 +107,12 @@ class PatchSettings(Checked):
     most: int = setting(
         40_000, "Most patches", "No more patches than this are used.", within=(1, 1_000_000)
     )
+    # Where patches are taken in any case, or never; painted, or --area of the command g2g.
+    areas: tuple[Area, ...] = ()
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        object.__setattr__(self, "areas", areas_of(self.areas))
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +363,10 @@ class Settings(Checked):
 
     def to_dict(self) -> dict[str, Any]:
         """Give nested plain values, for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.patches.areas:  # then any version can read them
+            del values["patches"]["areas"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

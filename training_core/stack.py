@@ -35,8 +35,18 @@ class PixelSize:
     z_um: float | None = None
 
 
+# What float32 cannot hold, or its largest value, stands for no value in many programs.
+TOO_FAR = np.finfo(np.float32).max
+
+
+def is_lost(frame: Pixels) -> NDArray[np.bool_]:
+    """Tell which pixels are NaN, infinite or too far from zero to be a measurement."""
+    lost: NDArray[np.bool_] = ~(np.abs(frame) < TOO_FAR)
+    return lost
+
+
 class NotFinite(Mapping[int, "tuple[NDArray[np.intp], Pixels]"]):
-    """Which pixels of each frame are NaN or infinite, found when a frame is asked for.
+    """Which pixels of each frame `is_lost`, found when a frame is asked for.
 
     Counting or listing them reads every frame.
 
@@ -54,7 +64,7 @@ class NotFinite(Mapping[int, "tuple[NDArray[np.intp], Pixels]"]):
 
     def _places(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
         frame = self.frame(self.numbers[index])
-        places = np.flatnonzero(~np.isfinite(frame))
+        places = np.flatnonzero(is_lost(frame))
         return places, frame.ravel()[places]
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.intp], Pixels]:
@@ -108,7 +118,7 @@ class Stack:
     series
         Which image of the source it is, where that holds several; else "".
     not_finite
-        For each frame with NaN or infinite pixels, by its number, where they are (flat) and what
+        For each frame with pixels that `is_lost`, by its number, where they are (flat) and what
         they were; `pixels` has the median of the frame there, files have them as they were.
     guess
         The one of the warnings that tells how the axes were guessed; "" where the file says them.

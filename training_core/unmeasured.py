@@ -110,7 +110,16 @@ def hot_pixels(stack: Stack, index: int) -> Mask | None:
     Each is far from what noise of its surroundings' brightness gets, and alone: what optics show
     spreads over the pixels around. Where more are so, they are noise of few far values.
     """
-    frame = stack.frame(index)
+    return _hot(stack, *_without_lost(stack, index))
+
+
+def _without_lost(stack: Stack, index: int) -> tuple[Pixels, Mask | None]:
+    """Give a frame with what lies around unmeasured pixels in their place, and which these are."""
+    frame, lost = stack.raw_frame(index), unmeasured(stack, index)
+    return frame if lost is None or lost.all() else _filled(frame, lost), lost
+
+
+def _hot(stack: Stack, frame: Pixels, lost: Mask | None) -> Mask | None:
     if stack.value_unit == "HU" or min(frame.shape) <= SOLID_PX:
         return None
     from scipy.ndimage import uniform_filter  # loads slowly
@@ -120,6 +129,8 @@ def hot_pixels(stack: Stack, index: int) -> Mask | None:
     beside, around = (nine - exact) / 8, (around - nine) / (SOLID_PX**2 - 9)
     excess, beside = exact - around, beside - around
     faults = [_alone(way * excess, way * beside, way * around) for way in (1, -1)]
+    if lost is not None:
+        faults = [each & ~lost for each in faults]
     if max(each.sum() for each in faults) > MOST_HOT * frame.size:
         return None
     faults = [each for each in faults if each.sum() >= FEWEST_HOT]
@@ -183,11 +194,10 @@ class MeasuredFrame(NamedTuple):
 
 def measured_frame(stack: Stack, index: int, *, repair: bool = True) -> MeasuredFrame:
     """Give one frame as `measured` does."""
-    lost, hot = unmeasured(stack, index), hot_pixels(stack, index) if repair else None
-    mask = lost
-    if hot is not None:
-        mask = hot if lost is None else lost | hot
-    filled = None if mask is None or mask.all() else _filled(stack.raw_frame(index), mask)
+    frame, lost = _without_lost(stack, index)
+    hot = _hot(stack, frame, lost) if repair else None
+    filled = None if lost is None or lost.all() else frame
+    filled = filled if hot is None else _filled(frame, hot)
     return MeasuredFrame(filled, 0 if hot is None else int(hot.sum()), lost)
 
 

@@ -151,7 +151,7 @@ class FileCommands(QObject):
         """
         stay, session = dialogs.Running.KEEP_RUNNING, self._session
         if self._workflow.is_busy and session.state is not State.CANCELLING:
-            training = session.state is State.TRAINING
+            training = session.state in (State.TRAINING, State.PAUSED)
             answer = dialogs.ask_closing(self._parent, training=training)
             if answer is dialogs.Running.STOP_AND_KEEP:
                 self._workflow.stop_and_keep()

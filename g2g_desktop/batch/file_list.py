@@ -110,6 +110,7 @@ class FileItem:
         return bool(every) and not any(one.exported for one in every)
 
 
+_QUEUED = (FileState.WAITING, FileState.RUNNING)  # whose result the queue writes
 COLUMNS = ("File", "Size", "State", "Model", "Time", "Result")
 
 
@@ -237,7 +238,7 @@ class FileList(QAbstractTableModel):
     def show_made(self, session: Session) -> None:
         """Say of the file that is shown what the window has made of it."""
         item, result = self.current, session.result
-        if item is None or result is None or item.state is FileState.RUNNING:
+        if item is None or result is None or item.state in _QUEUED:
             return
         if isinstance(result.denoiser, Story):
             return  # the queue has said it

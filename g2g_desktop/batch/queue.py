@@ -23,7 +23,7 @@ from .journal import Journal
 from .queue_tasks import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import TextIO
 
@@ -37,6 +37,7 @@ class QueueState(StrEnum):
 
     RESTING = "Nothing is queued."
     RUNNING = "Working through the files."
+    HELD = "Waiting until the training in the window is done."
     PAUSING = "Pausing, and keeping what is done of this file..."
     PAUSED = "Paused. What was done of the file at work is kept."
 
@@ -70,12 +71,11 @@ class Queue(QObject):
         self._journal = Journal()
         self._job: Job | None = None
         self._trained = False
-        self._skips = False
+        self._skips = self.held = False
         self._closing = False
         self._began = 0.0
         self._left: Span | None = None
-        self._log: TextIO | None = None
-        self._terminal: Callable[[Event], None] = _ignore
+        self._log = _Log()
 
     @property
     def waiting(self) -> list[FileItem]:
@@ -126,8 +126,19 @@ class Queue(QObject):
     def go_on(self) -> None:
         """Work on, after a pause or a crash."""
         if self._job is None:
-            self.state = QueueState.RUNNING
-            self._next()
+            self.state = QueueState.HELD if self.held else QueueState.RUNNING
+            if self.held:
+                self.changed.emit()
+            else:
+                self._next()
+
+    def hold(self, held: bool) -> None:
+        """Begin nothing while the window itself trains; what comes meanwhile waits for its end."""
+        if held != self.held:
+            self.held = held
+            if self.state is QueueState.HELD:
+                self.go_on()
+            self.changed.emit()
 
     def pause(self) -> None:
         """Give the file at work up for now, and keep what is done of it."""
@@ -173,7 +184,7 @@ class Queue(QObject):
     def close(self) -> None:
         """Let go of what is at work; it is found again at the next start."""
         self._closing = True
-        self._close_log()
+        self._log.close()
         self._journal.let_go()
 
     def time_left(self) -> Span | None:
@@ -210,10 +221,7 @@ class Queue(QObject):
 
     @Slot(object)
     def _on_happened(self, event: Event) -> None:
-        if self._log is None:
-            self._log = queue_log().open("a", encoding="utf-8")
-            self._terminal = Terminal(self._log)
-        self._terminal(event)
+        self._log.write(event)
         if isinstance(event, StepsDone):
             self._left = event.time_left
         if isinstance(event, Note) and event.warning and self.current is not None:
@@ -257,11 +265,11 @@ class Queue(QObject):
         self._job = self.current = None
         self._left, self._skips = None, False
         if self._closing:
-            self._close_log()
+            self._log.close()
             return
         if self.state is QueueState.PAUSING:
             self.state = QueueState.PAUSED
-            self._close_log()
+            self._log.close()
             self._journal.write(self.plan, self.files.items)
             self.changed.emit()
         else:
@@ -270,15 +278,10 @@ class Queue(QObject):
     def _end(self) -> None:
         was_running, self.state = self.state is QueueState.RUNNING, QueueState.RESTING
         self._journal.remove()
-        self._close_log()
+        self._log.close()
         self.changed.emit()
         if was_running:
             self.finished.emit(summary(self.files.items))
-
-    def _close_log(self) -> None:
-        if self._log is not None:
-            self._log.close()
-        self._log, self._terminal = None, _ignore
 
     def _set(self, item: FileItem, state: FileState) -> None:
         item.state = state
@@ -289,8 +292,23 @@ class Queue(QObject):
 _OVER = (FileState.DONE, FileState.KEPT)
 
 
-def _ignore(event: Event) -> None:
-    """Write nothing."""
+class _Log:
+    """The file that tells what the queue has done, as the command g2g tells it."""
+
+    def __init__(self) -> None:
+        self._file: TextIO | None = None
+        self._terminal: Terminal | None = None
+
+    def write(self, event: Event) -> None:
+        if self._file is None or self._terminal is None:
+            self._file = queue_log().open("a", encoding="utf-8")
+            self._terminal = Terminal(self._file)
+        self._terminal(event)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self._terminal = None
 
 
 def _targets(plan: Plan, items: list[FileItem]) -> list[Path]:

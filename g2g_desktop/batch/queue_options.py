@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,8 @@ class QueueOptions(QWidget):
 
     def show_models(self, settings: Settings | None, model: Path | None) -> None:
         """Offer the ways there are: the settings in force, and the model that is open as a file."""
+        if settings is not None:  # what was painted on one image says nothing of the others
+            settings = replace(settings, patches=replace(settings.patches, areas=()))
         self._settings, self._model = settings, model
         chosen = self.how.currentData()
         self.how.clear()

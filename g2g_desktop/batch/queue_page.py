@@ -32,6 +32,9 @@ from .watch import FolderWatch
 if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
 
+TRAINS = "The window is training or denoising. Wait until it is done, or stop it there."
+_START_TIP = "Work through all files that are not denoised yet."
+_RETRY_TIP = "Try all files again that failed or were skipped."
 _OVER = (FileState.DONE, FileState.KEPT, FileState.FAILED, FileState.SKIPPED)
 
 
@@ -67,12 +70,10 @@ class QueuePage(QWidget):
     def _make_buttons(self) -> None:
         self.start = QPushButton("Denoise all files")
         self.start.setProperty("primary", True)
-        self.start.setToolTip("Work through all files that are not denoised yet.")
         self.pause = QPushButton("Pause")
         self.skip = QPushButton("Skip")
         self.skip.setToolTip("Leave the selected file out; else the one at work.")
         self.retry = QPushButton("Retry failed")
-        self.retry.setToolTip("Try all files again that failed or were skipped.")
         self.watching = QPushButton("Watch folder...")
         self.watching.setCheckable(True)
         self.watching.setToolTip(
@@ -141,7 +142,7 @@ class QueuePage(QWidget):
         """Paint the page as the queue now is."""
         queue, items = self.queue, self.queue.files.items
         over = sum(item.state in _OVER for item in items)
-        running = queue.state in (QueueState.RUNNING, QueueState.PAUSING)
+        running = queue.state in (QueueState.RUNNING, QueueState.PAUSING, QueueState.HELD)
         self.words.say(*self._told())
         self.bar.setRange(0, max(len(items), 1))
         self.bar.setValue(over)
@@ -150,17 +151,22 @@ class QueuePage(QWidget):
         self.bar.setVisible(running or over > 0)
         self.options.show_editable(not running and queue.state is not QueueState.PAUSED)
         todo = any(item.state not in (FileState.DONE, FileState.KEPT) for item in items)
-        self.start.setEnabled(not running and todo and queue.state is not QueueState.PAUSED)
         paused = queue.state is QueueState.PAUSED
+        self._show(self.start, _START_TIP, not running and todo and not paused)
         self.pause.setText("Go on" if paused else "Pause")
-        self.pause.setToolTip(
-            "Work on where it was paused."
-            if paused
-            else "Stop for now, and keep what is done of the file at work."
-        )
-        self.pause.setEnabled(paused or queue.state is QueueState.RUNNING)
+        if paused:
+            self._show(self.pause, "Work on where it was paused.", True)
+        else:
+            self.pause.setToolTip("Stop for now, and keep what is done of the file at work.")
+            self.pause.setEnabled(queue.state is QueueState.RUNNING)
         self.skip.setEnabled(bool(queue.waiting) or queue.is_busy)
-        self.retry.setEnabled(bool(queue.failed) and not running)
+        self._show(self.retry, _RETRY_TIP, bool(queue.failed) and not running)
+
+    def _show(self, button: QPushButton, tip: str, possible: bool) -> None:
+        """Offer what begins with a file, unless the window trains, which the button then says."""
+        held = self.queue.held
+        button.setEnabled(possible and not held)
+        button.setToolTip(TRAINS if held else tip)
 
     def _told(self) -> tuple[Tone, str]:
         queue, items = self.queue, self.queue.files.items

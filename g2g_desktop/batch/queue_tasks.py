@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from training_core.batch.stacks import Work
-    from training_core.compute.checkpoint import Checkpoint
     from training_core.run import Run
-    from training_core.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +100,9 @@ def denoise_file(
             run.note(f"{target.name} is finished already and kept.")
             return None
         check_outputs([target], [path, *([plan.model] if plan.model else [])])
-        work, told = _work(plan, run), dict[str, Any]()
-
-        def telling(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-            denoised, made = work(stack, checkpoint)
-            told.update(made)
-            return denoised, {"input": stack.name, **made}
-
-        form = Form(as_float=plan.as_float)
-        denoise_one(
-            input_of(path, image),
-            target,
-            telling,
-            run=run,
-            existing=existing,
-            form=form,
-            axes=load_preferences().axes_at(path),
-        )
-    return told
+        work, form = _work(plan, run), Form(as_float=plan.as_float)
+        each, axes = input_of(path, image), load_preferences().axes_at(path)
+        return denoise_one(each, target, work, run=run, existing=existing, form=form, axes=axes)
 
 
 def input_of(path: Path, image: int | None) -> Input:
@@ -144,6 +127,4 @@ def _one_path(paths: Sequence[Path]) -> Path:
 def _work(plan: Plan, run: Run) -> Work:
     if plan.model is None:
         return train_on_each(plan.settings, run)
-    from training_core.denoise.model_file import load_denoiser
-
-    return use_model(load_denoiser(plan.model, device=plan.settings.device), plan.model, run)
+    return use_model(plan.model, plan.settings.device, run)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .shapes import Kind
 
 TRAINING = "In training"
+FIRST_LOOK, BEGINNING = "First look, before training", "Where the training began"
 
 
 class BenchPage(QWidget):
@@ -89,6 +90,8 @@ class BenchPage(QWidget):
             return
         same = noisy is self._noisy and noisy is not None and made is not None
         before = self._made if same else None
+        if noisy is None or self._noisy is None or noisy.pixels is not self._noisy.pixels:
+            self._rounds.clear()  # those are of another stack
         self._noisy, self._made = noisy, made
         if before is not None and made is not None and self._strength_moves:
             self.compare.replace_denoised(made)
@@ -144,12 +147,14 @@ class BenchPage(QWidget):
     def take(self, event: Event) -> None:
         """Keep the last picture of each round of a training."""
         if isinstance(event, StageStarted):
-            if event.stage is Stage.NOISE_MODEL and not event.detail:
+            if event.stage is Stage.PATCHES:  # a training begins
                 self._rounds.clear()
             self._detail = event.detail
         elif isinstance(event, PreviewReady):
-            self._rounds.setdefault("Where the training began", event)
-            self._rounds[self._detail.capitalize() or str(event.stage)] = event
+            first = event.stage is Stage.FIRST_ESTIMATE
+            if not self._rounds and not first:
+                self._rounds[BEGINNING] = event
+            self._rounds[FIRST_LOOK if first else self._detail.capitalize()] = event
 
     def measure(self, kind: Kind) -> None:
         """Put a line or a region into the picture, and show what it measures."""

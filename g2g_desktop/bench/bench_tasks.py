@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from training_core.denoise.denoiser import Denoiser
+    from training_core.noise.likeness import NoiseLikeness
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.quality.measuring import Histograms, Point, Profile, RegionFigures
     from training_core.run import Run
     from training_core.stack import Pixels, Stack, Values
-    from training_core.trust.noise_likeness import NoiseLikeness
     from training_core.trust.planted import PlantedDot
     from training_core.trust.pure_noise import PureNoise
     from training_core.trust.trust_map import TrustMap
@@ -152,10 +152,10 @@ def likeness(
 ) -> NoiseLikeness:
     """Compare real noise with made noise."""
     from training_core.compute import device
-    from training_core.trust.noise_likeness import NoiseLikeness
+    from training_core.trust.noise_likeness import noise_likeness
 
     device.limit_threads()
-    return NoiseLikeness.of(stack, patches, denoiser, channel, run=run)
+    return noise_likeness(stack, patches, denoiser, channel, run=run)
 
 
 def in_frame(stack: Stack, place: PatchLocation, values: Pixels) -> Stack:

@@ -43,6 +43,7 @@ class CurvePlot(QWidget):
         self.curves: Sequence[Curve] = ()
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
+        self.legend.setWordWrap(True)
         self.plot = pg.PlotWidget(enableMenu=False)
         # The plot makes its menu without a parent, and it would outlive the plot.
         menu = self.plot.getPlotItem().ctrlMenu
@@ -97,6 +98,7 @@ class CurvePlot(QWidget):
                 )  # fmt: skip
             else:
                 self.plot.plot(curve.x, np.asarray(curve.y), pen=pg.mkPen(ink, width=2))
-            names.append(f'<span style="color:{ink}">\N{BLACK SQUARE}</span> {curve.name}')
-        self.legend.setText("&nbsp;&nbsp; ".join(names))
+            name = curve.name.replace(" ", "&nbsp;")
+            names.append(f'<span style="color:{ink}">\N{BLACK SQUARE}</span>&nbsp;{name}')
+        self.legend.setText(" &nbsp;".join(names))
         self.legend.setVisible(bool(names))

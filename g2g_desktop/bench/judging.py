@@ -22,8 +22,8 @@ from .trust_tab import sentence_of as dot_sentence
 if TYPE_CHECKING:
     from g2g_desktop.model.session import Session
     from training_core.denoise.denoiser import Denoiser
+    from training_core.noise.likeness import NoiseLikeness
     from training_core.stack import Stack
-    from training_core.trust.noise_likeness import NoiseLikeness
     from training_core.trust.planted import PlantedDot
     from training_core.trust.pure_noise import PureNoise
     from training_core.trust.trust_map import TrustMap

@@ -14,7 +14,7 @@ from g2g_desktop.widgets.labels import GAP, heading, paragraph
 from .curves import Curve, CurvePlot
 
 if TYPE_CHECKING:
-    from training_core.trust.noise_likeness import NoiseLikeness
+    from training_core.noise.likeness import NoiseLikeness
 
 LOOKING = "Comparing real and made noise..."
 NOTHING = "Train first; then the learned noise is compared with the real one here."
@@ -78,12 +78,13 @@ class NoiseTab(QWidget):
             plot.show_curves([])
 
     @Slot(object)
-    def show_likeness(self, found: NoiseLikeness) -> None:
-        """Show a comparison."""
+    def show_likeness(self, found: NoiseLikeness, step: int | None = None) -> None:
+        """Show a comparison, which is one of many where it is of a `step` of the training."""
         self.words.setText(found.sentence)
+        when = "" if step is None else f"After {step} steps. "
         self.more.setText(
-            f"{len(found.levels)} smooth patches, each without its trend and of the same std; made "
-            "noise beside them. Where the curves part, the denoiser learned other noise."
+            f"{when}{len(found.levels)} smooth patches, each without its trend and of the same "
+            "std; made noise beside them. Where the curves part, the denoiser learned other noise."
         )
         self.real.set_image(found.real, REACH)
         self.made.set_image(found.made, REACH)

@@ -15,9 +15,38 @@ from training_core.settings import Settings, preset
 from .settings_form import SettingsForm
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from g2g_desktop.widgets.theme import Theme
 
-_LABEL = 18
+_LABEL = 19
+_TOP = ""  # the part of those that stand in the settings themselves
+_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {  # those that change a result most come first
+    "The result": {
+        "denoiser": (
+            "kept_noise", "neighbours", "repair_hot_pixels", "even_flat_areas", "keep_brightness",
+            "collaborate", "every_orientation",
+        ),
+        "noise_model": ("correlation",),
+    },
+    "How long it takes": {
+        "denoiser": ("rounds", "steps", "area_mpx"),
+        "noise_model": ("steps",),
+        _TOP: ("device", "precision"),
+    },
+    "The noise": {"noise_model": ("stabilise", "by_place", "generator")},
+    "The denoiser": {
+        "denoiser": ("first_estimate", "network", "width", "depth", "targets", "as_recorded"),
+    },
+    "How it learns": {
+        "denoiser": ("batch", "crop_px", "learning_rate", "schedule", "averaging"),
+        "noise_model": (
+            "batch", "crop_px", "critic_steps", "noise_weight", "image_weight", "cycle_weight",
+        ),
+        _TOP: ("seed",),
+    },
+}  # fmt: skip
+_OF_NOISE = " (noise)"  # where both parts have a setting of that name
 
 
 class AdvancedSettings(QWidget):
@@ -35,11 +64,7 @@ class AdvancedSettings(QWidget):
         self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.fold.toggled.connect(self._on_folded)
         theme.changed.connect(self._on_folded)
-        self.forms: dict[str, SettingsForm] = {
-            "": SettingsForm(self._settings, ("device", "seed"), label_characters=_LABEL),
-            "noise_model": SettingsForm(self._settings.noise_model, label_characters=_LABEL),
-            "denoiser": SettingsForm(self._settings.denoiser, label_characters=_LABEL),
-        }
+        self.groups = {title: self._forms(parts) for title, parts in _GROUPS.items()}
         self.search = QLineEdit()
         self.search.setPlaceholderText("Find a setting")
         self.search.setClearButtonEnabled(True)
@@ -61,12 +86,12 @@ class AdvancedSettings(QWidget):
         inner.addWidget(self.search)
         inner.addWidget(self.nothing)
         inner.addWidget(self.reset)
-        for part, form in self.forms.items():
-            if part:
-                self._titles[part] = _section(part)
-                inner.addWidget(self._titles[part])
-            inner.addWidget(form)
-            form.changed.connect(self._on_changed)
+        for title, forms in self.groups.items():
+            self._titles[title] = heading(title, 0)
+            inner.addWidget(self._titles[title])
+            for _, form in forms:
+                inner.addWidget(form)
+                form.changed.connect(self._on_changed)
         inner.addWidget(self.problem)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -74,33 +99,55 @@ class AdvancedSettings(QWidget):
         column.addWidget(self.inner)
         self._on_folded()
 
+    def _forms(self, parts: Mapping[str, Sequence[str]]) -> list[tuple[str, SettingsForm]]:
+        made = []
+        for part, names in parts.items():
+            values = getattr(self._settings, part) if part else self._settings
+            form = SettingsForm(values, names, label_characters=_LABEL, resettable=True)
+            if part == "noise_model":
+                form.say_apart(set(names) & {"steps", "batch", "crop_px"}, _OF_NOISE)
+            made.append((part, form))
+        return made
+
+    @property
+    def forms(self) -> list[tuple[str, SettingsForm]]:
+        """Every form with the part of the settings that it is about, "" for the top."""
+        return [one for forms in self.groups.values() for one in forms]
+
+    def editor(self, part: str, name: str) -> Any:
+        """Give what edits a setting."""
+        return next(f.editors[name] for of, f in self.forms if of == part and name in f.editors)
+
     def show_settings(self, settings: Settings) -> None:
         """Show the settings in force."""
         if settings == self._settings and self.problem.isHidden():
             return
         self._settings = settings
         self.problem.hide()
-        for part, form in self.forms.items():
+        for part, form in self.forms:
             form.show_settings(getattr(settings, part) if part else settings)
         self._mark_changed()
 
     def _mark_changed(self) -> None:
         usual = preset(self._settings.preset)
         changed = sum(
-            form.mark_changed(getattr(usual, part) if part else usual)
-            for part, form in self.forms.items()
+            form.mark_changed(getattr(usual, part) if part else usual) for part, form in self.forms
         )
         self.reset.setText(f"Reset {changed} changed setting{'s' * (changed != 1)}")
         self.reset.setVisible(changed > 0)
 
     @Slot(str)
     def _on_search(self, text: str) -> None:
-        found = {part: form.show_only(text) for part, form in self.forms.items()}
-        for part, form in self.forms.items():
-            form.setVisible(found[part] > 0)
-            if part:
-                self._titles[part].setVisible(found[part] > 0)
-        self.nothing.setVisible(not any(found.values()))
+        every = 0
+        for title, forms in self.groups.items():
+            found = 0
+            for _, form in forms:
+                mine = form.show_only("" if text.casefold() in title.casefold() else text)
+                form.setVisible(mine > 0)
+                found += mine
+            self._titles[title].setVisible(found > 0)
+            every += found
+        self.nothing.setVisible(not every)
 
     @Slot()
     def _on_reset(self) -> None:
@@ -109,10 +156,15 @@ class AdvancedSettings(QWidget):
 
     @Slot()
     def _on_changed(self) -> None:
-        top: Any = self.forms[""].settings
-        parts = {part: form.settings for part, form in self.forms.items() if part}
+        values: dict[str, dict[str, Any]] = {}
+        for part, form in self.forms:
+            values.setdefault(part, {}).update(form.values())
+        top = values.pop(_TOP)
         try:
-            chosen = replace(top, **parts)
+            parts = {
+                part: replace(getattr(self._settings, part), **v) for part, v in values.items()
+            }
+            chosen = replace(self._settings, **top, **parts)
         except SettingsError as error:  # half of two settings that belong together
             self.problem.setText(str(error))
             self.problem.show()
@@ -125,7 +177,3 @@ class AdvancedSettings(QWidget):
         is_open = self.fold.isChecked()
         self.inner.setVisible(is_open)
         self.fold.setIcon(self._theme.icon("down" if is_open else "right"))
-
-
-def _section(part: str) -> QLabel:
-    return heading({"noise_model": "Noise model", "denoiser": "Denoiser"}[part], 0)

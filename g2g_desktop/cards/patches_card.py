@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QPushButton
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from g2g_desktop.model.session import Step
 from g2g_desktop.model.view_state import remedy_text
-from g2g_desktop.widgets.labels import ToneLabel, button_row, heading, paragraph
+from g2g_desktop.widgets.labels import ToneLabel, button_row, heading, link_button, paragraph
 from g2g_desktop.widgets.theme import Tone
+from training_core.areas import FREE, IN, OUT
 from training_core.settings import PatchSettings
 
 from .settings_form import SettingsForm
 from .step_card import StepCard
 
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QLabel
-
     from g2g_desktop.widgets.theme import Theme
     from training_core.patches.smooth_patches import SmoothPatches
 
 _TONE = {"green": Tone.GREEN, "amber": Tone.AMBER, "red": Tone.RED}
+_BRUSHES = {
+    IN: ("In", "Drag over the image: the patches inside are taken, whatever they hold."),
+    OUT: ("Out", "Drag over the image: no patch is taken that touches the area."),
+    FREE: ("Erase", "Drag over painted areas to leave those parts to the search again."),
+}
+_GALLERY_TIP = "Show some patches that were taken, and some that were not with the reason."
 _WHAT = "The noise is learned where the image is flat. Those places are marked green."
 
 
@@ -31,6 +38,8 @@ class PatchesCard(StepCard):
 
     settings_changed = Signal(object)
     remedy_asked = Signal()
+    paint_chosen = Signal(str)  # a kind of area, "" for none
+    gallery_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(Step.PATCHES, "patches", theme)
@@ -52,12 +61,50 @@ class PatchesCard(StepCard):
         self.body.addWidget(self.verdict)
         self.body.addWidget(button_row(self.remedy))
         self.body.addWidget(self.form)
+        self.brushes = {kind: self._brush(kind) for kind in _BRUSHES}
+        self.painted = link_button("", "Forget all painted areas; Ctrl+Z brings them back.")
+        self.painted.clicked.connect(self._on_clear)
+        self.gallery = link_button("Patches taken and refused...", _GALLERY_TIP)
+        self.gallery.clicked.connect(self.gallery_asked)
+        self.body.addWidget(button_row(QLabel("Paint"), *self.brushes.values()))
+        self.body.addWidget(self.painted)
+        self.body.addWidget(self.gallery)
         self.show_patches(None)
+
+    def _brush(self, kind: str) -> QPushButton:
+        button = QPushButton(_BRUSHES[kind][0])
+        button.setCheckable(True)
+        button.setToolTip(_BRUSHES[kind][1])
+        button.setAccessibleName(f"Paint areas {_BRUSHES[kind][0].lower()}")
+        button.clicked.connect(partial(self._on_brush, kind))
+        return button
+
+    def _on_brush(self, kind: str, _checked: bool = False) -> None:
+        on = kind in self.brushes and self.brushes[kind].isChecked()
+        for other, button in self.brushes.items():
+            button.setChecked(on and other == kind)
+        self.paint_chosen.emit(kind if on else "")
+
+    def stop_painting(self) -> None:
+        """Let the mouse move the picture again."""
+        if any(button.isChecked() for button in self.brushes.values()):
+            self._on_brush("")
+
+    def _on_clear(self) -> None:
+        self.settings_changed.emit(replace(self.form.settings, areas=()))
 
     def show_settings(self, settings: PatchSettings, *, editable: bool) -> None:
         """Show the settings in force."""
         self.form.show_settings(settings)
         self.form.setEnabled(editable)
+        count = len(settings.areas)
+        self.painted.setText(f"Clear {count} painted area{'s' * (count != 1)}")
+        self.painted.setVisible(count > 0)
+        self.painted.setEnabled(editable)
+        for button in self.brushes.values():
+            button.setEnabled(editable)
+        if not editable:
+            self.stop_painting()
 
     def show_patches(self, patches: SmoothPatches | None, *, looking: bool = True) -> None:
         """Show what was found in the whole stack; None while that is being found out."""

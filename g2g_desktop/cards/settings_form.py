@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QSlider,
     QSpinBox,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,9 +26,15 @@ from PySide6.QtWidgets import (
 from training_core.settings import Limits, limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
+_RESET_PX = 18
 _FIRST_GUESS = 0.15  # of the range: where a slider starts that was automatic so far
+_LEAST_LETTERS, _LEAST_SLIDER_PX, _LEAST_NUMBER_PX = (
+    6,
+    24,
+    64,
+)  # a narrow panel must not be pushed wider
 _MOST = 2**31 - 1  # what a spin box can hold
 
 
@@ -40,12 +48,19 @@ class SettingsForm(QWidget):
     changed = Signal(object)
 
     def __init__(
-        self, settings: Any, names: Sequence[str] | None = None, *, label_characters: int = 0
+        self,
+        settings: Any,
+        names: Sequence[str] | None = None,
+        *,
+        label_characters: int = 0,
+        resettable: bool = False,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._calm = WheelGuard(self)
         self._labels: dict[str, QLabel] = {}
+        self.resets: dict[str, QToolButton] = {}
+        self._usual = settings
         hints = get_type_hints(type(settings))
         self.editors: dict[str, Any] = {}
         self._form = form = QFormLayout(self)
@@ -58,8 +73,40 @@ class SettingsForm(QWidget):
             editor.show_value(getattr(settings, name))
             editor.edited.connect(self._on_edited)
             self._labels[name] = _label(limits, editor, label_characters)
-            form.addRow(self._labels[name], editor)
+            form.addRow(self._labels[name], self._row(name, editor) if resettable else editor)
             self._calm.guard(editor)
+
+    def _row(self, name: str, editor: QWidget) -> QWidget:
+        """Put a button behind an editor that takes the usual value again, where that differs."""
+        self.resets[name] = button = QToolButton()
+        button.setText("\N{ANTICLOCKWISE OPEN CIRCLE ARROW}")
+        button.setAutoRaise(True)
+        button.setFixedWidth(_RESET_PX)
+        button.clicked.connect(partial(self._on_reset, name))
+        policy = button.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        button.setSizePolicy(policy)
+        button.hide()
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2)
+        row.addWidget(editor, 1)
+        row.addWidget(button)
+        return holder
+
+    def _on_reset(self, name: str, _checked: bool = False) -> None:
+        self.editors[name].show_value(getattr(self._usual, name))
+        self._on_edited()
+
+    def say_apart(self, names: Collection[str], more: str) -> None:
+        """Add a word to the labels of fields that have the name of others elsewhere."""
+        for name in names:
+            self._labels[name].setText(f"{self._labels[name].text()}{more}")
+
+    def values(self) -> dict[str, Any]:
+        """Give what the fields show, by their names."""
+        return {name: editor.value_now() for name, editor in self.editors.items()}
 
     @property
     def settings(self) -> Any:
@@ -93,13 +140,18 @@ class SettingsForm(QWidget):
             font.setBold(differs)
             label.setFont(font)
             label.setAccessibleDescription("changed" if differs else "")
+            if name in self.resets:
+                told = f"Take the usual value again: {getattr(usual, name)}"
+                self.resets[name].setToolTip(told)
+                self.resets[name].setAccessibleName(f"{label.text()}: {told}")
+                self.resets[name].setVisible(differs)
             changed += differs
+        self._usual = usual
         return changed
 
     @Slot()
     def _on_edited(self) -> None:
-        values = {name: editor.value_now() for name, editor in self.editors.items()}
-        self._settings = replace(self._settings, **values)
+        self._settings = replace(self._settings, **self.values())
         self.changed.emit(self._settings)
 
 
@@ -127,6 +179,8 @@ class ChoiceEditor(QComboBox):
         super().__init__()
         for choice in limits.choices:
             self.addItem(str(choice), choice)
+        self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(_LEAST_LETTERS)
         _describe(self, limits)
         self.activated.connect(self.edited)
 
@@ -169,6 +223,7 @@ class IntegerEditor(QSpinBox):
         self.setRange(round(limits.minimum or 0), round(min(limits.maximum or _MOST, _MOST)))
         self.setSingleStep(round(limits.step or 1))
         self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setMinimumWidth(_LEAST_NUMBER_PX)
         self.setKeyboardTracking(False)
         self.valueChanged.connect(self.edited)
 
@@ -200,6 +255,7 @@ class NumberEditor(QDoubleSpinBox):
             else QAbstractSpinBox.StepType.AdaptiveDecimalStepType
         )
         self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setMinimumWidth(_LEAST_NUMBER_PX)
         self.setKeyboardTracking(False)
         self.valueChanged.connect(self.edited)
 
@@ -226,6 +282,7 @@ class OptionalEditor(QWidget):
         self._step = float(limits.step or 1)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(*(round((v or 0) / self._step) for v in _ends(limits)))
+        self.slider.setMinimumWidth(_LEAST_SLIDER_PX)
         _describe(self.slider, limits)
         low, high = _ends(limits)
         self.number.show_value(low + _FIRST_GUESS * (high - low))  # type: ignore[arg-type]

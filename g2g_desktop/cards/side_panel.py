@@ -14,6 +14,7 @@ from g2g_desktop.widgets.labels import GAP
 from .compare_card import CompareCard
 from .data_card import DataCard
 from .export_card import ExportCard
+from .patch_gallery import PatchGallery
 from .patches_card import PatchesCard
 from .train_card import TrainCard
 
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
     from .step_card import StepCard
 
-_TRAINING = {State.TRAINING, State.STOPPING, State.CANCELLING, State.DENOISING}
+_TRAINING = {
+    State.TRAINING,
+    State.PAUSED,
+    State.STOPPING,
+    State.CANCELLING,
+    State.DENOISING,
+}
 _MAKING = {Step.DATA, Step.PATCHES, Step.TRAIN}  # the rest is of the result
 _WIDE_SCREEN, _MORE_PX = 1700, 100  # from which on the cards may be wider, by how much
 _TWO_COLUMNS = 2300  # from which on a result has a column of its own
@@ -33,12 +40,23 @@ _BUSY = set(State) - _AT_REST - {State.EMPTY}
 
 
 class SidePanel(QScrollArea):
-    """All cards; `step_asked` carries the step whose card is to be opened."""
+    """All cards.
+
+    Signals
+    -------
+    step_asked
+        The step whose card is to be opened.
+    action_asked
+        The id of an action.
+    patch_chosen
+        A `SeenPatch` of the gallery, to be shown in the picture.
+    """
 
     WIDTH = 360
 
     step_asked = Signal(object)
     action_asked = Signal(str)
+    patch_chosen = Signal(object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -76,6 +94,9 @@ class SidePanel(QScrollArea):
         self.data.pixel_size_asked.connect(self._ask_pixel_size)
         self.train.action_asked.connect(self.action_asked)
         self.patches.remedy_asked.connect(self._ask_remedy)
+        self.patches.gallery_asked.connect(self._open_gallery)
+        self.gallery: PatchGallery | None = None
+        self._session: Session | None = None
         self.export.save_model_asked.connect(self._ask_save_model)
         self._state = State.EMPTY
         self._step: Step | None = None
@@ -104,6 +125,11 @@ class SidePanel(QScrollArea):
     def show_session(self, session: Session, view: ViewState, device: str) -> None:
         """Fill the cards from the session."""
         at_rest = view.state in _AT_REST
+        self._session = session
+        if view.step is not Step.PATCHES:
+            self.patches.stop_painting()
+        if self.gallery is not None:
+            self.gallery.show_session(session)
         self.data.show_stack(session.stack)
         self.data.show_problem(session.problem)
         self.data.noise.show_stack(session.stack)
@@ -143,6 +169,14 @@ class SidePanel(QScrollArea):
         for card in self.cards:
             if card.step is self._step:
                 self.verticalScrollBar().setValue(card.y() - GAP)
+
+    def _open_gallery(self) -> None:
+        if self.gallery is None:
+            self.gallery = PatchGallery(self.window())
+            self.gallery.shown.connect(self.patch_chosen)
+        if self._session is not None:
+            self.gallery.show()
+            self.gallery.show_session(self._session)
 
     def _ask_open(self) -> None:
         self.action_asked.emit("open")

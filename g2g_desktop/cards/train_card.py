@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QRadioButton, QVBoxLayout, QWidget
@@ -133,10 +133,12 @@ class TrainCard(StepCard):
     @Slot(str)
     def _on_preset(self, name: str) -> None:
         now = self._settings
-        kept = {"seed": now.seed, "device": now.device}
+        kept: dict[str, Any] = {"seed": now.seed, "device": now.device}
         # The published rule is a part of its preset; what the user chose for another is kept.
         if "paper" not in (name, now.preset):
             kept["patches"] = now.patches
+        else:
+            kept["patches"] = replace(preset(name).patches, areas=now.patches.areas)
         self.settings_changed.emit(preset(name, **kept))
 
     @Slot(object)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from training_core.denoise.denoiser import Denoiser
     from training_core.first_look import Look
     from training_core.io.previews import ImagePreview
+    from training_core.patches.gallery import SeenPatch
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.place import PatchLocation
     from training_core.reporting.likeness import Likeness
@@ -176,6 +177,15 @@ def find_patches(stack: Stack, settings: PatchSettings, run: Run) -> SmoothPatch
     from training_core.patches.purity import judged_patches
 
     return judged_patches(stack, settings, run=run)
+
+
+def gallery(
+    stack: Stack, patches: SmoothPatches, settings: PatchSettings, run: Run
+) -> list[SeenPatch]:
+    """Give some patches that were taken, and some that were refused for each reason."""
+    from training_core.patches.gallery import patch_gallery
+
+    return patch_gallery(stack, patches, settings, run=run)
 
 
 def start_engine(run: Run) -> Device:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from g2g_desktop.model.result import Results, StackResult, Story
-from g2g_desktop.model.session import Activity, Failure, Session, Step
-from training_core.run import Note
+from g2g_desktop.model.session import Activity, Failure, Session, State, Step
+from training_core.run import Note, Run
 
 from . import tasks
 from .job import Job
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from training_core.denoise.denoiser import Denoiser
-    from training_core.run import Event, Run, ShownRegion
+    from training_core.run import Event, ShownRegion
     from training_core.settings import Settings
     from training_core.stack import Stack
+
+
+_TURNS = ((Run.pause, Activity.PAUSED), (Run.go_on, Activity.TRAINING))  # of a training
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,26 +136,27 @@ class Workflow(QObject):
         """Learn a denoiser from the stack, then denoise it."""
         self.questions.expected.cancel()
         folder = self.recovery.begin()
-        work = partial(tasks.train, self._stack(), self.session.settings, folder)
+        work = partial(tasks.train, self.session.needed_stack, self.session.settings, folder)
         self._stage(work, self._on_trained, Activity.TRAINING, Step.TRAIN)
 
     def denoise(self) -> None:
         """Denoise the stack with the model that is there."""
         self.questions.alike.cancel()
-        work = partial(tasks.apply_model, self._stack(), self._denoiser(), self.session.alike)
+        given = self.session.needed_stack, self.session.needed_model, self.session.alike
+        work = partial(tasks.apply_model, *given)
         self._stage(work, self._on_applied, Activity.DENOISING, Step.TRAIN)
 
     def export(self, choice: tasks.ExportChoice) -> None:
         """Write the denoised stack."""
         result = self.session.result
         assert result is not None  # the action is allowed only then
-        work = partial(tasks.export, self._stack(), result.denoised, result.denoiser, choice)
-        done = partial(self._on_exported, choice.dtype)
+        given = self.session.needed_stack, result.denoised, result.denoiser, choice
+        work, done = partial(tasks.export, *given), partial(self._on_exported, choice.dtype)
         self._stage(work, done, Activity.EXPORTING, Step.EXPORT, on_disk=True)
 
     def save_model(self, path: Path) -> None:
         """Write the model."""
-        work = partial(tasks.save_model, self._denoiser(), path)
+        work = partial(tasks.save_model, self.session.needed_model, path)
         self._stage(work, self._on_model_saved, Activity.EXPORTING, on_disk=True)
 
     def close_stack(self) -> None:
@@ -170,11 +173,18 @@ class Workflow(QObject):
         """Open a clean image of the same field, to measure the result against."""
         self._reference.start(partial(tasks.read_stack, (path,)))
 
+    def pause(self) -> None:
+        """Let the training wait, or go on with it."""
+        self._tell(*_TURNS[self.session.state is State.PAUSED])
+
     def stop_and_keep(self) -> None:
         """Ask the training to stop soon and keep what it has learned."""
+        self._tell(Run.stop_and_keep, Activity.STOPPING)
+
+    def _tell(self, verb: Callable[[Run], None], activity: Activity) -> None:
         if self._job is not None:
-            self._job.run.stop_and_keep()
-            self.session.begin(Activity.STOPPING)
+            verb(self._job.run)
+            self.session.begin(activity)
 
     def cancel(self) -> None:
         """Ask the job to stop and discard."""
@@ -267,7 +277,7 @@ class Workflow(QObject):
 
     def _on_trained(self, denoiser: Any) -> None:
         self.session.set_denoiser(denoiser)
-        work = partial(tasks.denoise, self._stack(), denoiser)
+        work = partial(tasks.denoise, self.session.needed_stack, denoiser)
         self._stage(work, self._on_denoised, Activity.DENOISING, Step.TRAIN)
 
     def _on_applied(self, answer: Any) -> None:
@@ -298,14 +308,6 @@ class Workflow(QObject):
 
     def _on_failed_beside(self, error: Exception) -> None:
         self.session.tell(Failure.of(None, error))
-
-    def _stack(self) -> Stack:
-        assert self.session.stack is not None  # the actions that need one are allowed only then
-        return self.session.stack
-
-    def _denoiser(self) -> Denoiser:
-        assert self.session.denoiser is not None  # likewise
-        return self.session.denoiser
 
 
 def _ignore(result: Any) -> None:

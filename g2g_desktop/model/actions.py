@@ -15,9 +15,17 @@ AT_REST = frozenset({State.EMPTY, State.READY, State.DONE})
 WITH_STACK = ANY - {State.EMPTY, State.LOADING}
 WITH_STACK_AT_REST = frozenset({State.READY, State.DONE})
 DONE = frozenset({State.DONE})
-TRAINING = frozenset({State.TRAINING})
+TRAINING = frozenset({State.TRAINING, State.PAUSED})
+QUEUE_WORKS = "The queue is working on files. Pause it, or wait until it is done."
 CANCELLABLE = frozenset(
-    {State.LOADING, State.TRAINING, State.STOPPING, State.DENOISING, State.EXPORTING}
+    {
+        State.LOADING,
+        State.TRAINING,
+        State.PAUSED,
+        State.STOPPING,
+        State.DENOISING,
+        State.EXPORTING,
+    }
 )
 
 
@@ -25,8 +33,9 @@ CANCELLABLE = frozenset(
 class ActionSpec:
     """One thing the user can ask for.
 
-    `states` say when; `needs` names a fact of the session that must hold as well; an action with a
-    `group` is one choice of several and can be checked.
+    `states` say when; `needs` names a fact of the session that must hold as well; one that takes
+    all of the computer stands `alone`, without the queue at work; an action with a `group` is one
+    choice of several and can be checked.
     """
 
     id: str
@@ -37,12 +46,12 @@ class ActionSpec:
     icon: str = ""
     needs: str = ""
     group: str = ""
-    tip: str = ""
+    alone: bool = False
 
     def allowed(self, session: Session) -> bool:
         """Whether the session, as it is now, lets the user ask for this."""
         met = not self.needs or getattr(session, self.needs) not in (None, False, "")
-        return session.state in self.states and met
+        return session.state in self.states and met and not (self.alone and session.queue_works)
 
 
 ACTIONS = (
@@ -77,6 +86,7 @@ ACTIONS = (
         WITH_STACK_AT_REST,
         "train",
         "can_train",
+        alone=True,
     ),
     ActionSpec(
         "resume",
@@ -85,6 +95,7 @@ ACTIONS = (
         (),
         WITH_STACK_AT_REST,
         needs="interrupted",
+        alone=True,
     ),
     ActionSpec(
         "discard_interrupted",
@@ -110,8 +121,10 @@ ACTIONS = (
         WITH_STACK_AT_REST,
         "model",
         "denoiser",
+        alone=True,
     ),
     ActionSpec("batch", "Denoise &many files...", "&Run", ("Ctrl+Shift+E",), ANY, group="batch"),
+    ActionSpec("pause", "Pa&use", "&Run", ("Ctrl+Shift+.",), TRAINING, group="pause"),
     ActionSpec("stop_and_keep", "&Stop and keep", "&Run", ("Ctrl+.",), TRAINING, "stop"),
     ActionSpec("cancel", "&Cancel", "&Run", ("Esc",), CANCELLABLE, "cross"),
     ActionSpec(
@@ -121,7 +134,7 @@ ACTIONS = (
     ActionSpec("actual_size", "&Actual pixels", "&View", ("Z",), WITH_STACK),
     ActionSpec("auto_contrast", "Auto &contrast", "&View", ("A",), WITH_STACK),
     ActionSpec(
-        "show_patches", "Show smooth &patches", "&View", ("G",), WITH_STACK, group="patches"
+        "show_patches", "Show smooth &patches", "&View", ("G",), WITH_STACK_AT_REST, group="patches"
     ),
     ActionSpec("show_files", "Show &list of files", "&View", ("Ctrl+L",), ANY, group="files"),
     ActionSpec("next_result", "&Next result", "&View", ("N",), DONE, needs="several"),
@@ -152,3 +165,8 @@ BY_ID = {spec.id: spec for spec in ACTIONS}
 def allowed_actions(session: Session) -> frozenset[str]:
     """Give the ids of all actions that the session allows now."""
     return frozenset(spec.id for spec in ACTIONS if spec.allowed(session))
+
+
+def blocked_actions(session: Session) -> dict[str, str]:
+    """Give why actions that stand alone cannot be asked for now, in a sentence each."""
+    return {spec.id: QUEUE_WORKS for spec in ACTIONS if spec.alone and session.queue_works}

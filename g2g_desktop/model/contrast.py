@@ -81,9 +81,12 @@ class IntensitySample:
         return np.diff(np.searchsorted(self.values, edges)).astype(np.float64)
 
 
-def shades(image: Pixels) -> NDArray[np.uint8]:
-    """Give the greys in which the viewer first shows an image, (height, width) uint8."""
-    low, high = IntensitySample.of_image(image).window(SATURATED_PERCENT[0])
+def shades(image: Pixels, window: Window | None = None) -> NDArray[np.uint8]:
+    """Give the greys in which the viewer first shows an image, (height, width) uint8.
+
+    With a `window` they are those between its ends.
+    """
+    low, high = window or IntensitySample.of_image(image).window(SATURATED_PERCENT[0])
     scaled = np.clip((image.astype(np.float32) - low) * (255 / (high - low)), 0, 255)
     grey: NDArray[np.uint8] = scaled.astype(np.uint8)
     return grey

@@ -44,6 +44,7 @@ class Known(QObject):
         self.first_look: bool | None = None  # not before the smooth patches are found
         self.interrupted: Interrupted | None = None
         self.results = Results()
+        self.queue_works = False  # on files of the list, with all of the computer
 
     @property
     def settings(self) -> Settings:
@@ -74,6 +75,18 @@ class Known(QObject):
     def several(self) -> bool:
         """Whether there is more than one result to choose from."""
         return len(self.results.every) > 1
+
+    @property
+    def needed_stack(self) -> Stack:
+        """The stack, for what is allowed only where there is one."""
+        assert self.stack is not None
+        return self.stack
+
+    @property
+    def needed_model(self) -> Denoiser:
+        """The model, likewise."""
+        assert self.denoiser is not None
+        return self.denoiser
 
     @property
     def state(self) -> State:

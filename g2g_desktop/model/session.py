@@ -23,6 +23,7 @@ from .states import Step as Step
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from training_core.areas import Area
     from training_core.denoise.denoiser import Denoiser
     from training_core.patches.smooth_patches import SmoothPatches
     from training_core.reporting.findings import Judgement
@@ -65,6 +66,12 @@ class Session(Known):
         """Open the card of `step`."""
         self.step = step
         self.changed.emit()
+
+    def set_queue_works(self, works: bool) -> None:
+        """Take whether the queue is at work, beside which nothing else is trained."""
+        if works != self.queue_works:
+            self.queue_works = works
+            self.changed.emit()
 
     def set_first_look(self, shown: bool) -> None:
         """Show what is in view as the bundled network denoises it, or no longer for this stack."""
@@ -158,6 +165,11 @@ class Session(Known):
     def set_patch_settings(self, patches: PatchSettings, *, apart: bool = False) -> None:
         """Take new patch settings."""
         self.set_settings(replace(self.settings, patches=patches), apart=apart)
+
+    def paint(self, area: Area) -> None:
+        """Take an area that was painted, as one change of the settings."""
+        patches = self.settings.patches
+        self.set_patch_settings(replace(patches, areas=(*patches.areas, area)), apart=True)
 
     def set_patches(self, patches: SmoothPatches) -> None:
         """Take the smooth patches found in the whole stack, which the first look waits for."""

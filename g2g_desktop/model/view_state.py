@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from training_core.reporting.findings import Level
 from training_core.wording import between
 
-from .actions import allowed_actions
+from .actions import allowed_actions, blocked_actions
 from .concerns import concerns, worst_of
 from .session import State, Step
 
@@ -45,8 +45,9 @@ class ViewState:
     """One picture of the whole window; equal pictures need no repainting.
 
     `next_action` is the one obvious button, `other_action` the quieter one beside it ("" for none);
+    `first_action` stands before both;
     `headline` says where things stand, and `level` how serious that is. `texts` are what buttons
-    are called where it depends.
+    are called where it depends, `blocked` why they cannot be used just now.
     """
 
     state: State
@@ -54,8 +55,10 @@ class ViewState:
     step: Step
     badges: dict[Step, Badge]
     allowed: frozenset[str]
+    blocked: dict[str, str]
     next_action: str
     other_action: str
+    first_action: str
     level: Level
     headline: str
     texts: dict[str, str]
@@ -66,6 +69,7 @@ class ViewState:
 _BUSY = {
     State.LOADING,
     State.TRAINING,
+    State.PAUSED,
     State.STOPPING,
     State.CANCELLING,
     State.DENOISING,
@@ -74,6 +78,7 @@ _BUSY = {
 _STEP_OF = {
     State.LOADING: Step.DATA,
     State.TRAINING: Step.TRAIN,
+    State.PAUSED: Step.TRAIN,
     State.STOPPING: Step.TRAIN,
     State.CANCELLING: Step.TRAIN,
     State.DENOISING: Step.TRAIN,
@@ -83,6 +88,7 @@ _BUTTONS = {
     State.EMPTY: ("open", ""),
     State.LOADING: ("cancel", ""),
     State.TRAINING: ("stop_and_keep", "cancel"),
+    State.PAUSED: ("stop_and_keep", "cancel"),
     State.STOPPING: ("stop_and_keep", "cancel"),
     State.CANCELLING: ("cancel", ""),
     State.DENOISING: ("cancel", ""),
@@ -101,8 +107,10 @@ def view_state(session: Session) -> ViewState:
         step=session.step,
         badges={step: _badge(step, session) for step in Step},
         allowed=allowed_actions(session),
+        blocked=blocked_actions(session),
         next_action=next_action,
         other_action=other_action,
+        first_action="pause" if state in (State.TRAINING, State.PAUSED) else "",
         level=level,
         headline=headline,
         texts=_texts(session),
@@ -205,6 +213,8 @@ def _buttons_before(session: Session) -> tuple[str, str]:
 def _texts(session: Session) -> dict[str, str]:
     """Give what buttons are called now, where that is not always the same."""
     texts = {"train": "Train again"} if session.results.every else {}
+    if session.state is State.PAUSED:
+        texts["pause"] = "Go on"
     advised = session.patches.verdict.remedy if session.patches is not None else None
     if advised is not None:
         texts["apply_remedy"] = remedy_text(session.settings.patches, advised)

@@ -32,7 +32,8 @@ def axes_question(stack: Stack) -> str:
     if stack.axes[1:] == "YX":
         told = stack.guess or f"Nothing says what its {stack.shape[0]} images are."
         return f"{told} What are they?"
-    lead = " · ".join(f"{a} {n}" for a, n in zip(stack.axes[:-2], stack.shape, strict=False))
+    pairs = zip(stack.axes[:-2], stack.shape, strict=False)
+    lead = " · ".join(f"{axis}\N{NO-BREAK SPACE}{length}" for axis, length in pairs)
     return f"Nothing says which axis is which. Are they {lead}?"
 
 

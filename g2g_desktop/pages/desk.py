@@ -9,7 +9,9 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QWidget
 
 from g2g_desktop.batch.file_list import FileItem, FileState
 from g2g_desktop.batch.files_panel import FilesPanel
+from g2g_desktop.batch.queue import QueueState
 from g2g_desktop.batch.queue_page import QueuePage
+from g2g_desktop.model.session import State
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QAction
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from g2g_desktop.model.session import Session
     from g2g_desktop.widgets.theme import Theme
 
+_WORKS = {QueueState.RUNNING, QueueState.PAUSING}
+_TRAINS = {State.TRAINING, State.PAUSED, State.STOPPING, State.CANCELLING, State.DENOISING}
 _WIDE = 1100  # from which on the list of files leaves room for the picture
 
 
@@ -34,6 +38,7 @@ class Desk(QWidget):
     ) -> None:
         super().__init__()
         self._session, self._files, self._actions = session, queue.files, actions
+        self._queue = queue
         self.panel = FilesPanel(queue.files, theme)
         self.queue_page = QueuePage(queue, theme)
         self.work = QWidget()
@@ -48,6 +53,8 @@ class Desk(QWidget):
         self.panel.chosen.connect(self._on_chosen)
         self.panel.queue_asked.connect(self.show_queue)
         self.queue_page.closed.connect(self.toggle_queue)
+        session.changed.connect(self._part_the_computer)
+        queue.changed.connect(self._part_the_computer)
 
     def show_list(self, width: int) -> None:
         """Show the list where it is wanted, has files, and a window so wide has room for it."""
@@ -70,6 +77,12 @@ class Desk(QWidget):
             self._actions["batch"].setChecked(False)
         else:
             self.show_queue()
+
+    @Slot()
+    def _part_the_computer(self) -> None:
+        """Let the window and the queue train one after the other: both want every core."""
+        self._queue.hold(self._session.state in _TRAINS)
+        self._session.set_queue_works(self._queue.state in _WORKS)
 
     @Slot(object)
     def on_opened(self, item: object) -> None:

@@ -45,12 +45,21 @@ class ProgressPanel(QWidget):
 
     def clear(self) -> None:
         """Start over, with a bar that only says that something goes on."""
-        self._started = time.monotonic()
+        self._started, self._paused = time.monotonic(), 0.0
         self._trains = False
         self._doing = ""
         self._rewind()
         self.words.setText("")
         self.note.say(Tone.MUTED, "")
+
+    def hold(self, paused: bool) -> None:
+        """Count the time of a pause as none, for the bar."""
+        now = time.monotonic()
+        if paused and not self._paused:
+            self._paused = now
+        elif self._paused and not paused:
+            self._started += now - self._paused
+            self._paused = 0.0
 
     @Slot(object)
     def take(self, event: Event) -> None:

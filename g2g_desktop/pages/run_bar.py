@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
 from g2g_desktop.cards.train_card import LOOK_TIP
+from g2g_desktop.model.session import State
 from g2g_desktop.widgets.labels import GAP, ToneLabel
 from g2g_desktop.widgets.theme import Tone
 from training_core.reporting.findings import Level
@@ -26,6 +27,7 @@ _TEXT = {
     "apply_remedy": "Use the advised patches",
     "denoise": "Use the model",
     "first_look": "Preview",
+    "pause": "Pause",
     "stop_and_keep": "Stop and keep",
     "cancel": "Cancel",
     "export": "Export...",
@@ -37,6 +39,7 @@ _TIP = {
     "denoise": "Denoise this stack with the model that is open, without training.",
     "first_look": LOOK_TIP,
     "apply_remedy": "Take the patch settings that the verdict advises; Ctrl+Z takes them back.",
+    "pause": "Let the training wait, so that the computer is free, or go on with it.",
     "stop_and_keep": "End the training soon, and keep and use what it has learned.",
     "cancel": "End what is going on, and discard what it has done.",
     "export": "Write the denoised stack into a TIFF with the axes and pixel size of the input.",
@@ -62,13 +65,13 @@ class RunBar(QFrame):
         self.setProperty("surface", "bar")
         self.headline = ToneLabel(theme)
         self.progress = ProgressPanel(theme)
-        self.next_button, self.other_button = QPushButton(), QPushButton()
-        self.next_button.clicked.connect(self._on_clicked)
-        self.other_button.clicked.connect(self._on_clicked)
+        self.first_button, self.next_button = QPushButton(), QPushButton()
+        self.other_button = QPushButton()
         self._buttons = QHBoxLayout()
         self._buttons.setSpacing(GAP)
-        self._buttons.addWidget(self.next_button)
-        self._buttons.addWidget(self.other_button)
+        for button in (self.first_button, self.next_button, self.other_button):
+            button.clicked.connect(self._on_clicked)
+            self._buttons.addWidget(button)
         self._urge(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(2 * GAP, 12, 2 * GAP, 2 * GAP)
@@ -81,7 +84,9 @@ class RunBar(QFrame):
         """Show the buttons and the sentence of a view state."""
         self.headline.say(_TONES[view.level], view.headline)
         self.progress.setVisible(view.busy)
+        self.progress.hold(view.state is State.PAUSED)
         self._urge(view.next_action not in _ENDINGS)
+        self._show_button(self.first_button, view.first_action, view)
         self._show_button(self.next_button, view.next_action, view)
         self._show_button(self.other_button, view.other_action, view)
 
@@ -95,7 +100,8 @@ class RunBar(QFrame):
         button.setText("Close preview" if closes else text)
         button.setEnabled(action in view.allowed)
         keys = self._actions[action].shortcut().toString()
-        button.setToolTip(f"{_TIP[action]}{f' ({keys})' if keys else ''}")
+        tip = f"{_TIP[action]}{f' ({keys})' if keys else ''}"
+        button.setToolTip(view.blocked.get(action, tip))
 
     def _urge(self, primary: bool) -> None:
         """Make the first button the obvious one, or one of two alike."""
@@ -103,7 +109,7 @@ class RunBar(QFrame):
             return
         self.next_button.setProperty("primary", primary)
         self.next_button.style().polish(self.next_button)
-        for index, stretch in enumerate((3, 2) if primary else (1, 1)):
+        for index, stretch in enumerate((1, 3, 2) if primary else (1, 1, 1)):
             self._buttons.setStretch(index, stretch)
 
     def _on_clicked(self) -> None:

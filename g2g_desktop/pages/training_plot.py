@@ -32,6 +32,8 @@ PLAIN_NAMES = {
 }
 FLATTENS = "The curve flattens early; that is no reason to stop."
 LABEL_PX = 24  # the height of the label of a part, with some air
+QUALITY = "Quality"
+GAINS = "How much of the noise is gone, estimated without a clean image: the best round is kept."
 COMPETES = "Two networks compete here: the curves wobble and need not fall."
 
 # Okabe and Ito's colours, told apart by colour-blind eyes; lighter ones on dark.
@@ -102,6 +104,7 @@ class TrainingPlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pages: dict[str, _Page] = {}
+        self._gains: dict[int, float] = {}
         self._dark = False
         self.tabs = QTabBar(self)
         self.tabs.setDrawBase(False)
@@ -130,6 +133,7 @@ class TrainingPlot(QWidget):
     def clear(self) -> None:
         """Forget all curves, before a new training."""
         self._pages.clear()
+        self._gains.clear()
         while self.tabs.count():
             self.tabs.removeTab(0)
         self.redraw()
@@ -152,6 +156,17 @@ class TrainingPlot(QWidget):
         page.add(step, losses)
         self._ask_redraw()
 
+    def add_quality(self, number: int, decibels: float | None) -> None:
+        """Take by how many dB a round reduces the noise; a later judgement replaces it."""
+        if decibels is None:
+            return
+        if not self._gains:
+            shown = self.tabs.currentIndex()
+            self.tabs.insertTab(self.tabs.count(), QUALITY)
+            self.tabs.setCurrentIndex(max(shown, 0))
+        self._gains[number] = decibels
+        self._ask_redraw()
+
     def set_theme(self, dark: bool) -> None:
         """Take the colours of the light or the dark theme."""
         self._dark = dark
@@ -170,6 +185,9 @@ class TrainingPlot(QWidget):
         self.tabs.setVisible(self.tabs.count() > 1)
         self.plot.clear()
         name = self.tabs.tabText(self.tabs.currentIndex())
+        if name == QUALITY and self._gains:
+            self._draw_quality()
+            return
         page = self._pages.get(name)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setVisible(page is not None and bool(page.curves))
@@ -180,6 +198,21 @@ class TrainingPlot(QWidget):
         self.sentence.setText(COMPETES if name == Stage.NOISE_MODEL else FLATTENS)
         self._draw_parts(page)
         self._draw_curves(page)
+
+    def _draw_quality(self) -> None:
+        rounds = sorted(self._gains)
+        gains = [self._gains[one] for one in rounds]
+        ink = INKS[self._dark][2]
+        dots = {"symbol": "o", "symbolSize": 7, "symbolBrush": ink, "symbolPen": None}
+        self.plot.plot(rounds, gains, pen=pg.mkPen(ink, width=2), **dots)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).setVisible(True)
+        reach = max(0.1 * (max(gains) - min(gains)), 0.1)
+        self.plot.setYRange(min(gains) - reach, max(gains) + reach, padding=0)
+        self.plot.setXRange(0, max(rounds[-1], 1), padding=0.03)
+        entry = f'<span style="color:{ink}">&#9644;</span>&nbsp;Noise taken away, dB'
+        self.legend.setText(f"{entry}, by round; 0 is the first look")
+        self.sentence.setText(GAINS)
 
     def _draw_curves(self, page: _Page) -> None:
         inks, entries, settled = INKS[self._dark], [], []

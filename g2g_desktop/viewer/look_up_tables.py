@@ -43,10 +43,10 @@ def look_up_table(name: str, inverted: bool = False) -> NDArray[np.uint8]:
 
 
 def coverage_table() -> NDArray[np.uint8]:
-    """Give the (256, 4) uint8 table of the overlay: clear at 0, else green, denser with overlap."""
+    """Give the (256, 4) uint8 table of the overlay: clear at 0, else green."""
     table = np.zeros((256, 4), dtype=np.uint8)
     table[:, :3] = PATCH_GREEN
-    table[1:, 3] = np.clip(52 + 4 * np.arange(255), 0, 92)
+    table[1:, 3] = 64
     return table
 
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
+from training_core.patches.gallery import choices_of, seen_patch, window_at
 from training_core.patches.window_scores import coverage_map, score_windows
 from training_core.settings import PatchSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from training_core.patches.gallery import SeenPatch
     from training_core.patches.window_scores import WindowScores
     from training_core.stack import Stack
 
     from .stack_view import StackView
 
-MOST_OUTLINES = 2000
+MOST_EDGES = 20_000
 COVERAGE_SIDE_PX = 512
 CLOSE_MS = 400
 
@@ -41,7 +44,9 @@ class _Answer:
     coverage: NDArray[np.uint8]
     count: int
     fraction: float
-    corners: NDArray[np.float64] | None
+    outline: NDArray[np.float64] | None
+    scores: WindowScores
+    choices: NDArray[np.uint8]
 
 
 class PatchPreview(QObject):
@@ -64,6 +69,7 @@ class PatchPreview(QObject):
         self._generation = 0
         self._under_way = False
         self._waiting: _Question | None = None
+        self._answer: _Answer | None = None
         self._view: StackView | None = None
         self._thread = QThread()
         self._worker = _Scorer()
@@ -81,7 +87,16 @@ class PatchPreview(QObject):
     def attach(self, view: StackView) -> None:
         """Draw every answer over the frame of `view`, and follow the frame it shows."""
         self._view = view
+        view.patch_at = self.patch_at
         view.frame_changed.connect(self.set_frame)
+
+    def patch_at(self, row: int, column: int) -> SeenPatch | None:
+        """Give the patch at a pixel of the frame, or why there is none; None while unknown."""
+        if self._answer is None:
+            return None
+        known = self._answer.scores, self._answer.choices
+        at = window_at(*known, row, column)
+        return None if at is None else seen_patch(*known, self._settings, self._frame, at)
 
     def set_stack(self, stack: Stack | None) -> None:
         """Preview another stack, from its first frame; None shows nothing any more."""
@@ -113,7 +128,7 @@ class PatchPreview(QObject):
 
     def _start_over(self) -> None:
         self._generation += 1
-        self._waiting = None
+        self._waiting = self._answer = None
         if self._view is not None:
             self._view.set_overlay(None, 1)
             self._view.set_outlines(None)
@@ -146,9 +161,10 @@ class PatchPreview(QObject):
             self._show(answer)
 
     def _show(self, answer: _Answer) -> None:
+        self._answer = answer
         if self._view is not None:
             self._view.set_overlay(answer.coverage, self.shrink)
-            self._view.set_outlines(answer.corners)
+            self._view.set_outlines(answer.outline)
         self.ready.emit(answer.coverage, answer.count, answer.fraction)
 
 
@@ -177,9 +193,9 @@ class _Scorer(QObject):
             self.answered.emit(answer)
 
 
-def _scoring(settings: PatchSettings) -> tuple[int, int]:
+def _scoring(settings: PatchSettings) -> tuple[object, ...]:
     """Give what the scores of a frame depend on."""
-    return settings.patch_size_px, settings.stride_px
+    return settings.patch_size_px, settings.stride_px, settings.areas
 
 
 def _answer(question: _Question, scores: WindowScores) -> _Answer:
@@ -188,24 +204,42 @@ def _answer(question: _Question, scores: WindowScores) -> _Answer:
     shape = question.stack.frame_shape
     coverage = coverage_map(chosen, size, stride, shape, question.shrink)
     fraction = np.count_nonzero(coverage) / coverage.size
-    corners = outline_corners(chosen, size, stride)
-    return _Answer(question.generation, coverage, int(chosen.sum()), fraction, corners)
+    outline = None
+    if question.shrink <= (grid := math.gcd(size, stride)):  # exact
+        outline = outline_of(coverage_map(chosen, size, stride, shape, grid) > 0, grid)
+    else:
+        outline = outline_of(coverage > 0, question.shrink)
+    choices = choices_of(scores, chosen, question.settings)
+    counted = int(chosen.sum())
+    return _Answer(question.generation, coverage, counted, fraction, outline, scores, choices)
 
 
-def outline_corners(
-    chosen: NDArray[np.bool_], size: int, stride: int
-) -> NDArray[np.float64] | None:
-    """Give the outlines of the chosen windows; None if there are too many to tell apart.
+def outline_of(mask: NDArray[np.bool_], scale: int) -> NDArray[np.float64] | None:
+    """Give the outline of all that is covered; None if there is too much of it to tell apart.
 
     Returns
     -------
     numpy.ndarray or None
-        (6 * count, 2) x, y in pixels: five corners that close each square, then a row of NaN.
+        (3 * edges, 2) x, y in pixels, one pixel of the mask being `scale` wide: the two ends of
+        each edge, then a row of NaN.
     """
-    rows, columns = np.nonzero(chosen)
-    if len(rows) > MOST_OUTLINES:
+    rows, starts, ends = _edges(mask)
+    columns, tops, bottoms = _edges(mask.T)
+    if len(rows) + len(columns) > MOST_EDGES:
         return None
-    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0], [np.nan, np.nan]]) * size
-    origins = np.stack([columns, rows], axis=1) * stride
-    corners: NDArray[np.float64] = (origins[:, None] + square[None]).reshape(-1, 2)
-    return corners
+    points = np.full((len(rows) + len(columns), 3, 2), np.nan)
+    points[:, 0, 0] = np.concatenate([starts, columns])
+    points[:, 0, 1] = np.concatenate([rows, tops])
+    points[:, 1, 0] = np.concatenate([ends, columns])
+    points[:, 1, 1] = np.concatenate([rows, bottoms])
+    outline: NDArray[np.float64] = points.reshape(-1, 2) * scale
+    return outline
+
+
+def _edges(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
+    """Give the level edges: above which row each lies, and where it begins and ends."""
+    padded = np.pad(mask, 1)
+    edge = np.pad(padded[1:, 1:-1] != padded[:-1, 1:-1], ((0, 0), (1, 1))).astype(np.int8)
+    change = np.diff(edge, axis=1)
+    rows, starts = np.nonzero(change == 1)
+    return rows, starts, np.nonzero(change == -1)[1]

@@ -6,25 +6,30 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal, Slot
 
 from training_core.place import PatchLocation
 from training_core.run import ShownRegion
 
 from .image_pane import value_text
+from .look_up_tables import PATCH_GREEN
+from .paint_pane import PaintPane
 from .pair_viewer import LEFT, RIGHT, PairViewer
-from .split_pane import SplitPane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from PySide6.QtGui import QKeyEvent
     from PySide6.QtWidgets import QWidget
 
+    from training_core.patches.gallery import SeenPatch
     from training_core.stack import Pixels, Stack
 
     from .pair_viewer import Layer
 
-MOST_REGION_PX = 512
+MOST_REGION_PX = 512  # of a preview each way, unless another part is chosen
 
 
 class StackView(PairViewer):
@@ -42,13 +47,19 @@ class StackView(PairViewer):
     overlay_toggled = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self.pane = SplitPane()
+        self.pane = PaintPane()
         self.pane.set_split(False)
         self._last_seen: tuple[int, PatchLocation] | None = None
         self._look: tuple[int, Pixels] | None = None
         self._captions: dict[Qt.AlignmentFlag, str] = {}
         self._original_held = False
+        # What is known of the patch at a pixel; see `PatchPreview.attach`.
+        self.patch_at: Callable[[int, int], SeenPatch | None] = _nothing
+        self.patch_box = pg.PlotCurveItem(pen=pg.mkPen(*PATCH_GREEN, width=2))
         super().__init__((self.pane,), parent)
+        self.patch_box.setZValue(12)
+        self.pane.box.addItem(self.patch_box, ignoreBounds=True)
+        self.pane.hovered.connect(self._show_patch)
         self._original_tool = self.add_original_tool()
         self._original_tool.setVisible(False)
         self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G).")
@@ -112,13 +123,28 @@ class StackView(PairViewer):
         """Say what the pixel under the cursor holds."""
         if self.stack is None or self.pane.image is None:
             return ""
-        noisy = value_text(self.pane.image[row, column], self.stack.value_unit)
-        if self._looked is None:
-            return noisy
-        seen = self._looked[row, column]
-        if np.isnan(seen):
-            return noisy
-        return f"noisy {noisy} → preview {value_text(seen, self.stack.value_unit)}"
+        text = value_text(self.pane.image[row, column], self.stack.value_unit)
+        seen = np.nan if self._looked is None else self._looked[row, column]
+        if not np.isnan(seen):
+            text = f"noisy {text} → preview {value_text(seen, self.stack.value_unit)}"
+        patch = self._patch(row, column)
+        return f"{text}\n{patch.sentence}" if patch is not None else text
+
+    def _patch(self, row: int, column: int) -> SeenPatch | None:
+        """Give the patch at a pixel, while patches are shown."""
+        return self.patch_at(row, column) if self.overlay_visible else None
+
+    @Slot(object)
+    def _show_patch(self, position: tuple[int, int] | None) -> None:
+        """Draw the box of the patch under the pointer, of one that was taken."""
+        patch = None if position is None else self._patch(*position)
+        if patch is None or patch.reason:
+            self.patch_box.setData([], [])
+            return
+        place = patch.place
+        left, right = place.left, place.left + place.width
+        top, bottom = place.top, place.top + place.height
+        self.patch_box.setData([left, right, right, left, left], [top, top, bottom, bottom, top])
 
     def seen(self) -> PatchLocation:
         """Give the visible part of the frame."""
@@ -139,8 +165,9 @@ class StackView(PairViewer):
         self.pane.set_overlay(coverage, shrink)
 
     def set_outlines(self, corners: NDArray[np.float64] | None) -> None:
-        """Outline the patches: (points, 2) x, y with rows of NaN between them."""
+        """Outline what patches cover: (points, 2) x, y with rows of NaN between them."""
         self.pane.set_outlines(corners)
+        self.patch_box.setData([], [])
 
     @property
     def overlay_visible(self) -> bool:
@@ -174,6 +201,10 @@ class StackView(PairViewer):
             self.patches_tool.toggle()
         else:
             super().keyPressEvent(event)
+
+
+def _nothing(row: int, column: int) -> None:
+    """Know of no patch."""
 
 
 def _whole_pixels(low: float, high: float) -> tuple[int, int]:

@@ -73,7 +73,7 @@ def measure(window, seconds: float) -> list[float]:
     window.commands.open_paths([resource("samples/fluorescence_noisy.tif")])
     assert until(lambda: session.expected is not None, 300)
     window.commands.do("train")
-    assert until(lambda: window.centre.viewer.plot.tabs.count() > 0, 300)
+    assert until(lambda: window.centre.training.details.plot.tabs.count() > 0, 300)
     metronome = Metronome()
     metronome.start()
     until(lambda: session.state is not State.TRAINING, seconds)

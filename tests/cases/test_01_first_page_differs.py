@@ -66,6 +66,18 @@ def test_all_pages_are_read_where_the_text_of_imagej_counts_fewer(tmp_path: Path
     np.testing.assert_array_equal(stack.pixels, MOVIE)
 
 
+@pytest.mark.parametrize("counts", ["images=x", "images=12.0", "slices=1e3", "frames=\nimages=y"])
+def test_counts_that_are_no_numbers_cost_no_image(tmp_path: Path, counts: str):
+    path = tmp_path / "movie.tif"
+    text = f"ImageJ=1.53t\n{counts}\nunit=micron\n"
+    tifffile.imwrite(path, MOVIE, metadata=None, description=text, resolution=(5, 5))
+
+    stack = open_stack(path)
+
+    assert stack.pixel_size.x_um == pytest.approx(0.2)
+    np.testing.assert_array_equal(stack.pixels, MOVIE)
+
+
 @pytest.mark.parametrize(
     ("said", "axes", "count", "told"),
     [

@@ -8,6 +8,7 @@ import pytest
 from tests.support.made_up import QUICKEST
 from training_core.io.readers import open_stack
 from training_core.pipeline import denoise_stack
+from training_core.quality.noise_level import estimate_noise_sigma
 from training_core.reporting.noise_analysis import analyse_noise
 from training_core.run import Note, Run
 
@@ -35,6 +36,25 @@ def test_noise_is_measured_inside_and_is_no_photon_noise(tmp_path):
     (found,) = analyse_noise(given)
     assert found.noise.sigmas[1] == pytest.approx(SIGMA, rel=0.1)
     assert found.noise.sigmas[2] < 1.3 * found.noise.sigmas[0]  # in the dark as in the bright
+
+
+@pytest.mark.parametrize("lost", ["disc", "lattice", "lines"])
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(np.nan, "f4"), (-np.inf, "f4"), (-3.4028235e38, "f4"), (1e300, "f8"), (-1.7976e308, "f8")],
+)
+def test_what_stands_for_no_value_is_not_measured_wherever_it_lies(tmp_path, lost, value, dtype):
+    where = {"disc": ~INSIDE, "lattice": ROWS % 2 + COLUMNS % 2 == 0, "lines": ROWS % 4 == 0}[lost]
+    noisy = CLEAN + np.random.default_rng(14).normal(0, SIGMA, CLEAN.shape)
+    np.save(tmp_path / "a.npy", np.where(where, value, noisy).astype(dtype))
+
+    given = open_stack(tmp_path / "a.npy")
+
+    assert estimate_noise_sigma(given) == pytest.approx(SIGMA, rel=0.15)
+    assert given.warnings == (
+        f"{where.sum()} pixels are NaN or infinite; they teach nothing and stay as they are.",
+    )
+    np.testing.assert_array_equal(given.file_frame(0), np.load(tmp_path / "a.npy"))
 
 
 @pytest.mark.trains

@@ -131,6 +131,25 @@ def test_two_numbers_are_two_axes(tmp_path: Path, pattern: str, axes: str, order
     assert stack.shape[:2] == ((3, 2) if order[1] == 3 else (2, 3))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "axes"),
+    [("img_{0:03}_{1:03}.tif", "TZYX"), ("a_z{0}_{1}.tif", "TZYX"), ("a_c{0}_{1}.tif", "ZCYX")],
+)
+def test_several_numbers_without_a_word_are_guessed_where_they_fill_a_grid(
+    tmp_path: Path, pattern: str, axes: str
+):
+    names = [pattern.format(i, j) for i in range(2) for j in range(3)]
+    folder = save(tmp_path / "in", names)
+
+    stack = open_stack(folder)
+
+    assert (stack.axes, stack.doubtful) == (axes, True)
+    assert list_inputs(folder) == [folder]
+    (folder / names[0]).unlink()  # as of dates and clocks nothing is believed then
+    assert open_stack(folder).axes == "IYX"
+    assert len(list_inputs(folder)) == 5
+
+
 def test_several_stacks_in_time_keep_their_slices(tmp_path: Path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -189,6 +208,7 @@ def test_a_damaged_slice_is_named(tmp_path: Path):
 
     assert_images(stack, [0, 1, 3])
     assert "1 files are left out: rec_2.tif is empty (0 bytes)." in stack.warnings
+    assert list_inputs(folder) == [folder]  # one job as before, and not one for each slice
 
 
 def test_fields_of_view_that_have_nothing_in_common_stay_apart(tmp_path: Path):

@@ -49,3 +49,26 @@ def test_brightness_stays_the_error_falls_and_unlike_noise_is_told(level, bits, 
     assert after < 0.5 * before
     assert bool(notes) == told
     assert all("e+" not in note for note in notes)  # no ratio to a noise of nothing
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize(
+    ("scale", "offset", "dtype"),
+    [
+        (16, 0, np.uint16),
+        (1e5, 0, np.uint32),
+        (1e12, 0, np.float32),
+        (1 / 65535, 0, np.float32),
+        (1, -20_000, np.int16),
+        (1, 1e9, np.float64),
+        (-1, 0, np.float32),
+    ],
+)
+def test_another_scale_or_offset_is_another_camera_and_no_other_noise(scale, offset, dtype):
+    noisy, clean = recording(2000.0)
+    pixels = (noisy * scale + offset).astype(dtype)
+    given = stack(pixels, source=Path("other.tif"))
+    made = denoise(given, suited_to(model(), given)).pixels
+    before, after = (np.square((i - offset) / scale - clean).mean() for i in (pixels, made))
+    assert after < 0.3 * before
+    assert ((made - offset) / scale).mean() == pytest.approx(noisy.mean(), rel=0.005)

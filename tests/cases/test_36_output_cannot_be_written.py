@@ -55,6 +55,11 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "run {image} --output {image.parent}/{long}/x.tif",
         "info {image.parent}/{long}.tif",
         "run {image} --output {image}/x.tif",
+        "run {image} --output {image}.new.tif --model {image}.new.tif",
+        "train {image} --model .",
+        "train {image} --model ..",
+        "compare {image} {image} --reference {image} --window 5 5",
+        "compare {image} {image} --reference {image} --window nan inf",
     ],
 )
 def test_one_sentence_and_nothing_done(command, image, closed, capsys):
@@ -80,7 +85,11 @@ def test_in_a_batch_the_others_go_on(image, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("output", "told"),
-    [("-", "cannot go to standard output"), ("plain", "without an ending"), ("/dev/stdout", "file")],
+    [
+        ("-", "cannot go to standard output"),
+        ("plain", "without an ending"),
+        ("/dev/stdout", "file"),
+    ],
 )
 def test_what_is_no_name_of_a_result_is_refused(output, told, image, capsys, monkeypatch):
     monkeypatch.chdir(image.parent)
@@ -97,3 +106,12 @@ def test_a_link_in_a_circle_is_replaced_by_the_result(image, tmp_path):
     command = ["denoise", str(image), "--model", model, "--device", "cpu"]
     assert main([*command, "--output", str(link)]) == 0
     assert tifffile.imread(link).shape == (96, 96)
+
+
+def test_a_folder_that_is_gone_is_the_reason_and_no_damage(image, tmp_path, capsys, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    assert main(["info", str(image)]) == 2
+    assert "is not there any more" in capsys.readouterr().err

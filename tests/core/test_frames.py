@@ -16,6 +16,7 @@ import pytest
 from tests.support.made_up import block, denoiser, noise_model, stack
 from training_core import frames
 from training_core.compute.checkpoint import Checkpoint
+from training_core.denoise import tile as tile_module
 from training_core.denoise import tiled
 from training_core.denoise.tiled import denoise
 from training_core.errors import ShortageError
@@ -190,7 +191,7 @@ def test_a_tile_that_is_cancelled_inside_loses_none_before_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given, model, made = scene(), denoiser(noise_model()), 0
-    tile = tiled.denoise_tile
+    tile = tile_module.denoise_tile
 
     def cancelled_inside(*args: Any, **more: Any) -> np.ndarray:
         nonlocal made
@@ -199,7 +200,7 @@ def test_a_tile_that_is_cancelled_inside_loses_none_before_it(
             raise Cancelled
         return tile(*args, **more)
 
-    monkeypatch.setattr(tiled, "denoise_tile", cancelled_inside)
+    monkeypatch.setattr(tile_module, "denoise_tile", cancelled_inside)
     with pytest.raises(Cancelled):
         denoise(given, model, tile_px=32, checkpoint=Checkpoint(tmp_path))
     denoise(given, model, tile_px=32, checkpoint=Checkpoint(tmp_path))
@@ -212,7 +213,7 @@ def test_hot_pixels_are_told_after_an_interruption_as_without_one(
     pixels = scene(3).pixels.copy()
     pixels[:, 5:60:11, 5:60:11] = 60_000  # 25 in each frame
     given, model, notes, made = stack(pixels, "TYX"), denoiser(noise_model()), list[str](), 0
-    tile = tiled.denoise_tile
+    tile = tile_module.denoise_tile
 
     def cancelled_once(*args: Any, **more: Any) -> np.ndarray:
         nonlocal made
@@ -221,7 +222,7 @@ def test_hot_pixels_are_told_after_an_interruption_as_without_one(
             raise Cancelled
         return tile(*args, **more)
 
-    monkeypatch.setattr(tiled, "denoise_tile", cancelled_once)
+    monkeypatch.setattr(tile_module, "denoise_tile", cancelled_once)
     run = Run(lambda event: notes.append(getattr(event, "text", "")))
     with pytest.raises(Cancelled):
         denoise(given, model, tile_px=32, run=run, checkpoint=Checkpoint(tmp_path))

@@ -29,6 +29,7 @@ from training_core.run import (
     Cancelled,
     Note,
     PreviewReady,
+    RoundJudged,
     Run,
     ShownRegion,
     Stage,
@@ -269,6 +270,21 @@ def test_the_watched_region_is_shown():
     assert np.array_equal(shown[0].noisy, noisy.pixels[place].astype(np.float32))
     assert shown[0].denoised.dtype == np.float32
     assert squared_error(shown[0].denoised, clean[place]) < 0.5 * 400
+    assert [one.stage for one in shown] == [Stage.FIRST_ESTIMATE, Stage.ROUNDS][: len(shown)]
+    judged = [event for event in events if isinstance(event, RoundJudged)]
+    assert [one.round for one in judged] == [0, 1]
+    assert all(one.decibels > 3 for one in judged)
+
+
+def test_without_training_the_first_look_is_shown():
+    events = []
+    run = Run(events.append)
+    run.watch(ShownRegion(0, 0, 0, 64, 64))
+    noisy, clean = noisy_stack((64, 64))
+    train([noisy], preset("instant", patches=QUICKEST.patches), run=run)
+    (shown,) = (event for event in events if isinstance(event, PreviewReady))
+    assert shown.stage is Stage.FIRST_ESTIMATE
+    assert squared_error(shown.denoised, clean) < 0.5 * squared_error(shown.noisy, clean)
 
 
 @pytest.mark.parametrize(

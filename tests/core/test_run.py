@@ -65,16 +65,70 @@ def test_ticks_come_at_most_ten_times_a_second(clock):
     assert 9 <= due <= 11
 
 
-def test_previews_are_due_only_for_somebody_and_once_a_second(clock):
-    run = Run()
-    assert not run.preview_due()
+def test_pictures_are_made_for_somebody_and_not_too_often(clock):
+    events, made = [], []
+    run = Run(events.append)
+
+    def picture(takes=0.0, gives="picture"):
+        def make():
+            made.append(clock.now)
+            clock.now += takes
+            return gives
+
+        return make
+
+    run.show(picture(), 1.0)
+    assert not made
     run.watch(ShownRegion(0, 0, 0, 8, 8))
-    assert [run.preview_due(), run.preview_due()] == [True, False]
+    run.show(picture(), 1.0)
+    run.show(picture(), 1.0)
+    run.show(picture(gives="noise"), 0.5)  # of another kind
+    assert events == ["picture", "noise"]
     clock.now += 1.01
-    assert run.preview_due()
+    run.show(picture(takes=0.3), 1.0)
+    clock.now += 2.5  # what took .3 s is shown every 3 s
+    run.show(picture(), 1.0)
+    assert len(events) == 3
+    clock.now += 0.5
+    run.show(picture(gives=None), 1.0)
+    assert (len(events), len(made)) == (3, 4)
     run.watch(None)
     clock.now += 5
-    assert not run.preview_due()
+    run.show(picture(), 1.0)
+    assert len(made) == 4
+
+
+def test_a_pause_waits_in_the_next_check_and_is_not_counted_as_work():
+    run = Run()
+    run.costs.begin("here")
+    run.pause()
+    ended = []
+
+    def work():
+        run.check()
+        run.did("pass", 1.0)
+        ended.append(run.costs.measured["here"]["pass"][1])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(0.2)
+    assert not ended
+    run.go_on()
+    thread.join(5)
+    assert ended[0] < 0.1
+
+
+@pytest.mark.parametrize("ask", ["cancel", "stop_and_keep"])
+def test_what_is_paused_can_be_ended(ask):
+    run = Run()
+    run.pause()
+    getattr(run, ask)()
+    if ask == "cancel":
+        with pytest.raises(Cancelled):
+            run.check()
+    else:
+        run.check()
+        assert run.finish_early
 
 
 def test_a_new_stage_reports_at_once(clock):

@@ -100,6 +100,14 @@ def test_hot_and_dead_pixels_are_found_and_hardly_others(dead):
     assert len(np.setdiff1d(found, places)) <= 1
 
 
+def test_what_is_usual_is_not_learned_from_padding():
+    rows, columns = np.mgrid[:128, :128]
+    distance = np.hypot(rows - 64, columns - 64)
+    image = np.where(distance < 40, 40, -1000)
+    image = image + np.random.default_rng(1).normal(0, 20, image.shape).round()
+    assert hot_pixels(stack(np.where(distance < 45, image, 0)), 0) is None
+
+
 @pytest.mark.parametrize("kind", ["none", "spots", "too many", "photons", "HU"])
 def test_what_is_no_hot_pixel(kind):
     image, more = noisy(), {}

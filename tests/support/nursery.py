@@ -139,7 +139,7 @@ def _make_tiny(log: _Log) -> None:
     from tests.support.made_up import QUICKEST
     from training_core.cli import commands
     from training_core.compute import checkpoint
-    from training_core.denoise import tiled as denoiser
+    from training_core.denoise import tile, tiled
     from training_core.noise.adversarial import NoiseGame
     from training_core.paper.gan import AdversarialGame
     from training_core.training import first_estimate
@@ -154,7 +154,7 @@ def _make_tiny(log: _Log) -> None:
     _make_paper_narrow()
     tiny_paper = _tiny_paper()
     commands.preset = lambda name, **more: replace(tiny_paper if name == "paper" else tiny, **more)
-    denoiser.tile_size = lambda *_: 32
+    tiled.tile_size = lambda *_: 32
     noisy_pairs.MOST_COPIES = 2
     checkpoint.time = SimpleNamespace(monotonic=lambda: log.units)
     checkpoint.Checkpoint.__init__.__kwdefaults__["every_s"] = INTERVAL
@@ -162,7 +162,7 @@ def _make_tiny(log: _Log) -> None:
     log.watch(AdversarialGame, "step")
     log.watch(first_estimate, "first_estimate")
     log.watch(RoundTraining, "step")
-    log.watch(denoiser, "denoise_tile")
+    log.watch(tile, "denoise_tile")
 
 
 def _tiny_paper() -> Settings:

@@ -10,9 +10,11 @@ import numpy as np
 
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.covariance import uncorrelated
+from training_core.noise.likeness import NoiseLikeness
+from training_core.noise.match import NoiseMatch
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.reporting.likeness import Likeness
-from training_core.run import PreviewReady, Run, ShownRegion, Stage
+from training_core.run import NoiseReady, PreviewReady, RoundJudged, Run, ShownRegion, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +55,16 @@ class FakeDenoiser:
     even_noise: None = None
 
 
+def some_likeness() -> NoiseLikeness:
+    """Give made noise that is like the real one."""
+    picture, curve = np.zeros((50, 67), np.float32), np.ones((2, 9))
+    match = NoiseMatch(1.0, 0.01, 0.01, 0.01)
+    return NoiseLikeness(
+        picture, picture, np.arange(9.0), curve, curve, curve, np.ones((2, 16)),
+        np.arange(9.0), np.ones(9), curve, match,
+    )  # fmt: skip
+
+
 class FakeCore:
     """Stands for torch: trains until told to go on, and records what it was asked."""
 
@@ -76,12 +88,16 @@ class FakeCore:
         folder.mkdir(exist_ok=True)
         (folder / "job.part").touch()
         run.start(Stage.NOISE_MODEL, 10)
+        run.emit(NoiseReady(0, 3, some_likeness()))
         run.progress(Stage.NOISE_MODEL, 5, 10, {"generator": 0.5, "critic": 0.7})
         self._wait(run)
         self.saw_finish_early = run.finish_early
         region = run.region or ShownRegion(0, 0, 0, 8, 8)
         patch = np.zeros((region.height, region.width), np.float32)
-        run.emit(PreviewReady(Stage.ROUNDS, region, patch, patch))
+        run.emit(PreviewReady(Stage.FIRST_ESTIMATE, region, patch, patch))
+        run.emit(RoundJudged(0, 7.5))
+        run.start(Stage.ROUNDS, 10, "round 1 of 1")
+        run.emit(PreviewReady(Stage.ROUNDS, region, patch, patch + 1))
         run.finish(Stage.NOISE_MODEL)
         if self.error is not None:
             raise self.error

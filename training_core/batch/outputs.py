@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from training_core.draft import hold, new_name, release, remove_leftovers
 from training_core.errors import (
+    BusyError,
     CheckpointError,
     CoreError,
     OutputError,
@@ -73,6 +74,8 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _check(output: Path, read: Mapping[tuple[int, int], Path]) -> None:
+    if output.name in ("", ".."):
+        raise OutputError(f"{output} is a folder; add the name of a file.")
     if output.exists():
         same = read.get(_identity(output))
         if same is not None:
@@ -108,8 +111,8 @@ def _longest_name(folder: Path) -> int:
 def reserved(output: Path) -> Iterator[None]:
     """Keep an output to this command; its folder is made, and goes again where nothing is in it.
 
-    Raises `OutputError` if another command makes that output at this moment, or its folder cannot
-    be made.
+    Raises `BusyError` if another command makes that output at this moment, `OutputError` if its
+    folder cannot be made.
     """
     folder = output.absolute().parent
     new = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -148,7 +151,7 @@ def _held(lock: Path, output: Path) -> BinaryIO:
     who = ""
     with suppress(OSError):
         who = lock.read_text(encoding="utf-8")
-    raise OutputError(
+    raise BusyError(
         f"{who or 'Another command'} is making {output} at this moment; wait until it has ended, "
         "or choose another name."
     )
@@ -156,6 +159,13 @@ def _held(lock: Path, output: Path) -> BinaryIO:
 
 def _unwritable(output: Path, error: OSError) -> OutputError:
     return OutputError(f"{output} cannot be written ({error.strerror}); choose another folder.")
+
+
+# Said before the long part, not after it.
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise `OutputError` where something is there that may not be replaced."""
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +201,7 @@ class Existing:
             If what is there is no checkpoint.
         """
         with reserved(output):
-            checkpoint = _checkpoint(output, run, anew=self.overwrite)
-            if checkpoint.exists and not self.resume and not self.overwrite:
-                raise OutputError(
-                    f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
-                    "or --overwrite to start anew."
-                )
+            checkpoint = self._allowed(output, run)
             if self.resume and not checkpoint.exists:
                 run.note(f"There is nothing to resume for {output.name}; it is started anew.")
             new = not checkpoint.exists
@@ -215,6 +220,31 @@ class Existing:
                     )
                 raise
             checkpoint.finish()
+
+    def _allowed(self, output: Path, run: Run) -> Checkpoint:
+        """Give the checkpoint of an output, unless it keeps what may neither go nor go on."""
+        checkpoint = _checkpoint(output, run, anew=self.overwrite)
+        if checkpoint.exists and not self.resume and not self.overwrite:
+            raise OutputError(
+                f"{checkpoint.folder} keeps an interrupted job; add --resume to go on with it "
+                "or --overwrite to start anew."
+            )
+        return checkpoint
+
+    def settle(self, output: Path) -> None:
+        """Decide here about what is there, for an output that is made elsewhere; see `begun`.
+
+        Raises `OutputError` as `checkpoint` and writing would.
+        """
+        checkpoint = self._allowed(output, SILENT)
+        if not self.resume:
+            refuse_existing(output, overwrite=self.overwrite)
+            checkpoint.remove()
+
+    def begun(self, output: Path) -> Existing:
+        """Give what holds where a settled output may have been begun by who was lost since."""
+        mine = _checkpoint(output).exists or (output.exists() and not self.overwrite)
+        return Existing(resume=True) if mine else self
 
 
 def _checkpoint(output: Path, run: Run = SILENT, *, anew: bool = False) -> Checkpoint:

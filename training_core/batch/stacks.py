@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,25 +24,33 @@ if TYPE_CHECKING:
 
     # Gives the denoised stack and how it was made.
     Work = Callable[[Stack, Checkpoint], tuple[Stack, Mapping[str, Any]]]
+    WorkFor = Callable[..., Work]  # of a run, at least
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one input; `output` is None where `error` says why."""
+    """What became of one input; `output` is None where `error` says why.
+
+    `made` says how, where the work was done now.
+    """
 
     input: str
     output: str | None
     seconds: float
     error: str | None
+    made: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How results are written; see `Batch.denoise`."""
+    """How results are written."""
 
-    as_float: bool = False
-    compression: str = "none"
-    names: bool = True
+    as_float: bool = False  # float32 instead of the dtype of the input
+    compression: str = "none"  # or "zlib", "zstd"
+    names: bool = True  # names of files that the input has may be written into the result
+
+
+AS_IT_CAME = Form()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class Batch:
             except CoreError as error:
                 if self.alone:
                     raise
-                failed.append(_failure(each, error, 0.0, run))
+                failed.append(failure(each, error, 0.0, run))
         return stacks, failed
 
     def denoise(
@@ -105,9 +113,7 @@ class Batch:
         *,
         run: Run,
         existing: Existing,
-        as_float: bool,
-        compression: str = "none",
-        names: bool = True,
+        form: Form = AS_IT_CAME,
         beside: Sequence[Path] = (),
     ) -> list[Result]:
         """Open, denoise and write each stack.
@@ -123,39 +129,40 @@ class Batch:
             Called with each stack and the checkpoint of its output.
         existing
             What to do with outputs that are there, whole or interrupted.
-        as_float
-            Whether to write float32 instead of the dtype of the input.
-        compression
-            "none", "zlib" or "zstd".
-        names
-            Whether names of files that the input has may be written into the result.
+        form
+            How each result is written.
         beside
             What else the command reads or writes, and no result may replace.
         """
-        form = Form(as_float, compression, names)
-        images = [each.image for each in self.inputs]
-        named = target_paths(self.paths, output, images)
-        targets = dict(zip(self.inputs, named, strict=True))
-        results = [*self.refused, *self._leave_out_unwritable(targets, run)]
-        check_outputs(targets.values(), [*dict.fromkeys(self.paths), *beside])
+        targets, results = self.targets(output, run, beside)
         for number, (each, target) in enumerate(targets.items(), 1):
             if not self.alone:
                 run.note(f"Stack {number} of {len(targets)}: {each.name}")
             results.append(self._denoised(each, target, work, run, existing, form))
         return results
 
+    def targets(
+        self, output: Path, run: Run, beside: Sequence[Path] = ()
+    ) -> tuple[dict[Input, Path], list[Result]]:
+        """Give where each result goes, and what cannot be made; see `denoise`."""
+        named = target_paths(self.paths, output, [each.image for each in self.inputs])
+        targets = dict(zip(self.inputs, named, strict=True))
+        failed = [*self.refused, *self._leave_out_unwritable(targets, run)]
+        check_outputs(targets.values(), [*dict.fromkeys(self.paths), *beside])
+        return targets, failed
+
     def _denoised(
         self, each: Input, target: Path, work: Work, run: Run, existing: Existing, form: Form
     ) -> Result:
         """Denoise one stack, and say what became of it; the failure of a lone one is raised."""
-        started = time.monotonic()
+        started, axes = time.monotonic(), self.axes
         try:
-            denoise_one(each, target, work, run=run, existing=existing, form=form, axes=self.axes)
+            made = denoise_one(each, target, work, run=run, existing=existing, form=form, axes=axes)
         except Exception as error:  # whatever it is, the other stacks go on
             if self.alone or isinstance(error, Cancelled):
                 raise
-            return _failure(each, error, time.monotonic() - started, run)
-        return Result(each.told, str(target), time.monotonic() - started, None)
+            return failure(each, error, time.monotonic() - started, run)
+        return Result(each.told, str(target), time.monotonic() - started, None, made)
 
     def _leave_out_unwritable(self, targets: dict[Input, Path], run: Run) -> list[Result]:
         """Take out those whose result cannot be written, such as for its long name; if not all."""
@@ -168,7 +175,7 @@ class Batch:
                 del targets[each]
         if errors and not targets:
             raise next(iter(errors.values()))
-        return [_failure(each, error, 0.0, run) for each, error in errors.items()]
+        return [failure(each, error, 0.0, run) for each, error in errors.items()]
 
 
 def denoise_one(
@@ -180,8 +187,10 @@ def denoise_one(
     existing: Existing,
     form: Form,
     axes: str | Mapping[str, str] | None = None,
-) -> None:
+) -> Mapping[str, Any]:
     """Open, denoise and write a stack; `axes` as `open_stack` takes them.
+
+    Given is how it was made; nothing where the result was there already.
 
     Raises
     ------
@@ -194,7 +203,9 @@ def denoise_one(
 
     if existing.is_finished(target):
         run.note(f"{target.name} is finished already and kept.")
-        return
+        return {}
+    from training_core.denoise.model_card import without_names  # loads torch
+
     with existing.checkpoint(target, run) as checkpoint:
         stack = open_noted(each.path, run, each.series, axes)
         overwrite = existing.overwrite or checkpoint.exists
@@ -209,16 +220,18 @@ def denoise_one(
         denoised, made = work(stack, checkpoint)
         tell_flaws(denoised, stack, run, as_float=form.as_float)
         denoised = as_float32(denoised) if form.as_float else cast_like(denoised, stack)
+        told = {"input": stack.name, **made}
         target.parent.mkdir(parents=True, exist_ok=True)
         writers.write_stack(
             denoised,
             target,
             overwrite=overwrite,
-            description=made,
+            description=told if form.names else without_names(told),
             compression=form.compression,
             names=form.names,
             run=run,
         )
+    return made
 
 
 def _inputs(path: Path, series: str | None) -> list[Input]:
@@ -282,7 +295,8 @@ def stacks_among(given: Sequence[Path]) -> list[tuple[Path, ...]]:
     return [(path,) for path in dict.fromkeys(stacks_below(given))]
 
 
-def _failure(each: Input, error: Exception, seconds: float, run: Run) -> Result:
+def failure(each: Input, error: Exception, seconds: float, run: Run) -> Result:
+    """Say why a stack is left out, now and in the answer."""
     reason = sentence(error)
     run.note(f"{each.name} is left out: {reason}", warning=True)
     return Result(each.told, None, seconds, reason)

@@ -53,7 +53,9 @@ def answer(
 def _plain(value: Any) -> Any:
     """Give JSON values: paths as text, numbers that are not finite as null."""
     if isinstance(value, Result):
-        return asdict(value)
+        told = asdict(value)
+        del told["made"]  # is told by the command
+        return told
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training_core.batch.outputs import Existing, check_outputs, reserved
-from training_core.batch.stacks import EVERY, Batch, open_noted
-from training_core.batch.work import use_model
-from training_core.errors import InputError, ModelError, OutputError, SettingsError, UsageError
+from training_core.areas import Area
+from training_core.batch.outputs import Existing, check_outputs, refuse_existing, reserved
+from training_core.batch.stacks import EVERY, Batch, Form, Result, open_noted
+from training_core.batch.work import keep_model, train_on_each, use_model
+from training_core.errors import InputError, ModelError, SettingsError, UsageError
 from training_core.formats.file_image import FileImage
-from training_core.io.readers import list_images
+from training_core.io.readers import list_images, open_stack
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
@@ -25,9 +29,7 @@ from training_core.stack import Stack, check_trainable
 from .answer import DONE, INTERNAL_ERROR, answer
 
 if TYPE_CHECKING:
-    from training_core.batch.stacks import Work
-    from training_core.compute.checkpoint import Checkpoint
-    from training_core.denoise.denoiser import Denoiser
+    from training_core.batch.stacks import WorkFor
 
 CHOSEN = (
     "doubted",
@@ -153,6 +155,7 @@ def _patch_settings(arguments: argparse.Namespace) -> PatchSettings:
         strictness,
         size if arguments.size is None else arguments.size,
         stride if arguments.stride is None else arguments.stride,
+        areas=tuple(map(Area.of, arguments.area)),
     )
 
 
@@ -162,6 +165,8 @@ def compare(arguments: argparse.Namespace, run: Run) -> int:
 
     if arguments.window and not arguments.reference:
         raise UsageError("--window is for the comparison with a clean stack; add --reference.")
+    if arguments.window and not -math.inf < arguments.window[0] < arguments.window[1] < math.inf:
+        raise UsageError("--window takes two numbers, the first below the second.")
     read = (arguments.noisy, arguments.denoised, arguments.reference)
     check_outputs([arguments.figure], filter(None, read))
     noisy, denoised = open_noted(arguments.noisy, run), open_noted(arguments.denoised, run)
@@ -188,7 +193,7 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
     check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
     with existing.checkpoint(arguments.model, run) as checkpoint:
         overwrite = existing.overwrite or checkpoint.exists
-        _refuse_existing(arguments.model, overwrite)
+        refuse_existing(arguments.model, overwrite=overwrite)
         stacks, failed = Batch.of(arguments.stacks, arguments.series, arguments.axes).open_all(run)
         if not stacks:
             raise InputError(f"None of the stacks can be used; the first: {failed[0].error}")
@@ -200,7 +205,8 @@ def train(arguments: argparse.Namespace, run: Run) -> int:
         denoiser = train_on(
             stacks, settings, run=run, checkpoint=checkpoint, repeats=repeats
         ).denoiser
-        _save(denoiser, arguments, overwrite)
+        names = not arguments.no_source_names
+        keep_model(denoiser, arguments.model, overwrite=overwrite, names=names)
     facts = _training_facts(denoiser.card, arguments) | {"failed": failed}
     return answer(facts, arguments.json, failed)
 
@@ -225,44 +231,55 @@ def run_all(arguments: argparse.Namespace, run: Run) -> int:
         raise UsageError("With several stacks each has its own model; leave --model out.")
     if arguments.repeats and not batch.alone:
         raise UsageError("Repeats are exposures of one scene; give one stack with --repeats.")
+    if arguments.model and os.path.abspath(arguments.model) == os.path.abspath(arguments.output):
+        raise UsageError("Model and result need two names; change --model or --output.")
     check_outputs([arguments.model], [*arguments.stacks, *arguments.repeats])
 
-    from training_core.pipeline import denoise_stack
-
+    work_for = partial(
+        train_on_each,
+        settings,
+        repeats=[path.absolute() for path in arguments.repeats],
+        axes=arguments.axes,
+        model=arguments.model and arguments.model.absolute(),
+        overwrite=arguments.overwrite,
+        names=not arguments.no_source_names,
+    )
+    with reserved(arguments.model) if arguments.model else nullcontext():
+        results, told = _denoised(arguments, batch, work_for, run)
     # The training of each stack; the stable keys at the top are those of the last one.
     facts = _training_facts({"seed": settings.seed}, arguments) | {"trainings": []}
-
-    def work(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-        check_trainable(stack)
-        overwrite = arguments.overwrite or checkpoint.exists
-        if arguments.model:
-            _refuse_existing(arguments.model, overwrite)
-        repeats = [open_noted(path, run, None, arguments.axes) for path in arguments.repeats]
-        outcome = denoise_stack(stack, settings, run=run, checkpoint=checkpoint, repeats=repeats)
-        if arguments.model:
-            _save(outcome.denoiser, arguments, overwrite)
-        made = _training_facts(outcome.denoiser.card, arguments)
-        facts.update(made)
-        facts["trainings"].append({"input": stack.source} | made)
-        return outcome.denoised, outcome.denoiser.card
-
-    with reserved(arguments.model) if arguments.model else nullcontext():
-        return _batch(arguments, batch, work, run, facts)
+    for result in results:
+        if result.made:
+            made = _training_facts(result.made, arguments)
+            facts |= made
+            facts["trainings"].append({"input": result.input} | made)
+    return answer(facts | told, arguments.json, results)
 
 
 def denoise(arguments: argparse.Namespace, run: Run) -> int:
     """Denoise stacks with a trained model."""
     batch = Batch.of(arguments.stacks, arguments.series, arguments.axes)
-
-    from training_core.denoise.model_file import load_denoiser
-
     if arguments.model == Path("dncnn-b") and not arguments.model.exists():
         raise ModelError(
             "DnCNN-B is no model of this program any more; without training use "
             "g2g run --preset instant."
         )
-    trained = load_denoiser(arguments.model, device=arguments.device)
-    return _batch(arguments, batch, use_model(trained, arguments.model, run), run, {})
+    work_for = partial(use_model, arguments.model.absolute(), arguments.device)
+    results, told = _denoised(arguments, batch, work_for, run)
+    return answer(told, arguments.json, results)
+
+
+def export_model(arguments: argparse.Namespace, run: Run) -> int:
+    """Write the network of a kept denoiser for other programs."""
+    from training_core.denoise.model_file import load_denoiser
+    from training_core.denoise.portable import LEFT_OUT
+    from training_core.reporting.bioimageio import export_bioimageio
+
+    check_outputs([arguments.bioimageio], [arguments.model, arguments.stack])
+    denoiser = load_denoiser(arguments.model, device="cpu")
+    stack = open_noted(arguments.stack, run, _one_series(arguments), arguments.axes)
+    export_bioimageio(denoiser, stack, arguments.bioimageio, overwrite=arguments.overwrite)
+    return answer({"package": arguments.bioimageio, "leaves_out": LEFT_OUT}, arguments.json)
 
 
 def evaluate(arguments: argparse.Namespace, run: Run) -> int:
@@ -290,68 +307,70 @@ COMMANDS = {
     "train": train,
     "run": run_all,
     "denoise": denoise,
+    "export-model": export_model,
     "compare": compare,
     "evaluate": evaluate,
     "self-test": self_test,
 }
 
 
-def _batch(
-    arguments: argparse.Namespace, batch: Batch, work: Work, run: Run, facts: dict[str, Any]
-) -> int:
-    """Denoise a batch, and score it where there is a reference; `facts` are completed meanwhile."""
+def _denoised(
+    arguments: argparse.Namespace, batch: Batch, work_for: WorkFor, run: Run
+) -> tuple[list[Result], dict[str, Any]]:
+    """Denoise a batch, here or elsewhere, and score it where there is a reference.
+
+    Also give what there is to tell of that.
+    """
     from training_core.quality.measures import compare_with_reference
 
     if arguments.reference and not batch.alone:
         raise UsageError("A reference is of one scene; give one stack with --reference.")
+    started, facts = time.monotonic(), dict[str, Any]()
     clean = open_noted(arguments.reference, run) if arguments.reference else None
-
-    def told(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, Any]]:
-        if clean is not None:  # one of another size is refused before the long part
-            noisy = compare_with_reference(stack, clean, run=run)
-            facts.update(psnr_noisy=noisy.psnr, ssim_noisy=noisy.ssim)
-        denoised, made = work(stack, checkpoint)
-        return denoised, _story({"input": stack.name, **made}, arguments)
-
-    started = time.monotonic()
-    results = batch.denoise(
-        arguments.output,
-        told,
-        run=run,
-        existing=Existing(arguments.overwrite, arguments.resume),
-        as_float=arguments.dtype == "float32",
-        compression=arguments.compression,
-        names=not arguments.no_source_names,
-        beside=[
-            path
-            for path in (arguments.model, arguments.reference, *getattr(arguments, "repeats", ()))
-            if path
-        ],
-    )
+    if clean is not None:  # one of another size is refused before the long part
+        (each,) = batch.inputs
+        stack = open_stack(each.path, series=each.series, axes=batch.axes, run=run)
+        noisy = compare_with_reference(stack, clean, run=run)
+        facts |= {"psnr_noisy": noisy.psnr, "ssim_noisy": noisy.ssim}
+    results = _batch(arguments, batch, work_for, run)
     if clean is not None and results[0].output is not None:
         written = open_noted(Path(results[0].output), run)
         facts |= asdict(compare_with_reference(written, clean, run=run))
-    facts |= {"seconds": time.monotonic() - started, "outputs": results}
-    return answer(facts, arguments.json, results)
+    return results, facts | {"seconds": time.monotonic() - started, "outputs": results}
 
 
-def _save(denoiser: Denoiser, arguments: argparse.Namespace, overwrite: bool) -> None:
-    from training_core.denoise.model_file import save_denoiser
-
-    if arguments.no_source_names:
-        denoiser = replace(denoiser, card=_story(denoiser.card, arguments))
-    save_denoiser(denoiser, arguments.model, overwrite=overwrite)
-
-
-def _story(card: Mapping[str, Any], arguments: argparse.Namespace) -> Mapping[str, Any]:
-    from training_core.denoise.model_card import without_names
-
-    return without_names(card) if arguments.no_source_names else card
+def _batch(
+    arguments: argparse.Namespace, batch: Batch, work_for: WorkFor, run: Run
+) -> list[Result]:
+    """Denoise a batch, here or on the workers of a scheduler."""
+    beside = arguments.model, arguments.reference, *getattr(arguments, "repeats", ())
+    names = not arguments.no_source_names
+    how: dict[str, Any] = {
+        "run": run,
+        "existing": Existing(arguments.overwrite, arguments.resume),
+        "form": Form(arguments.dtype == "float32", arguments.compression, names),
+        "beside": [path for path in beside if path],
+    }
+    if arguments.scheduler is None:
+        return batch.denoise(arguments.output, work_for(run), **how)
+    try:
+        from training_core.cluster.stacks import denoise_elsewhere
+        from training_core.cluster.workers import connected
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f'--scheduler needs {error.name}: pip install "g2g-desktop[cluster]".'
+        ) from error
+    in_tiles = arguments.command == "denoise" and batch.alone
+    how["tiles_on"] = arguments.device if in_tiles else None
+    with connected(arguments.scheduler, run) as workers:
+        return denoise_elsewhere(workers, batch, arguments.output, work_for, **how)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     chosen = preset(arguments.preset, seed=arguments.seed, device=arguments.device)
-    return with_options(chosen, getattr(arguments, "set", []))
+    chosen = with_options(chosen, getattr(arguments, "set", []))
+    areas = tuple(map(Area.of, getattr(arguments, "area", [])))
+    return replace(chosen, patches=replace(chosen.patches, areas=areas))
 
 
 def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -364,12 +383,6 @@ def _training_facts(card: Mapping[str, Any], arguments: argparse.Namespace) -> d
         told = (f"\n  {fact.name}: {fact.sentence}" for fact in tell_card(card))
         kept["learned and chosen"] = "".join(told)
     return {"model": arguments.model, "preset": arguments.preset} | kept
-
-
-# Said before the long part, not after it.
-def _refuse_existing(path: Path, overwrite: bool) -> None:
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
 
 
 def with_options(settings: Settings, options: Sequence[str]) -> Settings:

@@ -71,6 +71,11 @@ def _check_process() -> None:
     """Refuse to begin what could only end in an abort or without an answer."""
     if sys.stdout is None:
         raise UsageError("Standard output is closed, so there is nowhere to answer; leave it open.")
+    try:
+        os.getcwd()
+    except OSError:
+        told = "The folder in which this command was started is not there any more; choose another."
+        raise UsageError(told) from None
     if sys.platform == "linux":
         allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
         if allowed != resource.RLIM_INFINITY and allowed < LEAST_MEMORY:
@@ -108,6 +113,7 @@ def command_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_looking(commands)
     _add_training(commands)
+    _add_export(commands)
     _add_comparison(commands)
     _add_evaluation(commands)
     _add(commands, "self-test", "check the installation and the device, offline")
@@ -135,7 +141,19 @@ def _add_looking(commands: Any) -> None:
     parser.add_argument("--strictness", default="auto", help="auto, or the limit of Eqn (4)")
     parser.add_argument("--size", type=int, help="patch size in pixels (32; 96 with a number)")
     parser.add_argument("--stride", type=int, help="stride in pixels (8; 24 with a number)")
+    _add_area(parser)
     parser.add_argument("--figure", type=_path, help="draw them into a PNG file")
+
+
+def _add_area(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--area",
+        action="append",
+        default=[],
+        metavar="KIND:TOP,LEFT,HEIGHT,WIDTH",
+        help="in: take the patches in a rectangle of every frame, in pixels, whatever they hold; "
+        "out: take none that touches it; free: neither. Again for more, the later one counts",
+    )
 
 
 def _add_training(commands: Any) -> None:
@@ -167,6 +185,7 @@ def _add_training(commands: Any) -> None:
                 metavar="NAME=VALUE",
                 help="any other setting, such as denoiser.every_orientation=true; again for more",
             )
+            _add_area(parser)
             parser.add_argument(
                 "--repeats",
                 type=_path,
@@ -188,8 +207,23 @@ def _add_training(commands: Any) -> None:
             )
 
 
+def _add_export(commands: Any) -> None:
+    parser = _add(commands, "export-model", "write the network of a kept denoiser for others")
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a .g2g file")
+    parser.add_argument("stack", type=Path, help="a part of it goes along, to test the network")
+    parser.add_argument(
+        "--bioimageio",
+        type=Path,
+        required=True,
+        metavar="OUT.zip",
+        help="a package of bioimage.io: TorchScript, its description, and the part of the stack "
+        "before and after; what it cannot do is said",
+    )
+    _add_which(parser)
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    """Add what says where the results go, and as what."""
+    """Add what says where the results go, as what, and who makes them."""
     parser.add_argument(
         "--output",
         type=_path,
@@ -210,6 +244,12 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         choices=("none", "zlib", "zstd"),
         default="none",
         help="smaller files that take longer; Fiji reads none and zlib",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS|local:N",
+        help="let the workers of a dask scheduler do it, or N processes of this computer: each "
+        "takes a whole stack; a lone one that has a model is denoised by all of them",
     )
 
 

@@ -28,7 +28,7 @@ from training_core.stack import Stack
 from .state_file import UNREADABLE, UNWRITABLE, read_state, write_state
 from .state_file import State as State
 
-FORMAT = 14  # to be raised whenever the same settings make other parts or other numbers
+FORMAT = 15  # to be raised whenever the same settings make other parts or other numbers
 EVERY_SECONDS = 30.0  # what a kill may cost
 PART, PIXELS = ".part", ".pixels"  # how the names of the files end
 JOB, FINISHED = "job", "finished"  # names of parts that no stage has

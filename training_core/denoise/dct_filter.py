@@ -74,7 +74,7 @@ class ShrinkageFilter:
 def block_coefficients(images: Tensor, size_px: int, step_px: int) -> Tensor:
     """Transform overlapping blocks of (b, 1, height, width): (b, size^2, rows, columns)."""
     padded = pad_for_blocks(images, size_px, step_px)
-    return functional.conv2d(padded, _waves(size_px).to(images.device), stride=step_px)
+    return functional.conv2d(padded, block_waves(size_px).to(images.device), stride=step_px)
 
 
 def pad_for_blocks(image: Tensor, size_px: int, step_px: int) -> Tensor:
@@ -88,13 +88,14 @@ def lay_blocks(
 ) -> Tensor:
     """Give the images of (height, width) whose pixels are the weighted mean of all blocks there."""
     device, (height, width) = coefficients.device, shape
-    waves, ones = _waves(size_px).to(device), torch.ones(1, 1, size_px, size_px, device=device)
+    waves, ones = block_waves(size_px).to(device), torch.ones(1, 1, size_px, size_px, device=device)
     total = functional.conv_transpose2d(coefficients * weight, waves, None, step_px)
     count = functional.conv_transpose2d(weight, ones, None, step_px)
     return (total / count)[..., size_px : size_px + height, size_px : size_px + width]
 
 
-def _waves(size_px: int) -> Tensor:
+def block_waves(size_px: int) -> Tensor:
+    """Give the cosine waves of a block, (size^2, 1, size, size)."""
     one = dct(np.eye(size_px), axis=0, norm="ortho").astype(np.float32)
     waves = np.einsum("ui,vj->uvij", one, one).reshape(-1, 1, size_px, size_px)
     return torch.from_numpy(np.ascontiguousarray(waves))

@@ -16,6 +16,7 @@ from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.figures import UNTOUCHED
 from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
 from training_core.noise.strength_curve import TINY, NoiseCurve
+from training_core.noise.white_covariance import is_surely_noise
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, centre, sampled_frames
 from training_core.unmeasured import seen_frames
@@ -89,7 +90,9 @@ def _suited(
         if expected
         else f"The values of {name or 'this stack'} are none that the model has learned from"
     )
-    if strength >= UNLIKE and below < BELOW:  # or it is texture, so nothing is taken from it
+    stronger = strength >= UNLIKE and below < BELOW
+    # What looks stronger may be texture, of which nothing is taken.
+    if stronger and not is_surely_noise([own.forward(frame) for frame in frames]):
         if name:
             run.note(f"{unlike}, so noise may be left; train on this stack.", warning=True)
         return channel

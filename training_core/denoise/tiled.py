@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from training_core.compute.checkpoint import NO_CHECKPOINT, Checkpoint, Part, State
-from training_core.compute.device import TilePieces, describe_device, tile_size
+from training_core.compute.device import tile_size
 from training_core.compute.memory import give_memory_back
 from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, Amounts, of_network
 from training_core.frames import HELD_BYTES, FrameFile
@@ -31,6 +30,7 @@ from training_core.unmeasured import measured, put_back, tell_hot
 from .channel import Channel, check_channels
 from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
+from .tile import HERE, Tile, TileMaker
 
 TILE_PX = 2048  # of frames that are made: the halo of 204 px is cheap at this size
 MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
@@ -209,6 +209,7 @@ def denoise(
     run: Run = SILENT,
     tile_px: int = 0,
     checkpoint: Checkpoint = NO_CHECKPOINT,
+    maker: TileMaker = HERE,
 ) -> Stack:
     """Denoise every frame of a stack, tile by tile.
 
@@ -224,6 +225,8 @@ def denoise(
         all, smaller ones are used, with the same result.
     checkpoint
         Keeps the tiles that are done, for a job that it was told of before.
+    maker
+        Makes the tiles.
 
     Raises
     ------
@@ -237,35 +240,34 @@ def denoise(
     given = measured(stack, run, repair=denoiser.settings.denoiser.repair_hot_pixels, hot=hot)
     even = denoiser.even_noise or _levels(given, denoiser, run)
     stack, original = even.evened(given, run=run) if even else given, stack
-    # The batch norm folded away and memory ordered by channels: both faster and exact.
-    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ready = replace(denoiser, network=network)
-    shape, part = (stack.frame_count, *stack.frame_shape), checkpoint.part("denoised")
-    pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
+    ready, part = _ready(denoiser), checkpoint.part("denoised")
+    shape = stack.frame_count, *stack.frame_shape
+    raws: dict[int, Pixels] = {}  # frames of which tiles are being made
     tile, layers = _tile(denoiser, tile_px), 2 if ready.neighbours else 1
-    noises = [channel.noise for channel in ready.channels]
-    frames = NeighbourFrames(
-        stack, noises, ready.neighbours, run, given=given, even=denoiser.even_noise
-    )
+    near, noises = ready.neighbours, [channel.noise for channel in ready.channels]
+    frames = NeighbourFrames(stack, noises, near, run, given=given, even=denoiser.even_noise)
     kept = KeptFrames(part, shape, float_of(given.dtype), tile, layers, frames.order, hot)
     places, total = kept.places, stack.frame_count * len(kept.places)
-    run.plan(describe_device(denoiser.device), _work(stack, denoiser, kept.tile_px))
+    run.plan(maker.describe(denoiser.device), _work(stack, denoiser, kept.tile_px))
     run.start(Stage.DENOISE, total, done=kept.done)
-    with kept.saved_before_leaving():
+
+    def finished(index: int) -> Pixels:
+        raw, channel = raws.pop(index), ready.channels[frames.channel_of(index)]
+        share = kept_share(ready.settings.denoiser, stack, channel)
+        made = finished_frame(raw, kept.layers, ready, channel, share)
+        made = even.restored(made.astype(kept.dtype), given, index) if even else made
+        put_back(made, original, index)
+        return made
+
+    made = maker(_tiles(frames, places, kept.done, raws), ready, run)
+    with kept.saved_before_leaving(), closing(made):
         frames.note_jumps()
         for index in frames.order[kept.done // len(places) :]:
-            raw, channel = stack.raw_frame(index), ready.channels[frames.channel_of(index)]
-            near = frames.beside(index)
-            make = partial(denoise_tile, raw, near, denoiser=ready, channel=channel, run=run)
             for place in places[kept.done % len(places) :]:
                 kept.check(run)
-                kept.layers[:, *place.slices] = pieces.work(place, make)
+                kept.layers[:, *place.slices] = next(made)
                 if place is places[-1]:
-                    share = kept_share(denoiser.settings.denoiser, stack, channel)
-                    made = finished_frame(raw, kept.layers, ready, channel, share)
-                    made = even.restored(made.astype(kept.dtype), given, index) if even else made
-                    put_back(made, original, index)
-                    kept.finish(made)
+                    kept.finish(finished(index))
                 kept.done += 1
                 if run.tick_due() or kept.done == total:
                     run.progress(Stage.DENOISE, kept.done, total)
@@ -274,6 +276,27 @@ def denoise(
     tell_hot(hot, original, run)
     run.finish(Stage.DENOISE)
     return original.with_pixels(kept.pixels(original.shape))
+
+
+def _tiles(
+    frames: NeighbourFrames,
+    places: Sequence[PatchLocation],
+    done: int,
+    raws: dict[int, Pixels],
+) -> Iterator[Tile]:
+    """Give the tiles of a stack in their order, but those that are done; keep the frames begun."""
+    first, begun = divmod(done, len(places))
+    for index in frames.order[first:]:
+        raws[index], others = frames.stack.raw_frame(index), frames.beside(index)
+        for place in places[begun:]:
+            yield Tile(raws[index], others, place, frames.channel_of(index))
+        begun = 0
+
+
+def _ready(denoiser: Denoiser) -> Denoiser:
+    """Fold the batch norm away and order memory by channels: both faster and exact."""
+    network = fold_batch_norm(denoiser.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return replace(denoiser, network=network)
 
 
 def _tile(denoiser: Denoiser, tile_px: int) -> int:
@@ -307,27 +330,3 @@ def _levels(given: Stack, denoiser: Denoiser, run: Run) -> FrameLevels | None:
     if levels:
         run.note(levels.sentence)
     return levels
-
-
-def denoise_tile(
-    raw: Pixels,
-    others: Sequence[Pixels],
-    place: PatchLocation,
-    denoiser: Denoiser,
-    channel: Channel,
-    run: Run,
-) -> Image:
-    """Denoise one tile with its halo; with neighbours, also give the share of noise there was.
-
-    The frame and its neighbours are (height, width) in stack units, and `place` begins on the
-    denoiser's grid. Given is what the `passes` gave there, (1 or 2, height, width) float32.
-    """
-    around = place.grown(denoiser.halo_px, raw.shape)
-    frames = np.stack([channel.stabilised(frame[around.slices]) for frame in (raw, *others)])
-    tensors = torch.from_numpy(frames).to(denoiser.device)
-    made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:])
-    layers = [made]
-    if denoiser.neighbours:
-        layers.append(torch.ones_like(made) if strength is None else strength)
-    inner = place.within(around)
-    return torch.stack(layers)[:, *inner.slices].cpu().numpy()

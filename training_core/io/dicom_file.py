@@ -314,7 +314,7 @@ def _is_rescaled(header: Any) -> bool:
 def not_rescaled(header: Any) -> str:
     """Say why values are as they are stored, where they mean something else; "" where not."""
     if header.get("ModalityLUTSequence"):
-        return "What its values mean is in a table (Modality LUT); they are kept as they are stored."
+        return "What its values mean is in a table (Modality LUT); they are kept as they are."
     if header.get("Modality") == "CT" and not _is_rescaled(header) and not is_coloured(header):
         return (
             "Its header does not say how to get Hounsfield units (there is no rescale); its values "

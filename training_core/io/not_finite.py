@@ -1,4 +1,4 @@
-"""NaN and infinite pixels: out of the way while stacks are worked on, and kept for the result."""
+"""NaN, infinite and impossible pixels: out of the way of all work, and kept for the result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from training_core.errors import InputError
 from training_core.frames import HELD_BYTES, frames_on_request
 from training_core.run import Run
-from training_core.stack import NotFinite, Pixels, Stack, spread
+from training_core.stack import NotFinite, Pixels, Stack, is_lost, spread
 
 LOOKED_AT = 8  # frames of a large stack when it is opened
 
@@ -35,7 +35,7 @@ def _at_once(stack: Stack, run: Run) -> Stack:
     for index in range(stack.frame_count):
         run.check()
         frame = stack.raw_frame(index)
-        bad = ~np.isfinite(frame)
+        bad = is_lost(frame)
         if not bad.any():
             continue
         if not lost:  # only now: most files are finite and stay where they are
@@ -46,7 +46,7 @@ def _at_once(stack: Stack, run: Run) -> Stack:
         return stack
     count = sum(places.size for places, _ in lost.values())
     if count == pixels.size:
-        raise InputError(f"{stack.name} has no finite pixel.")
+        raise InputError(f"{stack.name} has no finite pixel: all are NaN, infinite or too far off.")
     note = f"{count} pixels are NaN or infinite; they teach nothing and stay as they are."
     return replace(stack, pixels=pixels, warnings=(*stack.warnings, note), not_finite=lost)
 
@@ -54,11 +54,11 @@ def _at_once(stack: Stack, run: Run) -> Stack:
 def _on_request(stack: Stack) -> Stack:
     def frame(index: int) -> Pixels:
         found = stack.raw_frame(index)
-        bad = ~np.isfinite(found)
+        bad = is_lost(found)
         return _filled(found, bad) if bad.any() else found
 
     looked_at = spread(stack.frame_count, LOOKED_AT)
-    some = sum(not np.isfinite(stack.raw_frame(index)).all() for index in looked_at)
+    some = sum(bool(is_lost(stack.raw_frame(index)).any()) for index in looked_at)
     note = (
         f"Of {len(looked_at)} frames looked at {some} have pixels that are NaN or infinite; such "
         "pixels teach nothing and stay as they are."

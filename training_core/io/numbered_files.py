@@ -95,12 +95,15 @@ def numbered_files(paths: Sequence[Path]) -> NumberedFiles | None:
         return None
     numbers = np.array([[int(n) for n in re.findall(r"\d+", p.stem)] for p in series], dtype=object)
     columns = [i for i in range(numbers.shape[1]) if len(set(numbers[:, i])) > 1]
-    axes = "".join(_letter(words[i]) for i in columns)
-    named = len(axes) == len(columns) == len(set(axes))
-    if not columns or (not named and len(columns) > 1):
-        return None  # copies, or several numbers that say nothing, such as a date and a clock
+    letters = [_letter(words[i]) for i in columns]
+    named = all(letters)
+    axes = _filled(letters)
+    grid = math.prod(len(set(column)) for column in numbers[:, columns].T)
+    # Copies, or several numbers that say nothing, such as a date and a clock.
+    if not axes or (not named and len(columns) > 1 and grid != len(series)):
+        return None
     others = tuple(p for p in paths if p not in set(series))
-    return _arranged(series, numbers[:, columns], axes or "Z", named, others)
+    return _arranged(series, numbers[:, columns], axes, named, others)
 
 
 def are_neighbours(one: Pixels, other: Pixels) -> bool:
@@ -129,6 +132,15 @@ def _letter(words: str) -> str:
     """Give the axis that the word before a number names; "" where it names none."""
     found = re.search(r"([a-z]+)[^a-z]*$", words)
     return LETTERS.get(found[1], "") if found else ""
+
+
+def _filled(letters: list[str]) -> str:
+    """Name the numbers that no word names: slices run fastest, then times; "" where that fails."""
+    free = [axis for axis in "ZTC" if axis not in letters]
+    for place in reversed(range(len(letters))):
+        if not letters[place] and free:
+            letters[place] = free.pop(0)
+    return "".join(letters) if all(letters) and len(set(letters)) == len(letters) else ""
 
 
 def _arranged(

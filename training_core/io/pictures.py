@@ -73,12 +73,15 @@ def _decode(path: Path) -> tuple[Pixels, str, list[str]]:
         check_size(path.name, shape, value, path.stat().st_size)
         if image.format == "PNG":
             _check_chunks(path)
+        count = getattr(image, "n_frames", 1)
+        notes = [f"It holds {count} pictures; only the first is read."] if count > 1 else []
         if mode in ("P", "PA"):
-            return _palette(image)
+            pixels, mode, more = _palette(image)
+            return pixels, mode, [*notes, *more]
         if deep:
             # Pillow would reduce these to 8 bits.
-            return imagecodecs.png_decode(path.read_bytes()), mode, []
-        return np.asarray(image), mode, []
+            return imagecodecs.png_decode(path.read_bytes()), mode, notes
+        return np.asarray(image), mode, notes
 
 
 def _check_chunks(path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from os import PathLike
@@ -137,17 +137,23 @@ def _once_a_set(paths: list[Path]) -> list[Path]:
 
 
 def are_planes(paths: list[Path]) -> bool:
-    """Whether files are numbered planes of one stack: by their names, or by what they show."""
+    """Whether files are numbered planes of one stack: by their names, or by what they show.
+
+    What is damaged among them says nothing; whoever joins them names it.
+    """
     try:
         numbered = numbered_files([p for p in paths if p.is_file() and not foreign(p)])
-        if numbered is None or len(numbered.paths) < FEWEST or "I" in numbered.axes:
-            return False
-        last = len(numbered.paths) - 1
-        looked_at = np.unique(np.linspace(0, last - 1, min(last, PLANES_LOOKED_AT)).astype(int))
-        pairs = [[open_file(p, SILENT) for p in numbered.paths[i : i + 2]] for i in looked_at]
     except InputError:
-        return False  # each for itself, and the bad one is named
-    if any(stack.axes != "YX" for pair in pairs for stack in pair):
+        return False  # each for itself
+    if numbered is None or len(numbered.paths) < FEWEST or "I" in numbered.axes:
+        return False
+    last = len(numbered.paths) - 1
+    looked_at = np.unique(np.linspace(0, last - 1, min(last, PLANES_LOOKED_AT)).astype(int))
+    pairs = []
+    for index in looked_at:
+        with suppress(InputError):
+            pairs.append([open_file(p, SILENT) for p in numbered.paths[index : index + 2]])
+    if not pairs or any(stack.axes != "YX" for pair in pairs for stack in pair):
         return False
     alike = sum(are_neighbours(one.pixels, other.pixels) for one, other in pairs)
     return numbered.named or 2 * alike >= len(pairs)

@@ -79,10 +79,19 @@ def _open(path: Path) -> Any:
         if _misleads(tif, path.parent):
             tif.close()
             tif = tifffile.TiffFile(path, is_ome=False)
+        _drop_bad_counts(tif)
     except BaseException:
         tif.close()
         raise
     return tif
+
+
+def _drop_bad_counts(tif: Any) -> None:
+    """Take out of ImageJ's text what should count planes and is no whole number."""
+    said = (tif.imagej_metadata if tif.is_imagej else None) or {}
+    for name in ("images", "frames", "slices", "channels"):
+        if not isinstance(said.get(name, 1), int):
+            del said[name]
 
 
 def _companion_of(tif: Any, folder: Path) -> Path | None:
@@ -207,7 +216,9 @@ def main_series(every: Sequence[Any]) -> tuple[Any, list[Any]]:
     makes them images of their own for tifffile. A list of pages of one size and type is one image;
     else it is the one with most pixels, no reduced copy if there is another.
     """
-    whole = [s for s in every if s.shape and all(s.shape)]
+    whole = [s for s in every if len(s.keyframe.shape) > 1 and all(s.shape)]
+    if not whole:
+        raise ValueError("none of its pages has a width and a height")
     full = [s for s in whole if not int(s.keyframe.subfiletype) & REDUCED] or whole
     plain = all(len(s.shape) - len(s.keyframe.shape) <= 1 and not s.is_multifile for s in full)
     if len(full) > 1 and plain and len({(s.keyframe.shape, s.dtype) for s in full}) == 1:

@@ -145,6 +145,7 @@ class _Reader:
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
         named = len(calibration.channels) == count
         signed, unit, told = calibrated(self.imagej, arranged.pixels.dtype.newbyteorder("="))
+        notes = (*calibration.warnings, *arranged.warnings, *filter(None, [told]))
         return Stack(
             _with_signs(arranged.pixels) if signed else arranged.pixels,
             axes,
@@ -154,12 +155,7 @@ class _Reader:
             value_unit=value_unit_of(self.tif) or unit,
             kind=kind,
             source=self.path,
-            warnings=(
-                *self.warnings,
-                *calibration.warnings,
-                *arranged.warnings,
-                *filter(None, [told]),
-            ),
+            warnings=(*self.warnings, *notes),
             metadata=calibration.extra | self._display() | self._opaque(arranged.opacity),
         )
 
@@ -240,29 +236,13 @@ class _Reader:
             self.warnings.append("Some of its TIFF tags are damaged and are not used.")
         if self.page.colormap is not None and not self.imagej:
             self.warnings.append("Its colours are a lookup table; the index is read as intensity.")
-        self._explain_ome()
+        self.warnings += _of_ome(self.tif, self.series)
         if self.left_out:
             sizes = dict.fromkeys(_pages_of(series) for series in self.left_out)
             self.warnings.append(
                 f"It holds {len(self.left_out) + 1} images of different sizes or types; only the "
                 f"largest, {_pages_of(self.series)}, is read. Left out: {', '.join(sizes)}."
             )
-
-    def _explain_ome(self) -> None:
-        """Say where OME metadata do not fit the pages of the file, or name not all of them."""
-        if self.series.kind in ("generic", "uniform") and "<Pixels" in self.tif.pages[0].description:
-            self.warnings.append(
-                "Its OME metadata do not fit what is in the file; its axes may be others than "
-                f"{self.series.axes}."
-            )
-        if self.series.kind == "ome":
-            pages = (page for each in self.tif.series for page in each.pages if page is not None)
-            named = len({page.index for page in pages if page.parent is self.tif})
-            if len(self.tif.pages) > named:
-                self.warnings.append(
-                    f"Its OME metadata name {named} of its {len(self.tif.pages)} pages; the others "
-                    "are left out."
-                )
 
     def _in_file(self) -> Planes:
         """Find the planes of uncompressed data that lies in one piece."""
@@ -275,18 +255,12 @@ class _Reader:
         declared = math.prod(self.series.shape) // math.prod(shape)
         if len(self.tif.pages) == 1:  # behind several pages there is no image data
             declared = max(declared, self.imagej_count, self._count_up_to_lost_page(plane_bytes))
-        elif self.imagej and self._are_in_a_row(plane_bytes):
+        elif self.imagej and _are_in_a_row(self.tif.pages, offset, plane_bytes):
             declared = len(self.tif.pages)  # whatever its text counts
         whole = min(declared, there)
         check_size(self.path.name, shape, dtype, None)  # a frame; it is read in pieces no smaller
         pixels = FilePixels.of(self.path, dtype, offset, (whole, *shape))
         return pixels, declared, list(range(whole))
-
-    def _are_in_a_row(self, plane_bytes: int) -> bool:
-        """Whether all pages of the file are planes, one after the other."""
-        count = len(self.tif.pages)
-        last = self.series.dataoffset + (count - 1) * plane_bytes
-        return self.tif.pages[count - 1].dataoffsets == (last,)
 
     def _count_up_to_lost_page(self, plane_bytes: int) -> int:
         """Count the planes before the second page of a cut file, which lies behind all pixels."""
@@ -373,6 +347,25 @@ class _Reader:
             f"file is cut off or damaged: in its {self.path.stat().st_size:,} bytes no plane is "
             "whole."
         )
+
+
+def _are_in_a_row(pages: Any, offset: int, plane_bytes: int) -> bool:
+    """Whether the pages of a file are planes that lie in it one after the other."""
+    count = len(pages)
+    return bool(pages[count - 1].dataoffsets == (offset + (count - 1) * plane_bytes,))
+
+
+def _of_ome(tif: Any, series: Any) -> list[str]:
+    """Say where OME metadata do not fit the pages of a file, or do not name all of them."""
+    if series.kind in ("generic", "uniform") and "<Pixels" in tif.pages[0].description:
+        told = "Its OME metadata do not fit what is in the file; its axes may be others than"
+        return [f"{told} {series.axes}."]
+    if series.kind != "ome":
+        return []
+    pages = (page for each in tif.series for page in each.pages if page is not None)
+    named, there = len({page.index for page in pages if page.parent is tif}), len(tif.pages)
+    told = f"Its OME metadata name {named} of its {there} pages; the others are left out."
+    return [told] if named < there else []
 
 
 def _with_signs(pixels: Pixels) -> Pixels:

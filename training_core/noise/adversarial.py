@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -15,13 +15,14 @@ from torch.nn import functional
 from training_core.compute.checkpoint import NO_PART, Part
 from training_core.compute.state_file import State
 from training_core.costs import GAME, MATCH
-from training_core.run import SILENT, Run, Stage
+from training_core.run import NOISE_SECONDS, SILENT, NoiseReady, Run, Stage
 from training_core.settings import NoiseModelSettings
 from training_core.stack import Image, Values
 from training_core.wording import STAND_INS
 
 from .covariance import LAGS, autocovariance, trend_basis, trend_share
 from .generator import LocalCritic, MeasuredGenerator, ResampledNoise, StationaryGenerator
+from .likeness import RealNoise
 from .match import NoiseMatch, compare_noise
 from .measurement import Measurement, orientations
 
@@ -34,6 +35,7 @@ SPECTRUM_RATE, SHAPE_RATE = 2e-5, 1e-3
 # The start: kurtosis off by .02 instead of .50 on Confocal_FISH.
 HISTOGRAM, NORMAL_REACH, RIDGE = 4096, 3.5, 0.1
 STEPS_TO_A_LOOK = 100  # whether there is anything left to learn
+SHOWN = 256  # patches to who watches
 JUDGED, JUDGED_ACROSS = 16, 8  # made images, and patches across each, compared with real ones
 LEARNING = ("made", "kept", "critic", "forge", "judge")  # what changes with every step
 
@@ -46,13 +48,17 @@ def train_generator(
     device: torch.device,
     run: Run = SILENT,
     part: Part = NO_PART,
+    cut: Image | None = None,
+    channel: int = 0,
 ) -> tuple[Maker, NoiseMatch]:
     """Learn g1 adversarially from unit noise; if it fails, something simpler stands in for it.
 
     What is learned, the starting spectrum included, is learned without the held-out patches. Where
     it does not match them, noise with the measured spectrum and histogram and re-sampled patches
     are judged in the same way, and the best of the three is taken. An interrupted game is kept in
-    `part` and gone on with; `finish_early` keeps what was learned so far.
+    `part` and gone on with; `finish_early` keeps what was learned so far. Who watches is shown what
+    the generator of this `channel` makes meanwhile, where the patches are given as they were `cut`
+    from the stack, (count, size, size).
     """
     noise, strengths = measured.noise, measured.strengths
     held_out = np.zeros(len(noise), bool)
@@ -68,11 +74,12 @@ def train_generator(
         return maker.eval(), match
 
     def matches(maker: StationaryGenerator) -> bool:
-        look, draw = deepcopy(maker), torch.Generator().manual_seed(seed)
-        look.hold_scale(draw)
-        return judged(look, draw)[1].good
+        return judged(*_now(maker, seed))[1].good
 
-    taken = _play(game, settings.steps, run, part, matches)
+    strength = measured.stabiliser, measured.curve
+    watched = None if cut is None else RealNoise(noise[judge], cut, *strength)
+    look = partial(_look, game, watched, channel)
+    taken = _play(game, settings.steps, run, part, matches, look)
     game.kept.hold_scale(game.draw)
     best, learned = judged(game.kept)
     if learned.good:
@@ -92,6 +99,23 @@ def train_generator(
         warning=True,
     )
     return maker, match
+
+
+def _look(game: NoiseGame, real: RealNoise | None, channel: int) -> NoiseReady | None:
+    """Hold what the generator makes now to real noise."""
+    if real is None:
+        return None
+    step = len(game.losses)
+    maker, draw = _now(game.kept, step)
+    made = maker.sample(SHOWN, real.size, real.size, draw)[:, 0].cpu().numpy()
+    return NoiseReady(channel, step, real.beside(made))
+
+
+def _now(maker: StationaryGenerator, seed: int) -> tuple[StationaryGenerator, torch.Generator]:
+    """Give a generator as it is now, ready to make noise, and what decides that noise."""
+    look, draw = deepcopy(maker), torch.Generator().manual_seed(seed)
+    look.hold_scale(draw)
+    return look.eval(), draw
 
 
 def made_patches(maker: Maker, size: int, draw: torch.Generator) -> Image:
@@ -117,13 +141,18 @@ def _play(
     run: Run,
     part: Part,
     matches: Callable[[StationaryGenerator], bool],
+    look: Callable[[], NoiseReady | None],
 ) -> int:
-    """Play until the generator `matches` what was held out; give how many steps that took."""
+    """Play until the generator `matches` what was held out; give how many steps that took.
+
+    Who watches gets a `look` at what it makes meanwhile.
+    """
     kept = part.load()
     if kept is not None:
         game.restore(kept)
     told = len(game.losses)
     run.start(Stage.NOISE_MODEL, steps, "noise generator", done=told)
+    run.show(look, NOISE_SECONDS)
     for step in range(told + 1, steps + 1):
         part.check(run, game.state)
         if (step - 1) % STEPS_TO_A_LOOK == 0 and matches(game.kept):
@@ -133,6 +162,7 @@ def _play(
         run.did(GAME, game_mpx(game.settings))
         if step == steps or run.finish_early or run.tick_due():
             run.progress(Stage.NOISE_MODEL, step, steps, game.mean_losses(told))
+            run.show(look, NOISE_SECONDS)
             told = step
         if run.finish_early:
             break

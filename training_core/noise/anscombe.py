@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from training_core.stack import Image, Pixels, Values
 
-from .strength_curve import PURE, TINY, Windows, fine_energy
+from .strength_curve import PURE, TINY, NoiseCurve, Windows, fine_energy
 
 STABILISED_FLOOR = 1.5**0.5  # what no photon at all becomes; below it the inverse rises again
 
@@ -130,3 +130,17 @@ def _fit_line(
     wanted = variance / typical * weight
     slope, height = typical * np.linalg.lstsq(terms * weight[:, None], wanted, rcond=None)[0]
     return float(slope / span), float(height - slope / span * middle), float(np.median(variance))
+
+
+def sigmas_at(stabiliser: Stabiliser, curve: NoiseCurve, clean: Values) -> Values:
+    """Give the std of noise, in stack units, where the mean is `clean`, of any shape.
+
+    `curve` is that of the stabilised noise.
+    """
+    level = stabiliser.forward(clean)
+    left: Values = curve(level).astype(np.float64)
+    if not stabiliser.gain:
+        return left * stabiliser.scale
+    # Where photons are few the transform leaves less than unit noise, but the fit still holds.
+    fitted = np.sqrt(np.maximum(stabiliser.gain * clean + stabiliser.read_variance, 0.0))
+    return np.maximum(left * stabiliser.gain * level / 2, fitted)

@@ -204,7 +204,8 @@ def _step(values: Pixels) -> float:
     least = float(apart.min())
     steps = apart / least
     # Values that only float32 parts have no grid, though each is a multiple of the last bit.
-    close = least > 4 * np.spacing(np.abs(values).max())
+    with np.errstate(over="ignore"):  # at the largest value of float16
+        close = least > 4 * np.spacing(np.abs(values).max())
     return least if close and np.abs(steps - np.rint(steps)).max() < 0.1 else 0.0
 
 

@@ -109,15 +109,19 @@ def compare_noise(made: Image, real: Image, strengths: Values | None = None) -> 
     `strengths` are the std of each held-out patch, detrended, over what the noise model gives
     there, (count,).
     """
-    shape = NoiseShape(detrended(real))
-    mean = shape.table.mean(axis=0)
-    apart = NoiseShape(detrended(made)).table.mean(axis=0) - mean
-    errors = np.quantile(_distances(shape.scatter(), mean), CERTAINTY, axis=0)
     ratio = 1.0
     if strengths is not None:
         ratio = _rms(residual_sigmas(made)) / max(_rms(strengths), 1e-12)
+    return match_of(NoiseShape(detrended(made)), NoiseShape(detrended(real)), ratio)
+
+
+def match_of(made: NoiseShape, real: NoiseShape, std_ratio: float = 1.0) -> NoiseMatch:
+    """Compare the shape of made noise with that of real noise."""
+    mean = real.table.mean(axis=0)
+    apart = made.table.mean(axis=0) - mean
+    errors = np.quantile(_distances(real.scatter(), mean), CERTAINTY, axis=0)
     found = _distances(apart[None], mean)[0]
-    return NoiseMatch(ratio, *found.tolist(), *errors.tolist())
+    return NoiseMatch(std_ratio, *found.tolist(), *errors.tolist())
 
 
 def _distances(apart: Values, real: Values) -> Values:
@@ -144,12 +148,24 @@ def _near_lags(patches: Image) -> Values:
 def _bands(patches: Image) -> Values:
     """Give each patch's power in rings of equal width up to .5 cycles per pixel, (count, 16)."""
     size = patches.shape[1]
+    power = np.abs(np.fft.fft2(patches, norm="ortho")).reshape(len(patches), -1) ** 2
+    bands: Values = power @ _members(size) / size**2
+    return bands
+
+
+def _members(size: int) -> Values:
+    """Tell which waves of a patch belong to which band, (size^2, 16), 0 or 1."""
     along = np.fft.fftfreq(size)
     ring = np.hypot(along[:, None], along) * 2 * BANDS
     member = np.minimum(ring, BANDS - 1).astype(int).ravel()[:, None] == np.arange(BANDS)
-    power = np.abs(np.fft.fft2(patches, norm="ortho")).reshape(len(patches), -1) ** 2
-    bands: Values = power @ member.astype(np.float64) / size**2
-    return bands
+    members: Values = member.astype(np.float64)
+    return members
+
+
+def band_shares(size: int) -> Values:
+    """Give the power of white noise of unit std in each band of a patch, (16,)."""
+    shares: Values = _members(size).mean(axis=0)
+    return shares
 
 
 def _rms(values: Values) -> float:

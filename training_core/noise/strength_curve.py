@@ -36,7 +36,7 @@ def calmest(brightness: Values, restless: Values, classes: int = CLASSES) -> lis
 
 
 WINDOW_PX, BLOCK_PX = 16, 4
-MOST_WINDOWS = 20_000
+MOST_WINDOWS, AT_ONCE = 20_000, 512
 TINY = float(np.finfo(np.float64).tiny)
 ROUNDING = 1e-30  # of the squared mean: what float64 leaves of a constant
 PURE = 1.6  # times the low-pass energy of pure noise: above it a class is taken for structure
@@ -77,6 +77,12 @@ class Windows:
 def _window_statistics(frame: Image, most: int) -> tuple[Values, ...]:
     size = min(WINDOW_PX, *(n // BLOCK_PX * BLOCK_PX for n in frame.shape))
     windows = cut_windows(frame, size, max(BLOCK_PX, int(np.sqrt(frame.size / max(most, 1)))))
+    few = range(0, len(windows), AT_ONCE)  # at a time, which stay in the cache
+    parts = (_statistics(windows[n : n + AT_ONCE], size) for n in few)
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _statistics(windows: Values, size: int) -> tuple[Values, ...]:
     left = residuals(windows)
     mixed, square = np.diff(np.diff(left, axis=1), axis=2), np.square(left)
     blocks = left.reshape(-1, size // BLOCK_PX, BLOCK_PX, size // BLOCK_PX, BLOCK_PX)

@@ -114,8 +114,10 @@ def _calm(windows: _Windows) -> Values:
     Each window counts by its own finest detail.
     """
     smooth = uniform_filter(windows.power, (0, 3, 3), mode="wrap")
-    ratios = (smooth / windows.fine[:, None, None]).astype(np.float32)
-    return np.asarray(np.quantile(ratios, CALM, axis=0), np.float64)
+    flat = smooth.reshape(len(smooth), -1).T / windows.fine
+    ratios = flat.astype(np.float32, order="C")  # what is sorted lies in a row
+    found = np.quantile(ratios, CALM, axis=1, overwrite_input=True)
+    return np.asarray(found.reshape(smooth.shape[1:]), np.float64)
 
 
 @cache
@@ -160,9 +162,9 @@ def window_spectra(frame: Image, stride: int) -> tuple[Values, Values]:
     """
     windows = cut_windows(frame, SIDE_PX, stride)
     fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
-    left, faded = residuals(windows), np.outer(fade, fade)
-    few = range(0, len(left), AT_ONCE)  # at a time, which stay in the cache
-    power = np.concatenate([np.abs(np.fft.fft2(left[n : n + AT_ONCE] * faded)) ** 2 for n in few])
+    faded = np.outer(fade, fade)
+    few = (windows[n : n + AT_ONCE] for n in range(0, len(windows), AT_ONCE))  # stay in the cache
+    power = np.concatenate([np.abs(np.fft.fft2(residuals(part) * faded)) ** 2 for part in few])
     return windows.reshape(len(windows), -1).mean(axis=1), power
 
 

@@ -8,6 +8,7 @@ alpha (-E c1(n^)) + beta (-E c2(x^ + n^)) + gamma L3.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,8 +32,9 @@ from training_core.networks.published import (
     init_adversarial,
     paper_network,
 )
-from training_core.noise.adversarial import game_mpx
-from training_core.run import SILENT, Run, Stage
+from training_core.noise.adversarial import SHOWN, game_mpx
+from training_core.noise.likeness import RealNoise
+from training_core.run import NOISE_SECONDS, SILENT, NoiseReady, Run, Stage
 from training_core.settings import NoiseModelSettings, Settings
 from training_core.stack import Image
 
@@ -50,13 +52,15 @@ def train_paper_gan(
     device: torch.device,
     run: Run = SILENT,
     part: Part = NO_PART,
+    real: RealNoise | None = None,
+    channel: int = 0,
 ) -> AdversarialGame:
     """Train as published and give the game with g1 and g2 in eval mode.
 
     Smooth patches are (count, size, size), noisy frames (height, width), both float32 in unit
     intensity and 64 px or more across. `run.finish_early` keeps what was learned so far; an
-    interrupted stage is kept in `part`. Raises `InputError` if patches or frames are smaller than
-    what g1 makes.
+    interrupted stage is kept in `part`. Who watches is shown what g1 of this `channel` makes beside
+    `real` noise. Raises `InputError` if patches or frames are smaller than what g1 makes.
     """
     chosen = settings.noise_model
     crops = CropSource(noise_patches, frames, chosen.batch, settings.seed, device)
@@ -73,6 +77,7 @@ def train_paper_gan(
         run.did(game_kind, game_mpx(chosen))
         if step == chosen.steps or run.finish_early or run.tick_due():
             run.progress(Stage.NOISE_MODEL, step, chosen.steps, game.mean_losses(told))
+            run.show(partial(_look, game, real, channel), NOISE_SECONDS)
             told = step
         if run.finish_early:
             break
@@ -81,6 +86,17 @@ def train_paper_gan(
     game.g1.eval()
     game.g2.eval()
     return game
+
+
+def _look(game: AdversarialGame, real: RealNoise | None, channel: int) -> NoiseReady | None:
+    """Hold what g1 makes now to real noise."""
+    if real is None:
+        return None
+    step, g1 = len(game.losses), deepcopy(game.g1).eval()
+    draw = torch.Generator().manual_seed(step)
+    with torch.no_grad():
+        made = g1.sample(SHOWN, real.size, real.size, draw)
+    return NoiseReady(channel, step, real.beside(made[:, 0].cpu().numpy()))
 
 
 def paper_game(settings: Settings, device: torch.device, run: Run = SILENT) -> AdversarialGame:

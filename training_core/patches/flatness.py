@@ -36,7 +36,8 @@ class NoiseFloor:
 
     def distance(self, flatness: Map) -> Map:
         """How far from typical pure noise, as |log ratio|; infinite where structure leaks in."""
-        apart = np.abs(np.log(np.maximum(flatness, 1e-300) / (TYPICAL * self.lowest)))
+        with np.errstate(over="ignore"):  # where hardly anything differs in what is flattest
+            apart = np.abs(np.log(np.maximum(flatness, 1e-300) / (TYPICAL * self.lowest)))
         return np.where(flatness <= MOST * self.lowest, apart, np.inf)
 
 

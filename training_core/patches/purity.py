@@ -22,7 +22,7 @@ from training_core.wording import percent
 from .flatness import LOWEST, block_freedom, window_energies
 from .smooth_patches import SmoothPatches, Verdict, find_smooth_patches, finer, split_channels
 from .window_moments import Frame, Map
-from .window_scores import even_and_usable
+from .window_scores import Unfit, even_and_unfit
 
 LOOKED_AT = 8  # frames
 SOME, MUCH = 0.05, 0.3  # share of the patches with structure: told, and too much to learn from
@@ -69,7 +69,8 @@ def _pure(found: SmoothPatches, settings: PatchSettings, share: float) -> Verdic
     if verdict.level == "red" or share < SOME:
         return verdict
     automatic = settings.strictness is None
-    remedy = finer(settings) if automatic else replace(PatchSettings(), most=settings.most)
+    usual = PatchSettings(most=settings.most, areas=settings.areas)
+    remedy = finer(settings) if automatic else usual
     advice = "Use a smaller patch" if automatic else "Let them be chosen automatically"
     sentence = f"{percent(share)} of the {found.count} patches hold structure, not noise alone. "
     level = "red" if share >= MUCH and not automatic else "amber"
@@ -112,9 +113,9 @@ def structured_share(stack: Stack, patches: SmoothPatches, *, run: Run = SILENT)
         run.check()
         index = int(known[place])
         frame = stack.frame(index)
-        even, usable = even_and_usable(frame, size, stride, ct=stack.value_unit == "HU")
+        even, unfit = even_and_unfit(frame, size, stride, ct=stack.value_unit == "HU")
         seen = _proportions(even, size, stride)
-        calm.append(seen[:, usable])
+        calm.append(seen[:, unfit == Unfit.FIT])
         tops, lefts = patches.locations[patches.locations[:, 0] == index, 1:].T // stride
         mine.append(seen[:, tops, lefts])
     every = np.concatenate(calm, axis=1) if calm else np.empty((2, 0))

@@ -21,12 +21,14 @@ from .flatness import NoiseFloor
 from .window_moments import Map, window_count
 from .window_scores import (
     PER_BIN,
+    Unfit,
     WindowScores,
     automatic_flatness,
     best_per_bin,
     fitting_size,
+    painted_windows,
     score_windows,
-    usable_windows,
+    unfit_windows,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ def _search(
         run.did(kind, new * math.prod(stack.frame_shape) / 1e6)
         if part is not None:
             part.save(state(frames))
-    return _limited(np.concatenate(tables), floor, settings.most), seen
+    return _limited(np.concatenate(tables), floor, stack.frame_shape, settings), seen
 
 
 def searched_frames(stack: Stack, settings: PatchSettings) -> list[int]:
@@ -172,7 +174,7 @@ def _noise_floor(stack: Stack, settings: PatchSettings, run: Run) -> NoiseFloor 
     for index in np.unique(np.linspace(0, stack.frame_count - 1, SAMPLED_FRAMES).astype(int)):
         run.check()
         frame = stack.frame(int(index))
-        sample.append(automatic_flatness(frame, size, settings.stride_px, stack.value_unit))
+        sample.append(automatic_flatness(frame, settings, stack.value_unit))
     pooled = np.concatenate(sample)
     return NoiseFloor.of(pooled) if pooled.size else None
 
@@ -190,11 +192,21 @@ def _histogram(windows: WindowScores) -> NDArray[np.int64]:
     return np.bincount(steps, minlength=102)
 
 
-def _limited(table: Map, floor: NoiseFloor | None, most: int) -> Map:
-    """Keep the best of each brightness class over all frames, then no more than `most`, evenly."""
-    if floor:
-        table = table[best_per_bin(floor.distance(table[:, 3]), table[:, 4], PER_BIN)]
-    return table[spread(len(table), most)]
+def _limited(
+    table: Map, floor: NoiseFloor | None, shape: tuple[int, int], settings: PatchSettings
+) -> Map:
+    """Keep the best of each brightness class over all frames, then no more than `most`, evenly.
+
+    What was painted in is kept as well.
+    """
+    if floor and len(table):
+        size, stride = fitting_size(shape, settings.patch_size_px), settings.stride_px
+        tops, lefts = table[:, 1:3].astype(int).T // stride
+        forced = painted_windows(settings.areas, shape, size, stride)[0][tops, lefts]
+        cost = np.where(forced, np.inf, floor.distance(table[:, 3]))
+        best = best_per_bin(cost, table[:, 4], PER_BIN)
+        table = table[np.union1d(best, np.flatnonzero(forced))]
+    return table[spread(len(table), settings.most)]
 
 
 def _report(
@@ -239,11 +251,15 @@ def _verdict(
     if not fitting_size(stack.frame_shape, settings.patch_size_px):
         few = f"The frames are {width} × {height} px; smooth patches need at least 16 × 16 px."
         return Verdict("red", few)
+    if not seen.any() and settings.areas:
+        where = "Nothing outside the areas that were painted out can be searched. Paint less out."
+        return Verdict("red", where, replace(settings, areas=()))
     if not seen.any():
         return Verdict(
             "red",
-            "Every part of the stack holds saturated, zero or constant pixels. Use images that "
-            "were not clipped or masked, or choose a smaller patch.",
+            "Every part of the stack holds saturated, zero or constant pixels, or values rounded "
+            "more coarsely than their noise. Use images that were not clipped, masked or reduced "
+            "to few grey levels, or choose a smaller patch.",
         )
     found = f"Found {_spaced(count)} smooth patches"
     if searched < stack.frame_count:
@@ -256,8 +272,11 @@ def _verdict(
         window_count(n, size, settings.stride_px) for n in (height, width)
     )
     if seen.sum() < windows / 2:
-        lost = f"{min(100 - 100 * int(seen.sum()) // windows, 99)} % of the frame"
-        advice = f"{lost} is saturated, cut off at black or constant and shows no noise. {advice}"
+        lost = f"{min(100 - 100 * int(seen.sum()) // windows, 99)} % of the frame is"
+        advice = (
+            f"{lost} saturated, cut off at black, constant or more coarsely rounded than its noise "
+            f"and shows none. {advice}"
+        )
     if settings.strictness is not None and count >= NEEDED:
         return Verdict("amber", f"{found}; {_spaced(target)} are recommended. {advice}", remedy)
     level: Literal["amber", "red"] = "amber" if count >= NEEDED // 3 else "red"
@@ -371,4 +390,5 @@ def _has_windows(channel: Stack, settings: PatchSettings) -> bool:
     if not size:
         return True  # the verdict says why there are none
     frames = (channel.frame(index) for index in range(channel.frame_count))
-    return any(usable_windows(frame, size, settings.stride_px).any() for frame in frames)
+    fit = (unfit_windows(frame, size, settings.stride_px) == Unfit.FIT for frame in frames)
+    return any(one.any() for one in fit)

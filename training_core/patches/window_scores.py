@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training_core.areas import FREE, IN, OUT, Area
 from training_core.errors import SettingsError
 from training_core.settings import PatchSettings, limits_of
 from training_core.stack import Mask
@@ -25,21 +27,40 @@ SPARSE_PX = 8  # a first look at one pixel in 64 is enough to say no
 ALIKE = (0.7, 1.4)  # variance over mean of calm windows, in photons
 
 
+class Unfit(IntEnum):
+    """Why a window is none to choose from."""
+
+    FIT = 0
+    CLIPPED = 1
+    CONSTANT = 2
+    AIR = 3
+    PAINTED = 4
+
+
 @dataclass(frozen=True, eq=False)
 class WindowScores:
     """What is known of all windows of one frame; choosing from it is instant.
 
     All are (rows, cols): `scores` by Eqn (4) of the paper, `flatness` as of `flatness_map`, and
-    `brightness`, the mean value in stack units, are float64, and `usable` is False where a window
-    is clipped, masked or constant. The patch size is smaller than asked for on a small frame.
+    `brightness` and `sigmas`, the mean and std in stack units, are float64; `unfit` is the number
+    of an `Unfit`, and `forced` tells which windows are taken in any case. The patch size is smaller
+    than asked for on a small frame.
     """
 
     scores: Map
     flatness: Map
     brightness: Map
-    usable: Mask
+    sigmas: Map
+    unfit: NDArray[np.uint8]
+    forced: Mask
     patch_size_px: int
     stride_px: int
+
+    @property
+    def usable(self) -> Mask:
+        """The windows to choose from: not clipped, masked, constant or painted out."""
+        usable: Mask = self.unfit == Unfit.FIT
+        return usable
 
     def select(
         self, strictness: float | None, floor: NoiseFloor | None = None, per_bin: int = PER_BIN
@@ -49,14 +70,20 @@ class WindowScores:
         The automatic choice takes `per_bin` windows in each of 8 brightness classes; `floor` is
         what pure noise scores in the whole stack, None: in this frame.
         """
+        usable = self.usable
         if strictness is not None:
-            return self.usable & (self.scores <= strictness)
-        chosen = np.zeros(self.usable.shape, bool)
-        if self.usable.any():
-            floor = floor or NoiseFloor.of(self.flatness[self.usable])
-            cost = np.where(self.usable, floor.distance(self.flatness), np.inf)
+            return usable & (self.forced | (self.scores <= strictness))
+        chosen = self.forced & usable
+        if usable.any():
+            floor = floor or self.floor
+            cost = np.where(usable & ~self.forced, floor.distance(self.flatness), np.inf)
             chosen.flat[best_per_bin(cost.ravel(), self.brightness.ravel(), per_bin)] = True
         return chosen
+
+    @property
+    def floor(self) -> NoiseFloor:
+        """What pure noise scores in this frame, at least one window of which is usable."""
+        return NoiseFloor.of(self.flatness[self.usable])
 
 
 def score_windows(frame: Frame, settings: PatchSettings, unit: str = "") -> WindowScores:
@@ -68,11 +95,38 @@ def score_windows(frame: Frame, settings: PatchSettings, unit: str = "") -> Wind
     stride = settings.stride_px
     size = fitting_size(frame.shape, settings.patch_size_px)
     if not size:
-        none = np.zeros((0, 0))
-        return WindowScores(none, none, none, none > 0, settings.patch_size_px, stride)
+        none, whole = np.zeros((0, 0)), np.zeros((0, 0), np.uint8)
+        empty = none, none, none, none, whole, whole > 0
+        return WindowScores(*empty, settings.patch_size_px, stride)
     ct = unit == "HU" and settings.strictness is None
     scores = homogeneity_map(frame, size, stride)
-    return WindowScores(scores, *_flatness(frame, size, stride, ct=ct), size, stride)
+    mean, variance = window_moments(frame, size, stride)
+    flatness, unfit = _flatness(frame, size, stride, ct=ct)
+    forced, out = painted_windows(settings.areas, frame.shape, size, stride)
+    unfit[out] = Unfit.PAINTED
+    return WindowScores(scores, flatness, mean, np.sqrt(variance), unfit, forced, size, stride)
+
+
+def painted_windows(
+    areas: Sequence[Area], shape: tuple[int, ...], size: int, stride: int
+) -> tuple[Mask, Mask]:
+    """Tell which windows lie in areas that were painted in, and which touch one painted out.
+
+    Both are (rows, cols) bool.
+    """
+    windows = tuple(window_count(length, size, stride) for length in shape)
+    if not areas:
+        return np.zeros(windows, bool), np.zeros(windows, bool)
+    painted = np.zeros(shape, np.float32)
+    for area in areas:
+        rows = slice(area.top, area.top + area.height)
+        columns = slice(area.left, area.left + area.width)
+        painted[rows, columns] = {IN: 1.0, OUT: -1.0, FREE: 0.0}[area.kind]
+    inside, outside = (
+        window_moments((painted == value).astype(np.float32), size, stride)[0]
+        for value in (1.0, -1.0)
+    )
+    return inside > 1 - 0.5 / size**2, outside > 0.5 / size**2
 
 
 def homogeneity_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:
@@ -134,28 +188,34 @@ def _haar_bands(frame: Frame) -> Iterator[Map]:
         yield band
 
 
-def automatic_flatness(frame: Frame, size: int, stride: int, unit: str) -> Map:
+def automatic_flatness(frame: Frame, settings: PatchSettings, unit: str) -> Map:
     """Give the flatness of the windows that the automatic choice is made from, (count,)."""
-    flatness, _, usable = _flatness(frame, size, stride, ct=unit == "HU")
-    return flatness[usable]
+    size, stride = fitting_size(frame.shape, settings.patch_size_px), settings.stride_px
+    flatness, unfit = _flatness(frame, size, stride, ct=unit == "HU")
+    _, out = painted_windows(settings.areas, frame.shape, size, stride)
+    chosen: Map = flatness[(unfit == Unfit.FIT) & ~out]
+    return chosen
 
 
-def _flatness(frame: Frame, size: int, stride: int, *, ct: bool) -> tuple[Map, Map, Mask]:
-    """Give flatness and brightness of all windows, and which of them are usable."""
-    brightness = window_moments(frame, size, stride)[0]
-    even, usable = even_and_usable(frame, size, stride, ct=ct)
-    return flatness_map(even, size, stride), brightness, usable
+def _flatness(frame: Frame, size: int, stride: int, *, ct: bool) -> tuple[Map, NDArray[np.uint8]]:
+    """Give the flatness of all windows, and why some are unfit."""
+    even, unfit = even_and_unfit(frame, size, stride, ct=ct)
+    return flatness_map(even, size, stride), unfit
 
 
-def even_and_usable(frame: Frame, size: int, stride: int, *, ct: bool) -> tuple[Frame, Mask]:
-    """Give what flatness is measured on, in CT with even noise, and the windows to choose from."""
-    usable = usable_windows(frame, size, stride)
+def even_and_unfit(
+    frame: Frame, size: int, stride: int, *, ct: bool
+) -> tuple[Frame, NDArray[np.uint8]]:
+    """Give what flatness is measured on, in CT with even noise, and why windows are unfit."""
+    unfit = unfit_windows(frame, size, stride)
     if not ct:
-        return frame, usable
+        return frame, unfit
     from .local_strength import AIR_HU, evened_frame
 
-    tissue = usable & (window_moments(frame, size, stride)[0] > AIR_HU)
-    return evened_frame(frame), tissue if np.count_nonzero(tissue) >= FEWEST else usable
+    air = (unfit == Unfit.FIT) & (window_moments(frame, size, stride)[0] <= AIR_HU)
+    if np.count_nonzero((unfit == Unfit.FIT) & ~air) >= FEWEST:
+        unfit[air] = Unfit.AIR
+    return evened_frame(frame), unfit
 
 
 def fitting_size(shape: tuple[int, ...], size: int) -> int:
@@ -164,8 +224,8 @@ def fitting_size(shape: tuple[int, ...], size: int) -> int:
     return fits if fits >= (limits_of(PatchSettings, "patch_size_px").minimum or 0) else 0
 
 
-def usable_windows(frame: Frame, size: int, stride: int) -> Mask:
-    """Tell windows of noise from padding, saturation and burnt-in labels."""
+def unfit_windows(frame: Frame, size: int, stride: int) -> NDArray[np.uint8]:
+    """Tell windows of noise from padding, saturation and burnt-in labels, as `Unfit` numbers."""
     counting = counts_photons(frame, size, stride)
     clipped = frame >= frame.max()
     if not counting:
@@ -173,9 +233,9 @@ def usable_windows(frame: Frame, size: int, stride: int) -> Mask:
     constant = np.zeros(frame.shape, bool)
     constant[:-1, :-1] = (frame[:-1, :-1] == frame[1:, :-1]) & (frame[:-1, :-1] == frame[:-1, 1:])
     share = [window_moments(m.astype(np.float32), size, stride)[0] for m in (clipped, constant)]
-    if counting:
-        return (share[0] <= CLIPPED) & (window_moments(frame, size, stride)[1] > 0)
-    return (share[0] <= CLIPPED) & (share[1] <= CONSTANT)
+    even = window_moments(frame, size, stride)[1] == 0 if counting else share[1] > CONSTANT
+    unfit = np.where(even, np.uint8(Unfit.CONSTANT), np.uint8(Unfit.FIT))
+    return np.where((share[0] > CLIPPED) & ~even, np.uint8(Unfit.CLIPPED), unfit)
 
 
 def counts_photons(frame: Frame, size: int, stride: int) -> bool:

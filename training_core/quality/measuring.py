@@ -11,6 +11,7 @@ from scipy import ndimage
 from skimage.draw import polygon2mask
 
 from training_core.errors import InputError
+from training_core.noise.anscombe import sigmas_at
 from training_core.noise.covariance import LAGS
 from training_core.noise.model import NoiseModel
 from training_core.stack import Image, Mask, Pixels, Values
@@ -188,14 +189,7 @@ class RegionFigures:
 
 def noise_sigmas(noise: NoiseModel, clean: Values) -> Values:
     """Give the std of the noise, in stack units, where the mean is `clean`, of any shape."""
-    stabiliser = noise.stabiliser
-    level = stabiliser.forward(clean)
-    left: Values = noise.curve(level).astype(np.float64)
-    if not stabiliser.gain:
-        return left * stabiliser.scale
-    # Where photons are few the transform leaves less than unit noise, but the fit still holds.
-    fitted = np.sqrt(np.maximum(stabiliser.gain * clean + stabiliser.read_variance, 0.0))
-    return np.maximum(left * stabiliser.gain * level / 2, fitted)
+    return sigmas_at(noise.stabiliser, noise.curve, clean)
 
 
 def shared_noise(inside: Mask, autocorrelation: Values) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from training_core.noise.covariance import residuals
 from training_core.patches.window_moments import cut_windows
 from training_core.stack import Image, Mask, Stack, Values, centre, sampled_frames
+from training_core.unmeasured import seen_frames
 
 WINDOW_PX = 16
 MOST_WINDOWS = 8192
@@ -20,8 +21,11 @@ ROUNDING = 1e-30  # of the mean square
 
 
 def estimate_noise_sigma(stack: Stack) -> float:
-    """Estimate the standard deviation of the noise, in the units of the stack, by `NoiseLevel`."""
-    return NoiseLevel.of([centre(stack.frame(i)) for i in sampled_frames(stack)]).sigma
+    """Estimate the standard deviation of the noise, in the units of the stack, by `NoiseLevel`.
+
+    Pixels that are no measurement do not count.
+    """
+    return NoiseLevel.of([centre(f) for f in seen_frames(stack, sampled_frames(stack))]).sigma
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from training_core.batch.outputs import refuse_existing
 from training_core.draft import draft
 from training_core.errors import OutputError
 from training_core.patches.smooth_patches import SmoothPatches
@@ -58,7 +59,7 @@ def comparison_figure(
     OutputError
         If the file exists or cannot be written.
     """
-    refuse_existing(path, overwrite)
+    refuse_existing(path, overwrite=overwrite)
     index = noisy.frame_count // 2
     window = contrast_window(noisy, index)
     stacks = [noisy, denoised] if reference is None else [noisy, denoised, reference]
@@ -80,7 +81,7 @@ def patches_figure(
 
     Raises `OutputError` if the file exists or cannot be written.
     """
-    refuse_existing(path, overwrite)
+    refuse_existing(path, overwrite=overwrite)
     index = int(np.bincount(patches.locations[:, 0]).argmax()) if patches.count else 0
     grey = to_grey(stack.frame(index), contrast_window(stack, index))
     where = enlarged(_tinted(grey, patches, index))
@@ -268,12 +269,6 @@ def _wrapped(text: str, width_px: int) -> list[str]:
 def font(size: int) -> Any:
     """Give the font that comes with Pillow; it has no micro sign."""
     return ImageFont.load_default(size)
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise `OutputError` where a file would be replaced that may not be."""
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already; choose another name or allow it to be replaced.")
 
 
 def save_png(picture: Image.Image, path: Path) -> Path:

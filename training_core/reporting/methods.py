@@ -77,7 +77,9 @@ def changed_options(settings: Settings) -> list[str]:
         mine, theirs = getattr(settings, part), getattr(usual, part)
         for item in fields(mine):
             value = getattr(mine, item.name)
-            if value != getattr(theirs, item.name):
+            if item.name == "areas":
+                words += [word for area in value for word in ("--area", str(area))]
+            elif value != getattr(theirs, item.name):
                 written = value if isinstance(value, str) else json.dumps(value)
                 words += ["--set", f"{part}.{item.name}={written}"]
     return words
@@ -91,7 +93,9 @@ def changed_settings(settings: Settings) -> list[tuple[str, str, str]]:
         mine, theirs = getattr(settings, part), getattr(usual, part)
         for item in fields(mine):
             value = getattr(mine, item.name)
-            if value != getattr(theirs, item.name):
+            if item.name == "areas":
+                told += [("Painted area", str(area), "px") for area in value]
+            elif value != getattr(theirs, item.name):
                 limits = limits_of(mine, item.name)
                 told.append((limits.label, str(value), limits.unit))
     return told

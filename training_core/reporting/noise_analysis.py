@@ -21,7 +21,7 @@ from training_core.patches.smooth_patches import (
 )
 from training_core.run import SILENT, Run
 from training_core.settings import NoiseModelSettings, PatchSettings
-from training_core.stack import Image, Stack, centre, sampled_frames, unfit
+from training_core.stack import Image, Stack, centre, is_lost, sampled_frames, unfit
 from training_core.unmeasured import measured_frame
 from training_core.wording import figure, percent
 
@@ -249,7 +249,7 @@ def analyse_noise(stack: Stack, *, run: Run = SILENT) -> list[NoiseAnalysis]:
 def _analyse(channel: Stack, name: str, run: Run) -> NoiseAnalysis:
     numbers = sampled_frames(channel)
     frames = [centre(channel.raw_frame(index)) for index in numbers]
-    bad = [np.flatnonzero(~np.isfinite(centre(channel.file_frame(index)))) for index in numbers]
+    bad = [np.flatnonzero(is_lost(centre(channel.file_frame(index)))) for index in numbers]
     lost = {n: (places, frames[n].flat[places]) for n, places in enumerate(bad) if places.size}
     sample = replace(channel, pixels=np.stack(frames), axes="IYX", not_finite=lost)
     chosen = find_smooth_patches(sample, PatchSettings(), run=run)

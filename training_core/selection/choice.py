@@ -39,14 +39,19 @@ class RoundResult:
     doubt: float = 0.0
     as_good: bool = False
 
+    @property
+    def score(self) -> float | None:
+        """The estimated reduction of the noise in dB; None where no error is left to tell."""
+        told = 0 < self.error < math.inf
+        return -10 * math.log10(self.error) if told else None
+
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values; `score` is the estimated reduction of the noise in dB."""
-        score = -10 * math.log10(self.error) if self.error > 0 else None
+        """Give plain values."""
         return {
             "round": self.round,
             "error": self.error,
             "range": self.range,
-            "score": score,
+            "score": self.score,
             "warnings": list(self.warnings),
         }
 

@@ -18,13 +18,15 @@ from training_core.denoise.model_file import channel_from, channel_state
 from training_core.denoise.region import Region
 from training_core.networks.build import build_network
 from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import detrended
+from training_core.noise.likeness import RealNoise
 from training_core.noise.measurement import measure_noise
 from training_core.noise.model import PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper.gan import first_network, train_paper_gan
 from training_core.paper.pairs import PublishedPairs
 from training_core.patches.smooth_patches import cut_noise_patches
-from training_core.run import SILENT, Run, Stage
+from training_core.run import SILENT, RoundJudged, Run, Stage
 from training_core.selection.choice import Judged, choose_share
 from training_core.selection.sure import Risk, RiskEstimator
 from training_core.settings import Settings, preset
@@ -87,16 +89,18 @@ def _play(number: int, material: Material, patches: Image, task: Task, game: Par
     frames = [r.values for r in material.of_channel(number)]
     measured = measure_noise(frames[:MEASURED_REGIONS], patches, settings.noise_model, linear=True)
     task.run.did(NOISE, measured_mpx(frame.size for frame in frames[:MEASURED_REGIONS]))
+    noise = unit.forward(patches)
+    curve = NoiseCurve(np.zeros(1), np.array([float(noise.std(axis=(1, 2)).mean())]))
     gan = train_paper_gan(
-        unit.forward(patches),
+        noise,
         [unit.forward(frame) for frame in frames],
         settings,
         device=task.device,
         run=task.run,
         part=game,
+        real=RealNoise(detrended(noise), patches, unit, curve),
+        channel=number,
     )
-    sigma = float(unit.forward(patches).std(axis=(1, 2)).mean())
-    curve = NoiseCurve(np.zeros(1), np.array([sigma]))
     model = PublishedNoise(unit, curve, measured.covariance, gan.g1, None, len(patches))
     return {"channel": channel_state(Channel(model)), "g2": gan.g2.state_dict()}
 
@@ -141,6 +145,7 @@ def _rounds(
         taken = state["steps_taken"]
         judged = Judged(Risk(state["parts"]), share=state["share"], errors=state["errors"])
         rounds.append(Round(number, state["network"], judged))
+        task.run.emit(RoundJudged(number, rounds[-1].result.score))
         if task.run.finish_early:
             break
     task.run.finish(Stage.ROUNDS)

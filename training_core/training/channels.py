@@ -112,6 +112,8 @@ def _learn(number: int, material: Material, patches: Image, task: Task, game: Pa
         device=task.device,
         run=task.run,
         part=game,
+        cut=patches,
+        channel=number,
     )
     stabiliser, curve = measured.stabiliser, measured.curve
     parts = (stabiliser, curve, measured.covariance, generator, match, len(patches))

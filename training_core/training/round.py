@@ -20,7 +20,7 @@ from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.adversarial import follow
 from training_core.paper.pairs import PublishedPairs
 from training_core.place import PatchLocation
-from training_core.run import PreviewReady, Run, ShownRegion, Stage
+from training_core.run import PREVIEW_SECONDS, PreviewReady, Run, ShownRegion, Stage
 from training_core.settings import DenoiserSettings
 
 from .material import Material
@@ -164,7 +164,7 @@ def train_round(
         if training.over or run.finish_early or run.tick_due():
             losses = {"denoiser": training.mean_loss()}
             run.progress(Stage.ROUNDS, before + training.steps, total, losses)
-            _show(denoiser, run, preview)
+            show(denoiser, run, preview)
         if run.finish_early:
             break
     part.save(training.state())  # judging takes a while, too
@@ -172,17 +172,23 @@ def train_round(
     return training.steps
 
 
-def _show(denoiser: Denoiser, run: Run, preview: Preview | None) -> None:
-    region = run.region
-    if preview is None or region is None or not run.preview_due():
-        return
-    denoiser.network.eval()
-    picture = preview(denoiser, region)
-    if picture is not None:
-        run.emit(picture)
+def show(
+    denoiser: Denoiser, run: Run, preview: Preview | None, stage: Stage = Stage.ROUNDS
+) -> None:
+    """Show what the denoiser now makes of the watched region, where somebody watches."""
+
+    def picture() -> PreviewReady | None:
+        region = run.region
+        if preview is None or region is None:
+            return None
+        denoiser.network.eval()
+        made = preview(denoiser, region)
+        return None if made is None else replace(made, stage=stage)
+
+    run.show(picture, PREVIEW_SECONDS)
 
 
-PREVIEW_PX = 256
+PREVIEW_PX = 512
 
 
 @dataclass(frozen=True, eq=False)

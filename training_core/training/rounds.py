@@ -14,7 +14,7 @@ from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.region import Region
 from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.networks.published import takes_estimate
-from training_core.run import Run, Stage
+from training_core.run import RoundJudged, Run, Stage
 from training_core.selection.choice import (
     GAIN_DB,
     SHARES,
@@ -32,7 +32,7 @@ from training_core.settings import DenoiserSettings
 from training_core.wording import harm
 
 from .pairs import PreparedPairs, estimate_all, recorded_pairs, synthetic_pairs
-from .round import Plan, Preview, train_round
+from .round import Plan, Preview, show, train_round
 from .task import Task
 
 # Confocal_FISH_1 has 32.81 dB after half of the steps and 32.85 after all.
@@ -111,8 +111,10 @@ def train_rounds(
         for noise that cannot be made, of which the blind score knows too little to choose.
     """
     training = _Rounds(denoiser, noisy, risk, task, recorded=recorded)
-    if takes_estimate(denoiser.network) and not recorded and not training.take(0):
-        training.judge(0)  # before training it passes the filter's estimate on
+    if takes_estimate(denoiser.network) and not recorded:
+        show(denoiser, task.run, preview, Stage.FIRST_ESTIMATE)
+        if not training.take(0):
+            training.judge(0)  # before training it passes the filter's estimate on
     for number in range(1, len(training.plan) + 1):
         if not training.take(number):
             training.train(number, first, preview)
@@ -214,6 +216,7 @@ class _Rounds:
         weights = deepcopy(self.denoiser.network.state_dict())
         self.denoiser = replace(self.denoiser, collaboration=judged.share)
         self.rounds.append(Round(number, weights, judged, doubt, cut_short=cut_short))
+        self.run.emit(RoundJudged(number, self.rounds[-1].result.score))
 
     def settled(self) -> bool:
         """Whether the last round gained nothing over those before it."""

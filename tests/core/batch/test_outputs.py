@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from training_core.batch.outputs import check_outputs, reserved
+from training_core.batch.outputs import Existing, check_outputs, reserved
 from training_core.cli.main import main
 from training_core.errors import OutputError
+from training_core.run import Run
 
 
 def save(path: Path, seed: int = 0) -> Path:
@@ -153,6 +155,7 @@ def test_a_fault_of_the_program_is_one_sentence_and_a_log(stacks, monkeypatch, c
 
 HOLDER = """
 import sys
+from contextlib import suppress
 from pathlib import Path
 from training_core.batch.outputs import reserved
 with reserved(Path(sys.argv[1])):
@@ -198,3 +201,30 @@ def test_a_folder_made_for_an_output_goes_with_it(tmp_path):
     with reserved(output):
         output.touch()
     assert list(output.parent.iterdir()) == [output]
+
+
+def test_what_is_made_elsewhere_is_decided_about_once(tmp_path: Path) -> None:
+    output = tmp_path / "out.tif"
+    Existing().settle(output)
+    assert Existing().begun(output) == Existing()
+    keep(output)  # by a worker that was lost
+    for existing in (Existing(), Existing(overwrite=True), Existing(resume=True)):
+        assert existing.begun(output) == Existing(resume=True)
+    with pytest.raises(OutputError, match="keeps an interrupted job"):
+        Existing().settle(output)
+    Existing(resume=True).settle(output)
+    assert Existing(overwrite=True).begun(output) == Existing(resume=True)
+    Existing(overwrite=True).settle(output)  # what an older command left
+    assert Existing(overwrite=True).begun(output) == Existing(overwrite=True)
+
+    output.write_bytes(b"whole")  # and its worker was lost before it could say so
+    assert Existing().begun(output).is_finished(output)
+    assert Existing(overwrite=True).begun(output) == Existing(overwrite=True)
+    with pytest.raises(OutputError, match="exists already"):
+        Existing().settle(output)
+
+
+def keep(output: Path) -> None:
+    with suppress(KeyboardInterrupt), Existing().checkpoint(output, Run()) as checkpoint:
+        checkpoint.claim({"seed": 1})
+        raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from training_core.batch.outputs import Existing
-from training_core.batch.stacks import Batch
+from training_core.batch.stacks import Batch, Form
 from training_core.batch.targets import target_paths
 from training_core.errors import InputError, OutputError, TooFewPatchesError, UsageError
 from training_core.io.readers import open_stack
@@ -37,7 +37,7 @@ def plus_one(stack: Stack, checkpoint: Checkpoint) -> tuple[Stack, Mapping[str, 
 
 def denoise(batch: Batch, output: Path, run: Run | None = None, as_float: bool = False):
     run = run or Run()
-    return batch.denoise(output, plus_one, run=run, existing=Existing(), as_float=as_float)
+    return batch.denoise(output, plus_one, run=run, existing=Existing(), form=Form(as_float))
 
 
 def test_nine_good_files_and_a_bad_one(tmp_path: Path):
@@ -93,10 +93,10 @@ def test_an_existing_output_is_found_before_the_work_is_done(tmp_path: Path):
 
     batch = Batch.of([source])
     with pytest.raises(OutputError, match="exists already"):
-        batch.denoise(target, work, run=Run(), existing=Existing(), as_float=False)
+        batch.denoise(target, work, run=Run(), existing=Existing())
     assert (done, target.read_text()) == ([], "mine")
 
-    batch.denoise(target, work, run=Run(), existing=Existing(overwrite=True), as_float=False)
+    batch.denoise(target, work, run=Run(), existing=Existing(overwrite=True))
     assert open_stack(target).pixels.max() == 6
 
 
@@ -111,7 +111,7 @@ def test_how_it_was_made_is_inside_the_file(tmp_path: Path):
     results = denoise(Batch.of([save(tmp_path / "a.tif")]), tmp_path / "out")
 
     with tifffile.TiffFile(results[0].output) as tif:
-        assert '{"seed": 3}' in tif.pages[0].description.replace("&quot;", '"')
+        assert '{"input": "a.tif", "seed": 3}' in tif.pages[0].description.replace("&quot;", '"')
 
 
 def test_all_stacks_that_open_are_given(tmp_path: Path):
@@ -183,7 +183,7 @@ def left(tmp_path: Path) -> tuple[Batch, Path]:
     batch, target = Batch.of([save(tmp_path / "a.tif")]), tmp_path / "b.tif"
     notes: list[str] = []
     with pytest.raises(Cancelled):
-        batch.denoise(target, interrupted, run=notes_of(notes), existing=Existing(), as_float=False)
+        batch.denoise(target, interrupted, run=notes_of(notes), existing=Existing())
     folder = tmp_path / "b.tif.checkpoint"
     assert notes == [f"{folder} keeps what was done so far; --resume goes on with it."]
     assert folder.is_dir()
@@ -195,7 +195,7 @@ def test_what_was_interrupted_is_refused_without_a_word_of_what_to_do(
 ):
     batch, target = left
     with pytest.raises(OutputError, match="add --resume to go on with it or --overwrite"):
-        batch.denoise(target, plus_one, run=Run(), existing=Existing(), as_float=False)
+        batch.denoise(target, plus_one, run=Run(), existing=Existing())
     assert not target.exists()
     assert (tmp_path / "b.tif.checkpoint").is_dir()
 
@@ -216,7 +216,7 @@ def test_resuming_goes_on_and_overwriting_starts_anew(
         return plus_one(stack, checkpoint)
 
     target.write_text("an older output, to be replaced")
-    batch.denoise(target, work, run=Run(), existing=existing, as_float=False)
+    batch.denoise(target, work, run=Run(), existing=existing)
     assert seen == [kept]
     assert open_stack(target).pixels.max() == 6
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
@@ -233,9 +233,7 @@ def test_resuming_a_batch_keeps_what_is_finished(tmp_path: Path):
         done.append(stack.source)
         return plus_one(stack, checkpoint)
 
-    results = batch.denoise(
-        output, work, run=notes_of(notes), existing=Existing(resume=True), as_float=False
-    )
+    results = batch.denoise(output, work, run=notes_of(notes), existing=Existing(resume=True))
     assert done == [second]
     assert [(result.output, result.error) for result in results] == [
         (str(output / "a_denoised.tif"), None),
@@ -252,7 +250,7 @@ def test_a_stack_that_cannot_be_learned_from_leaves_nothing_to_resume(tmp_path: 
 
     batch, target = Batch.of([save(tmp_path / "a.tif")]), tmp_path / "b.tif"
     with pytest.raises(TooFewPatchesError):
-        batch.denoise(target, work, run=Run(), existing=Existing(), as_float=False)
+        batch.denoise(target, work, run=Run(), existing=Existing())
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
 
@@ -270,8 +268,7 @@ def test_the_name_and_the_compression_say_how_a_result_is_written(tmp_path: Path
             plus_one,
             run=notes_of(notes),
             existing=Existing(),
-            as_float=False,
-            compression="zstd",
+            form=Form(compression="zstd"),
         )
 
     with tifffile.TiffFile(tmp_path / "out.ome.tif") as tif:

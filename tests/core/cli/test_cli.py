@@ -152,6 +152,14 @@ def test_patches_have_their_stable_keys(noisy: Path, capsys: pytest.CaptureFixtu
     assert facts["count"] > 0
 
 
+def test_no_patch_is_taken_where_an_area_is_out(noisy: Path, capsys: pytest.CaptureFixture[str]):
+    code, out, _ = call(capsys, "patches", noisy, "--json", "--area", "out:0,0,9999,9999")
+    assert (code, json.loads(out)["count"]) == (0, 0)
+    code, _, err = call(capsys, "patches", noisy, "--area", "out:0,0")
+    assert code == 2
+    assert "write KIND:TOP,LEFT,HEIGHT,WIDTH" in err
+
+
 def test_a_strictness_means_the_published_patches(noisy: Path, capsys: pytest.CaptureFixture[str]):
     _, out, _ = call(capsys, "patches", noisy, "--json", "--strictness", 0.2)
 

@@ -15,7 +15,7 @@ from tests.support.made_up import QUICKEST, block, blurred_noise, denoiser, nois
 from training_core.batch.outputs import Existing
 from training_core.compute import checkpoint
 from training_core.compute.checkpoint import Checkpoint
-from training_core.denoise import tiled
+from training_core.denoise import tile, tiled
 from training_core.errors import CheckpointError, InputError, OutputError
 from training_core.networks import build as network_choice
 from training_core.networks.published import Critic, DnCNN
@@ -104,7 +104,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counted(AdversarialGame, "step")
     counted(first_estimate, "first_estimate")
     counted(RoundTraining, "step")
-    counted(tiled, "denoise_tile")
+    counted(tile, "denoise_tile")
     return counts
 
 

@@ -70,19 +70,31 @@ def test_without_that_values_would_be_lifted():
     assert lifted.mean() > 1.05 * small.pixels.mean()
 
 
-def test_stronger_noise_may_be_texture_and_is_only_told():
+def loud(where: float):
+    """Give a recording with 60 more of noise, stronger in some places by a share of that."""
     noisy, _ = recording(2000.0)
+    rows, columns = np.mgrid[:160, :160]
+    strength = 60 * (1 + where * np.sin(rows / 9) * np.sin(columns / 13))
+    more = strength * np.random.default_rng(3).normal(size=noisy.shape)
+    return stack((noisy + more).astype(np.float32))
+
+
+def test_stronger_noise_is_taken_from_the_stack():
+    notes: list[str] = []
+    suited = suited_to(filters(), loud(where=0.0), told(notes))
+    assert suited.channels[0].noise.stabiliser.sigma(400.0) == pytest.approx(62, rel=0.1)
+    assert "are taken from this stack" in notes[0]
+
+
+def test_what_is_stronger_in_places_may_be_texture_and_is_only_told():
     notes: list[str] = []
     chosen = filters()
-    loud = noisy + np.random.default_rng(3).normal(0, 60, noisy.shape)
-    assert suited_to(chosen, stack(loud.astype(np.float32)), told(notes)) is chosen
+    assert suited_to(chosen, loud(where=0.9), told(notes)) is chosen
     assert "noise may be left" in notes[0]
 
 
 @pytest.mark.parametrize("learned_from", [None, "photographs, none of them this stack", []])
 def test_a_story_without_names_knows_no_stack(learned_from):
-    noisy, _ = recording(2000.0)
-    loud = stack((noisy + np.random.default_rng(3).normal(0, 60, noisy.shape)).astype(np.float32))
     chosen, notes = replace(filters(), card={"trained_on": learned_from}), list[str]()
-    suited_to(chosen, replace(loud, source=Path("this stack")), told(notes))
+    suited_to(chosen, replace(loud(0.0), source=Path("this stack")), told(notes))
     assert "The noise of this stack is" in notes[0]

@@ -164,3 +164,14 @@ def test_a_png_without_its_end_is_cut_off(tmp_path: Path, lost: int):
 
     with pytest.raises(InputError, match=r"^a\.png is damaged or cut off"):
         read_picture(path)
+
+
+def test_of_several_pictures_the_first_is_read_and_that_is_told(tmp_path: Path):
+    path = tmp_path / "a.png"
+    first, *more = (Image.fromarray(GRAY8 + n) for n in range(3))
+    first.save(path, save_all=True, append_images=more)
+
+    stack = read_picture(path)
+
+    np.testing.assert_array_equal(stack.pixels, GRAY8)
+    assert stack.warnings == ("It holds 3 pictures; only the first is read.",)

@@ -10,6 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from tests.support.made_up import CPU, blurred_noise, covariance, noise_model, scene
+from training_core import run as job
 from training_core.errors import TooFewPatchesError
 from training_core.networks.published import NoiseGenerator
 from training_core.noise import adversarial as noise_game
@@ -21,7 +22,7 @@ from training_core.noise.match import NoiseMatch, compare_noise
 from training_core.noise.measurement import Measurement, measure_noise
 from training_core.noise.model import GaussianNoise, PublishedNoise
 from training_core.noise.strength_curve import NoiseCurve
-from training_core.run import Cancelled, Note, Run, Stage, StepsDone
+from training_core.run import Cancelled, NoiseReady, Note, Run, ShownRegion, Stage, StepsDone
 from training_core.settings import NoiseModelSettings
 
 FEW = NoiseModelSettings(steps=6, batch=4, crop_px=24)
@@ -31,11 +32,11 @@ def unit_noise(blur, count=60, size=32, seed=1):
     return blurred_noise((count, size, size), blur, seed).astype(np.float32)
 
 
-def train(noise, blur, settings=FEW, seed=0, run=None):
+def train(noise, blur, settings=FEW, seed=0, run=None, **shown):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return train_generator(
-            measurement(noise, blur), settings, seed=seed, device=CPU, run=run or Run()
+            measurement(noise, blur), settings, seed=seed, device=CPU, run=run or Run(), **shown
         )
 
 
@@ -79,6 +80,42 @@ def test_training_reports_every_loss_and_the_last_step():
     assert (done[-1].stage, done[-1].done, done[-1].total) == (Stage.NOISE_MODEL, 6, 6)
     assert set(done[-1].losses) == {"critic", "generator"}
     assert 0.5 < done[0].losses["critic"] < 4.0  # the hinge loss of an untrained critic is about 2
+
+
+def test_who_watches_the_game_sees_what_the_generator_makes_at_that_moment(monkeypatch):
+    monkeypatch.setattr(noise_game, "NOISE_SECONDS", 0.0)
+    monkeypatch.setattr(job, "SHOWING", 1e9)
+    events, noise = [], blobs()
+    run = Run(events.append)
+    run.watch(ShownRegion(0, 0, 0, 8, 8))
+
+    def spoil(game):
+        step(game)
+        if len(game.losses) == 6:
+            with torch.no_grad():  # into white noise
+                game.kept.linear.weight.zero_()[0, 0, 0, 0] = 1.0
+
+    step = noise_game.NoiseGame.step
+    monkeypatch.setattr(noise_game.NoiseGame, "step", spoil)
+    train(noise, 1.0, run=run, cut=100 + 20 * noise, channel=2)
+    shown = [event for event in events if isinstance(event, NoiseReady)]
+    assert (shown[0].channel, shown[0].step, shown[-1].step) == (2, 0, 6)
+    first, last = shown[0].likeness, shown[-1].likeness
+    assert np.array_equal(first.real, last.real)
+    assert first.along_x[0, 1] > 0.5  # the real noise
+    assert first.along_x[1, 1] == pytest.approx(first.along_x[0, 1], abs=0.1)  # as measured
+    assert last.along_x[1, 1] == pytest.approx(0.0, abs=0.05)  # as spoilt
+    assert "differs from the real noise" in last.sentence
+    assert np.allclose(first.levels.mean(), 100, atol=20)
+
+
+def test_watching_changes_nothing():
+    run = Run()
+    run.watch(ShownRegion(0, 0, 0, 8, 8))
+    one, _ = train(blobs(), 1.0)
+    other, _ = train(blobs(), 1.0, run=run, cut=100 + 20 * blobs())
+    for mine, theirs in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_real_patches_stand_in_for_a_generator_that_did_not_converge():

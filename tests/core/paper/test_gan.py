@@ -13,9 +13,21 @@ from torch import nn
 from training_core.compute.checkpoint import Checkpoint
 from training_core.errors import InputError
 from training_core.networks.published import Critic, DnCNN, UNet
+from training_core.noise.anscombe import Stabiliser
+from training_core.noise.covariance import detrended
+from training_core.noise.likeness import RealNoise
+from training_core.noise.strength_curve import NoiseCurve
 from training_core.paper import gan as paper_gan
 from training_core.paper.gan import NETWORKS, AdversarialGame, CropSource, _rate, train_paper_gan
-from training_core.run import Cancelled, Run, Stage, StageFinished, StepsDone
+from training_core.run import (
+    Cancelled,
+    NoiseReady,
+    Run,
+    ShownRegion,
+    Stage,
+    StageFinished,
+    StepsDone,
+)
 from training_core.settings import DenoiserSettings, NoiseModelSettings, Settings, preset
 
 CPU = torch.device("cpu")
@@ -187,6 +199,21 @@ def test_training_gives_networks_and_history():
     assert isinstance(events[-1], StageFinished)
     again = train_paper_gan(patches, frames, settings, device=CPU)
     assert torch.allclose(losses, torch.stack(again.losses), atol=1e-6)
+
+
+def test_who_watches_sees_what_g1_makes():
+    events = []
+    patches, frames, settings = tiny_job(3)
+    run = Run(events.append)
+    run.watch(ShownRegion(0, 0, 0, 8, 8))
+    curve = NoiseCurve(np.zeros(1), np.full(1, float(patches.std())))
+    real = RealNoise(detrended(patches), patches, Stabiliser(), curve)
+    trained = train_paper_gan(patches, frames, settings, device=CPU, run=run, real=real, channel=1)
+    shown = next(event for event in events if isinstance(event, NoiseReady))
+    assert (shown.channel, shown.step) == (1, 1)
+    assert shown.likeness.made.std() == pytest.approx(1.0, abs=0.1)
+    again = train_paper_gan(patches, frames, settings, device=CPU)
+    assert torch.allclose(torch.stack(trained.losses), torch.stack(again.losses), atol=1e-6)
 
 
 def test_stop_and_keep_ends_after_the_step_and_cancel_at_once():

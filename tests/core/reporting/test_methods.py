@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
+from training_core.areas import Area
 from training_core.cli.main import main
 from training_core.reporting.methods import (
     CITATION,
@@ -13,7 +14,7 @@ from training_core.reporting.methods import (
     methods_paragraph,
     same_command,
 )
-from training_core.settings import preset
+from training_core.settings import PatchSettings, preset
 
 CARD = {
     "noise": [{"sigma": 14.2, "patches": 305}],
@@ -56,6 +57,9 @@ def test_the_command_has_what_differs_from_the_preset() -> None:
     told = changed_settings(changed)
     assert ("Noise that is kept", "0.3", "") in told
     assert len(told) == 5
+    painted = replace(quick, patches=PatchSettings(areas=(Area("out", 1, 2, 3, 4),)))
+    assert changed_options(painted)[6:] == ["--area", "out:1,2,3,4"]
+    assert ("Painted area", "out:1,2,3,4", "px") in changed_settings(painted)
 
 
 def test_the_command_is_one_that_the_program_takes(tmp_path, capsys) -> None:

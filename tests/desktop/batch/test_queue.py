@@ -390,3 +390,50 @@ def test_the_time_left_is_that_of_all_files(listed: MainWindow, qtbot: QtBot) ->
     left = listed.queue.time_left()
     assert left is not None
     assert left.least < 40.0 < left.most
+
+
+def test_the_queue_and_the_window_train_one_after_the_other(
+    listed: MainWindow, work: FakeWork, core: FakeCore, qtbot: QtBot
+) -> None:
+    work.may_end.clear()
+    page, bar = listed.desk.queue_page, listed.run_bar
+    qtbot.waitUntil(lambda: listed.session.patches is not None)
+    usual = bar.next_button.toolTip()
+    page.start.click()
+    qtbot.waitUntil(lambda: work.worked_on == ["a.tif"], timeout=30_000)
+    assert bar.next_button.objectName() == "train"
+    assert not bar.next_button.isEnabled()
+    assert bar.next_button.toolTip().startswith("The queue is working on files.")
+    listed.commands.do("train")
+    assert listed.session.state is State.READY
+    page.pause.click()
+    qtbot.waitUntil(lambda: listed.queue.state is QueueState.PAUSED)
+    assert bar.next_button.isEnabled()
+    assert bar.next_button.toolTip() == usual
+    core.may_end.clear()
+    listed.commands.do("train")
+    assert not page.pause.isEnabled()
+    assert page.pause.toolTip().startswith("The window is training or denoising.")
+    work.may_end.set()
+    core.may_end.set()
+    qtbot.waitUntil(lambda: listed.session.state is State.DONE)
+    assert page.pause.isEnabled()
+    page.pause.click()
+    rest(listed, qtbot)
+    assert work.worked_on == ["a.tif", "a.tif", "b.tif", "c.tif"]
+
+
+def test_files_that_come_while_the_window_trains_wait_for_its_end(
+    listed: MainWindow, work: FakeWork, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    qtbot.waitUntil(lambda: listed.session.patches is not None)
+    listed.commands.do("train")
+    listed.queue.take(Plan())
+    listed.queue.add(listed.files.items[1:2])
+    assert listed.queue.state is QueueState.HELD
+    assert listed.desk.queue_page.words.text().startswith("Waiting until the training")
+    core.may_end.set()
+    rest(listed, qtbot)
+    assert work.worked_on == ["b.tif"]
+    assert listed.session.state is State.DONE

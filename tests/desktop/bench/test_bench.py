@@ -15,11 +15,10 @@ from g2g_desktop.bench import bench_tasks
 from g2g_desktop.bench.compare_view import DENOISED, NOISY
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
-from training_core.noise.match import NoiseMatch
+from tests.support.stand_ins import some_likeness
 from training_core.run import Stage
 from training_core.selection.faint_spots import FaintSpots
 from training_core.stack import PixelSize, Stack
-from training_core.trust.noise_likeness import NoiseLikeness
 from training_core.trust.planted import PlantedDot
 from training_core.trust.pure_noise import PureNoise
 from training_core.trust.trust_map import TrustMap
@@ -208,12 +207,25 @@ def test_the_pictures_of_a_training_can_be_gone_through(qtbot, done: MainWindow)
     click(qtbot, done.centre.bench.panel.buttons["Strength"])
     result.rounds.setFocus()
     qtbot.keyClick(result.rounds, Qt.Key.Key_Home)
-    assert result.round_name.text() == "Where the training began"
+    assert result.round_name.text() == "First look, before training"
     assert view.first_box.currentText() == "In training"
     assert view.left.image.max() == 0  # as the stand-in made it
+    qtbot.keyClick(result.rounds, Qt.Key.Key_Right)
+    assert result.round_name.text() == "Round 1 of 1"
+    assert view.left.image.max() == 1
     qtbot.keyClick(result.rounds, Qt.Key.Key_End)
     assert (view.first_box.currentText(), view.second_box.currentText()) == (NOISY, DENOISED)
     assert "In training" not in view.sources
+
+
+def test_pictures_of_another_stack_are_forgotten(
+    qtbot, done: MainWindow, small_stack: Stack
+) -> None:
+    result = done.centre.bench.panel.result
+    assert result.rounds.isEnabled()
+    done.session.set_stack(small_stack)
+    done.session.set_denoised(small_stack)
+    assert not result.rounds.isEnabled()
 
 
 def test_a_reference_is_shown_and_kept_with_another_strength(qtbot, done: MainWindow) -> None:
@@ -352,15 +364,7 @@ def test_noise_alone_stands_beside_the_result(qtbot, done: MainWindow, monkeypat
 
 
 def test_the_noise_tab_compares_when_it_is_opened(qtbot, done: MainWindow, monkeypatch) -> None:
-    def fake(stack, patches, denoiser, channel, run) -> NoiseLikeness:
-        picture, curve = np.zeros((50, 67), np.float32), np.ones((2, 9))
-        match = NoiseMatch(1.0, 0.01, 0.01, 0.01)
-        return NoiseLikeness(
-            picture, picture, np.arange(9.0), curve, curve, curve, np.ones((2, 16)),
-            np.arange(9.0), np.ones(9), curve, match,
-        )  # fmt: skip
-
-    monkeypatch.setattr(bench_tasks, "likeness", fake)
+    monkeypatch.setattr(bench_tasks, "likeness", lambda *_: some_likeness())
     noise = done.centre.bench.panel.noise
     click(qtbot, done.centre.bench.panel.buttons["Noise"])
     qtbot.waitUntil(lambda: "looks like the real noise: 99 % alike" in noise.words.text())

@@ -12,8 +12,6 @@ from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.bench.compare_view import CompareView
 from g2g_desktop.jobs.job import Job
-from g2g_desktop.viewer.preview_view import PreviewView
-from training_core.run import PreviewReady, ShownRegion, Stage
 from training_core.stack import PixelSize, Stack
 
 if TYPE_CHECKING:
@@ -214,39 +212,6 @@ def test_nothing_can_be_shown_too(qtbot, view: CompareView) -> None:
     assert view.left.image is None
     assert view.right.image is None
     assert view.readout == ""
-
-
-def preview(frame: int, level: float) -> PreviewReady:
-    rng = np.random.default_rng(3)
-    noisy = rng.normal(level, 10, (64, 64)).astype(np.float32)
-    denoised = np.full((64, 64), level, np.float32)
-    return PreviewReady(Stage.ROUNDS, ShownRegion(frame, 0, 0, 64, 64), noisy, denoised)
-
-
-def test_a_preview_has_the_contrast_of_its_noisy_half(qtbot) -> None:
-    view = PreviewView()
-    qtbot.addWidget(view)
-    view.show()
-    view.show_preview(preview(0, 100.0))
-    first = view.levels
-    assert 60 < first[0] < 80
-    assert 120 < first[1] < 140
-    assert (
-        tuple(view.noisy.picture.getLevels()) == tuple(view.denoised.picture.getLevels()) == first
-    )
-    assert view.note.text() == "Training the denoiser"
-    view.show_preview(preview(0, 105.0))
-    assert view.levels == first, "the picture must not flicker while the region stays"
-    view.show_preview(preview(1, 500.0))
-    assert view.levels[0] > 450
-    view.denoised.zoom(10.0)
-    QApplication.processEvents()
-    one, two = view.noisy, view.denoised
-    assert one.scale_factor == pytest.approx(two.scale_factor) == pytest.approx(10.0)
-    assert one.view_rect.center() == two.view_rect.center()
-    view.clear()
-    assert view.noisy.image is None
-    assert "appears" in view.note.text()
 
 
 @pytest.mark.shared_data

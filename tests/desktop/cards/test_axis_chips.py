@@ -137,7 +137,8 @@ def test_an_answer_that_changes_nothing_keeps_the_result(
     path = tmp_path / "four.npy"
     np.save(path, RNG.poisson(200, (2, 3, 64, 64)).astype(np.uint16))
     chips = show(path)
-    assert chips.question.text() == "Nothing says which axis is which. Are they T 2 · Z 3?"
+    asked = chips.question.text().replace("\N{NO-BREAK SPACE}", " ")
+    assert asked == "Nothing says which axis is which. Are they T 2 · Z 3?"
     window.commands.train()
     qtbot.waitUntil(lambda: window.session.state is State.DONE, timeout=20_000)
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from g2g_desktop.cards.train_card import TrainCard
 from g2g_desktop.model.session import ExpectedTime
+from training_core.areas import Area
 from training_core.costs import Span
 from training_core.run import (
     PreviewReady,
@@ -14,7 +15,14 @@ from training_core.run import (
     Stage,
     StageStarted,
 )
-from training_core.settings import PRESETS, PatchSettings, Settings, preset
+from training_core.settings import (
+    PRESETS,
+    DenoiserSettings,
+    NoiseModelSettings,
+    PatchSettings,
+    Settings,
+    preset,
+)
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -80,7 +88,7 @@ def test_half_of_two_settings_that_belong_together_is_said(qtbot: QtBot, theme: 
     card.settings_changed.connect(heard.append)
 
     def choose(part: str, name: str, value: str) -> None:
-        editor = advanced.forms[part].editors[name]
+        editor = advanced.editor(part, name)
         editor.setCurrentIndex(editor.findData(value))
         editor.activated.emit(editor.currentIndex())
 
@@ -96,7 +104,7 @@ def test_half_of_two_settings_that_belong_together_is_said(qtbot: QtBot, theme: 
     choose("noise_model", "generator", "convolutional")
     card.show_settings(heard[-1])
     assert advanced.problem.isHidden()
-    assert advanced.forms["noise_model"].settings.generator == "g1"
+    assert advanced.editor("noise_model", "generator").value_now() == "g1"
 
 
 def test_advanced_settings_change_what_they_say_and_nothing_else(
@@ -107,7 +115,7 @@ def test_advanced_settings_change_what_they_say_and_nothing_else(
     before = preset("paper")
     card.show_settings(before)
     with qtbot.waitSignal(card.settings_changed) as heard:
-        card.advanced.forms["denoiser"].editors["rounds"].stepBy(2)
+        card.advanced.editor("denoiser", "rounds").stepBy(2)
     rounds = before.denoiser.rounds + 2
     assert heard.args == [replace(before, denoiser=replace(before.denoiser, rounds=rounds))]
 
@@ -152,16 +160,72 @@ def test_advanced_settings_are_found_marked_and_reset(theme: Theme, qtbot: QtBot
     card.show_settings(replace(usual, denoiser=replace(usual.denoiser, rounds=5)))
     assert advanced.reset.text() == "Reset 1 changed setting"
     advanced.search.setText("hot pix")
-    editors = advanced.forms["denoiser"].editors
-    assert editors["repair_hot_pixels"].isVisible()
-    assert not editors["rounds"].isVisible()
-    assert not advanced.forms["noise_model"].isVisible()
+    rounds = advanced.editor("denoiser", "rounds")
+    assert advanced.editor("denoiser", "repair_hot_pixels").isVisible()
+    assert not rounds.isVisible()
+    assert not advanced.editor("noise_model", "steps").isVisible()
+    advanced.search.setText("how long")  # a group
+    assert rounds.isVisible()
+    assert not advanced.editor("denoiser", "repair_hot_pixels").isVisible()
     advanced.search.setText("xyz")
     assert advanced.nothing.isVisible()
     advanced.search.clear()
-    assert editors["rounds"].isVisible()
+    assert rounds.isVisible()
     with qtbot.waitSignal(card.settings_changed) as heard:
         advanced.reset.click()
     assert heard.args == [usual]
     card.show_settings(usual)
     assert not advanced.reset.isVisible()
+
+
+def test_each_changed_setting_is_reset_by_itself(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    card.show()
+    card.advanced.fold.click()
+    usual = preset("balanced")
+    changed = replace(
+        usual,
+        denoiser=replace(usual.denoiser, rounds=5, kept_noise=0.5),
+        noise_model=replace(usual.noise_model, steps=7),
+    )
+    card.show_settings(changed)
+    resets = {
+        (part, name): button
+        for part, form in card.advanced.forms
+        for name, button in form.resets.items()
+    }
+    shown = {key for key, button in resets.items() if button.isVisible()}
+    steps, kept = ("noise_model", "steps"), ("denoiser", "kept_noise")
+    assert shown == {("denoiser", "rounds"), kept, steps}
+    assert resets[steps].toolTip() == "Take the usual value again: 1000"
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        resets[kept].click()
+    assert heard.args == [replace(changed, denoiser=replace(usual.denoiser, rounds=5))]
+    card.show_settings(heard.args[0])
+    assert not resets[kept].isVisible()
+    assert card.advanced.reset.text() == "Reset 2 changed settings"
+
+
+def test_every_setting_has_its_place_once(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    placed = [(part, name) for part, form in card.advanced.forms for name in form.editors]
+    parts = {"": Settings, "noise_model": NoiseModelSettings, "denoiser": DenoiserSettings}
+    every = [
+        (part, item.name)
+        for part, kind in parts.items()
+        for item in fields(kind)
+        if "limits" in item.metadata and item.name != "preset"
+    ]
+    assert sorted(placed) == sorted(every)
+
+
+def test_a_preset_keeps_what_was_painted(theme: Theme, qtbot: QtBot) -> None:
+    card = TrainCard(theme)
+    qtbot.addWidget(card)
+    area = Area("out", 0, 0, 8, 8)
+    card.show_settings(Settings(patches=PatchSettings(areas=(area,))))
+    with qtbot.waitSignal(card.settings_changed) as heard:
+        card.presets.buttons["paper"].click()
+    assert heard.args[0].patches == replace(preset("paper").patches, areas=(area,))

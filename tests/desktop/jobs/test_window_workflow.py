@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QGuiApplication
 
 from g2g_desktop.dialogs import dialogs
@@ -15,11 +17,11 @@ from g2g_desktop.model.view_state import Page
 from training_core.errors import InputError
 from training_core.reporting.findings import Finding, Level, verdict
 from training_core.reporting.likeness import Likeness
+from training_core.run import ShownRegion
 from training_core.settings import PatchSettings, preset
 from training_core.stack import PixelSize
 
 if TYPE_CHECKING:
-    import pytest
     from pytestqt.qtbot import QtBot
 
     from g2g_desktop.main_window import MainWindow
@@ -71,7 +73,7 @@ def test_the_compare_card_sums_up_the_checks(loaded: MainWindow, qtbot: QtBot) -
     assert summary.full_text() == loaded.side.compare.verdict.text() == "Do not use"
     assert loaded.side.compare.checks.button.text().endswith("checks good")
     assert not loaded.side.compare.quality.isVisible()  # until they are asked for
-    assert loaded.side.compare.header.toolTip() == "Compare: failed"
+    assert loaded.side.compare.header.toolTip() == "Show the step Compare, which has failed."
     assert loaded.run_bar.headline.text().startswith("Do not use. ")
     loaded.session.show(Step.TRAIN)
     assert summary.full_text() == "Do not use"
@@ -82,7 +84,7 @@ def test_stop_and_keep_gives_a_model_and_a_result(
 ) -> None:
     core.may_end.clear()
     loaded.commands.do("train")
-    qtbot.waitUntil(lambda: loaded.centre.viewer.plot.tabs.count() > 0)
+    qtbot.waitUntil(lambda: loaded.centre.training.details.plot.tabs.count() > 0)
     assert loaded.session.state is State.TRAINING
     loaded.commands.do("stop_and_keep")
     assert loaded.session.state is State.STOPPING
@@ -168,7 +170,7 @@ def test_a_bad_file_leaves_the_former_stack(
     assert loaded.session.stack is stack
     assert loaded.findChild(dialogs.ErrorDialog) is None
     assert "bad.tif" in loaded.banner.words.text()
-    assert loaded.side.data.header.toolTip() == "Data: done"
+    assert loaded.side.data.header.toolTip() == "Show the step Data, which is done."
     assert "Ready to train" in loaded.run_bar.headline.text()
     loaded.banner.close_button.click()
     assert not loaded.banner.isVisible()
@@ -190,25 +192,98 @@ def test_the_preset_is_a_set_of_settings(loaded: MainWindow, qtbot: QtBot) -> No
     qtbot.waitUntil(lambda: loaded.session.expected is not None)
 
 
-def test_the_preview_watches_what_is_looked_at(loaded: MainWindow, core: FakeCore) -> None:
-    core.may_end.clear()
-    loaded.commands.do("train")
-    run = loaded.workflow._job.run
-    assert run.region == loaded.centre.viewer.stack_view.region()
-    loaded.centre.viewer.stack_view.show_frame(1)
-    assert run.region.frame == 1
-
-
-def test_the_preview_shows_once_there_is_one(
+def test_the_part_that_is_watched_is_what_was_in_view_until_another_is_chosen(
     loaded: MainWindow, core: FakeCore, qtbot: QtBot
 ) -> None:
-    shown: list[bool] = []
-    preview = loaded.centre.viewer.preview
-    loaded.workflow.happened.connect(lambda _event: shown.append(preview.isVisible()))
-    trained(loaded, qtbot)
-    assert True in shown
-    assert shown[0] is False
-    assert not preview.isVisible()
+    core.may_end.clear()
+    view = loaded.centre.viewer.stack_view
+    view.show_frame(1)
+    view.pane.zoom(8.0)
+    seen = view.region()
+    assert seen.width < 96
+    loaded.commands.do("train")
+    run, page = loaded.workflow._job.run, loaded.centre.training
+    assert run.region == page.region == seen
+    assert page.picker.isVisible()
+    pane = page.picker.pane
+    ends = [pane.to_widget(x, y).toPoint() for x, y in ((20.0, 30.0), (60.0, 50.0))]
+    qtbot.mousePress(pane.viewport(), Qt.MouseButton.LeftButton, pos=ends[0])
+    qtbot.mouseMove(pane.viewport(), ends[1])
+    qtbot.mouseRelease(pane.viewport(), Qt.MouseButton.LeftButton, pos=ends[1])
+    dragged = run.region
+    assert (dragged.left, dragged.width) == (pytest.approx(20, abs=1), pytest.approx(40, abs=1))
+    assert (dragged.top, dragged.height) == (pytest.approx(30, abs=1), pytest.approx(20, abs=1))
+    assert dragged.frame == 1
+    assert page.split.image.shape == (dragged.height, dragged.width)  # noisy, at once
+    qtbot.mouseClick(pane.viewport(), Qt.MouseButton.LeftButton, pos=ends[1])
+    assert (run.region.height, run.region.width) == (dragged.height, dragged.width)
+    assert run.region.left == pytest.approx(60 - dragged.width / 2, abs=1)
+    qtbot.keyClick(page.picker, Qt.Key.Key_Left)
+    assert run.region.left == pytest.approx(60 - 3 * dragged.width / 4, abs=2)
+    page.picker.sliders.show_frame(0)
+    assert run.region.frame == 0
+    pane.chosen.emit(QRectF(-50, -50, 4, 4))  # is brought inside, and to a size one can see
+    assert run.region == ShownRegion(0, 0, 0, 16, 16)
+
+
+def test_a_training_is_one_picture_and_one_sentence(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    page, seen = loaded.centre.training, []
+
+    def look(event: object) -> None:
+        seen.append((type(event).__name__, page.main.currentIndex(), page.split.is_split))
+
+    loaded.workflow.happened.connect(look)
+    core.may_end.clear()
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: ("NoiseReady", 1, False) in seen)
+    assert loaded.centre.view is page
+    assert page.sentence.text() == "Learning to imitate the noise of your images."
+    assert page.left.text() == "Measuring..."
+    assert page.likeness.text().startswith("The made noise looks like the real noise")
+    assert page.real.image.shape == page.made.image.shape
+    assert page.details.noise.real.image.shape == page.real.image.shape
+    assert page.details.noise.more.text().startswith("After 3 steps. ")
+    assert not page.details.isVisible()  # until it is asked for
+    page.fold.button.click()
+    assert page.details.plot.isVisible()
+    core.may_end.set()
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    assert ("PreviewReady", 0, True) in seen
+    assert page.details.plot.tabs.tabText(0) == "Learning the noise"
+    assert page.details.plot.tabs.tabText(1) == "Quality"
+
+
+def test_a_training_waits_while_it_is_paused(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    qtbot.waitUntil(lambda: loaded.run_bar.progress.bar.toolTip() == "5 of 10")
+    loaded.run_bar.first_button.click()
+    assert loaded.session.state is State.PAUSED
+    assert loaded.run_bar.first_button.text() == "Go on"
+    assert loaded.centre.training.sentence.text().startswith("Paused.")
+    qtbot.wait(100)  # for its next check
+    core.may_end.set()
+    qtbot.wait(200)
+    assert loaded.session.state is State.PAUSED
+    loaded.run_bar.first_button.click()
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+
+
+def test_a_paused_training_is_stopped_and_kept(
+    loaded: MainWindow, core: FakeCore, qtbot: QtBot
+) -> None:
+    core.may_end.clear()
+    loaded.commands.do("train")
+    loaded.commands.do("pause")
+    loaded.commands.do("stop_and_keep")
+    qtbot.waitUntil(lambda: loaded.session.state is State.DENOISING)
+    core.may_end.set()
+    qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
+    assert core.saw_finish_early
 
 
 def test_while_training_the_page_and_card_follow(
@@ -218,21 +293,18 @@ def test_while_training_the_page_and_card_follow(
     loaded.commands.do("train")
     qtbot.waitUntil(lambda: loaded.run_bar.progress.bar.toolTip() == "5 of 10")
     assert loaded._view.page is Page.TRAINING
-    assert not loaded.centre.viewer.plot.isVisible()  # until it is asked for
-    loaded.centre.viewer.details.button.click()
-    assert loaded.centre.viewer.plot.isVisible()
-    assert not loaded.centre.viewer.preview.isVisible()  # until there is one
     assert loaded.side.train.stepper.isVisible()
     assert not loaded.side.train.presets.isVisible()
     assert loaded.side.train.hint.isVisible()
-    buttons = (loaded.run_bar.next_button, loaded.run_bar.other_button)
-    assert [button.property("primary") for button in buttons] == [False, None]
-    assert abs(buttons[0].width() - buttons[1].width()) <= 1
+    bar = loaded.run_bar
+    buttons = (bar.first_button, bar.next_button, bar.other_button)
+    assert [button.property("primary") for button in buttons] == [None, False, None]
+    assert [button.text() for button in buttons] == ["Pause", "Stop and keep", "Cancel"]
     assert loaded.run_bar.progress.words.text() == "Step 2 of 5 · Learning the noise · measuring"
     assert loaded.run_bar.progress.bar.maximum() == 0  # until the time left is known
     core.may_end.set()
     qtbot.waitUntil(lambda: loaded.session.state is State.DONE)
-    assert not loaded.centre.viewer.plot.isVisible()
+    assert not loaded.run_bar.first_button.isVisible()
     assert loaded.run_bar.next_button.property("primary") is True
     assert loaded.run_bar.next_button.width() > loaded.run_bar.other_button.width()
 
@@ -432,7 +504,7 @@ def test_a_stack_that_nothing_can_be_learned_from_is_never_ready(
         assert window.run_bar.next_button.text() == "Open another stack..."
         assert not window.menus.actions["train"].isEnabled()
         assert not window.banner.isVisible()
-        assert window.side.data.header.toolTip() == "Data: failed"
+        assert window.side.data.header.toolTip() == "Show the step Data, which has failed."
 
 
 def test_the_advice_on_patches_is_a_button(loaded: MainWindow, qtbot: QtBot) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from g2g_desktop.model.actions import ACTIONS, allowed_actions
+from g2g_desktop.model.actions import ACTIONS, QUEUE_WORKS, allowed_actions, blocked_actions
 from g2g_desktop.model.session import Activity, Session, State
 from g2g_desktop.paths import resource
 from tests.support.stand_ins import FakeDenoiser
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "guide", "shortcuts", "show_log"}
 ALWAYS |= {"diagnostics", "about", "programs", "batch", "show_files"}
 OPEN = {"open", "open_folder", "open_model"}
-LOOK = {"fit", "actual_size", "auto_contrast", "invert", "show_patches"}
+LOOK = {"fit", "actual_size", "auto_contrast", "invert"}
+REST = LOOK | {"show_patches", "pixel_size", "close", "train"}
 MODEL = {"save_model", "model_info"}
 RESULT = {
     "export", "report", "copy_command", "copy_methods", "split", "side", "blink", "residual",
@@ -27,12 +28,13 @@ RESULT = {
 ALLOWED = {
     State.EMPTY: ALWAYS | OPEN,
     State.LOADING: ALWAYS | {"cancel"},
-    State.READY: ALWAYS | OPEN | LOOK | {"train", "first_look", "pixel_size", "close"},
-    State.TRAINING: ALWAYS | LOOK | {"stop_and_keep", "cancel"},
+    State.READY: ALWAYS | OPEN | REST | {"first_look"},
+    State.TRAINING: ALWAYS | LOOK | {"pause", "stop_and_keep", "cancel"},
+    State.PAUSED: ALWAYS | LOOK | {"pause", "stop_and_keep", "cancel"},
     State.STOPPING: ALWAYS | LOOK | {"cancel"},
     State.CANCELLING: ALWAYS | LOOK,
     State.DENOISING: ALWAYS | LOOK | {"cancel"},
-    State.DONE: ALWAYS | OPEN | LOOK | MODEL | RESULT | {"train", "denoise", "pixel_size", "close"},
+    State.DONE: ALWAYS | OPEN | REST | MODEL | RESULT | {"denoise"},
     State.EXPORTING: ALWAYS | LOOK | {"cancel"},
 }
 
@@ -54,6 +56,18 @@ def session_in(state: State, stack: Stack) -> Session:
 @pytest.mark.parametrize("state", State)
 def test_each_state_allows_these_actions_and_no_others(state: State, small_stack: Stack) -> None:
     assert allowed_actions(session_in(state, small_stack)) == ALLOWED[state]
+
+
+@pytest.mark.parametrize("state", State)
+def test_nothing_is_trained_beside_the_queue(state: State, small_stack: Stack) -> None:
+    session = session_in(state, small_stack)
+    session.set_queue_works(True)
+    alone = {"train", "resume", "denoise"}
+    assert allowed_actions(session) == ALLOWED[state] - alone
+    assert blocked_actions(session) == dict.fromkeys(alone, QUEUE_WORKS)
+    session.set_queue_works(False)
+    assert allowed_actions(session) == ALLOWED[state]
+    assert not blocked_actions(session)
 
 
 @pytest.mark.parametrize("state", [State.EMPTY, State.READY])

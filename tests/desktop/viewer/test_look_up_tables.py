@@ -13,4 +13,4 @@ def test_colour_tables() -> None:
     assert hilo[0, 2] == 255
     assert hilo[255, 0] == 255
     assert hilo[255, 2] < 100
-    assert coverage_table()[:3, 3].tolist() == [0, 52, 56]
+    assert coverage_table()[:3, 3].tolist() == [0, 64, 64]

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from g2g_desktop.viewer import patch_overlay
-from g2g_desktop.viewer.patch_overlay import PatchPreview, outline_corners
+from g2g_desktop.viewer.patch_overlay import PatchPreview, outline_of
 from g2g_desktop.viewer.stack_view import StackView
 from training_core.patches.window_scores import coverage_map, score_windows
 from training_core.settings import PatchSettings
 from training_core.stack import Stack
+from training_core.wording import figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,8 +138,10 @@ def test_the_view_gets_map_and_outlines_and_loses_them_with_its_frame(qtbot, pre
     with qtbot.waitSignal(preview.ready) as heard:
         preview.set_stack(stack)
     np.testing.assert_array_equal(view.pane.overlay.image, heard.args[0])
-    x, _ = view.pane.outlines.getData()
-    assert len(x) == 6 * heard.args[1]
+    x, y = view.pane.outlines.getData()
+    assert 12 <= len(x) < 6 * heard.args[1]  # of the union, not of each
+    assert (np.nanmin(x), np.nanmin(y), np.nanmax(y)) == (0, 0, 256)
+    assert np.nanmax(x) <= 128 + 32
     with qtbot.waitSignal(preview.ready):
         view.show_frame(1)
         assert view.pane.overlay.image is None
@@ -158,15 +161,47 @@ def test_nothing_is_said_without_a_stack_or_after_the_end(qtbot, preview: PatchP
         preview.close()
 
 
-def test_outlines_close_each_square_and_are_left_out_when_too_many() -> None:
-    chosen = np.zeros((3, 4), bool)
-    chosen[1, 2] = True
-    corners = outline_corners(chosen, 32, 8)
-    assert corners is not None
-    assert corners[:5].tolist() == [[16, 8], [48, 8], [48, 40], [16, 40], [16, 8]]
-    assert np.isnan(corners[5]).all()
-    assert outline_corners(np.ones((50, 50), bool), 32, 8) is None
-    assert outline_corners(np.ones((50, 40), bool), 32, 8) is not None
+def test_the_outline_is_that_of_all_that_is_covered() -> None:
+    mask = np.zeros((4, 5), bool)
+    mask[1:3, 1:4] = True
+    mask[2, 4] = True
+    outline = outline_of(mask, 8)
+    assert outline is not None
+    edges = {tuple(edge[:2].ravel() / 8) for edge in outline.reshape(-1, 3, 2)}
+    assert edges == {
+        (1, 1, 4, 1), (1, 3, 5, 3), (4, 2, 5, 2),  # level: left, y, right, y
+        (1, 1, 1, 3), (4, 1, 4, 2), (5, 2, 5, 3),  # upright: x, top, x, bottom
+    }  # fmt: skip
+    assert np.isnan(outline[2::3]).all()
+    dust = np.random.default_rng(0).random((400, 400)) < 0.3
+    assert outline_of(dust, 8) is None
+
+
+def test_the_patch_under_the_pointer_has_a_box_and_figures(qtbot, preview) -> None:
+    view = StackView()
+    qtbot.addWidget(view)
+    view.resize(600, 500)
+    view.show()
+    stack = half_textured()
+    view.set_stack(stack)
+    preview.attach(view)
+    preview.set_settings(PUBLISHED)
+    with qtbot.waitSignal(preview.ready):
+        preview.set_stack(stack)
+    view.pane.hovered.emit((40, 60))
+    x, y = view.patch_box.getData()
+    assert (x.max() - x.min(), y.max() - y.min()) == (32, 32)
+    assert (x.min(), y.min()) == (48, 24)  # that whose middle is nearest
+    said = view.readout.splitlines()[1]
+    window = stack.frame(0)[24:56, 48:80]
+    assert said.startswith(f"Taken; mean {figure(window.mean())}, std {figure(window.std())}")
+    assert said.endswith("0.3 allowed")
+    view.pane.hovered.emit((40, 200))
+    assert "Not taken: more uneven than the tolerance" in view.readout
+    assert view.patch_box.getData()[0] is None or not len(view.patch_box.getData()[0])
+    view.set_overlay_visible(False)
+    view.pane.hovered.emit((40, 60))
+    assert len(view.readout.splitlines()) == 1
 
 
 def test_ct_is_searched_in_tissue(qtbot, preview) -> None:
