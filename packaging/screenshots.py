@@ -9,10 +9,10 @@ Everything is written to `docs/screenshots`, and what the page of the five tasks
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -74,14 +74,17 @@ def main(arguments: list[str]) -> int:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     if len(arguments) == 2:  # one screen, in a process of its own
         return in_private(Path(arguments[1]), next(s for s in SCREENS if s.name == arguments[0]))
-    shutil.rmtree(GALLERY, ignore_errors=True)
-    GALLERY.mkdir(parents=True)
+    GALLERY.mkdir(parents=True, exist_ok=True)
+    began = time.time()
     with tempfile.TemporaryDirectory() as scratch:
         code = in_private(Path(scratch), USUAL)
         for screen in SCREENS:
             scaled = {**os.environ, "QT_SCALE_FACTOR": str(screen.scale)}
             command = [sys.executable, __file__, screen.name, scratch]
             code = code or subprocess.run(command, env=scaled).returncode
+    for old in GALLERY.iterdir() if not code else ():
+        if old.stat().st_mtime < began:  # of a state that there is no more
+            old.unlink()
     return code
 
 

@@ -204,6 +204,10 @@ class SampleCard(QPushButton):
         """As large as what it holds; a push button would only measure its text."""
         return self._column.sizeHint()
 
+    def minimumSizeHint(self) -> QSize:
+        """No smaller, else its words would lie over its picture in a low window."""
+        return self.sizeHint()
+
     def load(self) -> None:
         """Draw the picture in the background."""
         job = Job(partial(tasks.thumbnail, self.sample.path))
