@@ -52,9 +52,9 @@ def _padding(frame: Pixels) -> Mask | None:
     """
     if min(frame.shape) <= SOLID_PX:
         return None
-    equal = frame[1:, 1:] == frame[:-1, :-1]
+    edges, equal = _edges(frame), frame[1:, 1:] == frame[:-1, :-1]
     if equal.mean() < EQUAL:
-        return None
+        return edges
     from scipy.ndimage import binary_propagation, maximum_filter, minimum_filter  # loads slowly
 
     values, counts = np.unique(frame[1:, 1:][equal], return_counts=True)
@@ -72,7 +72,27 @@ def _padding(frame: Pixels) -> Mask | None:
             if here.sum() > NEARLY_ALL * alike.sum():  # its thin ends, too
                 here = binary_propagation(here, np.ones((3, 3), bool), alike)
             found |= here
-    return _with_writing(frame, found) if found.any() else None
+    if not found.any():
+        return edges
+    found = _with_writing(frame, found)
+    return found if edges is None else found | edges
+
+
+def _edges(frame: Pixels) -> Mask | None:
+    """Find lines of one value along the edges, however few, as the correction of drift leaves them.
+
+    Not where that value is found inside, too.
+    """
+    found = np.zeros(frame.shape, bool)
+    for lines, mask in ((frame, found), (frame.T, found.T)):
+        blank = (lines == lines[:, :1]).all(axis=1)
+        for way in (1, -1):
+            mask[::way][: int(np.logical_and.accumulate(blank[::way]).sum())] = True
+    if not found.any() or found.all():
+        return None
+    values = np.unique(frame[found])
+    inside = np.isin(frame[~found], values).mean()
+    return found if len(values) == 1 and inside < EQUAL else None
 
 
 def _stands_apart(others: Pixels, value: float) -> bool:

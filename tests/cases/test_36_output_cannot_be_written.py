@@ -58,6 +58,8 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "run {image} --output {image}.new.tif --model {image}.new.tif",
         "train {image} --model .",
         "train {image} --model ..",
+        "train {image} --model {closed} --overwrite",
+        "run {image} --output {image}.new.tif --model {image.parent} --overwrite",
         "compare {image} {image} --reference {image} --window 5 5",
         "compare {image} {image} --reference {image} --window nan inf",
     ],

@@ -56,6 +56,16 @@ def test_padding_with_the_greatest_value_is_found_too(shape):
     assert np.array_equal(unmeasured(stack(image), 0), outside)
 
 
+@pytest.mark.parametrize("value", [0, 110, 65535])
+@pytest.mark.parametrize("wide", [(1, 0, 0, 0), (3, 3, 2, 1), (0, 0, 0, 8)])
+def test_few_lines_along_the_edges_are_padding(wide, value):
+    top, bottom, left, right = wide
+    outside = np.ones((SIDE, SIDE), bool)
+    outside[top : SIDE - bottom, left : SIDE - right] = False
+    image = np.where(outside, value, noisy()).astype(np.uint16)
+    assert np.array_equal(unmeasured(stack(image), 0), outside)
+
+
 @pytest.mark.parametrize("mean", [0.01, 0.1, 0.3, 1.0])
 def test_dark_photon_counts_are_no_padding(mean):
     counts = np.random.default_rng(2).poisson(mean, (256, 256)).astype(np.uint8)

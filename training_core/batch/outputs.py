@@ -164,6 +164,8 @@ def _unwritable(output: Path, error: OSError) -> OutputError:
 # Said before the long part, not after it.
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise `OutputError` where something is there that may not be replaced."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; choose another name.")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already; choose another name or add --overwrite.")
 
