@@ -29,7 +29,7 @@ from g2g_desktop.widgets.theme import Tone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QPaintEvent
+    from PySide6.QtGui import QPaintEvent, QShowEvent
 
     from g2g_desktop.model.session import KeptRun
     from g2g_desktop.preferences import Preferences
@@ -152,7 +152,7 @@ class _DropTarget(QFrame):
         self.folder_button.setToolTip("Open a folder of TIFF or PNG images, or of DICOM slices.")
         self.open_button.setToolTip("Open one stack or several (Ctrl+O).")
         title = heading("Drop a noisy stack here", 6)
-        about = QLabel("TIFF or PNG, several files of one size, or a folder of DICOM slices")
+        about = QLabel("TIFF, CZI, LIF, ND2, DICOM and more; several files of one size, or a folder")
         about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         buttons = QHBoxLayout()
         buttons.setSpacing(GAP)
@@ -204,9 +204,10 @@ class SampleCard(QPushButton):
         """As large as what it holds; a push button would only measure its text."""
         return self._column.sizeHint()
 
-    def minimumSizeHint(self) -> QSize:
-        """No smaller, else its words would lie over its picture in a low window."""
-        return self.sizeHint()
+    def showEvent(self, event: QShowEvent) -> None:
+        """Stay whole in a low window; the least height of buttons is that of a line."""
+        self.setMinimumHeight(self.sizeHint().height())
+        super().showEvent(event)
 
     def load(self) -> None:
         """Draw the picture in the background."""
