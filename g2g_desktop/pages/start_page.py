@@ -152,7 +152,7 @@ class _DropTarget(QFrame):
         self.folder_button.setToolTip("Open a folder of TIFF or PNG images, or of DICOM slices.")
         self.open_button.setToolTip("Open one stack or several (Ctrl+O).")
         title = heading("Drop a noisy stack here", 6)
-        about = QLabel("TIFF, CZI, LIF, ND2, DICOM and more; several files of one size, or a folder")
+        about = QLabel("TIFF, CZI, LIF, ND2, DICOM and more: a file, several of one size, a folder")
         about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         buttons = QHBoxLayout()
         buttons.setSpacing(GAP)
