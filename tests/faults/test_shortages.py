@@ -115,7 +115,9 @@ def test_of_two_writers_one_is_refused(nursery: Nursery, noisy: Path, model: Pat
     deadline = time.monotonic() + 60
     while not first.units() and time.monotonic() < deadline:
         time.sleep(0.01)
+    os.kill(pid, signal.SIGSTOP)  # else it may have finished before the second begins
     assert nursery.wait(second.start()) == 2
+    os.kill(pid, signal.SIGCONT)
     said = noisy.with_name("second.log.err").read_text()
     assert said.startswith(f"g2g: Process {pid}, started 2")
     assert "is making" in said

@@ -247,7 +247,7 @@ def counts_photons(frame: Frame, size: int, stride: int) -> bool:
     if np.unique(frame[::SPARSE_PX, ::SPARSE_PX]).size > MOST_COUNTS:
         return False  # the usual case, told fast
     values = np.unique(frame)
-    if not 1 < values.size <= MOST_COUNTS:
+    if not 2 < values.size <= MOST_COUNTS:  # two are a mark on a constant
         return False
     step = float(np.diff(values).min())
     mean, variance = window_moments((frame - values[0]) / step, size, stride)
