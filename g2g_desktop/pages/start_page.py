@@ -29,7 +29,7 @@ from g2g_desktop.widgets.theme import Tone
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QPaintEvent, QShowEvent
+    from PySide6.QtGui import QPaintEvent
 
     from g2g_desktop.model.session import KeptRun
     from g2g_desktop.preferences import Preferences
@@ -203,11 +203,6 @@ class SampleCard(QPushButton):
     def sizeHint(self) -> QSize:
         """As large as what it holds; a push button would only measure its text."""
         return self._column.sizeHint()
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Stay whole in a low window; the least height of buttons is that of a line."""
-        self.setMinimumHeight(self.sizeHint().height())
-        super().showEvent(event)
 
     def load(self) -> None:
         """Draw the picture in the background."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from g2g_desktop.main_window import MainWindow
+
 
 @pytest.fixture
 def page(qtbot: QtBot) -> StartPage:
@@ -65,3 +67,12 @@ def test_recent_models_open_again(page: StartPage, tmp_path: Path, qtbot: QtBot)
     with qtbot.waitSignal(page.paths_chosen) as heard:
         qtbot.mouseClick(page.models.buttons[0], Qt.MouseButton.LeftButton)
     assert heard.args == [[tmp_path / "cells.g2g"]]
+
+
+@pytest.mark.parametrize("choice", ["light", "dark"])
+def test_samples_stay_whole_in_a_low_window(choice: str, window: MainWindow) -> None:
+    window.resize(683, 384)  # 1366 x 768 at 200 %
+    window.theme.choose(choice)
+    window.show()
+    for card in window.centre.start.samples:
+        assert card.minimumHeight() >= card.sizeHint().height()
