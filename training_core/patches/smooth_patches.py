@@ -248,7 +248,8 @@ def _verdict(
     searched: int,
 ) -> Verdict:
     height, width = stack.frame_shape
-    if not fitting_size(stack.frame_shape, settings.patch_size_px):
+    size = fitting_size(stack.frame_shape, settings.patch_size_px)
+    if not size:
         few = f"The frames are {width} × {height} px; smooth patches need at least 16 × 16 px."
         return Verdict("red", few)
     if not seen.any() and settings.areas:
@@ -267,11 +268,10 @@ def _verdict(
     if count >= target:
         return Verdict("green", f"{found}: as many as it takes.")
     advice, remedy = _remedy(settings, target, seen)
-    size = fitting_size(stack.frame_shape, settings.patch_size_px)
     windows = searched * math.prod(
         window_count(n, size, settings.stride_px) for n in (height, width)
     )
-    if seen.sum() < windows / 2:
+    if seen.sum() < windows / 2 and not settings.areas:  # else much may be painted out
         lost = f"{min(100 - 100 * int(seen.sum()) // windows, 99)} % of the frame is"
         advice = (
             f"{lost} saturated, cut off at black, constant or more coarsely rounded than its noise "
