@@ -38,7 +38,7 @@ TYPICAL = {
     GAME: 2.3,
     PAIRS: 1.5,
     NEIGHBOURS: 0.6,
-    LAST_PASS: 9.1,
+    LAST_PASS: 2.8,
 }
 NETWORKS = {
     "game DnCNN": (0.0, 0.058),

@@ -23,9 +23,9 @@ from training_core.run import SILENT, Run
 from training_core.stack import Image, Pixels, Stack, Values
 
 from .dct_filter import ShrinkageFilter
-from .nl_bayes import PATCH_PX, STEP_PX
 
 # With 5 the averages of three still scenes gain .01, .27 and .03 dB.
+PATCH_PX, STEP_PX = 8, 4  # of the blocks that are compared
 SURPRISING = 4.0  # std by which noise alone hardly ever moves a coefficient, or a mean of many
 BANDS = (2, 4, 8)  # the lowest so many coefficients each way are also judged together
 UNKNOWN = 0.01  # of the noise's variance: rounding and the like, which no measured spectrum holds
