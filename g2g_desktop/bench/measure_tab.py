@@ -223,11 +223,9 @@ class MeasureTab(QWidget):
             self.profile.show_curves([])
             return
         um = self._view.stack.pixel_size.x_um if self._view.stack is not None else None
-        self.profile.plot.setLabel("bottom", "Distance, µm" if um else "Distance, px")
         x = profile.distances * (um or 1.0)
-        self.profile.show_curves(
-            [Curve(n, x, y) for n, y in zip(names, profile.values, strict=False)]
-        )
+        curves = [Curve(n, x, y) for n, y in zip(names, profile.values, strict=False)]
+        self.profile.show_curves(curves, across="Distance, µm" if um else "Distance, px")
 
     def _on_failed(self, error: Exception) -> None:
         self.note.setText(f"It could not be measured: {error}")

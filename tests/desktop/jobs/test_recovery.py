@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -55,7 +56,8 @@ def interrupt(stack: Stack, name: str, settings: Settings, days_ago: float = 0.0
 
 
 def kept() -> list[str]:
-    return sorted(path.name for path in checkpoints_dir().iterdir() if path.is_dir())
+    folders = (path.name for path in checkpoints_dir().iterdir() if path.is_dir())
+    return sorted(name for name in folders if not name.startswith("removed-"))
 
 
 def test_the_latest_training_of_the_stack_is_found_with_its_settings(small_stack: Stack) -> None:
@@ -119,6 +121,33 @@ def test_cancel_discards_it(loaded: MainWindow, core: FakeCore, qtbot: QtBot) ->
     loaded.commands.do("cancel")
     qtbot.waitUntil(lambda: loaded.session.state is State.READY)
     assert kept() == []
+
+
+def test_the_window_does_not_wait_for_the_disk_to_forget(
+    loaded: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    went_on, real = threading.Event(), shutil.rmtree
+
+    def slow(folder: Path, **how: bool) -> None:
+        assert went_on.wait(30)
+        real(folder, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", slow)
+    loaded.workflow.recovery.discard()
+    assert kept() == []
+    left = list(checkpoints_dir().glob("removed-*"))
+    assert len(left) == 1
+    went_on.set()
+    qtbot.waitUntil(lambda: not left[0].exists())
+
+
+def test_what_was_left_of_a_removal_goes_at_the_next_look() -> None:
+    left = checkpoints_dir() / "removed-yesterday"
+    left.mkdir()
+    (left / "weights.part").write_bytes(b"0")
+    assert kept_runs(SILENT) == []
+    assert not left.exists()
 
 
 def test_closing_the_window_discards_it(loaded: MainWindow, qtbot: QtBot) -> None:
