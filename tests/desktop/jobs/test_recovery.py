@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,8 +33,6 @@ from training_core.run import SILENT
 from training_core.settings import preset
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytestqt.qtbot import QtBot
 
     from g2g_desktop.main_window import MainWindow
@@ -248,10 +247,14 @@ def test_folders_are_removed_only_under_their_lock(
 ) -> None:
     removed: dict[str, bool] = {}
 
-    def remove(folder: Path, **_more: object) -> None:
-        removed[folder.name] = not lock_of(folder).tryLock(0)
+    def move(folder: Path, to: Path) -> None:
+        if folder.parent == checkpoints_dir():
+            removed[folder.name] = not lock_of(folder).tryLock(0)
+        else:
+            folder.replace(to)
 
-    monkeypatch.setattr(shutil, "rmtree", remove)
+    monkeypatch.setattr(Path, "rename", move)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
     for days in (1, 2, 3, 4, 15):
         interrupt(small_stack, f"{days:02d} days", preset("quick"), days_ago=days)
     find_interrupted(small_stack, SILENT)
