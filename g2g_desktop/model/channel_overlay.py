@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -63,7 +63,6 @@ def colours_of_channels(stack: Stack) -> list[Colour]:
     if is_picture(stack):
         return [COLOURS["Red"], COLOURS["Green"], (0, 0, 255)]
     noted = [_from_hexadecimal(text) for text in channel_colours(stack)]
-    noted = noted or _of_tables(stack.metadata.get("imagej", {}).get("LUTs", ()))
     apart = len(set(noted)) == len(noted) == count and (0, 0, 0) not in noted
     return noted if apart else [COLOURS[USUAL[n % len(USUAL)]] for n in range(count)]
 
@@ -127,11 +126,3 @@ def _from_hexadecimal(text: str) -> Colour:
     except ValueError:
         return (0, 0, 0)
     return red, green, blue
-
-
-def _of_tables(tables: Sequence[Any]) -> list[Colour]:
-    """Give the brightest colour of each lookup table, (3, 256) uint8."""
-    found = [np.asarray(table) for table in tables]
-    if any(table.shape != (3, 256) for table in found):
-        return []
-    return [(int(t[0, -1]), int(t[1, -1]), int(t[2, -1])) for t in found]

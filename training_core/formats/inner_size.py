@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
-from pydicom import uid
+
+from .jpeg_xl import frame_values
 
 SHAPE = re.compile(r", shape=\(([\d, ]+)\)$")
 TYPES = ("u1", "u2", "f4", "f2", "i1", "i2", "i4", "u4", "f8")
@@ -112,14 +113,10 @@ IN_TIFF: Mapping[int, Held] = {
     **dict.fromkeys((6, 7, 33007, 34892), of_jpeg),
     **dict.fromkeys((33003, 33004, 33005, 34712), of_jpeg_2000),
     **dict.fromkeys((22610, 34934), _by_decoder("jpegxr")),
-    **dict.fromkeys((50002, 52546), _by_decoder("jpegxl")),
+    **dict.fromkeys((50002, 52546), frame_values),
     **dict.fromkeys((34927, 50001), _by_decoder("webp")),
     34887: _by_decoder("lerc"),
     34933: _by_decoder("png"),
-}
-IN_DICOM: Mapping[str, Held] = {
-    **dict.fromkeys((*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes), of_jpeg),
-    **dict.fromkeys(uid.JPEG2000TransferSyntaxes, of_jpeg_2000),
 }
 
 
