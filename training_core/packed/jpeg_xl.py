@@ -36,7 +36,7 @@ def frame_values(data: bytes) -> int:
     bits = _Bits(_codestream(data))
     if bits.take(16) != int.from_bytes(BARE, "little"):
         raise ValueError("its JPEG XL header is damaged")
-    picture = _Picture.read(bits)
+    picture = _CodedPicture.read(bits)
     frames = list(_frames(bits, picture))
     shown = sum(frame.kind in SHOWN for frame in frames) * picture.width * picture.height
     return max(shown, sum(f.width * f.height for f in frames)) * (3 + picture.extra)
@@ -111,7 +111,7 @@ class _Bits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class _CodedPicture:
     """What the frames of a picture depend on; `extra` is how many channels are no colours."""
 
     width: int
@@ -122,7 +122,7 @@ class _Picture:
     timed: bool = False
 
     @classmethod
-    def read(cls, bits: _Bits) -> _Picture:
+    def read(cls, bits: _Bits) -> _CodedPicture:
         """Read all headers before the first frame."""
         width, height = _size(bits)
         usual = bits.flag()
@@ -132,7 +132,7 @@ class _Picture:
         return found
 
     @classmethod
-    def _unusual(cls, bits: _Bits, width: int, height: int) -> _Picture:
+    def _unusual(cls, bits: _Bits, width: int, height: int) -> _CodedPicture:
         lasting = timed = False
         more = bits.flag()
         if more:
@@ -235,21 +235,21 @@ def _pass_transforms(bits: _Bits, *, by_sight: bool) -> None:
         bits.halves(count * (weights >> bit & 1))
 
 
-def _frames(bits: _Bits, picture: _Picture) -> Iterator[_Frame]:
+def _frames(bits: _Bits, picture: _CodedPicture) -> Iterator[_CodedFrame]:
     last = False
     while not last:
         bits.align()
-        frame = _Frame(bits, picture)
+        frame = _CodedFrame(bits, picture)
         yield frame
         last = frame.last
         if not last:
             _pass_content(bits, frame)
 
 
-class _Frame:
+class _CodedFrame:
     """The header of a frame; of a last one no more than is needed is read."""
 
-    def __init__(self, bits: _Bits, picture: _Picture) -> None:
+    def __init__(self, bits: _Bits, picture: _CodedPicture) -> None:
         self.bits, self.picture = bits, picture
         self.width, self.height = picture.width, picture.height
         self.last, self.modular, self.passes, self.grouped = True, False, 1, 1
@@ -352,7 +352,7 @@ class _Frame:
         bits.extensions()
 
 
-def _pass_content(bits: _Bits, frame: _Frame) -> None:
+def _pass_content(bits: _Bits, frame: _CodedFrame) -> None:
     """Pass over a frame by the list of the sizes of its parts."""
     side = 128 << frame.grouped
     shape = [-(-n // frame.coarser) for n in (frame.width, frame.height)]

@@ -1,0 +1,1 @@
+"""Packed pixels: how much they become, before a decoder takes memory for them."""
