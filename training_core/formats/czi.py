@@ -15,11 +15,11 @@ import imagecodecs
 import numpy as np
 
 from training_core.errors import InputError
-from training_core.packed.inner_size import IN_TIFF, of_jpeg, refuse_larger
 from training_core.stack import Pixels, Stack
 
 from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
+from .inner_size import IN_TIFF, of_jpeg, refuse_larger
 from .library_file import LibraryFile, library
 from .units import seconds
 

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from training_core.errors import InputError, shown
-from training_core.packed.inner_size import DEFLATED, SMALL_BYTES, refuse_unpacking
 from training_core.stack import Pixels
 
 from .axes import GUESSED_AXES, guess_told
 from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
+from .inner_size import DEFLATED, SMALL_BYTES, refuse_unpacking
 from .library_file import LibraryFile, library
 from .source_file import DAMAGE, check_size
 from .units import UNITS_UM, micrometres, plain

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from training_core.errors import InputError
-from training_core.packed.inner_size import of_jpeg_2000, refuse_larger, refuse_unpacking
 from training_core.stack import Pixels
 
 from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
+from .inner_size import of_jpeg_2000, refuse_larger, refuse_unpacking
 from .library_file import LibraryFile, library
 
 MODERN, LEGACY = b"\xda\xce\xbe\x0a", b"\0\0\0\x0cjP  "

@@ -13,14 +13,14 @@ import imagecodecs
 import numpy as np
 
 from training_core.errors import InputError, shown
-from training_core.formats.source_file import check_size, damage
-from training_core.packed.inner_size import (
+from training_core.formats.inner_size import (
     Held,
     inflated_bytes,
     of_jpeg,
     of_jpeg_2000,
     refuse_larger,
 )
+from training_core.formats.source_file import check_size, damage
 from training_core.stack import Pixels, PixelSize
 
 from .dicom_library import (

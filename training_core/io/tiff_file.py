@@ -16,8 +16,8 @@ import numpy as np
 import tifffile
 
 from training_core.errors import InputError
+from training_core.formats.inner_size import IN_TIFF, refuse_larger
 from training_core.formats.source_file import DAMAGE, FileMark, damage
-from training_core.packed.inner_size import IN_TIFF, refuse_larger
 from training_core.stack import Pixels
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -22,9 +22,9 @@ from pydicom.encaps import encapsulate
 from tests.support import vendor_files as vendor
 from training_core.errors import InputError
 from training_core.formats import source_file
+from training_core.formats.jpeg_xl import frame_values
 from training_core.formats.source_file import check_size
 from training_core.io.readers import open_stack
-from training_core.packed.jpeg_xl import frame_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable

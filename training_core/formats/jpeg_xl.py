@@ -36,7 +36,7 @@ def frame_values(data: bytes) -> int:
     bits = _Bits(_codestream(data))
     if bits.take(16) != int.from_bytes(BARE, "little"):
         raise ValueError("its JPEG XL header is damaged")
-    picture = _CodedPicture.read(bits)
+    picture = _Picture.read(bits)
     frames = list(_frames(bits, picture))
     shown = sum(frame.kind in SHOWN for frame in frames) * picture.width * picture.height
     return max(shown, sum(f.width * f.height for f in frames)) * (3 + picture.extra)
@@ -111,7 +111,7 @@ class _Bits:
 
 
 @dataclass(frozen=True, slots=True)
-class _CodedPicture:
+class _Picture:
     """What the frames of a picture depend on; `extra` is how many channels are no colours."""
 
     width: int
@@ -122,7 +122,7 @@ class _CodedPicture:
     timed: bool = False
 
     @classmethod
-    def read(cls, bits: _Bits) -> _CodedPicture:
+    def read(cls, bits: _Bits) -> _Picture:
         """Read all headers before the first frame."""
         width, height = _size(bits)
         usual = bits.flag()
@@ -132,7 +132,7 @@ class _CodedPicture:
         return found
 
     @classmethod
-    def _unusual(cls, bits: _Bits, width: int, height: int) -> _CodedPicture:
+    def _unusual(cls, bits: _Bits, width: int, height: int) -> _Picture:
         lasting = timed = False
         more = bits.flag()
         if more:
@@ -235,21 +235,21 @@ def _pass_transforms(bits: _Bits, *, by_sight: bool) -> None:
         bits.halves(count * (weights >> bit & 1))
 
 
-def _frames(bits: _Bits, picture: _CodedPicture) -> Iterator[_CodedFrame]:
+def _frames(bits: _Bits, picture: _Picture) -> Iterator[_Frame]:
     last = False
     while not last:
         bits.align()
-        frame = _CodedFrame(bits, picture)
+        frame = _Frame(bits, picture)
         yield frame
         last = frame.last
         if not last:
             _pass_content(bits, frame)
 
 
-class _CodedFrame:
+class _Frame:
     """The header of a frame; of a last one no more than is needed is read."""
 
-    def __init__(self, bits: _Bits, picture: _CodedPicture) -> None:
+    def __init__(self, bits: _Bits, picture: _Picture) -> None:
         self.bits, self.picture = bits, picture
         self.width, self.height = picture.width, picture.height
         self.last, self.modular, self.passes, self.grouped = True, False, 1, 1
@@ -352,7 +352,7 @@ class _CodedFrame:
         bits.extensions()
 
 
-def _pass_content(bits: _Bits, frame: _CodedFrame) -> None:
+def _pass_content(bits: _Bits, frame: _Frame) -> None:
     """Pass over a frame by the list of the sizes of its parts."""
     side = 128 << frame.grouped
     shape = [-(-n // frame.coarser) for n in (frame.width, frame.height)]

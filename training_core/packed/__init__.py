@@ -1,1 +1,0 @@
-"""Packed pixels: how much they become, before a decoder takes memory for them."""
