@@ -221,7 +221,12 @@ def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
 
 
-CORRELATED = 0.15  # of neighbouring pixels: with less there is nothing to be mistaken
+SHORT = (
+    0.12  # cycles per pixel and more: slow waves are taken for those of noise only where they fit
+)
+CORRELATED = (
+    0.1  # of neighbouring pixels, in these waves: with less there is nothing to be mistaken
+)
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
 NOTHING_ELSE = 1.17  # texture alone has .90 to 1.10, real frames and their quarters 1.24 to 6
 WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians
@@ -244,12 +249,22 @@ def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
     autocovariance, (31, 31), was learned.
     """
     unit = covariance / covariance[LAGS, LAGS]
-    if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
+    if _short_correlation(unit) < CORRELATED:
         return False
     made = [coloured(np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX)), unit)]
     if _unevenness(stabilised) > UNEVEN * _unevenness(made):
         return True
     return _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made)
+
+
+def _short_correlation(unit: Values) -> float:
+    """Give how far neighbours are correlated in short waves, beyond those of white noise there."""
+    waves = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
+    short = np.hypot(*waves) > SHORT
+    power = np.maximum(np.fft.fft2(on_torus(unit, (SIDE_PX, SIDE_PX))).real, 0.0)[short]
+    neighbours = np.cos(2 * np.pi * np.stack(waves)[:, short])
+    correlation = neighbours @ power / power.sum() - neighbours.mean(axis=1)
+    return float(np.abs(correlation).max())
 
 
 def _unevenness(images: Sequence[Image]) -> float:

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
@@ -22,7 +22,6 @@ from pydicom.encaps import encapsulate
 from tests.support import vendor_files as vendor
 from training_core.errors import InputError
 from training_core.formats import source_file
-from training_core.formats.jpeg_xl import frame_values
 from training_core.formats.source_file import check_size
 from training_core.io.readers import open_stack
 
@@ -287,34 +286,12 @@ def test_a_block_of_a_zarr_that_becomes_too_large(
         assert not open_stack(path).frame(0).any()
 
 
-def large_frame(*, boxes: bool) -> bytes:
-    """Give the headers of a JPEG XL picture of 64 x 64 px with a frame of 2^20 px a side."""
-    written, place = 0, 0
-    picture = [(0x0AFF, 16), (1, 1), (7, 5), (1, 3), (1, 1), (1, 1)]  # the last: all is as usual
-    # Not as usual, a regular frame, modular, no flags, as fine as it is, one pass.
-    frame = [(0, 1), (0, 2), (1, 1), (0, 2), (0, 2), (1, 2), (0, 2)]
-    side = [(3, 2), (2**20 - 18688, 30)]
-    cut = [(1, 1), (0, 2), (0, 8), (0, 2), (0, 8), *side, *side, (0, 2), (1, 1)]
-    for part in (picture, frame + cut):
-        for number, count in part:
-            written |= number << place
-            place += count
-        place = -(-place // 8) * 8
-    bare = written.to_bytes(place // 8 + 40, "little")
-    if not boxes:
-        return bare
-    signature = b"\0\0\0\x0cJXL \r\n\x87\n"
-    return signature + struct.pack(">I", len(bare) + 12) + b"jxlp" + bytes(4) + bare
-
-
 LARGE = np.zeros((3000, 3000), np.uint8)
 PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
     "jpeg": (7, lambda: imagecodecs.jpeg_encode(LARGE)),
     "jpeg2000": (34712, lambda: imagecodecs.jpeg2k_encode(LARGE)),
     "jpegxl": (50002, lambda: imagecodecs.jpegxl_encode(LARGE, effort=1)),
     "jpegxl_of_frames": (50002, lambda: imagecodecs.jpegxl_encode(FRAMES, effort=1)),
-    "jpegxl_of_a_large_frame": (50002, lambda: large_frame(boxes=False)),
-    "jpegxl_of_a_large_frame_in_boxes": (50002, lambda: large_frame(boxes=True)),
     "jpegxr": (34934, lambda: imagecodecs.jpegxr_encode(LARGE)),
     "lerc": (34887, lambda: imagecodecs.lerc_encode(LARGE)),
     "lerc_of_floats": (34887, lambda: imagecodecs.lerc_encode(LARGE.astype(np.float32))),
@@ -332,45 +309,6 @@ def test_a_picture_inside_is_asked_for_its_size_and_not_decoded(name: str, tmp_p
 
     with pytest.raises(InputError, match="holds far more pixels than it declares"):
         open_stack(path)
-
-
-TEXT = np.full((300, 270), 255, np.uint8)
-for corner in np.ndindex(12, 12):  # alike, so that they are put into a frame of their own
-    TEXT[24 * corner[0] :, 20 * corner[1] :][:9, :7] = np.arange(63).reshape(9, 7) % 2 * 200
-GRAIN = np.random.default_rng(0).integers(0, 2**16, (300, 270, 4)).astype(np.uint16)
-
-
-@pytest.mark.parametrize(
-    ("pixels", "frames"),
-    [
-        (TEXT, 1),
-        (np.dstack([TEXT] * 3), 1),
-        (GRAIN[..., 0], 1),
-        (GRAIN[..., :3], 1),
-        (GRAIN, 1),
-        ((GRAIN[..., 0] / 2**16).astype(np.float32), 1),
-        ((GRAIN.transpose(2, 0, 1)[..., None] // 256 * np.ones(3, int)).astype(np.uint8), 4),
-    ],
-)
-@pytest.mark.parametrize("how", [{"effort": 7}, {"distance": 1.0}, {"usecontainer": True}])
-def test_all_frames_of_jpeg_xl_are_counted(pixels: np.ndarray, frames: int, how: dict[str, Any]):
-    data = bytes(imagecodecs.jpegxl_encode(pixels, **how))
-
-    values = frame_values(data)
-
-    area = pixels.shape[-3 if pixels.ndim > 2 else -2] * 270
-    samples = 3 + (pixels.shape[-1] == 4)
-    whole, rest = divmod(values, area * samples)
-    assert whole == frames
-    assert rest < 0.1 * area * samples
-    if pixels is TEXT and "effort" in how:
-        assert rest > 0  # the frame of what is alike
-
-
-@pytest.mark.parametrize("length", [0, 2, 3, 5, 12])
-def test_headers_of_jpeg_xl_that_are_cut_off_are_told(length: int):
-    with pytest.raises(ValueError, match="JPEG XL header"):
-        frame_values(large_frame(boxes=False)[:length])
 
 
 @pytest.mark.parametrize("codec", ["jpegxl", "jpegxr", "lerc", "jpeg2000", "webp", "png", "jpeg"])
