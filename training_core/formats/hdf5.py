@@ -17,8 +17,7 @@ from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
 from .axes import GUESSED_AXES, guess_told
-from .channels import Channels, colour
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .inner_size import DEFLATED, SMALL_BYTES, refuse_unpacking
 from .library_file import LibraryFile, library
 from .source_file import DAMAGE, check_size
