@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.theme import DARK, LIGHT, paint_plot
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class CurvePlot(QWidget):
         menu.setParent(self.plot, menu.windowFlags())
         self.plot.hideButtons()
         self.plot.setMouseEnabled(False, False)
-        self.plot.setLabel("bottom", across)
-        self.plot.setLabel("left", along)
-        self.plot.setAccessibleName(name)
+        self.plot.setLabel("bottom", tr(across))
+        self.plot.setLabel("left", tr(along))
+        self.plot.setAccessibleName(tr(name))
         self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).enableAutoSIPrefix(False)
@@ -98,7 +99,7 @@ class CurvePlot(QWidget):
                 )  # fmt: skip
             else:
                 self.plot.plot(curve.x, np.asarray(curve.y), pen=pg.mkPen(ink, width=2))
-            name = curve.name.replace(" ", "&nbsp;")
+            name = tr(curve.name).replace(" ", "&nbsp;")
             names.append(f'<span style="color:{ink}">\N{BLACK SQUARE}</span>&nbsp;{name}')
         self.legend.setText(" &nbsp;".join(names))
         self.legend.setVisible(bool(names))

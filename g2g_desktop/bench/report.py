@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QTextDocument,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.scale_bar import paint_scale_bar
 from training_core.draft import draft
 from training_core.errors import OutputError
@@ -89,7 +90,7 @@ def write_report(report: ResultPage, path: Path) -> Path:
 def _write_pdf(report: ResultPage, path: Path) -> None:
     writer = QPdfWriter(str(path))
     writer.setResolution(RESOLUTION)
-    writer.setTitle(report.title)
+    writer.setTitle(tr(report.title))
     writer.setCreator("g2g desktop")
     layout = QPageLayout(
         QPageSize(QPageSize.PageSizeId.A4),
