@@ -18,7 +18,7 @@ from .paths import resource
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-LANGUAGES = {"en": "English"}  # each with a catalogue in resources/languages
+LANGUAGES = {"en": "English", "de": "Deutsch"}
 _GAP = re.compile(r"\{(\d+)\}")
 _MARKUP = re.compile(r"(<[^>]+>|&#?\w+;)")
 # Where texts are put together: ends of sentences and lines, and what stands between parts.

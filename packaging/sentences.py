@@ -33,7 +33,10 @@ _TELLS = {
 }  # fmt: skip
 _NO_WORDS = re.compile(
     r"[<>_=\\]|%[sd(]|https?:|\w\.\w+\(|^[\w.]*\{\d+\}[\w.]*$|^color: |^body \{|;base64"
-    r"|^[\w ]*/|^\*\.|^\[TZCI|^on accent$|^0123"
+    r"|^[\w ]*/|^\*\.|^\[TZCI|^on accent$|\{\*\}|^tuple|^\.?[\w:-]+\{\d+\}[\w.|!/{}-]*$"
+    r"|^(un)?signed |^long long$|^(data|line|byte) (file|skip)$|^\{0\} skip$|^space (dir|units)"
+    r"|^(PALETTE COLOR|CH Name|circular reference|invalid page offset|can't allocate memory)$"
+    r"|^(not enough|out of) memory$|Parameters( Common)?$|[|]"
 )
 _AROUND = " ,;:·→–—(\n"  # where texts are put together
 _ELSEWHERE = {
