@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from .paths import resource
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 _GAP = re.compile(r"\{(\d+)\}")
 _MARKUP = re.compile(r"(<[^>]+>|&#?\w+;)")
-# Where texts are put together: ends of sentences and lines, and what stands between parts.
-_JOINT = re.compile(r"(?<=[.?!])\s+|[:;,]\s+|\s+[·→–—]\s+|\n+|\s*\(|\)|\.$")
+# Where texts are put together, the plainest first: lines and ends of sentences, then parts of one.
+_ENDS = re.compile(r"\n+|\s+·\s+"), re.compile(r"(?<=[.?!])\s+")
+_JOINTS = re.compile(r"[:;,]\s+|\s+[→–—]\s+|\s*\(|\)|\.$|\s+(?=\d+$)")
+_CONNECTING = frozenset({"about", "and", "is", "of", "or", "to"})
 _MOST_JOINTS = 12  # of a text, beyond which it is a list or a file
-_UNITS = r"[µnm]?m|px|s|min|h|[kMG]?B|HU|dB|[xyXYZTCI]|bit|std|SNR|CNR|PSNR|SSIM|nan|inf"
+_UNITS = r"[µnm]?m|px|s|min|h|[kMG]?B|HU|dB|[xyXYZTCI]|std|SNR|CNR|PSNR|SSIM|nan|inf"
 _FIGURES = re.compile(rf"(?:\d++(?:\.\d++)*+(?:e[+-]\d++)?|(?:{_UNITS})\b|\W)*+")
 _POINT = re.compile(r"(?<![\d.])(\d+)\.(?=\d+(?!\.?\d))")
 
@@ -37,10 +40,15 @@ class Reading(NamedTuple):
 
 
 class _Sentence(NamedTuple):
-    """A sentence with gaps: how it is recognised, and what it is in the other language."""
+    """A sentence with gaps: how it is recognised, and what it is in the other language.
 
-    pattern: re.Pattern[str]
+    Where it says the same word between gaps as they do, the first of the `patterns` looks for it
+    early and the other late.
+    """
+
+    patterns: tuple[re.Pattern[str], ...]
     surest: str  # the longest piece of it, which is quickly looked for
+    connects: bool  # and says nothing by itself, so what it connects must be understood
     meant: str
 
 
@@ -50,7 +58,8 @@ class Language:
     def __init__(self, catalogue: Mapping[str, str]) -> None:
         self._whole = {said: meant for said, meant in catalogue.items() if not _GAP.search(said)}
         gapped = [said for said in catalogue if said not in self._whole]
-        self._gapped = [_sentence(s, catalogue[s]) for s in sorted(gapped, key=len, reverse=True)]
+        made = [_sentence(said, catalogue[said]) for said in sorted(gapped, key=len, reverse=True)]
+        self._gapped = sorted(made, key=lambda one: one.connects)
         self.read = lru_cache(maxsize=4096)(self._read)
 
     def _read(self, text: str) -> Reading:
@@ -79,12 +88,17 @@ class Language:
         if _MARKUP.search(text):
             yield self._joined(_MARKUP.split(text))
             return
+        for ends in _ENDS:
+            yield from self._cut(text, ends)
         yield from self._as_sentence(text)
         # What begins a sentence here may stand inside of one there, and the reverse.
         for reading in self._as_sentence(text[0].swapcase() + text[1:]):
             first = reading.text[:1].upper() if text[0].isupper() else reading.text[:1]
             yield Reading(first + reading.text[1:], reading.unknown)
-        joints = list(_JOINT.finditer(text))
+        yield from self._cut(text, _JOINTS)
+
+    def _cut(self, text: str, where: re.Pattern[str]) -> Iterator[Reading]:
+        joints = list(where.finditer(text))
         for joint in joints if len(joints) <= _MOST_JOINTS else ():
             yield self._joined((text[: joint.start()], joint[0], text[joint.end() :]))
 
@@ -92,10 +106,13 @@ class Language:
         if text in self._whole:
             yield Reading(self._whole[text], 0)
         for sentence in self._gapped:
-            if sentence.surest in text and (found := sentence.pattern.fullmatch(text)):
-                put_in = [self.read(part) for part in found.groups()]
-                meant = sentence.meant.format(*(part.text for part in put_in))
-                yield Reading(meant, sum(part.unknown for part in put_in))
+            for pattern in sentence.patterns if sentence.surest in text else ():
+                if (found := pattern.fullmatch(text)) is not None:
+                    put_in = [self.read(part) for part in found.groups()]
+                    unknown = sum(part.unknown for part in put_in)
+                    if not (unknown and sentence.connects):
+                        meant = sentence.meant.format(*(part.text for part in put_in))
+                        yield Reading(meant, unknown)
 
     def _joined(self, parts: Sequence[str]) -> Reading:
         kept = [_MARKUP.fullmatch(part) or not part.strip() for part in parts]
@@ -108,8 +125,16 @@ class Language:
 
 def _sentence(said: str, meant: str) -> _Sentence:
     pieces = _GAP.split(said)[::2]
-    pattern = "(.+?)".join(map(re.escape, pieces))
-    return _Sentence(re.compile(pattern, re.DOTALL), max(pieces, key=len), meant)
+    connects = all(word in _CONNECTING for word in re.findall(r"[^\W\d_]+", "".join(pieces)))
+    patterns = []
+    for lazy in ("?", "") if len(pieces) > 2 else ("?",):
+        pattern = re.escape(pieces[0])
+        for before, after in pairwise(pieces):
+            # What is put in right behind a word may be nothing, as " in 2 of 3 channels".
+            least = "*" if before[-1:].isalpha() else "+"
+            pattern += f"(.{least}{lazy}){re.escape(after)}"
+        patterns.append(re.compile(pattern, re.DOTALL))
+    return _Sentence(tuple(patterns), max(pieces, key=len), connects, meant)
 
 
 _spoken: Language | None = None  # None is English, which needs no reading

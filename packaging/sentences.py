@@ -28,8 +28,8 @@ NEVER_SHOWN = (
 GAP = re.compile(r"\{\d+\}")
 _MARKUP = re.compile(r"<[^>]+>|&#?\w+;")
 _TELLS = {
-    "tr", "heading", "paragraph", "link_button", "add_tool", "say", "set_text", "show_summary",
-    "Fold", "CurvePlot", "QualityCard", "ElidedLabel", "set_caption", "confirm", "show_text",
+    "tr", "_safe", "heading", "paragraph", "link_button", "add_tool", "say", "set_text", "confirm",
+    "show_summary", "Fold", "CurvePlot", "QualityCard", "ElidedLabel", "set_caption", "show_text",
 }  # fmt: skip
 _NO_WORDS = re.compile(
     r"[<>_=\\]|%[sd(]|https?:|\w\.\w+\(|^[\w.]*\{\d+\}[\w.]*$|^color: |^body \{|;base64"

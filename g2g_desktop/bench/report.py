@@ -155,11 +155,12 @@ def _page(report: ResultPage, *, embedded: bool) -> str:
 <p><b>{_safe(report.verdict)}</b></p>
 <table><tr>{"".join(names)}</tr><tr>{"".join(pictures)}</tr></table>
 <p class="muted">{_safe(report.caption)}</p>
-<h2>Figures</h2>{_table(report.figures)}
-<h2>Settings</h2>{_table(report.settings)}
-<h2>Methods</h2><p>{_safe(report.methods)}</p>
-<h2>Citation</h2><p>{_safe(report.citation)}</p>
-<h2>The same by command</h2><p><code>{_safe(report.command)}</code></p>
+<h2>{_safe("Figures")}</h2>{_table(report.figures)}
+<h2>{_safe("Settings")}</h2>{_table(report.settings)}
+<h2>{_safe("Methods")}</h2><p>{_safe(report.methods)}</p>
+<h2>{_safe("Citation")}</h2><p>{html.escape(report.citation)}</p>
+<h2>{_safe("The same by command")}</h2>
+<p><code>{html.escape(report.command)}</code></p>
 </body></html>"""
 
 
@@ -182,4 +183,5 @@ def _data(image: QImage) -> str:
 
 
 def _safe(text: str) -> str:
-    return html.escape(text)
+    """Give a text in the language of the window, as HTML."""
+    return html.escape(tr(text))

@@ -51,7 +51,7 @@ class ModelMatch(QFrame):
     def ask(self, model: str, alike: Likeness | None) -> None:
         """Ask about a model by its name; "" takes the question back."""
         self.setVisible(bool(model))
-        self.title.setText(tr(f"Use {model}, or train on this stack?"))
+        self.title.setText(tr(f"Use {model}, or train on this stack?") if model else "")
         self.waiting.setVisible(alike is None)
         if alike is not self._shown:
             self._shown = alike

@@ -80,7 +80,7 @@ def verdict(findings: Sequence[Finding]) -> str:
     """Sum up a report, such as "3 of 4 checks good, 1 not known"; "" where nothing was judged."""
     judged = [f.level for f in findings if f.level is not Level.NEUTRAL]
     unknown = sum(f.value == UNKNOWN for f in findings)
-    more = f", {unknown} {UNKNOWN}" if unknown else ""
+    more = f", {unknown} not known" if unknown else ""
     return f"{judged.count(Level.GREEN)} of {len(judged)} checks good{more}" if judged else ""
 
 
