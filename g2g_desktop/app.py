@@ -98,9 +98,14 @@ def speak(choice: str) -> None:
     locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
     QLocale.setDefault(locale)
     app = QApplication.instance()
+    if app is None:
+        return
+    for before in app.findChildren(QTranslator):
+        app.removeTranslator(before)
+        before.deleteLater()
     own = QTranslator(app)
     folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
-    if app is not None and code != "en" and own.load(locale, "qtbase", "_", folder):
+    if code != "en" and own.load(locale, "qtbase", "_", folder):
         app.installTranslator(own)
 
 

@@ -24,7 +24,7 @@ _GAP = re.compile(r"\{(\d+)\}")
 _MARKUP = re.compile(r"(<[^>]+>|&#?\w+;)")
 # Where texts are put together, the plainest first: lines and ends of sentences, then parts of one.
 _ENDS = re.compile(r"\n+|\s+·\s+"), re.compile(r"(?<=[.?!])\s+")
-_JOINTS = re.compile(r"[:;,]\s+|\s+[→–—]\s+|\s*\(|\)|\.$|\s+(?=\d+$)")
+_JOINTS = re.compile(r"[:;,]\s+|\s+[→–—]\s+|\s*\(|\)|\.$|\s+(?=\d+$)|(?<=\d)\s+(?=[^\W\d]{3})")
 _CONNECTING = frozenset({"about", "and", "is", "of", "or", "to"})
 _MOST_JOINTS = 12  # of a text, beyond which it is a list or a file
 _UNITS = r"[µnm]?m|px|s|min|h|[kMG]?B|HU|dB|[xyXYZTCI]|std|SNR|CNR|PSNR|SSIM|nan|inf"

@@ -60,6 +60,8 @@ class StatusStrip(QFrame):
     def show_device(self, device: Device, expected: ExpectedTime | None) -> None:
         """Show what computes, why no faster device does, and what that costs of time."""
         self.device.setVisible(bool(device.name))
+        if not device.name:
+            return
         name = f"{device.name[:1].upper()}{device.name[1:]}"
         told = [f"Training runs on: {device.name}.", _time(expected)]
         if device.reason:

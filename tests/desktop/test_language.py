@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import importlib
 import runpy
 import subprocess
@@ -34,6 +33,7 @@ from training_core import settings
 from training_core.settings import limits_of
 
 if TYPE_CHECKING:
+    import enum
     from collections.abc import Callable, Iterator
 
     from pytestqt.qtbot import QtBot
@@ -115,7 +115,8 @@ def test_a_sentence_with_gaps_is_recognised_as_itself(text: str) -> None:
 @pytest.mark.parametrize(
     ("english", "german"),
     [
-        ("Found 12 smooth patches: as many as it takes.", "12 glatte Patches gefunden: so viele wie nötig."),
+        ("Found 12 smooth patches in 3 of the 40 frames: as many as it takes.",
+         "12 glatte Patches gefunden in 3 der 40 Bilder: so viele wie nötig."),
         ("about 40 s left", "noch etwa 40 s"),
         ("50 s to 3 min left", "noch 50 s bis 3 min"),
         ("1.25 µm · Z 0.3 µm", "1,25 µm · Z 0,3 µm"),
@@ -167,15 +168,15 @@ def test_numbers_and_the_dialogs_of_qt_are_german_too(qapp: QApplication, german
     assert QApplication.translate("QPlatformTheme", "Cancel") in ("", "Cancel")
 
 
-def test_a_language_is_remembered_for_the_next_start(window: MainWindow) -> None:
+def test_a_language_is_remembered_for_the_next_start(window: MainWindow, qtbot: QtBot) -> None:
     assert window.menus.actions["language_system"].isChecked()
     for code in LANGUAGES:
         window.menus.actions[f"language_{code}"].trigger()
         assert load_preferences().language == code
     assert "started again" in window.strip.message.full_text()
     again = MainWindow(load_preferences(), window.theme)
+    qtbot.addWidget(again)
     assert again.menus.actions[f"language_{code}"].isChecked()
-    again.close()
 
 
 def english_in(*tops: Any) -> list[str]:
@@ -196,8 +197,8 @@ def test_nothing_of_the_window_stays_english(
         session.show(step)
         assert english_in(loaded) == []
     loaded.side.train.advanced.fold.setChecked(True)
+    session.show(Step.PATCHES)
     loaded.commands.do("first_look")
-    qtbot.waitUntil(lambda: loaded.centre.viewer.first_look.is_shown, timeout=60_000)
     assert english_in(loaded) == []
     core.may_end.clear()
     loaded.commands.do("train")
@@ -231,12 +232,13 @@ def test_no_dialog_stays_english(
         return 0
 
     monkeypatch.setattr(QDialog, "exec", look)
+    failure = Failure(Step.TRAIN, "Cells of 3 px cannot be.")
     made: list[Callable[[], QDialog]] = [
         lambda: ExportDialog(loaded.session.stack, tmp_path / "a.tif", (), loaded),  # type: ignore[arg-type]
         lambda: ProgramsDialog(Preferences(), loaded),
         lambda: DiagnosticsDialog("", str(tmp_path), loaded),
-        lambda: dialogs.ErrorDialog(Failure(Step.TRAIN, "Cells of 3 px cannot be."), loaded.theme, loaded),
-    ]  # fmt: skip
+        lambda: dialogs.ErrorDialog(failure, loaded.theme, loaded),
+    ]
     for make in made:
         dialog = make()
         seen += english_in(dialog)

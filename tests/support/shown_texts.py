@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSpinBox,
-    QApplication,
     QComboBox,
     QLabel,
     QLineEdit,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QTabBar,
     QTextEdit,
+    QWidget,
 )
 
 from g2g_desktop.viewer.image_pane import ImagePane
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from PySide6.QtCore import QObject
-    from PySide6.QtWidgets import QWidget
 
 _FILE = re.compile(r"\S*[._/\\]\S*[\w/\\]\S*|<[^>]*>|&#?\w+;")  # names of files, and markup
 _WORD = re.compile(r"\b[^\W\d_]{3,}\b")
@@ -53,11 +52,10 @@ def _words(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(bare)]
 
 
-def shown_texts(top: QObject) -> Iterator[tuple[str, str]]:
+def shown_texts(top: QWidget) -> Iterator[tuple[str, str]]:
     """Give where and what a window and all in it shows, has as a tooltip, or tells a reader."""
-    for widget in QApplication.allWidgets():
-        above = list(_parents(widget))
-        if (widget is top or top in above) and not any(map(_is_out_of_reach, (widget, *above))):
+    for widget in (top, *top.findChildren(QWidget)):
+        if not any(map(_is_out_of_reach, (widget, *_parents(widget)))):
             kind = type(widget).__name__
             for text in (*_told_by(widget), *_shown_by(widget), *_actions_of(widget)):
                 if text:
