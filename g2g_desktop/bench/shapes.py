@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import pyqtgraph as pg
 from PySide6.QtCore import QObject, Signal, Slot
 
+from g2g_desktop.language import tr
+
 if TYPE_CHECKING:
     from PySide6.QtCore import QRectF
 
@@ -118,6 +120,8 @@ class Shapes(QObject):
         for handle in shape.getHandles():
             # It makes its menu without a parent, and it would outlive the window.
             handle.menu.setParent(self._pane, handle.menu.windowFlags())
+            handle.menu.setTitle(tr("Handle"))
+            handle.removeAction.setText(tr("Remove handle"))
         shape.setZValue(20)
         self._pane.box.addItem(shape, ignoreBounds=True)
         shape.sigRegionChanged.connect(self._on_changed)

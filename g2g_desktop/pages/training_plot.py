@@ -153,7 +153,7 @@ class TrainingPlot(QWidget):
         page = self._pages.setdefault(str(stage), _Page())
         if not page.curves:
             # A page is worth a look when it begins; later the user may look back at another.
-            self.tabs.setCurrentIndex(self.tabs.addTab(str(stage)))
+            self.tabs.setCurrentIndex(self._add_tab(str(stage)))
         page.add(step, losses)
         self._ask_redraw()
 
@@ -163,7 +163,7 @@ class TrainingPlot(QWidget):
             return
         if not self._gains:
             shown = self.tabs.currentIndex()
-            self.tabs.insertTab(self.tabs.count(), QUALITY)
+            self._add_tab(QUALITY)
             self.tabs.setCurrentIndex(max(shown, 0))
         self._gains[number] = decibels
         self._ask_redraw()
@@ -185,7 +185,7 @@ class TrainingPlot(QWidget):
         self._timer.stop()
         self.tabs.setVisible(self.tabs.count() > 1)
         self.plot.clear()
-        name = self.tabs.tabText(self.tabs.currentIndex())
+        name = self.tabs.tabData(self.tabs.currentIndex())
         if name == QUALITY and self._gains:
             self._draw_quality()
             return
@@ -199,6 +199,11 @@ class TrainingPlot(QWidget):
         self.sentence.setText(tr(COMPETES if name == Stage.NOISE_MODEL else FLATTENS))
         self._draw_parts(page)
         self._draw_curves(page)
+
+    def _add_tab(self, name: str) -> int:
+        place = self.tabs.addTab(tr(name))
+        self.tabs.setTabData(place, name)
+        return place
 
     def _draw_quality(self) -> None:
         rounds = sorted(self._gains)

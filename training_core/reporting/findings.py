@@ -190,8 +190,10 @@ def _structure(uneven: float | None, *, doubted: bool) -> Finding:
 
 def _pattern_in_residual(correlation: float, unlike: float, *, known: bool) -> Finding:
     name, value = "Pattern in what was removed", f"{correlation:.2f}".replace("-", "−")
-    tip = "Correlation of neighbouring pixels in what was removed. Warns where that of the noise "
-    tip += "differs by more than 0.15."
+    tip = (
+        "Correlation of neighbouring pixels in what was removed. Warns where that of the noise "
+        "differs by more than 0.15."
+    )
     if abs(unlike) <= 0.15:
         meaning = "What was removed is random from pixel to pixel."
         if abs(correlation) > 0.15:
