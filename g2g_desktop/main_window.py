@@ -145,7 +145,9 @@ class MainWindow(QMainWindow):
         viewer.patches.ready.connect(side.patches.show_frame_count)
         side.patch_chosen.connect(viewer.show_patch)
         side.patches.paint_chosen.connect(viewer.stack_view.pane.paint_with)
+        side.patches.form_chosen.connect(viewer.stack_view.pane.draw_freely)
         viewer.stack_view.pane.painted.connect(self.session.paint)
+        viewer.stack_view.pane.painting_ended.connect(side.patches.stop_painting)
         viewer.first_look.strip.close_asked.connect(self._on_look_closed)
         viewer.stack_view.overlay_toggled.connect(self.menus.actions["show_patches"].setChecked)
         bench = self.centre.bench

@@ -38,13 +38,13 @@ TYPICAL = {
     GAME: 2.3,
     PAIRS: 1.5,
     NEIGHBOURS: 0.6,
-    LAST_PASS: 9.1,
+    LAST_PASS: 2.8,
 }
 NETWORKS = {
     "game DnCNN": (0.0, 0.058),
     "game UNet": (0.0, 0.031),
-    "pass PretrainedDenoiser": (1.5, 0.004),
-    "pass CompactDenoiser": (1.5, 0.0043),
+    "pass PretrainedDenoiser": (0.7, 0.004),
+    "pass CompactDenoiser": (0.7, 0.0043),
     "pass DnCNN": (0.0, 0.0135),
     "pass UNet": (0.0, 0.0052),
     "step PretrainedDenoiser": (0.0, 0.012),

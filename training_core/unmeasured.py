@@ -228,8 +228,12 @@ def seen_frames(stack: Stack, indices: Iterable[int]) -> list[Image]:
     """Give frames as `measured` does, to measure their noise in; blank ones only if all are."""
     filled = ((index, measured_frame(stack, index).filled) for index in indices)
     frames = [stack.raw_frame(index) if frame is None else frame for index, frame in filled]
-    alive = [frame for frame in frames if not is_blank(frame)] or frames
-    return [np.asarray(frame, float_of(stack.dtype)) for frame in alive]
+    return [np.asarray(frame, float_of(stack.dtype)) for frame in alive(frames)]
+
+
+def alive(frames: list[Pixels]) -> list[Pixels]:
+    """Leave blank frames out, unless all are."""
+    return [frame for frame in frames if not is_blank(frame)] or frames
 
 
 def _filled(frame: Pixels, mask: Mask) -> Pixels:
@@ -237,16 +241,20 @@ def _filled(frame: Pixels, mask: Mask) -> Pixels:
 
     filled, missing = frame.copy(), mask.copy()
     ends = np.array(frame.shape)[:, None] - 1
+    places = np.stack(np.nonzero(missing))
     for _ in range(PASSES):
-        nearest = distance_transform_edt(missing, return_distances=False, return_indices=True)
-        places = np.stack(np.nonzero(missing))
-        mirrored = np.clip(2 * nearest[:, missing] - places, 0, ends)
+        first = np.maximum(places.min(axis=1) - 1, 0)  # what is known beside them is near enough
+        here = missing[tuple(map(slice, first, places.max(axis=1) + 2))]
+        nearest = distance_transform_edt(here, return_distances=False, return_indices=True)
+        nearest = nearest[:, here] + first[:, None]
+        mirrored = np.clip(2 * nearest - places, 0, ends)
         known = ~missing[tuple(mirrored)]
         filled[tuple(places[:, known])] = filled[tuple(mirrored[:, known])]
         missing[tuple(places[:, known])] = False
-        if not missing.any():
+        places, nearest = places[:, ~known], nearest[:, ~known]
+        if not places.size:
             return filled
-    filled[missing] = filled[tuple(nearest[:, missing])]
+    filled[tuple(places)] = filled[tuple(nearest)]
     return filled
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from g2g_desktop.model.session import Session
+    from g2g_desktop.viewer.shapes import Kind
     from training_core.run import Event
     from training_core.stack import Stack
 
-    from .shapes import Kind
 
 TRAINING = "In training"
 FIRST_LOOK, BEGINNING = "First look, before training", "Where the training began"

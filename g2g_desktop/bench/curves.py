@@ -16,6 +16,8 @@ from g2g_desktop.widgets.theme import DARK, LIGHT, paint_plot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from PySide6.QtGui import QShowEvent
+
     from training_core.stack import Values
 
 # Okabe and Ito's colours, told apart by colour-blind eyes; lighter ones on dark.
@@ -36,33 +38,41 @@ class Curve:
 
 
 class CurvePlot(QWidget):
-    """Draws curves over each other; the first one is that of the noisy picture, in grey."""
+    """Draws curves over each other; the first one is that of the noisy picture, in grey.
+
+    The plot itself is made when it is first seen, and nothing is drawn that nobody sees.
+    """
 
     def __init__(self, name: str, across: str, along: str) -> None:
         super().__init__()
-        self._dark = False
+        self._name, self._across, self._along = name, across, along
+        self._dark = self._log = False
+        self._plot: pg.PlotWidget | None = None
         self.curves: Sequence[Curve] = ()
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
-        self.plot = pg.PlotWidget(enableMenu=False)
-        # The plot makes its menu without a parent, and it would outlive the plot.
-        menu = self.plot.getPlotItem().ctrlMenu
-        menu.setParent(self.plot, menu.windowFlags())
-        self.plot.hideButtons()
-        self.plot.setMouseEnabled(False, False)
-        self.plot.setLabel("bottom", tr(across))
-        self.plot.setLabel("left", tr(along))
-        self.plot.setAccessibleName(tr(name))
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).enableAutoSIPrefix(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self.legend)
-        column.addWidget(self.plot, 1)
-        self.set_theme(False)
+
+    def _make(self) -> pg.PlotWidget:
+        plot = pg.PlotWidget(self, enableMenu=False)
+        # The plot makes its menu without a parent, and it would outlive the plot.
+        menu = plot.getPlotItem().ctrlMenu
+        menu.setParent(plot, menu.windowFlags())
+        plot.hideButtons()
+        plot.setMouseEnabled(False, False)
+        plot.setLabel("left", tr(self._along))
+        plot.setAccessibleName(tr(self._name))
+        plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        for side in ("left", "bottom"):
+            plot.getAxis(side).enableAutoSIPrefix(False)
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)  # made above
+        layout.addWidget(plot, 1)
+        return plot
 
     def sizeHint(self) -> QSize:
         """Room for a curve and its numbers."""
@@ -72,33 +82,43 @@ class CurvePlot(QWidget):
         """Still readable."""
         return QSize(180, 110)
 
-    def show_curves(self, curves: Sequence[Curve], *, log: bool = False) -> None:
-        """Draw other curves; none empties the plot."""
-        self.curves = curves
-        self.plot.setLogMode(False, log)
+    def show_curves(self, curves: Sequence[Curve], *, log: bool = False, across: str = "") -> None:
+        """Draw other curves, over something else if `across` is given; none empties the plot."""
+        self.curves, self._log = curves, log
+        self._across = across or self._across
         self._draw()
 
     def set_theme(self, dark: bool) -> None:
         """Take the colours of the light or the dark theme."""
         self._dark = dark
-        colours = DARK if dark else LIGHT
-        paint_plot(self.plot, colours, on=colours.card)
+        self._draw()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw what has come meanwhile."""
+        super().showEvent(event)
         self._draw()
 
     def _draw(self) -> None:
-        self.plot.clear()
+        if not self.isVisible():
+            return
+        plot = self._plot = self._plot or self._make()
+        colours = DARK if self._dark else LIGHT
+        paint_plot(plot, colours, on=colours.card)
+        plot.setLabel("bottom", tr(self._across))
+        plot.setLogMode(False, self._log)
+        plot.clear()
         inks = INKS[self._dark]
         names = []
         for number, curve in enumerate(self.curves):
             ink = inks[number % len(inks)]
             if curve.dots:
                 brush = pg.mkBrush(pg.mkColor(ink))
-                self.plot.plot(
+                plot.plot(
                     curve.x, curve.y, pen=None, symbol="o", symbolSize=3, symbolBrush=brush,
                     symbolPen=None,
                 )  # fmt: skip
             else:
-                self.plot.plot(curve.x, np.asarray(curve.y), pen=pg.mkPen(ink, width=2))
+                plot.plot(curve.x, np.asarray(curve.y), pen=pg.mkPen(ink, width=2))
             name = tr(curve.name).replace(" ", "&nbsp;")
             names.append(f'<span style="color:{ink}">\N{BLACK SQUARE}</span>&nbsp;{name}')
         self.legend.setText(" &nbsp;".join(names))

@@ -24,22 +24,22 @@ from PySide6.QtWidgets import (
 
 from g2g_desktop.jobs.latest_job import LatestJob
 from g2g_desktop.language import tr
+from g2g_desktop.viewer.shapes import KEYS, Shapes
 from g2g_desktop.widgets.labels import GAP, paragraph
 
 from . import bench_tasks as tasks
 from .compare_view import DENOISED, NOISY
 from .curves import Curve, CurvePlot
-from .shapes import Shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from g2g_desktop.viewer.shapes import Kind
     from training_core.denoise.denoiser import Denoiser
     from training_core.quality.measuring import RegionFigures
     from training_core.stack import Stack
 
     from .compare_view import CompareView
-    from .shapes import Kind
 
 SETTLE_MS = 40
 REFERENCE, EARLIER = "Reference", "Earlier result"
@@ -107,7 +107,7 @@ class MeasureTab(QWidget):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setAccessibleName(tr("Regions"))
         table.setMinimumHeight(70)
-        table.setToolTip(tr("Ctrl and the arrows move the chosen region, Delete takes it away."))
+        table.setToolTip(tr(f"With a region chosen, {KEYS[:1].lower()}{KEYS[1:]}."))
         table.installEventFilter(self)
         return table
 
@@ -224,11 +224,9 @@ class MeasureTab(QWidget):
             self.profile.show_curves([])
             return
         um = self._view.stack.pixel_size.x_um if self._view.stack is not None else None
-        self.profile.plot.setLabel("bottom", tr("Distance, µm" if um else "Distance, px"))
         x = profile.distances * (um or 1.0)
-        self.profile.show_curves(
-            [Curve(n, x, y) for n, y in zip(names, profile.values, strict=False)]
-        )
+        curves = [Curve(n, x, y) for n, y in zip(names, profile.values, strict=False)]
+        self.profile.show_curves(curves, across="Distance, µm" if um else "Distance, px")
 
     def _on_failed(self, error: Exception) -> None:
         self.note.setText(tr(f"It could not be measured: {error}"))
@@ -281,20 +279,9 @@ class MeasureTab(QWidget):
             self.save_asked.emit(text)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Move the chosen region with Ctrl and the arrows; Delete takes it away."""
-        row = self.table.currentRow()
-        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress and row >= 0:
-            ways = {
-                Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0),
-                Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1),
-            }  # fmt: skip
-            key = Qt.Key(event.key())
-            if key == Qt.Key.Key_Delete:
-                self.shapes.remove(row)
-                return True
-            if key in ways and event.modifiers() & Qt.KeyboardModifier.ControlModifier:
-                self.shapes.nudge(row, *ways[key])
-                return True
+        """Move, size and remove the chosen region by keys."""
+        if isinstance(event, QKeyEvent) and event.type() is QEvent.Type.KeyPress:
+            return self.shapes.take_key(self.table.currentRow(), event)
         return super().eventFilter(watched, event)
 
 

@@ -10,11 +10,12 @@ import pyqtgraph as pg
 from PySide6.QtCore import QObject
 
 from g2g_desktop.jobs.latest_job import LatestJob
-from g2g_desktop.viewer.colour_key import ColourKey
 from g2g_desktop.viewer.image_pane import patch_pen
 from g2g_desktop.viewer.look_up_tables import changed_table, diverging_table
 from g2g_desktop.viewer.pair_viewer import LEFT
 from training_core.wording import figure, percent
+
+from .colour_key import ColourKey
 
 if TYPE_CHECKING:
     from g2g_desktop.viewer.split_pane import SplitPane

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from g2g_desktop.language import tr
 from g2g_desktop.model.session import Step
@@ -26,10 +26,18 @@ if TYPE_CHECKING:
 
 _TONE = {"green": Tone.GREEN, "amber": Tone.AMBER, "red": Tone.RED}
 _BRUSHES = {
-    IN: ("In", "Drag over the image: the patches inside are taken, whatever they hold."),
-    OUT: ("Out", "Drag over the image: no patch is taken that touches the area."),
-    FREE: ("Erase", "Drag over painted areas to leave those parts to the search again."),
+    IN: ("In", "Paint where patches are taken, whatever they hold."),
+    OUT: ("Out", "Paint where no patch is taken that touches the area."),
+    FREE: ("Erase", "Paint over painted areas to leave those parts to the search again."),
 }
+_FORMS = {
+    False: ("Rectangle", "Drag a rectangle over the image."),
+    True: ("Outline", "Drag around a place, or click corner by corner; a double click closes it."),
+}
+_BY_KEYS = (
+    "By keys: R puts a rectangle, Y a polygon into the image. Ctrl and the arrows move it, with "
+    "Shift they size it; C takes up one corner, Insert adds one. Enter paints, Esc ends."
+)
 _GALLERY_TIP = "Show some patches that were taken, and some that were not with the reason."
 _WHAT = "The noise is learned where the image is flat. Those places are marked green."
 
@@ -40,6 +48,7 @@ class PatchesCard(StepCard):
     settings_changed = Signal(object)
     remedy_asked = Signal()
     paint_chosen = Signal(str)  # a kind of area, "" for none
+    form_chosen = Signal(bool)  # outlines instead of rectangles
     gallery_asked = Signal()
 
     def __init__(self, theme: Theme) -> None:
@@ -68,6 +77,17 @@ class PatchesCard(StepCard):
         self.gallery = link_button("Patches taken and refused...", _GALLERY_TIP)
         self.gallery.clicked.connect(self.gallery_asked)
         self.body.addWidget(button_row(QLabel(tr("Paint")), *self.brushes.values()))
+        self.forms = {freely: self._form(freely) for freely in _FORMS}
+        self.forms[False].setChecked(True)
+        self.how = paragraph(muted=True)
+        self.drawing = QWidget()
+        column = QVBoxLayout(self.drawing)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(button_row(*self.forms.values()))
+        column.addWidget(self.how)
+        self.drawing.hide()
+        self._on_form(False)
+        self.body.addWidget(self.drawing)
         self.body.addWidget(self.painted)
         self.body.addWidget(self.gallery)
         self.show_patches(None)
@@ -80,12 +100,26 @@ class PatchesCard(StepCard):
         button.clicked.connect(partial(self._on_brush, kind))
         return button
 
+    def _form(self, freely: bool) -> QPushButton:
+        button = QPushButton(tr(_FORMS[freely][0]))
+        button.setCheckable(True)
+        button.setAutoExclusive(True)
+        button.setToolTip(tr(_FORMS[freely][1]))
+        button.clicked.connect(partial(self._on_form, freely))
+        return button
+
+    def _on_form(self, freely: bool, _checked: bool = False) -> None:
+        self.how.setText(tr(f"{_FORMS[freely][1]} {_BY_KEYS}"))
+        self.form_chosen.emit(freely)
+
     def _on_brush(self, kind: str, _checked: bool = False) -> None:
         on = kind in self.brushes and self.brushes[kind].isChecked()
         for other, button in self.brushes.items():
             button.setChecked(on and other == kind)
+        self.drawing.setVisible(on)
         self.paint_chosen.emit(kind if on else "")
 
+    @Slot()
     def stop_painting(self) -> None:
         """Let the mouse move the picture again."""
         if any(button.isChecked() for button in self.brushes.values()):

@@ -8,6 +8,7 @@ import shutil
 import time
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLockFile
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MOST_KEPT = 3
 MOST_DAYS = 14
 _DAY_SECONDS = 86_400
+_GONE = "removed-"
 _ABOUT, _MOST_BYTES = "about.json", 2**24
 _LOG = logging.getLogger(__name__)
 
@@ -98,8 +100,16 @@ def find_interrupted(stack: Stack, run: Run, wanted: Path | None = None) -> Inte
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder of a training, for whoever has its lock."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folder of a training, for whoever has its lock.
+
+    It is out of the way at once; its files, which may take the disk a while, go in a thread.
+    """
+    gone = folder.parent / f"{_GONE}{folder.name}"
+    try:
+        folder.rename(gone)
+    except OSError:  # there is none, or it cannot be moved
+        gone = folder
+    Thread(target=shutil.rmtree, args=(gone,), kwargs={"ignore_errors": True}).start()
 
 
 def remove_unused(folder: Path) -> None:
@@ -114,6 +124,9 @@ def _interrupted_folders() -> dict[Path, float]:
     """Give the folders no window works in, with when they were written; remove those too old."""
     found = {}
     for folder in (path for path in checkpoints_dir().iterdir() if path.is_dir()):
+        if folder.name.startswith(_GONE):  # the program ended before all of it was removed
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
         lock = lock_of(folder)
         if not lock.tryLock(0):
             continue

@@ -121,6 +121,11 @@ class Known(QObject):
         return self.stack is not None and self.denoiser is not None and not used
 
     @property
+    def compares(self) -> bool:
+        """Whether the comparison is in sight, where there is one."""
+        return self.step in (Step.COMPARE, Step.EXPORT) and self.denoised is not None
+
+    @property
     def has_remedy(self) -> bool:
         """Whether the verdict on the patches advises other settings."""
         return self.patches is not None and self.patches.verdict.remedy is not None

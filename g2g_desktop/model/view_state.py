@@ -137,9 +137,7 @@ def _page(session: Session) -> Page:
         return Page.START if session.state is State.EMPTY else Page.LOADING
     if session.step is Step.TRAIN and session.state in _BUSY:
         return Page.TRAINING
-    if session.step in (Step.COMPARE, Step.EXPORT) and session.denoised is not None:
-        return Page.COMPARE
-    return Page.STACK
+    return Page.COMPARE if session.compares else Page.STACK
 
 
 def _badge(step: Step, session: Session) -> Badge:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from PySide6.QtGui import QShowEvent
 
 REDRAW_MS = 100
 MOST_POINTS = 2000
@@ -175,8 +176,13 @@ class TrainingPlot(QWidget):
         paint_plot(self.plot, colours, on=colours.field)
         self.redraw()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Draw what has come meanwhile: nothing is drawn that nobody sees."""
+        super().showEvent(event)
+        self.redraw()
+
     def _ask_redraw(self) -> None:
-        if not self._timer.isActive():
+        if self.isVisible() and not self._timer.isActive():
             self._timer.start()
 
     @Slot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ from .channel_bar import ChannelBar
 from .frame_viewer import FrameViewer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from PySide6.QtGui import QAction, QKeyEvent
     from PySide6.QtWidgets import QWidget
@@ -59,7 +62,8 @@ class PairViewer(FrameViewer):
             wanted = self.channels.shown and stack is not None and channel_count(stack) > 1
             picture.set_blend(self._blend(stack, own) if wanted and stack is not None else None)
 
-    def _blend(self, stack: Stack, own: Pixels | None) -> NDArray[np.uint32]:
+    def _blend(self, stack: Stack, own: Pixels | None) -> Callable[[], NDArray[np.uint32]]:
+        """Read the channels, which are laid over each other when they are painted."""
         assert self._contrasts is not None  # there is a stack
         contrasts, colours = self._contrasts, self.channels.colours
         frames = frames_of_channels(stack, self.frame_index)
@@ -67,7 +71,8 @@ class PairViewer(FrameViewer):
         if own is not None and self._channel in images:
             now = images[self._channel]
             images[self._channel] = np.where(np.isnan(own), now, own)
-        return laid_over((i, contrasts.window(n)[0], colours[n]) for n, i in images.items())
+        layers = [(i, contrasts.window(n)[0], colours[n]) for n, i in images.items()]
+        return partial(laid_over, layers)
 
     @Slot()
     def _on_channels(self) -> None:

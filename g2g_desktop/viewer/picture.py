@@ -9,6 +9,8 @@ import pyqtgraph as pg
 from PySide6.QtGui import QImage, QPainter, QPixmapCache
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from training_core.stack import Pixels
@@ -23,12 +25,16 @@ class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
     def __init__(self) -> None:
         super().__init__(axisOrder="row-major")
         # Scaling a large image takes most of a repaint; while only the overlay changes it is kept.
-        self._blend: NDArray[np.uint32] | None = None
+        self._blend: Callable[[], NDArray[np.uint32]] | None = None
         self.setCacheMode(self.CacheMode.DeviceCoordinateCache)
         QPixmapCache.setCacheLimit(max(QPixmapCache.cacheLimit(), CACHE_KILOBYTES))
 
-    def set_blend(self, blend: NDArray[np.uint32] | None) -> None:
-        """Show these colours, (height, width) of the screen, in the place of grey values."""
+    def set_blend(self, blend: Callable[[], NDArray[np.uint32]] | None) -> None:
+        """Show these colours, (height, width) of the screen, in the place of grey values.
+
+        They are asked for when they are painted: a change of frame and of contrast is one painting,
+        and what is out of sight is none.
+        """
         if blend is not None or self._blend is not None:
             self._blend = blend
             self._renderRequired = True
@@ -39,9 +45,7 @@ class Picture(pg.ImageItem):  # type: ignore[misc] # pyqtgraph is untyped
         if self._blend is None:
             super().render()
             return
-        height, width = self._blend.shape
-        data = np.ascontiguousarray(self._blend).tobytes()
-        self.qimage = QImage(data, width, height, QImage.Format.Format_RGB32).copy()
+        self.qimage = pg.functions.ndarray_to_qimage(self._blend(), QImage.Format.Format_RGB32)
         self._renderRequired = self._unrenderable = False
 
     def paint(self, painter: QPainter, *args: object) -> None:

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from pyqtgraph import PlotWidget
 
 
+FIELDS = (
+    "QAbstractSpinBox", "QLineEdit", "QComboBox", "QSlider", "QPlainTextEdit", "QTextEdit",
+    "QTableView",
+)  # fmt: skip
+
+
 class Tone(StrEnum):
     """What a colour says; never shown without a symbol or a word that says the same."""
 
@@ -123,7 +129,13 @@ class Theme(QObject):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.setStyle("Fusion")
-            app.setPalette(_palette(self.colours))
+            palette = _palette(self.colours)
+            app.setPalette(palette)
+            # Fusion draws the outline of a field in the colour of its window, darker by 1.4.
+            outline = QColor(self.colours.outline).lighter(140)
+            palette.setColor(QPalette.ColorRole.Window, outline)
+            for name in FIELDS:
+                app.setPalette(palette, name.encode())
             app.setStyleSheet(resource("theme.qss").read_text(encoding="utf-8"))
         self.changed.emit(self.dark)
 

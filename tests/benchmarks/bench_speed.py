@@ -22,18 +22,21 @@ from training_core.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SIDE_PX, FRAMES, TURNS = 2048, 4, 60
+SIDE_PX, FRAMES, CHANNELS, TURNS = 2048, 4, 3, 60
 WIDTH, HEIGHT = 1500, 900
 GOAL_PER_SECOND = 30
 
 
-def stacks() -> tuple[Stack, Stack]:
+def stacks(channels: int = 1) -> tuple[Stack, Stack]:
     """Give a noisy stack of uint16 and its result, float32."""
     rng = np.random.default_rng(0)
     clean = np.add.outer(np.linspace(200, 900, SIDE_PX), np.linspace(0, 400, SIDE_PX))
     noisy = np.stack([rng.poisson(clean) for _ in range(FRAMES)]).astype(np.uint16)
     result = np.repeat(clean[None].astype(np.float32), FRAMES, axis=0)
-    return Stack(noisy, "TYX"), Stack(result, "TYX")
+    if channels == 1:
+        return Stack(noisy, "TYX"), Stack(result, "TYX")
+    several = [np.repeat(pixels[:, None], channels, axis=1) for pixels in (noisy, result)]
+    return Stack(several[0], "TCYX"), Stack(several[1], "TCYX")
 
 
 def rate(view: CompareView, turn: Callable[[int], None]) -> tuple[float, float]:
@@ -81,8 +84,28 @@ def main() -> int:
         "frames scrolled": ("split", lambda n: view.show_frame(n % FRAMES)),
         "loupe": ("split", lambda n: view._enlarge(pane, (500 + n, 500))),
     }
+
+    def contrast(number: int) -> None:
+        view.set_levels(100.0 + number, 1500.0)
+
+    over: dict[str, tuple[str, Callable[[int], None]]] = {
+        "three channels over each other, frames scrolled": (
+            "blink",
+            lambda n: view.show_frame(CHANNELS * (n % FRAMES)),
+        ),
+        "likewise, contrast dragged": ("blink", contrast),
+        "likewise, split, frames scrolled": (
+            "split",
+            lambda n: view.show_frame(CHANNELS * (n % FRAMES)),
+        ),
+        "likewise, split, contrast dragged": ("split", contrast),
+        "likewise, split, panned": ("split", pan),
+    }
     slow = 0
-    for name, (mode, turn) in turns.items():
+    for name, (mode, turn) in (turns | over).items():
+        if name == next(iter(over)):
+            view.set_pair(*stacks(CHANNELS))
+            view.channels.overlay.setChecked(True)
         view.set_mode(mode)  # type: ignore[arg-type]
         while mode in ("residual", "changed") and view.removed.found is None:
             app.processEvents()

@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FRAME = ROOT.parent / "shared/data/fmd/test_mix/raw/Confocal_FISH_1.png"
 SECTION = "Speed"
 HEAD = "| what | before | now | times less | target | met |"
+BEGUN = 100  # frames of the stack of 20 GB that are denoised
 BEFORE = "99b45ad"  # before the first step of making it fast
 
 FILTER = """
@@ -68,6 +69,22 @@ OPENED = """
     {first}
     stack = open_stack({path!r})
     {then}
+    print(time.perf_counter() - begun)
+"""
+
+
+LOOKED_AT = """
+    import time
+    import numpy as np
+    from training_core.first_look import Look
+    from training_core.io.readers import open_stack
+    from training_core.place import PatchLocation
+    begun = time.perf_counter()
+    look = Look(open_stack({path!r}))
+    look.region(0, PatchLocation(640, 640, 512, 768))
+    print(time.perf_counter() - begun)
+    begun = time.perf_counter()
+    look.region(0, PatchLocation(1100, 1000, 512, 768))
     print(time.perf_counter() - begun)
 """
 
@@ -227,8 +244,21 @@ def kept(bench: Bench) -> Iterator[Row]:
     yield Row("2048 x 2048 x 50 with a kept model, peak of memory in GB", None, cost.peak_gb, None)
 
 
+def looked_at(bench: Bench) -> Iterator[Row]:
+    """Time the look at what is in view of 2048 x 2048 px, on all cores, as the window asks for it.
+
+    Without loading the program, which the window has done before a file is dropped on it.
+    """
+    path = _movie(bench.folder / "large.tif", 1, 2048)
+    told = process(ROOT, "-c", textwrap.dedent(LOOKED_AT).format(path=str(path))).told
+    opened, moved = map(float, told.split())
+    what = "look at 768 x 512 of 2048 x 2048"
+    yield Row(f"{what}, after opening, s", None, opened, 2)
+    yield Row(f"{what}, moved on, s", None, moved, 0.5)
+
+
 def huge(bench: Bench) -> Iterator[Row]:
-    """Time opening 20 GB and finding patches in it."""
+    """Time opening 20 GB and finding patches in it, and see what denoising its start holds."""
     path = bench.folder / "huge.tif"
     frame = np.asarray(Image.open(FRAME)).astype(np.uint16)
     pixels = tifffile.memmap(path, shape=(2500, 2048, 2048), dtype=np.uint16, bigtiff=True)
@@ -243,6 +273,25 @@ def huge(bench: Bench) -> Iterator[Row]:
         text = textwrap.dedent(OPENED)
         seconds = snippet(ROOT, text, first=first, path=str(path), then=then)
         yield Row(f"BigTIFF of 20 GB: {name}", None, seconds, target)
+    model, out = bench.folder / "model.g2g", bench.folder / "huge-clean.tif"
+    g2g(ROOT, "train", FRAME, "--model", model, "--preset", "instant", "--overwrite")
+    peak = peak_of_start("denoise", path, "--model", model, "--output", out)
+    yield Row(f"BigTIFF of 20 GB: peak while {BEGUN} frames are denoised, GB", None, peak, 2)
+
+
+def peak_of_start(*words: object) -> float:
+    """Give the peak of memory of a `g2g` command in GB, ended after its first `BEGUN` frames."""
+    command = [sys.executable, "-m", "training_core", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as child:
+        assert child.stderr is not None
+        done = f"Denoising: {BEGUN} of "
+        if not any(line.startswith(done) for line in child.stderr):
+            raise RuntimeError(f"{words[1]} was not denoised as far as frame {BEGUN}")
+        child.terminate()
+        child.stderr.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / 2**20
 
 
 ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
@@ -253,6 +302,7 @@ ROWS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "info": started,
     "stack": stacked,
     "kept": kept,
+    "look": looked_at,
     "huge": huge,
 }
 

@@ -2,7 +2,8 @@
 
 Run as `python tests/benchmarks/window_latency.py [SECONDS]`. The real window trains on a bundled
 sample, with its live preview and its curves; a precise timer of 5 ms notes how late each of its
-ticks comes. The goal is at most 50 ms at the 99th percentile.
+ticks comes, up to the end of a cancel. The goal is at most 30 ms at the 99th percentile and 100 ms
+for the worst.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from PySide6.QtCore import QElapsedTimer, QEventLoop, QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QApplication
 
 TICK_MS = 5
-GOAL_MS = 50.0
+GOAL_MS, WORST_MS = 30.0, 100.0
 SECONDS = 30.0
 SWITCH_SECONDS = 0.0005  # as g2g_desktop.app sets it
 
@@ -100,9 +101,9 @@ def main(arguments: list[str]) -> int:
     middle, p99, worst = np.percentile(late, (50, 99, 100))
     sys.stdout.write(
         f"event loop while training: {len(late)} ticks, late by {middle:.1f} ms (median), "
-        f"{p99:.1f} ms (99 %), {worst:.0f} ms (worst); goal {GOAL_MS:.0f} ms at 99 %\n"
+        f"{p99:.1f} ms (99 %), {worst:.0f} ms (worst); goals {GOAL_MS:.0f} and {WORST_MS:.0f} ms\n"
     )
-    return 0 if p99 <= GOAL_MS else 1
+    return 0 if p99 <= GOAL_MS and worst <= WORST_MS else 1
 
 
 if __name__ == "__main__":

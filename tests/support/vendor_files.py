@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CZI_TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
-BGR = 3
+BGR = {("uint8", 3): 3, ("uint16", 3): 4, ("uint8", 4): 9}  # the last with opacity
 SECTOR, SMALL = 512, 4096  # what is smaller lies together, in a part of its own
 END, FREE, FAT, NO_ENTRY = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD, 0xFFFFFFFF
 
@@ -51,8 +51,9 @@ def czi(
             counted = [(axis, start, 1) for axis, start in zip(lead, index, strict=True)]
             dimensions += counted[::-1]  # the fastest first
             dimensions += [("M", tile, 1)] if tiles > 1 else []
-            kind = BGR if colour else CZI_TYPES[pixels.dtype.name]
-            data = part[..., ::-1] if colour else part
+            name, samples = pixels.dtype.name, pixels.shape[-1]
+            kind = BGR[name, samples] if colour else CZI_TYPES[name]
+            data = part[..., (2, 1, 0, 3)[:samples]] if colour else part
             content = packed(data, compression) if payload is None else payload
             blocks.append((_entry(dimensions, kind, compression), content))
     return _czi_file(blocks, xml.encode())
@@ -97,24 +98,38 @@ def _czi_file(blocks: list[tuple[bytes, bytes]], xml: bytes) -> bytes:
     return _segment(b"ZISRAWFILE", head) + body
 
 
-def czi_xml(scale_um: Mapping[str, float], channels: list[str], step_s: float) -> str:
-    """Give metadata as ZEN writes them."""
+def czi_xml(
+    scale_um: Mapping[str, float],
+    channels: list[str],
+    step_s: float,
+    *,
+    taken: str = "",
+    shown: Sequence[str] = (),
+) -> str:
+    """Give metadata as ZEN writes them; `taken` is in each channel, `shown` its last colour."""
     items = "".join(
         f"<Distance Id='{axis}'><Value>{um * 1e-6!r}</Value></Distance>"
         for axis, um in scale_um.items()
     )
     names = "".join(
-        f"<Channel Id='Channel:{i}' Name={quoteattr(c)}/>" for i, c in enumerate(channels)
+        f"<Channel Id='Channel:{i}' Name={quoteattr(c)}>{taken}</Channel>"
+        for i, c in enumerate(channels)
     )
+    colours = "".join(f"<Channel><Color>{colour}</Color></Channel>" for colour in shown)
     return (
         "<ImageDocument><Metadata><Information><Image><Dimensions>"
         f"<Channels>{names}</Channels><T><Positions><Interval><Increment>{step_s}</Increment>"
         "</Interval></Positions></T></Dimensions></Image></Information>"
+        f"<DisplaySetting><Channels>{colours}</Channels></DisplaySetting>"
         f"<Scaling><Items>{items}</Items></Scaling></Metadata></ImageDocument>"
     )
 
 
-def lif(images: Mapping[str, tuple[np.ndarray, str]], step: float = 1e-7) -> bytes:
+def lif(
+    images: Mapping[str, tuple[np.ndarray, str]],
+    step: float = 1e-7,
+    tables: Sequence[str] = ("Dye 0", "Dye 1", "Dye 2"),
+) -> bytes:
     """Give a LIF file of images by name, with their axes; every step in metres or seconds."""
     ids = {"X": 1, "Y": 2, "Z": 3, "T": 4}
     elements, memory = "", b""
@@ -131,7 +146,7 @@ def lif(images: Mapping[str, tuple[np.ndarray, str]], step: float = 1e-7) -> byt
         inc = strides[axes.index("C")] if "C" in axes else 0
         channels = "".join(
             f'<ChannelDescription DataType="0" ChannelTag="0" Resolution="{pixels.itemsize * 8}" '
-            f'NameOfMeasuredQuantity="" Min="0" Max="1" Unit="" LUTName="Dye {c}" '
+            f'NameOfMeasuredQuantity="" Min="0" Max="1" Unit="" LUTName="{tables[c]}" '
             f'IsLUTInverted="0" BytesInc="{inc * c}" BitInc="0"/>'
             for c in range(count)
         )
@@ -184,10 +199,19 @@ def write_oif(path: Path, pixels: np.ndarray, channels: list[str]) -> Path:
     return path
 
 
-def oib(pixels: np.ndarray, channels: list[str], picture: bytes | None = None) -> bytes:
-    """Give an OIB file; `picture` stands where the TIFF of each plane would."""
+def oib(
+    pixels: np.ndarray,
+    channels: list[str],
+    picture: bytes | None = None,
+    tables: Sequence[bytes] = (),
+) -> bytes:
+    """Give an OIB file; `picture` stands where the TIFF of each plane would.
+
+    The last colours of lookup `tables` are blue, green, red and a byte that says nothing.
+    """
     text, planes = oif_parts(pixels, channels)
     planes = planes if picture is None else dict.fromkeys(planes, picture)
+    planes |= {f"a_LUT{n}.lut": bytes(262140) + end for n, end in enumerate(tables, 1)}
     filled = "\r\n" * SMALL
     info = ["[OibSaveInfo]", 'MainFileName="Stream00000"', "Stream00000=a.oif"]
     streams = {"Stream00000": (text + filled).encode("utf-16")}

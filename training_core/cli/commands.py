@@ -18,13 +18,14 @@ from training_core.areas import Area
 from training_core.batch.outputs import Existing, check_outputs, refuse_existing, reserved
 from training_core.batch.stacks import EVERY, Batch, Form, Result, open_noted
 from training_core.batch.work import keep_model, train_on_each, use_model
+from training_core.compute.memory import keep_memory
 from training_core.errors import InputError, ModelError, SettingsError, UsageError
 from training_core.formats.file_image import FileImage
 from training_core.io.readers import list_images, open_stack
 from training_core.reporting.words import tell_card
 from training_core.run import Run
 from training_core.settings import PatchSettings, Settings, preset
-from training_core.stack import Stack, check_trainable
+from training_core.stack import Image, Stack, check_trainable
 
 from .answer import DONE, INTERNAL_ERROR, answer
 
@@ -45,14 +46,16 @@ CHOSEN = (
 
 def info(arguments: argparse.Namespace, run: Run) -> int:
     """Say what a stack holds."""
-    from training_core.quality.noise_level import estimate_noise_sigma
+    from training_core.quality.noise_level import sigma_in
     from training_core.reporting.noise_analysis import analyse_noise, tell
 
+    keep_memory()  # pages that are fresh each time took a fifth of the time
     every = arguments.series is None or arguments.series.lower() == EVERY
     stack = open_noted(arguments.stack, run, None if every else arguments.series, arguments.axes)
     images = list_images(arguments.stack) if stack.series else []
     size = stack.pixel_size
-    noise = analyse_noise(stack)
+    seen: list[Image] = []  # the same frames tell both
+    noise = analyse_noise(stack, seen=seen)
     facts = {
         "path": arguments.stack,
         "axes": stack.axes,
@@ -64,7 +67,7 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
         "value_unit": stack.value_unit,
         "kind": stack.kind,
         "frames": stack.frame_count,
-        "noise_sigma": estimate_noise_sigma(stack),
+        "noise_sigma": sigma_in(seen),
         "noise": [n.to_dict() for n in noise] if arguments.json else "\n  ".join(map(tell, noise)),
         "would_be_used": _use(stack),
         "series": stack.series,

@@ -152,7 +152,8 @@ def _add_area(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KIND:TOP,LEFT,HEIGHT,WIDTH",
         help="in: take the patches in a rectangle of every frame, in pixels, whatever they hold; "
-        "out: take none that touches it; free: neither. Again for more, the later one counts",
+        "out: take none that touches it; free: neither. Of a polygon give the corners instead: "
+        "KIND:TOP,LEFT/TOP,LEFT/TOP,LEFT and so on. Again for more, the later one counts",
     )
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from training_core.noise.strength_curve import NoiseCurve
 
-from .dct_filter import block_coefficients, lay_blocks, local_sigma, pad_for_blocks
+from .dct_filter import add_up, block_coefficients, lay_blocks, local_sigma, pad_for_blocks
 
 Numbers = NDArray[np.float32]
 
@@ -104,7 +104,7 @@ class FlatScale:
 def _share(flat: Tensor, shape: Sequence[int]) -> Tensor:
     """Give what share of the blocks over each cell is flat, (1, 1, rows, columns)."""
     ones = flat.new_ones(1, 1, BLOCK, BLOCK)
-    laid = functional.conv_transpose2d(torch.cat([flat, torch.ones_like(flat)]), ones, None, STEP)
+    laid = add_up(torch.cat([flat, torch.ones_like(flat)]), ones, STEP)
     share = laid[:1] / laid[1:]
     return share[..., BLOCK : BLOCK + shape[0], BLOCK : BLOCK + shape[1]]
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from training_core.noise.covariance import dct_variances
 from training_core.noise.local_strength import EvenNoise
@@ -22,10 +21,10 @@ from training_core.place import PatchLocation
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Pixels, Stack, Values
 
-from .dct_filter import ShrinkageFilter
-from .nl_bayes import PATCH_PX, STEP_PX
+from .dct_filter import ShrinkageFilter, add_up
 
 # With 5 the averages of three still scenes gain .01, .27 and .03 dB.
+PATCH_PX, STEP_PX = 8, 4  # of the blocks that are compared
 SURPRISING = 4.0  # std by which noise alone hardly ever moves a coefficient, or a mean of many
 BANDS = (2, 4, 8)  # the lowest so many coefficients each way are also judged together
 UNKNOWN = 0.01  # of the noise's variance: rounding and the like, which no measured spectrum holds
@@ -61,7 +60,7 @@ class NeighbourAverage:
         matching = self._matching(frames).float()
         ones = matching.new_ones(1, 1, PATCH_PX, PATCH_PX)
         blocks = torch.cat([matching, torch.ones_like(matching[:1])])
-        laid = functional.conv_transpose2d(blocks, ones, None, STEP_PX)
+        laid = add_up(blocks, ones, STEP_PX)
         inside = slice(PATCH_PX, PATCH_PX + height), slice(PATCH_PX, PATCH_PX + width)
         return (laid[:-1] / laid[-1])[:, 0, *inside]
 

@@ -18,7 +18,7 @@ from training_core.stack import Values
 
 from .dct_filter import local_sigma, mirror
 
-PATCH_PX, STEP_PX = 8, 4
+PATCH_PX = 8  # and the step of the grid: 4 px gain .03 dB at most and take three times as long
 REACH_PX = 12  # similar patches are looked for so far away
 SIDE = 2 * REACH_PX + 1
 SIMILAR = 128  # 90 have 32.47 dB for 32.50 on TwoPhoton_MICE
@@ -69,7 +69,7 @@ class CollaborativeFilter:
             top, below = max(y - REACH_PX, 0), min(y + REACH_PX + 1, rows)
             places = _positions(shifts, y - top, below - top, columns)
             seen, guess = (
-                _patches(image[top : below + PATCH_PX - 1]).index_select(0, places.flatten())
+                _patches(image[top : below + PATCH_PX - 1], places.flatten())
                 for image in (noisy, pilot)
             )
             share = None if power is None else power[top:below].flatten()[places].mean(dim=1)
@@ -123,7 +123,7 @@ def inverse_root(matrices: Tensor) -> Tensor:
 
 def _missing(length: int) -> int:
     """How many pixels the grid of patches lacks at the far end."""
-    return max(PATCH_PX - length, 0) or -(length - PATCH_PX) % STEP_PX
+    return -length % PATCH_PX
 
 
 def _similar(pilot: Tensor, run: Run) -> Iterator[tuple[int, Tensor]]:
@@ -134,8 +134,8 @@ def _similar(pilot: Tensor, run: Run) -> Iterator[tuple[int, Tensor]]:
     height, width = pilot.shape
     around = functional.pad(pilot[None, None], (REACH_PX,) * 4, value=FAR)[0, 0]
     across = around.unfold(1, width, 1).transpose(0, 1)  # (shifts, height + 2 reach, width)
-    for top in range(0, height - PATCH_PX + 1, BAND * STEP_PX):
-        band = pilot[top : top + (BAND + 1) * STEP_PX]
+    for top in range(0, height, BAND * PATCH_PX):
+        band = pilot[top : top + BAND * PATCH_PX]
         apart = []
         for y in range(top, top + SIDE):
             run.check()
@@ -145,30 +145,36 @@ def _similar(pilot: Tensor, run: Run) -> Iterator[tuple[int, Tensor]]:
         distances[SIDE * REACH_PX + REACH_PX] = -1.0
         ranked = distances.movedim(0, -1).contiguous().topk(SIMILAR, largest=False, sorted=False)
         for row, shifts in enumerate(ranked.indices):
-            yield top + STEP_PX * row, shifts
+            yield top + PATCH_PX * row, shifts
 
 
 def _on_grid(squares: Tensor) -> Tensor:
     """Sum (count, height, width) over the patches of the grid, alike wherever they lie."""
     count, height, width = squares.shape
-    lines = squares.view(count, height // STEP_PX, STEP_PX, width)
-    lines = (lines[:, :, 0] + lines[:, :, 1]) + (lines[:, :, 2] + lines[:, :, 3])
-    cells = lines.view(count, height // STEP_PX, width // STEP_PX, STEP_PX)
-    cells = (cells[..., 0] + cells[..., 1]) + (cells[..., 2] + cells[..., 3])
-    tall = cells[:, :-1] + cells[:, 1:]
-    return tall[..., :-1] + tall[..., 1:]
+    sums = squares.view(count, height // PATCH_PX, PATCH_PX, width)
+    for half in (4, 2, 1):
+        sums = sums[:, :, :half] + sums[:, :, half:]
+    sums = sums.view(count, height // PATCH_PX, width // PATCH_PX, PATCH_PX)
+    for half in (4, 2, 1):
+        sums = sums[..., :half] + sums[..., half:]
+    return sums[..., 0]
 
 
 def _positions(shifts: Tensor, middle: int, rows: int, columns: int) -> Tensor:
     """Give the flat positions, among `rows` x `columns`, of patches shifted from row `middle`."""
-    x = STEP_PX * torch.arange(len(shifts), device=shifts.device)[:, None]
+    x = PATCH_PX * torch.arange(len(shifts), device=shifts.device)[:, None]
     down = (middle + shifts // SIDE - REACH_PX).clamp_(0, rows - 1)
     return down * columns + (x + shifts % SIDE - REACH_PX).clamp_(0, columns - 1)
 
 
-def _patches(image: Tensor) -> Tensor:
-    """Give the patches at all positions of an image, one a row: (positions, 64)."""
-    return image.unfold(0, PATCH_PX, 1).unfold(1, PATCH_PX, 1).reshape(-1, PATCH_PX**2)
+def _patches(image: Tensor, places: Tensor) -> Tensor:
+    """Give the patches of an image at `places`, numbers of positions row by row: (places, 64)."""
+    height, columns = len(image), image.shape[1] - PATCH_PX + 1
+    # In columns of pieces 8 px wide the 64 pixels of a patch follow each other: nothing is copied.
+    pieces = image.unfold(1, PATCH_PX, 1).transpose(0, 1).contiguous()
+    size = PATCH_PX**2
+    every = pieces.as_strided(((pieces.numel() - size) // PATCH_PX + 1, size), (PATCH_PX, 1))
+    return every.index_select(0, places % columns * height + places // columns)
 
 
 def _gathered(made: Tensor, places: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import pydicom
-from pydicom import uid
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence as DicomSequence
 
 from training_core.errors import OutputError
 from training_core.frames import made_frames
 from training_core.io.dicom import dicom_images
 from training_core.io.dicom_file import is_coloured, number, open_dicom
+from training_core.io.dicom_library import (
+    Dataset,
+    DicomSequence,
+    FileMetaDataset,
+    pydicom,
+    uid,
+)
 from training_core.resources import program
 from training_core.run import SILENT
 from training_core.stack import Pixels, Stack

@@ -55,7 +55,22 @@ def _shown(name: str) -> str:
 
 
 def channel_colours(stack: Stack) -> tuple[str, ...]:
-    """Give the colour of each channel in hexadecimal, such as "00FF00"; () where one lacks."""
+    """Give the colour of each channel in hexadecimal, such as "00FF00"; () where one lacks.
+
+    Of ImageJ's lookup tables it is the brightest.
+    """
+    return _noted_colours(stack) or _of_tables(stack)
+
+
+def _of_tables(stack: Stack) -> tuple[str, ...]:
+    count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
+    tables = [np.asarray(table) for table in stack.metadata.get("imagej", {}).get("LUTs", ())]
+    if len(tables) != count or any(table.shape != (3, 256) for table in tables):
+        return ()
+    return tuple(bytes(table[:, -1].astype(np.uint8)).hex().upper() for table in tables)
+
+
+def _noted_colours(stack: Stack) -> tuple[str, ...]:
     count = stack.shape[stack.axes.index("C")] if "C" in stack.axes else 1
     noted = stack.metadata.get("ome_channels", {}).get("Color", ())
     # As OME has them, signed numbers of red, green, blue and opacity.
@@ -141,7 +156,7 @@ FACTS: dict[str, Fact] = {
     "printing colours of its picture": lambda s: colours_of(s) not in ("", "RGB"),
     "palette": _palette,
     "opacity of its pixels": _opacity,
-    "channel colours": channel_colours,
+    "channel colours": _noted_colours,
     "wavelengths of its channels": _wavelengths,
     "display windows": lambda stack: [c.get("window") for c in omero_channels(stack)],
     "place of its first pixel": lambda stack: stack.metadata.get("translation"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ import tifffile
 from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
+from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import check_size
 from .units import micrometres, seconds
 
 PLANE = re.compile(r"^s_((?:[A-Z]\d+)+)\.tif$", re.IGNORECASE)  # not the previews and maps beside
+TABLE = re.compile(r"LUT(\d+)\.lut$", re.IGNORECASE)  # of the colours of a channel
+LIGHT = ("EmissionWavelength", "ExcitationWavelength")
 AXIS = re.compile(r"([A-Z])(\d+)")
 CONTAINER = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 DTYPES = {3: "<u1", 5: "<u2", 10: "<f4"}  # of Zeiss
@@ -68,8 +72,7 @@ class _Oif:
 
     def plane(self, name: str) -> Pixels:
         """Decode the TIFF file of a plane."""
-        place = self.places[name]
-        data = place.read_bytes() if self.container is None else self._stream(place)
+        data = self._content(name)
         with tifffile.TiffFile(io.BytesIO(data)) as tif:
             page = tif.pages.first
             if int(page.compression) not in PLAIN or page.dtype is None:
@@ -77,6 +80,16 @@ class _Oif:
             for shape in (page.shape, page.chunks):
                 check_size(self.name, shape, page.dtype, len(data))
             return np.asarray(page.asarray())
+
+    def colours(self) -> list[str]:
+        """Give the last colour of each lookup table, in the order of the channels."""
+        tables = {n: name for name in self.places for n in map(int, TABLE.findall(name))}
+        ends = [self._content(tables[n])[-4:-1] for n in sorted(tables)]
+        return [colour(end[::-1]) for end in ends]  # blue, green, red and a byte that says nothing
+
+    def _content(self, name: str) -> bytes:
+        place = self.places[name]
+        return place.read_bytes() if self.container is None else self._stream(place)
 
     def close(self) -> None:
         """Close the container."""
@@ -109,7 +122,7 @@ def read_oif(path: Path) -> Sequence[FileImage]:
             planes.get(tuple(zip(letters, numbers, strict=True))) for numbers in product(*steps)
         ]
         first = oif.plane(next(name for name in names if name))
-        said = oif.settings
+        said, tables = oif.settings, oif.colours()
     lost = names.count(None)
     notes = [f"{lost} of its {len(names)} planes are missing and read as 0."] if lost else []
 
@@ -117,13 +130,14 @@ def read_oif(path: Path) -> Sequence[FileImage]:
         name = names[number]
         return np.zeros_like(first) if name is None else oif.plane(name)
 
+    count = len(steps[axes.index("C")]) if "C" in axes else 1
     sizes = [_step(said, axis) for axis in "XYZ"]
     shape = (*map(len, steps), *first.shape)
     stack = lazy_stack(
         path,
         file.planes(read, shape, first.dtype),
         f"{axes}YX",
-        channels=_names(said, len(steps[axes.index("C")]) if "C" in axes else 1),
+        channels=replace(_channels(said, count), colours=tables if len(tables) == count else ()),
         warnings=notes,
         kind="oif",
         pixel_size=pixel_size(*(micrometres(*size) for size in sizes)),
@@ -160,9 +174,10 @@ def _step(said: Mapping[str, Any], axis: str) -> tuple[float | None, str]:
     return UNKNOWN
 
 
-def _names(said: Mapping[str, Any], count: int) -> list[str]:
-    parts = (said.get(f"Channel {n + 1} Parameters", {}) for n in range(count))
-    return [shown(part.get("DyeName") or part.get("CH Name") or "") for part in parts]
+def _channels(said: Mapping[str, Any], count: int) -> Channels:
+    parts = [said.get(f"Channel {n + 1} Parameters", {}) for n in range(count)]
+    names = [shown(part.get("DyeName") or part.get("CH Name") or "") for part in parts]
+    return Channels(names, (), *([part.get(way) for part in parts] for way in LIGHT))
 
 
 def read_txrm(path: Path) -> Sequence[FileImage]:

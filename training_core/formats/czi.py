@@ -17,6 +17,7 @@ import numpy as np
 from training_core.errors import InputError
 from training_core.stack import Pixels, Stack
 
+from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
 from .inner_size import IN_TIFF, of_jpeg, refuse_larger
 from .library_file import LibraryFile, library
@@ -25,6 +26,8 @@ from .units import seconds
 SIGNATURE = b"ZISRAWFILE"
 UM_PER_M = 1e6
 JPEG_XR = 4
+BLUE_FIRST = (2, 1, 0, 3)  # then green, red, and perhaps opacity
+LIGHT = ("Emission", "Excitation")
 HALVES = 1  # in the header of the last: low bytes first, then all high ones
 PLANE = ("Y", "X")
 # Mosaic tiles are no axis, scenes are images of their own; blocks and samples are of length one.
@@ -147,7 +150,7 @@ def _stack(file: LibraryFile, scene: _Pieces, told: ElementTree.Element) -> Stac
         file.planes(read, (*lead, height, width), dtype),
         f"{scene.axes}{'S' if many else ''}YX",
         colours="RGB" if many else "",
-        channels=_names(told),
+        channels=_channels(told),
         warnings=[told_lost] if lost else [],
         kind="czi",
         pixel_size=pixel_size(*(_distance_um(told, axis) for axis in "XYZ")),
@@ -155,11 +158,20 @@ def _stack(file: LibraryFile, scene: _Pieces, told: ElementTree.Element) -> Stac
     )
 
 
-def _names(told: ElementTree.Element) -> list[str]:
-    """Give the names of the channels: as they were taken, else as they are shown."""
-    places = (".//Information/Image/Dimensions/Channels/Channel", ".//DisplaySetting//Channel")
-    every = ([c.get("Name", "") for c in told.iterfind(place)] for place in places)
-    return next((names for names in every if any(names)), [])
+def _channels(told: ElementTree.Element) -> Channels:
+    """Give the channels: their names as they were taken, their colours as they are shown."""
+    taken = told.findall(".//Information/Image/Dimensions/Channels/Channel")
+    displayed = told.findall(".//DisplaySetting//Channel")
+    names = [[each.get("Name", "") for each in every] for every in (taken, displayed)]
+    colours = [
+        [colour(each.findtext("Color") or "") for each in every] for every in (displayed, taken)
+    ]
+    light = [[each.findtext(f"{way}Wavelength") for each in taken] for way in LIGHT]
+    return Channels(
+        next(filter(any, names), []),
+        next((each for each in colours if all(each) and each), []),
+        *light,
+    )
 
 
 def _distance_um(told: ElementTree.Element, axis: str) -> float | None:
@@ -182,8 +194,7 @@ def _decoded(entry: Any) -> Pixels:
     pixels = data if isinstance(data, np.ndarray) else np.frombuffer(data, dtype.base)
     if samples == 1:
         return pixels
-    colours = pixels.reshape(-1, samples)[:, :3]  # blue, green, red, perhaps opacity
-    return np.asarray(colours[:, ::-1])
+    return np.asarray(pixels.reshape(-1, samples)[:, BLUE_FIRST[:samples]])
 
 
 def _with_header(data: bytes, itemsize: int, most: int) -> bytes:

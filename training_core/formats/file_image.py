@@ -14,6 +14,9 @@ from training_core.run import Run
 from training_core.stack import Pixels, PixelSize, Stack
 
 from .axes import arrange
+from .channels import Channels
+
+NOTHING = Channels()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def lazy_stack(
     axes: str,
     *,
     colours: str = "",
-    channels: Sequence[str] = (),
+    channels: Channels = NOTHING,
     warnings: Sequence[str] = (),
     guess: str = "",
     kind: str = "array",
@@ -89,7 +92,7 @@ def lazy_stack(
     colours
         What the samples of a pixel are, such as "RGB".
     channels
-        Names, one for each index of C; left out where their number is another.
+        What is said of each index of C; left out where their number is another.
     guess
         How the axes were guessed; "" where the file says them.
     meaning
@@ -105,10 +108,12 @@ def lazy_stack(
     opacity = int(colours == "RGB" and pixels.shape[axes.index("S")] == len("RGBA"))
     arranged = arrange(pixels, axes, colours, opacity)
     count = arranged.pixels.shape[arranged.axes.index("C")] if "C" in arranged.axes else 1
-    names = tuple(shown(name) for name in channels)
+    names = tuple(shown(name) for name in channels.names)
     names = names if len(names) == count and any(names) else arranged.channels
     if colours:  # so that it is written as a picture in colour again
         meaning["metadata"] = {**meaning.get("metadata", {}), "colours": colours}
+    elif noted := channels.noted(count):
+        meaning["metadata"] = {**meaning.get("metadata", {}), "ome_channels": noted}
     if arranged.opacity is not None:
         meaning["metadata"] |= {"opacity": arranged.opacity}
     if not set("TI") & set(arranged.axes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -14,6 +15,7 @@ from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
 from .axes import GUESSED_AXES, guess_told
+from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
 from .inner_size import DEFLATED, SMALL_BYTES, refuse_unpacking
 from .library_file import LibraryFile, library
@@ -25,6 +27,7 @@ MATLAB = b"MATLAB 7.3 MAT-file"
 LETTERS = {"time": "T", "channel": "C"} | {letter.lower(): letter for letter in "TZCYX"}
 SMALLEST = 2  # pixels a side: what is less is a list of numbers
 IMARIS = "DataSetInfo"
+NUMBER = r"\d+\.?\d*"
 PACKINGS = {1: "zlib", 4: "szip"}  # the filters that expand; by their numbers
 
 
@@ -159,17 +162,27 @@ def _imaris(file: LibraryFile, opened: Any) -> Any:
 
     first_dtype = first["Data"].dtype
     about = opened[IMARIS]
-    names = [_text(about[c], "Name") if c in about else "" for c in channels]
     lost = (len(parts) - len(there)) * depth
     return lazy_stack(
         file.path,
         file.planes(read, (len(times), len(channels), depth, height, width), first_dtype),
         "TCZYX",
-        channels=names,
+        channels=_channels([about.get(c) for c in channels]),
         warnings=[f"{lost} of its planes are not in the file and read as 0."] if lost else [],
         kind="hdf5",
         pixel_size=pixel_size(*_extents(about, (width, height, depth))),
     )
+
+
+def _channels(said: Sequence[Any]) -> Channels:
+    """Give what Imaris notes of the channels; None where it notes nothing of one."""
+
+    def noted(name: str) -> list[str]:
+        return ["" if each is None else _text(each, name) for each in said]
+
+    colours = [colour([float(n) for n in re.findall(NUMBER, text)]) for text in noted("Color")]
+    light = (noted("LSMEmissionWavelength"), noted("LSMExcitationWavelength"))
+    return Channels(noted("Name"), colours, *light)
 
 
 def _number(name: str) -> int:

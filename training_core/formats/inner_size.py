@@ -19,7 +19,6 @@ from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
-from pydicom import uid
 
 SHAPE = re.compile(r", shape=\(([\d, ]+)\)$")
 TYPES = ("u1", "u2", "f4", "f2", "i1", "i2", "i4", "u4", "f8")
@@ -116,10 +115,6 @@ IN_TIFF: Mapping[int, Held] = {
     **dict.fromkeys((34927, 50001), _by_decoder("webp")),
     34887: _by_decoder("lerc"),
     34933: _by_decoder("png"),
-}
-IN_DICOM: Mapping[str, Held] = {
-    **dict.fromkeys((*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes), of_jpeg),
-    **dict.fromkeys(uid.JPEG2000TransferSyntaxes, of_jpeg_2000),
 }
 
 

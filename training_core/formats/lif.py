@@ -8,6 +8,7 @@ from typing import Any
 
 from training_core.errors import InputError
 
+from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import planes_in_file
@@ -64,7 +65,7 @@ def _image(path: Path, image: Any) -> FileImage:
         pixels[..., ::-1] if image._is_bgr else pixels,
         axes,
         colours=COLOURS if samples == len(COLOURS) else "",
-        channels=_names(image),
+        channels=Channels(_names(image), [colour(each.lut_name) for each in image._channels]),
         warnings=notes,
         kind="lif",
         pixel_size=pixel_size(*(micrometres(*steps.get(axis, UNKNOWN)) for axis in "XYZ")),

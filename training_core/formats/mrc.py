@@ -11,6 +11,7 @@ import numpy as np
 
 from training_core.errors import InputError
 
+from .channels import Channels
 from .file_image import FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import planes_in_file
@@ -131,11 +132,12 @@ def read_deltavision(path: Path) -> Sequence[FileImage]:
     dtype = np.dtype(f"{order}{MODES[mode]}")
     offset = HEADER_BYTES + max(extended, 0)
     pixels, lost = planes_in_file(path, dtype, offset, (*shape, height, width))
+    names = [f"{n} nm" if n > 0 else "" for n in nanometres[: counts["C"]]]
     stack = lazy_stack(
         path,
         pixels,
         f"{axes}YX",
-        channels=[f"{n} nm" if n > 0 else "" for n in nanometres[: counts["C"]]],
+        channels=Channels(names, emission_nm=nanometres[: counts["C"]]),
         warnings=[*notes, *lost],
         kind="deltavision",
         pixel_size=pixel_size(size[0], size[1], size[2] if counts["Z"] > 1 else None),

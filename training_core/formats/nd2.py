@@ -15,6 +15,7 @@ import numpy as np
 from training_core.errors import InputError
 from training_core.stack import Pixels
 
+from .channels import Channels, colour
 from .file_image import FileImage, lazy_stack, pixel_size
 from .inner_size import of_jpeg_2000, refuse_larger, refuse_unpacking
 from .library_file import LibraryFile, library
@@ -126,14 +127,19 @@ def _keep_metadata_small() -> None:
 def _meaning(opened: Any) -> dict[str, Any]:
     voxel = opened.voxel_size()
     step = next((loop for loop in opened.experiment if loop.type == "TimeLoop"), None)
-    told = getattr(opened.metadata, "channels", None) or []
+    told = [each.channel for each in getattr(opened.metadata, "channels", None) or []]
     period_ms = 0.0
     if step is not None:
         measured = step.parameters.periodDiff.avg if step.parameters.periodDiff else 0.0
         period_ms = step.parameters.periodMs or measured or 0.0
     deep = "Z" in opened.sizes
     return {
-        "channels": [channel.channel.name for channel in told],
+        "channels": Channels(
+            [each.name for each in told],
+            [colour(each.color) for each in told],
+            [each.emissionLambdaNm for each in told],
+            [each.excitationLambdaNm for each in told],
+        ),
         "pixel_size": pixel_size(voxel.x, voxel.y, voxel.z if deep else None),
         "time_step_s": period_ms / 1000 if period_ms > 0 else None,
     }

@@ -17,6 +17,7 @@ from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
 
 from .axes import GUESSED_AXES, guess_told
+from .channels import Channels
 from .file_image import FileImage, lazy_stack, pixel_size
 from .inner_size import UNPACKED, refuse_unpacking
 from .library_file import LibraryFile, library
@@ -125,12 +126,12 @@ def _pyramid(file: LibraryFile, group: Any, said: Mapping[str, Any]) -> Stack:
     shift = _shift((scales, largest), letters, units)
     if shift:
         kept["translation"] = shift
-    channels = [str(c.get("label", "")) for c in (said.get("omero") or {}).get("channels", ())]
+    names = [str(c.get("label", "")) for c in (said.get("omero") or {}).get("channels", ())]
     return lazy_stack(
         file.path,
         _planes(file, array),
         letters,
-        channels=channels,
+        channels=Channels(names),
         warnings=_empty(array),
         kind="zarr",
         pixel_size=pixel_size(*lengths),

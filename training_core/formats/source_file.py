@@ -17,7 +17,6 @@ from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
-from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from training_core.compute.memory import free_memory
 from training_core.errors import InputError, ShortageError, shown
@@ -40,8 +39,6 @@ DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     tokenize.TokenError,
-    BytesLengthException,
-    InvalidDicomError,
 )
 SMALL_BYTES = 2**29  # with working copies; no danger, whatever a header says
 # Images with noise shrink to half or a tenth, a constant to a thousandth and less.

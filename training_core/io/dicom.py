@@ -40,25 +40,12 @@ from .dicom_file import (
     open_dicom,
     pixel_size,
 )
+from .dicom_library import DICOM_DAMAGE
 
 # Slice distances that differ by less than this are rounding, not missing slices.
 EVEN_WITHIN = 0.01
 SAME_PLACE_MM = 1e-4
 LEAST_TILT = 0.1  # degrees
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a file has the DICOM signature, or starts with DICOM elements under a usual name."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(132)
-    except OSError:
-        return False
-    # Old scanners left the 128 bytes of preamble out; then the first element starts the file.
-    usual_name = path.suffix.lower() in (".dcm", ".ima", ".dicom")
-    return head[128:] == b"DICM" or (
-        usual_name and head[1:2] == b"\x00" and head[:1] in b"\x02\x08"
-    )
 
 
 def read_dicom(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> Stack:
@@ -79,7 +66,7 @@ def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> l
     InputError
         When no file holds a whole image; when one is opened, too.
     """
-    with _quiet_pydicom(), damage(f"{source.name} is damaged DICOM"):
+    with _quiet_pydicom(), damage(f"{source.name} is damaged DICOM", DICOM_DAMAGE):
         found = _found(paths, run)
     # Told by number: what the hospital wrote into the description may name the patient.
     return [
@@ -95,7 +82,11 @@ def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> l
 
 
 def _open(found: _Found, paths: list[Path], source: Path, run: Run) -> Stack:
-    with _quiet_pydicom(), unchanged(*paths), damage(f"{source.name} is damaged DICOM"):
+    with (
+        _quiet_pydicom(),
+        unchanged(*paths),
+        damage(f"{source.name} is damaged DICOM", DICOM_DAMAGE),
+    ):
         return _Series(found, paths, source).read(run)
 
 
@@ -129,7 +120,7 @@ def _found(paths: Sequence[Path], run: Run) -> list[_Found]:
     for path in paths:
         run.check()
         try:
-            with damage(f"{path.name} is a damaged DICOM file"):
+            with damage(f"{path.name} is a damaged DICOM file", DICOM_DAMAGE):
                 header = open_dicom(path, stop_before_pixels=True)
                 slices = list_slices(header, path)
                 key = group_key(header, path)

@@ -11,18 +11,30 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
-import pydicom
-from pydicom import uid
-from pydicom.encaps import generate_frames
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset, read_preamble
-from pydicom.pixels.processing import apply_color_lut, convert_color_space
-from pydicom.pixels.utils import pixel_array
 
 from training_core.errors import InputError, shown
-from training_core.formats.inner_size import IN_DICOM, inflated_bytes, refuse_larger
+from training_core.formats.inner_size import (
+    Held,
+    inflated_bytes,
+    of_jpeg,
+    of_jpeg_2000,
+    refuse_larger,
+)
 from training_core.formats.source_file import check_size, damage
 from training_core.stack import Pixels, PixelSize
+
+from .dicom_library import (
+    DICOM_DAMAGE,
+    InvalidDicomError,
+    apply_color_lut,
+    convert_color_space,
+    generate_frames,
+    pixel_array,
+    pydicom,
+    read_dataset,
+    read_preamble,
+    uid,
+)
 
 UM_PER_MM = 1000.0
 LEAST_FRAME_BYTES = 16  # compressed, too
@@ -57,6 +69,10 @@ DECODERS: tuple[tuple[list[uid.UID], Callable[[bytes], Pixels]], ...] = (
     (uid.JPEGLSTransferSyntaxes, imagecodecs.jpegls_decode),
     (uid.JPEG2000TransferSyntaxes, imagecodecs.jpeg2k_decode),
 )
+HELD: Mapping[str, Held] = {
+    **dict.fromkeys((*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes), of_jpeg),
+    **dict.fromkeys(uid.JPEG2000TransferSyntaxes, of_jpeg_2000),
+}
 
 
 @dataclass(frozen=True)
@@ -190,7 +206,7 @@ def decode(path: Path) -> tuple[Any, Pixels]:
 
     Of a picture in colour the last axis is red, green and blue.
     """
-    with damage(f"{path.name} is damaged or cut off"):
+    with damage(f"{path.name} is damaged or cut off", DICOM_DAMAGE):
         data = open_dicom(path, stop_before_pixels=False)
         shape = (int(data.get("NumberOfFrames") or 1), int(data.Rows), int(data.Columns))
         samples = (SAMPLES,) * is_coloured(data)
@@ -217,7 +233,7 @@ def _unpacked(data: Any, shape: tuple[int, ...], samples: tuple[int, ...] = ()) 
         return pixel_array(data, raw=True, correct_unused_bits=False)
     packed = list(generate_frames(data.PixelData, number_of_frames=shape[0]))
     for frame in packed:
-        refuse_larger(IN_DICOM[syntax], frame, math.prod((*shape[1:], *samples)))
+        refuse_larger(HELD[syntax], frame, math.prod((*shape[1:], *samples)))
     pixels = np.stack([decoder(frame) for frame in packed])
     if pixels.shape != (*shape, *samples):
         raise ValueError(f"its pixels are {pixels.shape}, its header says {shape}")
@@ -229,9 +245,9 @@ def _coloured(data: Any, shape: tuple[int, ...]) -> Pixels:
     syntax, kind = data.file_meta.TransferSyntaxUID, str(data.PhotometricInterpretation)
     if kind == PALETTE:
         return np.asarray(apply_color_lut(_unpacked(data, shape), data))[..., :SAMPLES]
-    if syntax in IN_DICOM:
+    if syntax in HELD:
         for frame in generate_frames(data.PixelData, number_of_frames=shape[0]):
-            refuse_larger(IN_DICOM[syntax], frame, SAMPLES * math.prod(shape[1:]))
+            refuse_larger(HELD[syntax], frame, SAMPLES * math.prod(shape[1:]))
     if syntax in (*uid.JPEGLSTransferSyntaxes, *uid.JPEG2000TransferSyntaxes, *LOSSLESS_JPEG):
         pixels = _unpacked(data, shape, (SAMPLES,))
         whole = kind == "YBR_FULL"

@@ -24,13 +24,13 @@ from training_core.formats.source_file import unchanged
 from training_core.run import Run
 from training_core.stack import Stack
 
-from .dicom import dicom_images, is_dicom
 from .pictures import read_array, read_picture
 from .tiff_file import COMPANION, SIGNATURES
 from .tiff_reader import tiff_images
 
 BEGINNING = 1024  # bytes by which a format is known
 MOST_LISTED = 5
+DICOM = (".dcm", ".ima", ".dicom")
 Known = Callable[[Path, bytes], bool]  # asked with the beginning of a file
 Images = Callable[[Path, Run], Sequence[FileImage]]
 
@@ -53,6 +53,27 @@ def _several(read: Callable[[Path], Sequence[FileImage]]) -> Images:
     return lambda path, _: read(path)
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file has the DICOM signature, or starts with DICOM elements under a usual name."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(132)
+    except OSError:
+        return False
+    # Old scanners left the 128 bytes of preamble out; then the first element starts the file.
+    usual_name = path.suffix.lower() in DICOM
+    return head[128:] == b"DICM" or (
+        usual_name and head[1:2] == b"\x00" and head[:1] in b"\x02\x08"
+    )
+
+
+def dicom_images(paths: Sequence[Path], source: Path, run: Run) -> Sequence[FileImage]:
+    """List the series among DICOM files, each a stack."""
+    from .dicom import dicom_images  # its library loads slowly
+
+    return dicom_images(paths, source, run=run)
+
+
 def _begins(*words: bytes) -> Known:
     return lambda _, head: head.startswith(words)
 
@@ -60,9 +81,9 @@ def _begins(*words: bytes) -> Known:
 # All that can be read; the first that knows a file reads it, whatever the file is called.
 FORMATS = (
     Format(
-        (".dcm", ".ima", ".dicom"),
+        DICOM,
         lambda path, _: is_dicom(path),
-        lambda path, run: dicom_images([path], path, run=run),
+        lambda path, run: dicom_images([path], path, run),
     ),
     Format(
         (".tif", ".tiff", ".lsm", ".stk", ".btf", ".tf8", ".svs", COMPANION),

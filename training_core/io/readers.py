@@ -20,8 +20,15 @@ from training_core.frames import made_frames
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Stack
 
-from .dicom import dicom_images, is_dicom
-from .formats import SUFFIXES, foreign, images_of, open_chosen, open_file
+from .formats import (
+    SUFFIXES,
+    dicom_images,
+    foreign,
+    images_of,
+    is_dicom,
+    open_chosen,
+    open_file,
+)
 from .not_finite import finite
 from .numbered_files import FEWEST, NumberedFiles, are_neighbours, numbered_files
 from .tiff_file import files_of_set
@@ -95,7 +102,7 @@ def list_images(path: str | PathLike[str], *, run: Run = SILENT) -> Sequence[Fil
         if one.is_file() or is_zarr(one):
             return images_of(one, run)
         slices = _series_files(one)
-        return dicom_images(slices, one, run=run) if slices else []
+        return dicom_images(slices, one, run) if slices else []
 
 
 def list_inputs(path: str | PathLike[str]) -> list[Path]:
@@ -179,12 +186,12 @@ def _open(paths: list[Path], run: Run, series: int | str | None) -> Stack:
 def _open_folder(folder: Path, run: Run, series: int | str | None) -> Stack:
     slices = _series_files(folder)
     if slices:
-        return open_chosen(dicom_images(slices, folder, run=run), folder.name, run, series)
+        return open_chosen(dicom_images(slices, folder, run), folder.name, run, series)
     inputs = _inside(folder)
     files = [p for p in inputs if is_zarr(p) or (p.is_file() and not foreign(p))]
     slices = [p for below in inputs if below.is_dir() for p in _series_files(below)]
     if slices and not files:
-        return open_chosen(dicom_images(slices, folder, run=run), folder.name, run, series)
+        return open_chosen(dicom_images(slices, folder, run), folder.name, run, series)
     if not files:
         raise InputError(f"The folder {folder.name} holds several stacks; open them one by one.")
     if len(files) > 1:
@@ -198,7 +205,7 @@ def _open_several(
     """Join files of one shape along a new axis; damaged ones are left out and named."""
     paths = sorted(paths, key=_natural)
     if all(is_dicom(p) for p in paths):
-        return open_chosen(dicom_images(paths, folder, run=run), folder.name, run, series)
+        return open_chosen(dicom_images(paths, folder, run), folder.name, run, series)
     if series is not None:
         raise InputError(
             f"{len(paths)} files are opened as one stack; an image of one of them is chosen where "

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from training_core.formats.channels import Channels, colour
 from training_core.formats.source_file import DAMAGE
 from training_core.formats.units import SECONDS, UNITS_UM, micrometres, plain, positive, seconds
 from training_core.stack import PixelSize
@@ -106,6 +107,7 @@ def calibration_of(tif: Any, series: Any = None) -> tuple[str, Calibration]:
         pixel_size=note.pixel_size,
         time_step_s=calibration.time_step_s or note.time_step_s,
         channels=calibration.channels or note.channels,
+        extra=note.extra | calibration.extra,
     )
 
 
@@ -290,8 +292,11 @@ def _metaseries(tif: Any) -> Calibration | None:
 def _zeiss_lsm(tif: Any) -> Calibration:
     said = tif.lsm_metadata
     x, y, z = ((said[f"VoxelSize{axis}"], "m") for axis in "XYZ")
-    names = (said.get("ChannelColors") or {}).get("ColorNames", ())
-    return _noted(x, y, z, (said.get("TimeIntervall"), "s"), tuple(map(str, names)))
+    shown = said.get("ChannelColors") or {}
+    names = tuple(map(str, shown.get("ColorNames", ())))
+    noted = _noted(x, y, z, (said.get("TimeIntervall"), "s"), names)
+    colours = Channels(colours=[colour(each) for each in shown.get("Colors", ())])
+    return replace(noted, extra={"ome_channels": colours.noted(len(colours.colours))})
 
 
 def _olympus_sis(tif: Any) -> Calibration:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from training_core.errors import InputError
 from training_core.formats.axes import arrange
@@ -39,12 +38,9 @@ from .tiff_file import (
     pixels_of,
     tiff_log,
 )
+from .tiff_tags import colours_of_page, kept_of_page
 
 PADDING_BYTES = 16  # writers align what follows the pixels
-# Written again as they are; the first is that of a plain file alone.
-KEPT_TAGS = ("ImageDescription", "DocumentName", "Make", "Model", "DateTime", "Artist", "Copyright")
-# Of Zeiss, FEI twice and TESCAN: a text, each letter a byte.
-NOTES_OF_MICROSCOPES, MOST_NOTED = (34118, 34680, 34682, 50431), 2**20
 # Up to here planes are decoded at once, so that damaged ones are found and told; of more than
 # that each is decoded when it is asked for.
 DECODED_BYTES, DECODED_PAGES = 2**26, 2000
@@ -138,8 +134,9 @@ class _Reader:
         pixels, axes = self._assemble(*(self._in_file() if in_one_piece else self._decoded(run)))
         self._explain()
         kind, calibration = calibration_of(self.tif, self.series)
+        own = self.tif.is_ome or self.tif.is_shaped or bool(self.imagej)
         opacity = sum(int(extra) in (1, 2) for extra in self.page.extrasamples)
-        arranged = arrange(pixels, axes, self._colours(), opacity)
+        arranged = arrange(pixels, axes, colours_of_page(self.page), opacity)
         # A Z-stack saved by ImageJ often has a frame interval that means nothing.
         axes, timed = arranged.axes, set("TI") & set(arranged.axes)
         count = arranged.pixels.shape[axes.index("C")] if "C" in axes else 1
@@ -156,53 +153,16 @@ class _Reader:
             kind=kind,
             source=self.path,
             warnings=(*self.warnings, *notes),
-            metadata=calibration.extra | self._display() | self._opaque(arranged.opacity),
+            metadata=calibration.extra
+            | kept_of_page(self.page, own)
+            | self._opaque(arranged.opacity),
         )
-
-    def _colours(self) -> str:
-        """Name what the samples of a pixel are; "" where they are no colours."""
-        photometric = getattr(self.page.photometric, "name", "")
-        if photometric in ("MINISBLACK", "MINISWHITE", "PALETTE"):
-            return ""
-        # tifffile gives RGB for the YCbCr of JPEG.
-        return {"YCBCR": "RGB", "SEPARATED": "CMYK"}.get(photometric, photometric)
-
-    def _display(self) -> dict[str, Any]:
-        """Give what is needed to show and print the result as the file was."""
-        kept: dict[str, Any] = {
-            "resolution": tuple(self.page.resolution),
-            "resolutionunit": int(self.page.resolutionunit),
-        }
-        if int(self.page.photometric) == 0:
-            kept["photometric"] = "miniswhite"
-        if self.page.colormap is not None:
-            kept["colormap"] = self.page.colormap
-        if self.page.samplesperpixel > 1 and self._colours():
-            kept["colours"] = self._colours()
-        found = {"tags": self._said(), "microscope": self._microscope()}
-        return kept | {name: said for name, said in found.items() if said}
-
-    def _microscope(self) -> dict[int, bytes]:
-        """Give what an electron microscope noted of itself and the image, by numbers of tags."""
-        file, noted = self.page.parent.filehandle, {}
-        for tag in (self.page.tags.get(number) for number in NOTES_OF_MICROSCOPES):
-            if tag is not None and 0 < tag.count <= MOST_NOTED:
-                file.seek(tag.valueoffset)
-                noted[int(tag.code)] = bytes(file.read(tag.count))
-        return noted
 
     def _opaque(self, opacity: Pixels | None) -> dict[str, Any]:
         """Give how transparent pixels are, and by which number of TIFF."""
         if opacity is None:
             return {}
         return {"opacity": opacity, "extrasample": int(self.page.extrasamples[-1])}
-
-    def _said(self) -> dict[str, str]:
-        """Give what plain tags say of image, camera and photographer."""
-        tags, own = self.page.tags, self.tif.is_ome or self.tif.is_shaped or bool(self.imagej)
-        names = KEPT_TAGS[1:] if own or "<OME" in self.page.description else KEPT_TAGS
-        said = {name: str(tags.valueof(tifffile.TIFF.TAGS[name], "")) for name in names}
-        return {name: text for name, text in said.items() if text.strip()}
 
     def _assemble(self, pixels: Pixels, declared: int, whole: list[int]) -> tuple[Pixels, str]:
         """Give the planes their axes again, as far as all are there."""

@@ -26,11 +26,11 @@ from .covariance import (
 )
 from .strength_curve import NoiseCurve, Windows, fit_curve
 from .white_covariance import (
+    WaveSpectra,
     is_surely_noise,
     may_be_texture,
     reshaped,
     safe_sigma,
-    without_structure,
 )
 
 AUTOMATIC = "automatic"
@@ -75,6 +75,22 @@ def measure_noise(
             "Use an image that was not smoothed or masked."
         )
     windows = None if linear or not settings.stabilise else Windows.of(frames)
+    return _measured(frames, patches, settings, linear=linear, windows=windows, spectra={})
+
+
+def _measured(
+    frames: Sequence[Image],
+    patches: Image,
+    settings: NoiseModelSettings,
+    *,
+    linear: bool,
+    windows: Windows | None,
+    spectra: dict[Stabiliser, WaveSpectra | None],
+) -> Measurement:
+    """Measure, and again without patches that hold structure; of the frames what is known stays.
+
+    These are their windows, and the spectra of what they are stabilised to.
+    """
     if windows is None:
         spread = float(np.median(patches.std(axis=(1, 2), dtype=np.float64)))
         stabiliser = Stabiliser(offset=float(np.median(patches)), scale=spread or 1.0)
@@ -83,7 +99,10 @@ def measure_noise(
     noise, seen = _seen(stabiliser, frames, patches)
     covariance = autocovariance(noise, trendless=True)
     covariance /= covariance[LAGS, LAGS]
-    white = None if linear else without_structure(seen, covariance)
+    if not linear and stabiliser not in spectra:
+        spectra[stabiliser] = WaveSpectra.of(seen)
+    found = spectra.get(stabiliser)
+    white = found.without_structure(covariance) if found else None
     if white is not None and settings.stabilise:  # which tells noise from structure better
         stabiliser = fit_stabiliser(frames, white, windows)
         noise, seen = _seen(stabiliser, frames, patches)
@@ -99,7 +118,8 @@ def measure_noise(
     usual = strengths < STRUCTURE * np.median(strengths)
     if not linear and not usual.all():  # the strength of CT follows the place
         alive = stabilised_well(residual_sigmas(stabiliser.forward(patches)))
-        return measure_noise(frames, patches[alive][usual], settings, linear=linear)
+        fewer = patches[alive][usual]
+        return _measured(frames, fewer, settings, linear=linear, windows=windows, spectra=spectra)
     photons = None if white is None else fit_photons(frames, stabiliser, windows)
     return Measurement(stabiliser, curve, covariance, noise, strengths, photons)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from scipy.ndimage import convolve1d, gaussian_filter, uniform_filter
@@ -38,43 +38,60 @@ NONE = 0.03  # correlation with the next pixel that texture may leave and noise 
 NEARLY_WHITE = 0.15  # rms deviation from what neighbours alone can explain, over the mean power
 
 
-def without_structure(frames: Sequence[Image], covariance: Values) -> Values | None:
-    """Give the autocovariance of nearly white noise from its finest waves.
+class WaveSpectra(NamedTuple):
+    """Nearly white noise told by its finest waves, in frames without calm areas.
 
-    In waves shorter than 12 px the power is that of noise whose direct neighbours alone are
-    correlated, fitted to waves under 2.8 px of windows without texture. In longer ones it is the
-    lesser of what the calmest windows and what the smooth patches have, unless these hold structure
-    in waves of 5 to 7 px: then their slow waves are structure, too.
-
-    Frames are stabilised, (height, width) float32, the autocovariance of the smooth patches and the
-    one that is given (31, 31) float64, this of variance 1. None where the noise is not nearly
-    white, or the frames are too small to tell.
+    `calm` is what the calmest windows have, `fitted` that of noise whose direct neighbours alone
+    are correlated, fitted to waves under 2.8 px of windows without texture; both (32, 32) as of
+    `fft2`.
     """
-    windows = _windows(frames)
-    if windows is None:
-        return None
-    calm = _calm(windows) / _calm_white()
-    across, down = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
-    distance = np.hypot(across, down)
-    terms = np.stack([np.ones_like(across), *(2 * np.cos(2 * np.pi * f) for f in (across, down))])
-    fine = distance > FINEST
-    weights = _fit(terms, calm, fine)
-    explained = np.tensordot(weights, terms, 1)
-    apart = np.sqrt(np.square(calm - explained)[fine].mean()) / explained.mean()
-    if apart > NEARLY_WHITE:
-        return None
-    nearer = _nearer_none(weights / weights[0], _neighbours(windows, terms, distance))
-    fitted: Values = np.tensordot(nearer, terms, 1)
-    if fitted.min() <= 0:
-        return None
-    fitted *= float(calm[fine].mean() / fitted[fine].mean())
-    patches = _spectrum_like(fitted, covariance, fine)
-    beside = (distance >= BESIDE[0]) & (distance < BESIDE[1])
-    leak = float((patches[beside] / fitted[beside]).mean())
-    trusted = np.clip((LEAKY - leak) / (LEAKY - PURE), 0, 1)
-    slow = np.clip((MIDDLE[1] - distance) / (MIDDLE[1] - MIDDLE[0]), 0, 1)
-    more = np.maximum(np.minimum(calm, patches) - fitted, 0.0)
-    return _covariance_of(fitted + trusted * slow * more)
+
+    calm: Values
+    fitted: Values
+
+    @classmethod
+    def of(cls, frames: Sequence[Image]) -> Self | None:
+        """Look at stabilised frames, (height, width) float32.
+
+        None where the noise is not nearly white, or the frames are too small to tell.
+        """
+        windows = _windows(frames)
+        if windows is None:
+            return None
+        calm = _calm(windows) / _calm_white()
+        across, down = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
+        distance = np.hypot(across, down)
+        cosines = (2 * np.cos(2 * np.pi * f) for f in (across, down))
+        terms = np.stack([np.ones_like(across), *cosines])
+        fine = distance > FINEST
+        weights = _fit(terms, calm, fine)
+        explained = np.tensordot(weights, terms, 1)
+        apart = np.sqrt(np.square(calm - explained)[fine].mean()) / explained.mean()
+        if apart > NEARLY_WHITE:
+            return None
+        nearer = _nearer_none(weights / weights[0], _neighbours(windows, terms, distance))
+        fitted: Values = np.tensordot(nearer, terms, 1)
+        if fitted.min() <= 0:
+            return None
+        fitted *= float(calm[fine].mean() / fitted[fine].mean())
+        return cls(calm, fitted)
+
+    def without_structure(self, covariance: Values) -> Values:
+        """Give the autocovariance of the noise, (31, 31) of variance 1, by that of smooth patches.
+
+        In waves shorter than 12 px the power is what was fitted. In longer ones it is the lesser of
+        what the calmest windows and what the smooth patches have, unless these hold structure in
+        waves of 5 to 7 px: then their slow waves are structure, too.
+        """
+        calm, fitted = self
+        distance = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)]))
+        patches = _spectrum_like(fitted, covariance, distance > FINEST)
+        beside = (distance >= BESIDE[0]) & (distance < BESIDE[1])
+        leak = float((patches[beside] / fitted[beside]).mean())
+        trusted = np.clip((LEAKY - leak) / (LEAKY - PURE), 0, 1)
+        slow = np.clip((MIDDLE[1] - distance) / (MIDDLE[1] - MIDDLE[0]), 0, 1)
+        more = np.maximum(np.minimum(calm, patches) - fitted, 0.0)
+        return _covariance_of(fitted + trusted * slow * more)
 
 
 def _neighbours(windows: _Windows, terms: Values, distance: Values) -> Values:
@@ -204,7 +221,12 @@ def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
 
 
-CORRELATED = 0.15  # of neighbouring pixels: with less there is nothing to be mistaken
+SHORT = (
+    0.12  # cycles per pixel and more: slow waves are taken for those of noise only where they fit
+)
+CORRELATED = (
+    0.1  # of neighbouring pixels, in these waves: with less there is nothing to be mistaken
+)
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
 NOTHING_ELSE = 1.17  # texture alone has .90 to 1.10, real frames and their quarters 1.24 to 6
 WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians
@@ -227,12 +249,22 @@ def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
     autocovariance, (31, 31), was learned.
     """
     unit = covariance / covariance[LAGS, LAGS]
-    if max(abs(unit[LAGS, LAGS + 1]), abs(unit[LAGS + 1, LAGS])) < CORRELATED:
+    if _short_correlation(unit) < CORRELATED:
         return False
     made = [coloured(np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX)), unit)]
     if _unevenness(stabilised) > UNEVEN * _unevenness(made):
         return True
     return _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made)
+
+
+def _short_correlation(unit: Values) -> float:
+    """Give how far neighbours are correlated in short waves, beyond those of white noise there."""
+    waves = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
+    short = np.hypot(*waves) > SHORT
+    power = np.maximum(np.fft.fft2(on_torus(unit, (SIDE_PX, SIDE_PX))).real, 0.0)[short]
+    neighbours = np.cos(2 * np.pi * np.stack(waves)[:, short])
+    correlation = neighbours @ power / power.sum() - neighbours.mean(axis=1)
+    return float(np.abs(correlation).max())
 
 
 def _unevenness(images: Sequence[Image]) -> float:

@@ -18,6 +18,7 @@ from training_core.settings import PatchSettings, limits_of
 from training_core.stack import Image, Stack, float_of, is_blank, spread
 
 from .flatness import NoiseFloor
+from .painted import painted_windows
 from .window_moments import Map, window_count
 from .window_scores import (
     PER_BIN,
@@ -26,7 +27,6 @@ from .window_scores import (
     automatic_flatness,
     best_per_bin,
     fitting_size,
-    painted_windows,
     score_windows,
     unfit_windows,
 )

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training_core.areas import FREE, IN, OUT, Area
 from training_core.errors import SettingsError
 from training_core.settings import PatchSettings, limits_of
 from training_core.stack import Mask
 
 from .flatness import NoiseFloor, flatness_map
+from .painted import painted_windows
 from .window_moments import Frame, Map, slabs, window_count, window_moments
 
 BINS = 8  # brightness classes; dark windows alone would hide how the noise grows with the signal
@@ -105,28 +105,6 @@ def score_windows(frame: Frame, settings: PatchSettings, unit: str = "") -> Wind
     forced, out = painted_windows(settings.areas, frame.shape, size, stride)
     unfit[out] = Unfit.PAINTED
     return WindowScores(scores, flatness, mean, np.sqrt(variance), unfit, forced, size, stride)
-
-
-def painted_windows(
-    areas: Sequence[Area], shape: tuple[int, ...], size: int, stride: int
-) -> tuple[Mask, Mask]:
-    """Tell which windows lie in areas that were painted in, and which touch one painted out.
-
-    Both are (rows, cols) bool.
-    """
-    windows = tuple(window_count(length, size, stride) for length in shape)
-    if not areas:
-        return np.zeros(windows, bool), np.zeros(windows, bool)
-    painted = np.zeros(shape, np.float32)
-    for area in areas:
-        rows = slice(area.top, area.top + area.height)
-        columns = slice(area.left, area.left + area.width)
-        painted[rows, columns] = {IN: 1.0, OUT: -1.0, FREE: 0.0}[area.kind]
-    inside, outside = (
-        window_moments((painted == value).astype(np.float32), size, stride)[0]
-        for value in (1.0, -1.0)
-    )
-    return inside > 1 - 0.5 / size**2, outside > 0.5 / size**2
 
 
 def homogeneity_map(frame: Frame, patch_size_px: int, stride_px: int) -> Map:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from scipy import ndimage
-from skimage.draw import polygon2mask
 
 from training_core.errors import InputError
 from training_core.noise.anscombe import sigmas_at
 from training_core.noise.covariance import LAGS
 from training_core.noise.model import NoiseModel
+from training_core.patches.painted import filled
 from training_core.stack import Image, Mask, Pixels, Values
 
 Point = tuple[float, float]  # x, y in pixels of the frame, the corner of the first one being 0, 0
@@ -83,13 +83,7 @@ class Outline:
         InputError
             If there are none.
         """
-        points = np.array(self.corners)
-        if len(points) == 2:
-            (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-            points = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
-        # Moved by a hair, so that of two regions that touch one alone has a pixel on the border.
-        draw: Callable[..., Mask] = polygon2mask
-        inside = draw(shape, points[:, ::-1] - 0.5 + 1e-9)
+        inside = filled(np.array(self.corners)[:, ::-1], shape)
         if not inside.any():
             raise InputError("The region holds no pixel; draw it larger, or inside the image.")
         return inside

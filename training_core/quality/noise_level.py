@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training_core.noise.covariance import residuals
 from training_core.patches.window_moments import cut_windows
 from training_core.stack import Image, Mask, Stack, Values, centre, sampled_frames
-from training_core.unmeasured import seen_frames
+from training_core.unmeasured import alive, seen_frames
 
 WINDOW_PX = 16
 MOST_WINDOWS = 8192
@@ -25,7 +25,12 @@ def estimate_noise_sigma(stack: Stack) -> float:
 
     Pixels that are no measurement do not count.
     """
-    return NoiseLevel.of([centre(f) for f in seen_frames(stack, sampled_frames(stack))]).sigma
+    return sigma_in(centre(f) for f in seen_frames(stack, sampled_frames(stack)))
+
+
+def sigma_in(frames: Iterable[Image]) -> float:
+    """Estimate it in frames (height, width) of equal shape; blank ones count only if all are."""
+    return NoiseLevel.of(alive(list(frames))).sigma
 
 
 @dataclass(frozen=True, slots=True)

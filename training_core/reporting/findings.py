@@ -84,11 +84,6 @@ def verdict(findings: Sequence[Finding]) -> str:
     return f"{judged.count(Level.GREEN)} of {len(judged)} checks good{more}" if judged else ""
 
 
-def warns(findings: Sequence[Finding]) -> bool:
-    """Whether any check was not passed."""
-    return any(f.level in (Level.AMBER, Level.RED) for f in findings)
-
-
 def card_findings(card: Mapping[str, Any]) -> list[Finding]:
     """Put into words what a denoiser learned of the noise, and what was chosen for it blind."""
     levels = {True: Level.GREEN, False: Level.AMBER, None: Level.NEUTRAL}

@@ -21,7 +21,7 @@ from training_core.patches.smooth_patches import (
 )
 from training_core.run import SILENT, Run
 from training_core.settings import NoiseModelSettings, PatchSettings
-from training_core.stack import Image, Stack, centre, is_lost, sampled_frames, unfit
+from training_core.stack import Image, Stack, centre, float_of, is_lost, sampled_frames, unfit
 from training_core.unmeasured import measured_frame
 from training_core.wording import figure, percent
 
@@ -229,24 +229,27 @@ def _warnings(found: NoiseAnalysis) -> Iterator[str]:
         )
 
 
-def analyse_noise(stack: Stack, *, run: Run = SILENT) -> list[NoiseAnalysis]:
+def analyse_noise(
+    stack: Stack, *, seen: list[Image] | None = None, run: Run = SILENT
+) -> list[NoiseAnalysis]:
     """Analyse the noise of each channel, on frames of it spread over the stack.
 
     It takes about half a second per megapixel, of which no more than four are looked at, and loads
-    no torch. A stack that nothing can be measured on gets an analysis that says why.
+    no torch. A stack that nothing can be measured on gets an analysis that says why. `seen` takes
+    the frames that were looked at, (height, width), without what is no measurement in them.
     """
     names, blank = stack.channels, blank_channels([stack], PatchSettings())
     found = []
     for number, channel in enumerate(split_channels(stack)):
         known = number < len(names) and names[number]
         name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
-        found.append(_analyse(channel, name, run))
+        found.append(_analyse(channel, name, [] if seen is None else seen, run))
         if told := BLANK if number in blank else unfit(channel):
             found[-1] = replace(found[-1], noise=None, refusal=told)
     return found
 
 
-def _analyse(channel: Stack, name: str, run: Run) -> NoiseAnalysis:
+def _analyse(channel: Stack, name: str, seen: list[Image], run: Run) -> NoiseAnalysis:
     numbers = sampled_frames(channel)
     frames = [centre(channel.raw_frame(index)) for index in numbers]
     bad = [np.flatnonzero(is_lost(centre(channel.file_frame(index)))) for index in numbers]
@@ -255,10 +258,11 @@ def _analyse(channel: Stack, name: str, run: Run) -> NoiseAnalysis:
     chosen = find_smooth_patches(sample, PatchSettings(), run=run)
     noise, refusal = None, chosen.verdict.sentence
     repaired = [measured_frame(sample, index) for index in range(len(frames))]
+    pairs = zip(frames, repaired, strict=True)
+    whole = [raw if made.filled is None else made.filled for raw, made in pairs]
+    seen += [np.asarray(frame, float_of(channel.dtype)) for frame in whole]
     if chosen.count >= NEEDED // 3:
-        pairs = zip(frames, repaired, strict=True)
-        pixels = np.stack([raw if made.filled is None else made.filled for raw, made in pairs])
-        sample = replace(sample, pixels=pixels)
+        sample = replace(sample, pixels=np.stack(whole))
         even = EvenNoise.of([sample]) if is_ct([sample]) else None
         evened = even.evened(sample) if even else sample
         noise, refusal = _measure(evened, cut_patches(evened, chosen))

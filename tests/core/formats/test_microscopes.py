@@ -11,6 +11,7 @@ import tifffile
 
 from tests.support import vendor_files as vendor
 from training_core.errors import InputError
+from training_core.export.writers import write_stack
 from training_core.frames import PixelsOnRequest
 from training_core.io.readers import list_images, open_stack
 
@@ -49,6 +50,28 @@ def test_czi_gives_colours_as_red_green_blue(tmp_path: Path):
 
     assert (stack.axes, stack.channels) == ("CYX", ("Red", "Green", "Blue"))
     np.testing.assert_array_equal(stack.pixels, COLOURED.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("compression", [0, 5])
+def test_czi_keeps_the_opacity_of_colours(tmp_path: Path, compression: int):
+    opaque = np.dstack([COLOURED, RNG.integers(0, 255, (20, 24), dtype=np.uint8)])
+    content = vendor.czi(opaque, "YXS", compression=compression, tiles=2)
+
+    stack = open_stack(saved(tmp_path / "a.czi", content))
+    again = open_stack(write_stack(stack, tmp_path / "a.png"))
+
+    assert (stack.axes, stack.channels) == ("CYX", ("Red", "Green", "Blue"))
+    for one in (stack, again):
+        np.testing.assert_array_equal(one.pixels, COLOURED.transpose(2, 0, 1))
+        np.testing.assert_array_equal(one.metadata["opacity"], opaque[..., 3])
+
+
+def test_czi_gives_deep_colours(tmp_path: Path):
+    deep = COLOURED.astype(np.uint16) * 257
+
+    stack = open_stack(saved(tmp_path / "a.czi", vendor.czi(deep, "YXS")))
+
+    np.testing.assert_array_equal(stack.pixels, deep.transpose(2, 0, 1))
 
 
 def test_czi_scenes_are_images_and_a_lost_plane_is_told(tmp_path: Path):

@@ -56,6 +56,24 @@ def test_texture_that_is_alike_everywhere_is_doubted_where_nothing_else_is_seen(
     assert measured(image.astype(np.float32)).doubted
 
 
+def test_texture_whose_power_falls_with_the_frequency_is_doubted():
+    frequency = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(SIDE)]))
+    frequency[0, 0] = 1.0
+    draw = np.random.default_rng(11)
+    waves = np.fft.ifft2(np.fft.fft2(draw.standard_normal((SIDE, SIDE))) / frequency).real
+    image = 100 + 25 * waves / waves.std() + 5 * draw.standard_normal((SIDE, SIDE))
+    assert measured(image.astype(np.float32)).doubted
+
+
+def test_slow_texture_leaves_no_doubt_of_white_noise():
+    slow = 8 * blurred_noise((SIDE, SIDE), 2.0, 12)
+    image = 100 + slow + SIGMA * np.random.default_rng(13).standard_normal((SIDE, SIDE))
+    found = measured(image.astype(np.float32))
+    assert not found.doubted
+    sigma = float(found.curve.sigmas.mean()) * found.stabiliser.scale
+    assert sigma == pytest.approx(SIGMA, rel=0.15)
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("blur", [0.6, 0.8])
 def test_correlated_noise_on_a_scene_with_flat_areas_is_believed(blur, seed):

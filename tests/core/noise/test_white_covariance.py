@@ -9,9 +9,14 @@ from scipy.ndimage import gaussian_filter
 from tests.support.made_up import blurred_noise, covariance
 from training_core.noise.covariance import LAGS, autocovariance, detrended
 from training_core.noise.strength_curve import fit_curve
-from training_core.noise.white_covariance import reshaped, without_structure
+from training_core.noise.white_covariance import WaveSpectra, reshaped
 
 SIDE = 256
+
+
+def without_structure(frames: list[np.ndarray], patches: np.ndarray) -> np.ndarray | None:
+    found = WaveSpectra.of(frames)
+    return None if found is None else found.without_structure(patches)
 
 
 def everywhere(seed=0):

@@ -11,9 +11,10 @@ import pytest
 from tests.support.made_up import stack
 from training_core.areas import Area
 from training_core.patches.gallery import Choice, choices_of, patch_gallery, seen_patch
+from training_core.patches.painted import painted_windows
 from training_core.patches.purity import judged_patches
 from training_core.patches.smooth_patches import find_smooth_patches
-from training_core.patches.window_scores import painted_windows, score_windows
+from training_core.patches.window_scores import score_windows
 from training_core.settings import PatchSettings
 
 if TYPE_CHECKING:
@@ -35,18 +36,20 @@ def scene(frames: int = 2) -> Stack:
 
 def inside(locations: np.ndarray, area: Area, size: int = 16) -> np.ndarray:
     tops, lefts = locations[:, 1], locations[:, 2]
-    rows = (tops >= area.top) & (tops + size <= area.top + area.height)
-    return rows & (lefts >= area.left) & (lefts + size <= area.left + area.width)
+    (top, left), (bottom, right) = area.corners
+    rows = (tops >= top) & (tops + size <= bottom)
+    return rows & (lefts >= left) & (lefts + size <= right)
 
 
 def touches(locations: np.ndarray, area: Area, size: int = 16) -> np.ndarray:
     tops, lefts = locations[:, 1], locations[:, 2]
-    rows = (tops + size > area.top) & (tops < area.top + area.height)
-    return rows & (lefts + size > area.left) & (lefts < area.left + area.width)
+    (top, left), (bottom, right) = area.corners
+    rows = (tops + size > top) & (tops < bottom)
+    return rows & (lefts + size > left) & (lefts < right)
 
 
 def test_nothing_is_taken_that_was_painted_out() -> None:
-    out = Area("out", 0, 0, 48, 100)
+    out = Area.of("out:0,0,48,100")
     before = find_smooth_patches(scene(), SMALL)
     assert touches(before.locations, out).any()
     painted = PatchSettings(patch_size_px=16, stride_px=8, areas=(out,))
@@ -57,7 +60,7 @@ def test_nothing_is_taken_that_was_painted_out() -> None:
 
 @pytest.mark.parametrize("strictness", [None, 0.1])
 def test_what_was_painted_in_is_taken_whatever_it_holds(strictness: float | None) -> None:
-    cells = Area("in", 56, 64, 40, 80)
+    cells = Area.of("in:56,64,40,80")
     plain = PatchSettings(strictness, 16, 8)
     assert not inside(find_smooth_patches(scene(), plain).locations, cells).any()
     painted = PatchSettings(strictness, 16, 8, areas=(cells,))
@@ -67,7 +70,7 @@ def test_what_was_painted_in_is_taken_whatever_it_holds(strictness: float | None
 
 
 def test_saturated_windows_are_not_taken_even_where_they_were_painted_in() -> None:
-    below = Area("in", 112, 0, 48, 256)
+    below = Area.of("in:112,0,48,256")
     found = find_smooth_patches(
         scene(), PatchSettings(patch_size_px=16, stride_px=8, areas=(below,))
     )
@@ -75,14 +78,14 @@ def test_saturated_windows_are_not_taken_even_where_they_were_painted_in() -> No
 
 
 def test_the_later_of_two_areas_counts() -> None:
-    areas = (Area("out", 0, 0, 64, 64), Area("free", 0, 0, 32, 64), Area("in", 0, 0, 16, 64))
+    areas = (Area.of("out:0,0,64,64"), Area.of("free:0,0,32,64"), Area.of("in:0,0,16,64"))
     forced, out = painted_windows(areas, (64, 80), 16, 16)
     assert forced.tolist() == [[True] * 4 + [False]] + 3 * [[False] * 5]
     assert out.tolist() == 2 * [[False] * 5] + 2 * [[True] * 4 + [False]]
 
 
 def test_where_all_is_painted_out_the_remedy_is_to_paint_less() -> None:
-    every = PatchSettings(patch_size_px=16, areas=(Area("out", 0, 0, 4000, 4000),))
+    every = PatchSettings(patch_size_px=16, areas=(Area.of("out:0,0,4000,4000"),))
     found = find_smooth_patches(scene(), every)
     assert (found.count, found.verdict.level) == (0, "red")
     assert "Paint less out" in found.verdict.sentence
@@ -92,7 +95,7 @@ def test_where_all_is_painted_out_the_remedy_is_to_paint_less() -> None:
 def test_the_gallery_shows_what_was_taken_and_why_the_rest_was_not() -> None:
     image, settings = (
         scene(3),
-        PatchSettings(patch_size_px=16, stride_px=8, areas=(Area("out", 0, 0, 40, 40),)),
+        PatchSettings(patch_size_px=16, stride_px=8, areas=(Area.of("out:0,0,40,40"),)),
     )
     patches = find_smooth_patches(image, settings)
     seen = patch_gallery(image, patches, settings)

@@ -57,7 +57,7 @@ def test_the_command_has_what_differs_from_the_preset() -> None:
     told = changed_settings(changed)
     assert ("Noise that is kept", "0.3", "") in told
     assert len(told) == 5
-    painted = replace(quick, patches=PatchSettings(areas=(Area("out", 1, 2, 3, 4),)))
+    painted = replace(quick, patches=PatchSettings(areas=(Area.of("out:1,2,3,4"),)))
     assert changed_options(painted)[6:] == ["--area", "out:1,2,3,4"]
     assert ("Painted area", "out:1,2,3,4", "px") in changed_settings(painted)
 

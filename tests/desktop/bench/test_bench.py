@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from g2g_desktop.bench.bench_page import BenchPage
-    from g2g_desktop.bench.shapes import Shapes
     from g2g_desktop.main_window import MainWindow
+    from g2g_desktop.viewer.shapes import Shapes
     from training_core.place import PatchLocation
     from training_core.run import Run
 

@@ -224,7 +224,7 @@ def test_every_setting_has_its_place_once(theme: Theme, qtbot: QtBot) -> None:
 def test_a_preset_keeps_what_was_painted(theme: Theme, qtbot: QtBot) -> None:
     card = TrainCard(theme)
     qtbot.addWidget(card)
-    area = Area("out", 0, 0, 8, 8)
+    area = Area.of("out:0,0,8,8")
     card.show_settings(Settings(patches=PatchSettings(areas=(area,))))
     with qtbot.waitSignal(card.settings_changed) as heard:
         card.presets.buttons["paper"].click()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +33,6 @@ from training_core.run import SILENT
 from training_core.settings import preset
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytestqt.qtbot import QtBot
 
     from g2g_desktop.main_window import MainWindow
@@ -55,7 +55,8 @@ def interrupt(stack: Stack, name: str, settings: Settings, days_ago: float = 0.0
 
 
 def kept() -> list[str]:
-    return sorted(path.name for path in checkpoints_dir().iterdir() if path.is_dir())
+    folders = (path.name for path in checkpoints_dir().iterdir() if path.is_dir())
+    return sorted(name for name in folders if not name.startswith("removed-"))
 
 
 def test_the_latest_training_of_the_stack_is_found_with_its_settings(small_stack: Stack) -> None:
@@ -119,6 +120,33 @@ def test_cancel_discards_it(loaded: MainWindow, core: FakeCore, qtbot: QtBot) ->
     loaded.commands.do("cancel")
     qtbot.waitUntil(lambda: loaded.session.state is State.READY)
     assert kept() == []
+
+
+def test_the_window_does_not_wait_for_the_disk_to_forget(
+    loaded: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    trained(loaded, qtbot)
+    went_on, real = threading.Event(), shutil.rmtree
+
+    def slow(folder: Path, **how: bool) -> None:
+        assert went_on.wait(30)
+        real(folder, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", slow)
+    loaded.workflow.recovery.discard()
+    assert kept() == []
+    left = list(checkpoints_dir().glob("removed-*"))
+    assert len(left) == 1
+    went_on.set()
+    qtbot.waitUntil(lambda: not left[0].exists())
+
+
+def test_what_was_left_of_a_removal_goes_at_the_next_look() -> None:
+    left = checkpoints_dir() / "removed-yesterday"
+    left.mkdir()
+    (left / "weights.part").write_bytes(b"0")
+    assert kept_runs(SILENT) == []
+    assert not left.exists()
 
 
 def test_closing_the_window_discards_it(loaded: MainWindow, qtbot: QtBot) -> None:
@@ -219,10 +247,14 @@ def test_folders_are_removed_only_under_their_lock(
 ) -> None:
     removed: dict[str, bool] = {}
 
-    def remove(folder: Path, **_more: object) -> None:
-        removed[folder.name] = not lock_of(folder).tryLock(0)
+    def move(folder: Path, to: Path) -> None:
+        if folder.parent == checkpoints_dir():
+            removed[folder.name] = not lock_of(folder).tryLock(0)
+        else:
+            folder.replace(to)
 
-    monkeypatch.setattr(shutil, "rmtree", remove)
+    monkeypatch.setattr(Path, "rename", move)
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
     for days in (1, 2, 3, 4, 15):
         interrupt(small_stack, f"{days:02d} days", preset("quick"), days_ago=days)
     find_interrupted(small_stack, SILENT)

@@ -4,6 +4,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QLineEdit,
+    QPlainTextEdit,
+    QSpinBox,
+    QTableWidget,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
 
 from g2g_desktop.viewer.image_pane import CAPTION_BACKING, CAPTION_INK
 from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Theme, Tone
@@ -43,6 +55,32 @@ def test_what_can_be_worked_and_where_the_keys_go_can_be_seen(colours: Colours) 
     for surface in (colours.window, colours.card):
         assert contrast(colours.outline, surface) >= 3
         assert contrast(colours.highlight, surface) >= 3
+
+
+@pytest.mark.parametrize("choice", ["light", "dark"])
+@pytest.mark.parametrize(
+    "kind",
+    [QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QTextBrowser, QTableWidget],
+)
+def test_the_outline_of_a_field_can_be_seen(kind: type[QWidget], choice: str, qtbot: QtBot) -> None:
+    theme = Theme(choice)
+    card = QFrame()
+    card.setProperty("surface", "card")
+    column = QVBoxLayout(card)
+    field = kind()
+    other = QLineEdit()  # has the keyboard, which shows
+    column.addWidget(other)
+    column.addWidget(field)
+    qtbot.addWidget(card)
+    card.resize(200, 160)
+    card.show()
+    other.setFocus()
+    image = card.grab().toImage()
+    middle = field.geometry().center().y()
+    edges = [QColor(image.pixel(field.x() + x, middle)).name() for x in range(3)]
+    best = max(contrast(edge, theme.colours.card) for edge in edges)
+    assert best >= 2.95  # 3, but for what the style rounds
+    Theme("light")
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])

@@ -7,8 +7,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from g2g_desktop.language import tr
-
-from .look_up_tables import BRIGHTER, DARKER, diverging_table
+from g2g_desktop.viewer.look_up_tables import BRIGHTER, DARKER, diverging_table
 
 BACK, INK = QColor(0, 0, 0, 150), QColor(255, 255, 255)
 SCALE_PX, BAR_PX, PAD_PX = 120, 10, 8
