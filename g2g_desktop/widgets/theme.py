@@ -135,7 +135,7 @@ class Theme(QObject):
             outline = QColor(self.colours.outline).lighter(140)
             palette.setColor(QPalette.ColorRole.Window, outline)
             for name in FIELDS:
-                app.setPalette(palette, name.encode())
+                app.setPalette(palette, name)  # type: ignore[arg-type] # bytes are refused
             app.setStyleSheet(resource("theme.qss").read_text(encoding="utf-8"))
         self.changed.emit(self.dark)
 
