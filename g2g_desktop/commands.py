@@ -21,6 +21,7 @@ from g2g_desktop.model.actions import ACTIONS, BY_ID
 from g2g_desktop.model.diagnostics import diagnostics
 from g2g_desktop.model.session import Device, State
 
+from .language import spoken
 from .other_programs import found_programs, hand_over
 from .paths import guide, home, log_file, resource
 from .preferences import save_preferences
@@ -49,7 +50,7 @@ class Help(QObject):
         self._parent, self._session, self._device = parent, session, Device("")
         workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
-            "guide": lambda: GuideWindow(guide(), parent).show(),
+            "guide": lambda: GuideWindow(guide(spoken()), parent).show(),
             "shortcuts": lambda: dialogs.show_shortcuts(parent),
             "show_log": lambda: reveal(log_file()),
             "diagnostics": self.show_diagnostics,

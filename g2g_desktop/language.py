@@ -137,13 +137,20 @@ def _sentence(said: str, meant: str) -> _Sentence:
     return _Sentence(tuple(patterns), max(pieces, key=len), connects, meant)
 
 
+_code = "en"
 _spoken: Language | None = None  # None is English, which needs no reading
 
 
 def choose_language(code: str) -> None:
     """Let the window speak one of `LANGUAGES` from now on; what is shown already stays."""
-    global _spoken
+    global _code, _spoken
+    _code = code
     _spoken = None if code == "en" else Language(catalogue(code))
+
+
+def spoken() -> str:
+    """Give the code of the language that the window speaks."""
+    return _code
 
 
 def catalogue(code: str) -> dict[str, str]:

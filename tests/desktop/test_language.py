@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import runpy
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from g2g_desktop.app import language_of, speak
 from g2g_desktop.bench.report import ResultPage, write_report
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.dialogs.export_dialog import ExportDialog
-from g2g_desktop.dialogs.help_windows import DiagnosticsDialog
+from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
 from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
-from g2g_desktop.language import LANGUAGES, Language, catalogue, choose_language, tr
+from g2g_desktop.language import LANGUAGES, Language, catalogue, choose_language, spoken, tr
 from g2g_desktop.main_window import MainWindow
 from g2g_desktop.model.actions import ACTIONS
 from g2g_desktop.model.session import Failure, State, Step
+from g2g_desktop.paths import guide
 from g2g_desktop.preferences import Preferences, load_preferences
 from g2g_desktop.widgets.labels import paragraph
 from tests.support.shown_texts import english_words, left_in, shown_texts
@@ -237,6 +239,7 @@ def test_no_dialog_stays_english(
         lambda: ExportDialog(loaded.session.stack, tmp_path / "a.tif", (), loaded),  # type: ignore[arg-type]
         lambda: ProgramsDialog(Preferences(), loaded),
         lambda: DiagnosticsDialog("", str(tmp_path), loaded),
+        lambda: GuideWindow(guide(spoken()), loaded),
         lambda: dialogs.ErrorDialog(failure, loaded.theme, loaded),
     ]
     for make in made:
@@ -274,6 +277,30 @@ def test_a_label_keeps_what_it_was_given(qapp: QApplication, german: None) -> No
         paragraph("The command is on the clipboard.").text()
         == "Der Befehl ist in der Zwischenablage."
     )
+
+
+GERMAN_PAGES = sorted(guide("de").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", GERMAN_PAGES, ids=lambda page: page.stem)
+def test_a_german_page_of_the_guide_names_what_is_there(page: Path) -> None:
+    text = page.read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    assert not [link for link in links if not (page.parent / link).exists()]
+    # What is in the window stands in italics, and sentences it says in code.
+    shown = {meant.replace("&", "") for meant in GERMAN.values()}
+    named = re.findall(r"(?<![*\w])\*([^*]+)\*(?!\*)", text)
+    assert not [name for name in named if " ".join(name.split()) not in shown]
+    said = re.findall(r"^\| `([^`]+)`", text, flags=re.MULTILINE)
+    pieces = [piece.strip(" .") for one in said for piece in one.split("...")]
+    assert not [piece for piece in pieces if not any(piece in meant for meant in shown)]
+
+
+def test_the_german_guide_has_a_page_for_each_task_in_the_window() -> None:
+    contents = guide("de") / "index.md"
+    reached = set(re.findall(r"\]\((\w+\.md)", contents.read_text("utf-8")))
+    assert {page.name for page in GERMAN_PAGES} == reached | {"index.md"}
+    assert {page.name for page in GERMAN_PAGES} <= {p.name for p in guide().glob("*.md")}
 
 
 def test_the_command_stays_english(tmp_path: Path) -> None:
