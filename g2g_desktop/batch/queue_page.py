@@ -121,7 +121,7 @@ class QueuePage(QWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for column, width in enumerate((220, 80, 100, 130, 80)):
+        for column, width in enumerate((220, 80, 120, 140, 80)):
             table.setColumnWidth(column, width)
 
     def _connect(self) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from g2g_desktop.language import tr
+from g2g_desktop.widgets.plot_axis import plot_axes
 from g2g_desktop.widgets.theme import DARK, LIGHT, paint_plot
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class CurvePlot(QWidget):
         column.addWidget(self.legend)
 
     def _make(self) -> pg.PlotWidget:
-        plot = pg.PlotWidget(self, enableMenu=False)
+        plot = pg.PlotWidget(self, enableMenu=False, axisItems=plot_axes())
         # The plot makes its menu without a parent, and it would outlive the plot.
         menu = plot.getPlotItem().ctrlMenu
         menu.setParent(plot, menu.windowFlags())

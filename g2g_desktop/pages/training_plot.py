@@ -10,6 +10,7 @@ from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 
 from g2g_desktop.language import tr
+from g2g_desktop.widgets.plot_axis import plot_axes
 from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Tone, paint_plot
 from training_core.run import Stage
 
@@ -276,7 +277,7 @@ def _words(parent: QWidget) -> QLabel:
 
 
 def _empty_plot() -> pg.PlotWidget:
-    plot = pg.PlotWidget()
+    plot = pg.PlotWidget(axisItems=plot_axes())
     plot.setMenuEnabled(False)
     # The plot makes its menu without a parent, and it would outlive the plot.
     menu = plot.getPlotItem().ctrlMenu
