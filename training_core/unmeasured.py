@@ -167,10 +167,11 @@ def _alone(excess: Values, beside: Values, around: Values) -> Mask:
     some, above = (values[::step, ::step] for values in (around, excess))
     bins = int(np.clip(some.size // FEWEST_ALIKE, 1, BRIGHTNESSES))
     edges = np.unique(np.quantile(some, np.linspace(0, 1, bins + 1)[1:-1]))
-    alike = np.searchsorted(edges, some)
-    usual = np.full(len(edges) + 1, np.inf)
-    for number in np.unique(alike):
-        usual[number] = np.quantile(above[alike == number], 0.99)
+    alike = np.searchsorted(edges, some).astype(np.uint8).ravel()  # which are sorted fast
+    ordered = above.ravel()[np.argsort(alike, kind="stable")]
+    ends = np.cumsum(np.bincount(alike, minlength=len(edges) + 1))[:-1]
+    parts = np.split(ordered, ends)
+    usual = np.array([np.quantile(part, 0.99) if part.size else np.inf for part in parts])
     far: Mask = excess > SURPRISING * max(usual.min(), 0.0)
     far[far] = excess[far] > SURPRISING * usual[np.searchsorted(edges, around[far])]
     return far & (beside < ALONE * excess)
