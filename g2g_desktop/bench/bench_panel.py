@@ -14,6 +14,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
+
 from .measure_tab import MeasureTab
 from .noise_tab import NoiseTab
 from .result_tab import ResultTab
@@ -21,6 +23,8 @@ from .slices_tab import SlicesTab
 from .trust_tab import TrustTab
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
     from .compare_view import CompareView
 
 NAMES = ("Strength", "Measure", "Trust", "Noise", "Slices")
@@ -58,31 +62,48 @@ class BenchPanel(QWidget):
             self.buttons[name] = self._button(name)
             self.pages.addWidget(page)
         self.report_button = QToolButton()
-        self.report_button.setText("Report...")
+        self.report_button.setText(tr("Report..."))
         self.report_button.setAutoRaise(True)
-        self.report_button.setToolTip("Write a page with pictures, figures and methods.")
-        row = QHBoxLayout()
-        row.setSpacing(0)
-        for button in self.buttons.values():
-            row.addWidget(button)
-        row.addStretch(1)
-        row.addWidget(self.report_button)
+        self.report_button.setToolTip(tr("Write a page with pictures, figures and methods."))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addLayout(row)
+        self._rows = QHBoxLayout(), QHBoxLayout()
+        for row in self._rows:
+            row.setSpacing(0)
+            row.addStretch(1)
+            column.addLayout(row)
+        for button in (*self.buttons.values(), self.report_button):
+            self._rows[0].addWidget(button)
         column.addWidget(self.pages)
+        self._flow(10**6)
         self._open = ""
         self.pages.setVisible(False)
 
     def _button(self, name: str) -> QToolButton:
         button = QToolButton()
-        button.setText(name)
+        button.setText(tr(name))
         button.setAutoRaise(True)
         button.setCheckable(True)
-        button.setToolTip(TIPS[name])
+        button.setToolTip(tr(TIPS[name]))
         button.clicked.connect(partial(self._on_clicked, name))
         return button
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave every name whole."""
+        super().resizeEvent(event)
+        self._flow(event.size().width())
+
+    def _flow(self, room: int) -> None:
+        """Put what does not fit into so many pixels into a second row."""
+        used = 0
+        for button in (*self.buttons.values(), self.report_button):
+            used += button.sizeHint().width()
+            row = self._rows[used > room]
+            for other in self._rows:
+                other.removeWidget(button)
+            # Left of the stretch, but for the report, which ends the row.
+            row.insertWidget(row.count() - (button is not self.report_button), button)
 
     @property
     def current(self) -> str:

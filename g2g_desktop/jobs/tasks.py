@@ -260,8 +260,9 @@ def train(stack: Stack, settings: Settings, folder: Path, run: Run) -> Denoiser:
     from training_core.compute import checkpoint, device
 
     device.limit_threads()
-    with modules_coming():
-        import_module("torch._dynamo")  # as the first step of an optimiser would
+    if settings.noise_model.steps or settings.denoiser.rounds:
+        with modules_coming():
+            import_module("torch._dynamo")  # as the first step of an optimiser would
     kept = checkpoint.Checkpoint(folder, run=run, save_cancelled=False)  # it is discarded
     with remembered(run.costs):
         return pipeline.train([stack], settings, run=run, checkpoint=kept).denoiser

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QStackedWidget
 
 from g2g_desktop.bench import bench_tasks
+from g2g_desktop.bench.bench_panel import BenchPanel
 from g2g_desktop.bench.compare_view import DENOISED, NOISY
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
@@ -450,3 +451,18 @@ def test_a_stack_dropped_on_a_result_is_offered_as_reference(
     qtbot.waitUntil(lambda: "Reference" in done.centre.compare.sources)
     assert done.session.state is State.DONE
     qtbot.waitUntil(lambda: bool(done.side.compare.quality.reference.findings), timeout=30_000)
+
+
+@pytest.mark.parametrize("width", [240, 291, 900])
+def test_the_name_of_every_tab_is_whole(width: int, done: MainWindow, qtbot: QtBot) -> None:
+    holder = QStackedWidget()  # as the window, it may be narrower than what is in it would like
+    qtbot.addWidget(holder)
+    panel = BenchPanel(done.centre.compare)
+    holder.addWidget(panel)
+    holder.setMinimumWidth(100)
+    holder.resize(width, 300)
+    holder.show()
+    buttons = [*panel.buttons.values(), panel.report_button]
+    qtbot.waitUntil(lambda: all(button.width() >= button.sizeHint().width() for button in buttons))
+    assert panel.width() == width
+    assert len({button.y() for button in buttons}) == (1 if width == 900 else 2)
