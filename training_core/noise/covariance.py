@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
+from scipy.fft import dct, next_fast_len
 
 from training_core.stack import Image, Pixels, Values
 
@@ -157,7 +157,7 @@ def trend_share(covariance: Values, size: int) -> float:
 @lru_cache(maxsize=8)
 def _waves(size: int) -> tuple[NDArray[np.complex128], Values]:
     """Give the spectra of the trends of a patch, and how many pairs of its pixels each lag has."""
-    edge = 2 * (size + LAGS)
+    edge = next_fast_len(2 * (size + LAGS))
     waves = np.fft.rfft2(trend_basis(size).T.reshape(-1, size, size), (edge, edge))
     ones = np.abs(np.fft.rfft2(np.ones((size, size)), (edge, edge))) ** 2
     return waves, np.fft.irfft2(ones, (edge, edge))[AROUND]
@@ -165,7 +165,7 @@ def _waves(size: int) -> tuple[NDArray[np.complex128], Values]:
 
 def _lost(covariance: Values, size: int) -> Values:
     """Give the mean over a patch of C - P C P at each lag, (31, 31)."""
-    edge = 2 * (size + LAGS)
+    edge = next_fast_len(2 * (size + LAGS))
     shape = (edge, edge)
     basis = trend_basis(size).T.reshape(-1, size, size)
     waves, count = _waves(size)

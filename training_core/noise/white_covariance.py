@@ -131,10 +131,11 @@ def _calm(windows: _Windows) -> Values:
     Each window counts by its own finest detail.
     """
     smooth = uniform_filter(windows.power, (0, 3, 3), mode="wrap")
-    flat = smooth.reshape(len(smooth), -1).T / windows.fine
+    half = smooth[:, :, : SIDE_PX // 2 + 1]
+    flat = half.reshape(len(half), -1).T / windows.fine
     ratios = flat.astype(np.float32, order="C")  # what is sorted lies in a row
     found = np.quantile(ratios, CALM, axis=1, overwrite_input=True)
-    return np.asarray(found.reshape(smooth.shape[1:]), np.float64)
+    return _whole(found.reshape(half.shape[1:]).astype(np.float64))
 
 
 @cache
@@ -181,8 +182,15 @@ def window_spectra(frame: Image, stride: int) -> tuple[Values, Values]:
     fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
     faded = np.outer(fade, fade)
     few = (windows[n : n + AT_ONCE] for n in range(0, len(windows), AT_ONCE))  # stay in the cache
-    power = np.concatenate([np.abs(np.fft.fft2(residuals(part) * faded)) ** 2 for part in few])
+    halves = (np.fft.rfft2(residuals(part) * faded) for part in few)
+    power = np.concatenate([_whole(half.real**2 + half.imag**2) for half in halves])
     return windows.reshape(len(windows), -1).mean(axis=1), power
+
+
+def _whole(half: Values) -> Values:
+    """Give what is equal at a frequency and its negative, as of `fft2`, from that of `rfft2`."""
+    rest = half[..., -2:0:-1]
+    return np.concatenate([half, np.roll(rest[..., ::-1, :], 1, axis=-2)], axis=-1)
 
 
 def _finest_waves(size: int) -> Mask:

@@ -33,7 +33,7 @@ def cut_windows(image: Frame, size: int, stride: int | Sequence[int]) -> Map:
     sides = [min(size, n) for n in image.shape]
     down, across = (stride, stride) if isinstance(stride, int) else stride
     windows = np.lib.stride_tricks.sliding_window_view(image, sides)[::down, ::across]
-    return windows.reshape(-1, *sides).astype(np.float64)
+    return np.array(windows, np.float64, order="C").reshape(-1, *sides)
 
 
 def slabs(
