@@ -12,7 +12,16 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QLocale, QObject, QTimer, QtMsgType, Signal, qInstallMessageHandler
+from PySide6.QtCore import (
+    QLibraryInfo,
+    QLocale,
+    QObject,
+    QTimer,
+    QtMsgType,
+    QTranslator,
+    Signal,
+    qInstallMessageHandler,
+)
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -22,6 +31,7 @@ from g2g_desktop.model.session import Failure, Step
 from g2g_desktop.widgets.theme import Theme
 from training_core.compute.memory import keep_memory
 
+from .language import LANGUAGES, choose_language
 from .main_window import MainWindow
 from .paths import log_file, resource
 from .preferences import load_preferences
@@ -42,6 +52,7 @@ _LEVELS = {
 }
 # A worker shares the interpreter with the window; the shorter its turn, the smoother the window.
 _SWITCH_SECONDS = 0.0005
+_LOCALES = {"en": "en_US", "de": "de_DE"}
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -74,11 +85,33 @@ def run(arguments: Sequence[str]) -> int:
 
 def make_window() -> MainWindow:
     """Make the window as the preferences say, with the numbers of one language throughout."""
-    english = QLocale(QLocale.Language.English, QLocale.Country.UnitedStates)
-    english.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
-    QLocale.setDefault(english)
     preferences = load_preferences()
+    speak(preferences.language)
     return MainWindow(preferences, Theme(preferences.theme))
+
+
+def speak(choice: str) -> None:
+    """Let sentences, numbers and Qt's dialogs be in a language, or in that of the "system"."""
+    code = choice if choice in LANGUAGES else language_of(QLocale.system().uiLanguages())
+    choose_language(code)
+    locale = QLocale(_LOCALES[code])
+    locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
+    QLocale.setDefault(locale)
+    app = QApplication.instance()
+    if app is None:
+        return
+    for before in app.findChildren(QTranslator):
+        app.removeTranslator(before)
+        before.deleteLater()
+    own = QTranslator(app)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    if code != "en" and own.load(locale, "qtbase", "_", folder):
+        app.installTranslator(own)
+
+
+def language_of(wanted: Sequence[str]) -> str:
+    """Give the first language that the window speaks of those that a user wants, else English."""
+    return next((name[:2] for name in wanted if name[:2] in LANGUAGES), "en")
 
 
 class ErrorCatcher(QObject):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
@@ -16,10 +17,11 @@ from g2g_desktop.dialogs import dialogs
 from g2g_desktop.dialogs.export_dialog import ExportDialog, suggested_target
 from g2g_desktop.dialogs.help_windows import DiagnosticsDialog, GuideWindow
 from g2g_desktop.dialogs.programs_dialog import ProgramsDialog
-from g2g_desktop.model.actions import BY_ID
+from g2g_desktop.model.actions import ACTIONS, BY_ID
 from g2g_desktop.model.diagnostics import diagnostics
 from g2g_desktop.model.session import Device, State
 
+from .language import spoken
 from .other_programs import found_programs, hand_over
 from .paths import guide, home, log_file, resource
 from .preferences import save_preferences
@@ -41,17 +43,18 @@ _ASK_AFTER_SECONDS = 30.0
 
 
 class Help(QObject):
-    """The verbs of the Help menu, in windows on top of `parent`."""
+    """The verbs that only tell something, in windows on top of `parent`."""
 
     def __init__(self, parent: QWidget, session: Session, workflow: Workflow) -> None:
         super().__init__(parent)
         self._parent, self._session, self._device = parent, session, Device("")
         workflow.device_known.connect(self._on_device_known)
         self.by_id: dict[str, Callable[[], object]] = {
-            "guide": lambda: GuideWindow(guide(), parent).show(),
+            "guide": lambda: GuideWindow(guide(spoken()), parent).show(),
             "shortcuts": lambda: dialogs.show_shortcuts(parent),
             "show_log": lambda: reveal(log_file()),
             "diagnostics": self.show_diagnostics,
+            "model_info": self.model_info,
             "about": lambda: dialogs.show_about(parent, program_version()),
         }
 
@@ -61,6 +64,13 @@ class Help(QObject):
         log = path.read_text("utf-8", errors="replace") if path.exists() else ""
         report = diagnostics(self._device.name, self._session.settings, log)
         DiagnosticsDialog(report, str(home()), self._parent).open()
+
+    def model_info(self) -> None:
+        """Show the card of the model."""
+        denoiser = self._session.denoiser
+        if denoiser is not None:
+            text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
+            dialogs.show_text(self._parent, "Model information", text)
 
     @Slot(object)
     def _on_device_known(self, device: Device) -> None:
@@ -82,6 +92,8 @@ class Commands(QObject):
         The page of the queue, or the list of files, is to be shown or hidden.
     programs_found
         The names of the programs that can open an exported file.
+    told
+        A sentence to show for a while.
     """
 
     recent_changed = Signal(object)
@@ -89,6 +101,7 @@ class Commands(QObject):
     batch_asked = Signal()
     files_toggled = Signal()
     programs_found = Signal(object)
+    told = Signal(str)
 
     def __init__(
         self,
@@ -132,7 +145,6 @@ class Commands(QObject):
             "pause": workflow.pause,
             "stop_and_keep": workflow.stop_and_keep,
             "cancel": self.cancel,
-            "model_info": self.model_info,
             "batch": self.batch_asked.emit,
             "show_files": self.files_toggled.emit,
             "fit": lambda: centre.view.fit(),
@@ -142,9 +154,11 @@ class Commands(QObject):
             "show_patches": self.show_patches,
             **centre.bench.commands,
             "pixel_size": self.pixel_size,
-            "theme_system": lambda: self.choose_theme("system"),
-            "theme_light": lambda: self.choose_theme("light"),
-            "theme_dark": lambda: self.choose_theme("dark"),
+            **{
+                spec.id: partial(self.prefer, *spec.id.split("_"))
+                for spec in ACTIONS
+                if spec.group in ("theme", "language")
+            },
             **Help(self._parent, session, workflow).by_id,
         }
 
@@ -254,13 +268,6 @@ class Commands(QObject):
         if target is not None:
             self._workflow.save_model(target)
 
-    def model_info(self) -> None:
-        """Show the card of the model."""
-        denoiser = self._session.denoiser
-        if denoiser is not None:
-            text = json.dumps(denoiser.card, indent=2, ensure_ascii=False, default=str)
-            dialogs.show_text(self._parent, "Model information", text)
-
     def pixel_size(self) -> None:
         """Ask for the pixel size."""
         session = self._session
@@ -275,10 +282,14 @@ class Commands(QObject):
         view = self._viewer.stack_view
         view.set_overlay_visible(not view.overlay_visible)
 
-    def choose_theme(self, choice: str) -> None:
-        """Take a theme, and remember it."""
-        self._remember(replace(self.preferences, theme=choice))
-        self.theme_chosen.emit(choice)
+    def prefer(self, kind: str, choice: str) -> None:
+        """Remember a theme, and take it, or a language, which the window takes at its start."""
+        changed: dict[str, Any] = {kind: choice}
+        self._remember(replace(self.preferences, **changed))
+        if kind == "theme":
+            self.theme_chosen.emit(choice)
+        else:
+            self.told.emit("The window speaks this language when it is started again.")
 
     def reveal_export(self) -> None:
         """Show the exported file in its folder."""

@@ -154,6 +154,7 @@ class MainWindow(QMainWindow):
         workflow.reference_read.connect(bench.take_reference)
         bench.files.findings = side.compare.findings
         bench.files.told.connect(self.strip.show_message)
+        self.commands.told.connect(self.strip.show_message)
         self.centre.compare.mode_changed.connect(self.menus.check)
 
     def _connect_files(self) -> None:
@@ -183,7 +184,8 @@ class MainWindow(QMainWindow):
         if preferences.geometry:
             self.restoreGeometry(QByteArray.fromHex(preferences.geometry.encode()))
         self.centre.start.show_recent(preferences)
-        for name in (f"theme_{preferences.theme}", "show_patches", "split", "show_files"):
+        chosen = f"theme_{preferences.theme}", f"language_{preferences.language}"
+        for name in (*chosen, "show_patches", "split", "show_files"):
             self.menus.check(name)
         if self.queue.restore():
             self.desk.show_queue()

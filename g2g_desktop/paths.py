@@ -16,10 +16,11 @@ __all__ = ["guide", "home", "log_file", "resource", "user_data_dir"]
 APP_NAME = "g2g-desktop"
 
 
-def guide() -> Path:
+def guide(language: str = "en") -> Path:
     """Give the folder with the pages of the guide, in a source tree and an installation alike."""
     inside = Path(__file__).resolve().parent / "guide"
-    return inside if inside.is_dir() else inside.parents[1] / "docs" / "guide"
+    pages = inside if inside.is_dir() else inside.parents[1] / "docs" / "guide"
+    return pages if language == "en" else pages / language
 
 
 def user_data_dir() -> Path:

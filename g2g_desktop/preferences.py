@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from training_core.draft import draft
 
+from .language import LANGUAGES
 from .paths import user_data_dir
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ class Preferences:
     """The remembered values; every one has a default, so a lost file only costs comfort.
 
     `geometry` is what `QWidget.saveGeometry` gave, in hexadecimal; `theme` is "system", "light" or
-    "dark"; `recent` and `models` are paths, the latest first; `fiji` and `napari` are where these
-    programs are, "" where they are searched for; `axes` are folders, the axes that are read of a
-    file in them, and what the user said that these are, the latest first.
+    "dark", `language` "system" or one of `LANGUAGES`; `recent` and `models` are paths, the latest
+    first; `fiji` and `napari` are where these programs are, "" where they are searched for; `axes`
+    are folders, the axes that are read of a file in them, and what the user said that these are,
+    the latest first.
     """
 
     recent: tuple[str, ...] = ()
@@ -40,6 +42,7 @@ class Preferences:
     napari: str = ""
     models: tuple[str, ...] = ()
     axes: tuple[tuple[str, str, str], ...] = ()
+    language: str = "system"
 
     def with_recent(self, path: Path) -> Preferences:
         """Put `path` first among the recent stacks."""
@@ -108,6 +111,8 @@ def _valid(stored: dict[str, Any]) -> Preferences:
             kept[item.name] = value
     if kept.get("theme") not in (None, "system", "light", "dark"):
         del kept["theme"]
+    if kept.get("language") not in (None, "system", *LANGUAGES):
+        del kept["language"]
     if not re.fullmatch("([0-9a-f]{2})*", kept.get("geometry", "")):
         del kept["geometry"]
     return Preferences(**kept)

@@ -1,7 +1,8 @@
 """Make the gallery of the window, and the pictures of the guide: python packaging/screenshots.py.
 
 The real window is driven through one short training on the bundled samples, and each state is taken
-in light and dark; then, with the model of that training, on other screens and at other scales.
+in light and dark; then, with the model of that training, on other screens, at other scales and in
+German.
 Everything is written to `docs/screenshots`, and what the page of the five tasks shows to
 `docs/guide/pictures`. Without a screen Qt's offscreen platform is used. It takes about ten minutes.
 """
@@ -36,12 +37,13 @@ MODEL = "fluorescence.g2g"
 
 
 class Screen(NamedTuple):
-    """A screen of so many pixels, whose scale the user has set."""
+    """A screen of so many pixels, whose scale and language the user has set."""
 
     name: str
     width: int
     height: int
     scale: float = 1.0
+    language: str = "en"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,6 +59,7 @@ SCREENS = (
     Screen("1920x1080_150_percent", 1920, 1080, 1.5),
     Screen("3840x2160", 3840, 2160),
     Screen("3840x2160_200_percent", 3840, 2160, 2.0),
+    Screen("german", 1366, 768, language="de"),
 )
 # The states whose pictures the guide shows, and what they are called there.
 IN_GUIDE = {
@@ -98,7 +101,9 @@ def in_private(scratch: Path, screen: Screen) -> int:
 
         app = QApplication([])
         from g2g_desktop.app import make_window
+        from g2g_desktop.preferences import Preferences, save_preferences
 
+        save_preferences(Preferences(language=screen.language))
         window = make_window()
         window.resize(*screen.size)
         window.show()

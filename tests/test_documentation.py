@@ -94,6 +94,30 @@ def test_links_from_the_readme_lead_somewhere() -> None:
         assert not [link for link in links if not (ROOT / link).exists()]
 
 
+def test_the_readme_leads_to_each_task_in_one_click() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    links = dict(re.findall(r"\[([^\]]+)\]\((docs/guide/[^)]+)\)", text))
+    assert {"Denoise an image", "Understand the result", "Add a reader"} <= set(links)
+    for link in links.values():
+        page, _, anchor = link.partition("#")
+        headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+        slugs = {re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in headings}
+        assert not anchor or anchor in slugs, link
+
+
+def test_commands_outside_the_guide_are_understood_as_they_stand() -> None:
+    given = [
+        shlex.split(command)[1:]
+        for path in (ROOT / "docs").glob("*.md")
+        for command in re.findall(
+            r"^    (?:.* )?(g2g (?!\.\.\.).+)$", path.read_text("utf-8"), re.M
+        )
+    ]
+    assert {command[0] for command in given} >= {"denoise", "run"}
+    for command in given:
+        command_parser().parse_args(command)
+
+
 def test_the_command_line_page_is_that_of_the_parser() -> None:
     assert TEXTS["command-line"] == script("write_cli_reference").page()
 

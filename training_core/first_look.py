@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from training_core.compute.device import choose_device, reproducible, seeded
 from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.finished import finished_frame
 from training_core.denoise.tile import denoise_tile
-from training_core.denoise.tiled import finished_frame, kept_share
+from training_core.denoise.tiled import kept_share
 from training_core.networks.published import fold_batch_norm
 from training_core.noise.local_strength import FrameLevels
 

@@ -164,13 +164,13 @@ def _alone(excess: Values, beside: Values, around: Values) -> Mask:
     """Tell which pixels are far above what is `around` them, those beside them not being so."""
     # Of a large frame a part tells what is usual.
     step = max(1, int((excess.size / SAMPLED_PX) ** 0.5))
-    some, above = (values[::step, ::step] for values in (around, excess))
+    some, above = (values[::step, ::step].ravel() for values in (around, excess))
     bins = int(np.clip(some.size // FEWEST_ALIKE, 1, BRIGHTNESSES))
     edges = np.unique(np.quantile(some, np.linspace(0, 1, bins + 1)[1:-1]))
-    alike = np.searchsorted(edges, some)
-    usual = np.full(len(edges) + 1, np.inf)
-    for number in np.unique(alike):
-        usual[number] = np.quantile(above[alike == number], 0.99)
+    alike = np.searchsorted(edges, some).astype(np.uint8)  # of which sorting is quick
+    counts = np.bincount(alike, minlength=len(edges) + 1)
+    groups = np.split(above[np.argsort(alike, kind="stable")], counts.cumsum()[:-1])
+    usual = np.array([np.quantile(group, 0.99) if group.size else np.inf for group in groups])
     far: Mask = excess > SURPRISING * max(usual.min(), 0.0)
     far[far] = excess[far] > SURPRISING * usual[np.searchsorted(edges, around[far])]
     return far & (beside < ALONE * excess)

@@ -82,30 +82,27 @@ def warnings_of(result: Mapping[str, Any]) -> Sequence[str]:
 
 def held_by_few(tailed: Sequence[int], channels: int) -> str:
     """Say in which channels, counted from 1, the noise has heavy tails, and what was done."""
-    return _in_channels(
-        "a few pixels hold most of the noise. How far off they are was learned from what the "
-        "bundled network takes from even areas.",
-        tailed,
-        channels,
-    )
+    what = "How far off they are was learned from what the bundled network takes from even areas."
+    if len(tailed) == channels:
+        return f"A few pixels hold most of the noise. {what}"
+    return f"{_in_channels(tailed)} a few pixels hold most of the noise. {what}"
 
 
 def in_doubt(doubted: Sequence[int], channels: int) -> str:
     """Say in which channels, counted from 1, texture and noise are alike, and what was done."""
-    return _in_channels(
-        "texture and noise cannot be told apart: no area is flat. So every pixel is taken to have "
-        "noise of its own, and at most a third of what is found is taken away. If the camera's "
-        "noise is known to be correlated, say so in the settings (Neighbouring pixels) and train "
-        "again.",
-        doubted,
-        channels,
+    what = (
+        "So every pixel is taken to have noise of its own, and at most a third of what is found is "
+        "taken away. If the camera's noise is known to be correlated, say so in the settings "
+        "(Neighbouring pixels) and train again."
     )
+    if len(doubted) == channels:
+        return f"Texture and noise cannot be told apart: no area is flat. {what}"
+    told = f"{_in_channels(doubted)} texture and noise cannot be told apart: no area is flat."
+    return f"{told} {what}"
 
 
-def _in_channels(told: str, numbers: Sequence[int], channels: int) -> str:
-    if len(numbers) < channels:
-        return f"In channel{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} {told}"
-    return told[0].upper() + told[1:]
+def _in_channels(numbers: Sequence[int]) -> str:
+    return f"In channel{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def length(um: float) -> str:

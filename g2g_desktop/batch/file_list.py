@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.result import Results, Story
 from g2g_desktop.model.view_state import duration_text
 from g2g_desktop.model.wording import bytes_text
@@ -143,17 +144,18 @@ class FileList(QAbstractTableModel):
     ) -> Any:
         """Give the title of a column."""
         shown = role == Qt.ItemDataRole.DisplayRole and orientation is Qt.Orientation.Horizontal
-        return COLUMNS[section] if shown else None
+        return tr(COLUMNS[section]) if shown else None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Give what a cell shows, and what is said of it."""
         item = self.items[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._texts(item)[index.column()]
+            return tr(self._texts(item)[index.column()])
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{item.name}, {bytes_text(item.size_bytes)}, {item.state}. {item.reason}"
+            said = f"{bytes_text(item.size_bytes)}, {item.state}. {item.reason}"
+            return f"{item.name}, {tr(said)}"
         if role == Qt.ItemDataRole.ToolTipRole:
-            told = (str(item.path), item.state.value, item.reason)
+            told = (str(item.path), tr(item.state.value), tr(item.reason))
             return "\n".join(part for part in told if part)
         return item if role == Qt.ItemDataRole.UserRole else None
 

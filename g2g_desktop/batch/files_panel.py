@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.job import Job
+from g2g_desktop.language import tr
 from g2g_desktop.model.wording import bytes_text
 from g2g_desktop.widgets.labels import GAP, heading, link_button, paragraph
 from g2g_desktop.widgets.theme import Tone
@@ -73,7 +74,7 @@ class FilesPanel(QFrame):
         self.view.setModel(files)
         self.view.setItemDelegate(_FileDelegate(theme, self.view))
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.view.setAccessibleName("Files")
+        self.view.setAccessibleName(tr("Files"))
         self.view.setFrameShape(QFrame.Shape.NoFrame)
         self.view.setProperty("surface", "list")
         self.view.setUniformItemSizes(True)
@@ -117,7 +118,7 @@ class FilesPanel(QFrame):
             ("Move down", "Alt+Down", partial(self._move, 1)),
             ("Remove from the list", "Del", self._remove),
         ):
-            action = QAction(text, self.view)
+            action = QAction(tr(text), self.view)
             action.triggered.connect(work)
             if keys:
                 action.setShortcut(keys)
@@ -250,5 +251,7 @@ class _FileDelegate(QStyledItemDelegate):
             painter.drawPixmap(at, self._theme.pixmap(symbol[0], tone, 14))
             lower = lower.adjusted(18, 0, 0, 0)
         size = f"{bytes_text(item.size_bytes)} · " if item.size_bytes else ""
-        said = metrics.elidedText(f"{size}{item.state}", Qt.TextElideMode.ElideRight, lower.width())
+        said = metrics.elidedText(
+            tr(f"{size}{item.state}"), Qt.TextElideMode.ElideRight, lower.width()
+        )
         painter.drawText(lower, Qt.AlignmentFlag.AlignVCenter, said)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.labels import GAP
 from training_core.batch.targets import SUFFIX, Pattern
 
@@ -41,21 +42,23 @@ class QueueOptions(QWidget):
         self._settings: Settings | None = None
         self._model: Path | None = None
         self.how = QComboBox()
-        self.how.setAccessibleName("How the files are denoised")
-        self.how.setToolTip("Files that were taken alike can share one model, which is faster.")
+        self.how.setAccessibleName(tr("How the files are denoised"))
+        self.how.setToolTip(tr("Files that were taken alike can share one model, which is faster."))
         self.folder = QLineEdit()
-        self.folder.setPlaceholderText("Beside each file")
-        self.folder.setAccessibleName("Folder for the results")
-        self.folder.setToolTip("Where the results are written; empty puts each beside its file.")
-        self.browse = QPushButton("Browse...")
-        self.browse.setToolTip("Choose the folder for the results.")
+        self.folder.setPlaceholderText(tr("Beside each file"))
+        self.folder.setAccessibleName(tr("Folder for the results"))
+        self.folder.setToolTip(
+            tr("Where the results are written; empty puts each beside its file.")
+        )
+        self.browse = QPushButton(tr("Browse..."))
+        self.browse.setToolTip(tr("Choose the folder for the results."))
         self.suffix = QLineEdit(SUFFIX)
-        self.suffix.setAccessibleName("Ending of the names of results")
-        self.suffix.setToolTip("What is put behind the name of a file to name its result.")
-        self.mirrored = QCheckBox("Keep sub-folders")
-        self.mirrored.setToolTip("Results lie in the same sub-folders as the files.")
-        self.overwrite = QCheckBox("Replace results that are there")
-        self.overwrite.setToolTip("Without this, results that are there already are kept.")
+        self.suffix.setAccessibleName(tr("Ending of the names of results"))
+        self.suffix.setToolTip(tr("What is put behind the name of a file to name its result."))
+        self.mirrored = QCheckBox(tr("Keep sub-folders"))
+        self.mirrored.setToolTip(tr("Results lie in the same sub-folders as the files."))
+        self.overwrite = QCheckBox(tr("Replace results that are there"))
+        self.overwrite.setToolTip(tr("Without this, results that are there already are kept."))
         self.browse.clicked.connect(self._on_browse)
         self._lay_out()
         self.show_models(None, None)
@@ -75,9 +78,9 @@ class QueueOptions(QWidget):
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(GAP)
-        form.addRow("Model", self.how)
-        form.addRow("Results into", where)
-        form.addRow("Name ends in", more)
+        form.addRow(tr("Model"), self.how)
+        form.addRow(tr("Results into"), where)
+        form.addRow(tr("Name ends in"), more)
 
     def show_models(self, settings: Settings | None, model: Path | None) -> None:
         """Offer the ways there are: the settings in force, and the model that is open as a file."""
@@ -86,10 +89,12 @@ class QueueOptions(QWidget):
         self._settings, self._model = settings, model
         chosen = self.how.currentData()
         self.how.clear()
-        self.how.addItem("Train on each file by itself: best, and slowest", EACH)
-        self.how.addItem("Train on the selected files (else the first), and use that for all", ONE)
+        self.how.addItem(tr("Train on each file by itself: best, and slowest"), EACH)
+        self.how.addItem(
+            tr("Train on the selected files (else the first), and use that for all"), ONE
+        )
         if model is not None:
-            self.how.addItem(f"Use {model.name} for all, without training", OPEN)
+            self.how.addItem(tr(f"Use {model.name} for all, without training"), OPEN)
         place = self.how.findData(chosen)
         self.how.setCurrentIndex(max(place, 0))
 
@@ -118,6 +123,8 @@ class QueueOptions(QWidget):
             part.setEnabled(editable)
 
     def _on_browse(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Folder for the results", self.folder.text())
+        name = QFileDialog.getExistingDirectory(
+            self, tr("Folder for the results"), self.folder.text()
+        )
         if name:
             self.folder.setText(name)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.view_state import duration_text
 from g2g_desktop.widgets.labels import GAP, ToneLabel, heading, paragraph
 from g2g_desktop.widgets.theme import Tone
@@ -60,7 +61,7 @@ class QueuePage(QWidget):
         self.words = ToneLabel(theme)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress of the queue")
+        self.bar.setAccessibleName(tr("Progress of the queue"))
         self.left = paragraph(muted=True)
         self._make_buttons()
         self._lay_out()
@@ -68,21 +69,21 @@ class QueuePage(QWidget):
         self.refresh()
 
     def _make_buttons(self) -> None:
-        self.start = QPushButton("Denoise all files")
+        self.start = QPushButton(tr("Denoise all files"))
         self.start.setProperty("primary", True)
-        self.pause = QPushButton("Pause")
-        self.skip = QPushButton("Skip")
-        self.skip.setToolTip("Leave the selected file out; else the one at work.")
-        self.retry = QPushButton("Retry failed")
-        self.watching = QPushButton("Watch folder...")
+        self.pause = QPushButton(tr("Pause"))
+        self.skip = QPushButton(tr("Skip"))
+        self.skip.setToolTip(tr("Leave the selected file out; else the one at work."))
+        self.retry = QPushButton(tr("Retry failed"))
+        self.watching = QPushButton(tr("Watch folder..."))
         self.watching.setCheckable(True)
         self.watching.setToolTip(
-            "Denoise files as they are written into a folder, each once it is complete."
+            tr("Denoise files as they are written into a folder, each once it is complete.")
         )
-        self.log = QPushButton("Log")
-        self.log.setToolTip("Show what the queue has done, as the command g2g tells it.")
-        self.back = QPushButton("Back to the picture")
-        self.back.setToolTip("Show the pictures again; the queue goes on (Ctrl+Shift+E).")
+        self.log = QPushButton(tr("Log"))
+        self.log.setToolTip(tr("Show what the queue has done, as the command g2g tells it."))
+        self.back = QPushButton(tr("Back to the picture"))
+        self.back.setToolTip(tr("Show the pictures again; the queue goes on (Ctrl+Shift+E)."))
         self.buttons = (self.start, self.pause, self.skip, self.retry, self.watching, self.log)
 
     def _lay_out(self) -> None:
@@ -108,7 +109,7 @@ class QueuePage(QWidget):
     def _lay_out_table(self) -> None:
         table = self.table
         table.setModel(self.queue.files)
-        table.setAccessibleName("Files of the queue")
+        table.setAccessibleName(tr("Files of the queue"))
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.verticalHeader().hide()
@@ -146,18 +147,18 @@ class QueuePage(QWidget):
         self.words.say(*self._told())
         self.bar.setRange(0, max(len(items), 1))
         self.bar.setValue(over)
-        self.left.setText(self._time() if running else "")
+        self.left.setText(tr(self._time() if running else ""))
         self.left.setVisible(running)
         self.bar.setVisible(running or over > 0)
         self.options.show_editable(not running and queue.state is not QueueState.PAUSED)
         todo = any(item.state not in (FileState.DONE, FileState.KEPT) for item in items)
         paused = queue.state is QueueState.PAUSED
         self._show(self.start, _START_TIP, not running and todo and not paused)
-        self.pause.setText("Go on" if paused else "Pause")
+        self.pause.setText(tr("Go on" if paused else "Pause"))
         if paused:
             self._show(self.pause, "Work on where it was paused.", True)
         else:
-            self.pause.setToolTip("Stop for now, and keep what is done of the file at work.")
+            self.pause.setToolTip(tr("Stop for now, and keep what is done of the file at work."))
             self.pause.setEnabled(queue.state is QueueState.RUNNING)
         self.skip.setEnabled(bool(queue.waiting) or queue.is_busy)
         self._show(self.retry, _RETRY_TIP, bool(queue.failed) and not running)
@@ -166,7 +167,7 @@ class QueuePage(QWidget):
         """Offer what begins with a file, unless the window trains, which the button then says."""
         held = self.queue.held
         button.setEnabled(possible and not held)
-        button.setToolTip(TRAINS if held else tip)
+        button.setToolTip(tr(TRAINS if held else tip))
 
     def _told(self) -> tuple[Tone, str]:
         queue, items = self.queue, self.queue.files.items
@@ -211,7 +212,7 @@ class QueuePage(QWidget):
     def _on_watch(self) -> None:
         name = ""
         if self.watching.isChecked():
-            name = QFileDialog.getExistingDirectory(self, "Folder to watch")
+            name = QFileDialog.getExistingDirectory(self, tr("Folder to watch"))
         if name:
             self.watch_folder(Path(name))
         else:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.look_up_tables import diverging_table, look_up_table
 from g2g_desktop.viewer.picture import Picture, drawable
 from training_core.errors import CoreError, OutputError
@@ -152,7 +153,7 @@ class BenchFiles(QObject):
     def _pictures(self) -> list[ReportPicture]:
         """Draw what is in view of the stacks, and of what was removed where that was looked at."""
         compare = self._compare
-        table = look_up_table(compare.colours.currentText(), compare.invert_tool.isChecked())
+        table = look_up_table(compare.colours.currentData(), compare.invert_tool.isChecked())
         shown = []
         for name in (NOISY, DENOISED, REFERENCE):
             stack = compare.sources.get(name)
@@ -192,7 +193,7 @@ class BenchFiles(QObject):
             str(stack.source) if stack is not None and stack.source else str(Path.home() / "stack")
         )
         chosen, kind = QFileDialog.getSaveFileName(
-            self._parent, title, f"{_stem(name)}{ending}", kinds
+            self._parent, tr(title), f"{_stem(name)}{ending}", tr(kinds)
         )
         if not chosen:
             return None
@@ -208,7 +209,7 @@ class BenchFiles(QObject):
             write()
         except (OSError, CoreError) as error:
             reason = str(error) if isinstance(error, OutputError) else f"{path}: {error}."
-            QMessageBox.warning(self._parent, "It could not be written", reason)
+            QMessageBox.warning(self._parent, tr("It could not be written"), tr(reason))
         else:
             self.told.emit(f"Written as {path.name}.")
 

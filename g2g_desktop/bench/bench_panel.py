@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
+
 from .measure_tab import MeasureTab
 from .noise_tab import NoiseTab
 from .result_tab import ResultTab
@@ -63,9 +65,9 @@ class BenchPanel(QWidget):
             self.buttons[name] = self._button(name)
             self.pages.addWidget(_scrolling(page))
         self.report_button = QToolButton()
-        self.report_button.setText("Report...")
+        self.report_button.setText(tr("Report..."))
         self.report_button.setAutoRaise(True)
-        self.report_button.setToolTip("Write a page with pictures, figures and methods.")
+        self.report_button.setToolTip(tr("Write a page with pictures, figures and methods."))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -81,10 +83,10 @@ class BenchPanel(QWidget):
 
     def _button(self, name: str) -> QToolButton:
         button = QToolButton()
-        button.setText(name)
+        button.setText(tr(name))
         button.setAutoRaise(True)
         button.setCheckable(True)
-        button.setToolTip(TIPS[name])
+        button.setToolTip(tr(TIPS[name]))
         button.clicked.connect(partial(self._on_clicked, name))
         return button
 

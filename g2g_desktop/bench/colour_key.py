@@ -6,6 +6,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.look_up_tables import BRIGHTER, DARKER, diverging_table
 
 BACK, INK = QColor(0, 0, 0, 150), QColor(255, 255, 255)
@@ -35,8 +36,8 @@ class ColourKey(QWidget):
         self._show((darker, brighter), scale=False)
 
     def _show(self, words: tuple[str, str], *, scale: bool) -> None:
-        self._words, self._scale = words, scale
-        self.setAccessibleName(f"Colours: {words[0]} to {words[1]}")
+        self._words, self._scale = (tr(words[0]), tr(words[1])), scale
+        self.setAccessibleName(tr(f"Colours: {words[0]} to {words[1]}"))
         self.resize(self.sizeHint())
         self.move(self._pane.width() - self.width() - PAD_PX, PAD_PX)
         self.show()

@@ -9,10 +9,12 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QComboBox
 
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.image_pane import ImagePane, value_text
 from g2g_desktop.viewer.loupe import Loupe
 from g2g_desktop.viewer.pair_viewer import LEFT, RIGHT, PairViewer
 from g2g_desktop.viewer.split_pane import SplitPane
+from g2g_desktop.widgets.labels import fill_choices
 
 from .removed_layer import RemovedLayer
 
@@ -92,8 +94,8 @@ class CompareView(PairViewer):
 
     def _box(self, name: str) -> QComboBox:
         box = QComboBox(self)
-        box.setAccessibleName(name)
-        box.setToolTip(f"Choose the {name.lower()} of the split and of the blink.")
+        box.setAccessibleName(tr(name))
+        box.setToolTip(tr(f"Choose the {name.lower()} of the split and of the blink."))
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         box.activated.connect(self._on_chosen)
@@ -132,8 +134,8 @@ class CompareView(PairViewer):
             if self._pair[number] not in names:
                 self._pair[number] = names[number]
             box.clear()
-            box.addItems(names)
-            box.setCurrentText(self._pair[number])
+            fill_choices(box, names)
+            box.setCurrentIndex(names.index(self._pair[number]))
             self._box_actions[number].setVisible(bool(self._others))
 
     @property
@@ -249,7 +251,7 @@ class CompareView(PairViewer):
 
     @Slot()
     def _on_chosen(self) -> None:
-        self._pair = [self.first_box.currentText(), self.second_box.currentText()]
+        self._pair = [self.first_box.currentData(), self.second_box.currentData()]
         self.draw_frame()
 
     @Slot()

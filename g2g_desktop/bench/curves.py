@@ -10,6 +10,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.theme import DARK, LIGHT, paint_plot
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class CurvePlot(QWidget):
         menu.setParent(plot, menu.windowFlags())
         plot.hideButtons()
         plot.setMouseEnabled(False, False)
-        plot.setLabel("left", self._along)
-        plot.setAccessibleName(self._name)
+        plot.setLabel("left", tr(self._along))
+        plot.setAccessibleName(tr(self._name))
         plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         for side in ("left", "bottom"):
             plot.getAxis(side).enableAutoSIPrefix(False)
@@ -103,7 +104,7 @@ class CurvePlot(QWidget):
         plot = self._plot = self._plot or self._make()
         colours = DARK if self._dark else LIGHT
         paint_plot(plot, colours, on=colours.card)
-        plot.setLabel("bottom", self._across)
+        plot.setLabel("bottom", tr(self._across))
         plot.setLogMode(False, self._log)
         plot.clear()
         inks = INKS[self._dark]
@@ -118,7 +119,7 @@ class CurvePlot(QWidget):
                 )  # fmt: skip
             else:
                 plot.plot(curve.x, np.asarray(curve.y), pen=pg.mkPen(ink, width=2))
-            name = curve.name.replace(" ", "&nbsp;")
+            name = tr(curve.name).replace(" ", "&nbsp;")
             names.append(f'<span style="color:{ink}">\N{BLACK SQUARE}</span>&nbsp;{name}')
         self.legend.setText(" &nbsp;".join(names))
         self.legend.setVisible(bool(names))

@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, QRectF, Signal, Slot
 
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.picture import Picture
 from training_core.errors import CoreError
 from training_core.place import PatchLocation
@@ -176,7 +177,7 @@ class Judging(QObject):
     @Slot(bool)
     def _on_planting(self, on: bool) -> None:
         if on:
-            self.panel.trust.dot_words.setText("Click into the picture.")
+            self.panel.trust.dot_words.setText(tr("Click into the picture."))
 
     @Slot(object)
     def _on_clicked(self, event: object) -> None:

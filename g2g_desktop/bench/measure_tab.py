@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.shapes import KEYS, Shapes
 from g2g_desktop.widgets.labels import GAP, paragraph
 
@@ -95,18 +96,18 @@ class MeasureTab(QWidget):
     def _make_table(self) -> QTableWidget:
         shown = [name for number, name in enumerate(COLUMNS) if number not in ERRORS]
         table = QTableWidget(0, len(shown))
-        table.setHorizontalHeaderLabels(shown)
+        table.setHorizontalHeaderLabels([tr(name) for name in shown])
         for number, name in enumerate(shown):
             header = table.horizontalHeaderItem(number)
             if header is not None and name in TIPS:
-                header.setToolTip(TIPS[name])
+                header.setToolTip(tr(TIPS[name]))
         table.verticalHeader().hide()
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setAccessibleName("Regions")
+        table.setAccessibleName(tr("Regions"))
         table.setMinimumHeight(70)
-        table.setToolTip(f"With a region chosen, {KEYS[:1].lower()}{KEYS[1:]}.")
+        table.setToolTip(tr(f"With a region chosen, {KEYS[:1].lower()}{KEYS[1:]}."))
         table.installEventFilter(self)
         return table
 
@@ -129,17 +130,17 @@ class MeasureTab(QWidget):
         self.width_box = QSpinBox()
         self.width_box.setRange(1, 99)
         self.width_box.setSuffix(" px")
-        self.width_box.setAccessibleName("Width of the band")
-        self.width_box.setToolTip("The profile is the mean over a band of this width.")
+        self.width_box.setAccessibleName(tr("Width of the band"))
+        self.width_box.setToolTip(tr("The profile is the mean over a band of this width."))
         self.width_box.valueChanged.connect(self._settle.start)
         self.plots = QComboBox()
-        self.plots.addItems(["Profile", "Histogram"])
-        self.plots.setAccessibleName("Plot")
+        self.plots.addItems([tr("Profile"), tr("Histogram")])
+        self.plots.setAccessibleName(tr("Plot"))
         self.plots.currentIndexChanged.connect(self._show_plot)
         tools = QHBoxLayout()
         tools.setSpacing(GAP)
         for part in (
-            self.line_button, QLabel("Band"), self.width_box, self.rectangle_button,
+            self.line_button, QLabel(tr("Band")), self.width_box, self.rectangle_button,
             self.polygon_button, self.clear_button, self.copy_button, self.save_button,
         ):  # fmt: skip
             tools.addWidget(part)
@@ -210,7 +211,7 @@ class MeasureTab(QWidget):
         names = list(self._pictures)
         self._fill_table(measured.regions)
         told = measured.profile if isinstance(measured.profile, str) else ""
-        self.note.setText(told or (HOW if measured.regions else EMPTY))
+        self.note.setText(tr(told or (HOW if measured.regions else EMPTY)))
         self._draw_profile(measured, names)
         edges = measured.histograms.edges
         middles = (edges[:-1] + edges[1:]) / 2
@@ -228,13 +229,13 @@ class MeasureTab(QWidget):
         self.profile.show_curves(curves, across="Distance, µm" if um else "Distance, px")
 
     def _on_failed(self, error: Exception) -> None:
-        self.note.setText(f"It could not be measured: {error}")
+        self.note.setText(tr(f"It could not be measured: {error}"))
 
     def _fill_table(self, regions: Sequence[RegionFigures | str]) -> None:
         self.table.setRowCount(len(regions))
         for row, cells in enumerate(self._rows(regions)):
             for column, text in enumerate(_joined(cells)):
-                item = QTableWidgetItem(text)
+                item = QTableWidgetItem(tr(text))
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, item)
 
@@ -297,8 +298,8 @@ def _joined(cells: Sequence[object]) -> list[str]:
 
 
 def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
+    button = QPushButton(tr(text))
+    button.setToolTip(tr(tip))
     return button
 
 

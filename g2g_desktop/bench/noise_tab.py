@@ -8,6 +8,7 @@ import numpy as np
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.image_pane import ImagePane
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
 
@@ -32,7 +33,7 @@ class NoiseTab(QWidget):
         self.real, self.made = ImagePane(), ImagePane()
         for pane, name in ((self.real, "Real noise"), (self.made, "Made noise")):
             pane.set_caption(name)
-            pane.setAccessibleName(name)
+            pane.setAccessibleName(tr(name))
         self.histogram = CurvePlot("Histogram of the noise", "Value, std", "Share")
         self.correlation = CurvePlot("Autocorrelation", "Distance, px", "Correlation")
         self.spectrum = CurvePlot("Power spectrum", "Cycles per pixel", "Power")
@@ -70,7 +71,7 @@ class NoiseTab(QWidget):
 
     def clear(self, text: str = NOTHING) -> None:
         """Show nothing, and say why."""
-        self.words.setText(text)
+        self.words.setText(tr(text))
         self.more.setText("")
         for pane in (self.real, self.made):
             pane.set_image(None, REACH)
@@ -80,11 +81,14 @@ class NoiseTab(QWidget):
     @Slot(object)
     def show_likeness(self, found: NoiseLikeness, step: int | None = None) -> None:
         """Show a comparison, which is one of many where it is of a `step` of the training."""
-        self.words.setText(found.sentence)
+        self.words.setText(tr(found.sentence))
         when = "" if step is None else f"After {step} steps. "
         self.more.setText(
-            f"{when}{len(found.levels)} smooth patches, each without its trend and of the same "
-            "std; made noise beside them. Where the curves part, the denoiser learned other noise."
+            tr(
+                f"{when}{len(found.levels)} smooth patches, each without its trend and of the same "
+                "std; made noise beside them. Where the curves part, the denoiser learned other "
+                "noise."
+            )
         )
         self.real.set_image(found.real, REACH)
         self.made.set_image(found.made, REACH)

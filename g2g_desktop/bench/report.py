@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QTextDocument,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.scale_bar import paint_scale_bar
 from training_core.draft import draft
 from training_core.errors import OutputError
@@ -89,7 +90,7 @@ def write_report(report: ResultPage, path: Path) -> Path:
 def _write_pdf(report: ResultPage, path: Path) -> None:
     writer = QPdfWriter(str(path))
     writer.setResolution(RESOLUTION)
-    writer.setTitle(report.title)
+    writer.setTitle(tr(report.title))
     writer.setCreator("g2g desktop")
     layout = QPageLayout(
         QPageSize(QPageSize.PageSizeId.A4),
@@ -154,11 +155,12 @@ def _page(report: ResultPage, *, embedded: bool) -> str:
 <p><b>{_safe(report.verdict)}</b></p>
 <table><tr>{"".join(names)}</tr><tr>{"".join(pictures)}</tr></table>
 <p class="muted">{_safe(report.caption)}</p>
-<h2>Figures</h2>{_table(report.figures)}
-<h2>Settings</h2>{_table(report.settings)}
-<h2>Methods</h2><p>{_safe(report.methods)}</p>
-<h2>Citation</h2><p>{_safe(report.citation)}</p>
-<h2>The same by command</h2><p><code>{_safe(report.command)}</code></p>
+<h2>{_safe("Figures")}</h2>{_table(report.figures)}
+<h2>{_safe("Settings")}</h2>{_table(report.settings)}
+<h2>{_safe("Methods")}</h2><p>{_safe(report.methods)}</p>
+<h2>{_safe("Citation")}</h2><p>{html.escape(report.citation)}</p>
+<h2>{_safe("The same by command")}</h2>
+<p><code>{html.escape(report.command)}</code></p>
 </body></html>"""
 
 
@@ -181,4 +183,5 @@ def _data(image: QImage) -> str:
 
 
 def _safe(text: str) -> str:
-    return html.escape(text)
+    """Give a text in the language of the window, as HTML."""
+    return html.escape(tr(text))

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
 from training_core.wording import percent
 
@@ -62,23 +63,23 @@ class ResultTab(QWidget):
         self.slider.setRange(0, 100)
         self.slider.setPageStep(10)
         self.slider.setMinimumWidth(SLIDER_PX)
-        self.slider.setAccessibleName("Strength")
-        self.slider.setToolTip(STRENGTH_TIP)
+        self.slider.setAccessibleName(tr("Strength"))
+        self.slider.setToolTip(tr(STRENGTH_TIP))
         self.percent = QSpinBox()
         self.percent.setRange(0, 100)
         self.percent.setSuffix(" %")
-        self.percent.setAccessibleName("Strength in percent")
-        self.percent.setToolTip(STRENGTH_TIP)
+        self.percent.setAccessibleName(tr("Strength in percent"))
+        self.percent.setToolTip(tr(STRENGTH_TIP))
         self.grain = paragraph(muted=True)
         self.rounds = QSlider(Qt.Orientation.Horizontal)
         self.rounds.setPageStep(1)
         self.rounds.setMinimumWidth(SLIDER_PX)
         self.rounds.setTickPosition(QSlider.TickPosition.TicksBelow)
-        self.rounds.setAccessibleName("Round")
-        self.rounds.setToolTip(ROUNDS_TIP)
+        self.rounds.setAccessibleName(tr("Round"))
+        self.rounds.setToolTip(tr(ROUNDS_TIP))
         self.round_name = paragraph(NO_ROUNDS, muted=True)
-        self.pure_button = QPushButton(PURE_ASK)
-        self.pure_button.setToolTip(PURE_TIP)
+        self.pure_button = QPushButton(tr(PURE_ASK))
+        self.pure_button.setToolTip(tr(PURE_TIP))
         self.pure_words = paragraph(PURE_TIP, muted=True)
         self._names: list[str] = []
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -136,21 +137,21 @@ class ResultTab(QWidget):
         self.rounds.setValue(self.rounds.maximum())
         self.rounds.setEnabled(len(names) > 1)
         self.rounds.blockSignals(blocked)
-        self.round_name.setText(names[-1] if len(names) > 1 else NO_ROUNDS)
+        self.round_name.setText(tr(names[-1] if len(names) > 1 else NO_ROUNDS))
 
     def say_pure(self, text: str, *, running: bool = False) -> None:
         """Say what was made of noise alone, or that it is on its way."""
-        self.pure_words.setText(text or PURE_TIP)
+        self.pure_words.setText(tr(text or PURE_TIP))
         self.pure_button.setEnabled(not running)
 
     def _say_grain(self) -> None:
         kept = 100 - self.slider.value()
         if kept == 100:
-            self.grain.setText("The noisy picture itself.")
+            self.grain.setText(tr("The noisy picture itself."))
         elif kept:
-            self.grain.setText(f"{kept} % of what denoising removes stays as grain.")
+            self.grain.setText(tr(f"{kept} % of what denoising removes stays as grain."))
         else:
-            self.grain.setText("Nothing of what denoising removes stays.")
+            self.grain.setText(tr("Nothing of what denoising removes stays."))
 
     @Slot(int)
     def _on_strength(self, value: int) -> None:
@@ -167,7 +168,7 @@ class ResultTab(QWidget):
 
     @Slot(int)
     def _on_round(self, number: int) -> None:
-        self.round_name.setText(self._names[number])
+        self.round_name.setText(tr(self._names[number]))
         last = number == len(self._names) - 1
         self.round_chosen.emit(-1 if last else number)
 

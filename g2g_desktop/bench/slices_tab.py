@@ -9,11 +9,13 @@ from PySide6.QtCore import QRectF, QTimer, Slot
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.image_pane import ImagePane
 from g2g_desktop.viewer.look_up_tables import look_up_table
-from g2g_desktop.widgets.labels import GAP, heading, paragraph
+from g2g_desktop.widgets.labels import GAP, fill_choices, heading, paragraph
 
 from . import bench_tasks as tasks
+from .compare_view import DENOISED, NOISY
 
 if TYPE_CHECKING:
     from training_core.stack import Stack, Values
@@ -55,11 +57,11 @@ class SlicesTab(QWidget):
         self.xz, self.yz = StretchedPane(), StretchedPane()
         for pane, name in ((self.xz, "XZ"), (self.yz, "YZ")):
             pane.set_caption(name)
-            pane.setAccessibleName(f"Slice {name}")
+            pane.setAccessibleName(tr(f"Slice {name}"))
         self.at_x, self.at_y = self._place("X"), self._place("Y")
         self.which = QComboBox()
-        self.which.addItems(["Denoised", "Noisy"])
-        self.which.setAccessibleName("Which stack is cut")
+        fill_choices(self.which, (DENOISED, NOISY))
+        self.which.setAccessibleName(tr("Which stack is cut"))
         self.words = paragraph(HOW, muted=True)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._cut)
@@ -70,10 +72,10 @@ class SlicesTab(QWidget):
 
     def _place(self, axis: str) -> QSpinBox:
         box = QSpinBox()
-        box.setPrefix(f"{axis} ")
+        box.setPrefix(tr(f"{axis} "))
         box.setSuffix(" px")
         box.setKeyboardTracking(False)
-        box.setAccessibleName(f"{axis} of the slices")
+        box.setAccessibleName(tr(f"{axis} of the slices"))
         box.valueChanged.connect(lambda _value: self._settle.start())
         return box
 
@@ -105,7 +107,7 @@ class SlicesTab(QWidget):
 
     @property
     def _stack(self) -> Stack | None:
-        return self._view.sources[self.which.currentText()]
+        return self._view.sources[self.which.currentData()]
 
     @Slot()
     def _cut(self) -> None:
@@ -127,14 +129,14 @@ class SlicesTab(QWidget):
         size = stack.pixel_size
         known = size.z_um and size.x_um and size.y_um
         levels = self._view.levels
-        table = look_up_table(self._view.colours.currentText(), self._view.invert_tool.isChecked())
+        table = look_up_table(self._view.colours.currentData(), self._view.invert_tool.isChecked())
         for pane, image, across in ((self.xz, cut[0], size.x_um), (self.yz, cut[1], size.y_um)):
             pane.set_table(table)
             pane.set_pixel_size(across if known else None)
             stretch = size.z_um / across if known and size.z_um and across else 1.0
             pane.show_stretched(image, stretch, levels)
         told = "Z is as large as it is." if known else "Z is not known: a slice counts as a pixel."
-        self.words.setText(f"{told} {HOW}")
+        self.words.setText(tr(f"{told} {HOW}"))
 
     def _on_failed(self, error: Exception) -> None:
-        self.words.setText(f"The stack could not be cut: {error}")
+        self.words.setText(tr(f"The stack could not be cut: {error}"))

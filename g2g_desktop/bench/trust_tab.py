@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.viewer.image_pane import ImagePane
 from g2g_desktop.viewer.look_up_tables import diverging_table, look_up_table
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
@@ -57,30 +58,31 @@ class TrustTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.map_button = QPushButton(ASK)
-        self.map_button.setToolTip(EXPLAIN)
+        self.map_button = QPushButton(tr(ASK))
+        self.map_button.setToolTip(tr(EXPLAIN))
         self.copies = QComboBox()
-        self.copies.addItems([f"{count} copies" for count in COPIES])
-        self.copies.setAccessibleName("Copies")
+        self.copies.addItems([tr(f"{count} copies") for count in COPIES])
+        self.copies.setAccessibleName(tr("Copies"))
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.words = paragraph(EXPLAIN, muted=True)
         self.bias, self.spread, self.band = ImagePane(), ImagePane(), ImagePane()
-        for pane, name in ((self.bias, "Bias"), (self.spread, "Spread"), (self.band, "Band")):
+        self._names = {self.bias: "Bias", self.spread: "Spread", self.band: "Band"}
+        for pane, name in self._names.items():
             pane.set_caption(name)
-            pane.setAccessibleName(name)
+            pane.setAccessibleName(tr(name))
             pane.setMinimumSize(110, 90)
-        self.plant_button = QPushButton(PLANT)
+        self.plant_button = QPushButton(tr(PLANT))
         self.plant_button.setCheckable(True)
-        self.plant_button.setToolTip(PLANT_TIP)
+        self.plant_button.setToolTip(tr(PLANT_TIP))
         self.dot_size = QDoubleSpinBox()
         self.dot_size.setRange(1.2, 14.0)
         self.dot_size.setValue(3.1)
         self.dot_size.setSingleStep(0.5)
         self.dot_size.setDecimals(1)
         self.dot_size.setSuffix(" px")
-        self.dot_size.setAccessibleName("Width of the dot")
-        self.dot_size.setToolTip("How wide the dot is at half of its height.")
+        self.dot_size.setAccessibleName(tr("Width of the dot"))
+        self.dot_size.setToolTip(tr("How wide the dot is at half of its height."))
         self.dot_words = paragraph(PLANT_TIP, muted=True)
         self.thumbs = [(QLabel(), QLabel()) for _ in range(5)]
         self._running = False
@@ -129,8 +131,8 @@ class TrustTab(QWidget):
     def clear(self) -> None:
         """Show nothing, of another result."""
         self.show_running(False)
-        self.words.setText(EXPLAIN)
-        self.dot_words.setText(PLANT_TIP)
+        self.words.setText(tr(EXPLAIN))
+        self.dot_words.setText(tr(PLANT_TIP))
         self.plant_button.setChecked(False)
         for pane in (self.bias, self.spread, self.band):
             pane.set_image(None, (0, 1))
@@ -142,7 +144,7 @@ class TrustTab(QWidget):
     def show_running(self, running: bool, done: int = 0, total: int = 0) -> None:
         """Show how far the copies are."""
         self._running = running
-        self.map_button.setText(STOP if running else ASK)
+        self.map_button.setText(tr(STOP if running else ASK))
         self.copies.setEnabled(not running)
         self.progress.setVisible(running)
         self.progress.setRange(0, total)
@@ -161,9 +163,8 @@ class TrustTab(QWidget):
             pane.set_image(values.astype(np.float32), levels)
             colours = diverging_table() if pane is self.bias else look_up_table("Viridis")
             pane.set_table(colours)
-            name = pane.accessibleName()
             sign = "±" if pane is self.bias else "\N{LESS-THAN OR EQUAL TO} "
-            pane.set_caption(f"{name} {sign}{figure(levels[1])}")
+            pane.set_caption(f"{self._names[pane]} {sign}{figure(levels[1])}")
             pane.setVisible(True)
             pane.fit()
         unit = unit or "grey values"
@@ -179,16 +180,16 @@ class TrustTab(QWidget):
                 f"Hatched: {share:.0f} % of the detail that shows does not come back when the "
                 "noise is another; do not measure there."
             )
-        self.words.setText(caution + told)
+        self.words.setText(tr(caution + told))
 
     def show_failure(self, sentence: str) -> None:
         """Say why there is no trust map."""
         self.show_running(False)
-        self.words.setText(sentence)
+        self.words.setText(tr(sentence))
 
     def show_dot(self, dot: PlantedDot | None, levels: Window, sentence: str) -> None:
         """Show what became of planted dots, with the contrast of the picture."""
-        self.dot_words.setText(sentence)
+        self.dot_words.setText(tr(sentence))
         for number, pair in enumerate(self.thumbs):
             for picture in pair:
                 picture.setVisible(dot is not None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QLabel, QLineEdit, QToolButton, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.labels import GAP, heading, link_button, paragraph
 from training_core.errors import SettingsError
 from training_core.settings import Settings, preset
@@ -58,7 +59,7 @@ class AdvancedSettings(QWidget):
         super().__init__()
         self._theme, self._settings = theme, Settings()
         self.fold = QToolButton()
-        self.fold.setText("Advanced settings")
+        self.fold.setText(tr("Advanced settings"))
         self.fold.setCheckable(True)
         self.fold.setAutoRaise(True)
         self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -66,10 +67,12 @@ class AdvancedSettings(QWidget):
         theme.changed.connect(self._on_folded)
         self.groups = {title: self._forms(parts) for title, parts in _GROUPS.items()}
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Find a setting")
+        self.search.setPlaceholderText(tr("Find a setting"))
         self.search.setClearButtonEnabled(True)
-        self.search.setAccessibleName("Find a setting")
-        self.search.setToolTip("Shows the settings whose name or explanation holds these letters.")
+        self.search.setAccessibleName(tr("Find a setting"))
+        self.search.setToolTip(
+            tr("Shows the settings whose name or explanation holds these letters.")
+        )
         self.search.textChanged.connect(self._on_search)
         self.nothing = paragraph("No setting is called so.", muted=True)
         self.nothing.hide()
@@ -133,7 +136,7 @@ class AdvancedSettings(QWidget):
         changed = sum(
             form.mark_changed(getattr(usual, part) if part else usual) for part, form in self.forms
         )
-        self.reset.setText(f"Reset {changed} changed setting{'s' * (changed != 1)}")
+        self.reset.setText(tr(f"Reset {changed} changed setting{'s' * (changed != 1)}"))
         self.reset.setVisible(changed > 0)
 
     @Slot(str)
@@ -142,7 +145,7 @@ class AdvancedSettings(QWidget):
         for title, forms in self.groups.items():
             found = 0
             for _, form in forms:
-                mine = form.show_only("" if text.casefold() in title.casefold() else text)
+                mine = form.show_only("" if text.casefold() in tr(title).casefold() else text)
                 form.setVisible(mine > 0)
                 found += mine
             self._titles[title].setVisible(found > 0)
@@ -166,7 +169,7 @@ class AdvancedSettings(QWidget):
             }
             chosen = replace(self._settings, **top, **parts)
         except SettingsError as error:  # half of two settings that belong together
-            self.problem.setText(str(error))
+            self.problem.setText(tr(str(error)))
             self.problem.show()
             return
         self.problem.hide()

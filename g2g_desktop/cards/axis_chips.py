@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayo
 
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from g2g_desktop.model.wording import AXIS_NAMES, axes_question
 from g2g_desktop.widgets.labels import GAP, ToneLabel, button_row
 from g2g_desktop.widgets.theme import Tone
@@ -72,8 +73,8 @@ class AxisChips(QWidget):
                 plain.append(_still(f"{axis} {length}"))
                 continue
             chip = _chip(f"{axis} {length}")
-            chip.setAccessibleName(f"Axis {place + 1}: {AXIS_NAMES[axis]}, {length}")
-            chip.setToolTip(f"{AXIS_NAMES[axis].capitalize()}. Click where it is something else.")
+            chip.setAccessibleName(tr(f"Axis {place + 1}: {AXIS_NAMES[axis]}, {length}"))
+            chip.setToolTip(tr(f"{_MEANINGS[axis]}. Click where it is something else."))
             chip.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
             chip.setMenu(self._meanings(stack, place, chip))
             self.chips.append(chip)
@@ -83,7 +84,7 @@ class AxisChips(QWidget):
         """Make the menu of what an axis may be instead."""
         menu = QMenu(parent)
         for axis, name in _MEANINGS.items():
-            action = menu.addAction(f"{axis}   {name}")
+            action = menu.addAction(f"{axis}   {tr(name)}")
             action.setCheckable(True)
             action.setChecked(stack.axes[place] == axis)
             action.triggered.connect(partial(self._choose, place, axis))
@@ -121,7 +122,7 @@ class AxisChips(QWidget):
         for number, image in drawn:
             picture, words = QLabel(), QLabel(str(number + 1))
             picture.setPixmap(QPixmap.fromImage(image))
-            picture.setAccessibleName(f"Image {number + 1}")
+            picture.setAccessibleName(tr(f"Image {number + 1}"))
             words.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             words.setAlignment(Qt.AlignmentFlag.AlignHCenter)
             both = QWidget()
@@ -150,13 +151,13 @@ class AxisChips(QWidget):
 
 def _chip(text: str) -> QToolButton:
     chip = QToolButton()
-    chip.setText(text)
+    chip.setText(tr(text))
     chip.setProperty("chip", True)
     chip.setCursor(Qt.CursorShape.PointingHandCursor)
     return chip
 
 
 def _still(text: str) -> QLabel:
-    label = QLabel(text)
+    label = QLabel(tr(text))
     label.setProperty("chip", True)
     return label

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QComboBox
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.session import Step
 from g2g_desktop.widgets.fold import Fold
 from g2g_desktop.widgets.labels import ToneLabel, heading, paragraph
@@ -44,8 +45,10 @@ class CompareCard(StepCard):
             "After the training, noisy and denoised are compared here.", muted=True
         )
         self.results = QComboBox()
-        self.results.setAccessibleName("Result that is shown")
-        self.results.setToolTip("Choose which of the results of this stack is shown (N: the next).")
+        self.results.setAccessibleName(tr("Result that is shown"))
+        self.results.setToolTip(
+            tr("Choose which of the results of this stack is shown (N: the next).")
+        )
         self.results.activated.connect(self.result_asked)
         self.verdict = heading("", 2)
         self.reason = ToneLabel(theme)
@@ -82,7 +85,7 @@ class CompareCard(StepCard):
 
     def _show_results(self, session: Session) -> None:
         self.results.setVisible(session.several)
-        titles = [one.title for one in session.results.every]
+        titles = [tr(one.title) for one in session.results.every]
         if titles != [self.results.itemText(n) for n in range(self.results.count())]:
             self.results.clear()
             self.results.addItems(titles)
@@ -104,14 +107,14 @@ class CompareCard(StepCard):
     def _sum_up(self) -> None:
         judgement = self._judgement()
         if judgement is None:
-            self.verdict.setText(MEASURING if self._result is not None else "")
+            self.verdict.setText(tr(MEASURING if self._result is not None else ""))
             self.reason.say(Tone.MUTED, "")
             waiting = "Noisy against denoised" if self._result is not None else "After training"
             self.show_summary(waiting)
         else:
-            self.verdict.setText(judgement.trust.value)
+            self.verdict.setText(tr(judgement.trust.value))
             self.reason.say(_TONES[judgement.trust], judgement.reason)
-            self.checks.button.setText(f"All checks: {verdict(self.quality.findings)}")
+            self.checks.button.setText(tr(f"All checks: {verdict(self.quality.findings)}"))
             self.show_summary(judgement.trust.value)
         self.judged.emit(judgement)
 

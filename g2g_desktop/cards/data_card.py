@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.session import Step
 from g2g_desktop.model.wording import bytes_text, pixel_size_text, pixels_text
 from g2g_desktop.widgets.labels import GAP, ElidedLabel, ToneLabel, button_row, link_button
@@ -41,7 +42,7 @@ class DataCard(StepCard):
         grid.setVerticalSpacing(GAP // 2)
         grid.setColumnStretch(1, 1)
         for row, (name, label) in enumerate(self.facts.items()):
-            caption = QLabel(name)
+            caption = QLabel(tr(name))
             caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             grid.addWidget(caption, row, 0)
             grid.addWidget(label, row, 1)

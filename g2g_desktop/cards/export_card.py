@@ -8,6 +8,7 @@ import numpy as np
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QPalette
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.session import Step
 from g2g_desktop.model.wording import bytes_text, file_text, pixels_text
 from g2g_desktop.widgets.labels import ElidedLabel, ToneLabel, button_row, link_button, paragraph
@@ -58,11 +59,11 @@ class ExportCard(StepCard):
         """Say what can be exported, or what was."""
         stack, denoised, exported = session.stack, session.denoised, session.exported
         if stack is None or denoised is None:
-            self.what.setText("The denoised stack is exported with the axes, pixel size and bit "
-                              "depth of the input.")  # fmt: skip
+            self.what.setText(tr("The denoised stack is exported with the axes, pixel size and bit "
+                              "depth of the input."))  # fmt: skip
         else:
             size = bytes_text(stack.pixels.nbytes)
-            self.what.setText(f"{pixels_text(stack)} as the input, {size}.")
+            self.what.setText(tr(f"{pixels_text(stack)} as the input, {size}."))
         warnings = session.result.warnings if session.result is not None else ()
         self.warnings.say(Tone.AMBER, "\n".join(warnings))
         self._show_exported(session)

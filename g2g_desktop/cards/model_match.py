@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.labels import GAP, ToneLabel, heading, paragraph
 from g2g_desktop.widgets.mark import Mark
 from training_core.reporting.findings import Level
@@ -50,7 +51,7 @@ class ModelMatch(QFrame):
     def ask(self, model: str, alike: Likeness | None) -> None:
         """Ask about a model by its name; "" takes the question back."""
         self.setVisible(bool(model))
-        self.title.setText(f"Use {model}, or train on this stack?")
+        self.title.setText(tr(f"Use {model}, or train on this stack?") if model else "")
         self.waiting.setVisible(alike is None)
         if alike is not self._shown:
             self._shown = alike
@@ -74,12 +75,12 @@ class ModelMatch(QFrame):
     def _add(self, row: int, fact: Finding) -> None:
         tone = TONES[fact.level]
         mark = Mark(tone, self._theme.colour(tone), fact.level.value)
-        name, value = QLabel(fact.name), QLabel(fact.value)
+        name, value = QLabel(tr(fact.name)), QLabel(tr(fact.value))
         name.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         said = f"{fact.name}, model → stack: {fact.value}. {fact.level.value}. {fact.meaning}"
-        value.setAccessibleName(said)
+        value.setAccessibleName(tr(said))
         for place, part in enumerate((mark, name, value)):
-            part.setToolTip(fact.meaning)
+            part.setToolTip(tr(fact.meaning))
             self._grid.addWidget(part, row, place)
             part.show()

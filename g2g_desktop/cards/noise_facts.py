@@ -10,6 +10,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.labels import GAP, ToneLabel, heading, paragraph
 from g2g_desktop.widgets.theme import Tone
 
@@ -50,7 +51,7 @@ class NoiseFacts(QWidget):
             return
         self._stack = stack
         self._show(())
-        self.words.setText(MEASURING)
+        self.words.setText(tr(MEASURING))
         if stack is None:
             self._job.cancel()
         else:
@@ -63,16 +64,16 @@ class NoiseFacts(QWidget):
     def _on_failed(self, error: Exception) -> None:
         _LOG.warning("The noise could not be analysed: %s", error)
         self._show(())
-        self.words.setText("The noise could not be measured.")
+        self.words.setText(tr("The noise could not be measured."))
 
     def _show(self, analyses: Sequence[NoiseAnalysis]) -> None:
         self.analyses = analyses
-        self.words.setText("\n".join(_named(one, one.sentence) for one in analyses))
+        self.words.setText(tr("\n".join(_named(one, one.sentence) for one in analyses)))
         told = [_named(one, text) for one in analyses for text in one.warnings]
         self.warnings.say(Tone.AMBER, "\n".join(told))
         # Each sentence once: the channels of a stack mostly go the same way.
         route = dict.fromkeys(text for one in analyses for text in one.route.sentences)
-        self.route.setText(" ".join(route))
+        self.route.setText(tr(" ".join(route)))
         self.route.setVisible(bool(route))
 
 

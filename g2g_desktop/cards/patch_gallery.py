@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QScrollArea, QToolButton, QV
 
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from g2g_desktop.model.contrast import IntensitySample, shades
 from g2g_desktop.model.session import Failure, Step
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
@@ -41,7 +42,7 @@ class PatchGallery(QDialog):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Patches taken and refused")
+        self.setWindowTitle(tr("Patches taken and refused"))
         self.resize(self.sizeHint())
         self.words = paragraph(LOOKING)
         self._known: tuple[Stack | None, SmoothPatches | None] = (None, None)
@@ -69,9 +70,9 @@ class PatchGallery(QDialog):
         self._known = stack, patches
         self._clear()
         if stack is None or patches is None:
-            self.words.setText(LOOKING if stack is not None else "")
+            self.words.setText(tr(LOOKING if stack is not None else ""))
             return
-        self.words.setText(LOOKING)
+        self.words.setText(tr(LOOKING))
         self._job.start(partial(tasks.gallery, stack, patches, session.settings.patches))
 
     def reject(self) -> None:
@@ -91,7 +92,7 @@ class PatchGallery(QDialog):
     def _on_seen(self, seen: Sequence[SeenPatch]) -> None:
         self._clear()
         taken = sum(not one.reason for one in seen)
-        self.words.setText(EXPLAIN if taken else NONE)
+        self.words.setText(tr(EXPLAIN if taken else NONE))
         if not seen:
             return
         pictures = [one.picture for one in seen if one.picture is not None]
@@ -115,9 +116,9 @@ class PatchGallery(QDialog):
             button.setAutoRaise(True)
             button.setIcon(QIcon(_pixmap(one, window)))
             button.setIconSize(QSize(SIDE_PX, SIDE_PX))
-            button.setToolTip(f"{one.sentence}\nFrame {one.frame + 1}, {one.place.left}, "
-                              f"{one.place.top} px")  # fmt: skip
-            button.setAccessibleName(one.sentence)
+            button.setToolTip(tr(f"{one.sentence}\nFrame {one.frame + 1}, {one.place.left}, "
+                              f"{one.place.top} px"))  # fmt: skip
+            button.setAccessibleName(tr(one.sentence))
             button.clicked.connect(partial(self.shown.emit, one))
             grid.addWidget(button, number // ACROSS, number % ACROSS)
             self.buttons.append((one, button))
@@ -126,7 +127,7 @@ class PatchGallery(QDialog):
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:
         self._clear()
-        self.words.setText(Failure.of(Step.PATCHES, error).sentence)
+        self.words.setText(tr(Failure.of(Step.PATCHES, error).sentence))
 
 
 def _pixmap(one: SeenPatch, window: tuple[float, float]) -> QPixmap:

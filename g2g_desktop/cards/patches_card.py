@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.session import Step
 from g2g_desktop.model.view_state import remedy_text
 from g2g_desktop.widgets.labels import ToneLabel, button_row, heading, link_button, paragraph
@@ -57,11 +58,11 @@ class PatchesCard(StepCard):
         self.verdict = ToneLabel(theme)
         self.remedy = QPushButton()
         self.remedy.setToolTip(
-            "Take the settings that the verdict advises; Ctrl+Z takes them back."
+            tr("Take the settings that the verdict advises; Ctrl+Z takes them back.")
         )
         self.remedy.clicked.connect(self.remedy_asked)
         self.count = heading("", 4)
-        self.count.setAccessibleName("Smooth patches in the whole stack")
+        self.count.setAccessibleName(tr("Smooth patches in the whole stack"))
         self.share = paragraph(muted=True)
         self.in_frame = paragraph(muted=True)
         self.body.addWidget(paragraph(_WHAT, muted=True))
@@ -75,7 +76,7 @@ class PatchesCard(StepCard):
         self.painted.clicked.connect(self._on_clear)
         self.gallery = link_button("Patches taken and refused...", _GALLERY_TIP)
         self.gallery.clicked.connect(self.gallery_asked)
-        self.body.addWidget(button_row(QLabel("Paint"), *self.brushes.values()))
+        self.body.addWidget(button_row(QLabel(tr("Paint")), *self.brushes.values()))
         self.forms = {freely: self._form(freely) for freely in _FORMS}
         self.forms[False].setChecked(True)
         self.how = paragraph(muted=True)
@@ -92,23 +93,23 @@ class PatchesCard(StepCard):
         self.show_patches(None)
 
     def _brush(self, kind: str) -> QPushButton:
-        button = QPushButton(_BRUSHES[kind][0])
+        button = QPushButton(tr(_BRUSHES[kind][0]))
         button.setCheckable(True)
-        button.setToolTip(_BRUSHES[kind][1])
-        button.setAccessibleName(f"Paint areas {_BRUSHES[kind][0].lower()}")
+        button.setToolTip(tr(_BRUSHES[kind][1]))
+        button.setAccessibleName(tr(f"Paint areas {_BRUSHES[kind][0].lower()}"))
         button.clicked.connect(partial(self._on_brush, kind))
         return button
 
     def _form(self, freely: bool) -> QPushButton:
-        button = QPushButton(_FORMS[freely][0])
+        button = QPushButton(tr(_FORMS[freely][0]))
         button.setCheckable(True)
         button.setAutoExclusive(True)
-        button.setToolTip(_FORMS[freely][1])
+        button.setToolTip(tr(_FORMS[freely][1]))
         button.clicked.connect(partial(self._on_form, freely))
         return button
 
     def _on_form(self, freely: bool, _checked: bool = False) -> None:
-        self.how.setText(f"{_FORMS[freely][1]} {_BY_KEYS}")
+        self.how.setText(tr(f"{_FORMS[freely][1]} {_BY_KEYS}"))
         self.form_chosen.emit(freely)
 
     def _on_brush(self, kind: str, _checked: bool = False) -> None:
@@ -132,7 +133,7 @@ class PatchesCard(StepCard):
         self.form.show_settings(settings)
         self.form.setEnabled(editable)
         count = len(settings.areas)
-        self.painted.setText(f"Clear {count} painted area{'s' * (count != 1)}")
+        self.painted.setText(tr(f"Clear {count} painted area{'s' * (count != 1)}"))
         self.painted.setVisible(count > 0)
         self.painted.setEnabled(editable)
         for button in self.brushes.values():
@@ -144,25 +145,25 @@ class PatchesCard(StepCard):
         """Show what was found in the whole stack; None while that is being found out."""
         if patches is None:
             self.show_summary("Looking..." if looking else "Where the noise is learned")
-            self.count.setText("Looking..." if looking else "")
+            self.count.setText(tr("Looking..." if looking else ""))
             self.share.setText("")
             self.verdict.say(Tone.MUTED, "")
             self.remedy.hide()
             return
         share = percent(patches.coverage)
-        self.count.setText(count_text(patches.count))
-        self.share.setText(f"on {share} of the stack")
+        self.count.setText(tr(count_text(patches.count)))
+        self.share.setText(tr(f"on {share} of the stack"))
         self.show_summary(f"{count_text(patches.count)}, {share}")
         self.verdict.say(_TONE[patches.verdict.level], patches.verdict.sentence)
         advised = patches.verdict.remedy
         self.remedy.setVisible(advised is not None)
         if advised is not None:
-            self.remedy.setText(remedy_text(self.form.settings, advised))
+            self.remedy.setText(tr(remedy_text(self.form.settings, advised)))
 
     @Slot(object, int, float)
     def show_frame_count(self, _coverage: object, count: int, fraction: float) -> None:
         """Show what was found in the frame in view."""
-        self.in_frame.setText(f"In this frame: {count_text(count)} on {percent(fraction)}")
+        self.in_frame.setText(tr(f"In this frame: {count_text(count)} on {percent(fraction)}"))
 
 
 def count_text(count: int) -> str:

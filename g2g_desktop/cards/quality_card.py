@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.mark import Mark
 from g2g_desktop.widgets.theme import DARK, LIGHT, Tone
 from training_core.reporting.findings import Finding, Level
@@ -26,7 +27,7 @@ class QualityCard(QFrame):
         self.setProperty("surface", "card")
         self.findings: list[Finding] = []
         self._dark = False
-        self.title = QLabel(title, self)
+        self.title = QLabel(tr(title), self)
         font = self.title.font()
         font.setBold(True)
         self.title.setFont(font)
@@ -51,7 +52,7 @@ class QualityCard(QFrame):
             row = self._row(finding)
             self._rows.addWidget(row)
             row.show()  # the layout would do so only in the next turn of the event loop
-        self.note.setText(note)
+        self.note.setText(tr(note))
         self.note.setVisible(bool(note))
 
     def set_theme(self, dark: bool) -> None:
@@ -63,20 +64,20 @@ class QualityCard(QFrame):
         tone = TONES[finding.level]
         colour = QColor((DARK if self._dark else LIGHT).tones[tone])
         row = QWidget(self)
-        row.setAccessibleName(f"{finding.name}: {finding.value}. {finding.level.value}.")
-        row.setToolTip(finding.tip)
-        row.setAccessibleDescription(finding.tip)
-        value = QLabel(finding.value)
+        row.setAccessibleName(tr(f"{finding.name}: {finding.value}. {finding.level.value}."))
+        row.setToolTip(tr(finding.tip))
+        row.setAccessibleDescription(tr(finding.tip))
+        value = QLabel(tr(finding.value))
         value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         value.setAlignment(Qt.AlignmentFlag.AlignRight)
         value.setWordWrap(True)  # else two long ones make the card wider than its panel
         head = QHBoxLayout()
-        head.addWidget(QLabel(finding.name), 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(QLabel(tr(finding.name)), 0, Qt.AlignmentFlag.AlignTop)
         head.addWidget(value, 1)
-        meaning = _muted(QLabel(finding.meaning))
+        meaning = _muted(QLabel(tr(finding.meaning)))
         if finding.level is not Level.NEUTRAL:
-            word = f'<span style="color:{colour.name()}">{finding.level.value}.</span>'
-            meaning.setText(f"{word} {finding.meaning}")
+            word = f'<span style="color:{colour.name()}">{tr(finding.level.value)}.</span>'
+            meaning.setText(f"{word} {tr(finding.meaning)}")
         foot = QHBoxLayout()
         foot.setSpacing(6)
         mark = Mark(tone, colour, finding.level.value)

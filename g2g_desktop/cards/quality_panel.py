@@ -9,6 +9,7 @@ from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from training_core.errors import CoreError
 from training_core.reporting.findings import (
     UNKNOWN,
@@ -57,7 +58,7 @@ class QualityPanel(QWidget):
         self.blind = QualityCard("Without a reference", self)
         self.learned = QualityCard("What was learned and chosen", self)
         self.reference = QualityCard("With a reference", self)
-        self.add_button = QPushButton(ADD, self.reference)
+        self.add_button = QPushButton(tr(ADD), self.reference)
         self.add_button.clicked.connect(self.reference_requested)
         self.reference.column.addWidget(self.add_button)
         column = QVBoxLayout(self)
@@ -86,7 +87,7 @@ class QualityPanel(QWidget):
         self.blind.say([], "Train and denoise first; then the result is measured here.")
         self.reference.say([], NO_REFERENCE)
         self.add_button.setEnabled(False)
-        self.add_button.setText(ADD)
+        self.add_button.setText(tr(ADD))
 
     def show_card(self, card: Mapping[str, Any], model_name: str = "") -> None:
         """Say what the denoiser of the result learned and what was chosen for it.
@@ -116,7 +117,7 @@ class QualityPanel(QWidget):
         self.blind.say([], MEASURING)
         self.reference.say([], NO_REFERENCE if reference is None else MEASURING)
         self.add_button.setEnabled(True)
-        self.add_button.setText(ADD if reference is None else "Another reference image...")
+        self.add_button.setText(tr(ADD if reference is None else "Another reference image..."))
         self._job.start(partial(_measure, noisy, denoised, reference))
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from training_core.settings import Limits, limits_of
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class SettingsForm(QWidget):
     def say_apart(self, names: Collection[str], more: str) -> None:
         """Add a word to the labels of fields that have the name of others elsewhere."""
         for name in names:
-            self._labels[name].setText(f"{self._labels[name].text()}{more}")
+            self._labels[name].setText(f"{self._labels[name].text()}{tr(more)}")
 
     def values(self) -> dict[str, Any]:
         """Give what the fields show, by their names."""
@@ -126,7 +127,7 @@ class SettingsForm(QWidget):
         wanted, found = text.strip().casefold(), 0
         for name, label in self._labels.items():
             limits = limits_of(self._settings, name)
-            shown = wanted in f"{limits.label} {limits.help}".casefold()
+            shown = wanted in f"{tr(limits.label)} {tr(limits.help)}".casefold()
             self._form.setRowVisible(label, shown)
             found += shown
         return found
@@ -139,11 +140,11 @@ class SettingsForm(QWidget):
             font = label.font()
             font.setBold(differs)
             label.setFont(font)
-            label.setAccessibleDescription("changed" if differs else "")
+            label.setAccessibleDescription(tr("changed" if differs else ""))
             if name in self.resets:
                 told = f"Take the usual value again: {getattr(usual, name)}"
-                self.resets[name].setToolTip(told)
-                self.resets[name].setAccessibleName(f"{label.text()}: {told}")
+                self.resets[name].setToolTip(tr(told))
+                self.resets[name].setAccessibleName(f"{label.text()}: {tr(told)}")
                 self.resets[name].setVisible(differs)
             changed += differs
         self._usual = usual
@@ -178,7 +179,7 @@ class ChoiceEditor(QComboBox):
     def __init__(self, limits: Limits) -> None:
         super().__init__()
         for choice in limits.choices:
-            self.addItem(str(choice), choice)
+            self.addItem(tr(str(choice)), choice)
         self.setSizeAdjustPolicy(self.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(_LEAST_LETTERS)
         _describe(self, limits)
@@ -222,7 +223,7 @@ class IntegerEditor(QSpinBox):
         _describe(self, limits)
         self.setRange(round(limits.minimum or 0), round(min(limits.maximum or _MOST, _MOST)))
         self.setSingleStep(round(limits.step or 1))
-        self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setSuffix(tr(f" {limits.unit}" if limits.unit else ""))
         self.setMinimumWidth(_LEAST_NUMBER_PX)
         self.setKeyboardTracking(False)
         self.valueChanged.connect(self.edited)
@@ -254,7 +255,7 @@ class NumberEditor(QDoubleSpinBox):
             if limits.step
             else QAbstractSpinBox.StepType.AdaptiveDecimalStepType
         )
-        self.setSuffix(f" {limits.unit}" if limits.unit else "")
+        self.setSuffix(tr(f" {limits.unit}" if limits.unit else ""))
         self.setMinimumWidth(_LEAST_NUMBER_PX)
         self.setKeyboardTracking(False)
         self.valueChanged.connect(self.edited)
@@ -275,9 +276,9 @@ class OptionalEditor(QWidget):
 
     def __init__(self, limits: Limits, kind: type) -> None:
         super().__init__()
-        self.automatic = QCheckBox("Automatic")
-        self.automatic.setToolTip(limits.help)
-        self.automatic.setAccessibleName(f"{limits.label}: automatic")
+        self.automatic = QCheckBox(tr("Automatic"))
+        self.automatic.setToolTip(tr(limits.help))
+        self.automatic.setAccessibleName(tr(f"{limits.label}: automatic"))
         self.number = IntegerEditor(limits) if kind is int else NumberEditor(limits)
         self._step = float(limits.step or 1)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -351,17 +352,17 @@ def _field_names(settings: Any) -> list[str]:
 
 
 def _label(limits: Limits, editor: QWidget, characters: int) -> QLabel:
-    label = QLabel(limits.label)
-    label.setToolTip(limits.help)
+    label = QLabel(tr(limits.label))
+    label.setToolTip(tr(limits.help))
     label.setMinimumWidth(characters * label.fontMetrics().averageCharWidth())
     label.setBuddy(editor)
     return label
 
 
 def _describe(widget: QWidget, limits: Limits) -> None:
-    widget.setToolTip(limits.help)
-    widget.setAccessibleName(limits.label)
-    widget.setAccessibleDescription(limits.help)
+    widget.setToolTip(tr(limits.help))
+    widget.setAccessibleName(tr(limits.label))
+    widget.setAccessibleDescription(tr(limits.help))
 
 
 def _silently(widget: Any, value: float) -> None:

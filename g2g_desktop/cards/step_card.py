@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.view_state import Badge
 from g2g_desktop.widgets.labels import GAP, ElidedLabel, heading
 from g2g_desktop.widgets.theme import Tone
@@ -123,8 +124,8 @@ class _Header(QToolButton):
         if (badge, is_open) == (self._badge, self._open):
             return
         self._badge, self._open = badge, is_open
-        self.setAccessibleName(f"{self._step.value}: {badge.value}")
-        self.setToolTip(f"Show the step {self._step.value}, which {_SAID[badge]}.")
+        self.setAccessibleName(tr(f"{self._step.value}: {badge.value}"))
+        self.setToolTip(tr(f"Show the step {self._step.value}, which {_SAID[badge]}."))
         self._repaint_symbols()
 
     def _repaint_symbols(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QButtonGroup, QFrame, QPushButton, QRadioButton, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.result import PRESET_TITLES, title_of
 from g2g_desktop.model.session import Step
 from g2g_desktop.model.view_state import duration_text
@@ -83,14 +84,14 @@ class TrainCard(StepCard):
 
     def show_estimate(self, expected: ExpectedTime | None, device: str) -> None:
         """Say how long training is expected to take, on what; None while that is found out."""
-        where = f" on this computer ({device})" if device else ""
         self.presets.show_times(expected.presets if expected is not None else {})
         self._told_time = ""
         if expected is None or expected.now is None:
-            self.estimate.setText(_UNKNOWN if expected is not None else _MEASURING)
+            self.estimate.setText(tr(_UNKNOWN if expected is not None else _MEASURING))
             return
         told = between(expected.now.least, expected.now.most, duration_text)
-        self.estimate.setText(f"{told[0].upper()}{told[1:]}{where}.")
+        whole = tr(f"{told} on this computer ({device})." if device else f"{told}.")
+        self.estimate.setText(f"{whole[0].upper()}{whole[1:]}")
         self._told_time = f", {told.removeprefix('about ')}"
 
     def show_made(self, result: StackResult | None, model: str) -> None:
@@ -156,9 +157,9 @@ class InterruptedNotice(QFrame):
         super().__init__()
         self.setProperty("surface", "notice")
         self.words = paragraph()
-        self.go_on, self.discard = QPushButton("Continue"), QPushButton("Discard")
-        self.go_on.setAccessibleDescription("Continue the interrupted training")
-        self.discard.setAccessibleDescription("Discard the interrupted training")
+        self.go_on, self.discard = QPushButton(tr("Continue")), QPushButton(tr("Discard"))
+        self.go_on.setAccessibleDescription(tr("Continue the interrupted training"))
+        self.discard.setAccessibleDescription(tr("Discard the interrupted training"))
         self.go_on.clicked.connect(lambda: self.action_asked.emit("resume"))
         self.discard.clicked.connect(lambda: self.action_asked.emit("discard_interrupted"))
         column = QVBoxLayout(self)
@@ -174,7 +175,7 @@ class InterruptedNotice(QFrame):
         if known is not None:
             when = f"{known.when.day} {known.when:%B at %H:%M}"
             what = f"{title_of(known.settings)}, after {duration_text(known.seconds)}"
-            self.words.setText(f"A training of this stack was interrupted on {when} ({what}).")
+            self.words.setText(tr(f"A training of this stack was interrupted on {when} ({what})."))
 
 
 class PresetChoice(QWidget):
@@ -190,8 +191,8 @@ class PresetChoice(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         for name, sentence in _PRESETS.items():
-            self.buttons[name] = button = QRadioButton(PRESET_TITLES[name])
-            button.setAccessibleDescription(sentence)
+            self.buttons[name] = button = QRadioButton(tr(PRESET_TITLES[name]))
+            button.setAccessibleDescription(tr(sentence))
             self._group.addButton(button)
             explanation = paragraph(sentence, muted=True)
             explanation.setIndent(3 * GAP)  # margins are lost where a style sheet comes again
@@ -205,7 +206,7 @@ class PresetChoice(QWidget):
         for name, button in self.buttons.items():
             span = times.get(name)
             told = f"   {between(span.least, span.most, duration_text)}" if span is not None else ""
-            button.setText(f"{PRESET_TITLES[name]}{told}")
+            button.setText(f"{tr(PRESET_TITLES[name])}{tr(told)}")
 
     def show_choice(self, name: str) -> None:
         """Check one preset."""

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.actions import ACTIONS
 from g2g_desktop.widgets.labels import GAP, ToneLabel, heading, paragraph
 from g2g_desktop.widgets.theme import Tone
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from g2g_desktop.widgets.theme import Theme
 
 _STACKS = (
-    "Stacks (*.tif *.tiff *.lsm *.stk *.svs *.czi *.nd2 *.lif *.lof *.oif *.oib *.ims *.h5 *.hdf5 "
+    "(*.tif *.tiff *.lsm *.stk *.svs *.czi *.nd2 *.lif *.lof *.oif *.oib *.ims *.h5 *.hdf5 "
     "*.mat *.dv *.r3d *.mrc *.map *.rec *.txrm *.txm *.nii *.nii.gz *.nrrd *.nhdr *.png *.jpg "
-    "*.bmp *.npy *.dcm *.ima);;All files (*)"
+    "*.bmp *.npy *.dcm *.ima)"
 )
 _MODELS = "Models of g2g desktop (*.g2g)"
 _VIEWER_KEYS = (
@@ -63,7 +64,7 @@ class ErrorDialog(QDialog):
     def __init__(self, failure: Failure, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         what = failure.step.value if failure.step is not None else "Something"
-        self.setWindowTitle(f"{what} did not work")
+        self.setWindowTitle(tr(f"{what} did not work"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._details = failure.details or failure.sentence
         self.sentence = ToneLabel(theme)
@@ -72,7 +73,7 @@ class ErrorDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
-        self.copy = QPushButton("Copy details")
+        self.copy = QPushButton(tr("Copy details"))
         self.copy.setAutoDefault(False)
         self.copy.clicked.connect(self._on_copy)
         buttons.addButton(self.copy, QDialogButtonBox.ButtonRole.ActionRole)
@@ -83,30 +84,32 @@ class ErrorDialog(QDialog):
 
     def _on_copy(self) -> None:
         QGuiApplication.clipboard().setText(self._details)
-        self.copy.setText("Copied")
+        self.copy.setText(tr("Copied"))
 
 
 def ask_files(parent: QWidget, folder: str) -> list[Path]:
     """Ask for one or more stacks; an empty list when the user thinks better of it."""
-    names, _ = QFileDialog.getOpenFileNames(parent, "Open stack", folder, _STACKS)
+    names, _ = QFileDialog.getOpenFileNames(
+        parent, tr("Open stack"), folder, f"{tr('Stacks')} {_STACKS};;{tr('All files (*)')}"
+    )
     return [Path(name) for name in names]
 
 
 def ask_folder(parent: QWidget, folder: str) -> Path | None:
     """Ask for a folder of images or DICOM slices."""
-    name = QFileDialog.getExistingDirectory(parent, "Open folder", folder)
+    name = QFileDialog.getExistingDirectory(parent, tr("Open folder"), folder)
     return Path(name) if name else None
 
 
 def ask_model(parent: QWidget, folder: str) -> Path | None:
     """Ask for a model file."""
-    name, _ = QFileDialog.getOpenFileName(parent, "Open model", folder, _MODELS)
+    name, _ = QFileDialog.getOpenFileName(parent, tr("Open model"), folder, tr(_MODELS))
     return Path(name) if name else None
 
 
 def ask_model_target(parent: QWidget, suggestion: Path) -> Path | None:
     """Ask where to save a model; the system asks before a file is replaced."""
-    name, _ = QFileDialog.getSaveFileName(parent, "Save model", str(suggestion), _MODELS)
+    name, _ = QFileDialog.getSaveFileName(parent, tr("Save model"), str(suggestion), tr(_MODELS))
     if not name or name.endswith(".g2g"):
         return Path(name) if name else None
     target = Path(f"{name}.g2g")  # of which the system asked nothing
@@ -138,7 +141,7 @@ def _ask_running(parent: QWidget, title: str, text: str, kept: set[Running]) -> 
         Running.CANCEL: QMessageBox.ButtonRole.DestructiveRole,
     }
     box = _question(parent, title, text)
-    buttons = {answer: box.addButton(answer.value, role) for answer, role in roles.items()}
+    buttons = {answer: box.addButton(tr(answer.value), role) for answer, role in roles.items()}
     box.setDefaultButton(buttons[Running.KEEP_RUNNING])
     box.setEscapeButton(buttons[Running.KEEP_RUNNING])
     box.exec()
@@ -163,7 +166,7 @@ def ask_dropped(parent: QWidget, name: str) -> Dropped:
         Dropped.STACK: QMessageBox.ButtonRole.ActionRole,
         Dropped.NOTHING: QMessageBox.ButtonRole.RejectRole,
     }
-    buttons = {answer: box.addButton(answer.value, role) for answer, role in roles.items()}
+    buttons = {answer: box.addButton(tr(answer.value), role) for answer, role in roles.items()}
     box.setEscapeButton(buttons[Dropped.NOTHING])
     box.exec()
     chosen = box.clickedButton()
@@ -173,7 +176,7 @@ def ask_dropped(parent: QWidget, name: str) -> Dropped:
 def confirm(parent: QWidget, title: str, text: str, yes: str) -> bool:
     """Ask before something is lost; anything but `yes` is no."""
     box = _question(parent, title, text)
-    button = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
+    button = box.addButton(tr(yes), QMessageBox.ButtonRole.DestructiveRole)
     box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
     box.exec()
     return box.clickedButton() is button
@@ -182,13 +185,13 @@ def confirm(parent: QWidget, title: str, text: str, yes: str) -> bool:
 def ask_pixel_size(parent: QWidget, size: PixelSize, *, with_z: bool) -> PixelSize | None:
     """Ask for the pixel size in micrometres, for files that do not say."""
     dialog = QDialog(parent)
-    dialog.setWindowTitle("Pixel size")
+    dialog.setWindowTitle(tr("Pixel size"))
     plane = _micrometres("Pixel size in the plane", size.x_um)
     depth = _micrometres("Distance of the slices", size.z_um)
     form = QFormLayout()
-    form.addRow("In the plane", plane)
+    form.addRow(tr("In the plane"), plane)
     if with_z:
-        form.addRow("Between slices", depth)
+        form.addRow(tr("Between slices"), depth)
     column = _column(dialog, 320)
     column.addWidget(paragraph("The export carries this size. No pixel is changed.", muted=True))
     column.addLayout(form)
@@ -202,9 +205,9 @@ def show_text(parent: QWidget, title: str, text: str) -> None:
     """Show a text to read and to copy."""
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setWindowTitle(title)
+    dialog.setWindowTitle(tr(title))
     field = QPlainTextEdit(text, readOnly=True, tabChangesFocus=True)
-    field.setAccessibleName(title)
+    field.setAccessibleName(tr(title))
     field.setMinimumSize(460, 320)
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
@@ -218,17 +221,17 @@ def show_shortcuts(parent: QWidget) -> QDialog:
     """Show every key of the window and its viewers on one sheet."""
     dialog = QDialog(parent)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setWindowTitle("Keyboard shortcuts")
+    dialog.setWindowTitle(tr("Keyboard shortcuts"))
     native = QKeySequence.SequenceFormat.NativeText
     rows = [
-        (a.text.replace("&", "").rstrip("."), QKeySequence(a.shortcuts[0]).toString(native))
+        (tr(a.text).replace("&", "").rstrip("."), QKeySequence(a.shortcuts[0]).toString(native))
         for a in ACTIONS
         if a.shortcuts
     ]
     column = _column(dialog, 560)
     column.setSizeConstraint(QVBoxLayout.SizeConstraint.SetFixedSize)
     column.addWidget(heading("Keyboard shortcuts", 3))
-    column.addLayout(_key_grid([*rows, *_VIEWER_KEYS]))
+    column.addLayout(_key_grid([*rows, *((tr(text), tr(keys)) for text, keys in _VIEWER_KEYS)]))
     buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
     buttons.rejected.connect(dialog.reject)
     column.addWidget(buttons)
@@ -240,10 +243,12 @@ def show_about(parent: QWidget, version: str) -> None:
     """Say what this is, and whose method it uses."""
     QMessageBox.about(
         parent,
-        "About g2g desktop",
-        f"<b>g2g desktop {version}</b><p>Learns the noise of a stack from the stack itself, and "
-        "removes it.</p><p>Method: GAN2GAN (Cha, Park, Kim and Moon, ICLR 2021). Licence of this "
-        "program: BSD 3-Clause. It uses Qt through PySide6 under the LGPL 3.</p>",
+        tr("About g2g desktop"),
+        tr(
+            f"<b>g2g desktop {version}</b><p>Learns the noise of a stack from the stack itself, "
+            "and removes it.</p><p>Method: GAN2GAN (Cha, Park, Kim and Moon, ICLR 2021). Licence "
+            "of this program: BSD 3-Clause. It uses Qt through PySide6 under the LGPL 3.</p>"
+        ),
     )
 
 
@@ -265,16 +270,16 @@ def _key_grid(rows: list[tuple[str, str]]) -> QGridLayout:
 def _question(parent: QWidget, title: str, text: str) -> QMessageBox:
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle(title)
-    box.setText(f"<b>{title}</b>")
-    box.setInformativeText(text)
+    box.setWindowTitle(tr(title))
+    box.setText(f"<b>{tr(title)}</b>")
+    box.setInformativeText(tr(text))
     return box
 
 
 def _micrometres(name: str, value: float | None) -> QDoubleSpinBox:
     field = QDoubleSpinBox(decimals=4, maximum=1e6, suffix=" µm")
-    field.setSpecialValueText("unknown")
-    field.setAccessibleName(name)
+    field.setSpecialValueText(tr("unknown"))
+    field.setAccessibleName(tr(name))
     field.setValue(value or 0.0)
     return field
 

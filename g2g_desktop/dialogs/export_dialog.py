@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from g2g_desktop.jobs.tasks import ExportChoice
+from g2g_desktop.language import tr
 from g2g_desktop.model.wording import axes_text, bytes_text, pixel_size_text, pixels_text
 from g2g_desktop.paths import home, resource
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
@@ -54,25 +55,25 @@ class ExportDialog(QDialog):
         self._stack = stack
         self._warnings = warnings
         self._overwrite = False
-        self.setWindowTitle("Export")
+        self.setWindowTitle(tr("Export"))
         self.setMinimumWidth(520)
         self.path = QLineEdit(str(target))
-        self.path.setAccessibleName("File to write")
-        self.browse = QPushButton("Browse...")
+        self.path.setAccessibleName(tr("File to write"))
+        self.browse = QPushButton(tr("Browse..."))
         self.browse.setAutoDefault(False)  # Return is for Export
         self.browse.clicked.connect(self._on_browse)
         self.format = QComboBox()
-        self.format.setAccessibleName("Format")
+        self.format.setAccessibleName(tr("Format"))
         self.about = paragraph(muted=True)
         self.compression = QComboBox()
-        self.compression.setAccessibleName("Compression")
+        self.compression.setAccessibleName(tr("Compression"))
         for text, value in _COMPRESSIONS:
-            self.compression.addItem(text, value)
-        self.same = QRadioButton(f"Same as the input ({pixels_text(stack)})")
-        self.float32 = QRadioButton("32-bit float, with fractions of a grey value")
+            self.compression.addItem(tr(text), value)
+        self.same = QRadioButton(tr(f"Same as the input ({pixels_text(stack)})"))
+        self.float32 = QRadioButton(tr("32-bit float, with fractions of a grey value"))
         self.same.setChecked(True)
-        self.names = QCheckBox("Write the names of the noisy files into the result")
-        self.names.setToolTip("Leave it out where files are named after patients.")
+        self.names = QCheckBox(tr("Write the names of the noisy files into the result"))
+        self.names.setToolTip(tr("Leave it out where files are named after patients."))
         self.names.setChecked(True)
         self.facts = paragraph(muted=True)
         self.lost = paragraph()
@@ -110,7 +111,7 @@ class ExportDialog(QDialog):
 
     def _buttons(self) -> QDialogButtonBox:
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.export_button = QPushButton("Export")
+        self.export_button = QPushButton(tr("Export"))
         self.export_button.setProperty("primary", True)
         buttons.addButton(self.export_button, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.accepted.connect(self.accept)
@@ -133,7 +134,7 @@ class ExportDialog(QDialog):
         try:
             check_target(self._meant(), target, overwrite=True, compression=choice.compression)
         except OutputError as error:
-            self.lost.setText(str(error))
+            self.lost.setText(tr(str(error)))
             return
         if target.exists():
             text = f"{target.name} exists in {target.parent}. Its contents would be lost."
@@ -168,9 +169,14 @@ class ExportDialog(QDialog):
         # This dialog asks itself before a file is replaced.
         quiet = QFileDialog.Option.DontConfirmOverwrite
         writer = self._writer
-        kinds = f"{writer.name} ({' '.join(f'*{suffix}' for suffix in writer.suffixes)})"
+        mine = f"{tr(writer.name)} ({' '.join(f'*{suffix}' for suffix in writer.suffixes)})"
+        kinds = f"{mine};;{tr('All files (*)')}"
         name, _ = QFileDialog.getSaveFileName(
-            self, "Export", str(self._target()), f"{kinds};;All files (*)", options=quiet
+            self,
+            tr("Export"),
+            str(self._target()),
+            f"{kinds};;{tr('All files (*)')}",
+            options=quiet,
         )
         if name:
             self.path.setText(name)
@@ -183,7 +189,7 @@ class ExportDialog(QDialog):
 
         self.format.clear()
         for writer in writers_of(self._meant()):
-            self.format.addItem(f"{writer.name} ({writer.suffixes[0]})", writer)
+            self.format.addItem(f"{tr(writer.name)} ({writer.suffixes[0]})", writer)
         self._on_path()
 
     @Slot()
@@ -204,7 +210,7 @@ class ExportDialog(QDialog):
         try:
             name = writer_for(self._meant(), self._target()).name
         except OutputError as error:
-            self.lost.setText(str(error))
+            self.lost.setText(tr(str(error)))
             return
         texts = [self.format.itemData(index).name for index in range(self.format.count())]
         if name in texts:
@@ -220,10 +226,10 @@ class ExportDialog(QDialog):
         parts = (axes_text(stack), pixel_size_text(stack) or "pixel size unknown", size)
         # What was clipped to the range of the input does not concern fractions.
         warnings = () if self.float32.isChecked() else self._warnings
-        self.facts.setText("\n".join(("   ".join(parts), *warnings)))
-        self.about.setText(writer.about)
+        self.facts.setText(tr("\n".join(("   ".join(parts), *warnings))))
+        self.about.setText(tr(writer.about))
         self.compression.setEnabled(bool(writer.compressions))
-        self.lost.setText(cannot_keep(self._meant(), self._target()))
+        self.lost.setText(tr(cannot_keep(self._meant(), self._target())))
 
 
 def suggested_target(stack: Stack, folder: str) -> Path:

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.labels import GAP, paragraph
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ class GuideWindow(QDialog):
     def __init__(self, folder: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Guide")
+        self.setWindowTitle(tr("Guide"))
         self.resize(*_GUIDE_SIZE)
         self.page = QTextBrowser(openExternalLinks=True)
-        self.page.setAccessibleName("Page of the guide")
+        self.page.setAccessibleName(tr("Page of the guide"))
         bar = QHBoxLayout()
         for text, slot in (("Contents", self.page.home), ("Back", self.page.backward)):
-            button = QPushButton(text, autoDefault=False)
+            button = QPushButton(tr(text), autoDefault=False)
             button.clicked.connect(slot)
             bar.addWidget(button)
         bar.addStretch(1)
@@ -54,7 +55,7 @@ class DiagnosticsDialog(QDialog):
     def __init__(self, report: str, folder: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Diagnostic bundle")
+        self.setWindowTitle(tr("Diagnostic bundle"))
         self.resize(*_REPORT_SIZE)
         self._report, self._folder = report, folder
         self.about = paragraph(
@@ -62,10 +63,10 @@ class DiagnosticsDialog(QDialog):
             muted=True,
         )
         self.field = QPlainTextEdit(report, readOnly=True, tabChangesFocus=True)
-        self.field.setAccessibleName("The report")
+        self.field.setAccessibleName(tr("The report"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
-        save = buttons.addButton("Save...", QDialogButtonBox.ButtonRole.ActionRole)
+        save = buttons.addButton(tr("Save..."), QDialogButtonBox.ButtonRole.ActionRole)
         save.clicked.connect(self._on_save)
         column = QVBoxLayout(self)
         column.setSpacing(GAP)
@@ -76,12 +77,14 @@ class DiagnosticsDialog(QDialog):
     @Slot()
     def _on_save(self) -> None:
         suggestion = str(Path(self._folder) / "g2g-diagnostics.txt")
-        name, _ = QFileDialog.getSaveFileName(self, "Save diagnostic bundle", suggestion)
+        name, _ = QFileDialog.getSaveFileName(self, tr("Save diagnostic bundle"), suggestion)
         if not name:
             return
         try:
             Path(name).write_text(self._report, "utf-8")
         except OSError as error:
-            self.about.setText(f"{name} cannot be written ({error.strerror}); choose another file.")
+            self.about.setText(
+                tr(f"{name} cannot be written ({error.strerror}); choose another file.")
+            )
         else:
             self.accept()

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.labels import paragraph
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ class ImagePicker(QDialog):
 
     def __init__(self, name: str, previews: Sequence[ImagePreview], parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Choose an image")
+        self.setWindowTitle(tr("Choose an image"))
         self.list = QListWidget()
-        self.list.setAccessibleName("Images of the file")
+        self.list.setAccessibleName(tr("Images of the file"))
         self.list.setIconSize(QSize(_PICTURE_PX, _PICTURE_PX))
         for preview in previews:
-            item = QListWidgetItem(f"{preview.number}: {preview.told}")
+            item = QListWidgetItem(f"{preview.number}: {tr(preview.told)}")
             if preview.picture is not None:
                 item.setIcon(_icon(preview.picture))
             item.setData(Qt.ItemDataRole.UserRole, preview.number)

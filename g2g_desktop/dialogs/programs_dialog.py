@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.other_programs import FIJI, NAPARI, found_programs
 from g2g_desktop.widgets.labels import GAP, paragraph
 
@@ -30,7 +31,7 @@ class ProgramsDialog(QDialog):
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Fiji and napari")
+        self.setWindowTitle(tr("Fiji and napari"))
         self.setMinimumWidth(520)
         self._preferences = preferences
         found = found_programs(replace(preferences, fiji="", napari=""))
@@ -58,12 +59,12 @@ class ProgramsDialog(QDialog):
 
     def _field(self, name: str, chosen: str, found: str) -> QLineEdit:
         field = QLineEdit(chosen)
-        field.setAccessibleName(f"Where {name} is")
-        field.setPlaceholderText(f"Found: {found}" if found else "Not found")
+        field.setAccessibleName(tr(f"Where {name} is"))
+        field.setPlaceholderText(tr(f"Found: {found}" if found else "Not found"))
         return field
 
     def _row(self, field: QLineEdit, name: str) -> QHBoxLayout:
-        browse = QPushButton("Browse...")
+        browse = QPushButton(tr("Browse..."))
         browse.setAutoDefault(False)
         browse.clicked.connect(partial(self._browse, field, name))
         row = QHBoxLayout()
@@ -72,6 +73,6 @@ class ProgramsDialog(QDialog):
         return row
 
     def _browse(self, field: QLineEdit, name: str) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, f"Where is {name}?", field.text())
+        chosen, _ = QFileDialog.getOpenFileName(self, tr(f"Where is {name}?"), field.text())
         if chosen:
             field.setText(chosen)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from g2g_desktop.language import LANGUAGES
+
 from .session import State
 
 if TYPE_CHECKING:
@@ -155,6 +157,11 @@ ACTIONS = (
     ActionSpec("theme_system", "Theme of the syste&m", "&View", (), ANY, group="theme"),
     ActionSpec("theme_light", "Ligh&t theme", "&View", (), ANY, group="theme"),
     ActionSpec("theme_dark", "&Dark theme", "&View", (), ANY, group="theme"),
+    ActionSpec("language_system", "Lan&guage of the system", "&View", (), ANY, group="language"),
+    *(
+        ActionSpec(f"language_{code}", name, "&View", (), ANY, group="language")
+        for code, name in LANGUAGES.items()
+    ),
     ActionSpec("guide", "&Guide", "&Help", ("F1",), ANY, "info"),
     ActionSpec("shortcuts", "&Keyboard shortcuts", "&Help", ("?",), ANY),
     ActionSpec("show_log", "Show &log folder", "&Help", (), ANY),

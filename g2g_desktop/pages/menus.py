@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.actions import ACTIONS, ActionSpec
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Menus(QObject):
         menus: dict[str, QMenu] = {}
         for spec in ACTIONS:
             if spec.menu not in menus:
-                menus[spec.menu] = window.menuBar().addMenu(spec.menu)
+                menus[spec.menu] = window.menuBar().addMenu(tr(spec.menu))
             menus[spec.menu].addAction(self.actions[spec.id])
         window.addActions(list(self.actions.values()))
         theme.changed.connect(self._draw_icons)
@@ -45,7 +46,7 @@ class Menus(QObject):
         self.actions[name].setChecked(True)
 
     def _made(self, spec: ActionSpec) -> QAction:
-        action = QAction(spec.text, self)
+        action = QAction(tr(spec.text), self)
         action.setObjectName(spec.id)
         action.setShortcuts([QKeySequence(keys) for keys in spec.shortcuts])
         if spec.group:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.view_state import duration_text
 from g2g_desktop.widgets.labels import GAP, ToneLabel, paragraph
 from g2g_desktop.widgets.stepper import TRAINING_STAGES
@@ -32,7 +33,7 @@ class ProgressPanel(QWidget):
         super().__init__()
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName("Progress")
+        self.bar.setAccessibleName(tr("Progress"))
         self.words = paragraph(muted=True)
         self.note = ToneLabel(theme)
         column = QVBoxLayout(self)
@@ -79,11 +80,11 @@ class ProgressPanel(QWidget):
         else:
             self._rewind()
             self._doing = _joined(event.stage.value, event.detail)
-        self.words.setText(self._doing)
+        self.words.setText(tr(self._doing))
 
     def _show_steps(self, event: StepsDone) -> None:
         left = event.time_left
-        self.bar.setToolTip(f"{event.done} of {event.total}")
+        self.bar.setToolTip(tr(f"{event.done} of {event.total}"))
         if left is not None:
             elapsed = time.monotonic() - self._started
             self._advance(elapsed / max(elapsed + left.middle, 1e-9))
@@ -92,7 +93,7 @@ class ProgressPanel(QWidget):
         ahead = MEASURING
         if left is not None:
             ahead = f"{between(left.least, left.most, duration_text)} left"
-        self.words.setText(_joined(self._doing, ahead))
+        self.words.setText(tr(_joined(self._doing, ahead)))
 
     def _rewind(self) -> None:
         self._share = 0.0

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.contrast import StackContrast
 from g2g_desktop.viewer.axis_slider import AxisSliders
 from g2g_desktop.viewer.image_pane import ImagePane
@@ -41,9 +42,9 @@ class FramePane(ImagePane):
         self.scale_bar_visible = False
         self.place = QRectF()
         self._from: QPointF | None = None
-        self.setAccessibleName("The whole frame")
-        self.setAccessibleDescription(TIP)
-        self.setToolTip(TIP)
+        self.setAccessibleName(tr("The whole frame"))
+        self.setAccessibleDescription(tr(TIP))
+        self.setToolTip(tr(TIP))
         self.setCursor(Qt.CursorShape.CrossCursor)
 
     def show_place(self, place: QRectF) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
 
 from g2g_desktop.cards.train_card import LOOK_TIP
+from g2g_desktop.language import tr
 from g2g_desktop.model.session import State
 from g2g_desktop.widgets.labels import GAP, ToneLabel
 from g2g_desktop.widgets.theme import Tone
@@ -51,6 +53,7 @@ _TONES = {
     Level.RED: Tone.RED,
     Level.NEUTRAL: Tone.TEXT,
 }
+_NATIVE = QKeySequence.SequenceFormat.NativeText
 _ENDINGS = ("stop_and_keep", "cancel")  # ways out are offered, not urged
 
 
@@ -97,11 +100,11 @@ class RunBar(QFrame):
         closes = action == "first_look" and view.first_look
         button.setObjectName(action)
         text = view.texts.get(action, _TEXT[action])
-        button.setText("Close preview" if closes else text)
+        button.setText(tr("Close preview" if closes else text))
         button.setEnabled(action in view.allowed)
-        keys = self._actions[action].shortcut().toString()
+        keys = self._actions[action].shortcut().toString(_NATIVE)
         tip = f"{_TIP[action]}{f' ({keys})' if keys else ''}"
-        button.setToolTip(view.blocked.get(action, tip))
+        button.setToolTip(tr(view.blocked.get(action, tip)))
 
     def _urge(self, primary: bool) -> None:
         """Make the first button the obvious one, or one of two alike."""

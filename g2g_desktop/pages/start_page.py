@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.job import Job
+from g2g_desktop.language import tr
 from g2g_desktop.paths import resource
 from g2g_desktop.widgets.labels import GAP, ElidedLabel, heading
 from g2g_desktop.widgets.theme import Tone
@@ -146,13 +147,17 @@ class _DropTarget(QFrame):
         self.setProperty("surface", "drop")
         self.setMinimumHeight(200)
         self.symbol = QLabel()
-        self.open_button = QPushButton("Open files...")
+        self.open_button = QPushButton(tr("Open files..."))
         self.open_button.setProperty("primary", True)
-        self.folder_button = QPushButton("Open folder...")
-        self.folder_button.setToolTip("Open a folder of TIFF or PNG images, or of DICOM slices.")
-        self.open_button.setToolTip("Open one stack or several (Ctrl+O).")
+        self.folder_button = QPushButton(tr("Open folder..."))
+        self.folder_button.setToolTip(
+            tr("Open a folder of TIFF or PNG images, or of DICOM slices.")
+        )
+        self.open_button.setToolTip(tr("Open one stack or several (Ctrl+O)."))
         title = heading("Drop a noisy stack here", 6)
-        about = QLabel("TIFF, CZI, LIF, ND2, DICOM and more: a file, several of one size, a folder")
+        about = QLabel(
+            tr("TIFF, CZI, LIF, ND2, DICOM and more: a file, several of one size, a folder")
+        )
         about.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         buttons = QHBoxLayout()
         buttons.setSpacing(GAP)
@@ -184,7 +189,7 @@ class SampleCard(QPushButton):
         super().__init__()
         self.sample = sample
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(f"Open the sample: {sample.title}")
+        self.setAccessibleName(tr(f"Open the sample: {sample.title}"))
         self.picture = _Picture()
         title = heading(sample.title, 0)
         about = ElidedLabel(sample.about)
@@ -198,7 +203,7 @@ class SampleCard(QPushButton):
             column.addWidget(widget)
         for part in (self.picture, title, about):
             part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setToolTip(f"Open this sample: {sample.about[:1].lower()}{sample.about[1:]}.")
+        self.setToolTip(tr(f"Open this sample: {sample.about[:1].lower()}{sample.about[1:]}."))
 
     def sizeHint(self) -> QSize:
         """As large as what it holds; a push button would only measure its text."""
@@ -267,7 +272,7 @@ class _RecentList(QWidget):
         button = QPushButton(f"{path.name}   \N{EN DASH}   {path.parent}")
         button.setProperty("flat-link", True)
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        button.setToolTip(f"Open {path}.")
+        button.setToolTip(tr(f"Open {path}."))
         button.setProperty("path", str(path))
         button.clicked.connect(self._on_clicked)
         self._column.addWidget(button)
@@ -315,9 +320,9 @@ class _RunList(QWidget):
         words.setSpacing(1)
         words.addWidget(heading(f"{run.files[0].name}{more}", 0))
         words.addWidget(about)
-        button = QPushButton("Continue training")
-        button.setToolTip(f"Open {run.files[0]} and go on with its training.")
-        button.setAccessibleDescription(f"{run.files[0].name}, {run.title}")
+        button = QPushButton(tr("Continue training"))
+        button.setToolTip(tr(f"Open {run.files[0]} and go on with its training."))
+        button.setAccessibleDescription(tr(f"{run.files[0].name}, {run.title}"))
         button.clicked.connect(self._on_clicked)
         self.buttons.append(button)
         self._rows.append(row)

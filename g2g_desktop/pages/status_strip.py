@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.session import Device, ExpectedTime
 from g2g_desktop.model.view_state import duration_text
 from g2g_desktop.model.wording import axes_help, axes_text, pixel_size_text, pixels_text
@@ -59,9 +60,12 @@ class StatusStrip(QFrame):
     def show_device(self, device: Device, expected: ExpectedTime | None) -> None:
         """Show what computes, why no faster device does, and what that costs of time."""
         self.device.setVisible(bool(device.name))
+        if not device.name:
+            return
         name = f"{device.name[:1].upper()}{device.name[1:]}"
-        because = f", because {device.reason}" if device.reason else ""
-        told = [f"Training runs on: {device.name}{because}.", _time(expected)]
+        told = [f"Training runs on: {device.name}.", _time(expected)]
+        if device.reason:
+            told[0] = f"Training runs on: {device.name}, because {device.reason}."
         self._long = f"{name} · {device.reason}" if device.reason else name
         self._short = name
         _say(self.device, name, " ".join(filter(None, told)))
@@ -73,7 +77,7 @@ class StatusStrip(QFrame):
         self._fit()
 
     def _fit(self) -> None:
-        self.device.setText(self._long if self.width() >= _WIDE else self._short)
+        self.device.setText(tr(self._long if self.width() >= _WIDE else self._short))
 
     def show_message(self, text: str) -> None:
         """Show a sentence for a while."""
@@ -98,6 +102,6 @@ def _chip() -> QLabel:
 
 
 def _say(chip: QLabel, text: str, tip: str) -> None:
-    chip.setText(text)
-    chip.setToolTip(tip)
-    chip.setAccessibleName(tip)
+    chip.setText(tr(text))
+    chip.setToolTip(tr(tip))
+    chip.setAccessibleName(tr(tip))

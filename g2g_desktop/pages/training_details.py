@@ -9,6 +9,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from g2g_desktop.bench.noise_tab import NoiseTab
+from g2g_desktop.language import tr
 from g2g_desktop.model.wording import bytes_text
 from g2g_desktop.widgets.labels import paragraph
 from training_core.compute.memory import free_memory, used_memory
@@ -36,9 +37,9 @@ class TrainingDetails(QTabWidget):
         column = QVBoxLayout(holder)
         column.addWidget(self.costs)
         column.addStretch(1)
-        self.addTab(self.plot, "Curves")
-        self.addTab(self.noise, "Noise")
-        self.addTab(holder, "Speed and memory")
+        self.addTab(self.plot, tr("Curves"))
+        self.addTab(self.noise, tr("Noise"))
+        self.addTab(holder, tr("Speed and memory"))
         self.setDocumentMode(True)
         self.setFixedHeight(HEIGHT_PX)
         self.set_theme(theme.dark)
@@ -48,7 +49,7 @@ class TrainingDetails(QTabWidget):
         """Forget the last training."""
         self.plot.clear()
         self.noise.clear(NO_NOISE)
-        self.costs.setText(NOT_YET)
+        self.costs.setText(tr(NOT_YET))
         self._stage: Stage | None = None
         self._since, self._first = 0.0, 0
         self._looked = 0.0
@@ -85,4 +86,4 @@ class TrainingDetails(QTabWidget):
         used = used_memory()
         told = f"{bytes_text(used)} in use by this program, " if used else ""
         lines.append(f"Memory: {told}{bytes_text(free_memory())} free")
-        self.costs.setText("\n".join(lines))
+        self.costs.setText(tr("\n".join(lines)))

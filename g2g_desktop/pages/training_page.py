@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.contrast import SATURATED_PERCENT, IntensitySample
 from g2g_desktop.model.session import State
 from g2g_desktop.model.view_state import duration_text
@@ -66,9 +67,9 @@ class TrainingPage(QWidget):
         super().__init__()
         self.sentence, self.left = heading("", 4), heading("", 1.5)
         self.sentence.setWordWrap(True)
-        self.left.setAccessibleName("Time left")
+        self.left.setAccessibleName(tr("Time left"))
         self.split = SplitPane()
-        self.split.setAccessibleName("What you watch, noisy and as it is now")
+        self.split.setAccessibleName(tr("What you watch, noisy and as it is now"))
         self.real, self.made = ImagePane(), ImagePane()
         self.likeness = paragraph()
         self.main = QStackedWidget()
@@ -95,7 +96,7 @@ class TrainingPage(QWidget):
         pair.setSpacing(2)
         for pane, name in ((self.real, "Real noise"), (self.made, "Made noise")):
             pane.set_caption(name)
-            pane.setAccessibleName(name)
+            pane.setAccessibleName(tr(name))
             pair.addWidget(pane)
         beside = QVBoxLayout(noise)
         beside.setContentsMargins(0, 0, 0, 0)
@@ -187,7 +188,7 @@ class TrainingPage(QWidget):
         self.picker.setVisible(self._state in _CHOOSES and self.width() >= _ROOM_PX)
 
     def _say(self) -> None:
-        self.sentence.setText(SAYS_INSTEAD.get(self._state, self._says))
+        self.sentence.setText(tr(SAYS_INSTEAD.get(self._state, self._says)))
 
     @Slot(object)
     def take(self, event: Event) -> None:
@@ -203,13 +204,14 @@ class TrainingPage(QWidget):
             told = MEASURING.capitalize() + "..."
             if left is not None:
                 told = f"{between(left.least, left.most, duration_text)} left"
+            told = tr(told)
             self.left.setText(told[0].upper() + told[1:])
         elif isinstance(event, NoiseReady) and self._region is None:
             self.real.set_image(event.likeness.real, REACH)
             self.made.set_image(event.likeness.made, REACH)
             several = self._stack is not None and "C" in self._stack.axes
             of = f"Channel {event.channel + 1}: " if several else ""
-            self.likeness.setText(f"{of}{event.likeness.sentence}")
+            self.likeness.setText(tr(f"{of}{event.likeness.sentence}"))
             self.main.setCurrentIndex(1)
         elif isinstance(event, PreviewReady):
             self._show_preview(event)

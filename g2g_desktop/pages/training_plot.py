@@ -9,6 +9,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.widgets.theme import DARK, LIGHT, Colours, Tone, paint_plot
 from training_core.run import Stage
 
@@ -153,7 +154,7 @@ class TrainingPlot(QWidget):
         page = self._pages.setdefault(str(stage), _Page())
         if not page.curves:
             # A page is worth a look when it begins; later the user may look back at another.
-            self.tabs.setCurrentIndex(self.tabs.addTab(str(stage)))
+            self.tabs.setCurrentIndex(self._add_tab(str(stage)))
         page.add(step, losses)
         self._ask_redraw()
 
@@ -163,7 +164,7 @@ class TrainingPlot(QWidget):
             return
         if not self._gains:
             shown = self.tabs.currentIndex()
-            self.tabs.insertTab(self.tabs.count(), QUALITY)
+            self._add_tab(QUALITY)
             self.tabs.setCurrentIndex(max(shown, 0))
         self._gains[number] = decibels
         self._ask_redraw()
@@ -190,7 +191,7 @@ class TrainingPlot(QWidget):
         self._timer.stop()
         self.tabs.setVisible(self.tabs.count() > 1)
         self.plot.clear()
-        name = self.tabs.tabText(self.tabs.currentIndex())
+        name = self.tabs.tabData(self.tabs.currentIndex())
         if name == QUALITY and self._gains:
             self._draw_quality()
             return
@@ -199,11 +200,16 @@ class TrainingPlot(QWidget):
             self.plot.getAxis(side).setVisible(page is not None and bool(page.curves))
         if page is None or not page.curves:
             self.legend.setText("")
-            self.sentence.setText("The curves appear when the training begins.")
+            self.sentence.setText(tr("The curves appear when the training begins."))
             return
-        self.sentence.setText(COMPETES if name == Stage.NOISE_MODEL else FLATTENS)
+        self.sentence.setText(tr(COMPETES if name == Stage.NOISE_MODEL else FLATTENS))
         self._draw_parts(page)
         self._draw_curves(page)
+
+    def _add_tab(self, name: str) -> int:
+        place = self.tabs.addTab(tr(name))
+        self.tabs.setTabData(place, name)
+        return place
 
     def _draw_quality(self) -> None:
         rounds = sorted(self._gains)
@@ -217,8 +223,8 @@ class TrainingPlot(QWidget):
         self.plot.setYRange(min(gains) - reach, max(gains) + reach, padding=0)
         self.plot.setXRange(0, max(rounds[-1], 1), padding=0.03)
         entry = f'<span style="color:{ink}">&#9644;</span>&nbsp;Noise taken away, dB'
-        self.legend.setText(f"{entry}, by round; 0 is the first look")
-        self.sentence.setText(GAINS)
+        self.legend.setText(tr(f"{entry}, by round; 0 is the first look"))
+        self.sentence.setText(tr(GAINS))
 
     def _draw_curves(self, page: _Page) -> None:
         inks, entries, settled = INKS[self._dark], [], []
@@ -228,7 +234,7 @@ class TrainingPlot(QWidget):
             self.plot.plot(x, y, pen=pg.mkPen(ink, width=2))
             entries.append(f'<span style="color:{ink}">&#9644;</span>&nbsp;{plain_name(name)}')
             settled.append(y[len(y) // 10 :] if len(y) > SETTLED_AFTER else y)
-        self.legend.setText(" &nbsp; ".join(entries) + ", by step")
+        self.legend.setText(tr(" &nbsp; ".join(entries) + ", by step"))
         # The first steps are far off; scaled to them, all later ones would look flat.
         values = np.concatenate(settled)
         if values.size:
@@ -253,7 +259,7 @@ class TrainingPlot(QWidget):
         # Filled, for the first steps of a curve may be higher than the plot.
         options = {"position": 1.0, "color": ink, "anchors": [(0, 0)] * 2, "fill": colours.field}
         for x, text in page.parts:
-            line = pg.InfiniteLine(x, pen=pen, label=text, labelOpts=options)
+            line = pg.InfiniteLine(x, pen=pen, label=tr(text), labelOpts=options)
             line.setZValue(1)  # above the curves
             self.plot.addItem(line)
 

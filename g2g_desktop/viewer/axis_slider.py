@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
+
 if TYPE_CHECKING:
     from training_core.stack import Stack
 
@@ -54,11 +56,11 @@ class AxisSlider(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal, self)
         self.slider.setMaximum(length - 1)
         self.slider.setPageStep(10)
-        self.slider.setAccessibleName(NAMES.get(axis, axis))
+        self.slider.setAccessibleName(tr(NAMES.get(axis, axis)))
         self.number = QSpinBox(self)
         self.number.setRange(1, length)
         self.number.setKeyboardTracking(False)
-        self.number.setAccessibleName(f"{NAMES.get(axis, axis)} number")
+        self.number.setAccessibleName(tr(f"{NAMES.get(axis, axis)} number"))
         self.play = self._play_button()
         self._timer = QTimer(self, interval=1000 // PER_SECOND)
         self._timer.timeout.connect(self._on_tick)
@@ -84,8 +86,8 @@ class AxisSlider(QWidget):
         button.setAutoRaise(True)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         name = NAMES.get(self.axis, self.axis)
-        button.setAccessibleName(f"Play {name}")
-        button.setToolTip(f"Show one after the other, {PER_SECOND} a second, over and over.")
+        button.setAccessibleName(tr(f"Play {name}"))
+        button.setToolTip(tr(f"Show one after the other, {PER_SECOND} a second, over and over."))
         button.toggled.connect(self._on_play)
         return button
 
@@ -118,7 +120,7 @@ class AxisSlider(QWidget):
         self.slider.setValue(value - 1)
 
     def _show_position(self) -> None:
-        self.label.setText(position_text(self._stack, self.axis, self.index))
+        self.label.setText(tr(position_text(self._stack, self.axis, self.index)))
         self.number.setValue(self.index + 1)
 
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.channel_overlay import (
     COLOURS,
     channel_count,
@@ -40,7 +41,7 @@ class ChannelBar(QWidget):
         self.colours: list[Colour] = []
         self.buttons: list[QToolButton] = []
         self.overlay = _toggle("Overlay")
-        self.overlay.setToolTip("Lay the channels over each other, each in its colour.")
+        self.overlay.setToolTip(tr("Lay the channels over each other, each in its colour."))
         self.overlay.toggled.connect(self._on_toggled)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(8, 0, 4, 0)
@@ -84,12 +85,14 @@ class ChannelBar(QWidget):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
         button.setToolTip(
-            f"Show or hide {title} in the overlay. The arrow, or Alt with Down, gives it another "
-            "colour. Its contrast is set while its own slider is at it."
+            tr(
+                f"Show or hide {title} in the overlay. The arrow, or Alt with Down, gives it "
+                "another colour. Its contrast is set while its own slider is at it."
+            )
         )
         menu = QMenu(button)
         for name, colour in COLOURS.items():
-            action = menu.addAction(_square(colour), name)
+            action = menu.addAction(_square(colour), tr(name))
             action.triggered.connect(partial(self.choose_colour, number, colour))
         button.setMenu(menu)
         button.toggled.connect(self._on_button)
@@ -114,7 +117,7 @@ class ChannelBar(QWidget):
 
 def _toggle(text: str) -> QToolButton:
     button = QToolButton()
-    button.setText(text)
+    button.setText(tr(text))
     button.setCheckable(True)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys with the picture
     return button

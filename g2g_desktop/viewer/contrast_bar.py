@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
+
 if TYPE_CHECKING:
     from g2g_desktop.model.contrast import IntensitySample, Window
 
@@ -33,7 +35,9 @@ class Histogram(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMouseTracking(True)
-        self.setToolTip(f"Drag the bars to choose what is black and what is white. {DISPLAY_ONLY}")
+        self.setToolTip(
+            tr(f"Drag the bars to choose what is black and what is white. {DISPLAY_ONLY}")
+        )
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._sample: IntensitySample | None = None
         self._heights = np.zeros(BINS)
@@ -170,7 +174,10 @@ class ContrastBar(QWidget):
         self.auto.setAutoRaise(True)
         self.auto.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.auto.setToolTip(
-            f"Choose the contrast from the picture (A). Press again to go further. {DISPLAY_ONLY}"
+            tr(
+                "Choose the contrast from the picture (A). Press again to go further. "
+                f"{DISPLAY_ONLY}"
+            )
         )
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 0, 4, 2)
@@ -187,9 +194,9 @@ class ContrastBar(QWidget):
         box.setRange(-1e12, 1e12)
         box.setKeyboardTracking(False)
         box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-        box.setAccessibleName(name)
+        box.setAccessibleName(tr(name))
         box.setToolTip(
-            f"{name} this value. Two that are the wrong way round are exchanged. {DISPLAY_ONLY}"
+            tr(f"{name} this value. Two that are the wrong way round are exchanged. {DISPLAY_ONLY}")
         )
         box.setFixedWidth(box.fontMetrics().horizontalAdvance("-000000") + 14)
         box.setAlignment(Qt.AlignmentFlag.AlignHCenter)
@@ -215,7 +222,7 @@ class ContrastBar(QWidget):
             box.setValue(value)
             box.blockSignals(blocked)
         self.histogram.set_levels(low, high)
-        self.auto.setText(how)
+        self.auto.setText(tr(how))
 
     @Slot(float)
     def _on_number(self, _value: float) -> None:

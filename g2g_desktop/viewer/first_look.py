@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLay
 
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.latest_job import LatestJob
+from g2g_desktop.language import tr
 from g2g_desktop.model.session import Failure, Step
 from g2g_desktop.widgets.labels import GAP, ToneLabel, paragraph
 from g2g_desktop.widgets.theme import Tone
@@ -47,8 +48,8 @@ class LookStrip(QFrame):
         self.more = ToneLabel(theme)
         self.cross = QToolButton()
         self.cross.setAutoRaise(True)
-        self.cross.setAccessibleName("Close the preview")
-        self.cross.setToolTip("Close the preview (Esc).")
+        self.cross.setAccessibleName(tr("Close the preview"))
+        self.cross.setToolTip(tr("Close the preview (Esc)."))
         self.cross.clicked.connect(self.close_asked)
         # Only while the strip is in sight; then "cancel", which has the same key, is not allowed.
         QShortcut(QKeySequence(Qt.Key.Key_Escape), self).activated.connect(self.close_asked)
@@ -73,7 +74,7 @@ class LookStrip(QFrame):
 
     def say(self, label: str, tone: Tone, more: str) -> None:
         """Say what the picture is, and what is to be known of it or went wrong."""
-        self.label.setText(label)
+        self.label.setText(tr(label))
         self.more.say(tone, more)
 
     def _draw_symbols(self) -> None:

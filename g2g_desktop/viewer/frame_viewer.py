@@ -16,7 +16,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from g2g_desktop.language import tr
 from g2g_desktop.model.contrast import StackContrast
+from g2g_desktop.widgets.labels import fill_choices
 
 from .axis_slider import AxisSliders
 from .contrast_bar import ContrastBar
@@ -97,8 +99,8 @@ class FrameViewer(QWidget):
         self.fit_tool = self.add_tool("Fit", "Show the whole image (F, double click).", last=True)
         self.full_tool = self.add_tool("100 %", "Show each pixel as one on screen (Z).", last=True)
         self.colours = QComboBox(self)
-        self.colours.addItems(NAMES)
-        self.colours.setToolTip("Choose the colours. HiLo shows black blue and saturated red.")
+        fill_choices(self.colours, NAMES)
+        self.colours.setToolTip(tr("Choose the colours. HiLo shows black blue and saturated red."))
         self.colours.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.tools.addWidget(self.colours)
         self.invert_tool = self.add_tool("Invert", "Exchange black and white (I).", last=True)
@@ -109,8 +111,8 @@ class FrameViewer(QWidget):
 
         What does not fit into a narrow window moves into the menu at the end of the row.
         """
-        action = QAction(text, self)
-        action.setToolTip(tip)
+        action = QAction(tr(text), self)
+        action.setToolTip(tr(tip))
         if last:
             self.tools.addAction(action)
         else:
@@ -236,7 +238,7 @@ class FrameViewer(QWidget):
 
     @Slot()
     def _recolour(self) -> None:
-        table = look_up_table(self.colours.currentText(), self.invert_tool.isChecked())
+        table = look_up_table(self.colours.currentData(), self.invert_tool.isChecked())
         for pane in self.panes:
             pane.set_table(table)
 
@@ -275,7 +277,7 @@ class FrameViewer(QWidget):
 
     def _show_zoom(self) -> None:
         shown = self.panes[0].image is not None
-        self.zoom_text.setText(f"{100 * self.panes[0].scale_factor:.0f} %" if shown else "")
+        self.zoom_text.setText(tr(f"{100 * self.panes[0].scale_factor:.0f} %" if shown else ""))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys of every viewer; those of the axis sliders act on the last axis."""

@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel
 
+from g2g_desktop.language import tr
 from training_core.wording import pixel_value
 
 from .look_up_tables import PATCH_GREEN, coverage_table
@@ -54,7 +55,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.setViewportUpdateMode(self.ViewportUpdateMode.FullViewportUpdate)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(96, 80)
-        self.setAccessibleName("Image")
+        self.setAccessibleName(tr("Image"))
         self.box = pg.ViewBox(lockAspect=True, invertY=True, enableMenu=False, defaultPadding=0)
         self.setCentralItem(self.box)
         self.picture = Picture()
@@ -139,7 +140,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
 
     def set_note(self, text: str) -> None:
         """Write `text` on the lower left of the image."""
-        self.note.setText(text)
+        self.note.setText(tr(text))
         self.note.setVisible(bool(text))
         self._place_note()
 
@@ -280,7 +281,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self, painter: QPainter, area: QRectF, text: str, side: Qt.AlignmentFlag
     ) -> None:
         """Paint one caption into an upper corner of `area`, where it fits."""
-        metrics = QFontMetricsF(self.font())
+        text, metrics = tr(text), QFontMetricsF(self.font())
         width, height = metrics.horizontalAdvance(text) + 16, metrics.height() + 6
         if not text or width + 16 > area.width():
             return

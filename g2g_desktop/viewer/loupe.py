@@ -8,6 +8,8 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from g2g_desktop.language import tr
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,7 +29,7 @@ class Loupe(QWidget):
         super().__init__(parent)
         self._view = parent
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAccessibleName("Loupe")
+        self.setAccessibleName(tr("Loupe"))
         self._pictures: Sequence[tuple[str, Picture]] = ()
         self._at = (0, 0)
         self._seen = float(SEEN_PX)
@@ -80,7 +82,7 @@ class Loupe(QWidget):
                 painter.restore()
             painter.setPen(INK)
             words = QRectF(left, GAP_PX - 2, SIDE_PX, WORDS_PX)
-            painter.drawText(words, Qt.AlignmentFlag.AlignCenter, name)
+            painter.drawText(words, Qt.AlignmentFlag.AlignCenter, tr(name))
             self._mark(painter, target)
 
     def _mark(self, painter: QPainter, target: QRectF) -> None:

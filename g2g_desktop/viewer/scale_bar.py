@@ -7,6 +7,8 @@ import math
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 
+from g2g_desktop.language import tr
+
 LONGEST_PX = 140.0
 THICKNESS_PX = 4.0
 MARGIN_PX = 14.0
@@ -33,7 +35,7 @@ def length_text(length_um: float) -> str:
 def paint_scale_bar(painter: QPainter, area: QRectF, um_per_px: float, font: QFont) -> None:
     """Paint the bar into the bottom right corner of `area`; one pixel of it spans `um_per_px`."""
     length_um = round_length_um(um_per_px, min(LONGEST_PX, area.width() / 3))
-    text, width = length_text(length_um), length_um / um_per_px
+    text, width = tr(length_text(length_um)), length_um / um_per_px
     metrics = QFontMetricsF(font)
     wide = max(width, metrics.horizontalAdvance(text))
     corner = area.bottomRight() - QPointF(MARGIN_PX, MARGIN_PX)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import pyqtgraph as pg
 from PySide6.QtCore import QObject, Qt, Signal
 
+from g2g_desktop.language import tr
+
 if TYPE_CHECKING:
     from PySide6.QtCore import QRectF
     from PySide6.QtGui import QKeyEvent
@@ -205,6 +207,8 @@ class Shapes(QObject):
         for handle in shape.getHandles():
             if handle.menu.parent() is None:
                 handle.menu.setParent(self._pane, handle.menu.windowFlags())
+                handle.menu.setTitle(tr("Handle"))
+                handle.removeAction.setText(tr("Remove handle"))
 
     def _remove(self, shape: pg.ROI | None) -> None:
         if shape is not None:

@@ -8,6 +8,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QToolButton
 
+from g2g_desktop.language import tr
+
 from .labels import GAP, ToneLabel
 from .theme import Tone
 
@@ -29,13 +31,13 @@ class Banner(QFrame):
         self.setProperty("surface", "banner")
         self.words = ToneLabel(theme)
         self.words.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.copy = QPushButton("Copy details")
-        self.copy.setToolTip("Copy the sentence and the technical details for a report.")
+        self.copy = QPushButton(tr("Copy details"))
+        self.copy.setToolTip(tr("Copy the sentence and the technical details for a report."))
         self.copy.clicked.connect(self._on_copy)
         self.close_button = QToolButton()
         self.close_button.setAutoRaise(True)
-        self.close_button.setAccessibleName("Close this message")
-        self.close_button.setToolTip("Close this message.")
+        self.close_button.setAccessibleName(tr("Close this message"))
+        self.close_button.setToolTip(tr("Close this message."))
         self.close_button.clicked.connect(self.closed)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, GAP, GAP, GAP)
@@ -50,9 +52,9 @@ class Banner(QFrame):
     def say(self, text: str, details: str = "") -> None:
         """Show what failed; "" hides the banner."""
         self._details = details or text
-        self.copy.setText("Copy details")
+        self.copy.setText(tr("Copy details"))
         self.words.say(Tone.RED, text)
-        self.setAccessibleName(text)
+        self.setAccessibleName(tr(text))
         self.setVisible(bool(text))
 
     def _draw(self) -> None:
@@ -60,4 +62,4 @@ class Banner(QFrame):
 
     def _on_copy(self) -> None:
         QGuiApplication.clipboard().setText(self._details)
-        self.copy.setText("Copied")
+        self.copy.setText(tr("Copied"))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
+from g2g_desktop.language import tr
+
 from .labels import GAP
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ class Fold(QWidget):
         super().__init__()
         self._theme, self.inner = theme, inner
         self.button = QToolButton()
-        self.button.setText(title)
+        self.button.setText(tr(title))
         self.button.setCheckable(True)
         self.button.setAutoRaise(True)
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -6,11 +6,22 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QPalette
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
+
+from g2g_desktop.language import tr
 
 from .theme import Tone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from PySide6.QtGui import QResizeEvent
 
     from .theme import Theme
@@ -29,9 +40,9 @@ class ElidedLabel(QLabel):
 
     def set_text(self, text: str) -> None:
         """Take another text."""
-        if text == self._full:
+        if tr(text) == self._full:
             return
-        self._full = text
+        self._full = text = tr(text)
         self.setAccessibleName(text)
         self._cut()
 
@@ -72,10 +83,10 @@ class ToneLabel(QWidget):
 
     def say(self, tone: Tone, text: str) -> None:
         """Show a sentence; an empty one hides the label."""
-        if (tone, text) == (self._tone, self.words.text()):
+        if (tone, tr(text)) == (self._tone, self.words.text()):
             return
         self._tone = tone
-        self.words.setText(text)
+        self.words.setText(tr(text))
         self.setVisible(bool(text))
         self._repaint()
 
@@ -95,7 +106,7 @@ class ToneLabel(QWidget):
 
 def heading(text: str, points: float = 1.5) -> QLabel:
     """Make a label that leads: `points` larger than the running text, and semi-bold."""
-    label = QLabel(text)
+    label = QLabel(tr(text))
     font = QFont(label.font())
     font.setPointSizeF(font.pointSizeF() + points)
     font.setWeight(QFont.Weight.DemiBold)
@@ -105,18 +116,24 @@ def heading(text: str, points: float = 1.5) -> QLabel:
 
 def paragraph(text: str = "", *, muted: bool = False) -> QLabel:
     """Make a label that wraps."""
-    label = QLabel(text)
+    label = QLabel(tr(text))
     label.setWordWrap(True)
     if muted:
         label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label
 
 
+def fill_choices(box: QComboBox, names: Iterable[str]) -> None:
+    """Offer names in a box, in the language of the window; its data are the names themselves."""
+    for name in names:
+        box.addItem(tr(name), name)
+
+
 def link_button(text: str, tip: str = "") -> QPushButton:
     """Make a quiet button for a side way."""
-    button = QPushButton(text)
+    button = QPushButton(tr(text))
     button.setProperty("flat-link", True)
-    button.setToolTip(tip)
+    button.setToolTip(tr(tip))
     button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
     return button
 

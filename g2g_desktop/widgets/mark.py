@@ -8,6 +8,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QWidget
 
+from g2g_desktop.language import tr
+
 from .theme import Tone
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Mark(QWidget):
         super().__init__()
         self._tone, self._colour = tone, colour
         self.setFixedSize(16, 16)
-        self.setAccessibleName(says)
+        self.setAccessibleName(tr(says))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the disc and the strokes on it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
+from g2g_desktop.language import tr
 from training_core.run import Stage, StageFinished, StageStarted
 
 from .labels import GAP, paragraph
@@ -46,7 +47,7 @@ class Stepper(QWidget):
         grid.setColumnStretch(2, 1)
         for row, stage in enumerate(TRAINING_STAGES):
             grid.addWidget(self.symbols[stage], row, 0)
-            grid.addWidget(QLabel(stage.value), row, 1)
+            grid.addWidget(QLabel(tr(stage.value)), row, 1)
             grid.addWidget(self.details[stage], row, 2)
         theme.changed.connect(self._repaint)
         self.clear()
@@ -67,10 +68,10 @@ class Stepper(QWidget):
             if event.stage is not Stage.DENOISE:  # which a model file does without them
                 # What was done before an interruption does not start again.
                 self._done.update(TRAINING_STAGES[: TRAINING_STAGES.index(event.stage)])
-            self.details[event.stage].setText(event.detail)
+            self.details[event.stage].setText(tr(event.detail))
         elif isinstance(event, StageFinished) and event.stage in self.symbols:
             self._done.add(event.stage)
-            self.details[event.stage].setText(self._duration_text(event.seconds))
+            self.details[event.stage].setText(tr(self._duration_text(event.seconds)))
         else:
             return
         self._repaint()
@@ -79,7 +80,7 @@ class Stepper(QWidget):
         for stage, label in self.symbols.items():
             name, tone, says = self._look(stage)
             label.setPixmap(self._theme.pixmap(name, tone, 16))
-            label.setAccessibleName(f"{stage.value}: {says}")
+            label.setAccessibleName(tr(f"{stage.value}: {says}"))
 
     def _look(self, stage: Stage) -> tuple[str, Tone, str]:
         if stage in self._done:

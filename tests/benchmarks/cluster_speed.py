@@ -32,6 +32,7 @@ from training_core.run import Run
 from training_core.settings import preset
 
 STACKS, FRAMES, SIDE_PX = 8, 2, 256
+TILED = 24, 512  # frames and side of the lone stack: what is done once for it is little then
 TURNS = 3
 GOAL = 1.8
 
@@ -40,30 +41,24 @@ def main() -> int:
     """Time both ways and say how they compare; 1 where two workers gain too little."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
         folder = Path(name)
-        paths = [_written(folder / f"in/s{number:02}.tif", number) for number in range(STACKS)]
+        small = FRAMES, SIDE_PX
+        paths = [_written(folder / f"in/s{n:02}.tif", n, *small) for n in range(STACKS)]
         model = folder / "model.g2g"
         learned = train([open_stack(paths[0])], preset("instant", device="cpu"))
         keep_model(learned.denoiser, model, overwrite=False)
         teams = [opened.enter_context(connected(f"local:{n}", Run())) for n in (1, 2)]
-        one = _joined(folder / "one.tif", paths)
+        one = _written(folder / "one/one.tif", STACKS, *TILED)
         gains = [_gain("many stacks", Batch.of(paths), None, teams, model, folder)]
         gains.append(_gain("tiles of one", Batch.of([one]), "cpu", teams, model, folder))
     return int(min(gains) < GOAL)
 
 
-def _written(path: Path, seed: int) -> Path:
+def _written(path: Path, seed: int, frames: int, side: int) -> Path:
     path.parent.mkdir(exist_ok=True)
     draw = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:SIDE_PX, :SIDE_PX]
+    rows, columns = np.mgrid[:side, :side]
     clean = 400 + 300 * np.sin(rows / 40) * np.cos(columns / 60 + seed)
-    pixels = draw.poisson(clean, (FRAMES, SIDE_PX, SIDE_PX)).astype(np.uint16)
-    tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": "TYX"})
-    return path
-
-
-def _joined(path: Path, paths: list[Path]) -> Path:
-    """Write all frames as one stack."""
-    pixels = np.concatenate([tifffile.imread(one) for one in paths])
+    pixels = draw.poisson(clean, (frames, side, side)).astype(np.uint16)
     tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": "TYX"})
     return path
 

@@ -43,6 +43,7 @@ TIFFS = {
     "lzma.tif": {"compression": "lzma"},
     "packbits.tif": {"compression": "packbits"},
     "jpeg2000.tif": {"compression": "jpeg2000"},
+    "jpegxl.tif": {"compression": "jpegxl"},
     "tiles.tif": {"compression": "zlib", "tile": (16, 16)},
     "big.tif": {"bigtiff": True, "byteorder": ">"},
     "imagej.tif": {"imagej": True, "metadata": {"axes": "ZYX", "spacing": 0.5, "unit": "um"}},
@@ -103,7 +104,10 @@ def originals() -> Iterator[tuple[str, bytes]]:
 
 def of_microscopes() -> Iterator[tuple[str, bytes]]:
     planes = np.tile(NOISY, (2, 1, 1, 1))
-    xml = vendor.czi_xml({"X": 0.1, "Y": 0.1, "Z": 0.5}, ["A", "B"], 1.0)
+    size_um, shown = {"X": 0.1, "Y": 0.1, "Z": 0.5}, ["#FF00FF00", "#FFFF00FF"]
+    xml = vendor.czi_xml(size_um, ["A", "B"], 1.0, shown=shown)
+    opaque = (NOISY.transpose(1, 2, 0) // 3).astype(np.uint8)
+    yield "opaque.czi", vendor.czi(opaque, "YXS", compression=5)
     yield "plain.czi", vendor.czi(planes, "CZYX", xml=xml, tiles=2)
     yield "zstd.czi", vendor.czi(planes, "CZYX", xml=xml, compression=6)
     yield "two.lif", vendor.lif({"one": (NOISY, "ZYX"), "two": (planes, "TZYX")})

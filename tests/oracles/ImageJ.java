@@ -123,6 +123,7 @@ public class ImageJ {
     }
 
     static void tell(String path) {
+        say("file", path);
         ImagePlus image = new Opener().openImage(path);
         Calibration known = image.getCalibration();
         int[] lengths = image.getDimensions();

@@ -1,9 +1,9 @@
 """Run the macro for Fiji in a real ImageJ: is the result what the command gives, with calibration?
 
-    xvfb-run python tests/oracles/fiji_macro.py ij.jar
+    python tests/oracles/fiji_macro.py /usr/share/java/ij.jar
 
-`ij.jar` is ImageJ 1 (Debian: package libij-java; Fiji: jars/ij-*.jar); it needs a screen, for its
-dialogs alone. The three questions, which Fiji asks by script parameters, are answered before;
+That is ImageJ 1 of Debian's package imagej (of Fiji: jars/ij-*.jar); no screen is needed, but Java
+of 11 or later. The three questions, which Fiji asks by script parameters, are answered before;
 everything else of the macro runs as it is. What differs is printed, and the exit code is then 1.
 """
 
@@ -20,6 +20,7 @@ import numpy as np
 import tifffile
 
 ROOT = Path(__file__).resolve().parents[2]
+HEADLESS = Path(__file__).with_name("HeadlessMacro.java")
 MACRO = ROOT / "packaging" / "fiji" / "Denoise_with_g2g.ijm"
 sys.path.insert(0, str(ROOT))
 
@@ -59,7 +60,7 @@ def main() -> int:
         macro = answered(MACRO.read_text("utf-8"), answers)
         script = folder / "run.ijm"
         script.write_text(f'open("{noisy}");\n{macro}\nsaveAs("Tiff", "{made}");\n')
-        java = ["java", "-cp", sys.argv[1], "ij.ImageJ", "-batch", str(script)]
+        java = ["java", "-Djava.awt.headless=true", "-cp", sys.argv[1], str(HEADLESS), str(script)]
         subprocess.run(java, check=True, timeout=900)
         run = ["run", str(noisy), "--preset", "instant", "--output", str(wanted)]
         subprocess.run([str(command), *run], check=True, stdout=subprocess.DEVNULL)

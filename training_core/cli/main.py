@@ -18,6 +18,7 @@ from training_core.resources import program
 from training_core.run import Cancelled, Run
 from training_core.settings import Settings, limits_of
 
+from . import torchrun
 from .terminal import Terminal, silence
 
 if sys.platform == "linux":
@@ -44,8 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = Run(terminal)
     try:
         _check_process()
+        if torchrun.helps():
+            return torchrun.help_first()
         arguments = command_parser().parse_args(argv)
-        with _interruptible(run), remembered(run.costs):
+        with _interruptible(run), remembered(run.costs), torchrun.joined(arguments):
             from . import commands as work  # loads what reads files, slowly
 
             code: int = work.COMMANDS[arguments.command](arguments, run)

@@ -16,9 +16,10 @@ from distributed import Future
 
 from training_core.compute.device import TilePieces, choose_device, describe_device
 from training_core.denoise.denoiser import Denoiser
+from training_core.denoise.finished import finished_frame
 from training_core.denoise.tile import Tile
 from training_core.run import Note, Run
-from training_core.stack import Image
+from training_core.stack import Image, Pixels, Values
 
 from .workers import WorkerRun, Workers
 
@@ -31,6 +32,8 @@ class TilesElsewhere:
 
     def __init__(self, workers: Workers, device: str) -> None:
         self.workers, self.device = workers, device
+        self._numbers = count()
+        self._kept: Future[Any] | None = None  # the model, for all tiles and frames
 
     def describe(self, device: torch.device) -> str:
         """Name the workers; each of them chooses its own device."""
@@ -40,35 +43,65 @@ class TilesElsewhere:
         self, tiles: Iterator[Tile], denoiser: Denoiser, run: Run
     ) -> Generator[Image, None, None]:
         """Send tiles ahead, and give them when those before are there."""
-        workers, numbers = self.workers, count()
-        network = deepcopy(denoiser.network).to("cpu")
-        model = pickle.dumps(replace(denoiser, network=network, device=torch.device("cpu")))
-        sent: deque[Future[Any]] = deque()
+        workers, sent = self.workers, deque[Future[Any]]()
+        try:
+            model = self._model(denoiser)
+            while True:
+                for tile in islice(tiles, max(AHEAD * workers.count - len(sent), 0)):
+                    cut, number = tile.cut(denoiser.halo_px), next(self._numbers)
+                    sent.append(workers.submit(number, _denoised, model, self.device, cut))
+                if not sent:
+                    return
+                made, amounts = self._result(sent[0], run)
+                for kind, amount in amounts.items():
+                    run.did(kind, amount)
+                sent.popleft()
+                yield made
+        finally:
+            workers.leave(sent)
+
+    def finished(
+        self,
+        raw: Pixels,
+        layers: Image,
+        channel: int,
+        kept_noise: float,
+        denoiser: Denoiser,
+        run: Run,
+    ) -> Values:
+        """Let a worker do it, before the tiles that it was sent."""
+        given = raw, layers, channel, kept_noise
+        made = self.workers.submit(
+            *(next(self._numbers), _finished, self._model(denoiser), self.device, given),
+            first=True,
+        )
+        try:
+            frame: Values = self._result(made, run)
+        finally:
+            self.workers.leave([made])
+        return frame
+
+    def _model(self, denoiser: Denoiser) -> Future[Any]:
+        """Give what the workers know of the denoiser."""
+        if self._kept is None:
+            network = deepcopy(denoiser.network).to("cpu")
+            model = pickle.dumps(replace(denoiser, network=network, device=torch.device("cpu")))
+            # As a task, not scattered: what a lost worker held is made again.
+            self._kept = self.workers.submit(next(self._numbers), _same, model)
+        return self._kept
+
+    def _result(self, future: Future[Any], run: Run) -> Any:
+        """Wait for what a worker makes, and pass on what it has to say."""
 
         def heard(_: int, event: object) -> None:
             if isinstance(event, Note):
                 run.note(event.text, warning=event.warning)
 
-        try:
-            # As a task, not scattered: what a lost worker held is made again.
-            kept = workers.submit(next(numbers), _kept, model)
-            while True:
-                for tile in islice(tiles, max(AHEAD * workers.count - len(sent), 0)):
-                    cut = tile.cut(denoiser.halo_px)
-                    sent.append(workers.submit(next(numbers), _denoised, kept, self.device, cut))
-                if not sent:
-                    return
-                for future in workers.finished([sent[0]], heard):
-                    made, amounts = workers.result(future)
-                    for kind, amount in amounts.items():
-                        run.did(kind, amount)
-                    sent.popleft()
-                    yield made
-        finally:
-            workers.leave(sent)
+        (made,) = (self.workers.result(done) for done in self.workers.finished([future], heard))
+        return made
 
 
-def _kept(model: bytes, number: int, topic: str) -> bytes:
+def _same(model: bytes, number: int, topic: str) -> bytes:
     return model
 
 
@@ -87,6 +120,18 @@ def _denoised(
     denoiser = _loaded(model, device)
     pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
     return tile.denoised(pieces, denoiser, run), run.amounts
+
+
+def _finished(
+    model: bytes,
+    device: str,
+    given: tuple[Pixels, Image, int, float],
+    number: int,
+    topic: str,
+) -> Values:
+    """Bring a frame to its end on a worker."""
+    denoiser, (raw, layers, channel, kept_noise) = _loaded(model, device), given
+    return finished_frame(raw, layers, denoiser, denoiser.channels[channel], kept_noise)
 
 
 class _Counted(WorkerRun):

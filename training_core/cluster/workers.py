@@ -51,10 +51,16 @@ class Workers:
         """How many there are now; they may come and go."""
         return len(self.client.scheduler_info()["workers"])
 
-    def submit(self, number: int, work: Callable[..., Any], *given: Any) -> Future[Any]:
-        """Let one of them call `work` with what is given and the number and topic of its news."""
+    def submit(
+        self, number: int, work: Callable[..., Any], *given: Any, first: bool = False
+    ) -> Future[Any]:
+        """Let one of them call `work` with what is given and the number and topic of its news.
+
+        What is to be done `first` waits for none that is not begun.
+        """
         key = f"{self.topic}-{number}"
         options: dict[str, Any] = {"key": key, "pure": False, "retries": RETRIES}
+        options["priority"] = int(first)
         return self.client.submit(work, *given, number, self.topic, **options)
 
     def finished(

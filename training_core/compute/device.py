@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import distributed
 from torch.nn import functional
 
 from training_core.errors import SettingsError
@@ -113,13 +114,21 @@ def _convolve(device: torch.device) -> torch.Tensor:
 
 def describe_device(device: torch.device) -> str:
     """Name a device for the user: "NVIDIA H100, 79 GB" or "processor, 2 threads"."""
+    count = processes()
+    beside = f", {count} processes" if count > 1 else ""
     if device.type == "cuda":
         seen = torch.cuda.get_device_properties(device)
-        return f"{seen.name}, {seen.total_memory / GIB:.0f} GB"
+        return f"{seen.name}, {seen.total_memory / GIB:.0f} GB{beside}"
     if device.type == "mps":
         return f"Apple GPU, {platform.machine()}"
     threads = torch.get_num_threads()
-    return f"processor, {threads} thread{'' if threads == 1 else 's'}"
+    return f"processor, {threads} thread{'' if threads == 1 else 's'}{beside}"
+
+
+def processes() -> int:
+    """Give how many processes train together, each on a device of its own; mostly one does."""
+    together = distributed.is_available() and distributed.is_initialized()
+    return distributed.get_world_size() if together else 1
 
 
 def limit_threads() -> int:

@@ -65,6 +65,7 @@ class TrainingStep:
         run: Run = SILENT,
     ) -> None:
         self.network, self.optimiser = network, optimiser
+        self.forward: nn.Module = network
         self.bfloat16, self.longest = bfloat16, longest
         self.device = next(network.parameters()).device
         self.parts = Parts(self.device, run)
@@ -76,15 +77,20 @@ class TrainingStep:
         loss is still on the device: reading it waits for the device. Raises `SettingsError` if not
         even one crop of the batch fits into the memory.
         """
-        loss = self.parts.fit(partial(self._gradients, source, target, weight), len(source))
+        count = len(source)
+        loss = self.parts.fit(partial(self._gradients, source, target, weight, count), count)
+        self._follow_gradients()
+        return loss
+
+    def _follow_gradients(self) -> None:
         if math.isfinite(self.longest):
             nn.utils.clip_grad_norm_(self.network.parameters(), self.longest)
         self.optimiser.step()
-        return loss
 
     def _gradients(
-        self, source: Tensor, target: Tensor, weight: Tensor | None, parts: int
+        self, source: Tensor, target: Tensor, weight: Tensor | None, whole: float, parts: int
     ) -> Tensor:
+        """Leave the gradients of crops that count as those of a batch of `whole`; give its loss."""
         self.optimiser.zero_grad(set_to_none=True)
         told = torch.zeros((), device=self.device)
         chunks = [None] * parts if weight is None else weight.chunk(parts)
@@ -92,12 +98,12 @@ class TrainingStep:
             source.chunk(parts), target.chunk(parts), chunks, strict=False
         ):
             with mixed(self.device, wanted=self.bfloat16):
-                made = self.network(some)
+                made = self.forward(some)
             if counts is None:
                 loss = functional.mse_loss(made.to(wanted.dtype), wanted)
             else:
                 loss = (counts * (made.to(wanted.dtype) - wanted).square()).mean()
-            loss = loss * (len(some) / len(source))
+            loss = loss * (len(some) / whole)
             loss.backward()  # type: ignore[no-untyped-call]
             told += loss.detach()
         return told

@@ -12,10 +12,11 @@ import torch
 from training_core.compute.device import TilePieces, describe_device
 from training_core.place import PatchLocation
 from training_core.run import Run
-from training_core.stack import Image, Pixels
+from training_core.stack import Image, Pixels, Values
 
 from .channel import Channel
 from .denoiser import Denoiser
+from .finished import finished_frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +48,23 @@ class Tile:
 
 
 class TileMaker(Protocol):
-    """Denoises tiles; gives what `Tile.denoised` does of each, in their order."""
+    """Denoises tiles; gives what `Tile.denoised` does of each, in their order; ends frames."""
 
     def __call__(
         self, tiles: Iterator[Tile], denoiser: Denoiser, run: Run
     ) -> Generator[Image, None, None]:
         """Take tiles when it can work on them; closed, it takes no more."""
+
+    def finished(
+        self,
+        raw: Pixels,
+        layers: Image,
+        channel: int,
+        kept_noise: float,
+        denoiser: Denoiser,
+        run: Run,
+    ) -> Values:
+        """Do what `finished_frame` does for a frame of the channel of a number."""
 
     def describe(self, device: torch.device) -> str:
         """Say what works on them, where the denoiser is on a device."""
@@ -68,6 +80,19 @@ class TilesHere:
         pieces = TilePieces(denoiser.device, denoiser.grid_px, run)
         for tile in tiles:
             yield tile.denoised(pieces, denoiser, run)
+
+    def finished(
+        self,
+        raw: Pixels,
+        layers: Image,
+        channel: int,
+        kept_noise: float,
+        denoiser: Denoiser,
+        run: Run,
+    ) -> Values:
+        """Do it on the denoiser's device."""
+        run.check()
+        return finished_frame(raw, layers, denoiser, denoiser.channels[channel], kept_noise)
 
     def describe(self, device: torch.device) -> str:
         """Name the device."""

@@ -24,7 +24,7 @@ from training_core.noise.local_strength import FrameLevels, is_ct
 from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Run, Stage
 from training_core.settings import DenoiserSettings
-from training_core.stack import Image, Pixels, Stack, Values, float_of
+from training_core.stack import Pixels, Stack, float_of
 from training_core.unmeasured import measured, put_back, tell_hot
 
 from .channel import Channel, check_channels
@@ -32,35 +32,11 @@ from .denoiser import Denoiser
 from .neighbours import NeighbourFrames
 from .tile import HERE, Tile, TileMaker
 
-TILE_PX = 2048  # of frames that are made: the halo of 204 px is cheap at this size
 MEMORY_CHANNELS = 160  # the collaborative pass needs about as much memory as so many channels
 # What is removed may be texture of up to eight times the noise's power: a fifth does no harm. Where
 # the strength of the noise is sure it is less: .28 of it does none up to five times.
 KEPT_IN_DOUBT, KEPT_IF_SURE = 0.8, 0.72
 KEPT_IN_CT = 0.2  # so that quarter dose becomes like full dose, which has half of its noise
-
-
-def finished_frame(
-    raw: Pixels, layers: Image, denoiser: Denoiser, channel: Channel, kept_noise: float = 0.0
-) -> Values:
-    """Give a frame whose tiles are made, with flat areas even, (height, width).
-
-    Not tile by tile as they are made: to tell what is flat takes a wide halo, which is cheap here.
-    `raw` is the noisy frame, of the file's dtype, `layers` what the denoiser's `passes` gave, (1 or
-    2, height, width) float32, and `kept_noise` how much of what was removed is put back, 0 to 1.
-    """
-    made_of = np.empty(raw.shape)
-    for place in tiles(raw.shape, TILE_PX):
-        around = place.grown(channel.flat_areas.halo_px if channel.flat_areas else 0, raw.shape)
-        seen = torch.from_numpy(layers[:, *around.slices]).to(denoiser.device)
-        made = denoiser.evened(seen[0], channel, seen[1] if len(seen) > 1 else None)
-        original = raw[place.slices]
-        estimate = made.cpu().numpy()[place.within(around).slices]
-        values = channel.in_stack_units(estimate, original)
-        if kept_noise:
-            values += kept_noise * (original - values)
-        made_of[place.slices] = values
-    return made_of
 
 
 def kept_share(settings: DenoiserSettings, stack: Stack, channel: Channel) -> float:
@@ -254,7 +230,7 @@ def denoise(
     def finished(index: int) -> Pixels:
         raw, channel = raws.pop(index), ready.channels[frames.channel_of(index)]
         share = kept_share(ready.settings.denoiser, stack, channel)
-        made = finished_frame(raw, kept.layers, ready, channel, share)
+        made = maker.finished(raw, kept.layers, frames.channel_of(index), share, ready, run)
         made = even.restored(made.astype(kept.dtype), given, index) if even else made
         put_back(made, original, index)
         return made

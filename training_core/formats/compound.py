@@ -16,8 +16,7 @@ import tifffile
 from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
-from .channels import Channels, colour
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import check_size
 from .units import micrometres, seconds

@@ -17,8 +17,7 @@ import numpy as np
 from training_core.errors import InputError
 from training_core.stack import Pixels, Stack
 
-from .channels import Channels, colour
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .inner_size import IN_TIFF, of_jpeg, refuse_larger
 from .library_file import LibraryFile, library
 from .units import seconds

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,10 @@ from training_core.errors import InputError, shown
 from training_core.stack import Pixels
 
 from .axes import GUESSED_AXES, guess_told
-from .channels import Channels, colour
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .inner_size import DEFLATED, SMALL_BYTES, refuse_unpacking
 from .library_file import LibraryFile, library
-from .source_file import check_size
+from .source_file import DAMAGE, check_size
 from .units import UNITS_UM, micrometres, plain
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -67,29 +68,32 @@ def _is_image(part: Any, h5py: Any) -> bool:
         and part.dtype.kind in "uif"
         and part.ndim in GUESSED_AXES
         and min(part.shape) > 0
-        and min(part.shape[-2:]) >= SMALLEST
+        and min(part.shape[_axes(part)[0].index(axis)] for axis in "YX") >= SMALLEST
     )
 
 
 def _dataset(file: LibraryFile, part: Any, matlab: bool) -> Any:
     """Give a dataset; MATLAB writes columns first, so that height and width are the other way."""
     axes, guessed = _axes(part)
-    lead, name = part.shape[:-2], part.name
-    height, width = part.shape[-2:]
+    axes = f"{axes[:-2]}XY" if matlab and guessed else axes
+    letters = axes.replace("Y", "").replace("X", "") + "YX"
+    shape = tuple(part.shape[axes.index(letter)] for letter in letters)
+    name, turned = part.name, axes.index("X") < axes.index("Y")
 
     _refuse_large_blocks(file.path.name, part)
 
     def read(opened: Any, number: int) -> Pixels:
-        place = tuple(map(int, np.unravel_index(number, lead))) if lead else ()
+        at = dict(zip(letters, np.unravel_index(number, shape[:-2]), strict=False))
+        place = [int(at[letter]) if letter in at else None for letter in axes]
         _refuse_bombs(opened[name], place)
-        plane = np.asarray(opened[name][place])
-        return plane.T if matlab else plane
+        whole = tuple(slice(None) if n is None else n for n in place)
+        plane = np.asarray(opened[name][whole])
+        return plane.T if turned else plane
 
-    shape = (*lead, *((width, height) if matlab else (height, width)))
     return lazy_stack(
         file.path,
         file.planes(read, shape, part.dtype),
-        axes,
+        letters,
         guess=guess_told(part.ndim) if guessed else "",
         kind="hdf5",
         pixel_size=pixel_size(*_element_size(part)),
@@ -102,8 +106,11 @@ def _refuse_large_blocks(name: str, part: Any) -> None:
         check_size(name, part.chunks, part.dtype, part.id.get_storage_size())
 
 
-def _refuse_bombs(part: Any, place: tuple[int, ...]) -> None:
-    """Raise ValueError where a block of a plane becomes far more than it declares."""
+def _refuse_bombs(part: Any, place: Sequence[int | None]) -> None:
+    """Raise ValueError where a block of a plane becomes far more than it declares.
+
+    `place` has a number for each axis that the plane has no extent along.
+    """
     plan = part.id.get_create_plist()
     filters = [plan.get_filter(n)[0] for n in range(plan.get_nfilters())]
     packings = [PACKINGS[number] for number in filters if number in PACKINGS]
@@ -112,9 +119,9 @@ def _refuse_bombs(part: Any, place: tuple[int, ...]) -> None:
     if len(packings) > 1:
         raise ValueError("its blocks are packed more than once")
     declared = math.prod(part.chunks) * part.dtype.itemsize
-    starts = [range(at - at % n, at + 1, n) for at, n in zip(place, part.chunks, strict=False)]
-    rest = zip(part.shape[len(place) :], part.chunks[len(place) :], strict=True)
-    for corner in product(*starts, *(range(0, length, n) for length, n in rest)):
+    spans = zip(place, part.shape, part.chunks, strict=True)
+    starts = (range(0, n, c) if at is None else [at - at % c] for at, n, c in spans)
+    for corner in product(*starts):
         stored = part.id.get_chunk_info_by_coord(corner).size
         if stored * DEFLATED > SMALL_BYTES:
             refuse_unpacking(packings[0], part.id.read_direct_chunk(corner)[1], declared)
@@ -123,12 +130,19 @@ def _refuse_bombs(part: Any, place: tuple[int, ...]) -> None:
 def _axes(part: Any) -> tuple[str, bool]:
     """Give letters by what the dataset says of its axes, else by their number; and if guessed."""
     said = part.attrs.get("axes", "")
-    names = str(said.decode() if isinstance(said, bytes) else said).lower().split(":")
-    if len(names) != part.ndim:
-        names = [dim.label.lower() for dim in part.dims]
-    letters = "".join(LETTERS.get(name, "I") for name in names)
-    usable = letters.endswith("YX") and len(set(letters)) == part.ndim
-    return (letters, False) if usable else (GUESSED_AXES[part.ndim], True)
+    named = str(said.decode() if isinstance(said, bytes) else said).split(":")
+    for names in (named, _tagged(part), [dim.label for dim in part.dims]):
+        letters = "".join(LETTERS.get(name.lower(), "I") for name in names)
+        if len(letters) == len(set(letters)) == part.ndim and {"Y", "X"} <= set(letters):
+            return letters, False
+    return GUESSED_AXES[part.ndim], True
+
+
+def _tagged(part: Any) -> list[str]:
+    """Give the names of the axes as ilastik and vigra note them."""
+    with suppress(*DAMAGE):
+        return [str(axis["key"]) for axis in json.loads(part.attrs["axistags"])["axes"]]
+    return []
 
 
 def _element_size(part: Any) -> list[float | None]:
@@ -157,7 +171,7 @@ def _imaris(file: LibraryFile, opened: Any) -> Any:
             return np.zeros((height, width), first_dtype)
         data = opened[parts[part]]["Data"]
         _refuse_large_blocks(file.path.name, data)
-        _refuse_bombs(data, (z,))
+        _refuse_bombs(data, (z, None, None))
         return np.asarray(data[z, :height, :width])
 
     first_dtype = first["Data"].dtype

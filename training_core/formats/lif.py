@@ -8,8 +8,7 @@ from typing import Any
 
 from training_core.errors import InputError
 
-from .channels import Channels, colour
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import planes_in_file
 from .units import micrometres, seconds

@@ -11,8 +11,7 @@ import numpy as np
 
 from training_core.errors import InputError
 
-from .channels import Channels
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, lazy_stack, pixel_size
 from .library_file import LibraryFile, library
 from .source_file import planes_in_file
 

@@ -15,8 +15,7 @@ import numpy as np
 from training_core.errors import InputError
 from training_core.stack import Pixels
 
-from .channels import Channels, colour
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .inner_size import of_jpeg_2000, refuse_larger, refuse_unpacking
 from .library_file import LibraryFile, library
 

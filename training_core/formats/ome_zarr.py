@@ -17,8 +17,7 @@ from training_core.run import SILENT
 from training_core.stack import Pixels, Stack
 
 from .axes import GUESSED_AXES, guess_told
-from .channels import Channels
-from .file_image import FileImage, lazy_stack, pixel_size
+from .file_image import Channels, FileImage, lazy_stack, pixel_size
 from .inner_size import UNPACKED, refuse_unpacking
 from .library_file import LibraryFile, library
 from .source_file import DAMAGE, check_size

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
-from training_core.formats.channels import Channels, colour
+from training_core.formats.file_image import Channels, colour
 from training_core.formats.source_file import DAMAGE
 from training_core.formats.units import SECONDS, UNITS_UM, micrometres, plain, positive, seconds
 from training_core.stack import PixelSize

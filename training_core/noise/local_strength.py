@@ -174,12 +174,13 @@ class FrameLevels:
     def sentence(self) -> str:
         """Say what was found and done."""
         changed = self.levels[self.levels != 1]
-        frames = "one frame is" if len(changed) == 1 else f"{len(changed)} frames is"
+        count = len(changed)
         least, most = (figure(float(level)) for level in (changed.min(), changed.max()))
         times = least if least == most else f"{least} to {most}"
         return (
-            f"The noise of {frames} {times} times as strong as that of the others at the same "
-            "brightness: it is made alike before anything is learned, and as it was in the result."
+            f"The noise of {'one frame' if count == 1 else f'{count} frames'} is {times} times as "
+            "strong as that of the others at the same brightness: it is made alike before anything "
+            "is learned, and as it was in the result."
         )
 
     def evened(self, stack: Stack, run: Run = SILENT) -> Stack:

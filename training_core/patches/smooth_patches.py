@@ -264,7 +264,7 @@ def _verdict(
         )
     found = f"Found {_spaced(count)} smooth patches"
     if searched < stack.frame_count:
-        found += f" in {searched} of the {_spaced(stack.frame_count)} frames"
+        found = f"{found} in {searched} of the {_spaced(stack.frame_count)} frames"
     if count >= target:
         return Verdict("green", f"{found}: as many as it takes.")
     advice, remedy = _remedy(settings, target, seen)

@@ -80,7 +80,7 @@ def verdict(findings: Sequence[Finding]) -> str:
     """Sum up a report, such as "3 of 4 checks good, 1 not known"; "" where nothing was judged."""
     judged = [f.level for f in findings if f.level is not Level.NEUTRAL]
     unknown = sum(f.value == UNKNOWN for f in findings)
-    more = f", {unknown} {UNKNOWN}" if unknown else ""
+    more = f", {unknown} not known" if unknown else ""
     return f"{judged.count(Level.GREEN)} of {len(judged)} checks good{more}" if judged else ""
 
 
@@ -185,8 +185,10 @@ def _structure(uneven: float | None, *, doubted: bool) -> Finding:
 
 def _pattern_in_residual(correlation: float, unlike: float, *, known: bool) -> Finding:
     name, value = "Pattern in what was removed", f"{correlation:.2f}".replace("-", "−")
-    tip = "Correlation of neighbouring pixels in what was removed. Warns where that of the noise "
-    tip += "differs by more than 0.15."
+    tip = (
+        "Correlation of neighbouring pixels in what was removed. Warns where that of the noise "
+        "differs by more than 0.15."
+    )
     if abs(unlike) <= 0.15:
         meaning = "What was removed is random from pixel to pixel."
         if abs(correlation) > 0.15:

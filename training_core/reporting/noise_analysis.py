@@ -75,9 +75,7 @@ class NoiseAnalysis:
         noise = self.noise
         if noise is None:
             return f"The noise could not be measured: {self.refusal}"
-        what = f"Noise of about {figure(noise.sigmas[1])} {self.unit or 'grey levels'}"
-        like = f"{_correlation(noise)} {_growth(noise, self.unit)}"
-        told = f"{what}{_range(noise, self.unit)}; {like}."
+        told = f"{_strength(noise, self.unit)}; {_kind(noise, self.unit)}."
         if self.confidence == "low":
             told += f" Measured in only {self.patches} smooth patches, so this is uncertain."
         if self.frames < self.of_frames:
@@ -149,22 +147,24 @@ def tell(analysis: NoiseAnalysis) -> str:
     return named + " ".join((analysis.sentence, *analysis.warnings, *analysis.route.sentences))
 
 
-def _range(noise: MeasuredNoise, unit: str) -> str:
+def _strength(noise: MeasuredNoise, unit: str) -> str:
+    what = f"Noise of about {figure(noise.sigmas[1])} {unit or 'grey levels'}"
     if noise.places:
         calm, loud = (figure(sigma) for sigma in noise.places)
-        return f" in a usual place of the body, {calm} to {loud} {unit} in others"
+        return f"{what} in a usual place of the body, {calm} to {loud} {unit} in others"
     if 1 / SAME < noise.variance_ratio < SAME:
-        return ""
+        return what
     low, high = figure(noise.sigmas[0]), figure(noise.sigmas[2])
     if unit:  # CT knows no dark
-        return f" ({low} in some tissues, {high} in others)"
-    return f" ({low} in the dark, {high} in the bright)"
+        return f"{what} ({low} in some tissues, {high} in others)"
+    return f"{what} ({low} in the dark, {high} in the bright)"
 
 
-def _correlation(noise: MeasuredNoise) -> str:
+def _kind(noise: MeasuredNoise, unit: str) -> str:
+    growth = _growth(noise, unit)
     if not noise.correlation_px:
-        return "neighbouring pixels are independent, and it"
-    return f"it is correlated over about {max(1, round(noise.correlation_px))} px and"
+        return f"neighbouring pixels are independent, and it {growth}"
+    return f"it is correlated over about {max(1, round(noise.correlation_px))} px and {growth}"
 
 
 def _growth(noise: MeasuredNoise, unit: str) -> str:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from training_core.compute.checkpoint import State
-from training_core.compute.optimiser_step import TrainingStep
+from training_core.compute.several import training_step
 from training_core.costs import PUBLISHED_STEP, STEP, of_network
 from training_core.denoise.denoiser import Denoiser
 from training_core.denoise.neighbours import NeighbourFrames, averaged
@@ -54,7 +54,7 @@ class RoundTraining:
         # The kept weights follow at their own pace; memory ordered by channels is faster.
         self.trained = deepcopy(denoiser.network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = torch.optim.Adam(self.trained.parameters(), self.settings.learning_rate)
-        self.update = TrainingStep(
+        self.update = training_step(
             self.trained,
             self.optimiser,
             bfloat16=denoiser.settings.precision == "auto",

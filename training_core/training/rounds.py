@@ -255,8 +255,11 @@ class _Rounds:
         planned, total = len(self.plan), sum(self.plan)
         if last < planned and self.settled() and not run.finish_early:
             best, score = self._last_two()
-            why = "it gained {:+.2f} dB, give or take {:.2f}".format(*score.gain_over(best))
-            run.note(f"Training ended after round {last} of {planned}: by the blind score {why}.")
+            gained, doubt = score.gain_over(best)
+            run.note(
+                f"Training ended after round {last} of {planned}: by the blind score it gained "
+                f"{gained:+.2f} dB, give or take {doubt:.2f}."
+            )
             run.progress(Stage.ROUNDS, total, total)
         _tell_warnings(results, run)
         run.finish(Stage.ROUNDS)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.support.made_up import blurred_noise, denoiser, noise_model, stack
-from training_core.denoise import tiled as finished_frames
+from training_core.denoise import finished as finished_frames
 from training_core.denoise.channel import Channel
 from training_core.denoise.flat_areas import FlatAreas, in_cells
 from training_core.denoise.model_file import load_denoiser, save_denoiser

@@ -11,7 +11,7 @@ import tifffile
 from tests.support import vendor_files as vendor
 from training_core.export.facts import channel_colours
 from training_core.export.writers import write_stack
-from training_core.formats.channels import Channels, colour
+from training_core.formats.file_image import Channels, colour
 from training_core.io.readers import open_stack
 
 if TYPE_CHECKING:

@@ -70,6 +70,42 @@ def test_hdf5_gives_each_dataset_with_its_axes_and_size(tmp_path: Path):
     np.testing.assert_array_equal(open_stack(tmp_path / "a.h5", series="dark").pixels, VOLUME)
 
 
+@pytest.mark.parametrize("order", ["TZYXC", "TCZYX", "CTXYZ", "YXC", "XYC"])
+@pytest.mark.parametrize("packed", [None, "gzip"])
+def test_hdf5_of_ilastik_in_any_order(tmp_path: Path, order: str, packed: str | None):
+    h5py = pytest.importorskip("h5py")
+    lead = [axis for axis in "TCZ" if axis in order]
+    pixels = SERIES[tuple(slice(None) if axis in order else 0 for axis in "TCZ")]
+    names = [*lead, "Y", "X"]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        stored = pixels.transpose([names.index(axis) for axis in order])
+        data = file.create_dataset("exported_data", data=stored, chunks=True, compression=packed)
+        tags = [{"key": axis.lower(), "typeFlags": 2, "resolution": 0} for axis in order]
+        data.attrs["axistags"] = json.dumps({"axes": tags})
+
+    stack = open_stack(tmp_path / "a.h5")
+
+    assert (stack.warnings, stack.guess) == ((), "")
+    got = np.asarray(stack.pixels).transpose([stack.axes.index(axis) for axis in names])
+    np.testing.assert_array_equal(got, pixels)
+
+
+def test_hdf5_with_one_channel_last_and_damaged_tags(tmp_path: Path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        tags = [{"key": axis} for axis in "zyxc"]
+        file.create_dataset("a", data=VOLUME[..., None]).attrs["axistags"] = json.dumps(
+            {"axes": tags}
+        )
+        file.create_dataset("b", data=VOLUME[:2]).attrs["axistags"] = '{"axes": [3]'
+
+    last = open_stack(tmp_path / "a.h5", series="a")
+
+    assert last.axes == "ZYX"
+    np.testing.assert_array_equal(last.pixels, VOLUME)
+    np.testing.assert_array_equal(open_stack(tmp_path / "a.h5", series="b").pixels, VOLUME[:2])
+
+
 def test_matlab_counts_columns_first(tmp_path: Path):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
