@@ -147,11 +147,9 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
     def _place_note(self) -> None:
         room = self.viewport().width() - 16
         self.note.setWordWrap(False)
-        if self.note.sizeHint().width() > room:
-            self.note.setWordWrap(True)
-            self.note.resize(room, self.note.heightForWidth(room))
-        else:
-            self.note.adjustSize()
+        width = min(self.note.sizeHint().width(), room)
+        self.note.setWordWrap(width == room)
+        self.note.resize(width, self.note.heightForWidth(width))
         self.note.move(8, self.viewport().height() - self.note.height() - 8)
 
     def set_overlay(self, coverage: NDArray[np.uint8] | None, shrink: int = 1) -> None:
