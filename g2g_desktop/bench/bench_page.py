@@ -22,6 +22,8 @@ from .measure_tab import EARLIER, REFERENCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from PySide6.QtGui import QResizeEvent
+
     from g2g_desktop.model.session import Session
     from g2g_desktop.viewer.shapes import Kind
     from training_core.run import Event
@@ -54,6 +56,11 @@ class BenchPage(QWidget):
         column.addWidget(self.compare, 1)
         column.addWidget(self.panel)
         self._connect()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave room to the picture."""
+        super().resizeEvent(event)
+        self.panel.fit_to(self.height())
 
     def _connect(self) -> None:
         panel = self.panel

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
+    QFrame,
     QHBoxLayout,
+    QScrollArea,
     QStackedWidget,
     QToolButton,
     QVBoxLayout,
@@ -35,7 +37,8 @@ TIPS = {
     "Noise": "Compare the learned noise with the real noise.",
     "Slices": "Cut through the volume along XZ and YZ.",
 }
-HEIGHT, LOW = 250, 126
+HEIGHT, LOW, LEAST = 250, 126, 110
+SHARE = 0.4  # of the height, at most
 
 
 class BenchPanel(QWidget):
@@ -60,7 +63,7 @@ class BenchPanel(QWidget):
             NAMES, (self.result, self.measure, self.trust, self.noise, self.slices), strict=True
         ):
             self.buttons[name] = self._button(name)
-            self.pages.addWidget(page)
+            self.pages.addWidget(_scrolling(page))
         self.report_button = QToolButton()
         self.report_button.setText(tr("Report..."))
         self.report_button.setAutoRaise(True)
@@ -73,11 +76,9 @@ class BenchPanel(QWidget):
             row.setSpacing(0)
             row.addStretch(1)
             column.addLayout(row)
-        for button in (*self.buttons.values(), self.report_button):
-            self._rows[0].addWidget(button)
         column.addWidget(self.pages)
         self._flow(10**6)
-        self._open = ""
+        self._open, self._most = "", HEIGHT
         self.pages.setVisible(False)
 
     def _button(self, name: str) -> QToolButton:
@@ -94,16 +95,25 @@ class BenchPanel(QWidget):
         super().resizeEvent(event)
         self._flow(event.size().width())
 
+    def fit_to(self, height: int) -> None:
+        """Leave more than half of so many pixels to the picture; what does not fit is scrolled."""
+        self._most = max(LEAST, int(SHARE * height))
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        self.pages.setFixedHeight(min(LOW if self._open == "Strength" else HEIGHT, self._most))
+
     def _flow(self, room: int) -> None:
         """Put what does not fit into so many pixels into a second row."""
-        used = 0
+        used, placed = 0, dict.fromkeys(self._rows, 0)
         for button in (*self.buttons.values(), self.report_button):
+            for row in self._rows:
+                row.removeWidget(button)
             used += button.sizeHint().width()
             row = self._rows[used > room]
-            for other in self._rows:
-                other.removeWidget(button)
-            # Left of the stretch, but for the report, which ends the row.
-            row.insertWidget(row.count() - (button is not self.report_button), button)
+            # Left of the stretch, but for the report, which ends its row.
+            row.insertWidget(-1 if button is self.report_button else placed[row], button)
+            placed[row] += 1
 
     @property
     def current(self) -> str:
@@ -117,7 +127,7 @@ class BenchPanel(QWidget):
             button.setChecked(mine == name)
         if name:
             self.pages.setCurrentIndex(NAMES.index(name))
-            self.pages.setFixedHeight(LOW if name == "Strength" else HEIGHT)
+            self._fit_height()
         self.pages.setVisible(bool(name))
         self.opened.emit(name)
 
@@ -128,3 +138,31 @@ class BenchPanel(QWidget):
 
     def _on_clicked(self, name: str, _checked: bool = False) -> None:
         self.open("" if name == self._open else name)
+
+
+class _Sheet(QWidget):
+    """Holds a page as small as it can be; a scroll area would ask for all it likes to have."""
+
+    def __init__(self, page: QWidget) -> None:
+        super().__init__()
+        self._page = page
+        page.setParent(self)
+
+    def minimumSizeHint(self) -> QSize:
+        """As the page says."""
+        return self._page.minimumSizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give it all."""
+        super().resizeEvent(event)
+        self._page.resize(event.size())
+
+
+def _scrolling(page: QWidget) -> QScrollArea:
+    """Let a page be scrolled where it would be squeezed, as on a small screen at 200 %."""
+    area = QScrollArea()
+    area.setWidget(_Sheet(page))
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SETTLE_MS = 600  # after the last move the result itself takes the strength
+SLIDER_PX = 100  # at least: less cannot be set to a percent
 STRENGTH_TIP = (
     "100 % is the denoised picture, 0 % the noisy one. What lies between keeps a share of what "
     "was removed as grain; it is written into the result, the model and the file."
@@ -61,6 +62,7 @@ class ResultTab(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 100)
         self.slider.setPageStep(10)
+        self.slider.setMinimumWidth(SLIDER_PX)
         self.slider.setAccessibleName(tr("Strength"))
         self.slider.setToolTip(tr(STRENGTH_TIP))
         self.percent = QSpinBox()
@@ -71,6 +73,7 @@ class ResultTab(QWidget):
         self.grain = paragraph(muted=True)
         self.rounds = QSlider(Qt.Orientation.Horizontal)
         self.rounds.setPageStep(1)
+        self.rounds.setMinimumWidth(SLIDER_PX)
         self.rounds.setTickPosition(QSlider.TickPosition.TicksBelow)
         self.rounds.setAccessibleName(tr("Round"))
         self.rounds.setToolTip(tr(ROUNDS_TIP))

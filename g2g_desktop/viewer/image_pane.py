@@ -145,7 +145,11 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self._place_note()
 
     def _place_note(self) -> None:
-        self.note.adjustSize()
+        room = self.viewport().width() - 16
+        self.note.setWordWrap(False)
+        width = min(self.note.sizeHint().width(), room)
+        self.note.setWordWrap(width == room)
+        self.note.resize(width, self.note.heightForWidth(width))
         self.note.move(8, self.viewport().height() - self.note.height() - 8)
 
     def set_overlay(self, coverage: NDArray[np.uint8] | None, shrink: int = 1) -> None:

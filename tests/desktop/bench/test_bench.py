@@ -466,3 +466,7 @@ def test_the_name_of_every_tab_is_whole(width: int, done: MainWindow, qtbot: QtB
     qtbot.waitUntil(lambda: all(button.width() >= button.sizeHint().width() for button in buttons))
     assert panel.width() == width
     assert len({button.y() for button in buttons}) == (1 if width == 900 else 2)
+    assert buttons[0].x() == 0
+    assert [b.x() for b in buttons if b.y() == buttons[0].y()] == sorted(
+        b.x() for b in buttons if b.y() == buttons[0].y()
+    )
