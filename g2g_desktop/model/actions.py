@@ -80,6 +80,11 @@ ACTIONS = (
         WITH_STACK_AT_REST,
         needs="has_remedy",
     ),
+    ActionSpec("language_system", "&Language of the system", "&Edit", (), ANY, group="language"),
+    *(
+        ActionSpec(f"language_{code}", f"&{name}", "&Edit", (), ANY, group="language")
+        for code, name in LANGUAGES.items()
+    ),
     ActionSpec(
         "train",
         "&Train and denoise",
@@ -157,11 +162,6 @@ ACTIONS = (
     ActionSpec("theme_system", "Theme of the syste&m", "&View", (), ANY, group="theme"),
     ActionSpec("theme_light", "Ligh&t theme", "&View", (), ANY, group="theme"),
     ActionSpec("theme_dark", "&Dark theme", "&View", (), ANY, group="theme"),
-    ActionSpec("language_system", "Lan&guage of the system", "&View", (), ANY, group="language"),
-    *(
-        ActionSpec(f"language_{code}", name, "&View", (), ANY, group="language")
-        for code, name in LANGUAGES.items()
-    ),
     ActionSpec("guide", "&Guide", "&Help", ("F1",), ANY, "info"),
     ActionSpec("shortcuts", "&Keyboard shortcuts", "&Help", ("?",), ANY),
     ActionSpec("show_log", "Show &log folder", "&Help", (), ANY),

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from g2g_desktop.main_window import MainWindow
     from training_core.stack import Stack
 
-ALWAYS = {"quit", "theme_system", "theme_light", "theme_dark", "guide", "shortcuts", "show_log"}
+ALWAYS = {"language_system", "language_en", "language_de"}
+ALWAYS |= {"quit", "theme_system", "theme_light", "theme_dark", "guide", "shortcuts", "show_log"}
 ALWAYS |= {"diagnostics", "about", "programs", "batch", "show_files"}
 OPEN = {"open", "open_folder", "open_model"}
 LOOK = {"fit", "actual_size", "auto_contrast", "invert"}
