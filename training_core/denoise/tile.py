@@ -90,8 +90,7 @@ class TilesHere:
         denoiser: Denoiser,
         run: Run,
     ) -> Values:
-        """Do it on the denoiser's device."""
-        run.check()
+        """Do it on the denoiser's device; never stopped, since the last tile is not saved yet."""
         return finished_frame(raw, layers, denoiser, denoiser.channels[channel], kept_noise)
 
     def describe(self, device: torch.device) -> str:

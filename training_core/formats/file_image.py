@@ -100,11 +100,11 @@ class Channels:
     def noted(self, count: int) -> dict[str, list[str]]:
         """Give what is known of each of so many channels, in the words of OME-XML."""
         said: dict[str, list[str]] = {}
-        if len(self.colours) == count and all(self.colours):
+        if 0 < count == len(self.colours) and all(self.colours):
             said["Color"] = [_signed(text) for text in self.colours]
         for name, values in (("Emission", self.emission_nm), ("Excitation", self.excitation_nm)):
             lengths = [positive(value, 1.0) for value in values]
-            if len(lengths) == count and all(lengths):
+            if 0 < count == len(lengths) and all(lengths):
                 said[f"{name}Wavelength"] = [f"{length:.6g}" for length in lengths]
                 said[f"{name}WavelengthUnit"] = ["nm"] * count
         return said

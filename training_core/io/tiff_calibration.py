@@ -296,7 +296,8 @@ def _zeiss_lsm(tif: Any) -> Calibration:
     names = tuple(map(str, shown.get("ColorNames", ())))
     noted = _noted(x, y, z, (said.get("TimeIntervall"), "s"), names)
     colours = Channels(colours=[colour(each) for each in shown.get("Colors", ())])
-    return replace(noted, extra={"ome_channels": colours.noted(len(colours.colours))})
+    known = colours.noted(len(colours.colours))
+    return replace(noted, extra={"ome_channels": known} if known else {})
 
 
 def _olympus_sis(tif: Any) -> Calibration:

@@ -126,7 +126,7 @@ def test_the_command_ends_with_one_sentence(
     noisy = np.random.default_rng(0).poisson(90, (3, 64, 64)).astype(np.uint16)
     tifffile.imwrite(path, noisy, photometric="minisblack")
 
-    def cut(stack: Stack) -> list[object]:
+    def cut(stack: Stack, **_: object) -> list[object]:
         os.truncate(path, 5000)
         stack.frame(2)
         return []
