@@ -222,7 +222,9 @@ def _movie(path: Path, frames: int, side: int) -> Path:
     image = np.asarray(Image.open(FRAME)).astype(np.uint16)
     whole = np.tile(image, (side // 512 + 1, side // 512 + 1))
     moved = (np.roll(whole, 3 * n, axis=1)[:side, :side] for n in range(frames))
-    tifffile.imwrite(path, moved, shape=(frames, side, side), dtype=np.uint16, imagej=True)
+    # Unnamed, the first of three axes would be that of channels.
+    axes, shape = {"axes": "TYX"}, (frames, side, side)
+    tifffile.imwrite(path, moved, shape=shape, dtype=np.uint16, imagej=True, metadata=axes)
     return path
 
 
