@@ -229,12 +229,8 @@ def reshaped(noise: Image, covariance: Values) -> tuple[Image, Values]:
     return unit, share / np.maximum(noise.std(axis=(1, 2)), 1e-30)
 
 
-SHORT = (
-    0.12  # cycles per pixel and more: slow waves are taken for those of noise only where they fit
-)
-CORRELATED = (
-    0.1  # of neighbouring pixels, in these waves: with less there is nothing to be mistaken
-)
+SHORT = 0.12  # cycles per pixel and more: slower waves of texture hardly spoil what is learned
+CORRELATED = 0.107  # of neighbours there: photographs in white noise have .105, 1/f texture .110
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
 NOTHING_ELSE = 1.17  # texture alone has .90 to 1.10, real frames and their quarters 1.24 to 6
 WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians

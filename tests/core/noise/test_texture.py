@@ -95,6 +95,14 @@ def test_white_noise_leaves_nothing_to_doubt():
     assert not may_be_texture([white], covariance(0.0))
 
 
+@pytest.mark.parametrize(("neighbours", "doubted"), [(0.1, False), (0.14, True)])
+def test_a_trace_of_correlation_leaves_no_doubt_even_of_texture(neighbours, doubted):
+    learned = covariance(0.0)
+    for across, down in ((14, 15), (16, 15), (15, 14), (15, 16)):
+        learned[down, across] = neighbours
+    assert may_be_texture([textured() / np.float32(SIGMA)], learned) == doubted
+
+
 def test_who_knows_the_camera_is_believed():
     correlated = measured(textured(), correlation="correlated")
     assert not correlated.doubted
