@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from training_core.compute.device import choose_device, reproducible, seeded
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.finished import finished_frame
+from training_core.denoise.finished import MadeFrame
 from training_core.denoise.tile import denoise_tile
 from training_core.denoise.tiled import kept_share
 from training_core.networks.published import fold_batch_norm
@@ -82,11 +82,12 @@ class Look:
         denoiser = self._measured(run)
         frame = self._prepared(index, denoiser, run)
         run.check()
-        channel = denoiser.channels[self.stack.channel_of(index)]
+        number = self.stack.channel_of(index)
+        channel = denoiser.channels[number]
         whole = _on_grid(place, denoiser.grid_px, self.stack.frame_shape)
         layers = denoise_tile(frame.seen, (), whole, denoiser, channel, run)
         share = kept_share(self.settings.denoiser, self.stack, channel)
-        made = finished_frame(frame.seen[whole.slices], layers, denoiser, channel, share)
+        made = MadeFrame(frame.seen[whole.slices], layers, number, share).finished(denoiser)
         made = frame.restored(made.astype(float_of(self.stack.dtype)), whole)
         return made[place.within(whole).slices]
 

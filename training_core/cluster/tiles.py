@@ -16,10 +16,10 @@ from distributed import Future
 
 from training_core.compute.device import TilePieces, choose_device, describe_device
 from training_core.denoise.denoiser import Denoiser
-from training_core.denoise.finished import finished_frame
+from training_core.denoise.finished import MadeFrame
 from training_core.denoise.tile import Tile
 from training_core.run import Note, Run
-from training_core.stack import Image, Pixels, Values
+from training_core.stack import Image, Values
 
 from .workers import WorkerRun, Workers
 
@@ -60,26 +60,15 @@ class TilesElsewhere:
         finally:
             workers.leave(sent)
 
-    def finished(
-        self,
-        raw: Pixels,
-        layers: Image,
-        channel: int,
-        kept_noise: float,
-        denoiser: Denoiser,
-        run: Run,
-    ) -> Values:
+    def finished(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Values:
         """Let a worker do it, before the tiles that it was sent."""
-        given = raw, layers, channel, kept_noise
-        made = self.workers.submit(
-            *(next(self._numbers), _finished, self._model(denoiser), self.device, given),
-            first=True,
-        )
+        given = self._model(denoiser), self.device, frame
+        sent = self.workers.submit(next(self._numbers), _finished, *given, first=True)
         try:
-            frame: Values = self._result(made, run)
+            made: Values = self._result(sent, run)
         finally:
-            self.workers.leave([made])
-        return frame
+            self.workers.leave([sent])
+        return made
 
     def _model(self, denoiser: Denoiser) -> Future[Any]:
         """Give what the workers know of the denoiser."""
@@ -122,16 +111,9 @@ def _denoised(
     return tile.denoised(pieces, denoiser, run), run.amounts
 
 
-def _finished(
-    model: bytes,
-    device: str,
-    given: tuple[Pixels, Image, int, float],
-    number: int,
-    topic: str,
-) -> Values:
+def _finished(model: bytes, device: str, frame: MadeFrame, number: int, topic: str) -> Values:
     """Bring a frame to its end on a worker."""
-    denoiser, (raw, layers, channel, kept_noise) = _loaded(model, device), given
-    return finished_frame(raw, layers, denoiser, denoiser.channels[channel], kept_noise)
+    return frame.finished(_loaded(model, device))
 
 
 class _Counted(WorkerRun):

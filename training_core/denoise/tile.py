@@ -16,7 +16,7 @@ from training_core.stack import Image, Pixels, Values
 
 from .channel import Channel
 from .denoiser import Denoiser
-from .finished import finished_frame
+from .finished import MadeFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +55,8 @@ class TileMaker(Protocol):
     ) -> Generator[Image, None, None]:
         """Take tiles when it can work on them; closed, it takes no more."""
 
-    def finished(
-        self,
-        raw: Pixels,
-        layers: Image,
-        channel: int,
-        kept_noise: float,
-        denoiser: Denoiser,
-        run: Run,
-    ) -> Values:
-        """Do what `finished_frame` does for a frame of the channel of a number."""
+    def finished(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Values:
+        """Do what `MadeFrame.finished` does."""
 
     def describe(self, device: torch.device) -> str:
         """Say what works on them, where the denoiser is on a device."""
@@ -81,17 +73,9 @@ class TilesHere:
         for tile in tiles:
             yield tile.denoised(pieces, denoiser, run)
 
-    def finished(
-        self,
-        raw: Pixels,
-        layers: Image,
-        channel: int,
-        kept_noise: float,
-        denoiser: Denoiser,
-        run: Run,
-    ) -> Values:
+    def finished(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Values:
         """Do it on the denoiser's device; never stopped, since the last tile is not saved yet."""
-        return finished_frame(raw, layers, denoiser, denoiser.channels[channel], kept_noise)
+        return frame.finished(denoiser)
 
     def describe(self, device: torch.device) -> str:
         """Name the device."""

@@ -29,6 +29,7 @@ from training_core.unmeasured import measured, put_back, tell_hot
 
 from .channel import Channel, check_channels
 from .denoiser import Denoiser
+from .finished import MadeFrame
 from .neighbours import NeighbourFrames
 from .tile import HERE, Tile, TileMaker
 
@@ -228,9 +229,9 @@ def denoise(
     run.start(Stage.DENOISE, total, done=kept.done)
 
     def finished(index: int) -> Pixels:
-        raw, channel = raws.pop(index), ready.channels[frames.channel_of(index)]
-        share = kept_share(ready.settings.denoiser, stack, channel)
-        made = maker.finished(raw, kept.layers, frames.channel_of(index), share, ready, run)
+        number = frames.channel_of(index)
+        share = kept_share(ready.settings.denoiser, stack, ready.channels[number])
+        made = maker.finished(MadeFrame(raws.pop(index), kept.layers, number, share), ready, run)
         made = even.restored(made.astype(kept.dtype), given, index) if even else made
         put_back(made, original, index)
         return made
