@@ -20,7 +20,7 @@ from training_core.compute.memory import give_memory_back
 from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, Amounts, of_network
 from training_core.frames import HELD_BYTES, FrameFile
 from training_core.networks.published import fold_batch_norm
-from training_core.noise.local_strength import FrameLevels, is_ct
+from training_core.noise.local_strength import EvenNoise, FrameLevels, is_ct
 from training_core.place import PatchLocation, tiles
 from training_core.run import SILENT, Cancelled, Run, Stage
 from training_core.settings import DenoiserSettings
@@ -147,10 +147,12 @@ class KeptFrames:
         """Take what gives a frame whose last tile is made, (height, width).
 
         It is called when the next frame is at its end, so that this one may be ended elsewhere
-        meanwhile.
+        meanwhile; of the last one at once.
         """
         self.settle()
         self._ending = ending
+        if self._whole + 1 == len(self.order):
+            self.settle()
 
     def settle(self) -> None:
         """Wait for the frame that is being ended."""
@@ -249,14 +251,7 @@ def denoise(
         number = frames.channel_of(index)
         share = kept_share(ready.settings.denoiser, stack, ready.channels[number])
         end = maker.ending(MadeFrame(raws.pop(index), kept.layers, number, share), ready, run)
-
-        def ended() -> Pixels:
-            made = end()
-            made = even.restored(made.astype(kept.dtype), given, index) if even else made
-            put_back(made, original, index)
-            return made
-
-        return ended
+        return lambda: _restored(end().astype(kept.dtype), index, even, given, original)
 
     made = maker(_tiles(frames, places, kept.done, raws), ready, run)
     with kept.saved_before_leaving(), closing(made):
@@ -270,7 +265,6 @@ def denoise(
                 kept.done += 1
                 if run.tick_due() or kept.done == total:
                     run.progress(Stage.DENOISE, kept.done, total)
-        kept.settle()
     kept.save()
     give_memory_back()
     tell_hot(hot, original, run)
@@ -291,6 +285,15 @@ def _tiles(
         for place in places[begun:]:
             yield Tile(raws[index], others, place, frames.channel_of(index))
         begun = 0
+
+
+def _restored(
+    made: Pixels, index: int, even: EvenNoise | FrameLevels | None, given: Stack, original: Stack
+) -> Pixels:
+    """Give a frame with noise as unlike as it came, and what is no measurement in it."""
+    made = even.restored(made, given, index) if even else made
+    put_back(made, original, index)
+    return made
 
 
 def _ready(denoiser: Denoiser) -> Denoiser:
