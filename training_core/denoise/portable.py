@@ -19,8 +19,8 @@ from training_core.noise.strength_curve import NoiseCurve
 from training_core.stack import Values
 
 from .channel import Channel
-from .dct_filter import ShrinkageFilter, block_waves
-from .denoiser import Denoiser
+from .dct_filter import WIDE_BLOCK_PX, WIDE_STEP_PX, ShrinkageFilter, block_waves
+from .denoiser import Denoiser, looks_px
 
 GRID_PX = 16  # of the sides that it takes, which the filter's blocks fit
 LEFT_OUT = (
@@ -55,8 +55,7 @@ class PortableDenoiser(nn.Module):
         self.network = fold_batch_norm(denoiser.network).cpu().requires_grad_(requires_grad=False)
         self.channels = denoiser.channels
         self.grid_px = max(GRID_PX, denoiser.grid_px)
-        seen = int(self.network.halo_px)  # type: ignore[arg-type]
-        seen += ShrinkageFilter.halo_px if takes_estimate(self.network) else 0
+        seen = int(self.network.halo_px) + looks_px(self.network)  # type: ignore[arg-type]
         self.halo_px = -(-seen // self.grid_px) * self.grid_px
         self.smallest_px = 2 * self.halo_px + self.grid_px
 
@@ -79,7 +78,8 @@ class PortableDenoiser(nn.Module):
         seen = channel.normalised(torch.cat(parts, dim=1))
         if takes_sigma(self.network):
             sigma = _sigma(noise.curve, parts[1]) / channel.spread
-            seen = torch.cat([seen, sigma], dim=1)
+            wide = _TracedFilter(noise.covariance, noise.curve, WIDE_BLOCK_PX, WIDE_STEP_PX)
+            seen = torch.cat([seen, sigma, channel.normalised(wide(noisy))], dim=1)
         made = channel.denormalised(self.network(seen))
         values = _restored(noise.stabiliser, made)
         curve = channel.brightness
