@@ -6,7 +6,6 @@ import io
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,12 +13,11 @@ from torch.nn import functional
 from training_core.errors import ModelError
 from training_core.networks.published import fold_batch_norm, takes_estimate, takes_sigma
 from training_core.noise.anscombe import STABILISED_FLOOR, Stabiliser
-from training_core.noise.covariance import dct_variances
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.stack import Values
 
 from .channel import Channel
-from .dct_filter import WIDE_BLOCK_PX, WIDE_STEP_PX, ShrinkageFilter, block_waves
+from .dct_filter import WIDE_BLOCK_PX, WIDE_STEP_PX, ShrinkageFilter
 from .denoiser import Denoiser, looks_px
 
 GRID_PX = 16  # of the sides that it takes, which the filter's blocks fit
@@ -100,15 +98,12 @@ class PortableDenoiser(nn.Module):
 class _TracedFilter(ShrinkageFilter):
     """The filter in steps that a trace keeps, for even sides."""
 
-    def coefficients(self, images: Tensor) -> Tensor:
+    def padded(self, images: Tensor) -> Tensor:
         size = self.size_px
-        padded = functional.pad(images, (size, size, size, size), mode="reflect")
-        return functional.conv2d(padded, block_waves(size), stride=self.step_px)
+        return functional.pad(images, (size, size, size, size), mode="reflect")
 
-    def variances(self, guide: Tensor) -> Tensor:
-        unit = torch.from_numpy(dct_variances(self.covariance, self.size_px).astype(np.float32))
-        sigma = _sigma(self.curve, guide[:, :1] / self.size_px)
-        return unit.reshape(1, -1, 1, 1) * sigma.square()
+    def sigma(self, mean: Tensor) -> Tensor:
+        return _sigma(self.curve, mean)
 
 
 def _sigma(curve: NoiseCurve, mean: Tensor) -> Tensor:
