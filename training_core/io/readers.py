@@ -341,7 +341,10 @@ def _dicom_below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+SIGNED = re.compile(r"((?:(?<![^\W_])(?<!-)-)?\d+)")  # a minus behind a letter or digit joins
+
+
 def _natural(path: Path) -> list[str | int]:
-    """Sort t2 before t10."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [int(part) if part.isdecimal() else part for part in parts]
+    """Sort t2 before t10, and t_-1 before both."""
+    parts = SIGNED.split(path.name.lower())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
