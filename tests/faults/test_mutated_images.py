@@ -248,7 +248,7 @@ def mutants(
                     case 4 if size > 100 and rng.random() < 0.3:
                         del spoilt[max(place, 50) :]
             yield name, bytes(spoilt)
-            if "tif" in name:
+            if ".tif" in name:
                 yield name, with_tag(whole, rng)
             yield name, with_digits(whole, rng)
 

@@ -55,6 +55,8 @@ class NumberedFiles:
         Files beside them that are no part of the series.
     gap
         What to say of missing numbers; "" where there are none.
+    refusal
+        Why they make no stack, though their names say that they should; "" where they do.
     """
 
     paths: tuple[Path, ...]
@@ -63,6 +65,7 @@ class NumberedFiles:
     named: bool
     others: tuple[Path, ...]
     gap: str
+    refusal: str = ""
 
     @property
     def read_as(self) -> str:
@@ -94,8 +97,7 @@ def numbered_files(paths: Sequence[Path]) -> NumberedFiles | None:
     Raises
     ------
     InputError
-        Where two files have one number, or the numbers of several axes that have names do not fill
-        them.
+        Where two files have one number.
     """
     groups: dict[tuple[str, ...], list[Path]] = defaultdict(list)
     for path in paths:
@@ -222,17 +224,16 @@ class _Grid:
         return tuple(path for _, path in sorted(zip(self.keys, self.files, strict=True)))
 
     def arranged(self, named: bool, others: tuple[Path, ...]) -> NumberedFiles:
-        """Lay the files along the axes; raise `InputError` where they do not fill them."""
+        """Lay the files along the axes, which they have to fill."""
         if len(set(self.keys)) < len(self.keys):
             again = next(i for i, key in enumerate(self.keys) if key in self.keys[:i])
             raise InputError(
                 f"{self.files[self.keys.index(self.keys[again])].name} and "
                 f"{self.files[again].name} have the same number; remove one of them."
             )
-        if self.filled < 1:
-            raise InputError(self.lacking)
         gaps = " ".join(filter(None, map(self._gap, range(len(self.axes)))))
-        return NumberedFiles(self.ordered, self.shape, self.axes, named, others, gaps)
+        refusal = self.lacking if self.filled < 1 else ""
+        return NumberedFiles(self.ordered, self.shape, self.axes, named, others, gaps, refusal)
 
     def as_images(self, others: tuple[Path, ...]) -> NumberedFiles:
         """Give the files as they came, without axes, and say what lacks."""
