@@ -47,8 +47,8 @@ BLANK = (
     "Hardly any of its values differ, as where a dye is switched off or all is saturated, so it is "
     "left as it is."
 )
-MEASURED_PX, MOST_MEASURED_PX = 2 * 512 * 512, 512 * 512  # of all channels, of one of them
-SQUARE_PX = 128
+MEASURED_PX, MOST_MEASURED_PX = 384 * 1024, 512 * 512  # of all channels, of one of them
+SQUARE_PX = 64  # of 128 too few are seen: a picture has its calm places together
 FEWEST_FRAMES = 4  # of a channel, or all: the first and the last ones may be empty
 SMOOTHED = 0.01  # power of the finest detail over the mean power
 
