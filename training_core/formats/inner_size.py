@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 import imagecodecs
 import numpy as np
 
+from .jpeg_xl import refuse_frames
+
 SHAPE = re.compile(r", shape=\(([\d, ]+)\)$")
 TYPES = ("u1", "u2", "f4", "f2", "i1", "i2", "i4", "u4", "f8")
 PIECE_BYTES = 2**20
@@ -102,6 +104,11 @@ def _asked(decode: Callable[..., Any], data: bytes) -> int:
     raise ValueError("how large it is cannot be told")
 
 
+def _of_jpeg_xl(data: bytes) -> int:
+    refuse_frames(data)
+    return _asked(imagecodecs.jpegxl_decode, data)
+
+
 def _by_decoder(name: str) -> Held:
     return partial(_asked, getattr(imagecodecs, f"{name}_decode"))
 
@@ -111,7 +118,7 @@ IN_TIFF: Mapping[int, Held] = {
     **dict.fromkeys((6, 7, 33007, 34892), of_jpeg),
     **dict.fromkeys((33003, 33004, 33005, 34712), of_jpeg_2000),
     **dict.fromkeys((22610, 34934), _by_decoder("jpegxr")),
-    **dict.fromkeys((50002, 52546), _by_decoder("jpegxl")),
+    **dict.fromkeys((50002, 52546), _of_jpeg_xl),
     **dict.fromkeys((34927, 50001), _by_decoder("webp")),
     34887: _by_decoder("lerc"),
     34933: _by_decoder("png"),
