@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from training_core.formats.jpeg_xl import CONTAINER, refuse_frames
+from training_core.formats.inner_size import JXL_BOXES, refuse_frames
 
 PLAIN = "no plain picture of one frame"
 # A frame of 600 x 600 px, of which 8 x 8 px are the picture, as libjxl decodes it.
@@ -56,7 +56,7 @@ def test_films_are_refused() -> None:
         refuse_frames(film)
 
 
-@pytest.mark.parametrize("data", [b"", CONTAINER, b"GIF89a"])
+@pytest.mark.parametrize("data", [b"", JXL_BOXES, b"GIF89a"])
 def test_what_is_no_jpeg_xl_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="JPEG XL header is damaged"):
         refuse_frames(data)
@@ -65,4 +65,4 @@ def test_what_is_no_jpeg_xl_is_refused(data: bytes) -> None:
 def boxed(kind: bytes, content: bytes) -> bytes:
     """Put a codestream into a file as phones write it."""
     length = (8 + len(content)).to_bytes(4)
-    return CONTAINER + length + kind + content
+    return JXL_BOXES + length + kind + content
