@@ -49,9 +49,9 @@ class ExportCard(StepCard):
         self.model = link_button("Save model...", "Keep the model to denoise other stacks (Ctrl+S)")
         self.reveal.clicked.connect(self.reveal_asked)
         self.model.clicked.connect(self.save_model_asked)
-        ways = button_row(*self.programs.values(), self.reveal)
+        programs, others = button_row(*self.programs.values()), button_row(self.reveal, self.model)
         for widget in (
-            self.what, self.warnings, self.done, self.folder, ways, self.saved, self.model
+            self.what, self.warnings, self.done, self.folder, programs, self.saved, others
         ):  # fmt: skip
             self.body.addWidget(widget)
 

@@ -70,6 +70,8 @@ def test_a_kept_model_leaves_a_dye_that_it_never_saw(tmp_path):
     made = denoise(live, suited_to(kept, live, told(notes)))
     assert np.array_equal(made.pixels[1], live.pixels[1])
     assert ["nothing for a channel" in note for note in notes] == [True]
+    suited_to(kept, dyes(100), told(notes))  # blank again
+    assert len(notes) == 1
 
 
 @pytest.mark.parametrize("kind", ["zeros", "saturated", "hot", "one step"])

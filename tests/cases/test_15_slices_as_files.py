@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,9 +146,13 @@ def test_several_numbers_without_a_word_are_guessed_where_they_fill_a_grid(
 
     assert (stack.axes, stack.doubtful) == (axes, True)
     assert list_inputs(folder) == [folder]
-    (folder / names[0]).unlink()  # as of dates and clocks nothing is believed then
-    assert open_stack(folder).axes == "IYX"
-    assert len(list_inputs(folder)) == 5
+    (folder / names[0]).unlink()  # then nothing is believed, but told
+    incomplete = open_stack(folder)
+    assert incomplete.axes == "IYX"
+    assert_images(incomplete, range(1, 6))
+    told = rf"Of the (2 x 3|3 x 2) images that the names .* count there is no {names[0]}\."
+    assert re.fullmatch(told, incomplete.warnings[1])
+    assert list_inputs(folder) == [folder]  # since neighbours are alike
 
 
 def test_several_stacks_in_time_keep_their_slices(tmp_path: Path):
@@ -193,11 +198,59 @@ def test_names_that_differ_in_no_number_leave_images_unnamed(tmp_path: Path, nam
     assert open_stack(files).axes == "IYX"
 
 
-def test_a_plane_that_lacks_in_two_axes_is_refused(tmp_path: Path):
-    names = [f"a_t{t}_z{z}.tif" for t in range(2) for z in range(3)]
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [([-1], "a_t1_z010.tif"), ([0, 1, -1], "a_t0_z008.tif, a_t0_z009.tif, a_t1_z010.tif")],
+)
+def test_planes_that_lack_in_two_axes_are_named(tmp_path: Path, lacking: list[int], told: str):
+    names = [f"a_t{t}_z{z:03}.tif" for t in range(2) for z in range(8, 11)]
+    there = [name for name in names if name not in [names[i] for i in lacking]]
+    folder = save(tmp_path / "in", there)
 
-    with pytest.raises(InputError, match="do not fill 2 x 3 images; some are missing"):
-        open_stack(save(tmp_path / "in", names[:-1]))
+    assert list_inputs(folder) == [folder]  # not each for itself without a word
+    with pytest.raises(InputError, match=f"^Of the 2 x 3 images .* there is no {told}.$"):
+        open_stack(folder)
+
+
+def test_a_number_that_lacks_throughout_a_grid_is_named_with_its_axis(tmp_path: Path):
+    names = [f"a_t{t}_z{z}.tif" for t in (1, 2, 5) for z in (0, 1, 3)]
+
+    stack = open_stack(save(tmp_path / "in", names))
+
+    assert (stack.axes, stack.shape[:2]) == ("TZYX", (3, 3))
+    assert stack.warnings[1] == (
+        "Numbers 3, 4 of the times are missing. Number 2 of the slices is missing."
+    )
+
+
+def test_the_numbers_of_tiles_are_places_and_not_times(tmp_path: Path):
+    names = [f"scan_x{x}_y{y}_z{z:03}.tif" for x in range(2) for y in (-1, 0) for z in range(3)]
+    folder = save(tmp_path / "in", names)
+
+    stack = open_stack(folder)
+
+    assert (stack.axes, stack.shape[:2]) == ("IZYX", (4, 3))
+    assert_images(stack, range(12))
+    assert list_inputs(folder) == [folder]
+    (folder / "scan_x1_y-1_z001.tif").unlink()
+    with pytest.raises(InputError, match=r"no scan_x1_y-1_z001\.tif\.$"):
+        open_stack(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (["pos_-1.tif", "pos_-10.tif", "pos_-3.tif", "pos_0.tif", "pos_2.tif"], [1, 2, 0, 3, 4]),
+        (["z-1.tif", "z-2.tif", "z0.tif", "z1.tif"], [1, 0, 2, 3]),
+        (["-1.tif", "-2.tif", "-3.tif"], [2, 1, 0]),
+        (["img-1.tif", "img-10.tif", "img-2.tif"], [0, 2, 1]),  # a hyphen
+        (["2024-01-05.tif", "2024-01-10.tif", "2024-01-06.tif"], [0, 2, 1]),
+    ],
+)
+def test_a_minus_is_a_sign_or_a_hyphen(tmp_path: Path, names: list[str], order: list[int]):
+    stack = open_stack(save(tmp_path / "in", names))
+
+    assert_images(stack, order)
 
 
 def test_a_damaged_slice_is_named(tmp_path: Path):

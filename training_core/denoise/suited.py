@@ -17,6 +17,7 @@ from training_core.noise.figures import UNTOUCHED
 from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
 from training_core.noise.strength_curve import TINY, NoiseCurve
 from training_core.noise.white_covariance import is_surely_noise
+from training_core.patches.smooth_patches import blank_channels
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Stack, centre, sampled_frames
 from training_core.unmeasured import seen_frames
@@ -50,8 +51,12 @@ def suited_to(denoiser: Denoiser, stack: Stack, run: Run = SILENT) -> Denoiser:
     names = [
         f"channel {n} of {stack.name}" if count > 1 else stack.name for n in range(1, count + 1)
     ]
+    some_blank = any(channel.blank for channel in mine)
+    blank = blank_channels([stack], denoiser.settings.patches) if some_blank else []
     channels = tuple(
-        _suited(channel, _frames(stack, n), "" if own else names[n], run, by_noise=by_noise)
+        channel
+        if n in blank and channel.blank  # as it was when the model was trained
+        else _suited(channel, _frames(stack, n), "" if own else names[n], run, by_noise=by_noise)
         for n, channel in enumerate(mine)
     )
     return denoiser if channels == mine else replace(denoiser, channels=channels)

@@ -20,7 +20,7 @@ from training_core.stack import Pixels, Stack
 from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .inner_size import IN_TIFF, of_jpeg, refuse_larger
 from .library_file import LibraryFile, library
-from .units import seconds
+from .units import positive, seconds
 
 SIGNATURE = b"ZISRAWFILE"
 UM_PER_M = 1e6
@@ -82,13 +82,14 @@ def read_czi(path: Path) -> Sequence[FileImage]:
     if not scenes:
         raise InputError(f"{path.name} holds no image.")
     names = {
-        int(scene.get("Index", -1)): scene.get("Name", "")
+        scene.get("Index"): scene.get("Name", "")
         for scene in told.iterfind(".//Information/Image/Dimensions/S/Scenes/Scene")
     }
     alone = len(scenes) == 1
     return [
         FileImage.of(
-            _stack(file, scene, told), "" if alone else names.get(key[0]) or f"Scene {key[0] + 1}"
+            _stack(file, scene, told),
+            "" if alone else names.get(str(key[0])) or f"Scene {key[0] + 1}",
         )
         for key, scene in sorted(scenes.items())
     ]
@@ -174,8 +175,7 @@ def _channels(told: ElementTree.Element) -> Channels:
 
 
 def _distance_um(told: ElementTree.Element, axis: str) -> float | None:
-    value = told.findtext(f".//Scaling/Items/Distance[@Id='{axis}']/Value")
-    return float(value) * UM_PER_M if value else None
+    return positive(told.findtext(f".//Scaling/Items/Distance[@Id='{axis}']/Value"), UM_PER_M)
 
 
 def _decoded(entry: Any) -> Pixels:

@@ -76,8 +76,8 @@ def read_nrrd(path: Path) -> Sequence[FileImage]:
             else:
                 pixels = nrrd.read_data(header, file, str(path), index_order="C")
             notes = []
-    axes, places = _axes(header, len(shape))
-    sizes, step = _sizes(header, places)
+        axes, places = _axes(header, len(shape))
+        sizes, step = _sizes(header, places)
     stack = lazy_stack(
         path,
         pixels,

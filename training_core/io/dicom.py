@@ -72,8 +72,8 @@ def dicom_images(paths: Sequence[Path], source: Path, *, run: Run = SILENT) -> l
     return [
         FileImage(
             "" if each.number is None else f"Series {each.number}",
-            "IYXC"[: len(each.shape)],
-            each.shape,
+            "ICYX" if len(each.shape) > len("IYX") else "IYX",
+            (each.shape[0], *each.shape[3:], *each.shape[1:3]),
             None,
             partial(_open, each, list(paths), source),
         )

@@ -152,7 +152,11 @@ def are_planes(paths: list[Path]) -> bool:
         numbered = numbered_files([p for p in paths if p.is_file() and not foreign(p)])
     except InputError:
         return False  # each for itself
-    if numbered is None or len(numbered.paths) < FEWEST or "I" in numbered.axes:
+    if numbered is None or len(numbered.paths) < FEWEST:
+        return False
+    if numbered.refusal:
+        return True  # which whoever joins them says
+    if numbered.named and numbered.axes == "I":
         return False
     last = len(numbered.paths) - 1
     looked_at = np.unique(np.linspace(0, last - 1, min(last, PLANES_LOOKED_AT)).astype(int))
@@ -212,6 +216,8 @@ def _open_several(
             "that is opened alone."
         )
     numbered = numbered_files(paths)
+    if numbered and numbered.refusal:
+        raise InputError(numbered.refusal)
     paths = list(numbered.paths) if numbered else paths
     stacks: list[Stack] = []
     left_out: list[str] = []
@@ -341,7 +347,10 @@ def _dicom_below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+SIGNED = re.compile(r"((?:(?<![^\W_])(?<!-)-)?\d+)")  # a minus behind a letter or digit joins
+
+
 def _natural(path: Path) -> list[str | int]:
-    """Sort t2 before t10."""
-    parts = re.split(r"(\d+)", path.name.lower())
-    return [int(part) if part.isdecimal() else part for part in parts]
+    """Sort t2 before t10, and t_-1 before both."""
+    parts = SIGNED.split(path.name.lower())
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]

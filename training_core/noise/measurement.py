@@ -112,7 +112,8 @@ def _measured(
         noise, kept = reshaped(noise, covariance)
     believed = linear or settings.correlation == "correlated"
     if not believed and (settings.correlation == "independent" or may_be_texture(seen, covariance)):
-        return _of_independent_pixels(frames, patches, doubted=settings.correlation == AUTOMATIC)
+        doubted = settings.correlation == AUTOMATIC
+        return _of_independent_pixels(frames, patches, windows, doubted=doubted)
     curve = fit_curve(seen, covariance)
     strengths = kept * strengths_of(stabiliser.forward(patches), curve)
     usual = strengths < STRUCTURE * np.median(strengths)
@@ -125,11 +126,11 @@ def _measured(
 
 
 def _of_independent_pixels(
-    frames: Sequence[Image], patches: Image, *, doubted: bool
+    frames: Sequence[Image], patches: Image, windows: Windows | None, *, doubted: bool
 ) -> Measurement:
     """Measure noise that each pixel has for itself, where there is least of the finest waves."""
     covariance = uncorrelated()
-    stabiliser = fit_stabiliser(frames, covariance)
+    stabiliser = fit_stabiliser(frames, covariance, windows)
     noise, seen = _seen(stabiliser, frames, patches)
     noise, kept = reshaped(noise, covariance)
     middle = np.median(np.concatenate([frame.ravel() for frame in seen]))

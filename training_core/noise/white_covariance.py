@@ -159,7 +159,8 @@ class _Windows(NamedTuple):
     def of(cls, frames: Sequence[Image], stride: int) -> _Windows:
         """Cut frames into windows, every `stride` pixels."""
         parts = [window_spectra(frame, stride) for frame in frames]
-        mean, power = (np.concatenate(values) for values in zip(*parts, strict=True))
+        alone = len(parts) == 1
+        mean, power = parts[0] if alone else map(np.concatenate, zip(*parts, strict=True))
         fine: Values = power[:, _finest_waves(SIDE_PX)].mean(axis=1)
         alive = fine > DEAD * np.median(fine)
         return cls(mean[alive], power[alive], fine[alive])
@@ -181,9 +182,11 @@ def window_spectra(frame: Image, stride: int) -> tuple[Values, Values]:
     windows = cut_windows(frame, SIDE_PX, stride)
     fade = np.sin(np.pi * (np.arange(SIDE_PX) + 0.5) / SIDE_PX) ** 2
     faded = np.outer(fade, fade)
-    few = (windows[n : n + AT_ONCE] for n in range(0, len(windows), AT_ONCE))  # stay in the cache
-    halves = (np.fft.rfft2(residuals(part) * faded) for part in few)
-    power = np.concatenate([_whole(half.real**2 + half.imag**2) for half in halves])
+    power = np.empty(windows.shape)
+    for first in range(0, len(windows), AT_ONCE):  # so many stay in the cache
+        few = slice(first, first + AT_ONCE)
+        half = np.fft.rfft2(residuals(windows[few]) * faded)
+        power[few] = _whole(half.real**2 + half.imag**2)
     return windows.reshape(len(windows), -1).mean(axis=1), power
 
 

@@ -20,7 +20,14 @@ from training_core.stack import Stack, spread
 from training_core.wording import percent
 
 from .flatness import LOWEST, block_freedom, window_energies
-from .smooth_patches import SmoothPatches, Verdict, find_smooth_patches, finer, split_channels
+from .smooth_patches import (
+    SmoothPatches,
+    Verdict,
+    blank_channels,
+    find_smooth_patches,
+    finer,
+    split_channels,
+)
 from .window_moments import Frame, Map
 from .window_scores import Unfit, even_and_unfit
 
@@ -35,7 +42,8 @@ def judged_patches(
 ) -> SmoothPatches:
     """Choose the smooth patches of each channel, as training does, and judge what they hold.
 
-    The verdict is that of the worst channel.
+    The verdict is that of the worst channel, but for those in which there is nothing to search:
+    training leaves these as they are.
 
     Raises
     ------
@@ -51,7 +59,10 @@ def judged_patches(
         locations = one.locations.copy()
         locations[:, 0] = numbers[locations[:, 0]]
         found.append(replace(one, locations=locations, verdict=_pure(one, settings, share)))
-    return found[0] if len(found) == 1 else _joined(found)
+    if len(found) == 1:
+        return found[0]
+    some_without = any(not one.count for one in found)
+    return _joined(found, blank_channels([stack], settings) if some_without else [])
 
 
 def _frame_numbers(stack: Stack, channel: int) -> NDArray[np.int32]:
@@ -77,10 +88,11 @@ def _pure(found: SmoothPatches, settings: PatchSettings, share: float) -> Verdic
     return Verdict(level, f"{sentence}{advice}.", remedy)  # type: ignore[arg-type]
 
 
-def _joined(found: Sequence[SmoothPatches]) -> SmoothPatches:
-    """Give the patches of all channels, with the verdict of the worst."""
+def _joined(found: Sequence[SmoothPatches], blank: Sequence[int]) -> SmoothPatches:
+    """Give the patches of all channels, with the verdict of the worst of those not blank."""
     order = ("green", "amber", "red")
-    worst = max(range(len(found)), key=lambda n: order.index(found[n].verdict.level))
+    judged = [number for number in range(len(found)) if number not in blank]
+    worst = max(judged, key=lambda n: order.index(found[n].verdict.level))
     verdict = found[worst].verdict
     if verdict.level != "green":
         verdict = replace(verdict, sentence=f"Channel {worst + 1}: {verdict.sentence}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +21,19 @@ from training_core.patches.smooth_patches import (
     find_smooth_patches,
     split_channels,
 )
+from training_core.place import tiles
 from training_core.run import SILENT, Run
 from training_core.settings import NoiseModelSettings, PatchSettings
-from training_core.stack import Image, Stack, centre, float_of, is_lost, sampled_frames, unfit
+from training_core.stack import (
+    Image,
+    Stack,
+    centre,
+    float_of,
+    is_lost,
+    sampled_frames,
+    spread,
+    unfit,
+)
 from training_core.unmeasured import measured_frame
 from training_core.wording import figure, percent
 
@@ -35,6 +47,9 @@ BLANK = (
     "Hardly any of its values differ, as where a dye is switched off or all is saturated, so it is "
     "left as it is."
 )
+MEASURED_PX, MOST_MEASURED_PX = 384 * 1024, 512 * 512  # of all channels, of one of them
+SQUARE_PX = 64  # of 128 too few are seen: a picture has its calm places together
+FEWEST_FRAMES = 4  # of a channel, or all: the first and the last ones may be empty
 SMOOTHED = 0.01  # power of the finest detail over the mean power
 
 
@@ -234,23 +249,29 @@ def analyse_noise(
 ) -> list[NoiseAnalysis]:
     """Analyse the noise of each channel, on frames of it spread over the stack.
 
-    It takes about half a second per megapixel, of which no more than four are looked at, and loads
-    no torch. A stack that nothing can be measured on gets an analysis that says why. `seen` takes
-    the frames that were looked at, (height, width), without what is no measurement in them.
+    It loads no torch, and looks at no more than four megapixels of a channel; many channels
+    share what is looked at. Noise is measured in squares spread over that. A stack that nothing
+    can be measured on gets an analysis that says why. `seen` takes the frames that were looked at,
+    (height, width), without what is no measurement in them.
     """
     names, blank = stack.channels, blank_channels([stack], PatchSettings())
-    found = []
-    for number, channel in enumerate(split_channels(stack)):
+    found, channels = [], split_channels(stack)
+    for number, channel in enumerate(channels):
         known = number < len(names) and names[number]
         name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
-        found.append(_analyse(channel, name, [] if seen is None else seen, run))
+        seen = [] if seen is None else seen
+        found.append(_analyse(channel, name, seen, run, share=1 / len(channels)))
         if told := BLANK if number in blank else unfit(channel):
             found[-1] = replace(found[-1], noise=None, refusal=told)
     return found
 
 
-def _analyse(channel: Stack, name: str, seen: list[Image], run: Run) -> NoiseAnalysis:
+def _analyse(
+    channel: Stack, name: str, seen: list[Image], run: Run, *, share: float
+) -> NoiseAnalysis:
     numbers = sampled_frames(channel)
+    fewer = max(FEWEST_FRAMES, math.ceil(share * len(numbers)))
+    numbers = [numbers[place] for place in spread(len(numbers), fewer)]
     frames = [centre(channel.raw_frame(index)) for index in numbers]
     bad = [np.flatnonzero(is_lost(centre(channel.file_frame(index)))) for index in numbers]
     lost = {n: (places, frames[n].flat[places]) for n, places in enumerate(bad) if places.size}
@@ -265,7 +286,8 @@ def _analyse(channel: Stack, name: str, seen: list[Image], run: Run) -> NoiseAna
         sample = replace(sample, pixels=np.stack(whole))
         even = EvenNoise.of([sample]) if is_ct([sample]) else None
         evened = even.evened(sample) if even else sample
-        noise, refusal = _measure(evened, cut_patches(evened, chosen))
+        most = min(share * MEASURED_PX, MOST_MEASURED_PX)
+        noise, refusal = _measure(evened, cut_patches(evened, chosen), most)
         if noise and even:
             noise = replace(noise, places=even.places(sample, noise.sigmas[1]))
     return NoiseAnalysis(
@@ -281,10 +303,33 @@ def _analyse(channel: Stack, name: str, seen: list[Image], run: Run) -> NoiseAna
     )
 
 
-def _measure(sample: Stack, patches: Image) -> tuple[MeasuredNoise | None, str]:
-    frames = [sample.frame(index) for index in range(sample.frame_count)]
+def _measure(sample: Stack, patches: Image, most_px: float) -> tuple[MeasuredNoise | None, str]:
+    frames = _spread_squares([sample.frame(n) for n in range(sample.frame_count)], most_px)
     try:
         measured = measure_noise(frames, patches, NoiseModelSettings(), linear=is_ct([sample]))
     except TooFewPatchesError as error:
         return None, str(error)
     return MeasuredNoise.of(measured), ""
+
+
+def _spread_squares(frames: list[Image], most_px: float) -> list[Image]:
+    """Cut squares out of frames of one shape, spread by chance, where these have more pixels.
+
+    What has one value throughout is left out.
+    """
+    shape = frames[0].shape
+    if len(frames) * math.prod(shape) <= most_px:
+        return frames
+    least = min(SQUARE_PX, *shape)
+    whole = [p for p in tiles(shape, SQUARE_PX) if min(p.height, p.width) >= least]
+    places = list(product(range(len(frames)), whole))
+    squares, taken_px = list[Image](), 0
+    for number in np.random.default_rng(0).permutation(len(places)):
+        frame, place = places[number]
+        square = frames[frame][place.slices]
+        if np.ptp(square):
+            squares.append(square)
+            taken_px += square.size
+        if taken_px >= most_px:
+            break
+    return squares or frames

@@ -304,6 +304,9 @@ def test_colours_are_red_green_and_blue_as_pydicom_gives_them(name: str):
     assert stack.channels == ("Red", "Green", "Blue")
     assert stack.metadata["colours"] == "RGB"
     np.testing.assert_array_equal(np.moveaxis(np.asarray(stack.pixels), -3, -1), expected)
+    (image,) = list_images(FILES_OF_PYDICOM / name)
+    assert image.axes == "ICYX"
+    assert image.shape[-3:] == stack.shape[-3:]
 
 
 def test_colours_that_pydicom_cannot_unpack_are_those_of_the_plain_file():

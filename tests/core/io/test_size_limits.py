@@ -307,7 +307,8 @@ def test_a_picture_inside_is_asked_for_its_size_and_not_decoded(name: str, tmp_p
     path = tmp_path / f"{name}.tif"
     path.write_bytes(tiff(compression, made(), 1, 64))
 
-    with pytest.raises(InputError, match="holds far more pixels than it declares"):
+    told = "holds far more pixels than it declares|no plain picture of one frame"
+    with pytest.raises(InputError, match=told):
         open_stack(path)
 
 

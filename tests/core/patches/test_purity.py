@@ -47,8 +47,16 @@ def test_cells_that_count_as_smooth_are_said_to_be_structure() -> None:
 
 
 def test_of_several_channels_the_worst_is_told() -> None:
-    both = np.stack([noise(), np.full((256, 256), 7.0)]).astype(np.float32)
-    found = judged_patches(stack(both, axes="CYX"))
+    both = np.stack([noise(), noise() + cells(10.0)]).astype(np.float32)
+    found = judged_patches(stack(both, axes="CYX"), ALL)
     assert found.verdict.level == "red"
     assert found.verdict.sentence.startswith("Channel 2: ")
+
+
+def test_a_channel_that_is_left_as_it_is_is_not_judged() -> None:
+    both = np.stack([noise(), np.full((256, 256), 7.0)]).astype(np.float32)
+    found = judged_patches(stack(both, axes="CYX"))
+    assert found.verdict.level == "green"
     assert set(found.locations[:, 0]) == {0}
+    alone = judged_patches(stack(both[1:], axes="CYX"))
+    assert alone.verdict.level == "red"

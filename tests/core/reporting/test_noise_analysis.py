@@ -53,6 +53,15 @@ def test_gain_and_noise_of_a_camera(gain, read_noise):
     assert "neighbouring pixels are independent" in found.sentence
 
 
+def test_of_large_channels_squares_tell_the_noise_of_each():
+    channels = [photons(gain, 20.0, side=640)[0].pixels for gain in (2.0, 8.0)]
+
+    found = analyse_noise(Stack(np.stack(channels), "CYX"))
+
+    assert [one.noise.gain for one in found] == pytest.approx([2.0, 8.0], rel=0.15)
+    assert [one.noise.read_noise for one in found] == pytest.approx([20.0, 20.0], rel=0.3)
+
+
 def test_few_photons_are_counted():
     tube = Photons(background=3.5, gain=20.0, spread=0.4)
     clean = gaussian_filter(scene(256, 256, 4.0, 60.0), 8)
