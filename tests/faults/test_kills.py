@@ -191,10 +191,12 @@ def test_killed_while_a_model_is_exported_the_old_file_or_the_new_one_is_there(
         folder.mkdir()
     models = [kept_model(folder, seed=seed) for seed, folder in enumerate(folders[:2])]
     target, log = folders[2] / "m.zip", noisy.with_name("log")
+    larger = write(noisy.with_name("larger.tif"), np.tile(tifffile.imread(noisy), (1, 2, 2)))
 
     def exporting(model: Path) -> tuple[object, ...]:
-        return log, "export-model", model, noisy, "--bioimageio", target, "--overwrite"
+        return log, "export-model", model, larger, "--bioimageio", target, "--overwrite"
 
+    assert nursery.run(*exporting(models[1])) == 0  # which loads what exporting needs
     started = time.monotonic()
     assert nursery.wait(nursery.start(*exporting(models[1]))) == 0
     takes = time.monotonic() - started
