@@ -20,7 +20,7 @@ from training_core.stack import Pixels, Stack
 from .file_image import Channels, FileImage, colour, lazy_stack, pixel_size
 from .inner_size import IN_TIFF, of_jpeg, refuse_larger
 from .library_file import LibraryFile, library
-from .units import seconds
+from .units import positive, seconds
 
 SIGNATURE = b"ZISRAWFILE"
 UM_PER_M = 1e6
@@ -175,7 +175,7 @@ def _channels(told: ElementTree.Element) -> Channels:
 
 def _distance_um(told: ElementTree.Element, axis: str) -> float | None:
     value = told.findtext(f".//Scaling/Items/Distance[@Id='{axis}']/Value")
-    return float(value) * UM_PER_M if value else None
+    return positive(value, UM_PER_M)
 
 
 def _decoded(entry: Any) -> Pixels:

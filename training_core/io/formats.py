@@ -20,7 +20,7 @@ from training_core.formats.nifti import is_nifti, read_nifti
 from training_core.formats.nrrd import SIGNATURE as NRRD
 from training_core.formats.nrrd import read_nrrd
 from training_core.formats.ome_zarr import is_zarr, read_zarr
-from training_core.formats.source_file import unchanged
+from training_core.formats.source_file import damage, unchanged
 from training_core.run import Run
 from training_core.stack import Stack
 
@@ -30,6 +30,7 @@ from .tiff_reader import tiff_images
 
 BEGINNING = 1024  # bytes by which a format is known
 MOST_LISTED = 5
+DAMAGED = "{} is damaged and cannot be read"
 DICOM = (".dcm", ".ima", ".dicom")
 Known = Callable[[Path, bytes], bool]  # asked with the beginning of a file
 Images = Callable[[Path, Run], Sequence[FileImage]]
@@ -143,7 +144,8 @@ def open_chosen(
         When there is none as is asked for, or it cannot be opened.
     """
     image = chosen(images, name, series)
-    stack = image.open(run)
+    with damage(DAMAGED.format(name)):
+        stack = image.open(run)
     if len(images) == 1:
         return stack
     notes = stack.warnings if series is not None else (_told(images, image), *stack.warnings)
@@ -176,8 +178,9 @@ def _images(path: Path, run: Run) -> Sequence[FileImage]:
         if not head:
             raise InputError(f"{path.name} is empty (0 bytes).")
     for known in FORMATS:
-        if known.is_of(path, head):
-            return known.images(path, run)
+        with damage(DAMAGED.format(path.name)):  # whatever a reader itself did not expect
+            if known.is_of(path, head):
+                return known.images(path, run)
     raise _unknown(path)
 
 
