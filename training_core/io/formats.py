@@ -30,7 +30,6 @@ from .tiff_reader import tiff_images
 
 BEGINNING = 1024  # bytes by which a format is known
 MOST_LISTED = 5
-DAMAGED = "{} is damaged and cannot be read"
 DICOM = (".dcm", ".ima", ".dicom")
 Known = Callable[[Path, bytes], bool]  # asked with the beginning of a file
 Images = Callable[[Path, Run], Sequence[FileImage]]
@@ -144,7 +143,7 @@ def open_chosen(
         When there is none as is asked for, or it cannot be opened.
     """
     image = chosen(images, name, series)
-    with damage(DAMAGED.format(name)):
+    with damage(f"{name} is damaged and cannot be read"):
         stack = image.open(run)
     if len(images) == 1:
         return stack
@@ -178,7 +177,9 @@ def _images(path: Path, run: Run) -> Sequence[FileImage]:
         if not head:
             raise InputError(f"{path.name} is empty (0 bytes).")
     for known in FORMATS:
-        with damage(DAMAGED.format(path.name)):  # whatever a reader itself did not expect
+        with damage(
+            f"{path.name} is damaged and cannot be read"
+        ):  # whatever a reader itself did not expect
             if known.is_of(path, head):
                 return known.images(path, run)
     raise _unknown(path)
