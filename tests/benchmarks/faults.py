@@ -29,11 +29,12 @@ FAMILY = ("-o", "junit_family=xunit1")
 PATIENCE = "--timeout=7200"
 PYTEST = [sys.executable, "-m", "pytest", "-n", "0", "--faults-full", PATIENCE, *FAMILY]
 MEMORY = Path("/dev/shm")
-ABOUT = """`python tests/benchmarks/faults.py`: every test of `tests/faults` in full; CI runs a few of each kind.
-*tried* counts what was tried in all parameters of a test: kills at random moments of train, run, the published
-method, denoise and batch, 100 each, and of writers of TIFF, OME-TIFF, PNG, DICOM and OME-Zarr; each file of a
-checkpoint and a model with a bit flipped, bytes zeroed or its end cut off, 1,000 of each; every output option
-against every input path. Seconds are by the clock, beside other work. """
+ABOUT = """`python tests/benchmarks/faults.py`: every test of `tests/faults` in full; CI runs a few
+of each kind. *tried* counts what was tried in all parameters of a test: kills at random moments of
+train, run, the published method, denoise and batch, 100 each, and of writers of TIFF, OME-TIFF,
+PNG, DICOM and OME-Zarr; each file of a checkpoint and a model with a bit flipped, bytes zeroed or
+its end cut off, 1,000 of each; every output option against every input path. Seconds are by the
+clock, beside other work. """
 
 
 def table(reports: Iterable[Path]) -> str:
