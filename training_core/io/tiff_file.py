@@ -83,10 +83,10 @@ def _open(path: Path) -> Any:
         if _misleads(tif, path.parent):
             tif.close()
             tif = tifffile.TiffFile(path, is_ome=False)
+        _drop_bad_counts(tif)
         if tif.series and tif.series[0].kind == "uniform" and not _are_alike(tif):
             tif.is_uniform = False  # tifffile looks at four of the pages only
             del tif.series
-        _drop_bad_counts(tif)
     except BaseException:
         tif.close()
         raise
