@@ -355,20 +355,22 @@ def as_float32(result: Stack) -> Stack:
 
 NO_NUMBERS, CONSTANT = "hold pixels that are no numbers", "are constant"
 COPIED = "are those of the input"
+MOST_ROUNDED = 0.01  # of the mean size of the values
 
 
 def tell_flaws(result: Stack, given: Stack, run: Run, *, as_float: bool = False) -> None:
     """Warn of frames of a result that are constant, not finite, or those of the given stack.
 
-    Tell also of the pixels that `cast_like` clips, unless it is written `as_float`. Each frame is
-    looked at once, since those of a large result are read from a file.
+    Tell also of the pixels that `cast_like` clips, and where its rounding changes the mean, unless
+    it is written `as_float`. Each frame is looked at once, since those of a large result are read
+    from a file.
 
     Raises
     ------
     Cancelled
         If the run was cancelled; asked before every frame.
     """
-    found, clipped = [], 0
+    found, clipped, sums = [], 0, np.zeros(3)
     for index in range(given.frame_count):
         run.check()
         frame, original = result.raw_frame(index), given.raw_frame(index)
@@ -376,10 +378,19 @@ def tell_flaws(result: Stack, given: Stack, run: Run, *, as_float: bool = False)
         if not what and not as_float:
             made, lost = cast(frame, given.dtype, original)
             what = _useless(made, original)
+            if given.dtype.kind in "iu":
+                sums += [np.sum(part, dtype=np.float64) for part in (frame, made, np.abs(frame))]
         found.append(what)
         clipped += lost
     if clipped:
         run.note(f"{clipped} pixels were clipped to the range of {given.dtype}.", warning=True)
+    before, after, size = sums / math.prod(given.shape)
+    if abs(after - before) > MOST_ROUNDED * size:
+        run.note(
+            f"As {given.dtype}, which holds whole numbers only, the result has a mean of "
+            f"{after:.3g} in place of {before:.3g}; to measure in it choose float32.",
+            warning=True,
+        )
     for what in (NO_NUMBERS, CONSTANT, COPIED):
         if count := found.count(what):
             told = f"{count} of {given.frame_count} frames of the result {what}"

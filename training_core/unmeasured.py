@@ -148,7 +148,9 @@ def _hot(stack: Stack, frame: Pixels, lost: Mask | None) -> Mask | None:
     from scipy.ndimage import uniform_filter  # loads slowly
 
     exact = frame.astype(np.float64)
-    nine, around = (uniform_filter(exact, side) * side**2 for side in (3, SOLID_PX))
+    # Mirrored at the border without doubling it: else a hot pixel there is beside itself.
+    sums = (uniform_filter(exact, side, mode="mirror") * side**2 for side in (3, SOLID_PX))
+    nine, around = sums
     beside, around = (nine - exact) / 8, (around - nine) / (SOLID_PX**2 - 9)
     faults = _alone(exact - around, beside - around, around)
     if lost is not None:

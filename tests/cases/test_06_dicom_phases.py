@@ -177,3 +177,14 @@ def test_the_frames_of_a_cine_are_times(tmp_path: Path, said: dict[str, Any]):
 
     assert (stack.axes, stack.time_step_s) == ("TYX", 0.04)
     np.testing.assert_array_equal(stack.pixels, frames.astype(int) - 1024)
+
+
+def test_a_position_that_is_no_number_is_none(tmp_path: Path):
+    slices = [image(0, z, InstanceNumber=z + 1) for z in range(3)]
+    slices[1].ImagePositionPatient = [0, 0, float("nan")]
+
+    stack = open_stack(save_slices(tmp_path / "series", slices[::-1]))
+
+    assert stack.warnings == ("Slices without a position are ordered by their number.",)
+    means = stack.pixels[:, 12:28, 12:28].mean(axis=(1, 2))
+    assert means.tolist() == pytest.approx([60, 70, 80], abs=3)

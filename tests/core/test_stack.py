@@ -132,6 +132,20 @@ def test_a_result_of_no_use_is_never_given_without_a_word() -> None:
     assert notes[0].text.startswith("1 of 4 frames of the result hold pixels that are no numbers")
 
 
+@pytest.mark.parametrize(("mean", "told"), [(0.3, "a mean of 0 in place of 0.3"), (40.3, "")])
+def test_a_mean_that_whole_numbers_cannot_hold_is_told(mean: float, told: str) -> None:
+    noisy = np.random.default_rng(0).poisson(mean, (2, 64, 64)).astype(np.uint8)
+    made = np.full(noisy.shape, mean, np.float32)
+    made[:, 0, 0] = 0
+    for as_float in (False, True):
+        notes: list[str] = []
+        run = Run(lambda event, notes=notes: notes.append(event.text))
+        tell_flaws(Stack(made, "TYX"), Stack(noisy, "TYX"), run, as_float=as_float)
+        said = [note for note in notes if "whole numbers" in note]
+        assert len(said) == bool(told and not as_float)
+        assert all(told in note for note in said)
+
+
 def test_pixels_that_were_no_numbers_may_stay_so() -> None:
     noisy = np.random.default_rng(0).normal(size=(2, 16, 16))
     noisy[0, 2:5], noisy[1] = np.nan, np.nan

@@ -110,6 +110,16 @@ def test_hot_and_dead_pixels_are_found_and_hardly_others(dead):
     assert len(np.setdiff1d(found, places)) <= 1
 
 
+def test_hot_pixels_on_the_border_are_found_too():
+    image, _ = with_hot_pixels(0)
+    places = [(0, 9), (0, 40), (-1, 20), (30, 0), (50, -1), (0, 0), (-1, -1), (1, 25)]
+    for place in places:
+        image[place] += 100 * SIGMA
+    found = hot_pixels(stack(image), 0)
+    assert all(found[place] for place in places)
+    assert found.sum() <= len(places) + 1
+
+
 def test_what_is_usual_is_not_learned_from_padding():
     rows, columns = np.mgrid[:128, :128]
     distance = np.hypot(rows - 64, columns - 64)

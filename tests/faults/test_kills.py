@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,15 +11,18 @@ import time
 from collections import Counter
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 import tifffile
 
-from tests.support.made_up import block, blurred_noise
+from tests.core.io.test_size_limits import dicom
+from tests.support.made_up import block, blurred_noise, kept_model
 from tests.support.nursery import INTERVAL, ROOT, Nursery, Task, open_nursery
 from training_core.cli.main import main
 from training_core.export.writers import write_stack
+from training_core.io.readers import open_stack
 from training_core.stack import Stack
 
 if TYPE_CHECKING:
@@ -122,34 +126,102 @@ def test_killed_at_random_moments(
         again = (task.units() - whole.units()).total()
         assert whole.units() - task.units() == Counter()
         assert again <= lost * INTERVAL, (again, lost)
-        assert "Warning" not in task.errors()  # no part was ever unreadable
+        assert "damaged" not in task.errors()  # no part was ever unreadable
         assert task.left_over() == []
     record_property("tried", kills)
 
 
-@pytest.mark.timeout(600)
+def two_stacks(name: str, folder: Path) -> tuple[Stack, Stack]:
+    """Give what is there before a file of that name is written, and what is written into it."""
+    shape = (512, 1024) if name.endswith(".png") else (64, 128, 128)
+    old, new = (np.full(shape, value, np.uint16) for value in (1, 2))
+    if not name.endswith(".dcm"):
+        axes = "ZYX"[-len(shape) :]
+        return Stack(old, axes), Stack(new, axes)
+    path = folder / "in.dcm"
+    path.write_bytes(dicom("1.2.840.10008.1.2.1", len(old), old.tobytes(), shape[1:]))
+    read = open_stack(path)
+    return read, read.with_pixels(new)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.png", "a.dcm", "a.ome.zarr"])
 def test_killed_while_it_writes_the_old_file_or_the_new_one_is_there(
-    tmp_path: Path, full_faults: bool, record_property: Record
+    name: str, tmp_path: Path, full_faults: bool, record_property: Record
 ) -> None:
     forks = get_context("forkserver")
     forks.set_forkserver_preload(["training_core.export.writers"])
-    old, new = (np.full((64, 128, 128), value, np.uint16) for value in (1, 2))
-    target, draw, killed = tmp_path / "a.tif", np.random.default_rng(5), 0
-    for _ in range(ALL_KILLS if full_faults else 10):
-        write_stack(Stack(old, "ZYX"), target, overwrite=True)
-        writer = forks.Process(target=write_stack, args=(Stack(new, "ZYX"), target), kwargs=OVER)
+    (folder := tmp_path / "out").mkdir()
+    (old, new), target = two_stacks(name, tmp_path), folder / name
+
+    def killed_after(seconds: float | None) -> bool:
+        if target.is_dir():  # folders are never replaced
+            shutil.rmtree(target)
+        elif not name.endswith(".zarr"):
+            write_stack(old, target, overwrite=True)
+        writer = forks.Process(target=write_stack, args=(new, target), kwargs=OVER)
         writer.start()
-        writer.join(draw.uniform(0.0, 0.2))
+        writer.join(seconds)
         writer.kill()
         writer.join()
-        killed += writer.exitcode != 0
-        found = tifffile.imread(target)
-        assert np.array_equal(found, old) or np.array_equal(found, new)
+        code = writer.exitcode
         writer.close()
-    write_stack(Stack(old, "ZYX"), target, overwrite=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
-    assert killed > 0
+        assert code in (0, -signal.SIGKILL)
+        return code != 0
+
+    assert not killed_after(None)
+    started = time.monotonic()
+    assert not killed_after(None)
+    takes, draw, killed = time.monotonic() - started, np.random.default_rng(5), 0
+    while killed < (ALL_KILLS if full_faults else 10):
+        killed += killed_after(draw.uniform(0.0, takes))
+        found = np.array(open_stack(target).pixels) if target.exists() else old.pixels
+        assert np.array_equal(found, old.pixels) or np.array_equal(found, new.pixels)
+    assert not killed_after(None)
+    assert [path.name for path in folder.iterdir()] == [name]
     record_property("tried", killed)
+
+
+@pytest.mark.timeout(3600)
+def test_killed_while_a_model_is_exported_the_old_file_or_the_new_one_is_there(
+    nursery: Nursery, noisy: Path, full_faults: bool, record_property: Record
+) -> None:
+    folders = [noisy.with_name(name) for name in ("one", "two", "out")]
+    for folder in folders:
+        folder.mkdir()
+    models = [kept_model(folder, seed=seed) for seed, folder in enumerate(folders[:2])]
+    target, log = folders[2] / "m.zip", noisy.with_name("log")
+    larger = write(noisy.with_name("larger.tif"), np.tile(tifffile.imread(noisy), (1, 2, 2)))
+
+    def exporting(model: Path) -> tuple[object, ...]:
+        return log, "export-model", model, larger, "--bioimageio", target, "--overwrite"
+
+    assert nursery.run(*exporting(models[1])) == 0  # which loads what exporting needs
+    started = time.monotonic()
+    assert nursery.wait(nursery.start(*exporting(models[1]))) == 0
+    takes = time.monotonic() - started
+    new = made_by(target)
+    assert nursery.wait(nursery.start(*exporting(models[0]))) == 0
+    old, draw, killed = made_by(target), np.random.default_rng(6), 0
+    assert old != new
+    kept = target.read_bytes()
+    while killed < (ALL_KILLS if full_faults else 4):
+        target.write_bytes(kept)
+        pid = nursery.start(*exporting(models[1]))
+        time.sleep(draw.uniform(0.0, takes))
+        os.kill(pid, signal.SIGKILL)
+        killed += nursery.wait(pid) != 0
+        assert made_by(target) in (old, new)
+    assert nursery.wait(nursery.start(*exporting(models[1]))) == 0
+    assert [path.name for path in target.parent.iterdir()] == ["m.zip"]
+    record_property("tried", killed)
+
+
+def made_by(package: Path) -> bytes:
+    """Give what the network of a package makes, from a package that is whole."""
+    with ZipFile(package) as file:
+        assert file.testzip() is None
+        return file.read("test_output.npy")
 
 
 def test_terminated_it_loses_nothing(nursery: Nursery, noisy: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 import tifffile
 
 from tests.support.made_up import kept_model
-from tests.support.nursery import Nursery, Task, open_nursery
+from tests.support.nursery import ROOT, Nursery, Task, open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +125,100 @@ def test_of_two_writers_one_is_refused(nursery: Nursery, noisy: Path, model: Pat
     assert "is making" in said
     assert nursery.wait(pid) == 0
     assert names(noisy.parent) == {"noisy.tif", "clean.tif"}
+
+
+def spoil(path: Path, how: str) -> None:
+    if how == "cut off":
+        os.truncate(path, 1000)
+    elif how == "rewritten":
+        path.write_bytes(path.read_bytes()[::-1])
+    elif how == "replaced":
+        (other := path.with_name("other")).write_bytes(path.read_bytes())
+        os.replace(other, path)
+    else:
+        path.unlink()
+
+
+@pytest.mark.parametrize("how", ["cut off", "rewritten", "replaced", "removed"])
+def test_an_input_that_changes_meanwhile_is_noticed(
+    how: str, nursery: Nursery, noisy: Path, model: Path
+) -> None:
+    task = denoising(nursery, noisy, model)
+    pid = task.start()
+    deadline = time.monotonic() + 60
+    while not task.units() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGSTOP)
+    spoil(noisy, how)
+    os.kill(pid, signal.SIGCONT)
+    assert nursery.wait(pid) == 2
+    assert last_line(task).startswith("g2g: noisy.tif ")
+    assert "while it was read" in last_line(task) or how == "removed"
+    assert not task.path.exists()
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[Path]:
+    """Give an empty disk in memory; skip the test where nobody may add one."""
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", *options, "none", str(folder)], check=False)
+    if done.returncode:
+        pytest.skip("only root may add a disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere disks are added otherwise")
+@pytest.mark.parametrize(("size", "left"), [(16, []), (48, ["clean.tif.checkpoint"])])
+def test_a_disk_that_is_full(
+    size: int, left: list[str], nursery: Nursery, noisy: Path, model: Path
+) -> None:
+    with mounted(noisy.parent / "disk", "-o", f"size={size}k") as disk:
+        task = on_disk(nursery, noisy, model, disk)
+        assert nursery.wait(task.start()) == 2
+        assert "No space left on device" in last_line(task) or "make room" in last_line(task)
+        assert "Traceback" not in task.errors()
+        assert [path.name for path in disk.iterdir()] in ([], left)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere disks are added otherwise")
+def test_a_disk_that_is_read_only(nursery: Nursery, noisy: Path, model: Path) -> None:
+    with mounted(noisy.parent / "disk", "-o", "ro") as disk:
+        task = on_disk(nursery, noisy, model, disk)
+        assert nursery.wait(task.start()) == 2
+        assert "cannot be written (Read-only file system)" in last_line(task)
+        assert task.units().total() == 0
+
+
+def on_disk(nursery: Nursery, noisy: Path, model: Path, disk: Path) -> Task:
+    """Give the task of writing onto a disk; what it says goes elsewhere."""
+    task = Task(
+        nursery, "clean", "denoise", noisy, "--model", model, "--output", disk / "clean.tif"
+    )
+    task.log = noisy.with_name("disk.log")
+    task.command = (task.log, *task.command[1:])
+    return task
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file is a full disk")
+@pytest.mark.parametrize("where", ["closed", "a pipe that nobody reads", "a full disk"])
+def test_an_answer_that_nobody_takes(where: str, noisy: Path) -> None:
+    there, here = os.pipe()
+    os.close(there)
+    command = [sys.executable, "-m", "training_core", "info", str(noisy), "--json"]
+    if where == "closed":
+        command = ["/bin/sh", "-c", '"$@" >&-', "sh", *command]
+    with open("/dev/full", "w") as full:
+        out = full if where == "a full disk" else here
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True, check=False
+        )
+    os.close(here)
+    assert done.returncode == 2
+    assert done.stderr.startswith("g2g: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")

@@ -37,9 +37,9 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
     """Refuse outputs that would destroy an input or each other, or that cannot be written.
 
     An output is None where it was not asked for. Of an input that is a folder everything below it
-    counts, of an OME-TIFF of several files each of them. Raises `OutputError` if an output is one
-    of the inputs under whatever name, if two outputs are one file, or if the folder cannot be
-    written to.
+    counts, of a file all that it names, such as the others of an OME-TIFF. Raises `OutputError` if
+    an output is one of the inputs under whatever name, if two outputs are one file, or if the
+    folder cannot be written to.
     """
     wanted, places = [path for path in outputs if path is not None], set[Path]()
     read = _files(inputs) if any(map(os.path.exists, wanted)) else {}
@@ -56,15 +56,14 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
 
 def _files(inputs: Iterable[Path]) -> dict[tuple[int, int], Path]:
     """Give all that is read, by what is the same under every name."""
-    from training_core.io.tiff_file import files_of_set  # only now, since it loads decoders
+    from training_core.io.readers import files_read  # only now, since it loads decoders
 
     found: dict[tuple[int, int], Path] = {}
     for path in inputs:
-        inside = path.rglob("*") if path.is_dir() else ()
-        beside = files_of_set(path) if path.is_file() else ()
-        for file in (path, *inside, *beside):
-            with suppress(OSError):  # there is none
-                found.setdefault(_identity(file), file)
+        with suppress(OSError):  # there is none
+            for file in files_read(path):
+                with suppress(OSError):
+                    found.setdefault(_identity(file), file)
     return found
 
 

@@ -46,7 +46,7 @@ CHOSEN = (
 
 def info(arguments: argparse.Namespace, run: Run) -> int:
     """Say what a stack holds."""
-    from training_core.quality.noise_level import sigma_in
+    from training_core.quality.noise_level import SMALLEST_WINDOW_PX, sigma_in
     from training_core.reporting.noise_analysis import analyse_noise, tell
 
     keep_memory()  # pages that are fresh each time took a fifth of the time
@@ -67,7 +67,7 @@ def info(arguments: argparse.Namespace, run: Run) -> int:
         "value_unit": stack.value_unit,
         "kind": stack.kind,
         "frames": stack.frame_count,
-        "noise_sigma": sigma_in(seen),
+        "noise_sigma": sigma_in(seen) if min(stack.frame_shape) >= SMALLEST_WINDOW_PX else None,
         "noise": [n.to_dict() for n in noise] if arguments.json else "\n  ".join(map(tell, noise)),
         "would_be_used": _use(stack),
         "series": stack.series,

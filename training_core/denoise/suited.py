@@ -15,7 +15,7 @@ from training_core.networks.pretrained import NAME as PRETRAINED
 from training_core.noise.anscombe import Stabiliser, fit_stabiliser
 from training_core.noise.figures import UNTOUCHED
 from training_core.noise.model import GaussianNoise, NoiseModel, PublishedNoise
-from training_core.noise.strength_curve import TINY, NoiseCurve
+from training_core.noise.strength_curve import BLOCK_PX, TINY, NoiseCurve
 from training_core.noise.white_covariance import is_surely_noise
 from training_core.patches.smooth_patches import blank_channels
 from training_core.run import SILENT, Run
@@ -73,6 +73,13 @@ def _suited(
 ) -> Channel:
     noise = channel.noise
     if isinstance(noise, PublishedNoise) or not any(np.ptp(frame) for frame in frames):
+        return channel
+    if min(frames[0].shape) < BLOCK_PX:
+        run.note(
+            f"The frames of {name or 'this stack'} are too narrow to measure their noise in; it is "
+            "taken to be as the model expects.",
+            warning=True,
+        )
         return channel
     if channel.blank:
         run.note(

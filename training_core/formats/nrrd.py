@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,6 +119,16 @@ def _beside(header: Mapping[str, Any], path: Path) -> Path:
     if Path(name).name != name or not (path.parent / name).is_file():
         raise InputError(f"{path.name} names its pixels {name}, which is no file beside it.")
     return path.parent / name
+
+
+def files_of_nrrd(path: Path) -> list[Path]:
+    """Give the file with the pixels that a header names; none of what is no header."""
+    with path.open("rb") as file:
+        if file.read(len(SIGNATURE)) != SIGNATURE:
+            return []
+        header = file.read(MOST_LINE).replace(b"\r", b"").partition(b"\n\n")[0]
+    named = re.search(rb"^data ?file: *(.+?) *$", header, re.IGNORECASE | re.MULTILINE)
+    return [path.parent / os.fsdecode(named[1])] if named else []
 
 
 def _axes(header: Mapping[str, Any], count: int) -> tuple[str, dict[str, int]]:

@@ -153,7 +153,7 @@ def list_slices(header: Any, path: Path) -> list[Slice]:
     if count == 1:
         position = _position(header, header)
         if position is None and header.get("SliceLocation") is not None:
-            position = float(header.SliceLocation)
+            position = _known(float(header.SliceLocation))
         return [Slice(path, None, position, number, instance, _said([header]))]
     slices = []
     for frame in range(count):
@@ -198,7 +198,11 @@ def _position(plane: Any, orientation: Any) -> float | None:
     if corner is None or direction is None or len(corner) != 3:
         return None
     normal = np.cross(direction[:3], direction[3:])
-    return float(np.dot(normal, [float(c) for c in corner]))
+    return _known(float(np.dot(normal, [float(c) for c in corner])))
+
+
+def _known(position: float) -> float | None:
+    return position if math.isfinite(position) else None
 
 
 def decode(path: Path) -> tuple[Any, Pixels]:

@@ -20,7 +20,7 @@ from training_core.formats.nifti import is_nifti, read_nifti
 from training_core.formats.nrrd import SIGNATURE as NRRD
 from training_core.formats.nrrd import read_nrrd
 from training_core.formats.ome_zarr import is_zarr, read_zarr
-from training_core.formats.source_file import unchanged
+from training_core.formats.source_file import damage, unchanged
 from training_core.run import Run
 from training_core.stack import Stack
 
@@ -143,7 +143,8 @@ def open_chosen(
         When there is none as is asked for, or it cannot be opened.
     """
     image = chosen(images, name, series)
-    stack = image.open(run)
+    with damage(f"{name} is damaged and cannot be read"):
+        stack = image.open(run)
     if len(images) == 1:
         return stack
     notes = stack.warnings if series is not None else (_told(images, image), *stack.warnings)
@@ -176,8 +177,11 @@ def _images(path: Path, run: Run) -> Sequence[FileImage]:
         if not head:
             raise InputError(f"{path.name} is empty (0 bytes).")
     for known in FORMATS:
-        if known.is_of(path, head):
-            return known.images(path, run)
+        with damage(
+            f"{path.name} is damaged and cannot be read"
+        ):  # whatever a reader itself did not expect
+            if known.is_of(path, head):
+                return known.images(path, run)
     raise _unknown(path)
 
 

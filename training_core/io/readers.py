@@ -14,6 +14,7 @@ import numpy as np
 
 from training_core.errors import InputError
 from training_core.formats.file_image import FileImage
+from training_core.formats.nrrd import files_of_nrrd
 from training_core.formats.ome_zarr import is_zarr
 from training_core.formats.source_file import check_size
 from training_core.frames import made_frames
@@ -185,6 +186,15 @@ def _open(paths: list[Path], run: Run, series: int | str | None) -> Stack:
     if paths[0].is_dir() and not is_zarr(paths[0]):
         return _open_folder(paths[0], run, series)
     return open_file(paths[0], run, series)
+
+
+def files_read(path: Path) -> list[Path]:
+    """Give what is read where a path is opened: all below a folder, what a file names beside it."""
+    if path.name.upper() == DISC_LIST:
+        path = path.absolute().parent
+    if path.is_dir():
+        return [path, *path.rglob("*")]
+    return [path, *files_of_set(path), *files_of_nrrd(path)] if path.is_file() else [path]
 
 
 def _open_folder(folder: Path, run: Run, series: int | str | None) -> Stack:

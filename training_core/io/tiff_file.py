@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COMPANION = ".companion.ome"
 REDUCED = 1  # a bit of NewSubfileType: a smaller copy of another page
 MOST_PLANES = 1_000_000
+# Tags that say how the pixels of a page lie in the file: width, height, bits, compression, meaning
+# of black, samples, planes, predictor, tiles, format of numbers.
+STORED_IN_ONE_WAY = frozenset((256, 257, 258, 259, 262, 277, 284, 317, 322, 323, 338, 339))
 
 
 def images_in(tif: Any) -> list[Any]:
@@ -80,10 +84,28 @@ def _open(path: Path) -> Any:
             tif.close()
             tif = tifffile.TiffFile(path, is_ome=False)
         _drop_bad_counts(tif)
+        if tif.series and tif.series[0].kind == "uniform" and not _are_alike(tif):
+            tif.is_uniform = False  # tifffile looks at four of the pages only
+            del tif.series
     except BaseException:
         tif.close()
         raise
     return tif
+
+
+def _are_alike(tif: Any) -> bool:
+    """Whether all pages of a file are stored in one way, by the entries of their lists of tags."""
+    file, form, found = tif.filehandle, tif.tiff, set()
+    if struct.calcsize(form.tagheaderformat) != form.tagsize:  # the lists of Hamamatsu's slides
+        return True
+    for page in tif.series[0].pages:
+        file.seek(page.offset)
+        (count,) = struct.unpack(form.tagnoformat, file.read(form.tagnosize))
+        tags = struct.iter_unpack(form.tagheaderformat, file.read(count * form.tagsize))
+        # Several values lie elsewhere, and the entry says where.
+        kept = ((code, kind, n, n == 1 and value) for code, kind, n, value in tags)
+        found.add(tuple(tag for tag in kept if tag[0] in STORED_IN_ONE_WAY))
+    return len(found) == 1
 
 
 def _drop_bad_counts(tif: Any) -> None:

@@ -74,6 +74,19 @@ def test_a_file_far_below_a_folder_that_is_read_counts_too(tmp_path):
         check_outputs([inside], [tmp_path / "disc"])
 
 
+def test_what_a_file_reads_beside_it_is_an_input_too(tmp_path: Path) -> None:
+    header, pixels, slices = (tmp_path / n for n in ("a.nhdr", "a.tif", "DICOM"))
+    header.write_text("NRRD0004\ntype: uint8\ndimension: 2\nsizes: 2 2\ndata file: a.tif\n\n")
+    pixels.write_bytes(bytes(4))
+    slices.mkdir()
+    for path in (tmp_path / "DICOMDIR", slices / "IM1.dcm"):
+        path.write_bytes(b"x")
+
+    for output, given in ((pixels, header), (slices / "IM1.dcm", tmp_path / "DICOMDIR")):
+        with pytest.raises(OutputError, match="would replace"):
+            check_outputs([output], [given])
+
+
 def test_the_other_files_of_an_ome_tiff_count_too(tmp_path):
     files = [tmp_path / f"{name}.ome.tif" for name in "ab"]
     for file in files:

@@ -98,3 +98,14 @@ def test_a_story_without_names_knows_no_stack(learned_from):
     chosen, notes = replace(filters(), card={"trained_on": learned_from}), list[str]()
     suited_to(chosen, replace(loud(0.0), source=Path("this stack")), told(notes))
     assert "The noise of this stack is" in notes[0]
+
+
+@pytest.mark.parametrize("shape", [(1, 160), (160, 3), (2, 2)])
+def test_frames_too_narrow_to_measure_are_denoised_as_the_model_expects(shape):
+    noisy = np.random.default_rng(0).normal(500, 20, shape).astype(np.float32)
+    narrow, notes = stack(noisy, source=Path("n.tif")), []
+    made = denoiser(noise_model())
+
+    assert suited_to(made, narrow, told(notes)) is made
+    assert notes[0].startswith("The frames of n.tif are too narrow to measure their noise in;")
+    assert abs(float(np.mean(denoise(narrow, made).pixels)) - 500) < 20

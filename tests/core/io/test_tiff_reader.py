@@ -72,6 +72,20 @@ def test_pages_without_metadata_are_unnamed_images(tmp_path: Path):
     np.testing.assert_array_equal(stack.pixels, STACK[0, 0])
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+def test_a_page_of_another_kind_among_many_is_another_image(tmp_path: Path, options):
+    path, pages = tmp_path / "a.tif", [np.full((16, 20), n, np.uint16) for n in range(12)]
+    pages[5] = np.full((16, 20), 5, np.uint8)
+    with tifffile.TiffWriter(path) as file:
+        for page in pages:
+            file.write(page, contiguous=False, metadata=None, **options)
+
+    stack = read_tiff(path)
+
+    assert np.array(stack.pixels)[:, 0, 0].tolist() == [n for n in range(12) if n != 5]
+    assert "Left out: 16 x 20 pixels of uint8." in stack.warnings[0]
+
+
 def test_an_image_spread_over_several_ome_files_is_read_whole(tmp_path: Path):
     parts = [STACK[0, 0, i].reshape(2, 10, 30) for i in range(2)]
     blocks = "".join(
