@@ -118,6 +118,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
             self.picture.setImage(drawable(image), levels=levels)
         if self.frame_rect != before:
             self.fit()
+        self._show_in_sight()
         self.viewport().update()
 
     def set_levels(self, levels: Window) -> None:
@@ -202,8 +203,12 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         """Give the point of the widget where image position (x, y) is shown."""
         return QPointF(self.mapFromScene(self.box.mapViewToScene(QPointF(x, y))))
 
+    def _show_in_sight(self) -> None:
+        self.picture.set_in_sight(self.visible_rect)
+
     @Slot()
     def _on_range_changed(self) -> None:
+        self._show_in_sight()
         self.range_changed.emit()
 
     @Slot()
