@@ -76,12 +76,14 @@ class CompareView(PairViewer):
         self.set_mode("split")
 
     def _make_mode_buttons(self) -> None:
-        self.mode_tools = {mode: self.add_tool(*TOOLS[mode]) for mode in MODES}
+        self.mode_tools = {mode: self.add_tool(*TOOLS[mode], icon=mode) for mode in MODES}
         self.split_tool, self.side_tool = self.mode_tools["split"], self.mode_tools["side"]
         self._box_actions: list[QAction] = []
         self.first_box, self.second_box = self._box("Left picture"), self._box("Right picture")
         self.add_original_tool()
-        self.loupe_tool = self.add_tool("Loupe", "Enlarge what is under the cursor (O).")
+        self.loupe_tool = self.add_tool(
+            "Loupe", "Enlarge what is under the cursor (O).", icon="loupe"
+        )
         self.loupe_tool.setCheckable(True)
         self.loupe_tool.toggled.connect(self.loupe.hide)
         self._modes = QActionGroup(self)
@@ -137,6 +139,7 @@ class CompareView(PairViewer):
             fill_choices(box, names)
             box.setCurrentIndex(names.index(self._pair[number]))
             self._box_actions[number].setVisible(bool(self._others))
+        self.fit_tools()
 
     @property
     def sources(self) -> dict[str, Stack | None]:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QSizePolicy,
     QToolBar,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -28,9 +29,10 @@ from .look_up_tables import NAMES, look_up_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QKeyEvent
+    from PySide6.QtGui import QKeyEvent, QResizeEvent
 
     from g2g_desktop.model.contrast import Window
+    from g2g_desktop.widgets.theme import Theme
     from training_core.stack import Stack
 
 
@@ -43,6 +45,10 @@ STEPS: dict[int, int] = {
     Qt.Key.Key_Home: -(10**9),
     Qt.Key.Key_End: 10**9,
 }
+
+
+TEXT, ICON = Qt.ToolButtonStyle.ToolButtonTextOnly, Qt.ToolButtonStyle.ToolButtonIconOnly
+COMMON = ("fit", "full", "invert")  # the first to lose their words, for they say the least
 
 
 class FrameViewer(QWidget):
@@ -65,6 +71,7 @@ class FrameViewer(QWidget):
         self._inverted = False
         self._linking = False
         self.tools = QToolBar(self)
+        self.icons: dict[str, QAction] = {}  # the tools by the names of their icons
         self.canvas = QGridLayout()
         self.sliders = AxisSliders(self)
         self.contrast = ContrastBar(self)
@@ -96,23 +103,31 @@ class FrameViewer(QWidget):
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._first_common = self.tools.addWidget(space)
         self.tools.addWidget(self.zoom_text)
-        self.fit_tool = self.add_tool("Fit", "Show the whole image (F, double click).", last=True)
-        self.full_tool = self.add_tool("100 %", "Show each pixel as one on screen (Z).", last=True)
+        self.fit_tool = self.add_tool(
+            "Fit", "Show the whole image (F, double click).", icon="fit", last=True
+        )
+        self.full_tool = self.add_tool(
+            "100 %", "Show each pixel as one on screen (Z).", icon="full", last=True
+        )
         self.colours = QComboBox(self)
         fill_choices(self.colours, NAMES)
         self.colours.setToolTip(tr("Choose the colours. HiLo shows black blue and saturated red."))
         self.colours.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.tools.addWidget(self.colours)
-        self.invert_tool = self.add_tool("Invert", "Exchange black and white (I).", last=True)
+        self.invert_tool = self.add_tool(
+            "Invert", "Exchange black and white (I).", icon="invert", last=True
+        )
         self.invert_tool.setCheckable(True)
 
-    def add_tool(self, text: str, tip: str, *, last: bool = False) -> QAction:
+    def add_tool(self, text: str, tip: str, *, icon: str, last: bool = False) -> QAction:
         """Add a button to the row above the image: left, or right of those every viewer has.
 
-        What does not fit into a narrow window moves into the menu at the end of the row.
+        Where the words of all do not fit their icons are shown, and what still does not fit into a
+        narrow window moves into the menu at the end of the row.
         """
         action = QAction(tr(text), self)
         action.setToolTip(tr(tip))
+        self.icons[icon] = action
         if last:
             self.tools.addAction(action)
         else:
@@ -184,6 +199,29 @@ class FrameViewer(QWidget):
     def set_theme(self, dark: bool) -> None:
         """Repaint what takes its colours from the palette."""
         self.contrast.update()
+
+    def draw_icons(self, theme: Theme) -> None:
+        """Draw the icons of the tools in the colours of a theme."""
+        for name, action in self.icons.items():
+            action.setIcon(theme.icon(name))
+        for more in self.tools.findChildren(QToolButton, "qt_toolbar_ext_button"):
+            more.setIcon(theme.icon("right"))  # that of Qt is black, on dark as well
+
+    def fit_tools(self) -> None:
+        """Show words on the buttons, or icons on as many as it takes for all to be in sight."""
+        for worded in (set(self.icons), set(self.icons) - set(COMMON), set[str]()):
+            for name, action in self.icons.items():
+                button = self.tools.widgetForAction(action)
+                style = TEXT if name in worded else ICON
+                if isinstance(button, QToolButton) and button.toolButtonStyle() is not style:
+                    button.setToolButtonStyle(style)
+            if self.tools.sizeHint().width() <= self.width():
+                return
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Let the tools be in sight."""
+        super().resizeEvent(event)
+        self.fit_tools()
 
     @Slot(int)
     def show_frame(self, index: int) -> None:

@@ -92,7 +92,9 @@ class PairViewer(FrameViewer):
 
     def add_original_tool(self) -> QAction:
         """Put the button to hold into the row above the image."""
-        tool = self.add_tool("Hold for original", "Show the noisy picture while held (Space).")
+        tool = self.add_tool(
+            "Original", "Show the noisy picture while held (Space).", icon="original"
+        )
         self.original_button = self.tools.widgetForAction(tool)
         if isinstance(self.original_button, QToolButton):
             self.original_button.pressed.connect(self._hold)
