@@ -150,8 +150,7 @@ def _hot(stack: Stack, frame: Pixels, lost: Mask | None) -> Mask | None:
     exact = frame.astype(np.float64)
     nine, around = (uniform_filter(exact, side) * side**2 for side in (3, SOLID_PX))
     beside, around = (nine - exact) / 8, (around - nine) / (SOLID_PX**2 - 9)
-    excess, beside = exact - around, beside - around
-    faults = [_alone(way * excess, way * beside, way * around) for way in (1, -1)]
+    faults = _alone(exact - around, beside - around, around)
     if lost is not None:
         faults = [each & ~lost for each in faults]
     if max(each.sum() for each in faults) > MOST_HOT * frame.size:
@@ -160,8 +159,8 @@ def _hot(stack: Stack, frame: Pixels, lost: Mask | None) -> Mask | None:
     return np.logical_or.reduce(faults) if faults else None
 
 
-def _alone(excess: Values, beside: Values, around: Values) -> Mask:
-    """Tell which pixels are far above what is `around` them, those beside them not being so."""
+def _alone(excess: Values, beside: Values, around: Values) -> list[Mask]:
+    """Tell which pixels are far above and below what is `around` them, those beside them not."""
     # Of a large frame a part tells what is usual.
     step = max(1, int((excess.size / SAMPLED_PX) ** 0.5))
     some, above = (values[::step, ::step].ravel() for values in (around, excess))
@@ -170,10 +169,17 @@ def _alone(excess: Values, beside: Values, around: Values) -> Mask:
     alike = np.searchsorted(edges, some).astype(np.uint8)  # of which sorting is quick
     counts = np.bincount(alike, minlength=len(edges) + 1)
     groups = np.split(above[np.argsort(alike, kind="stable")], counts.cumsum()[:-1])
-    usual = np.array([np.quantile(group, 0.99) if group.size else np.inf for group in groups])
-    far: Mask = excess > SURPRISING * max(usual.min(), 0.0)
-    far[far] = excess[far] > SURPRISING * usual[np.searchsorted(edges, around[far])]
-    return far & (beside < ALONE * excess)
+    none = np.array((-np.inf, np.inf))
+    ends = [np.quantile(each, (0.01, 0.99)) if each.size else none for each in groups]
+    below, above = np.transpose(ends)
+    faults = []
+    for way, usual in ((1, above), (-1, -below)):
+        far: Mask = way * excess > SURPRISING * max(usual.min(), 0.0)
+        there = way * excess[far]
+        alone = way * beside[far] < ALONE * there
+        far[far] = alone & (there > SURPRISING * usual[np.searchsorted(edges, around[far])])
+        faults.append(far)
+    return faults
 
 
 def measured(

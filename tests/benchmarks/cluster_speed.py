@@ -31,9 +31,9 @@ from training_core.pipeline import train
 from training_core.run import Run
 from training_core.settings import preset
 
-STACKS, FRAMES, SIDE_PX = 8, 2, 256
-TILED = 24, 512  # frames and side of the lone stack: what is done once for it is little then
-TURNS = 3
+STACKS, FRAMES, SIDE_PX = 8, 4, 512
+TILED = 64, 512  # frames and side of the lone stack
+TURNS = 2
 GOAL = 1.8
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
@@ -34,6 +34,7 @@ class TilesElsewhere:
         self.workers, self.device = workers, device
         self._numbers = count()
         self._kept: Future[Any] | None = None  # the model, for all tiles and frames
+        self._ends: list[Future[Any]] = []  # of the last frames
 
     def describe(self, device: torch.device) -> str:
         """Name the workers; each of them chooses its own device."""
@@ -58,17 +59,21 @@ class TilesElsewhere:
                 sent.popleft()
                 yield made
         finally:
-            workers.leave(sent)
+            workers.leave([*sent, *self._ends])
 
-    def finished(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Values:
+    def ending(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Callable[[], Values]:
         """Let a worker do it, before the tiles that it was sent."""
-        given = self._model(denoiser), self.device, frame
+        own = replace(frame, layers=frame.layers.copy())  # sent while the next frame is made
+        given = self._model(denoiser), self.device, own
         sent = self.workers.submit(next(self._numbers), _finished, *given, first=True)
-        try:
+        self._ends = [*self._ends[-1:], sent]
+
+        def ended() -> Values:
+            run.check()
             made: Values = self._result(sent, run)
-        finally:
-            self.workers.leave([sent])
-        return made
+            return made
+
+        return ended
 
     def _model(self, denoiser: Denoiser) -> Future[Any]:
         """Give what the workers know of the denoiser."""

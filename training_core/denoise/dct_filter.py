@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +16,9 @@ from training_core.noise.covariance import dct_variances
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.stack import Values
 
-BLOCK_PX = 8  # 16 px lose .25 dB on Confocal_FISH and .29 on WideField_BPAE_G
+BLOCK_PX, STEP_PX = 8, 2  # 16 px lose .25 dB on Confocal_FISH and .29 on WideField_BPAE_G
+WIDE_BLOCK_PX, WIDE_STEP_PX = 16, 4  # and gain 2.5 dB on WideField_BPAE_B, where all is smooth
+NOTHING = 1e-8  # of the noise's mean variance: as good as no noise in a coefficient
 THRESHOLD = 2.7  # times the std of a coefficient: below it a coefficient is taken for noise
 
 
@@ -32,9 +33,12 @@ class ShrinkageFilter:
     covariance: Values
     curve: NoiseCurve
     size_px: int = BLOCK_PX
-    step_px: int = 2
+    step_px: int = STEP_PX
 
-    halo_px: ClassVar[int] = 2 * BLOCK_PX  # of the size used inside a denoiser
+    @property
+    def halo_px(self) -> int:
+        """How far a pixel sees, in two passes."""
+        return 2 * self.size_px
 
     def __call__(self, noisy: Tensor, strength: Tensor | None = None) -> Tensor:
         """Filter stabilised frames, (batch, 1, height, width) float32, any size.
@@ -42,34 +46,57 @@ class ShrinkageFilter:
         `strength`, of the same size, says what share of the noise's std is in each pixel; None: 1.
         """
         seen = self.coefficients(noisy)
-        variance = self._variances(seen, strength)
+        variance = self._variance(seen, strength)
         first = self._laid(seen, (seen.square() > THRESHOLD**2 * variance).float(), variance, noisy)
         guide = self.coefficients(first)
-        variance, power = self._variances(guide, strength), guide.square()
-        return self._laid(seen, power / (power + variance), variance, noisy)
-
-    def _variances(self, guide: Tensor, strength: Tensor | None) -> Tensor:
-        variance = self.variances(guide)
-        if strength is None:
-            return variance
-        power = pad_for_blocks(strength.square(), self.size_px, self.step_px)
-        return variance * functional.avg_pool2d(power, self.size_px, self.step_px)
-
-    def _laid(self, seen: Tensor, kept: Tensor, variance: Tensor, noisy: Tensor) -> Tensor:
-        """Give the image of which a share of each coefficient is kept."""
-        kept[:, 0] = 1  # the mean is signal
-        weight = 1 / (kept.square() * variance).sum(dim=1, keepdim=True)
-        return lay_blocks(seen * kept, self.size_px, self.step_px, noisy.shape[-2:], weight)
+        variance, power = self._variance(guide, strength), guide.square_()
+        return self._laid(seen, power.div_(power + variance), variance, noisy)
 
     def coefficients(self, images: Tensor) -> Tensor:
-        """Transform the blocks of (b, 1, height, width): (b, size^2, rows, columns)."""
-        return block_coefficients(images, self.size_px, self.step_px)
+        """Transform the blocks of (b, 1, height, width): (b, size^2, rows, columns).
 
-    def variances(self, guide: Tensor) -> Tensor:
-        """Scale the noise's variance per coefficient by its local strength: (b, size^2, h, w)."""
-        unit = torch.from_numpy(dct_variances(self.covariance, self.size_px).astype(np.float32))
-        sigma = local_sigma(self.curve, guide[:, :1] / self.size_px)
-        return unit.reshape(1, -1, 1, 1).to(guide.device) * sigma.square()
+        Each in units of the std that noise of std 1 has in it.
+        """
+        waves = block_waves(self.size_px).to(images.device) / self._units(images.device)
+        return functional.conv2d(self.padded(images), waves, stride=self.step_px)
+
+    def padded(self, images: Tensor) -> Tensor:
+        """Mirror the border of (b, 1, height, width), so that blocks lie around each pixel."""
+        return pad_for_blocks(images, self.size_px, self.step_px)
+
+    def sigma(self, mean: Tensor) -> Tensor:
+        """Give the std of the noise at each mean."""
+        return local_sigma(self.curve, mean)
+
+    def _units(self, device: torch.device) -> Tensor:
+        """Give the std of noise of std 1 in each coefficient, (size^2, 1, 1, 1)."""
+        variances = block_variances(self.covariance, self.size_px).to(device)
+        return variances.clamp(min=NOTHING * float(variances.mean())).sqrt()
+
+    def _variance(self, guide: Tensor, strength: Tensor | None) -> Tensor:
+        """Give the variance of the noise in each block, (b, 1, rows, columns)."""
+        size = self.size_px
+        mean = guide[:, :1] * (self._units(guide.device)[0] / size)
+        variance = self.sigma(mean).square()
+        if strength is None:
+            return variance
+        power = pad_for_blocks(strength.square(), size, self.step_px)
+        return variance * functional.avg_pool2d(power, size, self.step_px)
+
+    def _laid(self, seen: Tensor, kept: Tensor, variance: Tensor, noisy: Tensor) -> Tensor:
+        """Give the image of which a share of each coefficient is kept; `kept` is used up."""
+        units = self._units(seen.device)
+        kept[:, 0] = 1  # the mean is signal
+        left = functional.conv2d(kept.square(), units.square().reshape(1, -1, 1, 1))
+        waves = block_waves(self.size_px).to(seen.device) * units
+        weight = 1 / (left * variance)
+        return lay_blocks(kept.mul_(seen), waves, self.step_px, noisy.shape[-2:], weight)
+
+
+def block_variances(covariance: Values, size_px: int) -> Tensor:
+    """Give the variance of noise of std 1 in each coefficient of a block, (size^2, 1, 1, 1)."""
+    variances = dct_variances(covariance, size_px).astype(np.float32)
+    return torch.from_numpy(variances).reshape(-1, 1, 1, 1)
 
 
 def block_coefficients(images: Tensor, size_px: int, step_px: int) -> Tensor:
@@ -85,14 +112,17 @@ def pad_for_blocks(image: Tensor, size_px: int, step_px: int) -> Tensor:
 
 
 def lay_blocks(
-    coefficients: Tensor, size_px: int, step_px: int, shape: Sequence[int], weight: Tensor
+    coefficients: Tensor, waves: Tensor, step_px: int, shape: Sequence[int], weight: Tensor
 ) -> Tensor:
-    """Give the images of (height, width) whose pixels are the weighted mean of all blocks there."""
-    waves, ones = block_waves(size_px), torch.ones(1, 1, size_px, size_px)
-    total = add_up(coefficients * weight, waves, step_px)
-    image = total / add_up(weight, ones, step_px)
+    """Give the images of (height, width) whose pixels are the weighted mean of all blocks there.
+
+    Blocks are sums of `waves`, as strong as the `coefficients`, which are used up.
+    """
+    size = waves.shape[-1]
+    total = add_up(coefficients.mul_(weight), waves, step_px)
+    image = total / add_up(weight, torch.ones(1, 1, size, size), step_px)
     height, width = shape
-    return image[..., size_px : size_px + height, size_px : size_px + width]
+    return image[..., size : size + height, size : size + width]
 
 
 def add_up(blocks: Tensor, waves: Tensor, step_px: int) -> Tensor:

@@ -19,7 +19,13 @@ from training_core.run import SILENT, Run
 from training_core.settings import Settings
 
 from .channel import Channel
-from .dct_filter import ShrinkageFilter, local_sigma
+from .dct_filter import (
+    BLOCK_PX,
+    WIDE_BLOCK_PX,
+    WIDE_STEP_PX,
+    ShrinkageFilter,
+    local_sigma,
+)
 from .neighbours import NeighbourAverage, averaged
 from .nl_bayes import CollaborativeFilter
 
@@ -50,9 +56,7 @@ class Denoiser:
     @property
     def halo_px(self) -> int:
         """How far a pixel of the `passes` sees, rounded up to the grids of all of them."""
-        seen = int(self.network.halo_px)  # type: ignore[arg-type]
-        if takes_estimate(self.network):
-            seen += ShrinkageFilter.halo_px
+        seen = int(self.network.halo_px) + looks_px(self.network)  # type: ignore[arg-type]
         if self.collaborates:
             seen += CollaborativeFilter.halo_px
         if self.neighbours:
@@ -78,7 +82,8 @@ class Denoiser:
         if not takes_sigma(self.network):
             return seen
         sigma = local_sigma(channel.noise.curve, estimate) * (1.0 if share is None else share)
-        return torch.cat([seen, sigma / channel.spread], dim=1)
+        wide = channel.normalised(wide_look(channel.noise)(noisy, share))
+        return torch.cat([seen, sigma / channel.spread, wide], dim=1)
 
     @torch.no_grad()
     def network_pass(
@@ -166,5 +171,17 @@ class Denoiser:
 
 
 def first_look(noise: NoiseModel) -> ShrinkageFilter:
-    """Give the filter whose estimate the compact network corrects."""
+    """Give the filter whose estimate the network corrects."""
     return ShrinkageFilter(noise.covariance, noise.curve)
+
+
+def wide_look(noise: NoiseModel) -> ShrinkageFilter:
+    """Give the filter with large blocks, of which the bundled network sees the estimate, too."""
+    return ShrinkageFilter(noise.covariance, noise.curve, WIDE_BLOCK_PX, WIDE_STEP_PX)
+
+
+def looks_px(network: nn.Module) -> int:
+    """Give how far the filters see whose estimates a network takes."""
+    if not takes_estimate(network):
+        return 0
+    return 2 * (WIDE_BLOCK_PX if takes_sigma(network) else BLOCK_PX)

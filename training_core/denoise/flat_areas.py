@@ -13,7 +13,14 @@ from torch.nn import functional
 
 from training_core.noise.strength_curve import NoiseCurve
 
-from .dct_filter import add_up, block_coefficients, lay_blocks, local_sigma, pad_for_blocks
+from .dct_filter import (
+    add_up,
+    block_coefficients,
+    block_waves,
+    lay_blocks,
+    local_sigma,
+    pad_for_blocks,
+)
 
 Numbers = NDArray[np.float32]
 
@@ -72,7 +79,9 @@ class FlatScale:
             return estimate
         coefficients *= flat
         coefficients[:, 0] = 0  # the mean is signal
-        waves = lay_blocks(coefficients, BLOCK, STEP, cells.shape[-2:], torch.ones_like(flat))
+        waves = lay_blocks(
+            coefficients, block_waves(BLOCK), STEP, cells.shape[-2:], torch.ones_like(flat)
+        )
         away = torch.cat([waves, _share(flat, cells.shape[-2:])])
         slow, share = enlarged(away, self.cell_px, estimate.shape[-2:])
         made: Tensor = estimate - slow - share * fine

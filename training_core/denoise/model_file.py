@@ -21,7 +21,7 @@ from training_core.draft import draft
 from training_core.errors import InputError, ModelError, OutputError, SettingsError, shown
 from training_core.formats.source_file import FileMark
 from training_core.networks.build import build_network
-from training_core.networks.pretrained import PretrainedDenoiser, with_sigma_input
+from training_core.networks.pretrained import PretrainedDenoiser, with_all_inputs
 from training_core.networks.published import NoiseGenerator
 from training_core.noise.anscombe import Stabiliser
 from training_core.noise.compound_poisson import Photons
@@ -155,7 +155,7 @@ def load_denoiser(path: str | PathLike[str], *, device: str = "auto") -> Denoise
         settings = Settings.from_dict(card["settings"])
         network, weights = build_network(settings.denoiser), _under(tensors, "network")
         if isinstance(network, PretrainedDenoiser):
-            weights = with_sigma_input(weights)
+            weights = with_all_inputs(weights)
         network = _filled(network, weights, place, "network")
         sigma = card.get("even_noise")
         channels = tuple(

@@ -21,7 +21,7 @@ from training_core.place import PatchLocation
 from training_core.run import SILENT, Run
 from training_core.stack import Image, Pixels, Stack, Values
 
-from .dct_filter import ShrinkageFilter, add_up
+from .dct_filter import add_up, block_coefficients, block_variances, local_sigma
 
 # With 5 the averages of three still scenes gain .01, .27 and .03 dB.
 PATCH_PX, STEP_PX = 8, 4  # of the blocks that are compared
@@ -66,11 +66,11 @@ class NeighbourAverage:
 
     def _matching(self, frames: Tensor) -> Tensor:
         """Tell in which blocks the others differ from the first by noise alone: (n, 1, h, w)."""
-        blocks = ShrinkageFilter(self.covariance, self.curve, PATCH_PX, STEP_PX)
-        coefficients = blocks.coefficients(frames)
-        variance = blocks.variances(coefficients)
-        variance += UNKNOWN * variance.mean(dim=1, keepdim=True)
-        apart = (coefficients[1:] - coefficients[:1]).square() / (variance[1:] + variance[:1])
+        coefficients = block_coefficients(frames, PATCH_PX, STEP_PX)
+        unit = block_variances(self.covariance, PATCH_PX).reshape(1, -1, 1, 1).to(frames.device)
+        strength = local_sigma(self.curve, coefficients[:, :1] / PATCH_PX).square()
+        variance = (unit + UNKNOWN * unit.mean()) * (strength[1:] + strength[:1])
+        apart = (coefficients[1:] - coefficients[:1]).square() / variance
         alike = apart.amax(dim=1) < SURPRISING**2
         square = apart.reshape(len(apart), PATCH_PX, PATCH_PX, *apart.shape[2:])
         for band in BANDS:

@@ -6,7 +6,6 @@ import io
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,13 +13,12 @@ from torch.nn import functional
 from training_core.errors import ModelError
 from training_core.networks.published import fold_batch_norm, takes_estimate, takes_sigma
 from training_core.noise.anscombe import STABILISED_FLOOR, Stabiliser
-from training_core.noise.covariance import dct_variances
 from training_core.noise.strength_curve import NoiseCurve
 from training_core.stack import Values
 
 from .channel import Channel
-from .dct_filter import ShrinkageFilter, block_waves
-from .denoiser import Denoiser
+from .dct_filter import WIDE_BLOCK_PX, WIDE_STEP_PX, ShrinkageFilter
+from .denoiser import Denoiser, looks_px
 
 GRID_PX = 16  # of the sides that it takes, which the filter's blocks fit
 LEFT_OUT = (
@@ -55,8 +53,7 @@ class PortableDenoiser(nn.Module):
         self.network = fold_batch_norm(denoiser.network).cpu().requires_grad_(requires_grad=False)
         self.channels = denoiser.channels
         self.grid_px = max(GRID_PX, denoiser.grid_px)
-        seen = int(self.network.halo_px)  # type: ignore[arg-type]
-        seen += ShrinkageFilter.halo_px if takes_estimate(self.network) else 0
+        seen = int(self.network.halo_px) + looks_px(self.network)  # type: ignore[arg-type]
         self.halo_px = -(-seen // self.grid_px) * self.grid_px
         self.smallest_px = 2 * self.halo_px + self.grid_px
 
@@ -79,7 +76,8 @@ class PortableDenoiser(nn.Module):
         seen = channel.normalised(torch.cat(parts, dim=1))
         if takes_sigma(self.network):
             sigma = _sigma(noise.curve, parts[1]) / channel.spread
-            seen = torch.cat([seen, sigma], dim=1)
+            wide = _TracedFilter(noise.covariance, noise.curve, WIDE_BLOCK_PX, WIDE_STEP_PX)
+            seen = torch.cat([seen, sigma, channel.normalised(wide(noisy))], dim=1)
         made = channel.denormalised(self.network(seen))
         values = _restored(noise.stabiliser, made)
         curve = channel.brightness
@@ -100,15 +98,12 @@ class PortableDenoiser(nn.Module):
 class _TracedFilter(ShrinkageFilter):
     """The filter in steps that a trace keeps, for even sides."""
 
-    def coefficients(self, images: Tensor) -> Tensor:
+    def padded(self, images: Tensor) -> Tensor:
         size = self.size_px
-        padded = functional.pad(images, (size, size, size, size), mode="reflect")
-        return functional.conv2d(padded, block_waves(size), stride=self.step_px)
+        return functional.pad(images, (size, size, size, size), mode="reflect")
 
-    def variances(self, guide: Tensor) -> Tensor:
-        unit = torch.from_numpy(dct_variances(self.covariance, self.size_px).astype(np.float32))
-        sigma = _sigma(self.curve, guide[:, :1] / self.size_px)
-        return unit.reshape(1, -1, 1, 1) * sigma.square()
+    def sigma(self, mean: Tensor) -> Tensor:
+        return _sigma(self.curve, mean)
 
 
 def _sigma(curve: NoiseCurve, mean: Tensor) -> Tensor:

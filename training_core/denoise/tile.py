@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,8 +55,8 @@ class TileMaker(Protocol):
     ) -> Generator[Image, None, None]:
         """Take tiles when it can work on them; closed, it takes no more."""
 
-    def finished(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Values:
-        """Do what `MadeFrame.finished` does."""
+    def ending(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Callable[[], Values]:
+        """Begin what `MadeFrame.finished` does, and give what waits for its end."""
 
     def describe(self, device: torch.device) -> str:
         """Say what works on them, where the denoiser is on a device."""
@@ -73,9 +73,10 @@ class TilesHere:
         for tile in tiles:
             yield tile.denoised(pieces, denoiser, run)
 
-    def finished(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Values:
+    def ending(self, frame: MadeFrame, denoiser: Denoiser, run: Run) -> Callable[[], Values]:
         """Do it on the denoiser's device; never stopped, since the last tile is not saved yet."""
-        return frame.finished(denoiser)
+        made = frame.finished(denoiser)
+        return lambda: made
 
     def describe(self, device: torch.device) -> str:
         """Name the device."""

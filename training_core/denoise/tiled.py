@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from training_core.compute.memory import give_memory_back
 from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, Amounts, of_network
 from training_core.frames import HELD_BYTES, FrameFile
 from training_core.networks.published import fold_batch_norm
-from training_core.noise.local_strength import FrameLevels, is_ct
+from training_core.noise.local_strength import EvenNoise, FrameLevels, is_ct
 from training_core.place import PatchLocation, tiles
-from training_core.run import SILENT, Run, Stage
+from training_core.run import SILENT, Cancelled, Run, Stage
 from training_core.settings import DenoiserSettings
 from training_core.stack import Pixels, Stack, float_of
 from training_core.unmeasured import measured, put_back, tell_hot
@@ -82,6 +82,7 @@ class KeptFrames:
             self.frames = np.empty(shape, dtype)
         self.done = 0
         self._checks: list[int] = []  # of the whole frames
+        self._ending: Callable[[], Pixels] | None = None  # gives the one after them
         self._use_tiles(tile_px)
         self._load()
         self._written = self._whole  # frames that are in the file of the part
@@ -139,11 +140,26 @@ class KeptFrames:
 
     def save(self) -> None:
         """Keep everything that is done."""
+        self.settle()
         self.part.save(self._state(), self._write)
 
-    def finish(self, frame: Pixels) -> None:
-        """Take a frame whose last tile is made, (height, width)."""
-        made = np.ascontiguousarray(frame, self.dtype)
+    def finish(self, ending: Callable[[], Pixels]) -> None:
+        """Take what gives a frame whose last tile is made, (height, width).
+
+        It is called when the next frame is at its end, so that this one may be ended elsewhere
+        meanwhile; of the last one at once.
+        """
+        self.settle()
+        self._ending = ending
+        if self._whole + 1 == len(self.order):
+            self.settle()
+
+    def settle(self) -> None:
+        """Wait for the frame that is being ended."""
+        if self._ending is None:
+            return
+        made = np.ascontiguousarray(self._ending(), self.dtype)
+        self._ending = None
         self.frames[self.order[self._whole]] = made
         self._checks.append(zlib.crc32(made.data))
 
@@ -156,15 +172,18 @@ class KeptFrames:
     @property
     def _whole(self) -> int:
         """How many frames are in the result."""
-        return self.done // len(self.places)
+        return len(self._checks)
 
     def _state(self) -> State:
+        with suppress(Cancelled):  # by others, who have not ended it
+            self.settle()
+        done = self.done if self._ending is None else self._whole * len(self.places)
         return {
             "tile_px": self.tile_px,
-            "done": self.done,
+            "done": done,
             "checks": list(self._checks),
             "hot": dict(self.hot),
-            "layers": self.layers if self.done % len(self.places) else None,
+            "layers": self.layers if done % len(self.places) else None,
         }
 
     def _write(self, path: Path) -> None:
@@ -228,13 +247,11 @@ def denoise(
     run.plan(maker.describe(denoiser.device), _work(stack, denoiser, kept.tile_px))
     run.start(Stage.DENOISE, total, done=kept.done)
 
-    def finished(index: int) -> Pixels:
+    def ending(index: int) -> Callable[[], Pixels]:
         number = frames.channel_of(index)
         share = kept_share(ready.settings.denoiser, stack, ready.channels[number])
-        made = maker.finished(MadeFrame(raws.pop(index), kept.layers, number, share), ready, run)
-        made = even.restored(made.astype(kept.dtype), given, index) if even else made
-        put_back(made, original, index)
-        return made
+        end = maker.ending(MadeFrame(raws.pop(index), kept.layers, number, share), ready, run)
+        return lambda: _restored(end().astype(kept.dtype), index, even, given, original)
 
     made = maker(_tiles(frames, places, kept.done, raws), ready, run)
     with kept.saved_before_leaving(), closing(made):
@@ -244,7 +261,7 @@ def denoise(
                 kept.check(run)
                 kept.layers[:, *place.slices] = next(made)
                 if place is places[-1]:
-                    kept.finish(finished(index))
+                    kept.finish(ending(index))
                 kept.done += 1
                 if run.tick_due() or kept.done == total:
                     run.progress(Stage.DENOISE, kept.done, total)
@@ -268,6 +285,15 @@ def _tiles(
         for place in places[begun:]:
             yield Tile(raws[index], others, place, frames.channel_of(index))
         begun = 0
+
+
+def _restored(
+    made: Pixels, index: int, even: EvenNoise | FrameLevels | None, given: Stack, original: Stack
+) -> Pixels:
+    """Give a frame with noise as unlike as it came, and what is no measurement in it."""
+    made = even.restored(made, given, index) if even else made
+    put_back(made, original, index)
+    return made
 
 
 def _ready(denoiser: Denoiser) -> Denoiser:

@@ -18,7 +18,6 @@ from training_core.resources import resource
 NAME = "pretrained"
 WEIGHTS = "pretrained.safetensors"
 WIDTH, BLOCKS = 64, 5
-BEFORE = 8  # inputs of the first layer in models of before the std of the noise was one
 CONTEXT = 0.1  # the estimate may be a hundred times the noise, what is to be corrected is not
 
 
@@ -44,13 +43,14 @@ class _Block(nn.Module):
 class PretrainedDenoiser(nn.Module):
     """Corrects a filter's estimate on 2 x 2 pixel blocks; without weights it changes nothing.
 
-    Input channels: the noisy image, the filter's estimate of it and the std that the noise has in
-    each pixel, in units of the noise's usual std. What the filter took away and what it left are
-    given apart, since bfloat16 would round the noise off on top of a bright image.
+    Input channels: the noisy image, the filter's estimate of it, the std that the noise has in each
+    pixel, in units of the noise's usual std, and the estimate of the filter with large blocks, in
+    which less of the slow noise is left. What the filter took away and what it left are given
+    apart, since bfloat16 would round the noise off on top of a bright image.
     """
 
     multiple_px = 2
-    channels = 3
+    channels = 4
     halo_px = 2 * (2 * BLOCKS + 2) + 2
 
     def __init__(self) -> None:
@@ -64,22 +64,25 @@ class PretrainedDenoiser(nn.Module):
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (batch, 3, height, width) to (batch, 1, height, width); any size."""
+        """Map (batch, 4, height, width) to (batch, 1, height, width); any size."""
         height, width = images.shape[-2:]
-        noisy, estimate, sigma = images[:, :1], images[:, 1:2], images[:, 2:]
-        seen = torch.cat([noisy - estimate, CONTEXT * estimate, sigma - 1], dim=1)
+        noisy, estimate, sigma, wide = (images[:, n : n + 1] for n in range(4))
+        seen = torch.cat([noisy - estimate, CONTEXT * estimate, sigma - 1, wide - estimate], dim=1)
         padded = functional.pad(seen, (0, width % 2, 0, height % 2), mode="replicate")
         features = self.body(self.head(functional.pixel_unshuffle(padded, 2)))
         correction = functional.pixel_shuffle(self.tail(features), 2)
         return estimate + correction[..., :height, :width]
 
 
-def with_sigma_input(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give weights that were kept before the network saw the std of the noise: it has no say."""
+def with_all_inputs(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give weights that were kept before the network saw as much: what was added has no say.
+
+    First it saw two images, then the std of the noise as well.
+    """
     head = weights.get("head.weight")
-    if head is None or head.shape[1:] != (BEFORE, 3, 3):
+    if head is None or head.ndim != 4 or head.shape[1] not in (4 * 2, 4 * 3):
         return dict(weights)
-    unseen = head.new_zeros(len(head), 4 * PretrainedDenoiser.channels - BEFORE, 3, 3)
+    unseen = head.new_zeros(len(head), 4 * PretrainedDenoiser.channels - head.shape[1], 3, 3)
     return {**weights, "head.weight": torch.cat([head, unseen], dim=1)}
 
 

@@ -198,5 +198,5 @@ def takes_estimate(network: nn.Module) -> bool:
 
 
 def takes_sigma(network: nn.Module) -> bool:
-    """Whether a network wants the std of the noise in each pixel as a third channel."""
+    """Whether a network wants the std of the noise in each pixel and a second estimate as well."""
     return int(getattr(network, "channels", 1)) > 2

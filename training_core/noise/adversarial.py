@@ -73,17 +73,15 @@ def train_generator(
         run.did(MATCH, 1)
         return maker.eval(), match
 
-    def matches(maker: StationaryGenerator) -> bool:
-        return judged(*_now(maker, seed))[1].good
-
     strength = measured.stabiliser, measured.curve
     watched = None if cut is None else RealNoise(noise[judge], cut, *strength)
     look = partial(_look, game, watched, channel)
-    taken = _play(game, settings.steps, run, part, matches, look)
-    game.kept.hold_scale(game.draw)
-    best, learned = judged(game.kept)
+    good = _play(game, settings.steps, run, part, lambda: judged(*_now(game.kept, seed)), look)
+    if good is None:
+        game.kept.hold_scale(game.draw)
+    best, learned = good or judged(game.kept)
     if learned.good:
-        _tell(learned, taken, settings.steps, run)
+        _tell(learned, len(game.losses), settings.steps, run)
         return best, learned
     plain = start(covariance, shown, MeasuredGenerator).to(device)
     plain.hold_scale(game.draw)
@@ -91,7 +89,7 @@ def train_generator(
     tried = [(best, learned), judged(plain), judged(real)]
     maker, match = min(tried, key=lambda one: one[1].distance)
     stand_in = "it is still better than what could stand in for it"
-    if maker is not game.kept:
+    if maker is not best:
         stand_in = f"{STAND_INS[type(maker).__name__]} stands in for it"
     run.note(
         f"The noise generator does not match the patches ({learned.sentence}); {stand_in} "
@@ -140,13 +138,14 @@ def _play(
     steps: int,
     run: Run,
     part: Part,
-    matches: Callable[[StationaryGenerator], bool],
+    judged: Callable[[], tuple[Maker, NoiseMatch]],
     look: Callable[[], NoiseReady | None],
-) -> int:
-    """Play until the generator `matches` what was held out; give how many steps that took.
+) -> tuple[Maker, NoiseMatch] | None:
+    """Play until the generator matches what was held out; give it as it was `judged` then, if so.
 
     Who watches gets a `look` at what it makes meanwhile.
     """
+    good = None
     kept = part.load()
     if kept is not None:
         game.restore(kept)
@@ -155,9 +154,12 @@ def _play(
     run.show(look, NOISE_SECONDS)
     for step in range(told + 1, steps + 1):
         part.check(run, game.state)
-        if (step - 1) % STEPS_TO_A_LOOK == 0 and matches(game.kept):
-            run.progress(Stage.NOISE_MODEL, steps, steps)
-            break
+        if (step - 1) % STEPS_TO_A_LOOK == 0:
+            now = judged()
+            if now[1].good:
+                good = now
+                run.progress(Stage.NOISE_MODEL, steps, steps)
+                break
         game.step()
         run.did(GAME, game_mpx(game.settings))
         if step == steps or run.finish_early or run.tick_due():
@@ -167,7 +169,7 @@ def _play(
         if run.finish_early:
             break
     run.finish(Stage.NOISE_MODEL)
-    return len(game.losses)
+    return good
 
 
 def game_mpx(settings: NoiseModelSettings) -> float:

@@ -21,7 +21,12 @@ from torch import Tensor, nn
 from training_core.compute.checkpoint import Checkpoint
 from training_core.compute.optimiser_step import TrainingStep
 from training_core.compute.state_file import State
-from training_core.denoise.dct_filter import ShrinkageFilter, local_sigma
+from training_core.denoise.dct_filter import (
+    WIDE_BLOCK_PX,
+    WIDE_STEP_PX,
+    ShrinkageFilter,
+    local_sigma,
+)
 from training_core.errors import InputError
 from training_core.networks.pretrained import NAME, PretrainedDenoiser
 from training_core.noise.adversarial import follow
@@ -235,9 +240,9 @@ class ScenePool:
         Returns
         -------
         tuple of torch.Tensor
-            Noisy, estimate and std of the noise (batch, 3, crop, crop), clean (batch, 1, crop,
-            crop), all in units of the noise's std, and how much each counts, (batch, 1, 1, 1);
-            float32.
+            Noisy, estimate, std of the noise and estimate of large blocks (batch, 4, crop, crop),
+            clean (batch, 1, crop, crop), all in units of the noise's std, and how much each counts,
+            (batch, 1, 1, 1); float32.
         """
         rng = np.random.default_rng((self.settings.seed, TO_CUT, step))
         first = step * self.settings.batch // CROPS_PER_SCENE
@@ -254,7 +259,7 @@ class ScenePool:
         self.run.check()
         seed = (self.settings.seed, TO_LEARN, number)
         images = make_images(self.images, seed, self.device)
-        error = float((images[1] - images[3]).square().mean())
+        error = float((images[1] - images[-1]).square().mean())
         return images.cpu(), (error + LEAST_ERROR) ** -0.5
 
     def _crop(self, images: Tensor, rng: np.random.Generator) -> Tensor:
@@ -272,15 +277,17 @@ def make_images(
     Returns
     -------
     torch.Tensor
-        Noisy, the filter's estimate, the std of the noise and clean, (4, height, width) float32;
-        the mean of the noisy image is taken off all but the std.
+        Noisy, the filter's estimate, the std of the noise, the estimate of large blocks and clean,
+        (5, height, width) float32; the mean of the noisy image is taken off all but the std.
     """
     scene = draw_scene(photographs, np.random.default_rng(seed))
     noisy, clean = (torch.from_numpy(image).to(device) for image in (scene.noisy, scene.clean))
-    estimate = ShrinkageFilter(scene.covariance, scene.curve)(noisy[None, None])[0, 0]
+    known = scene.covariance, scene.curve
+    filters = ShrinkageFilter(*known), ShrinkageFilter(*known, WIDE_BLOCK_PX, WIDE_STEP_PX)
+    estimate, wide = (look(noisy[None, None])[0, 0] for look in filters)
     mean = noisy.mean()
     sigma = local_sigma(scene.curve, estimate)
-    return torch.stack([noisy - mean, estimate - mean, sigma, clean - mean])
+    return torch.stack([noisy - mean, estimate - mean, sigma, wide - mean, clean - mean])
 
 
 class Pretraining(AveragedTraining[PretrainedDenoiser]):

@@ -114,7 +114,7 @@ class _Extent:
             game = of_network(costs.GAME, first_network(self.settings))
             return {costs.NOISE: (self.measured, self.measured), game: (steps, steps)}
         looks = (
-            self.channels * (1 + bool(chosen.steps)),
+            self.channels,
             self.channels * (3 + chosen.steps / STEPS_TO_A_LOOK),
         )
         return measured | {costs.GAME: (0.0, steps), costs.MATCH: looks}

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from training_core.costs import LAST_PASS
-from training_core.denoise.dct_filter import ShrinkageFilter
-from training_core.denoise.denoiser import Denoiser, first_look
+from training_core.denoise.denoiser import Denoiser, first_look, wide_look
 from training_core.denoise.neighbours import averaged
 from training_core.denoise.nl_bayes import CollaborativeFilter
 from training_core.denoise.region import Estimator, Region
@@ -90,9 +89,8 @@ def first_estimate(noisy: Region, run: Run = SILENT) -> Tensor:
     if noisy.neighbours is not None:
         seen, strength = averaged(seen, noisy.neighbours, noise)
     share = None if strength is None else strength[None, None]
-    large = ShrinkageFilter(noise.covariance, noise.curve, size_px=16, step_px=4)
     images = seen[None, None]
-    pilot = ((first_look(noise)(images, share) + large(images, share)) / 2)[0, 0]
+    pilot = ((first_look(noise)(images, share) + wide_look(noise)(images, share)) / 2)[0, 0]
     image = CollaborativeFilter(noise.covariance, noise.curve)(seen, pilot, run, strength)
     run.did(LAST_PASS, seen.numel() / 1e6)
     return image

@@ -101,19 +101,20 @@ def test_the_same_pixels_come_out(made, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_a_model_of_before_the_std_of_the_noise_was_an_input_denoises_as_it_did(tmp_path):
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_a_model_of_before_the_network_saw_as_much_denoises_as_it_did(inputs, tmp_path):
     chosen = denoiser(noise_model(), network="pretrained", collaborate=False)
     with torch.no_grad():
         chosen.network.tail.weight.normal_(generator=torch.Generator().manual_seed(0))
-        chosen.network.head.weight[:, 8:] = 0
+        chosen.network.head.weight[:, 4 * inputs :] = 0
     path = save_denoiser(chosen, tmp_path / "new.g2g")
     tensors = load_file(path)
     with safe_open(path, "pt") as file:
         card = file.metadata()["g2g"]
-    tensors["network.head.weight"] = tensors["network.head.weight"][:, :8].contiguous()
+    tensors["network.head.weight"] = tensors["network.head.weight"][:, : 4 * inputs].contiguous()
     old = tmp_path / "old.g2g"
     save_file(tensors, old, metadata={"g2g": card})
-    assert load_file(old)["network.head.weight"].shape == (64, 8, 3, 3)
+    assert load_file(old)["network.head.weight"].shape == (64, 4 * inputs, 3, 3)
     np.testing.assert_array_equal(
         denoise(NOISY, load_denoiser(old)).pixels, denoise(NOISY, chosen).pixels
     )

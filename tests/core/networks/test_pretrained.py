@@ -32,7 +32,7 @@ def pretrained(sigma=20.0, blur=0.0, **changes) -> Denoiser:
 
 @pytest.mark.parametrize("shape", [(2, 3), (9, 64), (45, 71)])
 def test_without_weights_it_passes_the_estimate_on(shape):
-    images = torch.randn(2, 3, *shape)
+    images = torch.randn(2, 4, *shape)
     network = build_network(DenoiserSettings(network="pretrained"))
     assert takes_estimate(network)
     assert torch.equal(network(images), images[:, 1:2])
@@ -40,7 +40,7 @@ def test_without_weights_it_passes_the_estimate_on(shape):
 
 def test_halo_is_how_far_an_output_pixel_sees():
     network = pretrained().network
-    images = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(1, 4, 96, 96, generator=torch.Generator().manual_seed(0))
     images.requires_grad_()
     network(images)[0, 0, 48, 48].backward()
     seen = images.grad.abs().sum(dim=(0, 1)).nonzero()
