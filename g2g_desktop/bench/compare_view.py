@@ -14,7 +14,7 @@ from g2g_desktop.viewer.image_pane import ImagePane, value_text
 from g2g_desktop.viewer.loupe import Loupe
 from g2g_desktop.viewer.pair_viewer import LEFT, RIGHT, PairViewer
 from g2g_desktop.viewer.split_pane import SplitPane
-from g2g_desktop.widgets.labels import fill_choices
+from g2g_desktop.widgets.labels import GAP, fill_choices
 
 from .removed_layer import RemovedLayer
 
@@ -39,6 +39,7 @@ TOOLS = {
 }
 NOISY, DENOISED = "Noisy", "Denoised"
 BLINK_MS = 1000
+WIDE_PX, NARROW_PX = 200, 104  # of a box with names of pictures, at most
 MOST_PANES = 4
 
 
@@ -137,9 +138,19 @@ class CompareView(PairViewer):
                 self._pair[number] = names[number]
             box.clear()
             fill_choices(box, names)
+            box.view().setMinimumWidth(box.view().sizeHintForColumn(0) + 2 * GAP)
             box.setCurrentIndex(names.index(self._pair[number]))
             self._box_actions[number].setVisible(bool(self._others))
         self.fit_tools()
+
+    def fit_tools(self) -> None:
+        """Let the names of the pictures have room where there is some."""
+        for widest in (WIDE_PX, NARROW_PX):
+            for box in (self.first_box, self.second_box):
+                box.setMaximumWidth(widest)
+            super().fit_tools()
+            if self.tools.sizeHint().width() <= self.width():
+                return
 
     @property
     def sources(self) -> dict[str, Stack | None]:
