@@ -39,7 +39,6 @@ TOOLS = {
 }
 NOISY, DENOISED = "Noisy", "Denoised"
 BLINK_MS = 1000
-WIDE_PX, NARROW_PX = 200, 104  # of a box with names of pictures, at most
 MOST_PANES = 4
 
 
@@ -102,6 +101,7 @@ class CompareView(PairViewer):
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         box.activated.connect(self._on_chosen)
+        self.tools.boxes.append(box)
         self._box_actions.append(self.tools.insertWidget(self._first_common, box))
         return box
 
@@ -141,16 +141,7 @@ class CompareView(PairViewer):
             box.view().setMinimumWidth(box.view().sizeHintForColumn(0) + 2 * GAP)
             box.setCurrentIndex(names.index(self._pair[number]))
             self._box_actions[number].setVisible(bool(self._others))
-        self.fit_tools()
-
-    def fit_tools(self) -> None:
-        """Let the names of the pictures have room where there is some."""
-        for widest in (WIDE_PX, NARROW_PX):
-            for box in (self.first_box, self.second_box):
-                box.setMaximumWidth(widest)
-            super().fit_tools()
-            if self.tools.sizeHint().width() <= self.width():
-                return
+        self.tools.fit()
 
     @property
     def sources(self) -> dict[str, Stack | None]:

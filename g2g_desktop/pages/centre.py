@@ -78,7 +78,7 @@ class Centre(QStackedWidget):
         for part in (self.viewer.stack_view, self.training, self.bench):
             part.set_theme(dark)
         for viewer in (self.viewer.stack_view, self.compare):
-            viewer.draw_icons(self._theme)
+            viewer.tools.draw_icons(self._theme)
 
 
 class ViewerPage(QWidget):

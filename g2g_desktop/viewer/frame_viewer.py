@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QLabel,
     QSizePolicy,
-    QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,14 +22,14 @@ from .axis_slider import AxisSliders
 from .contrast_bar import ContrastBar
 from .image_pane import ImagePane, position_text
 from .look_up_tables import NAMES, look_up_table
+from .tool_row import ToolRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QKeyEvent, QResizeEvent
+    from PySide6.QtGui import QAction, QKeyEvent
 
     from g2g_desktop.model.contrast import Window
-    from g2g_desktop.widgets.theme import Theme
     from training_core.stack import Stack
 
 
@@ -45,10 +42,6 @@ STEPS: dict[int, int] = {
     Qt.Key.Key_Home: -(10**9),
     Qt.Key.Key_End: 10**9,
 }
-
-
-TEXT, ICON = Qt.ToolButtonStyle.ToolButtonTextOnly, Qt.ToolButtonStyle.ToolButtonIconOnly
-COMMON = ("fit", "full", "invert")  # the first to lose their words, for they say the least
 
 
 class FrameViewer(QWidget):
@@ -70,8 +63,7 @@ class FrameViewer(QWidget):
         self._under_cursor: tuple[int, int] | None = None
         self._inverted = False
         self._linking = False
-        self.tools = QToolBar(self)
-        self.icons: dict[str, QAction] = {}  # the tools by the names of their icons
+        self.tools = ToolRow(self)
         self.canvas = QGridLayout()
         self.sliders = AxisSliders(self)
         self.contrast = ContrastBar(self)
@@ -98,7 +90,6 @@ class FrameViewer(QWidget):
         lay_out(self.canvas, self.panes, panes)
 
     def _make_tools(self) -> None:
-        self.tools.setMovable(False)
         space = QWidget(self)
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._first_common = self.tools.addWidget(space)
@@ -120,21 +111,8 @@ class FrameViewer(QWidget):
         self.invert_tool.setCheckable(True)
 
     def add_tool(self, text: str, tip: str, *, icon: str, last: bool = False) -> QAction:
-        """Add a button to the row above the image: left, or right of those every viewer has.
-
-        Where the words of all do not fit their icons are shown, and what still does not fit into a
-        narrow window moves into the menu at the end of the row.
-        """
-        action = QAction(tr(text), self)
-        action.setToolTip(tr(tip))
-        self.icons[icon] = action
-        if last:
-            self.tools.addAction(action)
-        else:
-            self.tools.insertAction(self._first_common, action)
-        # A click must leave the keyboard with the image: Space and the arrows are its keys.
-        self.tools.widgetForAction(action).setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        return action
+        """Add a button to the row above the image: left, or right of those every viewer has."""
+        return self.tools.add(text, tip, icon, None if last else self._first_common)
 
     def _connect(self) -> None:
         self.fit_tool.triggered.connect(self.fit)
@@ -199,29 +177,6 @@ class FrameViewer(QWidget):
     def set_theme(self, dark: bool) -> None:
         """Repaint what takes its colours from the palette."""
         self.contrast.update()
-
-    def draw_icons(self, theme: Theme) -> None:
-        """Draw the icons of the tools in the colours of a theme."""
-        for name, action in self.icons.items():
-            action.setIcon(theme.icon(name))
-        for more in self.tools.findChildren(QToolButton, "qt_toolbar_ext_button"):
-            more.setIcon(theme.icon("right"))  # that of Qt is black, on dark as well
-
-    def fit_tools(self) -> None:
-        """Show words on the buttons, or icons on as many as it takes for all to be in sight."""
-        for worded in (set(self.icons), set(self.icons) - set(COMMON), set[str]()):
-            for name, action in self.icons.items():
-                button = self.tools.widgetForAction(action)
-                style = TEXT if name in worded else ICON
-                if isinstance(button, QToolButton) and button.toolButtonStyle() is not style:
-                    button.setToolButtonStyle(style)
-            if self.tools.sizeHint().width() <= self.width():
-                return
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Let the tools be in sight."""
-        super().resizeEvent(event)
-        self.fit_tools()
 
     @Slot(int)
     def show_frame(self, index: int) -> None:

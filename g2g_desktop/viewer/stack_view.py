@@ -111,7 +111,7 @@ class StackView(PairViewer):
     def _split(self, split: bool) -> None:
         self.pane.set_split(split)
         self._original_tool.setVisible(split)
-        self.fit_tools()
+        self.tools.fit()
         self.show_original(self._original_held)
         self.draw_frame()
         self._show_readout()

@@ -430,14 +430,14 @@ def test_every_tool_is_in_sight_on_a_laptop(language: str, width: int, worded: b
     view = CompareView()
     choose_language("en")
     qtbot.addWidget(view)
-    view.draw_icons(Theme("light"))
+    view.tools.draw_icons(Theme("light"))
     view.set_pair(*pair())
     view.resize(width, 500)
     view.show()
     view.set_others({"Reference": pair()[1]})
-    buttons = [view.tools.widgetForAction(action) for action in view.icons.values()]
+    buttons = [view.tools.widgetForAction(action) for action in view.tools.icons.values()]
     qtbot.waitUntil(lambda: all(button.isVisible() for button in buttons))
     for button in buttons:
         assert (button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonTextOnly) is worded
         assert button.toolTip()
-    assert not any(action.icon().isNull() for action in view.icons.values())
+    assert not any(action.icon().isNull() for action in view.tools.icons.values())
