@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QComboBox
 
-from g2g_desktop.language import tr
 from g2g_desktop.viewer.image_pane import ImagePane, value_text
 from g2g_desktop.viewer.loupe import Loupe
 from g2g_desktop.viewer.pair_viewer import LEFT, RIGHT, PairViewer
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from PySide6.QtGui import QKeyEvent
-    from PySide6.QtWidgets import QWidget
+    from PySide6.QtWidgets import QComboBox, QWidget
 
     from g2g_desktop.viewer.pair_viewer import Layer
     from g2g_desktop.viewer.picture import Picture
@@ -36,6 +34,7 @@ TOOLS = {
     "blink": ("Blink", "Show one picture in turn with the other, each for a second (3)."),
     "residual": ("Residual", "Show what was removed, in its own standard deviations (4)."),
     "changed": ("Changed", "Show which pixels changed by more than noise explains (5)."),
+    "loupe": ("Loupe", "Enlarge what is under the cursor (O)."),
 }
 NOISY, DENOISED = "Noisy", "Denoised"
 BLINK_MS = 1000
@@ -81,9 +80,7 @@ class CompareView(PairViewer):
         self._box_actions: list[QAction] = []
         self.first_box, self.second_box = self._box("Left picture"), self._box("Right picture")
         self.add_original_tool()
-        self.loupe_tool = self.add_tool(
-            "Loupe", "Enlarge what is under the cursor (O).", icon="loupe"
-        )
+        self.loupe_tool = self.add_tool(*TOOLS["loupe"], icon="loupe")
         self.loupe_tool.setCheckable(True)
         self.loupe_tool.toggled.connect(self.loupe.hide)
         self._modes = QActionGroup(self)
@@ -95,14 +92,10 @@ class CompareView(PairViewer):
         self._fill_boxes()
 
     def _box(self, name: str) -> QComboBox:
-        box = QComboBox(self)
-        box.setAccessibleName(tr(name))
-        box.setToolTip(tr(f"Choose the {name.lower()} of the split and of the blink."))
-        box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        tip = f"Choose the {name.lower()} of the split and of the blink."
+        box, in_row = self.tools.add_box(name, tip, self._first_common)
         box.activated.connect(self._on_chosen)
-        self.tools.boxes.append(box)
-        self._box_actions.append(self.tools.insertWidget(self._first_common, box))
+        self._box_actions.append(in_row)
         return box
 
     def set_pair(self, noisy: Stack | None, denoised: Stack | None) -> None:

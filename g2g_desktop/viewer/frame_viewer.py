@@ -17,12 +17,12 @@ from PySide6.QtWidgets import (
 from g2g_desktop.language import tr
 from g2g_desktop.model.contrast import StackContrast
 from g2g_desktop.widgets.labels import fill_choices
+from g2g_desktop.widgets.tool_row import ToolRow
 
 from .axis_slider import AxisSliders
 from .contrast_bar import ContrastBar
 from .image_pane import ImagePane, position_text
 from .look_up_tables import NAMES, look_up_table
-from .tool_row import ToolRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QResizeEvent
     from PySide6.QtWidgets import QWidget
 
-    from g2g_desktop.widgets.theme import Theme
+    from .theme import Theme
 
 TEXT, ICON = Qt.ToolButtonStyle.ToolButtonTextOnly, Qt.ToolButtonStyle.ToolButtonIconOnly
 COMMON = frozenset({"fit", "full", "invert"})  # the first to lose their words: they say the least
@@ -28,7 +28,7 @@ class ToolRow(QToolBar):
         super().__init__(parent)
         self.setMovable(False)
         self.icons: dict[str, QAction] = {}  # the tools by the names of their icons
-        self.boxes: list[QComboBox] = []  # with names of pictures
+        self.boxes: list[QComboBox] = []
 
     def add(self, text: str, tip: str, icon: str, before: QAction | None) -> QAction:
         """Add a button, at the end where it is `before` None."""
@@ -39,6 +39,16 @@ class ToolRow(QToolBar):
         # A click must leave the keyboard with the image: Space and the arrows are its keys.
         self.widgetForAction(action).setFocusPolicy(Qt.FocusPolicy.TabFocus)
         return action
+
+    def add_box(self, name: str, tip: str, before: QAction) -> tuple[QComboBox, QAction]:
+        """Add a box for names of pictures, and give what shows or hides it."""
+        box = QComboBox(self)
+        box.setAccessibleName(tr(name))
+        box.setToolTip(tr(tip))
+        box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.boxes.append(box)
+        return box, self.insertWidget(before, box)
 
     def draw_icons(self, theme: Theme) -> None:
         """Draw the icons in the colours of a theme."""
