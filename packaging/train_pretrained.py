@@ -48,7 +48,8 @@ CARD = """# Pretrained, the bundled start of the rounds
 
 `{name}`: five residual blocks of two 3 x 3 convolutions with 64 channels on 2 x 2
 pixel blocks, float32. It corrects the estimate of the shrinkage filter, in units of the noise's
-standard deviation, which it is given for each pixel. Written by `packaging/train_pretrained.py` on
+standard deviation, which it is given for each pixel, as is the estimate of the filter with large
+blocks. Written by `packaging/train_pretrained.py` on
 {today}.
 
 ## What it is for

@@ -18,11 +18,11 @@ from training_core.noise.synthetic import poisson_gaussian
 from training_core.stack import Image, Values
 
 SCALES = (1.0, 1.0, 0.85, 0.7)
-# Shares of the scenes. A microscope's optics pass less detail than a photograph has, so some are
+# Shares of the scenes. A microscope's optics pass less detail than a photograph has, so many are
 # blurred far, and what stands out of a dark field is drawn: no photograph looks like that.
 SPECIMENS, SECTIONS = 0.25, 0.15
 INVERTED, DARKENED, BLURRED = 0.25, 0.4, 0.6
-BLURS_PX, WIDE_BLURS_PX, WIDELY = (0.4, 2.5), (2.5, 6.0), 0.2
+BLURS_PX, WIDE_BLURS_PX, WIDELY = (0.4, 2.5), (2.5, 6.0), 0.4
 PHOTONS, FEW_HOLD_IT = 0.35, 0.45  # up to which share the noise is so; the rest is even
 WHITE, SMOOTHED = 0.45, 0.9  # up to which share of the even noise is so; the rest lacks slow waves
 SPANS = (1.5, 80.0)  # stds of the noise from black to white
