@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
+    QEvent,
     QLibraryInfo,
     QLocale,
     QObject,
@@ -69,10 +70,8 @@ def run(arguments: Sequence[str]) -> int:
     window = make_window()
     catcher = ErrorCatcher(window)
     catcher.install()
+    FirstSight(window)
     window.show()
-    QTimer.singleShot(0, window.workflow.start_engine)
-    QTimer.singleShot(0, window.centre.start.load_thumbnails)
-    QTimer.singleShot(0, window.workflow.recovery.look_for_runs)
     if options.stack:
         window.commands.open_paths([Path(name) for name in options.stack])
     check = WindowCheck(window, options.check) if options.check else None
@@ -87,7 +86,9 @@ def make_window() -> MainWindow:
     """Make the window as the preferences say, with the numbers of one language throughout."""
     preferences = load_preferences()
     speak(preferences.language)
-    return MainWindow(preferences, Theme(preferences.theme))
+    theme = Theme(preferences.theme)
+    with theme.unstyled():
+        return MainWindow(preferences, theme)
 
 
 def speak(choice: str) -> None:
@@ -112,6 +113,28 @@ def speak(choice: str) -> None:
 def language_of(wanted: Sequence[str]) -> str:
     """Give the first language that the window speaks of those that a user wants, else English."""
     return next((name[:2] for name in wanted if name[:2] in LANGUAGES), "en")
+
+
+class FirstSight(QObject):
+    """Starts what is loaded beside a window, once that was painted: the two would share a core."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        window.winId()  # makes the handle, which is exposed when the window is shown
+        window.windowHandle().installEventFilter(self)
+
+    def eventFilter(self, handle: QObject, event: QEvent) -> bool:
+        """Wait for the window to be in sight; the handle then paints it."""
+        if event.type() is QEvent.Type.Expose:
+            handle.removeEventFilter(self)
+            QTimer.singleShot(0, self._on_painted)
+        return False
+
+    def _on_painted(self) -> None:
+        self._window.workflow.start_engine()
+        self._window.centre.start.load_thumbnails()
+        self._window.workflow.recovery.look_for_runs()
 
 
 class ErrorCatcher(QObject):

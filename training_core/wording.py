@@ -117,3 +117,17 @@ def percent(share: float) -> str:
     if 0 < share < 1e-5:
         return "less than 0.001 %"
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"
+
+
+def bytes_text(count: float) -> str:
+    """Write a size in memory or on disk, such as "12.4 MB"."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{_three(count)} {unit}"
+        count /= 1000
+    return f"{_three(count)} GB"
+
+
+def _three(count: float) -> str:
+    """Write three digits, and never an exponent."""
+    return f"{count:.3g}" if count < 999.5 else f"{count:.0f}"

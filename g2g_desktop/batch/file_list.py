@@ -12,7 +12,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from g2g_desktop.language import tr
 from g2g_desktop.model.result import Results, Story
 from g2g_desktop.model.view_state import duration_text
-from g2g_desktop.model.wording import bytes_text
+from training_core.wording import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 from g2g_desktop.jobs import tasks
 from g2g_desktop.jobs.job import Job
 from g2g_desktop.language import tr
-from g2g_desktop.model.wording import bytes_text
 from g2g_desktop.widgets.labels import GAP, heading, link_button, paragraph
 from g2g_desktop.widgets.theme import Tone
+from training_core.wording import bytes_text
 
 from .file_list import FileItem, FileList, FileState
 

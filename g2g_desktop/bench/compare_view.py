@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QComboBox
 
-from g2g_desktop.language import tr
 from g2g_desktop.viewer.image_pane import ImagePane, value_text
 from g2g_desktop.viewer.loupe import Loupe
 from g2g_desktop.viewer.pair_viewer import LEFT, RIGHT, PairViewer
 from g2g_desktop.viewer.split_pane import SplitPane
-from g2g_desktop.widgets.labels import fill_choices
+from g2g_desktop.widgets.labels import GAP, fill_choices
 
 from .removed_layer import RemovedLayer
 
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from PySide6.QtGui import QKeyEvent
-    from PySide6.QtWidgets import QWidget
+    from PySide6.QtWidgets import QComboBox, QWidget
 
     from g2g_desktop.viewer.pair_viewer import Layer
     from g2g_desktop.viewer.picture import Picture
@@ -36,6 +34,7 @@ TOOLS = {
     "blink": ("Blink", "Show one picture in turn with the other, each for a second (3)."),
     "residual": ("Residual", "Show what was removed, in its own standard deviations (4)."),
     "changed": ("Changed", "Show which pixels changed by more than noise explains (5)."),
+    "loupe": ("Loupe", "Enlarge what is under the cursor (O)."),
 }
 NOISY, DENOISED = "Noisy", "Denoised"
 BLINK_MS = 1000
@@ -76,12 +75,12 @@ class CompareView(PairViewer):
         self.set_mode("split")
 
     def _make_mode_buttons(self) -> None:
-        self.mode_tools = {mode: self.add_tool(*TOOLS[mode]) for mode in MODES}
+        self.mode_tools = {mode: self.add_tool(*TOOLS[mode], icon=mode) for mode in MODES}
         self.split_tool, self.side_tool = self.mode_tools["split"], self.mode_tools["side"]
         self._box_actions: list[QAction] = []
         self.first_box, self.second_box = self._box("Left picture"), self._box("Right picture")
         self.add_original_tool()
-        self.loupe_tool = self.add_tool("Loupe", "Enlarge what is under the cursor (O).")
+        self.loupe_tool = self.add_tool(*TOOLS["loupe"], icon="loupe")
         self.loupe_tool.setCheckable(True)
         self.loupe_tool.toggled.connect(self.loupe.hide)
         self._modes = QActionGroup(self)
@@ -93,13 +92,10 @@ class CompareView(PairViewer):
         self._fill_boxes()
 
     def _box(self, name: str) -> QComboBox:
-        box = QComboBox(self)
-        box.setAccessibleName(tr(name))
-        box.setToolTip(tr(f"Choose the {name.lower()} of the split and of the blink."))
-        box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        tip = f"Choose the {name.lower()} of the split and of the blink."
+        box, in_row = self.tools.add_box(name, tip, self._first_common)
         box.activated.connect(self._on_chosen)
-        self._box_actions.append(self.tools.insertWidget(self._first_common, box))
+        self._box_actions.append(in_row)
         return box
 
     def set_pair(self, noisy: Stack | None, denoised: Stack | None) -> None:
@@ -135,8 +131,10 @@ class CompareView(PairViewer):
                 self._pair[number] = names[number]
             box.clear()
             fill_choices(box, names)
+            box.view().setMinimumWidth(box.view().sizeHintForColumn(0) + 2 * GAP)
             box.setCurrentIndex(names.index(self._pair[number]))
             self._box_actions[number].setVisible(bool(self._others))
+        self.tools.fit()
 
     @property
     def sources(self) -> dict[str, Stack | None]:

@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from g2g_desktop.language import tr
 from g2g_desktop.model.session import Step
-from g2g_desktop.model.wording import bytes_text, pixel_size_text, pixels_text
+from g2g_desktop.model.wording import pixel_size_text, pixels_text
 from g2g_desktop.widgets.labels import GAP, ElidedLabel, ToneLabel, button_row, link_button
 from g2g_desktop.widgets.theme import Tone
+from training_core.wording import bytes_text
 
 from .axis_chips import AxisChips
 from .noise_facts import NoiseFacts

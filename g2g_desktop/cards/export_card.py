@@ -10,9 +10,10 @@ from PySide6.QtGui import QPalette
 
 from g2g_desktop.language import tr
 from g2g_desktop.model.session import Step
-from g2g_desktop.model.wording import bytes_text, file_text, pixels_text
+from g2g_desktop.model.wording import file_text, pixels_text
 from g2g_desktop.widgets.labels import ElidedLabel, ToneLabel, button_row, link_button, paragraph
 from g2g_desktop.widgets.theme import Tone
+from training_core.wording import bytes_text
 
 from .step_card import StepCard
 

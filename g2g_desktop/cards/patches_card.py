@@ -68,8 +68,12 @@ class PatchesCard(StepCard):
         self.body.addWidget(paragraph(_WHAT, muted=True))
         self.body.addLayout(_beside(self.count, self.share))
         self.body.addWidget(self.in_frame)
-        self.body.addWidget(self.verdict)
-        self.body.addWidget(button_row(self.remedy))
+        self.answer = QWidget()
+        answer = QVBoxLayout(self.answer)
+        answer.setContentsMargins(0, 0, 0, 0)
+        answer.addWidget(self.verdict)
+        answer.addWidget(button_row(self.remedy))
+        self.body.addWidget(self.answer)
         self.body.addWidget(self.form)
         self.brushes = {kind: self._brush(kind) for kind in _BRUSHES}
         self.painted = link_button("", "Forget all painted areas; Ctrl+Z brings them back.")
@@ -147,6 +151,9 @@ class PatchesCard(StepCard):
             self.show_summary("Looking..." if looking else "Where the noise is learned")
             self.count.setText(tr("Looking..." if looking else ""))
             self.share.setText("")
+            # What is below must not move from under the mouse between two answers.
+            room = self.answer.height() if self.answer.isVisible() else 0
+            self.answer.setMinimumHeight(room)
             self.verdict.say(Tone.MUTED, "")
             self.remedy.hide()
             return
@@ -154,6 +161,7 @@ class PatchesCard(StepCard):
         self.count.setText(tr(count_text(patches.count)))
         self.share.setText(tr(f"on {share} of the stack"))
         self.show_summary(f"{count_text(patches.count)}, {share}")
+        self.answer.setMinimumHeight(0)
         self.verdict.say(_TONE[patches.verdict.level], patches.verdict.sentence)
         advised = patches.verdict.remedy
         self.remedy.setVisible(advised is not None)

@@ -23,10 +23,11 @@ from PySide6.QtWidgets import (
 
 from g2g_desktop.jobs.tasks import ExportChoice
 from g2g_desktop.language import tr
-from g2g_desktop.model.wording import axes_text, bytes_text, pixel_size_text, pixels_text
+from g2g_desktop.model.wording import axes_text, pixel_size_text, pixels_text
 from g2g_desktop.paths import home, resource
 from g2g_desktop.widgets.labels import GAP, heading, paragraph
 from training_core.errors import OutputError
+from training_core.wording import bytes_text
 
 from . import dialogs
 

@@ -94,18 +94,21 @@ def laid_over(layers: Iterable[tuple[Pixels, Window, Colour]]) -> NDArray[np.uin
 
 def _lay_over(made: NDArray[np.uint32], layers: Iterable[tuple[Pixels, Window, Colour]]) -> None:
     """Fill some rows, (rows, width): few enough for the sums to stay in the processor."""
-    sums = [np.zeros(made.shape, np.uint8) for _ in range(3)]
+    sums: list[NDArray[np.uint8] | None] = [None] * 3
     for image, window, colour in layers:
         shares = _shares(image, window)
-        for total, most in zip(sums, colour, strict=True):
+        for number, most in enumerate(colour):
             if most:
                 part = shares if most == 255 else (_RAMP * most // 255).astype(np.uint8)[shares]
-                total += np.minimum(part, ~total)  # 255 at most
-    red, green, blue = (total.astype(np.uint16) for total in sums)
+                total = sums[number]
+                # 255 at most
+                sums[number] = part if total is None else total + np.minimum(part, ~total)
+    none = np.zeros(made.shape, np.uint8)
+    red, green, blue = (none if total is None else total for total in sums)
     # Two bytes at a time, which is half the work of writing each of the four to its place.
-    made[...] = red | 0xFF00
+    made[...] = red.astype(np.uint16) | 0xFF00
     made <<= 16
-    made |= (green << 8) | blue
+    made |= (green.astype(np.uint16) << 8) | blue
 
 
 def _shares(image: Pixels, window: Window) -> NDArray[np.uint8]:

@@ -62,17 +62,3 @@ def file_text(stack: Stack, dtype: np.dtype[Any]) -> str:
             if a not in "YX" and n > 1]  # fmt: skip
     parts = (*axes, f"{width} \N{MULTIPLICATION SIGN} {height}", pixel_size_text(stack))
     return " · ".join(part for part in (*parts, pixels_text(stack, dtype)) if part)
-
-
-def bytes_text(count: float) -> str:
-    """Write a size in memory or on disk, such as "12.4 MB"."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{_three(count)} {unit}"
-        count /= 1000
-    return f"{_three(count)} GB"
-
-
-def _three(count: float) -> str:
-    """Write three digits, and never an exponent."""
-    return f"{count:.3g}" if count < 999.5 else f"{count:.0f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, Slot
-from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from g2g_desktop.bench.bench_page import BenchPage
 from g2g_desktop.model.view_state import Page
@@ -77,8 +77,8 @@ class Centre(QStackedWidget):
         """Pass the theme on to what paints itself."""
         for part in (self.viewer.stack_view, self.training, self.bench):
             part.set_theme(dark)
-        for more in self.findChildren(QToolButton, "qt_toolbar_ext_button"):
-            more.setIcon(self._theme.icon("right"))  # that of Qt is black, on dark as well
+        for viewer in (self.viewer.stack_view, self.compare):
+            viewer.tools.draw_icons(self._theme)
 
 
 class ViewerPage(QWidget):

@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from g2g_desktop.bench.noise_tab import NoiseTab
 from g2g_desktop.language import tr
-from g2g_desktop.model.wording import bytes_text
 from g2g_desktop.widgets.labels import paragraph
 from training_core.compute.memory import free_memory, used_memory
 from training_core.run import NoiseReady, RoundJudged, StageStarted, StepsDone
+from training_core.wording import bytes_text
 
 from .training_plot import TrainingPlot
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QLabel,
     QSizePolicy,
-    QToolBar,
     QVBoxLayout,
     QWidget,
 )
@@ -19,6 +17,7 @@ from PySide6.QtWidgets import (
 from g2g_desktop.language import tr
 from g2g_desktop.model.contrast import StackContrast
 from g2g_desktop.widgets.labels import fill_choices
+from g2g_desktop.widgets.tool_row import ToolRow
 
 from .axis_slider import AxisSliders
 from .contrast_bar import ContrastBar
@@ -28,7 +27,7 @@ from .look_up_tables import NAMES, look_up_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QKeyEvent
+    from PySide6.QtGui import QAction, QKeyEvent
 
     from g2g_desktop.model.contrast import Window
     from training_core.stack import Stack
@@ -64,7 +63,7 @@ class FrameViewer(QWidget):
         self._under_cursor: tuple[int, int] | None = None
         self._inverted = False
         self._linking = False
-        self.tools = QToolBar(self)
+        self.tools = ToolRow(self)
         self.canvas = QGridLayout()
         self.sliders = AxisSliders(self)
         self.contrast = ContrastBar(self)
@@ -91,35 +90,29 @@ class FrameViewer(QWidget):
         lay_out(self.canvas, self.panes, panes)
 
     def _make_tools(self) -> None:
-        self.tools.setMovable(False)
         space = QWidget(self)
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._first_common = self.tools.addWidget(space)
         self.tools.addWidget(self.zoom_text)
-        self.fit_tool = self.add_tool("Fit", "Show the whole image (F, double click).", last=True)
-        self.full_tool = self.add_tool("100 %", "Show each pixel as one on screen (Z).", last=True)
+        self.fit_tool = self.add_tool(
+            "Fit", "Show the whole image (F, double click).", icon="fit", last=True
+        )
+        self.full_tool = self.add_tool(
+            "100 %", "Show each pixel as one on screen (Z).", icon="full", last=True
+        )
         self.colours = QComboBox(self)
         fill_choices(self.colours, NAMES)
         self.colours.setToolTip(tr("Choose the colours. HiLo shows black blue and saturated red."))
         self.colours.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.tools.addWidget(self.colours)
-        self.invert_tool = self.add_tool("Invert", "Exchange black and white (I).", last=True)
+        self.invert_tool = self.add_tool(
+            "Invert", "Exchange black and white (I).", icon="invert", last=True
+        )
         self.invert_tool.setCheckable(True)
 
-    def add_tool(self, text: str, tip: str, *, last: bool = False) -> QAction:
-        """Add a button to the row above the image: left, or right of those every viewer has.
-
-        What does not fit into a narrow window moves into the menu at the end of the row.
-        """
-        action = QAction(tr(text), self)
-        action.setToolTip(tr(tip))
-        if last:
-            self.tools.addAction(action)
-        else:
-            self.tools.insertAction(self._first_common, action)
-        # A click must leave the keyboard with the image: Space and the arrows are its keys.
-        self.tools.widgetForAction(action).setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        return action
+    def add_tool(self, text: str, tip: str, *, icon: str, last: bool = False) -> QAction:
+        """Add a button to the row above the image: left, or right of those every viewer has."""
+        return self.tools.add(text, tip, icon, None if last else self._first_common)
 
     def _connect(self) -> None:
         self.fit_tool.triggered.connect(self.fit)

@@ -69,18 +69,10 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         self.captions: dict[Qt.AlignmentFlag, str] = {}
         self.scale_bar_visible = True
         self._um_per_px: float | None = None
-        self.note = self._make_note()
+        self.note = note_over(self.viewport())
         self._fitted = True
         self.box.sigRangeChanged.connect(self._on_range_changed)
         self.box.sigRangeChangedManually.connect(self._on_moved_by_hand)
-
-    def _make_note(self) -> QLabel:
-        # A label, not paint: it changes with every move of the mouse, and the image need not.
-        note = QLabel(self.viewport())
-        note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        note.setStyleSheet(NOTE_STYLE)
-        note.hide()
-        return note
 
     @property
     def image(self) -> Pixels | None:
@@ -118,6 +110,7 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
             self.picture.setImage(drawable(image), levels=levels)
         if self.frame_rect != before:
             self.fit()
+        self._show_in_sight()
         self.viewport().update()
 
     def set_levels(self, levels: Window) -> None:
@@ -202,8 +195,12 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         """Give the point of the widget where image position (x, y) is shown."""
         return QPointF(self.mapFromScene(self.box.mapViewToScene(QPointF(x, y))))
 
+    def _show_in_sight(self) -> None:
+        self.picture.set_in_sight(self.visible_rect)
+
     @Slot()
     def _on_range_changed(self) -> None:
+        self._show_in_sight()
         self.range_changed.emit()
 
     @Slot()
@@ -292,6 +289,15 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
         painter.setPen(CAPTION_INK)
         painter.setFont(self.font())
         painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
+
+
+def note_over(viewport: QWidget) -> QLabel:
+    """Give a label for what changes with every move of the mouse, when the image need not."""
+    note = QLabel(viewport)
+    note.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    note.setStyleSheet(NOTE_STYLE)
+    note.hide()
+    return note
 
 
 def patch_pen() -> QPen:

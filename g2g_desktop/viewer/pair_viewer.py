@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +14,6 @@ from .channel_bar import ChannelBar
 from .frame_viewer import FrameViewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
     from PySide6.QtGui import QAction, QKeyEvent
     from PySide6.QtWidgets import QWidget
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from training_core.stack import Pixels, Stack
 
     from .image_pane import ImagePane
-    from .picture import Picture
+    from .picture import Blend, Picture
 
     Layer = tuple[Picture, Stack | None, Pixels | None]
 
@@ -62,7 +59,7 @@ class PairViewer(FrameViewer):
             wanted = self.channels.shown and stack is not None and channel_count(stack) > 1
             picture.set_blend(self._blend(stack, own) if wanted and stack is not None else None)
 
-    def _blend(self, stack: Stack, own: Pixels | None) -> Callable[[], NDArray[np.uint32]]:
+    def _blend(self, stack: Stack, own: Pixels | None) -> Blend:
         """Read the channels, which are laid over each other when they are painted."""
         assert self._contrasts is not None  # there is a stack
         contrasts, colours = self._contrasts, self.channels.colours
@@ -72,7 +69,11 @@ class PairViewer(FrameViewer):
             now = images[self._channel]
             images[self._channel] = np.where(np.isnan(own), now, own)
         layers = [(i, contrasts.window(n)[0], colours[n]) for n, i in images.items()]
-        return partial(laid_over, layers)
+
+        def over(rows: slice, columns: slice) -> NDArray[np.uint32]:
+            return laid_over((i[rows, columns], window, colour) for i, window, colour in layers)
+
+        return over
 
     @Slot()
     def _on_channels(self) -> None:
@@ -91,7 +92,9 @@ class PairViewer(FrameViewer):
 
     def add_original_tool(self) -> QAction:
         """Put the button to hold into the row above the image."""
-        tool = self.add_tool("Hold for original", "Show the noisy picture while held (Space).")
+        tool = self.add_tool(
+            "Original", "Show the noisy picture while held (Space).", icon="original"
+        )
         self.original_button = self.tools.widgetForAction(tool)
         if isinstance(self.original_button, QToolButton):
             self.original_button.pressed.connect(self._hold)

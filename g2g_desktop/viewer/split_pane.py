@@ -118,7 +118,18 @@ class SplitPane(ImagePane):
             first.setRight(self.divider_x)
         self._first_clip.setRect(first)
         self._clip.setVisible(self.is_split)
+        self._show_in_sight()
         self.viewport().update()
+
+    def _show_in_sight(self) -> None:
+        if not self.is_split:
+            super()._show_in_sight()
+            return
+        left, right = QRectF(self.visible_rect), QRectF(self.visible_rect)
+        left.setRight(self.divider_x)
+        right.setLeft(self.divider_x)
+        self.picture.set_in_sight(left)
+        self.second.set_in_sight(right)
 
     def _on_range_changed(self) -> None:
         self._place_divider()

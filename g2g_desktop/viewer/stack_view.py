@@ -62,7 +62,9 @@ class StackView(PairViewer):
         self.pane.hovered.connect(self._show_patch)
         self._original_tool = self.add_original_tool()
         self._original_tool.setVisible(False)
-        self.patches_tool = self.add_tool("Patches", "Show the smooth patches over the image (G).")
+        self.patches_tool = self.add_tool(
+            "Patches", "Show the smooth patches over the image (G).", icon="patches"
+        )
         self.patches_tool.setCheckable(True)
         self.patches_tool.setChecked(True)
         self.patches_tool.toggled.connect(self._on_overlay_toggled)
@@ -109,6 +111,7 @@ class StackView(PairViewer):
     def _split(self, split: bool) -> None:
         self.pane.set_split(split)
         self._original_tool.setVisible(split)
+        self.tools.fit()
         self.show_original(self._original_held)
         self.draw_frame()
         self._show_readout()

@@ -130,6 +130,7 @@ def main(arguments: list[str]) -> int:
             os.environ[name] = private
         app = QApplication([])
         from g2g_desktop.app import make_window
+        from g2g_desktop.jobs.job import Job
         from training_core.compute.memory import keep_memory
 
         keep_memory()  # as the program does
@@ -138,13 +139,15 @@ def main(arguments: list[str]) -> int:
         window.show()
         found = soak(window, float(arguments[0]) if arguments else MINUTES)
         window.close()
+        # Python's end would destroy a thread that has not heard yet; the program leaves by itself.
+        ended = until(lambda: not Job.any_running(), PATIENCE_S)
         app.processEvents()
     grown, left = growth_percent(found), found[-1].threads - found[WARM_UP].threads
     sys.stdout.write(
         f"{len(found)} turns: memory {grown:+.1f} % after the first {WARM_UP} (goal "
-        f"{GOAL_PERCENT:.0f} %), {left:+} threads\n"
+        f"{GOAL_PERCENT:.0f} %), {left:+} threads; {'all' if ended else 'not all'} jobs ended\n"
     )
-    return int(grown > GOAL_PERCENT or left > 0)
+    return int(grown > GOAL_PERCENT or left > 0 or not ended)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtCore import QEvent, QObject
+from PySide6.QtWidgets import QApplication
 
-from g2g_desktop.app import ErrorCatcher
+from g2g_desktop.app import ErrorCatcher, FirstSight, make_window
 from g2g_desktop.dialogs import dialogs
+from g2g_desktop.paths import resource
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -56,6 +59,41 @@ def test_the_program_opens_what_it_is_given(stack_file: Path) -> None:
         timeout=60,
     )
     assert (found.returncode, found.stdout.split()) == (0, ["TYX", "0.0005"]), found.stderr
+
+
+def test_calculations_are_loaded_once_the_window_was_painted(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    class Painted(QObject):
+        def eventFilter(self, _: QObject, event: QEvent) -> bool:
+            if event.type() is QEvent.Type.Paint:
+                order.append("painted")
+            return False
+
+    watch = Painted(window)
+    window.centre.start.installEventFilter(watch)
+    monkeypatch.setattr(window.workflow, "start_engine", lambda: order.append("engine"))
+    window.hide()
+    FirstSight(window)
+    window.show()
+    assert "engine" not in order
+    qtbot.waitUntil(lambda: "engine" in order)
+    assert order.index("painted") < order.index("engine")
+    window.hide()
+    window.show()
+    qtbot.wait(50)
+    assert order.count("engine") == 1
+
+
+@pytest.mark.usefixtures("core")
+def test_the_window_is_made_with_the_style_sheet(qtbot: QtBot) -> None:
+    made = make_window()
+    qtbot.addWidget(made)
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    assert app.styleSheet() == resource("theme.qss").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("thread", ["window", "other"])

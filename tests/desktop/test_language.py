@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PySide6.QtCore import QLocale
+from PySide6.QtCore import QLocale, QUrl
 from PySide6.QtWidgets import QApplication, QDialog
 
 from g2g_desktop import language
@@ -298,9 +298,30 @@ def test_a_german_page_of_the_guide_names_what_is_there(page: Path) -> None:
 
 def test_the_german_guide_has_a_page_for_each_task_in_the_window() -> None:
     contents = guide("de") / "index.md"
-    reached = set(re.findall(r"\]\((\w+\.md)", contents.read_text("utf-8")))
+    reached = set(re.findall(r"\]\(([\w-]+\.md)", contents.read_text("utf-8")))
     assert {page.name for page in GERMAN_PAGES} == reached | {"index.md"}
     assert {page.name for page in GERMAN_PAGES} <= {p.name for p in guide().glob("*.md")}
+
+
+IN_ENGLISH = {"command-line.md", "python.md", "extending.md"}  # of commands and of code
+
+
+def test_whoever_works_the_window_reads_german_wherever_help_leads(qtbot: QtBot) -> None:
+    window = GuideWindow(guide("de"))
+    qtbot.addWidget(window)
+    assert {p.name for p in GERMAN_PAGES} == {p.name for p in guide().glob("*.md")} - IN_ENGLISH
+    for page in GERMAN_PAGES:
+        window.page.setSource(QUrl.fromLocalFile(str(page)))
+        assert window.page.toPlainText()
+        targets = re.findall(r"\]\(([^)#\s]+\.md)", page.read_text("utf-8"))
+        for target in targets:
+            reached = (page.parent / target).resolve()
+            assert reached.parent == guide("de") or reached.name in IN_ENGLISH
+            there = window.page.source().resolved(QUrl(target))  # as a click does
+            window.page.setSource(there)
+            assert Path(window.page.source().toLocalFile()).resolve() == reached
+            assert window.page.toPlainText()
+            window.page.backward()
 
 
 def test_the_command_stays_english(tmp_path: Path) -> None:

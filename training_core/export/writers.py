@@ -24,6 +24,7 @@ from training_core.io.tiff_reader import read_tiff
 from training_core.resources import program
 from training_core.run import SILENT, Run, Stage
 from training_core.stack import Stack, float_of
+from training_core.wording import bytes_text
 
 from .checked import Frames
 from .dicom_writer import (
@@ -327,7 +328,7 @@ def check_room(path: Path, needed: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < needed:
         raise OutputError(
-            f"{path.name} needs {needed / 1e9:.1f} GB and its disk has {free / 1e9:.1f} GB left; "
+            f"{path.name} needs {bytes_text(needed)} and its disk has {bytes_text(free)} left; "
             "make room or choose another disk."
         )
 

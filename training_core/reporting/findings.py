@@ -110,15 +110,18 @@ def blind_findings(
 
     `unit` is that of the pixel values, `card` that of the denoiser: noise that is known to be
     correlated leaves a pattern, and where texture is like noise nobody knows what was removed.
-    `foreign` says that the denoiser was trained on another stack.
+    `foreign` says that the denoiser was trained on another stack. Noise that was kept on purpose is
+    no reason to train longer.
     """
     card = card or {}
-    doubted = bool(card.get("doubted"))
+    doubted, blended = bool(card.get("doubted")), bool(card.get("kept_noise"))
+    remedy = "raise the strength" if blended else "train longer"
+    remedy = "train on this stack" if foreign else remedy
     learned = _learned_correlations(card)
     found = max(quality.residual_autocorrelation, key=abs)
     unlike = found if not learned else found - min(learned, key=lambda each: abs(found - each))
     return [
-        _noise(quality, unit, doubted=doubted, foreign=foreign),
+        _noise(quality, unit, remedy, doubted=doubted),
         _structure(quality.residual_unevenness, doubted=doubted),
         _pattern_in_residual(found, unlike, known=bool(learned)),
         _brightness(quality.mean_shift_percent),
@@ -135,7 +138,7 @@ def _learned_correlations(card: Mapping[str, Any]) -> list[float]:
         return []
 
 
-def _noise(quality: BlindQuality, unit: str, *, doubted: bool, foreign: bool) -> Finding:
+def _noise(quality: BlindQuality, unit: str, remedy: str, *, doubted: bool) -> Finding:
     name, before, after = "Noise", quality.noise_sigma_before, quality.noise_sigma_after
     if doubted:
         meaning = "Texture and noise are alike here, so nobody can tell how much of it is left."
@@ -154,7 +157,6 @@ def _noise(quality: BlindQuality, unit: str, *, doubted: bool, foreign: bool) ->
         meaning = "Calm places vary far less than before."
         return Finding(name, value, Level.GREEN, meaning, tip)
     if ratio <= 0.85:
-        remedy = "train on this stack" if foreign else "train longer"
         return Finding(name, value, Level.AMBER, f"Some noise is left; {remedy}.", tip)
     return Finding(name, value, Level.RED, "Hardly any noise was removed.", tip)
 

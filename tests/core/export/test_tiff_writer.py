@@ -367,7 +367,7 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
     monkeypatch.setattr(module, "HELD_BYTES", 1000)  # then its frames lie on the disk meanwhile
     assert room_for(stack) == 3 * 20 * 30 * (2 + 4)
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=2000))
-    told = "out.tif needs 0.0 GB and its disk has 0.0 GB left; make room or choose another disk."
+    told = "out.tif needs 3.6 kB and its disk has 2 kB left; make room or choose another disk."
     with pytest.raises(OutputError, match=told):
         write_stack(stack, tmp_path / "out.tif")
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.bench.compare_view import CompareView
 from g2g_desktop.jobs.job import Job
+from g2g_desktop.language import choose_language
+from g2g_desktop.widgets.theme import Theme
 from training_core.stack import PixelSize, Stack
 
 if TYPE_CHECKING:
@@ -418,3 +420,24 @@ def test_a_wheel_over_a_whole_picture_takes_the_others_along(view: CompareView, 
     assert not right.is_fitted
     QApplication.processEvents()
     assert right.scale_factor == pytest.approx(left.scale_factor, rel=0.05)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(("width", "worded"), [(1200, True), (734, False)])
+def test_every_tool_is_in_sight_on_a_laptop(language: str, width: int, worded: bool, qtbot) -> None:
+    """The comparison is 734 px wide on a screen of 1366 px, beside the files and the cards."""
+    choose_language(language)
+    view = CompareView()
+    choose_language("en")
+    qtbot.addWidget(view)
+    view.tools.draw_icons(Theme("light"))
+    view.set_pair(*pair())
+    view.resize(width, 500)
+    view.show()
+    view.set_others({"Reference": pair()[1]})
+    buttons = [view.tools.widgetForAction(action) for action in view.tools.icons.values()]
+    qtbot.waitUntil(lambda: all(button.isVisible() for button in buttons))
+    for button in buttons:
+        assert (button.toolButtonStyle() is Qt.ToolButtonStyle.ToolButtonTextOnly) is worded
+        assert button.toolTip()
+    assert not any(action.icon().isNull() for action in view.tools.icons.values())

@@ -147,6 +147,8 @@ def test_a_rectangle_is_painted_by_keys_alone(loaded: MainWindow, qtbot: QtBot) 
     loaded.session.set_first_look(False)
     loaded.session.show(Step.PATCHES)
     brush = loaded.side.patches.brushes["in"]
+    with qtbot.waitActive(loaded):
+        loaded.activateWindow()
     brush.setFocus()
     qtbot.keyClick(brush, Qt.Key.Key_Space)
     pane = pane_of(loaded)
@@ -165,6 +167,20 @@ def test_a_rectangle_is_painted_by_keys_alone(loaded: MainWindow, qtbot: QtBot) 
     expected = [(top, left - 3), (bottom + 1, right - 3)]
     assert np.abs(np.array(area.corners) - expected).max() <= 0.51
     assert area.kind == "in"
+
+
+def test_what_is_pressed_stays_under_the_mouse_while_patches_are_looked_for(
+    painted: MainWindow, qtbot: QtBot
+) -> None:
+    card = painted.side.patches
+    found(painted, qtbot)
+    QApplication.processEvents()
+    assert card.verdict.isVisible()
+    before = card.brushes["in"].mapTo(card, QPoint(0, 0))
+    card.show_patches(None)
+    QApplication.processEvents()
+    assert not card.verdict.isVisible()
+    assert card.brushes["in"].mapTo(card, QPoint(0, 0)) == before
 
 
 def test_a_polygon_is_painted_by_keys_corner_by_corner(painted: MainWindow, qtbot: QtBot) -> None:

@@ -125,6 +125,21 @@ def test_where_texture_is_like_noise_nothing_is_said_of_structure() -> None:
         assert (found[name].value, found[name].level) == ("not known", Level.NEUTRAL)
 
 
+def test_noise_that_was_kept_is_no_reason_to_train_longer() -> None:
+    left = replace(GOOD, noise_sigma_after=0.7 * GOOD.noise_sigma_before)
+    told = {
+        (kept, foreign): blind_findings(left, card={"kept_noise": kept}, foreign=foreign)[0].meaning
+        for kept in (0.0, 0.6)
+        for foreign in (False, True)
+    }
+    assert told == {
+        (0.0, False): "Some noise is left; train longer.",
+        (0.6, False): "Some noise is left; raise the strength.",
+        (0.0, True): "Some noise is left; train on this stack.",
+        (0.6, True): "Some noise is left; train on this stack.",
+    }
+
+
 def test_large_noise_has_no_exponent() -> None:
     found = blind_findings(replace(GOOD, noise_sigma_before=1580.4, noise_sigma_after=298.2))
     assert found[0].value == "1580 → 298 grey values (−81 %)"

@@ -6,12 +6,12 @@ import pytest
 from g2g_desktop.model.wording import (
     axes_help,
     axes_text,
-    bytes_text,
     file_text,
     pixel_size_text,
     pixels_text,
 )
 from training_core.stack import PixelSize, Stack
+from training_core.wording import bytes_text
 
 
 def stack(axes: str = "ZYX", dtype: str = "uint16", **more: object) -> Stack:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor
 
 from g2g_desktop.bench.compare_view import CompareView
@@ -112,3 +112,42 @@ def test_both_sides_of_the_comparison_are_laid_over(qtbot: QtBot) -> None:
     assert view.left.picture._blend is None
     view.set_mode("split")
     assert QColor(view.left.picture.rendered().pixel(10, 50)).name() == "#ff00ff"
+
+
+@pytest.mark.parametrize("over", [True, False], ids=["laid over", "one channel"])
+def test_whatever_comes_into_sight_is_painted(over: bool, qtbot: QtBot) -> None:
+    view = CompareView()
+    qtbot.addWidget(view)
+    view.resize(640, 560)
+    view.show()
+    noisy = Stack(np.full((2, 256, 256), 1000, np.uint16), "CYX")
+    view.set_pair(noisy, noisy.with_pixels(noisy.pixels // 2))
+    view.set_levels(0, 1000)
+    if over:
+        view.show_frame(1)
+        view.set_levels(0, 1000)
+        view.channels.overlay.click()
+    pane = view.left
+
+    def seen(column: float) -> int:
+        there = pane.to_widget(column, 64.0).toPoint()
+        return QColor(pane.viewport().grab().toImage().pixel(there)).green()
+
+    assert [seen(column) for column in (2, 100, 156, 253)] == pytest.approx(
+        [255, 255, 127, 127], abs=1
+    )
+    pane.set_divider(0.2)
+    assert [seen(column) for column in (30, 100, 253)] == pytest.approx([255, 127, 127], abs=1)
+    pane.set_divider(0.9)
+    assert [seen(column) for column in (30, 200, 253)] == pytest.approx([255, 255, 127], abs=1)
+    view.replace_denoised(noisy.with_pixels(noisy.pixels // 4))  # painted as far as it is seen
+    pane.set_divider(0.1)
+    assert [seen(column) for column in (10, 100, 253)] == pytest.approx([255, 63, 63], abs=1)
+    pane.set_view_rect(QRectF(100, 32, 64, 64))
+    view.replace_denoised(noisy.with_pixels(noisy.pixels // 2))
+    assert seen(140) == pytest.approx(127, abs=1)
+    pane.box.translateBy(x=60)
+    assert seen(200) == pytest.approx(127, abs=1)
+    view.fit()
+    view.show_original(True)
+    assert [seen(column) for column in (2, 128, 253)] == [255, 255, 255]
