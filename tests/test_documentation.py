@@ -137,7 +137,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a folder with the files that the pages name, each tiny."""
     monkeypatch.chdir(tmp_path)
     draw = np.random.default_rng(0)
-    scene = 300 + 100 * (np.indices((112, 112)).sum(0) > 112)
+    scene = 300 + 100 * (np.indices((160, 160)).sum(0) > 160)
     for name in ("cells", "more", "scan", "section", "section_again"):
         noisy = draw.normal(scene, 20).astype(np.uint16)
         tifffile.imwrite(tmp_path / f"{name}.tif", noisy)
