@@ -70,8 +70,8 @@ class ShrinkageFilter:
 
     def _units(self, device: torch.device) -> Tensor:
         """Give the std of noise of std 1 in each coefficient, (size^2, 1, 1, 1)."""
-        variances = block_variances(self.covariance, self.size_px).to(device)
-        return variances.clamp(min=NOTHING * float(variances.mean())).sqrt()
+        variances = block_variances(self.covariance, self.size_px)
+        return variances.clamp(min=NOTHING * float(variances.mean())).sqrt().to(device)
 
     def _variance(self, guide: Tensor, strength: Tensor | None) -> Tensor:
         """Give the variance of the noise in each block, (b, 1, rows, columns)."""

@@ -94,7 +94,6 @@ def alike_in_db(results: Sequence[RoundResult]) -> set[int]:
 
 
 SHARES = (1.0, 0.5, 0.0)  # eight estimators mixed by Stein's estimate gained nothing over the best
-PASS_GAIN_DB = 0.05  # less is not worth the time that the pass takes on every frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,17 +138,10 @@ def choose_share(
     for share in shares:
         score, made = risk.judge(results.with_share(share), run)
         each.append((Judged(score, share=share), made))
-    best, of_best = min(each, key=lambda one: _with_effort(one[0]))
+    told = [one for one in each if math.isfinite(one[0].error)]
+    best, of_best = min(told or each, key=lambda one: one[0].error)
     errors = {str(one.share): one.error for one, _ in each} if len(each) > 1 else {}
     return replace(best, errors=errors), of_best
-
-
-def _with_effort(judged: Judged) -> float:
-    """Give the error by which a share is chosen: a little more than it is where there is a pass."""
-    if not math.isfinite(judged.error):
-        return math.inf
-    effort = abs(judged.error) * (10 ** (PASS_GAIN_DB / 10) - 1)
-    return judged.error + (effort if judged.share else 0.0)
 
 
 def tell_share(judged: Judged, run: Run) -> dict[str, Any]:
