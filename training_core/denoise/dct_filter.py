@@ -35,11 +35,6 @@ class ShrinkageFilter:
     size_px: int = BLOCK_PX
     step_px: int = STEP_PX
 
-    @property
-    def halo_px(self) -> int:
-        """How far a pixel sees, in two passes."""
-        return 2 * self.size_px
-
     def __call__(self, noisy: Tensor, strength: Tensor | None = None) -> Tensor:
         """Filter stabilised frames, (batch, 1, height, width) float32, any size.
 

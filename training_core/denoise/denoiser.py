@@ -181,7 +181,7 @@ def wide_look(noise: NoiseModel) -> ShrinkageFilter:
 
 
 def looks_px(network: nn.Module) -> int:
-    """Give how far the filters see whose estimates a network takes."""
+    """Give how far the filters see, in two passes, whose estimates a network takes."""
     if not takes_estimate(network):
         return 0
     return 2 * (WIDE_BLOCK_PX if takes_sigma(network) else BLOCK_PX)
