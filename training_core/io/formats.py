@@ -176,10 +176,8 @@ def _images(path: Path, run: Run) -> Sequence[FileImage]:
             head = file.read(BEGINNING)
         if not head:
             raise InputError(f"{path.name} is empty (0 bytes).")
-    for known in FORMATS:
-        with damage(
-            f"{path.name} is damaged and cannot be read"
-        ):  # whatever a reader itself did not expect
+    with damage(f"{path.name} is damaged and cannot be read"):  # what a reader did not expect
+        for known in FORMATS:
             if known.is_of(path, head):
                 return known.images(path, run)
     raise _unknown(path)
