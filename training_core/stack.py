@@ -379,7 +379,9 @@ def tell_flaws(result: Stack, given: Stack, run: Run, *, as_float: bool = False)
             made, lost = cast(frame, given.dtype, original)
             what = _useless(made, original)
             if given.dtype.kind in "iu":
-                sums += [np.sum(part, dtype=np.float64) for part in (frame, made, np.abs(frame))]
+                ends = np.iinfo(given.dtype)
+                fit = np.clip(frame, ends.min, ends.max)  # the others are told as clipped
+                sums += [np.sum(part, dtype=np.float64) for part in (fit, made, np.abs(fit))]
         found.append(what)
         clipped += lost
     if clipped:

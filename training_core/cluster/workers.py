@@ -34,6 +34,11 @@ LOST = "The scheduler was lost, and with it the workers; start the command again
 QUIET: dict[str, Any] = {
     "distributed.admin.large-graph-warning-threshold": "1GB",  # tiles are large
     "distributed.comm.timeouts.connect": f"{WAIT_S:.0f}s",
+    # What dask watches itself with takes a seventh of a core, for pages that nobody looks at.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
 }
 
 
