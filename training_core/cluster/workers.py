@@ -34,7 +34,7 @@ LOST = "The scheduler was lost, and with it the workers; start the command again
 QUIET: dict[str, Any] = {
     "distributed.admin.large-graph-warning-threshold": "1GB",  # tiles are large
     "distributed.comm.timeouts.connect": f"{WAIT_S:.0f}s",
-    # What dask watches itself with takes a seventh of a core, for pages that nobody looks at.
+    # What dask watches itself with takes a tenth of the time, for pages that nobody looks at.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.admin.tick.interval": "1s",
