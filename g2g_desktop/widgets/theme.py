@@ -152,9 +152,11 @@ class Theme(QObject):
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.setStyleSheet("")
-        yield
-        if isinstance(app, QApplication):
-            app.setStyleSheet(_sheet())
+        try:
+            yield
+        finally:
+            if isinstance(app, QApplication):
+                app.setStyleSheet(_sheet())
 
     def colour(self, tone: Tone) -> QColor:
         """Give the colour that carries `tone` in this scheme."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -34,6 +35,11 @@ class ShrinkageFilter:
     curve: NoiseCurve
     size_px: int = BLOCK_PX
     step_px: int = STEP_PX
+
+    @classmethod
+    def wide(cls, covariance: Values, curve: NoiseCurve) -> Self:
+        """Give the filter with large blocks, which leaves less of the slow noise."""
+        return cls(covariance, curve, WIDE_BLOCK_PX, WIDE_STEP_PX)
 
     def __call__(self, noisy: Tensor, strength: Tensor | None = None) -> Tensor:
         """Filter stabilised frames, (batch, 1, height, width) float32, any size.

@@ -19,13 +19,7 @@ from training_core.run import SILENT, Run
 from training_core.settings import Settings
 
 from .channel import Channel
-from .dct_filter import (
-    BLOCK_PX,
-    WIDE_BLOCK_PX,
-    WIDE_STEP_PX,
-    ShrinkageFilter,
-    local_sigma,
-)
+from .dct_filter import BLOCK_PX, WIDE_BLOCK_PX, ShrinkageFilter, local_sigma
 from .neighbours import NeighbourAverage, averaged
 from .nl_bayes import CollaborativeFilter
 
@@ -177,7 +171,7 @@ def first_look(noise: NoiseModel) -> ShrinkageFilter:
 
 def wide_look(noise: NoiseModel) -> ShrinkageFilter:
     """Give the filter with large blocks, of which the bundled network sees the estimate, too."""
-    return ShrinkageFilter(noise.covariance, noise.curve, WIDE_BLOCK_PX, WIDE_STEP_PX)
+    return ShrinkageFilter.wide(noise.covariance, noise.curve)
 
 
 def looks_px(network: nn.Module) -> int:

@@ -17,7 +17,7 @@ from training_core.noise.strength_curve import NoiseCurve
 from training_core.stack import Values
 
 from .channel import Channel
-from .dct_filter import WIDE_BLOCK_PX, WIDE_STEP_PX, ShrinkageFilter
+from .dct_filter import ShrinkageFilter
 from .denoiser import Denoiser, looks_px
 
 GRID_PX = 16  # of the sides that it takes, which the filter's blocks fit
@@ -76,7 +76,7 @@ class PortableDenoiser(nn.Module):
         seen = channel.normalised(torch.cat(parts, dim=1))
         if takes_sigma(self.network):
             sigma = _sigma(noise.curve, parts[1]) / channel.spread
-            wide = _TracedFilter(noise.covariance, noise.curve, WIDE_BLOCK_PX, WIDE_STEP_PX)
+            wide = _TracedFilter.wide(noise.covariance, noise.curve)
             seen = torch.cat([seen, sigma, channel.normalised(wide(noisy))], dim=1)
         made = channel.denormalised(self.network(seen))
         values = _restored(noise.stabiliser, made)

@@ -21,12 +21,7 @@ from torch import Tensor, nn
 from training_core.compute.checkpoint import Checkpoint
 from training_core.compute.optimiser_step import TrainingStep
 from training_core.compute.state_file import State
-from training_core.denoise.dct_filter import (
-    WIDE_BLOCK_PX,
-    WIDE_STEP_PX,
-    ShrinkageFilter,
-    local_sigma,
-)
+from training_core.denoise.dct_filter import ShrinkageFilter, local_sigma
 from training_core.errors import InputError
 from training_core.networks.pretrained import NAME, PretrainedDenoiser
 from training_core.noise.adversarial import follow
@@ -283,7 +278,7 @@ def make_images(
     scene = draw_scene(photographs, np.random.default_rng(seed))
     noisy, clean = (torch.from_numpy(image).to(device) for image in (scene.noisy, scene.clean))
     known = scene.covariance, scene.curve
-    filters = ShrinkageFilter(*known), ShrinkageFilter(*known, WIDE_BLOCK_PX, WIDE_STEP_PX)
+    filters = ShrinkageFilter(*known), ShrinkageFilter.wide(*known)
     estimate, wide = (look(noisy[None, None])[0, 0] for look in filters)
     mean = noisy.mean()
     sigma = local_sigma(scene.curve, estimate)

@@ -256,10 +256,10 @@ def analyse_noise(
     """
     names, blank = stack.channels, blank_channels([stack], PatchSettings())
     found, channels = [], split_channels(stack)
+    seen = [] if seen is None else seen
     for number, channel in enumerate(channels):
         known = number < len(names) and names[number]
         name = (names[number] if known else str(number + 1)) if "C" in stack.axes else ""
-        seen = [] if seen is None else seen
         found.append(_analyse(channel, name, seen, run, share=1 / len(channels)))
         if told := BLANK if number in blank else unfit(channel):
             found[-1] = replace(found[-1], noise=None, refusal=told)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from training_core.denoise.dct_filter import WIDE_BLOCK_PX, WIDE_STEP_PX, ShrinkageFilter
+from training_core.denoise.dct_filter import ShrinkageFilter
 from training_core.noise.covariance import AROUND, LAGS, autocovariance, coloured
 from training_core.noise.measurement import Measurement, strengths_of
 from training_core.noise.strength_curve import NoiseCurve
@@ -98,7 +98,7 @@ class _Scene:
         """Give the autocovariance of the noise, (31, 31), in parts of what is taken for it."""
         height, width = self.weight.shape
         unit = coloured(self.white, covariance)[:height, :width]
-        look = ShrinkageFilter(covariance, curve, WIDE_BLOCK_PX, WIDE_STEP_PX)
+        look = ShrinkageFilter.wide(covariance, curve)
         made = look(self.image[None, None])[0, 0]
         run.check()
         sigma = curve(made.numpy())
