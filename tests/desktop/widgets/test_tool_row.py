@@ -42,6 +42,7 @@ def opened(qtbot, view: CompareView) -> dict[str, QMenu]:
     return seen
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support (raise|grabbing)", extend=True)
 def test_boxes_that_do_not_fit_are_in_the_menu_at_the_end(qtbot) -> None:
     view = narrow(qtbot, 287)
     assert view.colours.isHidden()
