@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from training_core.trust.trust_map import TrustMap
 
 COPIES = (8, 12, 16)
-ASK = "Make the trust map"
+ASK = "Make the map"
 STOP = "Stop"
 EXPLAIN = (
     "The result is made noisy again with the learned noise and denoised again: what changes is "

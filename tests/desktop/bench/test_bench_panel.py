@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.bench.bench_panel import BenchPanel
 from g2g_desktop.bench.compare_view import CompareView
 from g2g_desktop.bench.trust_tab import sentence_of
 from g2g_desktop.language import choose_language
+from g2g_desktop.paths import resource
 from training_core.selection.faint_spots import FaintSpots
 from training_core.trust.planted import PlantedDot
 from training_core.trust.trust_map import TrustMap
@@ -35,6 +37,9 @@ def language(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def opened(qtbot) -> BenchPanel:
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    app.setStyleSheet(resource("theme.qss").read_text(encoding="utf-8"))  # it makes buttons wider
     view = CompareView()
     qtbot.addWidget(view)
     panel = BenchPanel(view)
