@@ -101,7 +101,7 @@ class _WideConvolution(nn.Conv2d):
         # Circular: what runs over the border falls on what is cut off.
         shape = next_fast_len(height, real=True), next_fast_len(width, real=True)
         turned = torch.fft.rfft2(self.weight.flip(-2, -1), s=shape)
-        whole = torch.fft.irfft2(torch.fft.rfft2(input, s=shape) * turned, s=shape)
+        whole: Tensor = torch.fft.irfft2(torch.fft.rfft2(input, s=shape) * turned, s=shape)
         return whole[..., KERNEL_PX - 1 : height, KERNEL_PX - 1 : width]
 
 
