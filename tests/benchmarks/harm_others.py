@@ -156,7 +156,10 @@ def stacks(kinds: Any) -> None:
 
 
 def under_cells(kinds: Any) -> None:
-    """Texture under cells, and noise that is like it; what a detector smeared grows with light."""
+    """Texture under cells, and noise like it, which grows with light where a detector smeared it.
+
+    Of the last two the texture or the noise on it grows so, too.
+    """
     for number, blur, size, sigma in ((1, 0.8, 8, 4), (2, 1.0, 15, 3), (5, 1.0, 12, 4)):
         cells = 60 + 120 * kinds.fluor(SIDE, number)
         as_float(kinds, f"cells{number}_{blur}", cells + size * blurred(blur), sigma * white())
@@ -167,6 +170,10 @@ def under_cells(kinds: Any) -> None:
     as_float(kinds, "cells_smeared", cells, 8 * blurred(0.8) + 4 * white())
     photons = ndimage.gaussian_filter(2 * draw.poisson(cells / 2) - cells, 0.6)
     as_float(kinds, "cells_photons", cells, photons + 2 * white())
+    grained = cells * (1 + 0.1 * blurred(0.8))
+    as_float(kinds, "cells_grained", grained, 4 * white())
+    counted = cells + 8 * blurred(0.8)
+    as_float(kinds, "cells_counted", counted, draw.poisson(counted) - counted)
 
 
 if __name__ == "__main__":

@@ -240,7 +240,7 @@ ABOVE, BESIDE_IT = 0.6, (0.4, 0.5)  # cycles per pixel: the very finest waves, a
 # Of their power the finest have so much at least on a floor of white noise: texture of .8 px and
 # more .72 to .98, 1/f texture .61 to .66; white noise that was turned or scaled .02 to .51.
 LEVEL = 0.55
-FLOOR = 0.03  # of the mean power: rounding leaves less
+FLOOR = 0.01  # of the mean power: of noise of 3 steps and more rounding leaves less
 WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians
 SMALL_PX = 16  # side of the windows that are compared
 QUIET, STRONG = (0.03, 1 / 3), 0.99  # of the windows: the calmest, all that are calm; nearly all
