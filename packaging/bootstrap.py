@@ -38,8 +38,11 @@ CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 NOISY = ROOT / "resources" / "samples" / "fluorescence_noisy.tif"
 CLEAN = NOISY.with_name("fluorescence_clean.tif")
 
-# A process a core, each with whole files in the order that `tests/conftest.py` gives.
-BOTH_CORES = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+# A process a core, each with whole files in the order that `tests/conftest.py` gives. A new process
+# in the place of a dead one would run the test it died in again, up to four times a core, and each
+# that hangs takes 300 s: so none is started, the test fails, and the others end what they have.
+ENDS = "--max-worker-restart=0"
+BOTH_CORES = ["-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", ENDS]
 
 # What Qt loads, and the Debian package that holds it.
 QT_LIBRARIES = {

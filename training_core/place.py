@@ -48,6 +48,12 @@ class PatchLocation:
         return PatchLocation(self.top - outer.top, self.left - outer.left, self.height, self.width)
 
 
+def whole(frame_shape: Sequence[int]) -> PatchLocation:
+    """Give the place that is all of a frame."""
+    height, width = frame_shape
+    return PatchLocation(0, 0, height, width)
+
+
 def tiles(frame_shape: Sequence[int], tile_px: int) -> list[PatchLocation]:
     """Cover a frame with tiles that do not overlap; those at the far ends may be smaller."""
     height, width = frame_shape

@@ -96,8 +96,10 @@ def in_doubt(doubted: Sequence[int], channels: int) -> str:
         "(Neighbouring pixels) and train again."
     )
     if len(doubted) == channels:
-        return f"Texture and noise cannot be told apart: no area is flat. {what}"
-    told = f"{_in_channels(doubted)} texture and noise cannot be told apart: no area is flat."
+        return f"Texture and noise cannot be told apart: no area is surely flat. {what}"
+    told = (
+        f"{_in_channels(doubted)} texture and noise cannot be told apart: no area is surely flat."
+    )
     return f"{told} {what}"
 
 

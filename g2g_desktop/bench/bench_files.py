@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from .compare_view import DENOISED, NOISY
 from .report import ReportPicture, ResultPage, write_report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     import numpy as np
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from .measure_tab import MeasureTab
 
 KINDS = "One page as PDF (*.pdf);;Web page (*.html)"
+SOME_STACK = "STACK"  # in a page that is passed on, as in the reference of the command
+NO_NAME = 2  # letters, such as those of a folder "1": nobody is called so, and numbers are
 REFERENCE, RESIDUAL = "Reference", "Residual, ±3 σ"
 
 
@@ -119,7 +122,10 @@ class BenchFiles(QObject):
         return methods_paragraph(denoiser.settings, denoiser.card, _version())
 
     def page(self) -> ResultPage:
-        """Put together what is shown now: what is in view, with its contrast."""
+        """Put together what is shown now: what is in view, with its contrast.
+
+        A page is passed on, and files and folders are named after patients: it names none of them.
+        """
         from training_core.reporting.methods import CITATION, changed_settings, same_command
 
         stack, denoiser, warnings = self._result
@@ -128,9 +134,9 @@ class BenchFiles(QObject):
         frame = f"frame {self._compare.frame_index + 1} of {stack.frame_count}"
         findings = [(one.name, one.value, one.meaning) for one in self.findings()]
         return ResultPage(
-            title=f"Denoising of {stack.name}",
+            title="Result of denoising",
             subtitle=f"{width} × {height} px, {frame}; g2g desktop {_version()}.",
-            verdict=" ".join(warnings),
+            verdict=_unnamed(" ".join(warnings), stack, denoiser.card),
             pictures=self._pictures(),
             caption=(
                 "The part in view, all with one contrast: "
@@ -141,10 +147,9 @@ class BenchFiles(QObject):
             settings=changed_settings(denoiser.settings),
             methods=self.methods(),
             citation=CITATION,
-            # Of a page that is passed on, folders are nobody's business.
             command=same_command(
-                stack.name,
-                f"{_stem(stack.name)}_denoised.tif",
+                SOME_STACK,
+                f"{SOME_STACK}_denoised.tif",
                 denoiser.settings,
                 stack.axes if stack.read_as else "",
             ),
@@ -212,6 +217,16 @@ class BenchFiles(QObject):
             QMessageBox.warning(self._parent, tr("It could not be written"), tr(reason))
         else:
             self.told.emit(f"Written as {path.name}.")
+
+
+def _unnamed(text: str, stack: Stack, card: Mapping[str, Any]) -> str:
+    """Take the names of the stack, and of what the denoiser was made of, out of a text."""
+    listed = (card.get(key) for key in ("trained_on", "repeats"))
+    others = (name for names in listed if isinstance(names, list) for name in names)
+    for name in sorted({stack.name, *map(str, others)}, key=len, reverse=True):
+        if len(name) > NO_NAME:
+            text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", SOME_STACK, text)
+    return text
 
 
 def _stem(name: str) -> str:

@@ -8,6 +8,7 @@ import platform
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ LAST_LINES = 400
 LEFT_OUT = "(text left out)"
 _ENTRY = re.compile(r"(\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ [\w.]+): ")
 _FRAME = re.compile(
-    r'  File ".*?((?:training_core|g2g_desktop)[\w/\\]*\.py)", (line \d+), in (\w+)$'
+    r'  File "(?:.*[/\\])?((?:training_core|g2g_desktop)[/\\][\w/\\]*\.py)", (line \d+), in (\w+)$'
 )
 _OTHER_FRAME = re.compile(r'  File ".*", (line \d+), in ([\w<>]+)$')
 _RAISED = re.compile(r"([\w.]+(?:Error|Exception|Interrupt|Cancelled|Warning))(?::|$)")
@@ -70,10 +71,19 @@ def without_texts(log: str) -> str:
     for line in log.splitlines()[-LAST_LINES:]:
         if entry := _ENTRY.match(line):
             kept.append(f"{entry[1]}: {LEFT_OUT}")
-        elif frame := _FRAME.match(line):
+        elif (frame := _FRAME.match(line)) and _is_ours(frame[1]):
             kept.append(f"  {frame[1]}, {frame[2]}, in {frame[3]}")
         elif frame := _OTHER_FRAME.match(line):
             kept.append(f"  elsewhere, {frame[1]}, in {frame[2]}")
         elif raised := _RAISED.match(line):
             kept.append(f"  {raised[1]}")
     return "\n".join(kept)
+
+
+def _is_ours(path: str) -> bool:
+    """Tell whether it is a module of ours; folders of a user may be called as our packages are."""
+    name = re.sub(r"[/\\]", ".", path.removesuffix(".py")).removesuffix(".__init__")
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

@@ -28,7 +28,7 @@ def make() -> None:
     assert named.loader is not None
     kinds: Any = importlib.util.module_from_spec(named)
     named.loader.exec_module(kinds)
-    for family in (weak, textures, pixels, photons, cameras, stacks):
+    for family in (weak, textures, pixels, photons, cameras, stacks, under_cells):
         family(kinds)
     (kinds.D / "meta.json").write_text(json.dumps(kinds.META))
 
@@ -41,6 +41,14 @@ def white(shape: tuple[int, ...] = (SIDE, SIDE)) -> np.ndarray:
 def blurred(blur: Any) -> np.ndarray:
     """Give noise of std 1 that is correlated as a Gaussian makes it."""
     made = ndimage.gaussian_filter(white(), blur)
+    return made / made.std()
+
+
+def falling() -> np.ndarray:
+    """Give texture of std 1 whose amplitude falls with the frequency."""
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE))
+    frequency[0, 0] = 1
+    made = np.fft.ifft2(np.fft.fft2(white()) / frequency).real
     return made / made.std()
 
 
@@ -78,10 +86,7 @@ def textures(kinds: Any) -> None:
     as_float(kinds, "checkerboard", 100 + 10 * board, 6 * white())
     joints = (ROWS % 16 < 2) | ((COLUMNS + 8 * (ROWS // 16 % 2)) % 24 < 2)
     as_float(kinds, "bricks", 100 + 20.0 * joints, 6 * white())
-    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE))
-    frequency[0, 0] = 1
-    pink = np.fft.ifft2(np.fft.fft2(white()) / frequency).real
-    as_float(kinds, "pink", 100 + 25 * pink / pink.std(), 5 * white())
+    as_float(kinds, "pink", 100 + 25 * falling(), 5 * white())
 
 
 def pixels(kinds: Any) -> None:
@@ -148,6 +153,27 @@ def stacks(kinds: Any) -> None:
     bleached = np.stack([scene * (1 - 0.1 * step) for step in range(8)])
     counted = 100 + 2 * draw.poisson(bleached) + 3 * white(bleached.shape)
     kinds.save("bleaching", kinds.u16(counted), 100 + 2 * bleached, 280, axes="TYX")
+
+
+def under_cells(kinds: Any) -> None:
+    """Texture under cells, and noise like it, which grows with light where a detector smeared it.
+
+    Of the last two the texture or the noise on it grows so, too.
+    """
+    for number, blur, size, sigma in ((1, 0.8, 8, 4), (2, 1.0, 15, 3), (5, 1.0, 12, 4)):
+        cells = 60 + 120 * kinds.fluor(SIDE, number)
+        as_float(kinds, f"cells{number}_{blur}", cells + size * blurred(blur), sigma * white())
+    cells = 60 + 120 * kinds.fluor(2 * SIDE, 6)[:SIDE, :SIDE]
+    as_float(kinds, "cells_few", cells + 6 * blurred(0.8), 3 * white())
+    cells = 60 + 120 * kinds.fluor(SIDE, 3)
+    as_float(kinds, "cells_pink", cells + 20 * falling(), 4 * white())
+    as_float(kinds, "cells_smeared", cells, 8 * blurred(0.8) + 4 * white())
+    photons = ndimage.gaussian_filter(2 * draw.poisson(cells / 2) - cells, 0.6)
+    as_float(kinds, "cells_photons", cells, photons + 2 * white())
+    grained = cells * (1 + 0.1 * blurred(0.8))
+    as_float(kinds, "cells_grained", grained, 4 * white())
+    counted = cells + 8 * blurred(0.8)
+    as_float(kinds, "cells_counted", counted, draw.poisson(counted) - counted)
 
 
 if __name__ == "__main__":

@@ -257,13 +257,13 @@ def test_no_dialog_stays_english(
 
 def test_a_report_follows_the_window(german: None, tmp_path: Path) -> None:
     page = ResultPage(
-        "Denoising of a.tif", "256 × 256 px, frame 1 of 3; g2g desktop 1.2.3.", "", [],
+        "Result of denoising", "256 × 256 px, frame 1 of 3; g2g desktop 1.2.3.", "", [],
         "The part in view, all with one contrast: black at 0.5, white at 12.",
         [("Noise level", "0.5", "At last.")], [], "Of what denoising removed, 20 % was kept.",
         "S. Cha: GAN2GAN.", "g2g run a.tif -o b.tif",
     )  # fmt: skip
     text = write_report(page, tmp_path / "page.html").read_text("utf-8")
-    assert "<h1>Entrauschen von a.tif</h1>" in text
+    assert "<h1>Ergebnis des Entrauschens</h1>" in text
     assert "Bild 1 von 3" in text
     assert "schwarz bei 0,5, weiß bei 12" in text
     assert (

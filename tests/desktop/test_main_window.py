@@ -304,9 +304,13 @@ def test_a_wide_window_shows_how_it_was_made_beside_what_came_of_it(
     open_cards = [card.step for card in loaded.side.cards if card.is_open]
     assert (loaded.right.width(), len(lefts)) == (panel, columns)
     assert open_cards == ([Step.TRAIN, Step.COMPARE] if columns == 2 else [Step.COMPARE])
-    for words in loaded.side.findChildren(QLabel):
-        if words.isVisible() and words.wordWrap():  # nothing is squeezed
-            assert words.height() >= words.heightForWidth(words.width())
+
+    def nothing_is_squeezed() -> None:
+        for words in loaded.side.findChildren(QLabel):
+            if words.isVisible() and words.wordWrap():
+                assert words.height() >= words.heightForWidth(words.width()), words.text()
+
+    qtbot.waitUntil(nothing_is_squeezed)
     loaded.session.show(Step.DATA)
     assert loaded.side.data.is_open
     assert loaded.side.compare.is_open is (columns == 2)

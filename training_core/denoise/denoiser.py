@@ -14,7 +14,7 @@ from training_core.costs import LAST_PASS, NEIGHBOURS, PASS, of_network
 from training_core.networks.published import takes_estimate, takes_sigma
 from training_core.noise.local_strength import EvenNoise
 from training_core.noise.model import NoiseModel
-from training_core.place import turn, turn_back
+from training_core.place import PatchLocation, turn, turn_back, whole
 from training_core.run import SILENT, Run
 from training_core.settings import Settings
 
@@ -49,14 +49,22 @@ class Denoiser:
 
     @property
     def halo_px(self) -> int:
-        """How far a pixel of the `passes` sees, rounded up to the grids of all of them."""
-        seen = int(self.network.halo_px) + looks_px(self.network)  # type: ignore[arg-type]
-        if self.collaborates:
-            seen += CollaborativeFilter.halo_px
-        if self.neighbours:
-            seen += NeighbourAverage.halo_px
-        grid = self.grid_px
-        return -(-seen // grid) * grid
+        """How far a pixel of the `passes` sees; this and the two below are on the `grid_px`."""
+        looks = looks_px(self.network) + NeighbourAverage.halo_px * bool(self.neighbours)
+        return self.network_halo_px + self._on_grid(looks)
+
+    @property
+    def network_halo_px(self) -> int:
+        """How far a pixel of the `passes` sees into what the network is given."""
+        return self.last_halo_px + self._on_grid(int(self.network.halo_px))  # type: ignore[arg-type]
+
+    @property
+    def last_halo_px(self) -> int:
+        """How far a pixel of the `passes` sees into what the network makes."""
+        return self._on_grid(CollaborativeFilter.halo_px) if self.collaborates else 0
+
+    def _on_grid(self, seen_px: int) -> int:
+        return -(-seen_px // self.grid_px) * self.grid_px
 
     @property
     def grid_px(self) -> int:
@@ -81,11 +89,20 @@ class Denoiser:
 
     @torch.no_grad()
     def network_pass(
-        self, noisy: Tensor, channel: Channel, strength: Tensor | None = None
+        self,
+        noisy: Tensor,
+        channel: Channel,
+        strength: Tensor | None = None,
+        inner: PatchLocation | None = None,
     ) -> Tensor:
-        """Give the network's estimate of a stabilised frame (height, width); see `inputs`."""
-        height, width = noisy.shape
-        images = self._padded(self.inputs(noisy[None, None], channel, strength))
+        """Give the network's estimate of a stabilised frame (height, width); see `inputs`.
+
+        Of a place `inner` of it, if that is given: more than it takes for that is not computed.
+        """
+        place = inner or whole(noisy.shape)
+        around = place.grown(self._on_grid(int(self.network.halo_px)), noisy.shape)  # type: ignore[arg-type]
+        inputs = self.inputs(noisy[None, None], channel, strength)
+        images = self._padded(inputs[..., *around.slices])
         seen = images[0, 0]
         if self.settings.denoiser.every_orientation:
             ways = channel.noise.orientations
@@ -93,9 +110,9 @@ class Denoiser:
             made = seen + (torch.stack(turned) - seen).mean(dim=0)
         else:
             made = self.network(images)[0, 0]
-        restored = channel.denormalised(made)[:height, :width]
+        cut, given = place.within(around).slices, noisy[place.slices]
         # A pixel that the network left alone keeps its value to the last bit.
-        return torch.where((made == seen)[:height, :width], noisy, restored)
+        return torch.where((made == seen)[cut], given, channel.denormalised(made)[cut])
 
     def _padded(self, images: Tensor) -> Tensor:
         """Fill up to the network's grid, which then lies alike however the image is turned."""
@@ -116,17 +133,27 @@ class Denoiser:
 
     @torch.no_grad()
     def passes(
-        self, noisy: Tensor, channel: Channel, run: Run = SILENT, neighbours: Tensor | None = None
+        self,
+        noisy: Tensor,
+        channel: Channel,
+        run: Run = SILENT,
+        neighbours: Tensor | None = None,
+        inner: PatchLocation | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Give `estimate` before flat areas are evened, and what share of the noise it began with.
 
-        The share is one of the std, for each pixel; None for all of it.
+        The share is one of the std, for each pixel; None for all of it. Both are of a place `inner`
+        of the frame, if that is given, which begins on the `grid_px`: each pass takes no more of
+        the frame than the next one sees.
         """
-        seen, strength, pilot = self.first_pass(noisy, channel, neighbours, run)
-        if not self.collaborates:
-            return pilot, strength
-        together = self.last_pass(seen, pilot, channel, run, strength)
-        return pilot.lerp(together, self.collaboration), strength
+        inner = inner or whole(noisy.shape)
+        around = inner.grown(self.last_halo_px, noisy.shape)
+        seen, strength, made = self.first_pass(noisy, channel, neighbours, run, around)
+        if self.collaborates:
+            together = self.last_pass(seen, made, channel, run, strength)
+            made = made.lerp(together, self.collaboration)
+        cut = inner.within(around).slices
+        return made[cut], None if strength is None else strength[cut]
 
     @torch.no_grad()
     def first_pass(
@@ -135,14 +162,21 @@ class Denoiser:
         channel: Channel,
         neighbours: Tensor | None = None,
         run: Run = SILENT,
+        inner: PatchLocation | None = None,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Give what the passes see, what share of the noise is in it, and the network's result."""
+        """Give what the passes see, what share of the noise is in it, and the network's result.
+
+        All of a place `inner` of the frame, if that is given.
+        """
+        place = inner or whole(noisy.shape)
         seen, strength = averaged(noisy, neighbours, channel.noise)
         if neighbours is not None and len(neighbours):
             run.did(NEIGHBOURS, neighbours.numel() / 1e6)
-        pilot = self.network_pass(seen, channel, strength)
+        pilot = self.network_pass(seen, channel, strength, place)
         ways = channel.noise.orientations if self.settings.denoiser.every_orientation else (0,)
-        run.did(of_network(PASS, self.network), len(ways) * noisy.numel() / 1e6)
+        run.did(of_network(PASS, self.network), len(ways) * pilot.numel() / 1e6)
+        seen, noisy = seen[place.slices], noisy[place.slices]
+        strength = None if strength is None else strength[place.slices]
         # What the network left alone stays as it came, without what neighbours add.
         return seen, strength, torch.where(pilot == seen, noisy, pilot)
 

@@ -102,9 +102,9 @@ def denoise_tile(
     around = place.grown(denoiser.halo_px, raw.shape)
     frames = np.stack([channel.stabilised(frame[around.slices]) for frame in (raw, *others)])
     tensors = torch.from_numpy(frames).to(denoiser.device)
-    made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:])
+    inner = place.within(around)
+    made, strength = denoiser.passes(tensors[0], channel, run, tensors[1:], inner)
     layers = [made]
     if denoiser.neighbours:
         layers.append(torch.ones_like(made) if strength is None else strength)
-    inner = place.within(around)
-    return torch.stack(layers)[:, *inner.slices].cpu().numpy()
+    return torch.stack(layers).cpu().numpy()

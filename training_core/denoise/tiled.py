@@ -308,19 +308,19 @@ def _tile(denoiser: Denoiser, tile_px: int) -> int:
     return max(denoiser.grid_px, side // denoiser.grid_px * denoiser.grid_px)
 
 
-def tiled_mpx(stack: Stack, denoiser: Denoiser, tile_px: int) -> float:
-    """Give how many megapixels of a stack are denoised: every tile with its halo."""
-    shape, halo = stack.frame_shape, denoiser.halo_px
-    around = (place.grown(halo, shape) for place in tiles(shape, tile_px))
+def tiled_mpx(stack: Stack, halo_px: int, tile_px: int) -> float:
+    """Give how many megapixels every tile of a stack is with its halo, together."""
+    shape = stack.frame_shape
+    around = (place.grown(halo_px, shape) for place in tiles(shape, tile_px))
     return stack.frame_count * sum(place.height * place.width for place in around) / 1e6
 
 
 def _work(stack: Stack, denoiser: Denoiser, tile_px: int) -> dict[Stage, Amounts]:
     """Say how much work denoising a stack is."""
-    mpx = tiled_mpx(stack, denoiser, tile_px)
+    mpx = tiled_mpx(stack, denoiser.last_halo_px, tile_px)
     ways = {len(channel.noise.orientations) for channel in denoiser.channels}
     each = (min(ways), max(ways)) if denoiser.settings.denoiser.every_orientation else (1, 1)
-    near = 2 * denoiser.neighbours * mpx
+    near = 2 * denoiser.neighbours * tiled_mpx(stack, denoiser.halo_px, tile_px)
     work = {
         of_network(PASS, denoiser.network): (each[0] * mpx, each[1] * mpx),
         NEIGHBOURS: (near, near),

@@ -236,6 +236,11 @@ SHORT = 0.12  # cycles per pixel and more: slower waves of texture hardly spoil 
 CORRELATED = 0.107  # of neighbours there: photographs in white noise have .105, 1/f texture .110
 UNEVEN = 1.28  # micrographs have 1.0 to 1.2, electron micrographs and photographs 1.4 to 5
 NOTHING_ELSE = 1.17  # texture alone has .90 to 1.10, real frames and their quarters 1.24 to 6
+ABOVE, BESIDE_IT = 0.6, (0.4, 0.5)  # cycles per pixel: the very finest waves, and slower ones
+# Of their power the finest have so much at least on a floor of white noise: texture of .8 px and
+# more .72 to .98, 1/f texture .61 to .66; white noise that was turned or scaled .02 to .51.
+LEVEL = 0.55
+FLOOR = 0.01  # of the mean power: of noise of 3 steps and more rounding leaves less
 WAVES_PX, SLOWER_PX = (1.0, 2.0), (2.0, 4.0)  # between these Gaussians
 SMALL_PX = 16  # side of the windows that are compared
 QUIET, STRONG = (0.03, 1 / 3), 0.99  # of the windows: the calmest, all that are calm; nearly all
@@ -246,32 +251,54 @@ FINE_PX = 8  # side of windows in which the finest waves are compared
 EVEN = 1.1  # up to which the strength is learned within 7 %, beyond it up to three times too strong
 
 
-def may_be_texture(stabilised: Sequence[Image], covariance: Values) -> bool:
+def may_be_texture(stabilised: Sequence[Image], covariance: Values, *, grows: bool) -> bool:
     """Tell whether correlation that was learned may be that of texture, which noise never tells.
 
-    Calm windows differ more in strength than noise with this spectrum does, or the frames hold
-    nothing but such noise: then there is no scene that would be told from it.
+    Calm windows differ more in strength than noise with this spectrum does; or the frames hold
+    nothing but such noise: then there is no scene that would be told from it; or it does not grow
+    with brightness, as light that a detector smeared does, and lies on white noise, which nothing
+    smeared.
 
     Frames of one channel, (height, width) float32, have noise of one std everywhere, whose
-    autocovariance, (31, 31), was learned.
+    autocovariance, (31, 31), was learned; `grows` says whether it grew before it was stabilised.
     """
     unit = covariance / covariance[LAGS, LAGS]
-    if _short_correlation(unit) < CORRELATED:
+    correlations = _short_correlations(unit)
+    if np.abs(correlations).max() < CORRELATED:
         return False
     made = [coloured(np.random.default_rng(0).standard_normal((MADE_PX, MADE_PX)), unit)]
     if _unevenness(stabilised) > UNEVEN * _unevenness(made):
         return True
-    return _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made)
+    if _outstanding(stabilised) < NOTHING_ELSE * _outstanding(made):
+        return True
+    smooth = bool(correlations.min() >= CORRELATED)  # stripes are so along themselves alone
+    return not grows and smooth and _lie_on_white(stabilised)
 
 
-def _short_correlation(unit: Values) -> float:
-    """Give how far neighbours are correlated in short waves, beyond those of white noise there."""
+def _short_correlations(unit: Values) -> Values:
+    """Give how neighbours along x and y are correlated in short waves, beyond white noise, (2,)."""
     waves = np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)])
     short = np.hypot(*waves) > SHORT
     power = np.maximum(np.fft.fft2(on_torus(unit, (SIDE_PX, SIDE_PX))).real, 0.0)[short]
     neighbours = np.cos(2 * np.pi * np.stack(waves)[:, short])
-    correlation = neighbours @ power / power.sum() - neighbours.mean(axis=1)
-    return float(np.abs(correlation).max())
+    correlations: Values = neighbours @ power / power.sum() - neighbours.mean(axis=1)
+    return correlations
+
+
+def _lie_on_white(stabilised: Sequence[Image]) -> bool:
+    """Tell whether in calm windows the finest waves are level and hold some power.
+
+    So they are where white noise was added; what the smooth patches hold of edges would be so, too.
+    """
+    windows = _windows(stabilised)
+    if windows is None:
+        return False
+    whole = windows.power.mean(axis=(1, 2))
+    power = windows.power[whole <= np.quantile(whole, CALMEST)].mean(axis=0)
+    distance = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(SIDE_PX)]))
+    finest = power[distance > ABOVE].mean()
+    slower = power[(distance >= BESIDE_IT[0]) & (distance < BESIDE_IT[1])].mean()
+    return bool(finest > max(LEVEL * slower, FLOOR * power.mean()))
 
 
 def _unevenness(images: Sequence[Image]) -> float:

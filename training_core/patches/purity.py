@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from training_core.run import SILENT, Run
 from training_core.settings import PatchSettings
@@ -146,7 +146,7 @@ def _limits(calm: Map, size: int) -> Map:
     slow, whole = np.quantile(calm, LOWEST, axis=1)
     area_px = max(slow / max(whole, np.finfo(np.float64).tiny), 1.0)
     chances = [
-        float(chi2.ppf(RARE, freedom) / chi2.ppf(LOWEST, freedom))
+        float(gammaincinv(freedom / 2, RARE) / gammaincinv(freedom / 2, LOWEST))
         for freedom in (block_freedom(size), max(size**2 / area_px, 1.0))
     ]
     return MARGIN * np.array([slow, whole]) * chances

@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 from training_core.noise.local_strength import finest_power
 from training_core.patches.window_moments import cut_windows
@@ -141,4 +141,4 @@ def _lowest_of_noise(spread: float) -> float:
     if spread <= 0:
         return 1.0
     shape = 1 / spread**2
-    return float(gamma.ppf(CALMEST, shape)) / shape
+    return float(gammaincinv(shape, CALMEST)) / shape

@@ -224,8 +224,8 @@ def _warnings(found: NoiseAnalysis) -> Iterator[str]:
         return
     if noise.doubted:
         yield (
-            "Texture and noise cannot be told apart, since no area is flat: every pixel is taken "
-            "to have noise of its own, and hardly any of it will be removed."
+            "Texture and noise cannot be told apart, since no area is surely flat: every pixel "
+            "is taken to have noise of its own, and hardly any of it will be removed."
         )
     if noise.sigmas[1] < COARSE * values.step:
         yield (

@@ -56,7 +56,7 @@ def _work(
 ) -> dict[Stage, Amounts]:
     denoiser = Denoiser(job.network, (), settings, device)
     tile = tile_size(device, denoiser.halo_px, MEMORY_CHANNELS)
-    mpx = sum(tiled_mpx(s, denoiser, tile) for s in stacks)
+    mpx = sum(tiled_mpx(s, denoiser.last_halo_px, tile) for s in stacks)
     searched = searched_mpx(stacks, settings.patches)
     near = 2 * most_neighbours(settings) * job.is_sequence * mpx
     return {

@@ -163,7 +163,7 @@ def test_tiles_fit_the_memory(monkeypatch):
     for gibibytes in (0.05, 0.5, 64):
         monkeypatch.setattr(devices, "free_bytes", lambda _, g=gibibytes: int(g * 2**30))
         sizes.append(tile_size(CPU, 17))
-    assert sizes == [96, 448, 512]
+    assert sizes == [96, 448, 1024]
     assert 9 * 64 * (96 + 34) ** 2 < 0.05 * 2**30 / 4
     assert tile_size(torch.device("cuda"), 17) == 2048
 

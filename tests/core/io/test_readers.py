@@ -96,7 +96,7 @@ def test_a_missing_file_and_a_name_that_cannot_be(tmp_path: Path):
     with pytest.raises(InputError, match="cannot be opened"):
         open_stack("x" * 5000)
     with pytest.raises(InputError, match="neither a file nor a folder"):
-        open_stack("/dev/null")
+        open_stack("/dev/zero")
     with pytest.raises(InputError, match="No file was given"):
         open_stack([])
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, rotate
 
 from tests.support.made_up import QUICKEST, blurred_noise, covariance, scene, stack
 from training_core.compute.checkpoint import NO_CHECKPOINT
+from training_core.noise.covariance import coloured
 from training_core.noise.measurement import measure_noise
 from training_core.noise.white_covariance import is_surely_noise, may_be_texture, safe_sigma
 from training_core.patches.smooth_patches import cut_noise_patches
@@ -56,6 +57,63 @@ def test_texture_that_is_alike_everywhere_is_doubted_where_nothing_else_is_seen(
     assert measured(image.astype(np.float32)).doubted
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("blur", "size", "sigma"), [(0.8, 8, 4), (1.0, 15, 3)])
+def test_texture_under_cells_is_doubted_since_it_grows_with_no_light(blur, size, sigma, seed):
+    noise = sigma * np.random.default_rng(seed + 20).standard_normal((SIDE, SIDE))
+    image = scene(SIDE, SIDE) + size * blurred_noise((SIDE, SIDE), blur, seed) + noise
+    assert measured(image.astype(np.float32)).doubted
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_light_that_a_detector_smeared_is_believed_though_read_noise_lies_on_it(seed):
+    draw = np.random.default_rng(seed)
+    light = np.maximum(scene(SIDE, SIDE), 1)
+    photons = gaussian_filter(2 * draw.poisson(light / 2) - light, 0.6)
+    image = light + photons + 2 * draw.standard_normal((SIDE, SIDE))
+    found = measured(image.astype(np.float32))
+    assert not found.doubted
+    assert found.covariance[15, 16] > 0.25
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_noise_of_an_image_that_was_turned_is_believed(order):
+    noise = SIGMA * np.random.default_rng(5).standard_normal((SIDE + 64, SIDE + 64))
+    image = rotate(scene(SIDE + 64, SIDE + 64) + noise, 7, order=order, reshape=False)
+    assert not measured(image[32:-32, 32:-32].astype(np.float32)).doubted
+
+
+def test_nobody_doubts_that_noise_is_smeared_where_its_growth_was_not_looked_at():
+    learned = white_under(covariance(0.8))
+    frame = [stabilised_scene(learned)]
+    assert may_be_texture(frame, learned, grows=False)
+    assert not may_be_texture(frame, learned, grows=True)
+
+
+@pytest.mark.parametrize("share", [0.003, 0.05])
+def test_what_rounding_leaves_is_no_floor_of_white_noise(share):
+    learned = white_under(covariance(1.2), share)
+    assert may_be_texture([stabilised_scene(learned)], learned, grows=False) == (share == 0.05)
+
+
+def test_stripes_are_no_texture():
+    learned = covariance(0.0)
+    learned[:, 15] = 0.4 * np.maximum(1 - np.abs(np.arange(-15, 16)) / 15, 0)
+    learned[15, 15] = 1.0
+    assert not may_be_texture([stabilised_scene(learned)], learned, grows=False)
+
+
+def white_under(smeared: np.ndarray, share: float = 0.2) -> np.ndarray:
+    """Give the autocovariance of smeared noise with white noise on it, that share of the power."""
+    return (1 - share) * smeared + share * covariance(0.0)
+
+
+def stabilised_scene(learned: np.ndarray) -> np.ndarray:
+    """Give a scene under unit noise of an autocovariance."""
+    noise = coloured(np.random.default_rng(6).standard_normal((SIDE, SIDE)), learned)
+    return (scene(SIDE, SIDE) / 8 + noise).astype(np.float32)
+
+
 def test_texture_whose_power_falls_with_the_frequency_is_doubted():
     frequency = np.hypot(*np.meshgrid(*2 * [np.fft.fftfreq(SIDE)]))
     frequency[0, 0] = 1.0
@@ -92,7 +150,7 @@ def test_it_is_said_when_the_image_is_opened():
 
 def test_white_noise_leaves_nothing_to_doubt():
     white = np.random.default_rng(0).standard_normal((SIDE, SIDE)).astype(np.float32)
-    assert not may_be_texture([white], covariance(0.0))
+    assert not may_be_texture([white], covariance(0.0), grows=False)
 
 
 @pytest.mark.parametrize(("neighbours", "doubted"), [(0.1, False), (0.14, True)])
@@ -100,7 +158,8 @@ def test_a_trace_of_correlation_leaves_no_doubt_even_of_texture(neighbours, doub
     learned = covariance(0.0)
     for across, down in ((14, 15), (16, 15), (15, 14), (15, 16)):
         learned[down, across] = neighbours
-    assert may_be_texture([textured() / np.float32(SIGMA)], learned) == doubted
+    frame = [textured() / np.float32(SIGMA)]
+    assert may_be_texture(frame, learned, grows=True) == doubted
 
 
 def test_who_knows_the_camera_is_believed():

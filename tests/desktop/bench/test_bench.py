@@ -387,7 +387,7 @@ def test_the_report_is_a_page_with_pictures_and_words(
     assert pdf.count(b"/Type /Page\n") == 1
     page = (tmp_path / "page.html").read_text("utf-8")
     assert page.count("data:image/png;base64,") == 2
-    for part in ("Denoising of cells.tif", "GAN2GAN", "Mean brightness", "g2g run", "Preset"):
+    for part in ("Result of denoising", "GAN2GAN", "Mean brightness", "g2g run", "Preset"):
         assert part in page, part
     assert done.strip.message.text() == "Written as page.html."
 
