@@ -21,6 +21,7 @@ from PySide6.QtCore import (
     QtMsgType,
     QTranslator,
     Signal,
+    Slot,
     qInstallMessageHandler,
 )
 from PySide6.QtGui import QIcon
@@ -28,6 +29,7 @@ from PySide6.QtWidgets import QApplication
 
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.jobs.job import Job
+from g2g_desktop.jobs.modules import open_torch_libraries
 from g2g_desktop.model.session import Failure, Step
 from g2g_desktop.widgets.theme import Theme
 from training_core.compute.memory import keep_memory
@@ -70,10 +72,8 @@ def run(arguments: Sequence[str]) -> int:
     window = make_window()
     catcher = ErrorCatcher(window)
     catcher.install()
-    FirstSight(window)
+    FirstSight(window, [Path(name) for name in options.stack])
     window.show()
-    if options.stack:
-        window.commands.open_paths([Path(name) for name in options.stack])
     check = WindowCheck(window, options.check) if options.check else None
     code = int(app.exec()) or (check.code if check else 0)
     if Job.any_running() or not window.centre.viewer.patches.close():
@@ -116,11 +116,17 @@ def language_of(wanted: Sequence[str]) -> str:
 
 
 class FirstSight(QObject):
-    """Starts what is loaded beside a window, once that was painted: the two would share a core."""
+    """Starts what is loaded beside a window, once that was painted: the two would share a core.
 
-    def __init__(self, window: MainWindow) -> None:
+    The libraries of torch come first and alone. A module that is imported meanwhile would wait for
+    them, and the window for the module.
+    """
+
+    def __init__(self, window: MainWindow, paths: Sequence[Path] = ()) -> None:
         super().__init__(window)
-        self._window = window
+        self._window, self._paths = window, paths
+        self._libraries = Job(lambda _: open_torch_libraries())
+        self._libraries.finished.connect(self._on_libraries)
         window.winId()  # makes the handle, which is exposed when the window is shown
         window.windowHandle().installEventFilter(self)
 
@@ -128,13 +134,16 @@ class FirstSight(QObject):
         """Wait for the window to be in sight; the handle then paints it."""
         if event.type() is QEvent.Type.Expose:
             handle.removeEventFilter(self)
-            QTimer.singleShot(0, self._on_painted)
+            QTimer.singleShot(0, self._libraries.start)
         return False
 
-    def _on_painted(self) -> None:
+    @Slot()
+    def _on_libraries(self) -> None:
         self._window.workflow.start_engine()
         self._window.centre.start.load_thumbnails()
         self._window.workflow.recovery.look_for_runs()
+        if self._paths:
+            self._window.commands.open_paths(self._paths)
 
 
 class ErrorCatcher(QObject):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Index = QModelIndex | QPersistentModelIndex
 
+# What moves files in the order: its name, its keys, and by how many rows.
+MOVES = (("Move up", "Alt+Up", -1), ("Move down", "Alt+Down", 1))
 MOST_KEPT_BYTES = 2 * 2**30  # of results in memory; beyond, those on disk are read again
 
 
@@ -199,15 +201,15 @@ class FileList(QAbstractTableModel):
         if self.current is item:
             self.current = None
 
-    def move(self, item: FileItem, by: int) -> None:
-        """Move a file up (-1) or down (1) in the order."""
-        row = self.items.index(item)
-        to = row + by
-        if not 0 <= to < len(self.items):
+    def move(self, items: Sequence[FileItem], by: int) -> None:
+        """Move files up (-1) or down (1) in the order, unless the first of them is at its end."""
+        rows = sorted(map(self.items.index, items), reverse=by > 0)
+        if not rows or not 0 <= rows[0] + by < len(self.items):
             return
-        self.beginMoveRows(QModelIndex(), row, row, QModelIndex(), to + (by > 0))
-        self.items.insert(to, self.items.pop(row))
-        self.endMoveRows()
+        for row in rows:
+            self.beginMoveRows(QModelIndex(), row, row, QModelIndex(), row + by + (by > 0))
+            self.items.insert(row + by, self.items.pop(row))
+            self.endMoveRows()
 
     def tell(self, item: FileItem) -> None:
         """Say that something about a file is new."""

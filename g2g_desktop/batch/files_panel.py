@@ -24,7 +24,7 @@ from g2g_desktop.widgets.labels import GAP, heading, link_button, paragraph
 from g2g_desktop.widgets.theme import Tone
 from training_core.wording import bytes_text
 
-from .file_list import FileItem, FileList, FileState
+from .file_list import MOVES, FileItem, FileList, FileState
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QModelIndex, QPersistentModelIndex
@@ -114,8 +114,7 @@ class FilesPanel(QFrame):
         for text, keys, work in (
             ("Show", "", self._show),
             ("Open the selected files as one stack", "", self._join),
-            ("Move up", "Alt+Up", partial(self._move, -1)),
-            ("Move down", "Alt+Down", partial(self._move, 1)),
+            *((text, keys, partial(self._move, by)) for text, keys, by in MOVES),
             ("Remove from the list", "Del", self._remove),
         ):
             action = QAction(tr(text), self.view)
@@ -159,8 +158,7 @@ class FilesPanel(QFrame):
         self.joined.emit([path for item in self.selected for path in item.paths])
 
     def _move(self, by: int) -> None:
-        for item in self.selected[::-by]:
-            self.files.move(item, by)
+        self.files.move(self.selected, by)
 
     def _remove(self) -> None:
         for item in self.selected:

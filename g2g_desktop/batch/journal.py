@@ -120,6 +120,7 @@ def _plain_item(item: FileItem) -> dict[str, Any]:
         "state": item.state.name,
         "reason": item.reason,
         "output": _text(item.output),
+        "model": item.model,
         "seconds": item.seconds,
         "begun": item.state is FileState.RUNNING,
     }
@@ -133,6 +134,7 @@ def _item(told: dict[str, Any]) -> FileItem:
         FileState.WAITING if state is FileState.RUNNING else state,
         reason=str(told["reason"]),
         output=_path(told["output"]),
+        model=str(told.get("model", "")),
         seconds=float(told["seconds"]),
         begun=bool(told["begun"]),
     )

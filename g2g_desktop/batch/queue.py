@@ -171,7 +171,7 @@ class Queue(QObject):
         self.plan, items = found
         listed = self.files.add([item.paths for item in items], [item.image for item in items])
         for old, item in zip(items, listed, strict=True):
-            for name in ("state", "reason", "output", "seconds", "begun"):
+            for name in ("state", "reason", "output", "model", "seconds", "begun"):
                 setattr(item, name, getattr(old, name))
             self.files.tell(item)
         self._trained = not self.plan.train_on

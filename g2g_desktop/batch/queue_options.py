@@ -18,13 +18,14 @@ from PySide6.QtWidgets import (
 )
 
 from g2g_desktop.language import tr
+from g2g_desktop.model.result import title_of
 from g2g_desktop.widgets.labels import GAP
 from training_core.batch.targets import SUFFIX, Pattern
 
 from .queue_tasks import Plan, input_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from training_core.settings import Settings
 
@@ -41,6 +42,7 @@ class QueueOptions(QWidget):
         self.queue = queue
         self._settings: Settings | None = None
         self._model: Path | None = None
+        self._in_force: Plan | None = None
         self.how = QComboBox()
         self.how.setAccessibleName(tr("How the files are denoised"))
         self.how.setToolTip(tr("Files that were taken alike can share one model, which is faster."))
@@ -87,19 +89,54 @@ class QueueOptions(QWidget):
         if settings is not None:  # what was painted on one image says nothing of the others
             settings = replace(settings, patches=replace(settings.patches, areas=()))
         self._settings, self._model = settings, model
+        self._offer()
+
+    def show_plan(self, in_force: Plan | None) -> None:
+        """Show the plan that is worked by, which cannot be changed; None lets the user choose."""
+        if in_force is self._in_force:
+            return
+        self._in_force = in_force
+        self._offer()
+        if in_force is not None:
+            pattern = in_force.pattern
+            self.folder.setText("" if pattern.folder is None else str(pattern.folder))
+            self.suffix.setText(pattern.suffix)
+            self.mirrored.setChecked(pattern.mirrored)
+            self.overwrite.setChecked(in_force.overwrite)
+        parts: tuple[QWidget, ...] = (self.how, self.folder, self.browse, self.suffix)
+        for part in (*parts, self.mirrored, self.overwrite):
+            part.setEnabled(in_force is None)
+
+    def _offer(self) -> None:
         chosen = self.how.currentData()
         self.how.clear()
-        self.how.addItem(tr("Train on each file by itself: best, and slowest"), EACH)
-        self.how.addItem(
-            tr("Train on the selected files (else the first), and use that for all"), ONE
-        )
-        if model is not None:
-            self.how.addItem(tr(f"Use {model.name} for all, without training"), OPEN)
+        for text, way in self._ways():
+            self.how.addItem(tr(text), way)
         place = self.how.findData(chosen)
         self.how.setCurrentIndex(max(place, 0))
 
+    def _ways(self) -> Iterator[tuple[str, str]]:
+        """Give the ways there are, or the one in force, and what each is called."""
+        plan = self._in_force
+        settings = self._settings if plan is None else plan.settings
+        title = title_of(settings or Plan().settings)
+        model = self._model if plan is None else plan.model
+        if plan is None or model is None:
+            yield f"Train on each file by itself ({title}): best, and slowest", EACH
+        if plan is None:
+            yield (
+                f"Train on the selected files, else the first ({title}): one model for all",
+                ONE,
+            )
+        if model is not None and plan is not None and plan.train_on:
+            yield f"Train {model.name} first ({title}), and use it for all", ONE
+        elif model is not None:
+            yield f"Use {model.name} for all, without training", OPEN
+
     def plan(self, rows: Sequence[int]) -> Plan:
-        """Give what the user has chosen; `rows` are those of the selected files."""
+        """Give the plan in force, else what is chosen; `rows` are those of the selected files."""
+        if self._in_force is not None:
+            return self._in_force
         text = self.folder.text().strip()
         folder = Path(text).expanduser() if text else None
         pattern = Pattern(folder, self.suffix.text().strip(), self.mirrored.isChecked())
@@ -115,12 +152,6 @@ class QueueOptions(QWidget):
             model = place / f"{chosen[0].path.stem}.g2g"
             return Plan(settings, model, tuple(learned), pattern, base.overwrite)
         return Plan(settings, None, (), pattern, base.overwrite)
-
-    def show_editable(self, editable: bool) -> None:
-        """Let the options be changed, or show what is in force."""
-        parts: tuple[QWidget, ...] = (self.how, self.folder, self.browse, self.suffix)
-        for part in (*parts, self.mirrored, self.overwrite):
-            part.setEnabled(editable)
 
     def _on_browse(self) -> None:
         name = QFileDialog.getExistingDirectory(

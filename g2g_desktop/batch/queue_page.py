@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -25,7 +27,7 @@ from g2g_desktop.widgets.theme import Tone
 from training_core.errors import CoreError
 from training_core.wording import MEASURING, between
 
-from .file_list import FileState
+from .file_list import MOVES, FileState
 from .queue import Queue, QueueState, summary
 from .queue_options import QueueOptions
 from .watch import FolderWatch
@@ -70,7 +72,6 @@ class QueuePage(QWidget):
 
     def _make_buttons(self) -> None:
         self.start = QPushButton(tr("Denoise all files"))
-        self.start.setProperty("primary", True)
         self.pause = QPushButton(tr("Pause"))
         self.skip = QPushButton(tr("Skip"))
         self.skip.setToolTip(tr("Leave the selected file out; else the one at work."))
@@ -123,6 +124,13 @@ class QueuePage(QWidget):
         header.setStretchLastSection(True)
         for column, width in enumerate((220, 80, 120, 140, 80)):
             table.setColumnWidth(column, width)
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        for text, keys, by in MOVES:
+            action = QAction(tr(text), table)
+            action.setShortcut(keys)
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.triggered.connect(partial(self._move, by))
+            table.addAction(action)
 
     def _connect(self) -> None:
         self.start.clicked.connect(self._on_start)
@@ -150,9 +158,11 @@ class QueuePage(QWidget):
         self.left.setText(tr(self._time() if running else ""))
         self.left.setVisible(running)
         self.bar.setVisible(running or over > 0)
-        self.options.show_editable(not running and queue.state is not QueueState.PAUSED)
-        todo = any(item.state not in (FileState.DONE, FileState.KEPT) for item in items)
         paused = queue.state is QueueState.PAUSED
+        in_force = running or paused or self.watch.folder is not None
+        self.options.show_plan(queue.plan if in_force else None)
+        todo = any(item.state not in (FileState.DONE, FileState.KEPT) for item in items)
+        self._lead(self.pause if paused else self.start)
         self._show(self.start, _START_TIP, not running and todo and not paused)
         self.pause.setText(tr("Go on" if paused else "Pause"))
         if paused:
@@ -162,6 +172,13 @@ class QueuePage(QWidget):
             self.pause.setEnabled(queue.state is QueueState.RUNNING)
         self.skip.setEnabled(bool(queue.waiting) or queue.is_busy)
         self._show(self.retry, _RETRY_TIP, bool(queue.failed) and not running)
+
+    def _lead(self, next_one: QPushButton) -> None:
+        """Make the button that is to be pressed next the obvious one."""
+        for button in (self.start, self.pause):
+            if button.property("primary") != (button is next_one):
+                button.setProperty("primary", button is next_one)
+                button.style().polish(button)
 
     def _show(self, button: QPushButton, tip: str, possible: bool) -> None:
         """Offer what begins with a file, unless the window trains, which the button then says."""
@@ -202,6 +219,9 @@ class QueuePage(QWidget):
     def _rows(self) -> list[int]:
         return sorted({index.row() for index in self.table.selectedIndexes()})
 
+    def _move(self, by: int) -> None:
+        self.queue.files.move([self.queue.files.items[row] for row in self._rows()], by)
+
     def _on_skip(self) -> None:
         items = [self.queue.files.items[row] for row in self._rows()]
         if not items and self.queue.current is not None:
@@ -222,7 +242,9 @@ class QueuePage(QWidget):
 
     def watch_folder(self, folder: Path) -> None:
         """Denoise what is in a folder, and what comes into it from now on."""
-        self.queue.take(self.options.plan(self._rows()))
+        plan = self.options.plan(self._rows())
+        if plan is not self.queue.plan:  # else it is worked by already
+            self.queue.take(plan)
         outputs = {item.output for item in self.queue.files.items if item.output is not None}
         self.watch.start(folder, outputs | {i.path for i in self.queue.files.items})
         self.watching.setChecked(True)

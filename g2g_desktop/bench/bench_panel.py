@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -147,6 +147,7 @@ class _Sheet(QWidget):
         super().__init__()
         self._page = page
         page.setParent(self)
+        page.installEventFilter(self)
 
     def minimumSizeHint(self) -> QSize:
         """As the page says."""
@@ -156,6 +157,19 @@ class _Sheet(QWidget):
         """Give it all."""
         super().resizeEvent(event)
         self._page.resize(event.size())
+        self._fit_words()
+
+    def eventFilter(self, page: QObject, event: QEvent) -> bool:
+        """Hear that the page tells something else now."""
+        if event.type() is QEvent.Type.LayoutRequest:
+            self._fit_words()
+        return super().eventFilter(page, event)
+
+    def _fit_words(self) -> None:
+        """Be as high as the sentences of the page are at its width, so that none is cut."""
+        layout = self._page.layout()
+        if layout is not None and layout.hasHeightForWidth():
+            self.setMinimumHeight(layout.totalMinimumHeightForWidth(self.width()))
 
 
 def _scrolling(page: QWidget) -> QScrollArea:

@@ -65,7 +65,7 @@ class CurvePlot(QWidget):
         menu.setParent(plot, menu.windowFlags())
         plot.hideButtons()
         plot.setMouseEnabled(False, False)
-        plot.setLabel("left", tr(self._along))
+        plot.setLabel("left", tr(self._along), **{"font-size": "8pt"})  # it stands upright
         plot.setAccessibleName(tr(self._name))
         plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         for side in ("left", "bottom"):

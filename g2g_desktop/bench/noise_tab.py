@@ -31,8 +31,11 @@ class NoiseTab(QWidget):
         self.words = paragraph(NOTHING)
         self.more = paragraph(muted=True)
         self.real, self.made = ImagePane(), ImagePane()
-        for pane, name in ((self.real, "Real noise"), (self.made, "Made noise")):
-            pane.set_caption(name)
+        for pane, word, name in (
+            (self.real, "Real", "Real noise"),
+            (self.made, "Made", "Made noise"),
+        ):
+            pane.set_caption(word)
             pane.setAccessibleName(tr(name))
         self.histogram = CurvePlot("Histogram of the noise", "Value, std", "Share")
         self.correlation = CurvePlot("Autocorrelation", "Distance, px", "Correlation")

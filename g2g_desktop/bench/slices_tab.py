@@ -135,7 +135,7 @@ class SlicesTab(QWidget):
             pane.set_pixel_size(across if known else None)
             stretch = size.z_um / across if known and size.z_um and across else 1.0
             pane.show_stretched(image, stretch, levels)
-        told = "Z is as large as it is." if known else "Z is not known: a slice counts as a pixel."
+        told = "Z is drawn to scale." if known else "Z is not known: a slice counts as a pixel."
         self.words.setText(tr(f"{told} {HOW}"))
 
     def _on_failed(self, error: Exception) -> None:

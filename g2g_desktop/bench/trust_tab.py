@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from training_core.trust.trust_map import TrustMap
 
 COPIES = (8, 12, 16)
-ASK = "Make the trust map"
+ASK = "Make the map"
 STOP = "Stop"
 EXPLAIN = (
     "The result is made noisy again with the learned noise and denoised again: what changes is "
@@ -39,7 +39,7 @@ EXPLAIN = (
 )
 PLANT = "Plant a dot"
 PLANT_TIP = "Click into the picture: dots of five contrasts are planted there and denoised."
-THUMB_PX = 56
+THUMB_PX = 36  # so that five pairs fit beside the trust map in a window of 1366 px
 
 
 class TrustTab(QWidget):
@@ -67,8 +67,7 @@ class TrustTab(QWidget):
         self.progress.setTextVisible(False)
         self.words = paragraph(EXPLAIN, muted=True)
         self.bias, self.spread, self.band = ImagePane(), ImagePane(), ImagePane()
-        self._names = {self.bias: "Bias", self.spread: "Spread", self.band: "Band"}
-        for pane, name in self._names.items():
+        for pane, name in ((self.bias, "Bias"), (self.spread, "Spread"), (self.band, "Band")):
             pane.set_caption(name)
             pane.setAccessibleName(tr(name))
             pane.setMinimumSize(110, 90)
@@ -92,14 +91,15 @@ class TrustTab(QWidget):
         self.clear()
 
     def _lay_out(self) -> None:
-        first = QVBoxLayout()
+        first, second = QVBoxLayout(), QVBoxLayout()
+        for column in (first, second):
+            column.setSpacing(GAP)
         first.addWidget(heading("Trust map", 0))
         first.addWidget(self.map_button)
         first.addWidget(self.copies)
         first.addWidget(self.progress)
         first.addWidget(self.words)
         first.addStretch(1)
-        second = QVBoxLayout()
         second.addWidget(heading("Faint spots", 0))
         second.addWidget(self.plant_button)
         second.addWidget(self.dot_size)
@@ -153,18 +153,20 @@ class TrustTab(QWidget):
     def show_map(self, found: TrustMap, unit: str, caution: str = "") -> None:
         """Show the parts of a trust map and say what they mean, after a caution."""
         self.show_running(False)
-        reach = float(np.quantile(np.abs(found.bias), 0.995)) or 1.0
-        parts: tuple[tuple[ImagePane, Values, Window], ...] = (
-            (self.bias, found.bias, (-reach, reach)),
-            (self.spread, found.spread, (0.0, float(np.quantile(found.spread, 0.995)) or 1.0)),
-            (self.band, found.half_band, (0.0, float(np.quantile(found.half_band, 0.995)) or 1.0)),
+        reach, most, widest = (
+            float(np.quantile(np.abs(values), 0.995)) or 1.0
+            for values in (found.bias, found.spread, found.half_band)
         )
-        for pane, values, levels in parts:
+        parts: tuple[tuple[ImagePane, Values, Window, str], ...] = (
+            (self.bias, found.bias, (-reach, reach), f"Bias ±{figure(reach)}"),
+            (self.spread, found.spread, (0.0, most), f"Spread ≤ {figure(most)}"),
+            (self.band, found.half_band, (0.0, widest), f"Band ≤ {figure(widest)}"),
+        )
+        for pane, values, levels, caption in parts:
             pane.set_image(values.astype(np.float32), levels)
             colours = diverging_table() if pane is self.bias else look_up_table("Viridis")
             pane.set_table(colours)
-            sign = "±" if pane is self.bias else "\N{LESS-THAN OR EQUAL TO} "
-            pane.set_caption(f"{self._names[pane]} {sign}{figure(levels[1])}")
+            pane.set_caption(caption)
             pane.setVisible(True)
             pane.fit()
         unit = unit or "grey values"

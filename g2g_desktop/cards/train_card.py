@@ -97,7 +97,7 @@ class TrainCard(StepCard):
     def show_made(self, result: StackResult | None, model: str) -> None:
         """Say in the header what has made the result, or what would make one."""
         if result is not None and result.model_name:
-            self.show_summary(f"{result.model_name} was used, without training")
+            self.show_summary(f"{result.model_name}, without training")
         elif result is not None:
             self.show_summary(f"Trained: {title_of(result.denoiser.settings)}")
         elif model:

@@ -5,8 +5,6 @@ Torch and the readers are imported in them, so that the window is there before t
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -21,8 +19,10 @@ from training_core.costs import in_order, remembered
 from training_core.settings import PRESETS, preset
 from training_core.stack import as_float32, cast_like, check_trainable, spread, tell_flaws
 
+from .modules import modules_coming
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from g2g_desktop.model.result import Story
@@ -189,20 +189,6 @@ def gallery(
     from training_core.patches.gallery import patch_gallery
 
     return patch_gallery(stack, patches, settings, run=run)
-
-
-@contextmanager
-def modules_coming() -> Iterator[None]:
-    """Import large modules without looking for garbage, which they are not and never become.
-
-    Each look through all there is would hold up the window, by 180 ms in the end.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def start_engine(run: Run) -> Device:

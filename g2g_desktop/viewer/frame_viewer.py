@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
-    QComboBox,
     QGridLayout,
     QLabel,
     QSizePolicy,
@@ -100,11 +99,9 @@ class FrameViewer(QWidget):
         self.full_tool = self.add_tool(
             "100 %", "Show each pixel as one on screen (Z).", icon="full", last=True
         )
-        self.colours = QComboBox(self)
+        tip = "Choose the colours. HiLo shows black blue and saturated red."
+        self.colours, _ = self.tools.add_box("Colours", tip, None)
         fill_choices(self.colours, NAMES)
-        self.colours.setToolTip(tr("Choose the colours. HiLo shows black blue and saturated red."))
-        self.colours.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.tools.addWidget(self.colours)
         self.invert_tool = self.add_tool(
             "Invert", "Exchange black and white (I).", icon="invert", last=True
         )

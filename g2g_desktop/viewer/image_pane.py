@@ -277,10 +277,13 @@ class ImagePane(pg.GraphicsView):  # type: ignore[misc] # pyqtgraph is untyped
     ) -> None:
         """Paint one caption into an upper corner of `area`, where it fits."""
         text, metrics = tr(text), QFontMetricsF(self.font())
-        width, height = metrics.horizontalAdvance(text) + 16, metrics.height() + 6
-        if not text or width + 16 > area.width():
+        wide, height = metrics.horizontalAdvance(text), metrics.height() + 6
+        around = 8 if wide + 32 <= area.width() else 4
+        width = wide + 2 * around
+        if not text or width + 2 * around > area.width():
             return
-        left = area.left() + 8 if side == Qt.AlignmentFlag.AlignLeft else area.right() - 8 - width
+        is_left = side == Qt.AlignmentFlag.AlignLeft
+        left = area.left() + around if is_left else area.right() - around - width
         pill = QRectF(left, area.top() + 8, width, height)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QToolBar, QToolButton
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QAction, QActionGroup
+from PySide6.QtWidgets import QComboBox, QMenu, QToolBar, QToolButton
 
 from g2g_desktop.language import tr
 
@@ -29,6 +30,11 @@ class ToolRow(QToolBar):
         self.setMovable(False)
         self.icons: dict[str, QAction] = {}  # the tools by the names of their icons
         self.boxes: list[QComboBox] = []
+        self._box_actions: list[QAction] = []
+        self._submenus: list[QMenu] = []
+        (self.more,) = self.findChildren(QToolButton, "qt_toolbar_ext_button")
+        self.more.setAccessibleName(tr("More tools"))
+        self.more.menu().aboutToShow.connect(self._add_boxes)
 
     def add(self, text: str, tip: str, icon: str, before: QAction | None) -> QAction:
         """Add a button, at the end where it is `before` None."""
@@ -40,22 +46,23 @@ class ToolRow(QToolBar):
         self.widgetForAction(action).setFocusPolicy(Qt.FocusPolicy.TabFocus)
         return action
 
-    def add_box(self, name: str, tip: str, before: QAction) -> tuple[QComboBox, QAction]:
-        """Add a box for names of pictures, and give what shows or hides it."""
+    def add_box(self, name: str, tip: str, before: QAction | None) -> tuple[QComboBox, QAction]:
+        """Add a box for names, at the end where `before` is None; give what shows or hides it."""
         box = QComboBox(self)
         box.setAccessibleName(tr(name))
         box.setToolTip(tr(tip))
         box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        in_row = self.insertWidget(before, box) if before else self.addWidget(box)
         self.boxes.append(box)
-        return box, self.insertWidget(before, box)
+        self._box_actions.append(in_row)
+        return box, in_row
 
     def draw_icons(self, theme: Theme) -> None:
         """Draw the icons in the colours of a theme."""
         for name, action in self.icons.items():
             action.setIcon(theme.icon(name))
-        for more in self.findChildren(QToolButton, "qt_toolbar_ext_button"):
-            more.setIcon(theme.icon("right"))  # that of Qt is black, on dark as well
+        self.more.setIcon(theme.icon("right"))  # that of Qt is black, on dark as well
 
     def fit(self) -> None:
         """Show words and whole names, or as few of them as it takes for all to be in sight."""
@@ -80,3 +87,33 @@ class ToolRow(QToolBar):
         """Let the tools be in sight."""
         super().resizeEvent(event)
         self.fit()
+
+    @Slot()
+    def _add_boxes(self) -> None:
+        """Offer in the menu at the end what is in boxes that do not fit: Qt leaves them out."""
+        menu = self.more.menu()
+        while self._submenus:
+            self._submenus.pop().deleteLater()
+        for box, in_row in zip(self.boxes, self._box_actions, strict=True):
+            if in_row.isVisible() and box.isHidden():
+                self._submenus.append(_menu_of(box, menu))
+                menu.addMenu(self._submenus[-1])
+
+
+def _menu_of(box: QComboBox, parent: QWidget) -> QMenu:
+    """Make a menu that chooses in a box."""
+    menu = QMenu(box.accessibleName(), parent)
+    menu.setEnabled(box.isEnabled())
+    choices = QActionGroup(menu)
+    for index in range(box.count()):
+        choice = menu.addAction(box.itemText(index))
+        choice.setCheckable(True)
+        choice.setChecked(index == box.currentIndex())
+        choices.addAction(choice)
+        choice.triggered.connect(partial(_choose, box, index))
+    return menu
+
+
+def _choose(box: QComboBox, index: int) -> None:
+    box.setCurrentIndex(index)
+    box.activated.emit(index)

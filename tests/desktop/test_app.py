@@ -12,6 +12,7 @@ import pytest
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QApplication
 
+from g2g_desktop import app
 from g2g_desktop.app import ErrorCatcher, FirstSight, make_window
 from g2g_desktop.dialogs import dialogs
 from g2g_desktop.paths import resource
@@ -74,13 +75,16 @@ def test_calculations_are_loaded_once_the_window_was_painted(
 
     watch = Painted(window)
     window.centre.start.installEventFilter(watch)
+    monkeypatch.setattr(app, "open_torch_libraries", lambda: order.append("libraries"))
     monkeypatch.setattr(window.workflow, "start_engine", lambda: order.append("engine"))
+    monkeypatch.setattr(window.commands, "open_paths", lambda _: order.append("stack"))
     window.hide()
-    FirstSight(window)
+    FirstSight(window, [Path("stack.tif")])
     window.show()
-    assert "engine" not in order
-    qtbot.waitUntil(lambda: "engine" in order)
-    assert order.index("painted") < order.index("engine")
+    assert "libraries" not in order
+    qtbot.waitUntil(lambda: "stack" in order)
+    assert order.index("painted") < order.index("libraries")
+    assert [what for what in order if what != "painted"] == ["libraries", "engine", "stack"]
     window.hide()
     window.show()
     qtbot.wait(50)
@@ -91,9 +95,9 @@ def test_calculations_are_loaded_once_the_window_was_painted(
 def test_the_window_is_made_with_the_style_sheet(qtbot: QtBot) -> None:
     made = make_window()
     qtbot.addWidget(made)
-    app = QApplication.instance()
-    assert isinstance(app, QApplication)
-    assert app.styleSheet() == resource("theme.qss").read_text(encoding="utf-8")
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    assert application.styleSheet() == resource("theme.qss").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("thread", ["window", "other"])

@@ -15,7 +15,7 @@ from .renoised import Copies
 BAND_PX = 5  # over which scatter and bias are averaged: of 8 copies a single pixel tells little
 # What a denoiser takes from its own result it took more of before, where there was more to take.
 # Found on photographs with noise that was added and on FMD; `tests/benchmarks/trust.py` tries it.
-SCATTER, TAKEN, FLOOR = 0.2, 5.0, 0.1
+SCATTER, TAKEN, FLOOR = 0.2, 7.0, 0.1
 NORMAL_90 = 1.6449
 DETAIL_PX, AROUND_PX = 3.0, 2.5  # coarser is no detail; what is averaged to judge it
 VISIBLE = 0.15  # of the std of the noise: fainter detail is not looked at

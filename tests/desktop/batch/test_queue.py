@@ -11,7 +11,7 @@ import tifffile
 from PySide6.QtCore import Qt
 
 from g2g_desktop.batch import queue_tasks
-from g2g_desktop.batch.file_list import FileState
+from g2g_desktop.batch.file_list import FileItem, FileState
 from g2g_desktop.batch.journal import Journal
 from g2g_desktop.batch.queue import QueueState
 from g2g_desktop.batch.queue_tasks import Plan
@@ -19,8 +19,9 @@ from g2g_desktop.dialogs import dialogs
 from g2g_desktop.model.session import State
 from g2g_desktop.paths import queue_log
 from tests.support import vendor_files as vendor
-from training_core.batch.targets import Input
+from training_core.batch.targets import Input, Pattern
 from training_core.io.readers import open_stack
+from training_core.settings import preset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,14 +235,81 @@ def test_results_that_are_there_are_kept_unless_they_are_to_be_replaced(
     assert np.array_equal(open_stack(there).pixels, open_stack(folder / "a.tif").pixels // 2)
 
 
-def test_the_order_is_that_of_the_list(listed: MainWindow, work: FakeWork, qtbot: QtBot) -> None:
-    last = listed.files.items[3]
-    for _ in range(3):
-        listed.files.move(last, -1)
-    assert [item.name for item in listed.files.items] == ["c.tif", "a.tif", "b.tif", "bad.tif"]
-    listed.desk.queue_page.start.click()
+def test_the_order_is_changed_in_the_table_while_the_queue_works(
+    listed: MainWindow, work: FakeWork, qtbot: QtBot
+) -> None:
+    work.may_end.clear()
+    page = listed.desk.queue_page
+    page.start.click()
+    qtbot.waitUntil(lambda: work.worked_on == ["a.tif"], timeout=30_000)
+    page.table.selectRow(3)
+    up, down = page.table.actions()
+    for action in (up, up, up, up, down):
+        action.trigger()
+    assert [item.name for item in listed.files.items] == ["a.tif", "c.tif", "b.tif", "bad.tif"]
+    assert page.table.currentIndex().row() == 1  # the file stays selected, and can be moved on
+    assert [action.shortcut().toString() for action in (up, down)] == ["Alt+Up", "Alt+Down"]
+    work.may_end.set()
     rest(listed, qtbot)
-    assert work.worked_on == ["c.tif", "a.tif", "b.tif"]
+    assert work.worked_on == ["a.tif", "c.tif", "b.tif"]
+
+
+def test_files_that_move_together_keep_their_order(listed: MainWindow) -> None:
+    first, second, *_ = items = list(listed.files.items)
+    listed.files.move([second, first], -1)  # the first stands at the end already
+    assert listed.files.items == items
+    for _ in range(3):
+        listed.files.move([first, second], 1)
+    assert listed.files.items == [*items[2:], first, second]
+
+
+def test_the_ways_to_denoise_name_the_preset(listed: MainWindow) -> None:
+    options = listed.desk.queue_page.options
+    listed.session.set_settings(preset("instant"))
+    listed.desk.show_queue()
+    assert [options.how.itemText(index) for index in range(options.how.count())] == [
+        "Train on each file by itself (Instant): best, and slowest",
+        "Train on the selected files, else the first (Instant): one model for all",
+    ]
+
+
+def test_what_a_resumed_queue_works_by_is_shown_and_not_to_be_changed(
+    window: MainWindow, work: FakeWork, folder: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    items = [FileItem((folder / name,), output=folder / name, model="m.g2g") for name in "ab"]
+    for item in items:
+        item.state = FileState.WAITING
+    pattern = Pattern(tmp_path / "out", "_clean", mirrored=True)
+    crashed = Journal()
+    crashed.write(Plan(model=tmp_path / "m.g2g", pattern=pattern, overwrite=True), items)
+    crashed.let_go()
+    page = window.desk.queue_page
+    options = page.options
+    assert (options.folder.text(), options.suffix.text()) == ("", "_denoised")
+
+    assert window.queue.restore() == 2
+
+    assert options.how.currentText() == "Use m.g2g for all, without training"
+    assert (options.folder.text(), options.suffix.text()) == (str(tmp_path / "out"), "_clean")
+    assert options.mirrored.isChecked()
+    assert options.overwrite.isChecked()
+    assert not any(part.isEnabled() for part in (options.how, options.folder, options.mirrored))
+    assert [item.model for item in window.files.items] == ["m.g2g", "m.g2g"]
+    assert page.pause.property("primary") is True
+    assert page.start.property("primary") is False
+
+
+def test_what_a_watched_folder_is_denoised_by_is_not_to_be_changed(
+    listed: MainWindow, work: FakeWork, tmp_path: Path
+) -> None:
+    page = listed.desk.queue_page
+    (tmp_path / "watched").mkdir()
+    page.watch_folder(tmp_path / "watched")
+    page.refresh()
+    assert not page.options.suffix.isEnabled()
+    page.watch.stop()
+    page.refresh()
+    assert page.options.suffix.isEnabled()
 
 
 def test_a_queue_that_a_crash_left_is_found_and_gone_on_with(

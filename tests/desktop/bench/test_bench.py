@@ -318,7 +318,7 @@ def test_a_trust_map_can_be_stopped_and_tells_why_there_is_none(
     click(qtbot, trust.map_button)
     assert trust.map_button.text() == "Stop"
     click(qtbot, trust.map_button)
-    assert trust.map_button.text() == "Make the trust map"
+    assert trust.map_button.text() == "Make the map"
     monkeypatch.setattr(bench_tasks, "trust_map", broken)
     click(qtbot, trust.map_button)
     qtbot.waitUntil(lambda: "no luck" in trust.words.text())

@@ -450,7 +450,7 @@ def test_a_model_dropped_first_waits_for_its_stack(
     window.commands.do("denoise")
     qtbot.waitUntil(lambda: window.session.state is State.DONE)
     assert core.trained == []
-    assert window.side.train.header.summary.full_text() == "cells.g2g was used, without training"
+    assert window.side.train.header.summary.full_text() == "cells.g2g, without training"
 
 
 def test_a_model_that_does_not_suit_says_so_until_the_export(
