@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QTimer, Slot
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF, Qt, QTimer, Slot
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from g2g_desktop.jobs.latest_job import LatestJob
@@ -24,6 +26,30 @@ if TYPE_CHECKING:
 
 SETTLE_MS = 60
 HOW = "Click into the picture to choose where it is cut."
+LINE = "#f2c14e"  # is seen on grey, and on all tables of colours
+
+
+class Cross:
+    """Two thin lines over a picture, where the others are cut."""
+
+    def __init__(self, pane: ImagePane) -> None:
+        pen = pg.mkPen(LINE, width=1, style=Qt.PenStyle.DashLine)
+        self.upright, self.level = (pg.InfiniteLine(angle=angle, pen=pen) for angle in (90, 0))
+        for line in (self.upright, self.level):
+            line.setZValue(12)
+            line.hide()
+            pane.box.addItem(line, ignoreBounds=True)
+
+    def show_at(self, x: float, y: float) -> None:
+        """Cross at a point, in pixels of the picture."""
+        self.upright.setPos(x)
+        self.level.setPos(y)
+        self.set_visible(True)
+
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide both lines."""
+        self.upright.setVisible(visible)
+        self.level.setVisible(visible)
 
 
 class StretchedPane(ImagePane):
@@ -58,6 +84,7 @@ class SlicesTab(QWidget):
         for pane, name in ((self.xz, "XZ"), (self.yz, "YZ")):
             pane.set_caption(name)
             pane.setAccessibleName(tr(f"Slice {name}"))
+        self.crosses = {pane: Cross(pane) for pane in (*view.panes, self.xz, self.yz)}
         self.at_x, self.at_y = self._place("X"), self._place("Y")
         self.which = QComboBox()
         fill_choices(self.which, (DENOISED, NOISY))
@@ -122,6 +149,12 @@ class SlicesTab(QWidget):
         super().showEvent(event)  # type: ignore[arg-type]
         self._settle.start()
 
+    def hideEvent(self, event: object) -> None:
+        """Leave the pictures alone."""
+        super().hideEvent(event)  # type: ignore[arg-type]
+        for cross in self.crosses.values():
+            cross.set_visible(False)
+
     def _on_cut(self, cut: list[Values]) -> None:
         stack = self._stack
         if stack is None:
@@ -135,8 +168,21 @@ class SlicesTab(QWidget):
             pane.set_pixel_size(across if known else None)
             stretch = size.z_um / across if known and size.z_um and across else 1.0
             pane.show_stretched(image, stretch, levels)
+        self._mark(stack)
         told = "Z is drawn to scale." if known else "Z is not known: a slice counts as a pixel."
         self.words.setText(tr(f"{told} {HOW}"))
+
+    def _mark(self, stack: Stack) -> None:
+        """Show in each picture where the others lie."""
+        if not self.isVisible():
+            return
+        x, y = self.at_x.value() + 0.5, self.at_y.value() + 0.5
+        place = np.unravel_index(self._view.frame_index, stack.shape[:-2])
+        z = float(place[stack.axes.index("Z")]) + 0.5
+        for pane in self._view.panes:
+            self.crosses[pane].show_at(x, y)
+        self.crosses[self.xz].show_at(x, z * self.xz.stretch)
+        self.crosses[self.yz].show_at(y, z * self.yz.stretch)
 
     def _on_failed(self, error: Exception) -> None:
         self.words.setText(tr(f"The stack could not be cut: {error}"))

@@ -31,7 +31,7 @@ class StatusStrip(QFrame):
         self.setProperty("surface", "strip")
         self.axes, self.bits, self.scale, self.device = (_chip() for _ in range(4))
         self._long = self._short = ""
-        self.message = ElidedLabel()
+        self.message = ElidedLabel(sentence=True)
         self._fade = QTimer(self, singleShot=True, interval=_MESSAGE_MS)
         self._fade.timeout.connect(self._forget)
         row = QHBoxLayout(self)

@@ -30,11 +30,16 @@ GAP = 8
 
 
 class ElidedLabel(QLabel):
-    """One line that is cut with an ellipsis where it does not fit; the tooltip has all of it."""
+    """One line that is cut with an ellipsis where it does not fit; the tooltip has all of it.
 
-    def __init__(self, text: str = "") -> None:
+    A name loses its middle, since names differ at their ends, and a sentence its end.
+    """
+
+    def __init__(self, text: str = "", *, sentence: bool = False) -> None:
         super().__init__()
         self._full = ""
+        mode = Qt.TextElideMode
+        self._mode = mode.ElideRight if sentence else mode.ElideMiddle
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.set_text(text)
 
@@ -56,9 +61,7 @@ class ElidedLabel(QLabel):
         self._cut()
 
     def _cut(self) -> None:
-        shown = self.fontMetrics().elidedText(
-            self._full, Qt.TextElideMode.ElideMiddle, max(self.width(), 1)
-        )
+        shown = self.fontMetrics().elidedText(self._full, self._mode, max(self.width(), 1))
         self.setText(shown)
         self.setToolTip(self._full if shown != self._full else "")
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from g2g_desktop.bench.bench_page import BenchPage
+    from g2g_desktop.bench.slices_tab import SlicesTab
     from g2g_desktop.main_window import MainWindow
+    from g2g_desktop.viewer.image_pane import ImagePane
     from g2g_desktop.viewer.shapes import Shapes
     from training_core.place import PatchLocation
     from training_core.run import Run
@@ -399,6 +401,14 @@ def test_words_for_a_paper_and_the_command_are_copied(qtbot, done: MainWindow) -
     assert "--preset balanced" in text
 
 
+def crossing(slices: SlicesTab, pane: ImagePane) -> tuple[float, float] | None:
+    """Give where the lines over a picture cross; None where they are not shown."""
+    cross = slices.crosses[pane]
+    if not (cross.upright.isVisible() and cross.level.isVisible()):
+        return None
+    return cross.upright.value(), cross.level.value()
+
+
 def test_slices_have_the_true_scale_of_depth(qtbot, bench: BenchPage, done: MainWindow) -> None:
     pixels = np.random.default_rng(0).normal(100, 5, (4, 64, 96)).astype(np.float32)
     stack = Stack(pixels, "ZYX", PixelSize(0.5, 0.5, 2.0))
@@ -412,13 +422,23 @@ def test_slices_have_the_true_scale_of_depth(qtbot, bench: BenchPage, done: Main
     slices.at_x.setValue(11)
     qtbot.waitUntil(lambda: np.array_equal(slices.xz.image, pixels[:, 7] + 1))
     qtbot.waitUntil(lambda: np.array_equal(slices.yz.image, pixels[:, :, 11] + 1))
+    qtbot.waitUntil(lambda: crossing(slices, slices.yz) is not None)
     assert slices.xz.frame_rect.height() == 16  # 4 frames of 2 µm at 0.5 µm a pixel
+    assert crossing(slices, done.centre.compare.left) == (11.5, 7.5)
+    assert crossing(slices, slices.xz) == (11.5, 2.0)  # in the middle of the first frame
+    assert crossing(slices, slices.yz) == (7.5, 2.0)
+    done.centre.compare.show_frame(2)
+    qtbot.waitUntil(lambda: crossing(slices, slices.xz) == (11.5, 10.0))
+    done.centre.compare.show_frame(0)
     slices.which.setCurrentIndex(1)
     qtbot.waitUntil(lambda: np.array_equal(slices.xz.image, pixels[:, 7]))
     pane = done.centre.compare.left
     where = pane.to_widget(3.5, 5.5).toPoint()
     qtbot.mouseClick(pane.viewport(), Qt.MouseButton.LeftButton, pos=where)
     assert (slices.at_x.value(), slices.at_y.value()) == (3, 5)
+    qtbot.waitUntil(lambda: crossing(slices, pane) == (3.5, 5.5))
+    click(qtbot, bench.panel.buttons["Slices"])
+    assert crossing(slices, pane) is None
 
 
 def test_every_control_of_the_bench_has_a_name(bench: BenchPage) -> None:
