@@ -49,18 +49,18 @@ class Denoiser:
 
     @property
     def halo_px(self) -> int:
-        """How far a pixel of the `passes` sees; this and the two below are on the `grid_px`."""
+        """How far a pixel of the `passes` sees; each of them by multiples of the `grid_px`."""
         looks = looks_px(self.network) + NeighbourAverage.halo_px * bool(self.neighbours)
-        return self.network_halo_px + self._on_grid(looks)
+        return self.last_halo_px + self.network_halo_px + self._on_grid(looks)
 
     @property
     def network_halo_px(self) -> int:
-        """How far a pixel of the `passes` sees into what the network is given."""
-        return self.last_halo_px + self._on_grid(int(self.network.halo_px))  # type: ignore[arg-type]
+        """How far a pixel of the network's result sees into what it is given."""
+        return self._on_grid(int(self.network.halo_px))  # type: ignore[arg-type]
 
     @property
     def last_halo_px(self) -> int:
-        """How far a pixel of the `passes` sees into what the network makes."""
+        """How far a pixel of the last pass sees into what the network makes; 0 without that."""
         return self._on_grid(CollaborativeFilter.halo_px) if self.collaborates else 0
 
     def _on_grid(self, seen_px: int) -> int:
@@ -100,7 +100,7 @@ class Denoiser:
         Of a place `inner` of it, if that is given: more than it takes for that is not computed.
         """
         place = inner or whole(noisy.shape)
-        around = place.grown(self._on_grid(int(self.network.halo_px)), noisy.shape)  # type: ignore[arg-type]
+        around = place.grown(self.network_halo_px, noisy.shape)
         inputs = self.inputs(noisy[None, None], channel, strength)
         images = self._padded(inputs[..., *around.slices])
         seen = images[0, 0]
