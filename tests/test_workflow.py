@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from g2g_desktop.paths import checkpoints_dir
 from g2g_desktop.preferences import Preferences
 from g2g_desktop.widgets.theme import Theme
 from training_core.io.readers import open_stack
-from training_core.run import Cancelled, Run, Stage
+from training_core.run import Cancelled, Run, Stage, StageStarted
 from training_core.settings import preset
 
 if TYPE_CHECKING:
@@ -216,6 +218,52 @@ def test_cancelling_an_export_leaves_nothing(
     # A cancel that comes after the file was complete changes nothing; half a file is never there.
     found = list(folder.iterdir())
     assert found == ([] if window.session.exported is None else [folder / "out.tif"])
+
+
+def test_a_full_disk_at_export_is_told_and_the_result_is_still_there(
+    window: MainWindow, source: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from g2g_desktop.jobs.tasks import ExportChoice
+
+    opened(window, source, qtbot)
+    window.commands.do("train")
+    reach(window, State.DONE, qtbot)
+    folder = tmp_path / "out"
+    folder.mkdir()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(tifffile.TiffWriter, "write", fail)
+        window.workflow.export(ExportChoice(folder / "out.tif"))
+        qtbot.waitUntil(lambda: window.session.failure is not None, timeout=SLOW_MS)
+    told = window.session.failure
+    assert "out.tif cannot be written: " in told.sentence
+    assert os.strerror(errno.ENOSPC) in told.sentence
+    assert list(folder.iterdir()) == []
+    assert window.session.state is State.DONE
+
+    window.workflow.export(ExportChoice(folder / "out.tif"))
+    qtbot.waitUntil(lambda: window.session.exported is not None, timeout=SLOW_MS)
+    assert [path.name for path in folder.iterdir()] == ["out.tif"]
+    assert window.session.failure is None
+
+
+def test_a_training_is_started_once_however_often_it_is_asked_for(
+    window: MainWindow, source: Path, qtbot: QtBot
+) -> None:
+    opened(window, source, qtbot)
+    begun: list[Stage] = []
+    window.workflow.happened.connect(
+        lambda event: begun.append(event.stage) if isinstance(event, StageStarted) else None
+    )
+
+    for _ in range(3):
+        window.commands.do("train")
+    reach(window, State.DONE, qtbot)
+
+    assert [begun.count(stage) for stage in (Stage.NOISE_MODEL, Stage.DENOISE)] == [1, 1]
 
 
 def test_a_training_that_was_killed_goes_on_where_it_was(
