@@ -55,8 +55,6 @@ def pytest_collection_finish() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("shared_data") and not SHARED_DATA.is_dir():
         pytest.skip(NO_SHARED_DATA)
-    if item.get_closest_marker("xvfb") and os.environ["QT_QPA_PLATFORM"] == "offscreen":
-        pytest.skip("needs a real X screen: run with QT_QPA_PLATFORM=xcb under xvfb-run")
 
 
 @pytest.fixture(scope="session")

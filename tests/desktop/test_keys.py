@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 def press(keys: str) -> None:
     """Press a combination of keys in whatever has the focus."""
+    if QApplication.activeWindow() is None:  # on a screen without a window manager
+        window = next(w for w in QApplication.topLevelWidgets() if w.isVisible())
+        window.activateWindow()
+        assert QTest.qWaitForWindowActive(window)
     combination = QKeySequence(keys)[0]
     where = QApplication.focusWidget() or QApplication.activeWindow()
     QTest.keyClick(where, combination.key(), combination.keyboardModifiers())
