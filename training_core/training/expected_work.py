@@ -56,9 +56,12 @@ def _work(
 ) -> dict[Stage, Amounts]:
     denoiser = Denoiser(job.network, (), settings, device)
     tile = tile_size(device, denoiser.halo_px, MEMORY_CHANNELS)
-    mpx = sum(tiled_mpx(s, denoiser.last_halo_px, tile) for s in stacks)
+    mpx, seen = (
+        sum(tiled_mpx(s, halo, tile) for s in stacks)
+        for halo in (denoiser.last_halo_px, denoiser.halo_px)
+    )
     searched = searched_mpx(stacks, settings.patches)
-    near = 2 * most_neighbours(settings) * job.is_sequence * mpx
+    near = 2 * most_neighbours(settings) * job.is_sequence * seen
     return {
         Stage.PATCHES: {costs.SEARCH_IN_CT if job.is_ct else costs.SEARCH: (searched, searched)},
         Stage.NOISE_MODEL: job.noise(),
