@@ -202,17 +202,21 @@ def test_stop_and_keep_gives_a_model_that_denoises_another_stack(
     assert window.session.denoised.shape == (2, 96, 96)
 
 
-def test_cancelling_an_export_leaves_nothing(
-    window: MainWindow, source: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from g2g_desktop.jobs.tasks import ExportChoice
-
+def trained(window: MainWindow, source: Path, tmp_path: Path, qtbot: QtBot) -> Path:
+    """Denoise a stack, and give an empty folder to export it into."""
     opened(window, source, qtbot)
     window.commands.do("train")
     reach(window, State.DONE, qtbot)
     folder = tmp_path / "out"
     folder.mkdir()
-    window.workflow.export(ExportChoice(folder / "out.tif"))
+    return folder
+
+
+def test_cancelling_an_export_leaves_nothing(
+    window: MainWindow, source: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained(window, source, tmp_path, qtbot)
+    window.workflow.export(tasks.ExportChoice(folder / "out.tif"))
     window.commands.do("cancel")
     reach(window, State.DONE, qtbot)
     # A cancel that comes after the file was complete changes nothing; half a file is never there.
@@ -223,20 +227,14 @@ def test_cancelling_an_export_leaves_nothing(
 def test_a_full_disk_at_export_is_told_and_the_result_is_still_there(
     window: MainWindow, source: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from g2g_desktop.jobs.tasks import ExportChoice
-
-    opened(window, source, qtbot)
-    window.commands.do("train")
-    reach(window, State.DONE, qtbot)
-    folder = tmp_path / "out"
-    folder.mkdir()
+    folder = trained(window, source, tmp_path, qtbot)
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as full:
         full.setattr(tifffile.TiffWriter, "write", fail)
-        window.workflow.export(ExportChoice(folder / "out.tif"))
+        window.workflow.export(tasks.ExportChoice(folder / "out.tif"))
         qtbot.waitUntil(lambda: window.session.failure is not None, timeout=SLOW_MS)
     told = window.session.failure
     assert "out.tif cannot be written: " in told.sentence
@@ -244,7 +242,7 @@ def test_a_full_disk_at_export_is_told_and_the_result_is_still_there(
     assert list(folder.iterdir()) == []
     assert window.session.state is State.DONE
 
-    window.workflow.export(ExportChoice(folder / "out.tif"))
+    window.workflow.export(tasks.ExportChoice(folder / "out.tif"))
     qtbot.waitUntil(lambda: window.session.exported is not None, timeout=SLOW_MS)
     assert [path.name for path in folder.iterdir()] == ["out.tif"]
     assert window.session.failure is None

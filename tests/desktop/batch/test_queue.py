@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from g2g_desktop.batch.queue_page import QueuePage
     from g2g_desktop.main_window import MainWindow
     from tests.support.stand_ins import FakeCore
     from training_core.run import Run
@@ -184,13 +185,19 @@ def test_failed_files_are_tried_again(
     assert work.worked_on == ["a.tif", "b.tif", "c.tif", "bad.tif"]
 
 
-def test_a_pause_gives_the_file_at_work_up_and_goes_on_with_it(
-    listed: MainWindow, work: FakeWork, qtbot: QtBot
-) -> None:
+def held_at_work(listed: MainWindow, work: FakeWork, qtbot: QtBot) -> QueuePage:
+    """Start the queue and hold it at its first file; give its page."""
     work.may_end.clear()
     page = listed.desk.queue_page
     page.start.click()
     qtbot.waitUntil(lambda: work.worked_on == ["a.tif"], timeout=30_000)
+    return page
+
+
+def test_a_pause_gives_the_file_at_work_up_and_goes_on_with_it(
+    listed: MainWindow, work: FakeWork, qtbot: QtBot
+) -> None:
+    page = held_at_work(listed, work, qtbot)
     assert page.pause.text() == "Pause"
     page.pause.click()
     qtbot.waitUntil(lambda: listed.queue.state is QueueState.PAUSED)
@@ -203,9 +210,7 @@ def test_a_pause_gives_the_file_at_work_up_and_goes_on_with_it(
 
 
 def test_a_file_is_skipped(listed: MainWindow, work: FakeWork, qtbot: QtBot) -> None:
-    work.may_end.clear()
-    listed.desk.queue_page.start.click()
-    qtbot.waitUntil(lambda: work.worked_on == ["a.tif"], timeout=30_000)
+    held_at_work(listed, work, qtbot)
     listed.queue.skip(listed.files.items[3])
     listed.desk.queue_page.skip.click()  # the one at work, for none is selected
     qtbot.waitUntil(lambda: states(listed)["a.tif"] == "SKIPPED")
@@ -238,10 +243,7 @@ def test_results_that_are_there_are_kept_unless_they_are_to_be_replaced(
 def test_the_order_is_changed_in_the_table_while_the_queue_works(
     listed: MainWindow, work: FakeWork, qtbot: QtBot
 ) -> None:
-    work.may_end.clear()
-    page = listed.desk.queue_page
-    page.start.click()
-    qtbot.waitUntil(lambda: work.worked_on == ["a.tif"], timeout=30_000)
+    page = held_at_work(listed, work, qtbot)
     page.table.selectRow(3)
     up, down = page.table.actions()
     for action in (up, up, up, up, down):
@@ -411,9 +413,7 @@ def test_a_watched_folder_waits_until_a_file_is_whole(
 def test_closing_while_the_queue_works_is_asked(
     listed: MainWindow, work: FakeWork, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
-    work.may_end.clear()
-    listed.desk.queue_page.start.click()
-    qtbot.waitUntil(lambda: work.worked_on == ["a.tif"], timeout=30_000)
+    held_at_work(listed, work, qtbot)
     asked: list[str] = []
 
     def no(_parent: object, title: str, _text: str, _yes: str) -> bool:
